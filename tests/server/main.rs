@@ -1,0 +1,1 @@
+//! The module against real servers: one file per subject.
