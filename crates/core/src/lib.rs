@@ -1,1 +1,42 @@
-//! core
+//! The sliding-window log and the decision behind Ratelog.
+//!
+//! This crate holds what must be the same wherever a check is answered: the [`Log`] of one key, the
+//! [`Rules`] a caller asks about, and the [`Decision`] they give at an [`Instant`]. It knows no
+//! server, no clock and no I/O; the caller passes the time in.
+//!
+//! ```
+//! use ratelog_core::{Cost, Instant, Limit, Log, Rule, Rules, Window, check};
+//!
+//! let rule = Rule::new(Limit::new(2).unwrap(), Window::from_millis(1_000).unwrap());
+//! let rules = Rules::new([rule]).unwrap();
+//! let now = Instant::from_unix_millis(1_700_000_000_000).unwrap();
+//!
+//! let mut log = Log::new();
+//! assert_eq!(check(&mut log, now, &rules, Cost::ONE).remaining, 1);
+//! assert_eq!(check(&mut log, now, &rules, Cost::ONE).remaining, 0);
+//! let denied = check(&mut log, now, &rules, Cost::ONE);
+//! assert!(!denied.allowed);
+//! assert_eq!(denied.retry_after, Some(1_000));
+//! ```
+#![forbid(unsafe_code)]
+
+mod cost;
+mod decide;
+mod decimal;
+mod decision;
+mod instant;
+mod limit;
+mod log;
+mod rule;
+mod window;
+pub mod wire;
+
+pub use cost::Cost;
+pub use decide::{check, decide, peek};
+pub use decimal::parse as parse_decimal;
+pub use decision::Decision;
+pub use instant::Instant;
+pub use limit::Limit;
+pub use log::{Hit, Log, SnapshotError, View};
+pub use rule::{Rule, Rules, TooManyRules};
+pub use window::Window;

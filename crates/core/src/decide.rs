@@ -1,0 +1,108 @@
+use crate::log::{Cursor, Log};
+use crate::{Cost, Decision, Instant, Rule, Rules};
+use arrayvec::ArrayVec;
+
+/// How one rule stands towards a check.
+struct Standing {
+    remaining: u64,
+    /// Milliseconds; `u64::MAX` for never, which sorts last.
+    retry_after: u64,
+    reset_after: u64,
+}
+
+const NEVER: u64 = u64::MAX;
+
+/// Decides a check of `cost` at `now` and, if it is allowed, records its units.
+pub fn check(log: &mut Log, now: Instant, rules: &Rules, cost: Cost) -> Decision {
+    let decision = decide(log, now, rules, cost);
+    if decision.allowed {
+        log.record(now, cost, rules.longest_window());
+    } else {
+        log.shift(now);
+    }
+    decision
+}
+
+/// The decision of a check of `cost` at `now`, told as after its units are recorded, which is left to
+/// the caller: [`Log::record`] if it is allowed, [`Log::shift`] if not.
+///
+/// The log's value stays as it is; it may remember where the windows begin, for the next check.
+pub fn decide(log: &mut Log, now: Instant, rules: &Rules, cost: Cost) -> Decision {
+    let mut cursors = ArrayVec::<Cursor, { Rules::MAX }>::new();
+    let mut decision = weigh(log, now, rules, cost, |cursor| cursors.extend(cursor));
+    for cursor in cursors {
+        log.remember(cursor);
+    }
+    if decision.allowed {
+        decision.remaining -= cost.units();
+        decision.reset_after = decision.window.millis();
+    }
+    decision
+}
+
+/// The decision that a check of `cost` would get at `now`, with the log as it stands.
+#[must_use]
+pub fn peek(log: &Log, now: Instant, rules: &Rules, cost: Cost) -> Decision {
+    weigh(log, now, rules, cost, |_| {})
+}
+
+fn weigh(
+    log: &Log,
+    now: Instant,
+    rules: &Rules,
+    cost: Cost,
+    mut sought: impl FnMut(Option<Cursor>),
+) -> Decision {
+    let mut rule = rules.first();
+    let mut standing = stand(log, now, rule, cost, &mut sought);
+    for &other in rules.rest() {
+        let others = stand(log, now, other, cost, &mut sought);
+        if others.binds_before(&standing) {
+            (rule, standing) = (other, others);
+        }
+    }
+    Decision {
+        allowed: standing.retry_after == 0,
+        limit: rule.limit(),
+        remaining: standing.remaining,
+        retry_after: (standing.retry_after != NEVER).then_some(standing.retry_after),
+        reset_after: standing.reset_after,
+        window: rule.window(),
+    }
+}
+
+impl Standing {
+    /// Whether this rule, given after `other`, is the binding one of the two.
+    fn binds_before(&self, other: &Self) -> bool {
+        if self.retry_after == 0 && other.retry_after == 0 {
+            self.remaining < other.remaining
+        } else {
+            self.retry_after > other.retry_after
+        }
+    }
+}
+
+fn stand(
+    log: &Log,
+    now: Instant,
+    rule: Rule,
+    cost: Cost,
+    sought: &mut impl FnMut(Option<Cursor>),
+) -> Standing {
+    let limit = rule.limit().units();
+    let usage = log.usage(now, rule.window());
+    sought(usage.cursor);
+    let excess = (usage.units + cost.units()).saturating_sub(limit);
+    let retry_after = if excess == 0 {
+        0
+    } else if cost.units() > limit {
+        NEVER
+    } else {
+        log.time_until_expired(now, rule.window(), &usage, excess)
+    };
+    Standing {
+        remaining: limit.saturating_sub(usage.units),
+        retry_after,
+        reset_after: usage.reset_after,
+    }
+}

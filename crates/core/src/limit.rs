@@ -1,0 +1,53 @@
+use std::num::NonZeroU32;
+
+use crate::decimal;
+
+/// How many units a rule lets through in its window; at least one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Limit(NonZeroU32);
+
+impl Limit {
+    /// The bound on limits unless an operator sets another: a million units.
+    pub const DEFAULT_MAX: Self = Self(NonZeroU32::new(1_000_000).unwrap());
+
+    /// A limit of `units`; `None` for zero.
+    #[must_use]
+    pub const fn new(units: u32) -> Option<Self> {
+        match NonZeroU32::new(units) {
+            Some(units) => Some(Self(units)),
+            None => None,
+        }
+    }
+
+    /// The limit that `text` writes as a strict decimal; `None` if it is none, or not in `1..=max`.
+    #[must_use]
+    pub fn parse(text: &[u8], max: Self) -> Option<Self> {
+        let units = u32::try_from(decimal::parse(text)?).ok()?;
+        Self::new(units).filter(|limit| *limit <= max)
+    }
+
+    /// The limit in units.
+    #[must_use]
+    pub const fn units(self) -> u64 {
+        self.0.get() as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Limit;
+
+    #[test]
+    fn parses_within_its_bound() {
+        let parse = |text: &str| Limit::parse(text.as_bytes(), Limit::DEFAULT_MAX);
+        assert_eq!(parse("1"), Limit::new(1));
+        assert_eq!(parse("1000000"), Some(Limit::DEFAULT_MAX));
+        for text in ["0", "1000001", "4294967296", "4294967297", "-1", "1.5", ""] {
+            assert_eq!(parse(text), None, "{text:?}");
+        }
+        assert_eq!(
+            Limit::parse(b"4294967295", Limit::new(u32::MAX).unwrap()),
+            Limit::new(u32::MAX)
+        );
+    }
+}

@@ -1,0 +1,43 @@
+use super::code::FIRST_EXPONENT;
+
+/// The place of one entry in a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Mark {
+    /// The entry's instant, in milliseconds since the Unix epoch; below zero only after a clock step.
+    pub(super) at: i64,
+    /// Units recorded before this entry, counted since the log was last empty.
+    pub(super) before: u64,
+    /// The block that holds the entry, counted since the log was last empty.
+    pub(super) block: u32,
+    /// Where in the block the entry's code begins.
+    pub(super) bit: u16,
+    /// How many codes of the block stand before it.
+    pub(super) entry: u16,
+    /// The exponent that the entry's gap is coded against.
+    pub(super) exponent: u8,
+}
+
+impl Mark {
+    /// The first entry of a log.
+    pub(super) const fn first(at: i64) -> Self {
+        Self {
+            at,
+            before: 0,
+            block: 0,
+            bit: 0,
+            entry: 0,
+            exponent: FIRST_EXPONENT,
+        }
+    }
+}
+
+/// Where a window was found to begin: a place to look from for a later one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cursor {
+    /// The window's span in milliseconds, by which the cursor is replaced.
+    pub(super) span: i64,
+    /// The last instant outside the window; entries up to it stand before `mark`.
+    pub(super) boundary: i64,
+    /// The first entry inside.
+    pub(super) mark: Mark,
+}

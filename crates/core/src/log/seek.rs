@@ -1,0 +1,229 @@
+use super::Log;
+use super::block::Block;
+use super::code::Step;
+use super::mark::{Cursor, Mark};
+use crate::{Instant, Window};
+
+/// The distance in bits that a walk must have gone for its end to be worth remembering.
+const WORTH_A_CURSOR: u16 = 256;
+
+/// What a window holds.
+pub(crate) struct Usage {
+    pub(crate) units: u64,
+    /// Milliseconds until the window is empty.
+    pub(crate) reset_after: u64,
+    /// Where the window begins, if it was work to find out.
+    pub(crate) cursor: Option<Cursor>,
+    first: Mark,
+}
+
+/// A walk over the entries of a log, from older to newer.
+pub(super) struct Walk<'a> {
+    log: &'a Log,
+    codes: &'a Block,
+    sealed: bool,
+    /// The entry arrived at.
+    pub(super) mark: Mark,
+}
+
+impl Log {
+    /// What the window of `window` before `now` holds, where a clock that is behind the newest unit is
+    /// taken to be at it.
+    pub(crate) fn usage(&self, now: Instant, window: Window) -> Usage {
+        let now = self.effective(now);
+        let boundary = now - window.span();
+        if self.is_empty() || boundary >= self.newest {
+            return Usage {
+                units: 0,
+                reset_after: 0,
+                cursor: None,
+                first: self.oldest,
+            };
+        }
+        let reset_after = (self.newest - boundary).cast_unsigned();
+        if boundary < self.oldest.at {
+            let units = self.end - self.oldest.before;
+            return Usage {
+                units,
+                reset_after,
+                cursor: None,
+                first: self.oldest,
+            };
+        }
+        let from = self.nearest(boundary);
+        let first = self.seek_from(from, boundary);
+        let far = first.block != from.block || first.bit - from.bit > WORTH_A_CURSOR;
+        let cursor = far.then_some(Cursor {
+            span: window.span(),
+            boundary,
+            mark: first,
+        });
+        Usage {
+            units: self.end - first.before,
+            reset_after,
+            cursor,
+            first,
+        }
+    }
+
+    /// Milliseconds from `now` until the oldest `units` of those in `usage` have left the window.
+    pub(crate) fn time_until_expired(
+        &self,
+        now: Instant,
+        window: Window,
+        usage: &Usage,
+        units: u64,
+    ) -> u64 {
+        let last = usage.first.before + units - 1;
+        (self.instant_of(last, usage.first) + window.span() - self.effective(now)).cast_unsigned()
+    }
+
+    /// The clock, or the newest unit where the clock is behind it.
+    pub(super) fn effective(&self, now: Instant) -> i64 {
+        now.unix_millis().max(self.newest)
+    }
+
+    /// The first entry after `boundary`, which the newest must be.
+    pub(super) fn seek(&self, boundary: i64) -> Mark {
+        self.seek_from(self.nearest(boundary), boundary)
+    }
+
+    fn seek_from(&self, from: Mark, boundary: i64) -> Mark {
+        let from = self.skip_blocks(from, |start| start.at <= boundary);
+        let mut walk = self.walk(from);
+        while walk.mark.at <= boundary {
+            walk.step();
+        }
+        walk.mark
+    }
+
+    /// The closed entry at or after `from` that holds the unit with `index` units before it.
+    pub(super) fn closed_entry_of(&self, index: u64, from: Mark) -> Mark {
+        let from = self.skip_blocks(from, |start| start.before <= index);
+        let mut walk = self.walk(from);
+        let mut entry = walk.mark;
+        walk.step();
+        while walk.mark.before <= index {
+            entry = walk.mark;
+            walk.step();
+        }
+        entry
+    }
+
+    fn instant_of(&self, index: u64, from: Mark) -> i64 {
+        if index >= self.end - self.newest_units {
+            self.newest
+        } else {
+            self.closed_entry_of(index, from).at
+        }
+    }
+
+    /// The latest known mark that no entry after `boundary` stands before.
+    fn nearest(&self, boundary: i64) -> Mark {
+        let cursors = self
+            .history
+            .as_ref()
+            .map_or(&[][..], |history| &history.cursors);
+        cursors
+            .iter()
+            .filter(|cursor| cursor.boundary <= boundary)
+            .map(|cursor| cursor.mark)
+            .fold(self.oldest, |best, mark| {
+                if mark.before > best.before {
+                    mark
+                } else {
+                    best
+                }
+            })
+    }
+
+    /// The start of the last block that `reached` holds for, if it is after `from`; else `from`.
+    fn skip_blocks(&self, from: Mark, reached: impl Fn(&Mark) -> bool) -> Mark {
+        let Some(history) = &self.history else {
+            return from;
+        };
+        if history.sealed.is_empty() {
+            return from;
+        }
+        if reached(&history.tail_start) {
+            return later(from, history.tail_start);
+        }
+        let next = (from.block - self.oldest.block) as usize + 1;
+        if !history
+            .sealed
+            .get(next)
+            .is_some_and(|block| reached(&block.start))
+        {
+            return from;
+        }
+        let passed = history
+            .sealed
+            .partition_point(|block| reached(&block.start));
+        history
+            .sealed
+            .get(passed - 1)
+            .map_or(from, |block| later(from, block.start))
+    }
+
+    /// A walk that starts at `mark`.
+    pub(super) fn walk(&self, mark: Mark) -> Walk<'_> {
+        let (codes, sealed) = self.block(mark.block);
+        Walk {
+            log: self,
+            codes,
+            sealed,
+            mark,
+        }
+    }
+
+    /// The block with this number, and whether it is sealed.
+    fn block(&self, number: u32) -> (&Block, bool) {
+        let index = (number - self.oldest.block) as usize;
+        match self
+            .history
+            .as_ref()
+            .and_then(|history| history.sealed.get(index))
+        {
+            Some(sealed) => (&sealed.codes, true),
+            None => (&self.tail, false),
+        }
+    }
+}
+
+/// The mark of the later entry; `from` where they are the same.
+fn later(from: Mark, start: Mark) -> Mark {
+    if start.before > from.before {
+        start
+    } else {
+        from
+    }
+}
+
+impl Walk<'_> {
+    /// Whether the walk has arrived at the open entry, after which there is none.
+    pub(super) fn is_at_newest(&self) -> bool {
+        !self.sealed && self.mark.bit >= self.codes.bits
+    }
+
+    /// Goes on to the next entry; must not be called at the newest. Returns the units passed over.
+    #[inline]
+    pub(super) fn step(&mut self) -> u64 {
+        let step = Step::read(
+            &self.codes.bytes,
+            usize::from(self.mark.bit),
+            self.mark.exponent,
+        );
+        self.mark.at += step.gap.cast_signed();
+        self.mark.before += step.units;
+        self.mark.bit += step.width;
+        self.mark.entry += 1;
+        self.mark.exponent = step.exponent;
+        if self.sealed && self.mark.bit >= self.codes.bits {
+            self.mark.block += 1;
+            self.mark.bit = 0;
+            self.mark.entry = 0;
+            (self.codes, self.sealed) = self.log.block(self.mark.block);
+        }
+        step.units
+    }
+}

@@ -1,0 +1,212 @@
+//! A log as bytes: the same for every log of the same value, whatever its blocks were.
+//!
+//! One stream of the codes of `code.rs`. First, as plain numbers: the entries plus one, and if there are
+//! any, the retention, the oldest instant plus 2^41, and the newest entry's units. Then the closed entries
+//! from the oldest on; then zeros up to the next byte.
+
+use std::fmt;
+
+use super::Log;
+use super::code::{self, Bits, Code, FIRST_EXPONENT, MAX_BITS, MAX_NUMBER, Step};
+use super::mark::Mark;
+use crate::{Instant, Window};
+
+/// What is added to the oldest instant, which a clock step can have moved below zero by a window.
+const OLDEST_BIAS: i64 = 1 << 41;
+/// The most units that a log can be told to hold: far more than can be recorded, with room to record more.
+const MAX_UNITS: u64 = 1 << 60;
+/// The greatest exponent of a plain number.
+const MAX_PLAIN_EXPONENT: u8 = 48;
+
+/// Why bytes are no snapshot of a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SnapshotError {
+    /// The bytes end before the log does.
+    Truncated,
+    /// A number or code that no log has stands at this bit.
+    Malformed {
+        /// Bits before it.
+        bit: usize,
+    },
+    /// More follows where the log ends.
+    TrailingBytes,
+}
+
+impl fmt::Display for SnapshotError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Truncated => write!(f, "the snapshot is cut short"),
+            Self::Malformed { bit } => write!(f, "the snapshot is malformed at bit {bit}"),
+            Self::TrailingBytes => write!(f, "the snapshot has trailing bytes"),
+        }
+    }
+}
+
+impl std::error::Error for SnapshotError {}
+
+impl Log {
+    /// The log's value as bytes.
+    #[must_use]
+    pub fn to_snapshot(&self) -> Vec<u8> {
+        let mut writer = Writer::default();
+        if self.is_empty() {
+            writer.number(1);
+            return writer.finish();
+        }
+        writer.number(self.entries() + 1);
+        writer.number(self.retention.cast_unsigned());
+        writer.number((self.oldest.at + OLDEST_BIAS).cast_unsigned());
+        writer.number(self.newest_units);
+        let mut walk = self.walk(self.oldest);
+        let mut exponent = FIRST_EXPONENT;
+        while !walk.is_at_newest() {
+            let at = walk.mark.at;
+            let units = walk.step();
+            let code = Code::new(exponent, units, (walk.mark.at - at).cast_unsigned());
+            exponent = code.exponent;
+            writer.code(code);
+        }
+        writer.finish()
+    }
+
+    /// The log whose value `bytes` tell.
+    ///
+    /// Work and memory are in proportion to `bytes`, whatever they claim to hold.
+    ///
+    /// # Errors
+    /// [`SnapshotError`] for all bytes but those that [`Self::to_snapshot`] gives: cut or too long, a span
+    /// longer than the retention, an instant out of range, or a code that is not the shortest.
+    pub fn from_snapshot(bytes: &[u8]) -> Result<Self, SnapshotError> {
+        let mut reader = Reader { bytes, bit: 0 };
+        let entries = reader.number(MAX_NUMBER)? - 1;
+        if entries == 0 {
+            return reader.finish().map(|()| Self::new());
+        }
+        let window = reader.number(Window::MAX.millis())?;
+        let oldest_bit = reader.bit;
+        let oldest = reader
+            .number(Instant::MAX.unix_millis().cast_unsigned() + (1 << 41))?
+            .cast_signed()
+            - OLDEST_BIAS;
+        let newest_units = reader.number(MAX_NUMBER)?;
+
+        let mut log = Self::new();
+        log.retention = window.cast_signed();
+        log.oldest = Mark::first(oldest);
+        log.newest = oldest;
+        let mut exponent = FIRST_EXPONENT;
+        for _ in 1..entries {
+            let bit = reader.bit;
+            let step = reader.code(exponent)?;
+            exponent = step.exponent;
+            log.append(step).ok_or(SnapshotError::Malformed { bit })?;
+        }
+        log.newest_units = newest_units;
+        log.end += newest_units;
+        if Instant::from_unix_millis(log.newest).is_none() {
+            return Err(SnapshotError::Malformed { bit: oldest_bit });
+        }
+        reader.finish().map(|()| log)
+    }
+
+    /// Appends an entry with the units of `step`, and opens the next after its gap. `None` if the log would
+    /// span its retention or more units than can be counted.
+    fn append(&mut self, step: Step) -> Option<()> {
+        self.newest_units = step.units;
+        self.end += step.units;
+        let next = self.newest + step.gap.cast_signed();
+        if next - self.oldest.at >= self.retention || self.end > MAX_UNITS {
+            return None;
+        }
+        self.close_newest(next);
+        Some(())
+    }
+
+    fn entries(&self) -> u64 {
+        let sealed = self.history.iter().flat_map(|history| &history.sealed);
+        let closed = sealed
+            .map(|block| u64::from(block.codes.entries))
+            .sum::<u64>()
+            + u64::from(self.tail.entries)
+            - u64::from(self.oldest.entry);
+        closed + 1
+    }
+}
+
+#[derive(Default)]
+struct Writer {
+    bytes: Vec<u8>,
+    bit: usize,
+}
+
+impl Writer {
+    fn reserve(&mut self) {
+        let needed = (self.bit + usize::from(MAX_BITS)).div_ceil(8);
+        if self.bytes.len() < needed {
+            self.bytes.resize(needed * 2, 0);
+        }
+    }
+
+    fn number(&mut self, number: u64) {
+        self.reserve();
+        let bits = Bits::plain(number);
+        bits.write(&mut self.bytes, self.bit);
+        self.bit += usize::from(bits.width());
+    }
+
+    fn code(&mut self, code: Code) {
+        self.reserve();
+        code.write(&mut self.bytes, self.bit);
+        self.bit += usize::from(code.width());
+    }
+
+    fn finish(mut self) -> Vec<u8> {
+        self.bytes.truncate(self.bit.div_ceil(8));
+        self.bytes
+    }
+}
+
+struct Reader<'a> {
+    bytes: &'a [u8],
+    bit: usize,
+}
+
+impl Reader<'_> {
+    /// A plain number in `1..=max`.
+    fn number(&mut self, max: u64) -> Result<u64, SnapshotError> {
+        let (number, width) =
+            code::read_plain(code::read(self.bytes, self.bit), MAX_PLAIN_EXPONENT)
+                .filter(|(number, _)| *number <= max)
+                .ok_or(SnapshotError::Malformed { bit: self.bit })?;
+        self.advance(width).map(|()| number)
+    }
+
+    /// The next closed entry, in the one form that it has.
+    fn code(&mut self, prior: u8) -> Result<Step, SnapshotError> {
+        let malformed = SnapshotError::Malformed { bit: self.bit };
+        let step = Step::try_read(self.bytes, self.bit, prior).ok_or(malformed)?;
+        if Code::new(prior, step.units, step.gap).width() != step.width {
+            return Err(malformed);
+        }
+        self.advance(step.width).map(|()| step)
+    }
+
+    fn advance(&mut self, width: u16) -> Result<(), SnapshotError> {
+        self.bit += usize::from(width);
+        if self.bit > self.bytes.len() * 8 {
+            Err(SnapshotError::Truncated)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Nothing may follow but the zeros that fill the last byte.
+    fn finish(self) -> Result<(), SnapshotError> {
+        let read = self.bit.div_ceil(8) == self.bytes.len();
+        if read && code::read(self.bytes, self.bit) == 0 {
+            Ok(())
+        } else {
+            Err(SnapshotError::TrailingBytes)
+        }
+    }
+}

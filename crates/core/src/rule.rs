@@ -1,0 +1,136 @@
+use arrayvec::ArrayVec;
+use std::fmt;
+
+use crate::{Limit, Window};
+
+/// At most [`limit`](Self::limit) units in any span of [`window`](Self::window).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rule {
+    limit: Limit,
+    window: Window,
+}
+
+impl Rule {
+    /// The rule of at most `limit` units in any span of `window`.
+    #[must_use]
+    pub const fn new(limit: Limit, window: Window) -> Self {
+        Self { limit, window }
+    }
+
+    /// The most units that the window may hold.
+    #[must_use]
+    pub const fn limit(self) -> Limit {
+        self.limit
+    }
+
+    /// The span that the limit speaks of.
+    #[must_use]
+    pub const fn window(self) -> Window {
+        self.window
+    }
+}
+
+/// The rules of one check: 1 to [`Rules::MAX`] of them, in the order given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rules {
+    first: Rule,
+    rest: ArrayVec<Rule, { Rules::MAX - 1 }>,
+}
+
+impl Rules {
+    /// The most rules that one check may have.
+    pub const MAX: usize = 16;
+
+    /// The one rule of a check, or the first of several.
+    #[must_use]
+    pub const fn one(rule: Rule) -> Self {
+        Self {
+            first: rule,
+            rest: ArrayVec::new_const(),
+        }
+    }
+
+    /// The rules in `rules`, in their order; `None` if there are none, or more than [`Self::MAX`].
+    pub fn new(rules: impl IntoIterator<Item = Rule>) -> Option<Self> {
+        let mut rules = rules.into_iter();
+        let mut all = Self::one(rules.next()?);
+        rules.try_for_each(|rule| all.push(rule)).ok().map(|()| all)
+    }
+
+    /// Adds one more rule.
+    ///
+    /// # Errors
+    /// [`TooManyRules`] where there are [`Self::MAX`] already; nothing is added.
+    pub fn push(&mut self, rule: Rule) -> Result<(), TooManyRules> {
+        self.rest.try_push(rule).map_err(|_| TooManyRules)
+    }
+
+    /// The first rule given.
+    #[must_use]
+    pub const fn first(&self) -> Rule {
+        self.first
+    }
+
+    /// The rules given after the first.
+    #[must_use]
+    pub fn rest(&self) -> &[Rule] {
+        &self.rest
+    }
+
+    /// The rules in the order given.
+    pub fn iter(&self) -> impl Iterator<Item = Rule> {
+        std::iter::once(self.first).chain(self.rest.iter().copied())
+    }
+
+    /// The longest window among the rules: what a recorded check makes its units be kept for.
+    #[must_use]
+    pub fn longest_window(&self) -> Window {
+        self.rest
+            .iter()
+            .map(|rule| rule.window)
+            .fold(self.first.window, Ord::max)
+    }
+}
+
+/// More rules than [`Rules::MAX`] were given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooManyRules;
+
+impl fmt::Display for TooManyRules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at most {} rules are allowed", Rules::MAX)
+    }
+}
+
+impl std::error::Error for TooManyRules {}
+
+#[cfg(test)]
+mod tests {
+    use super::{Rule, Rules, TooManyRules};
+    use crate::{Limit, Window};
+
+    fn rule(limit: u32, millis: u64) -> Rule {
+        Rule::new(
+            Limit::new(limit).unwrap(),
+            Window::from_millis(millis).unwrap(),
+        )
+    }
+
+    #[test]
+    fn holds_one_to_sixteen_in_order() {
+        assert_eq!(Rules::new([]), None);
+        let sixteen = (1..=16).map(|n| rule(n, 10));
+        let rules = Rules::new(sixteen.clone()).unwrap();
+        assert!(rules.iter().eq(sixteen.clone()));
+        assert_eq!(Rules::new(sixteen.chain([rule(17, 10)])), None);
+        assert_eq!(rules.clone().push(rule(1, 1)), Err(TooManyRules));
+        assert_eq!(TooManyRules.to_string(), "at most 16 rules are allowed");
+    }
+
+    #[test]
+    fn knows_its_longest_window() {
+        let rules = Rules::new([rule(1, 10), rule(2, 30), rule(3, 20)]).unwrap();
+        assert_eq!(rules.longest_window().millis(), 30);
+        assert_eq!(Rules::one(rule(1, 10)).longest_window().millis(), 10);
+    }
+}

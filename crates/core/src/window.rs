@@ -1,0 +1,110 @@
+use crate::decimal;
+
+const SECOND: u64 = 1_000;
+const MINUTE: u64 = 60 * SECOND;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+
+/// A span of time in whole milliseconds, from one millisecond to ten years.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Window(u64);
+
+impl Window {
+    /// The longest window that can be written: ten years of 366 days.
+    pub const MAX: Self = Self(3_660 * DAY);
+    /// The bound on windows unless an operator sets another: 366 days.
+    pub const DEFAULT_MAX: Self = Self(366 * DAY);
+
+    /// A window of `millis` milliseconds; `None` for zero and beyond [`Self::MAX`].
+    #[must_use]
+    pub const fn from_millis(millis: u64) -> Option<Self> {
+        if millis == 0 || millis > Self::MAX.0 {
+            None
+        } else {
+            Some(Self(millis))
+        }
+    }
+
+    /// The window that `text` writes: a strict decimal and a unit of `ms`, `s`, `m`, `h` or `d`, where no
+    /// unit means seconds. `None` if it is none, is zero, or exceeds `max`.
+    ///
+    /// ```
+    /// use ratelog_core::Window;
+    /// let window = |text: &str| Window::parse(text.as_bytes(), Window::DEFAULT_MAX);
+    /// assert_eq!(window("60"), window("1m"));
+    /// assert_eq!(window("1500ms").unwrap().millis(), 1_500);
+    /// assert_eq!(window("1w"), None);
+    /// ```
+    #[must_use]
+    pub fn parse(text: &[u8], max: Self) -> Option<Self> {
+        let (count, unit) = match text {
+            [count @ .., b'm', b's'] => (count, 1),
+            [count @ .., b'm'] => (count, MINUTE),
+            [count @ .., b'h'] => (count, HOUR),
+            [count @ .., b'd'] => (count, DAY),
+            [count @ .., b's'] | count => (count, SECOND),
+        };
+        let millis = decimal::parse(count)?.checked_mul(unit)?;
+        Self::from_millis(millis).filter(|window| *window <= max)
+    }
+
+    /// The window in milliseconds.
+    #[must_use]
+    pub const fn millis(self) -> u64 {
+        self.0
+    }
+
+    /// The window in milliseconds, to reckon with instants; never negative.
+    pub(crate) const fn span(self) -> i64 {
+        self.0.cast_signed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Window;
+
+    fn millis(text: &str) -> Option<u64> {
+        Window::parse(text.as_bytes(), Window::DEFAULT_MAX).map(Window::millis)
+    }
+
+    #[test]
+    fn knows_its_units() {
+        assert_eq!(millis("5"), Some(5_000));
+        assert_eq!(millis("5ms"), Some(5));
+        assert_eq!(millis("5s"), Some(5_000));
+        assert_eq!(millis("5m"), Some(300_000));
+        assert_eq!(millis("5h"), Some(18_000_000));
+        assert_eq!(millis("5d"), Some(432_000_000));
+        assert_eq!(millis("366d"), Some(366 * 86_400_000));
+        assert_eq!(millis("31622400"), Some(366 * 86_400_000));
+    }
+
+    #[test]
+    fn refuses_everything_else() {
+        for text in [
+            "",
+            "0",
+            "0ms",
+            "s",
+            "ms",
+            "5S",
+            "5x",
+            "5 s",
+            "5sm",
+            "-5",
+            "+5",
+            "05",
+            "1.5s",
+            "367d",
+            "31622401",
+            "18446744073709551615d",
+            "18446744073709551616",
+        ] {
+            assert_eq!(millis(text), None, "{text:?}");
+        }
+        assert_eq!(Window::parse(b"10m\xff", Window::MAX), None);
+        assert_eq!(Window::from_millis(0), None);
+        assert_eq!(Window::from_millis(Window::MAX.millis() + 1), None);
+    }
+}

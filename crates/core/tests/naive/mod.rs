@@ -1,0 +1,136 @@
+//! The oracle: units as a plain list of instants, each rule read off the design one sentence at a time.
+
+use ratelog_core::{Cost, Decision, Rule, Rules};
+
+#[derive(Default)]
+pub struct Naive {
+    /// `(instant, units)`, older first.
+    entries: Vec<(i64, u64)>,
+    retention: i64,
+}
+
+impl Naive {
+    fn shifted(&self, now: i64) -> Vec<(i64, u64)> {
+        let back = self.entries.last().map_or(0, |newest| (newest.0 - now).max(0));
+        self.entries.iter().map(|(at, units)| (at - back, *units)).collect()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    pub fn expires_at(&self) -> Option<i64> {
+        self.entries.last().map(|newest| newest.0 + self.retention)
+    }
+
+    pub fn newest_first(&self, now: i64) -> Vec<(i64, u64)> {
+        let mut kept = self.shifted(now);
+        kept.retain(|entry| entry.0 > now - self.retention);
+        kept.reverse();
+        kept
+    }
+
+    pub fn peek(&self, now: i64, rules: &Rules, cost: Cost) -> Decision {
+        let entries = self.shifted(now);
+        decide(&entries, now, rules, cost, &entries)
+    }
+
+    /// Decides and records; a denied check keeps the shift alone.
+    pub fn check(&mut self, now: i64, rules: &Rules, cost: Cost) -> Decision {
+        let before = self.shifted(now);
+        let allowed = decide(&before, now, rules, cost, &before).allowed;
+        self.entries.clone_from(&before);
+        if allowed {
+            let window = span(rules.longest_window().millis());
+            self.retention = self.retention.max(window);
+            self.drop_expired(now);
+            if self.entries.is_empty() {
+                self.retention = window;
+            }
+            match self.entries.last_mut() {
+                Some(newest) if newest.0 == now => newest.1 += cost.units(),
+                _ => self.entries.push((now, cost.units())),
+            }
+        }
+        decide(&before, now, rules, cost, &self.entries)
+    }
+
+    pub fn refund(&mut self, now: i64, units: u64) -> u64 {
+        self.entries = self.shifted(now);
+        self.drop_expired(now);
+        let mut left = units;
+        while let Some((at, held)) = self.entries.pop() {
+            if held > left {
+                self.entries.push((at, held - left));
+                left = 0;
+                break;
+            }
+            left -= held;
+        }
+        units - left
+    }
+
+    fn drop_expired(&mut self, now: i64) {
+        self.entries.retain(|entry| entry.0 > now - self.retention);
+    }
+}
+
+fn span(millis: u64) -> i64 {
+    i64::try_from(millis).unwrap()
+}
+
+fn used(entries: &[(i64, u64)], now: i64, rule: Rule) -> u64 {
+    let inside = |at: i64| at > now - span(rule.window().millis()) && at <= now;
+    entries.iter().filter(|(at, _)| inside(*at)).map(|(_, units)| units).sum()
+}
+
+/// The decision of a check on `before`, told of the binding rule with the log `after` it.
+fn decide(
+    before: &[(i64, u64)],
+    now: i64,
+    rules: &Rules,
+    cost: Cost,
+    after: &[(i64, u64)],
+) -> Decision {
+    let limit = |rule: Rule| rule.limit().units();
+    let retry_after = |rule: Rule| {
+        let mut wanted = used(before, now, rule) + cost.units();
+        if wanted <= limit(rule) {
+            return 0;
+        }
+        // The answer changes only when an entry leaves the window.
+        for (at, units) in before {
+            let leaves_in = at + span(rule.window().millis()) - now;
+            if leaves_in >= 1 {
+                wanted -= units;
+                if wanted <= limit(rule) {
+                    return leaves_in;
+                }
+            }
+        }
+        i64::MAX
+    };
+    let remaining = |rule: Rule| limit(rule).saturating_sub(used(after, now, rule));
+    let denied = rules.iter().any(|rule| retry_after(rule) > 0);
+    let mut binding = rules.first();
+    for rule in rules.iter() {
+        let binds = if denied {
+            retry_after(rule) > retry_after(binding)
+        } else {
+            remaining(rule) < remaining(binding)
+        };
+        if binds {
+            binding = rule;
+        }
+    }
+    let retry = retry_after(binding);
+    let newest = after.last().map_or(i64::MIN / 2, |newest| newest.0);
+    Decision {
+        allowed: !denied,
+        limit: binding.limit(),
+        remaining: remaining(binding),
+        retry_after: (retry != i64::MAX).then(|| u64::try_from(retry).unwrap()),
+        reset_after: u64::try_from((newest + span(binding.window().millis()) - now).max(0)).unwrap(),
+        window: binding.window(),
+    }
+}
