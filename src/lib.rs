@@ -1,1 +1,64 @@
-//! Exact rate limiting.
+//! Exact rate limiting inside Redis and Valkey: the server module.
+//!
+//! A call's way: argument bytes become a typed [`request`], the [`command`] opens its key, the core crate
+//! decides, the [`effect`] of the decision changes the key and is replicated, and the [`reply`] is written
+//! last. Only [`server`] touches the server's API.
+#![deny(unsafe_code)]
+
+mod command;
+mod effect;
+mod error;
+mod reply;
+mod request;
+mod server;
+mod value;
+
+/// What the server calls: the module's entry point and its allocator.
+#[cfg(not(test))]
+#[allow(
+    missing_docs,
+    unsafe_code,
+    clippy::pedantic,
+    clippy::undocumented_unsafe_blocks
+)]
+mod entry {
+    use redis_module::alloc::RedisAlloc;
+    use redis_module::{Context, RedisString, Status, redis_module};
+
+    use crate::command::{Apply, Check, Hits, Inspect, Peek, Refund, Reset};
+    use crate::server::Registration;
+
+    fn register(ctx: &Context) -> Result<(), &'static str> {
+        let module = Registration::new(ctx.ctx.cast())?;
+        module.command::<Check>()?;
+        module.command::<Peek>()?;
+        module.command::<Refund>()?;
+        module.command::<Reset>()?;
+        module.command::<Inspect>()?;
+        module.command::<Hits>()?;
+        module.command::<Apply>()
+    }
+
+    fn init(ctx: &Context, args: &[RedisString]) -> Status {
+        let registered = match args.first() {
+            None => register(ctx),
+            Some(_) => Err("the module takes no arguments"),
+        };
+        match registered {
+            Ok(()) => Status::Ok,
+            Err(reason) => {
+                ctx.log_warning(&format!("ratelog cannot be loaded: {reason}"));
+                Status::Err
+            }
+        }
+    }
+
+    redis_module! {
+        name: "rl",
+        version: 1,
+        allocator: (RedisAlloc, RedisAlloc),
+        data_types: [],
+        init: init,
+        commands: [],
+    }
+}

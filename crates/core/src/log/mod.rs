@@ -49,6 +49,7 @@ mod view;
 
 use std::collections::VecDeque;
 
+use crate::Instant;
 use block::{Block, Sealed};
 pub(crate) use mark::Cursor;
 use mark::Mark;
@@ -113,6 +114,12 @@ impl Log {
     #[must_use]
     pub fn expires_at(&self) -> Option<i64> {
         (!self.is_empty()).then(|| self.newest + self.retention)
+    }
+
+    /// Whether a clock that reads `now` is behind the newest unit, so that [`Self::shift`] would shift.
+    #[must_use]
+    pub fn is_ahead_of(&self, now: Instant) -> bool {
+        !self.is_empty() && self.newest > now.unix_millis()
     }
 
     /// How long units are kept, in milliseconds: the longest window among the recorded checks; 0 while

@@ -29,10 +29,10 @@ impl Log {
     /// Where the clock is behind the newest unit, shifts the whole log back so that the newest unit is at
     /// `now` and all gaps are kept. Returns whether it was.
     pub fn shift(&mut self, now: Instant) -> bool {
-        let back = self.newest - now.unix_millis();
-        if self.is_empty() || back <= 0 {
+        if !self.is_ahead_of(now) {
             return false;
         }
+        let back = self.newest - now.unix_millis();
         self.newest -= back;
         self.oldest.at -= back;
         if let Some(history) = &mut self.history {

@@ -1,0 +1,33 @@
+use crate::error::Error;
+use crate::reply;
+use crate::request;
+use crate::server::{Arg, ArgKind, Args, Command, Context, KeyAccess, ReadKey, Spec};
+
+/// `RL.HITS key [COUNT n]`
+pub struct Hits;
+
+impl Command for Hits {
+    const SPEC: Spec = Spec {
+        name: c"RL.HITS",
+        flags: c"readonly",
+        acl_categories: c"ratelog read slow",
+        arity: -2,
+        access: KeyAccess::Read,
+        summary: c"Lists a key's units by the instant they were recorded at, newest first.",
+        complexity: c"O(M) for M instants listed.",
+        args: &[Arg::new(c"count", ArgKind::Integer).optional(c"COUNT")],
+    };
+
+    fn run(ctx: &Context<'_>, args: Args<'_>) -> Result<(), Error> {
+        let (name, args) = args.split_key().ok_or(Error::Arity)?;
+        let request = request::Hits::parse(args)?;
+        let key = ReadKey::open(ctx, name)?;
+        let now = ctx.now();
+
+        let hits = key
+            .value()
+            .map(|value| value.log.at(now).newest_hits(request.count));
+        reply::hits(ctx, &hits.unwrap_or_default());
+        Ok(())
+    }
+}

@@ -1,0 +1,31 @@
+use crate::error::Error;
+use crate::reply;
+use crate::server::{Args, Command, Context, KeyAccess, ReadKey, Spec};
+
+/// `RL.INSPECT key`
+pub struct Inspect;
+
+impl Command for Inspect {
+    const SPEC: Spec = Spec {
+        name: c"RL.INSPECT",
+        flags: c"readonly",
+        acl_categories: c"ratelog read",
+        arity: 2,
+        access: KeyAccess::Read,
+        summary: c"Tells what a key's log holds.",
+        complexity: c"O(B) for B blocks of the log.",
+        args: &[],
+    };
+
+    fn run(ctx: &Context<'_>, args: Args<'_>) -> Result<(), Error> {
+        let (name, mut rest) = args.split_key().ok_or(Error::Arity)?;
+        if rest.next().is_some() {
+            return Err(Error::Arity);
+        }
+        let key = ReadKey::open(ctx, name)?;
+        let now = ctx.now();
+
+        reply::inspection(ctx, key.value(), now);
+        Ok(())
+    }
+}

@@ -1,0 +1,40 @@
+use super::COST;
+use crate::effect::Effect;
+use crate::error::Error;
+use crate::request::{self, Bounds};
+use crate::server::{Args, Command, Context, KeyAccess, Spec, WriteKey};
+
+/// `RL.REFUND key [COST n]`
+pub struct Refund;
+
+impl Command for Refund {
+    const SPEC: Spec = Spec {
+        name: c"RL.REFUND",
+        flags: c"write fast",
+        acl_categories: c"ratelog write fast",
+        arity: -2,
+        access: KeyAccess::Update,
+        summary: c"Takes a key's newest units back.",
+        complexity: c"O(log(N)) for N units in the log, and O(B) for B blocks that it empties.",
+        args: &[COST],
+    };
+
+    fn run(ctx: &Context<'_>, args: Args<'_>) -> Result<(), Error> {
+        let (name, args) = args.split_key().ok_or(Error::Arity)?;
+        let request = request::Refund::parse(args, &Bounds::default())?;
+        let mut key = WriteKey::open(ctx, name)?;
+        let now = ctx.now();
+
+        let held = key.value().map_or(0, |value| value.units(now));
+        let taken = match held {
+            0 => 0,
+            _ => Effect::Refund {
+                instant: now,
+                units: request.units,
+            }
+            .commit(&mut key)?,
+        };
+        ctx.reply().integer(taken.cast_signed());
+        Ok(())
+    }
+}

@@ -1,0 +1,173 @@
+use std::fmt;
+
+use ratelog_core::{Limit, Rules, Window};
+
+/// Why a command was not carried out; nothing has been changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// The number of arguments is wrong; the server has a text for it.
+    Arity,
+    /// An argument is no whole number from 1 to a bound.
+    Integer {
+        /// What the argument stands for.
+        name: &'static str,
+        /// The argument.
+        given: Argument,
+        /// The bound.
+        max: u64,
+    },
+    /// An argument is no instant.
+    Instant(Argument),
+    /// An argument is no window.
+    Window {
+        /// The argument.
+        given: Argument,
+        /// The bound.
+        max: Window,
+    },
+    /// The last limit has no window after it.
+    LimitWithoutWindow(Argument),
+    /// There are more rules than a check may have.
+    TooManyRules(usize),
+    /// A word that is no keyword of the command.
+    UnknownKeyword(Argument),
+    /// A keyword that wants a value has none.
+    KeywordWithoutValue(&'static str),
+    /// A keyword is given twice.
+    RepeatedKeyword(&'static str),
+    /// An argument after all that the command takes.
+    Unexpected(Argument),
+    /// The bytes of an internal `LOAD` are no value.
+    Payload(String),
+    /// The key holds a value of another type.
+    WrongType,
+    /// A new key would need memory that there is not.
+    OutOfMemory,
+    /// A defect of the module; it was stopped before it could reply.
+    Panicked,
+}
+
+/// An argument as an error shows it: printable, and cut where it is long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Argument(String);
+
+impl Argument {
+    const SHOWN: usize = 64;
+}
+
+impl From<&[u8]> for Argument {
+    fn from(bytes: &[u8]) -> Self {
+        match bytes.split_at_checked(Self::SHOWN) {
+            Some((shown, rest)) if !rest.is_empty() => Self(format!("{}...", shown.escape_ascii())),
+            _ => Self(bytes.escape_ascii().to_string()),
+        }
+    }
+}
+
+impl fmt::Display for Argument {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "'{}'", self.0)
+    }
+}
+
+impl Error {
+    /// An argument that was to be a limit.
+    pub fn limit(given: &[u8], max: Limit) -> Self {
+        Self::Integer {
+            name: "limit",
+            given: given.into(),
+            max: max.units(),
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Arity => write!(f, "ERR wrong number of arguments"),
+            Self::Integer { name, given, max } => {
+                write!(f, "ERR {name} {given} is not an integer from 1 to {max}")
+            }
+            Self::Instant(given) => {
+                write!(
+                    f,
+                    "ERR instant {given} is not milliseconds since the Unix epoch"
+                )
+            }
+            Self::Window { given, max } => write!(
+                f,
+                "ERR window {given} is not a positive integer with a unit of ms, s, m, h or d (none \
+                 means seconds), at most {}d",
+                max.millis() / 86_400_000
+            ),
+            Self::LimitWithoutWindow(limit) => write!(f, "ERR limit {limit} has no window"),
+            Self::TooManyRules(given) => {
+                write!(
+                    f,
+                    "ERR {given} rules are given, at most {} are allowed",
+                    Rules::MAX
+                )
+            }
+            Self::UnknownKeyword(given) => write!(f, "ERR unknown keyword {given}"),
+            Self::KeywordWithoutValue(keyword) => write!(f, "ERR {keyword} has no value"),
+            Self::RepeatedKeyword(keyword) => write!(f, "ERR {keyword} is given twice"),
+            Self::Unexpected(given) => write!(f, "ERR unexpected argument {given}"),
+            Self::Payload(reason) => write!(f, "ERR payload is not a value: {reason}"),
+            Self::WrongType => {
+                write!(
+                    f,
+                    "WRONGTYPE Operation against a key holding the wrong kind of value"
+                )
+            }
+            Self::OutOfMemory => {
+                write!(f, "OOM command not allowed when used memory > 'maxmemory'.")
+            }
+            Self::Panicked => write!(f, "ERR internal error in ratelog, please report it"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::{Argument, Error};
+
+    #[test]
+    fn arguments_are_shown_printable_and_cut() {
+        let shown = |bytes: &[u8]| Argument::from(bytes).to_string();
+        assert_eq!(shown(b"abc"), "'abc'");
+        assert_eq!(shown(b""), "''");
+        assert_eq!(shown(b"a\r\n\0\xff'"), r"'a\r\n\x00\xff\''");
+        assert_eq!(shown(&[b'x'; 64]), format!("'{}'", "x".repeat(64)));
+        assert_eq!(shown(&[b'x'; 65]), format!("'{}...'", "x".repeat(64)));
+    }
+
+    #[test]
+    fn every_text_starts_with_its_code() {
+        let max = ratelog_core::Window::DEFAULT_MAX;
+        let texts = [
+            (
+                Error::Instant(b"x"[..].into()),
+                "ERR instant 'x' is not milliseconds since the Unix epoch",
+            ),
+            (
+                Error::Window {
+                    given: b"5x"[..].into(),
+                    max,
+                },
+                "ERR window '5x' is not a positive integer with a unit of ms, s, m, h or d (none means \
+                 seconds), at most 366d",
+            ),
+            (
+                Error::TooManyRules(17),
+                "ERR 17 rules are given, at most 16 are allowed",
+            ),
+            (Error::Arity, "ERR wrong number of arguments"),
+            (Error::Payload("x".into()), "ERR payload is not a value: x"),
+        ];
+        for (error, text) in texts {
+            assert_eq!(error.to_string(), text);
+        }
+    }
+}

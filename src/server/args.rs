@@ -1,0 +1,65 @@
+use std::marker::PhantomData;
+
+use redis_module::raw::RedisModuleString;
+
+use super::api;
+
+/// The arguments of one command call, without its name.
+#[derive(Clone, Copy)]
+pub struct Args<'a> {
+    strings: &'a [*mut RedisModuleString],
+}
+
+/// The name of a key, as the server holds it.
+#[derive(Clone, Copy)]
+pub struct KeyName<'a> {
+    pub(super) raw: *mut RedisModuleString,
+    call: PhantomData<&'a ()>,
+}
+
+impl<'a> Args<'a> {
+    /// The arguments the server passed.
+    ///
+    /// # Safety
+    /// `argv` must point to `argc` strings that live for `'a`.
+    pub(super) unsafe fn new(argv: *const *mut RedisModuleString, argc: usize) -> Self {
+        // SAFETY: as the caller promises.
+        let all = unsafe { std::slice::from_raw_parts(argv, argc) };
+        Self {
+            strings: all.get(1..).unwrap_or_default(),
+        }
+    }
+
+    /// The first argument as a key's name, and the arguments after it; `None` if there is no argument.
+    pub fn split_key(self) -> Option<(KeyName<'a>, Self)> {
+        let (&raw, strings) = self.strings.split_first()?;
+        Some((
+            KeyName {
+                raw,
+                call: PhantomData,
+            },
+            Self { strings },
+        ))
+    }
+}
+
+impl<'a> Iterator for Args<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let (&string, rest) = self.strings.split_first()?;
+        self.strings = rest;
+        let mut len = 0;
+        // SAFETY: the string lives for 'a, and the server does not change it meanwhile.
+        Some(unsafe {
+            let bytes = api!(RedisModule_StringPtrLen)(string, &raw mut len);
+            std::slice::from_raw_parts(bytes.cast(), len)
+        })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.strings.len(), Some(self.strings.len()))
+    }
+}
+
+impl ExactSizeIterator for Args<'_> {}

@@ -1,0 +1,63 @@
+use std::marker::PhantomData;
+
+use ratelog_core::Instant;
+use redis_module::raw::{self, RedisModuleCtx};
+
+use super::{Reply, api, propagation};
+use crate::effect::Effect;
+use crate::server::KeyName;
+
+/// One call of a command.
+pub struct Context<'a> {
+    pub(super) raw: *mut RedisModuleCtx,
+    call: PhantomData<&'a ()>,
+}
+
+impl Context<'_> {
+    /// The context of the call that is going on.
+    ///
+    /// # Safety
+    /// `raw` must be the context of a callback that lasts at least as long as what is made here.
+    pub(super) const unsafe fn new(raw: *mut RedisModuleCtx) -> Self {
+        Self {
+            raw,
+            call: PhantomData,
+        }
+    }
+
+    /// The server's clock. A command asks once.
+    pub fn now(&self) -> Instant {
+        // SAFETY: takes nothing and reads the clock.
+        Instant::from_clock(unsafe { api!(RedisModule_Milliseconds)() })
+    }
+
+    /// Whether more memory is used than `maxmemory` allows.
+    pub fn is_out_of_memory(&self) -> bool {
+        self.flags() & raw::REDISMODULE_CTX_FLAGS_OOM != 0
+    }
+
+    pub(super) fn flags(&self) -> u32 {
+        // SAFETY: the context is that of the current call.
+        unsafe { api!(RedisModule_GetContextFlags)(self.raw) }.cast_unsigned()
+    }
+
+    /// The way to answer the call.
+    pub fn reply(&self) -> Reply<'_> {
+        Reply::new(self)
+    }
+
+    /// Counts a change of the dataset, and passes `effect` on to replicas and the append-only file.
+    pub fn propagate(&self, key: KeyName<'_>, effect: &Effect) {
+        if propagation::is_needed(self) {
+            propagation::send(self, key, effect);
+        } else {
+            self.propagate_verbatim();
+        }
+    }
+
+    /// Counts a change of the dataset, and passes the call on as it came.
+    pub fn propagate_verbatim(&self) {
+        // SAFETY: the context is that of the current call.
+        unsafe { api!(RedisModule_ReplicateVerbatim)(self.raw) };
+    }
+}

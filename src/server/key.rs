@@ -1,0 +1,168 @@
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+
+use redis_module::raw::{self, RedisModuleKey};
+
+use super::{Context, KeyName, api, data_type};
+use crate::error::Error;
+use crate::value::Value;
+
+/// A key opened to be read.
+pub struct ReadKey<'a> {
+    key: Option<OpenKey<'a>>,
+}
+
+/// A key opened to be changed.
+pub struct WriteKey<'a> {
+    ctx: &'a Context<'a>,
+    name: KeyName<'a>,
+    key: OpenKey<'a>,
+    value: Option<NonNull<Value>>,
+}
+
+/// An open handle; closed when dropped.
+struct OpenKey<'a> {
+    raw: NonNull<RedisModuleKey>,
+    call: PhantomData<&'a ()>,
+}
+
+impl<'a> OpenKey<'a> {
+    /// `None` where a key that is to be read does not exist.
+    fn open(ctx: &Context<'a>, name: KeyName<'a>, mode: u32) -> Option<Self> {
+        // SAFETY: context and name are those of the current call.
+        let raw = unsafe { api!(RedisModule_OpenKey)(ctx.raw, name.raw, mode.cast_signed()) };
+        NonNull::new(raw).map(|raw| Self {
+            raw,
+            call: PhantomData,
+        })
+    }
+
+    /// The value that the key holds; `None` if it holds none.
+    fn value(&self) -> Result<Option<NonNull<Value>>, Error> {
+        // SAFETY: the handle is open; a key of the module's type holds a `Value`.
+        unsafe {
+            if api!(RedisModule_ModuleTypeGetType)(self.raw.as_ptr()) == data_type::get() {
+                let value = api!(RedisModule_ModuleTypeGetValue)(self.raw.as_ptr());
+                return Ok(NonNull::new(value.cast()));
+            }
+            match api!(RedisModule_KeyType)(self.raw.as_ptr()) as isize {
+                raw::REDISMODULE_KEYTYPE_EMPTY => Ok(None),
+                _ => Err(Error::WrongType),
+            }
+        }
+    }
+}
+
+impl Drop for OpenKey<'_> {
+    fn drop(&mut self) {
+        // SAFETY: the handle is open and closed once.
+        unsafe { api!(RedisModule_CloseKey)(self.raw.as_ptr()) };
+    }
+}
+
+impl<'a> ReadKey<'a> {
+    /// Opens the key.
+    ///
+    /// # Errors
+    /// [`Error::WrongType`] if it holds a value of another type.
+    pub fn open(ctx: &Context<'a>, name: KeyName<'a>) -> Result<Self, Error> {
+        let key = OpenKey::open(ctx, name, raw::REDISMODULE_READ);
+        if let Some(key) = &key {
+            key.value()?;
+        }
+        Ok(Self { key })
+    }
+
+    /// The key's value; `None` if it does not exist.
+    pub fn value(&self) -> Option<&Value> {
+        let value = self.key.as_ref()?.value().ok()??;
+        // SAFETY: the value lives as long as the key, and nothing changes it during the call.
+        Some(unsafe { value.as_ref() })
+    }
+}
+
+impl<'a> WriteKey<'a> {
+    /// Opens the key.
+    ///
+    /// # Errors
+    /// [`Error::WrongType`] if it holds a value of another type.
+    pub fn open(ctx: &'a Context<'a>, name: KeyName<'a>) -> Result<Self, Error> {
+        let mode = raw::REDISMODULE_READ | raw::REDISMODULE_WRITE;
+        let key = OpenKey::open(ctx, name, mode).ok_or(Error::WrongType)?;
+        let value = key.value()?;
+        Ok(Self {
+            ctx,
+            name,
+            key,
+            value,
+        })
+    }
+
+    /// The call that opened the key.
+    pub fn context(&self) -> &'a Context<'a> {
+        self.ctx
+    }
+
+    /// The key's name.
+    pub fn name(&self) -> KeyName<'a> {
+        self.name
+    }
+
+    /// The key's value; `None` if it does not exist.
+    pub fn value(&mut self) -> Option<&mut Value> {
+        // SAFETY: the value lives as long as the key, and this handle alone reaches it during the call.
+        self.value.map(|mut value| unsafe { value.as_mut() })
+    }
+
+    /// The key's value, which is empty where the key did not exist.
+    pub fn value_or_create(&mut self) -> &mut Value {
+        if self.value.is_none() {
+            self.set(Value::default());
+        }
+        match self.value() {
+            Some(value) => value,
+            None => unreachable!("it was set"),
+        }
+    }
+
+    /// Makes `value` the key's, in place of what it holds.
+    pub fn set(&mut self, value: Value) {
+        let value = NonNull::from(Box::leak(Box::new(value)));
+        // SAFETY: the handle is open for writing; the server owns the value from here and frees it by the
+        // type's `free`.
+        unsafe {
+            api!(RedisModule_ModuleTypeSetValue)(
+                self.key.raw.as_ptr(),
+                data_type::get(),
+                value.as_ptr().cast(),
+            );
+        }
+        self.value = Some(value);
+    }
+
+    /// Deletes the key.
+    pub fn delete(&mut self) {
+        self.value = None;
+        // SAFETY: the handle is open for writing, and the value is not used after.
+        unsafe { api!(RedisModule_DeleteKey)(self.key.raw.as_ptr()) };
+    }
+
+    /// When the key expires, in milliseconds since the Unix epoch; `None` if it never does.
+    pub fn expires_at(&self) -> Option<i64> {
+        // SAFETY: the handle is open.
+        let at = unsafe { api!(RedisModule_GetAbsExpire)(self.key.raw.as_ptr()) };
+        (at >= 0).then_some(at)
+    }
+
+    /// Makes the key expire at `at`, in milliseconds since the Unix epoch.
+    pub fn set_expires_at(&mut self, at: i64) {
+        // SAFETY: the handle is open for writing.
+        unsafe { api!(RedisModule_SetAbsExpire)(self.key.raw.as_ptr(), at) };
+    }
+
+    /// Tells those who watch the key, or cache it, that it has changed.
+    pub fn signal_modified(&self) {
+        // SAFETY: context and name are those of the current call.
+        unsafe { api!(RedisModule_SignalModifiedKey)(self.ctx.raw, self.name.raw) };
+    }
+}

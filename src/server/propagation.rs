@@ -1,0 +1,150 @@
+//! When an effect has to be built for replicas and the append-only file.
+//!
+//! Building one costs a third of a check, and a server without either drops it unread. It may be skipped
+//! where nothing can ever need it:
+//!
+//! - The append-only file needs it from the fork that writes its base on.
+//! - A replica starts from a snapshot, made by a fork, and is sent what follows; a later partial
+//!   resynchronisation is served from the backlog, and reaches back to such a fork at most. So an effect
+//!   is needed from the first fork on at which a replica is connected, until the backlog is freed. What
+//!   the replica was sent while it waited for that fork is nothing: its stream starts at the fork.
+//! - A server that was a replica, or restarted from a snapshot with its replication id, has a backlog
+//!   that other replicas can resume from without a fork.
+//! - A cluster moves slots by other means.
+//!
+//! So whether it is needed is asked again after each fork, change of role, load, and change of a replica;
+//! in between, nothing can come to need it. Skipped effects still count as changes to the dataset (for
+//! `save` points): they are passed on verbatim, which the server counts and, having nowhere to pass them
+//! to, drops before it looks at them.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use redis_module::raw::{self, RedisModuleCtx, RedisModuleEvent};
+
+use super::guard::guard;
+use super::{Context, KeyName, api};
+use crate::effect::{self, Effect};
+
+const UNKNOWN: u8 = 0;
+const NEEDED: u8 = 1;
+const NOT_NEEDED: u8 = 2;
+/// As [`NEEDED`], for good: the server does not tell what would end it.
+const ALWAYS: u8 = 3;
+
+static STATE: AtomicU8 = AtomicU8::new(UNKNOWN);
+
+/// Asks the server to tell of all that can make effects needed.
+pub(super) fn watch(ctx: *mut RedisModuleCtx) {
+    let events = [
+        raw::REDISMODULE_EVENT_FORK_CHILD,
+        raw::REDISMODULE_EVENT_REPLICATION_ROLE_CHANGED,
+        raw::REDISMODULE_EVENT_REPLICA_CHANGE,
+        raw::REDISMODULE_EVENT_LOADING,
+    ];
+    let told = events.iter().all(|&id| {
+        // SAFETY: called while the module is loaded, with its context and a function that stays.
+        let status = unsafe {
+            api!(RedisModule_SubscribeToServerEvent)(
+                ctx,
+                RedisModuleEvent { id, dataver: 1 },
+                Some(forget),
+            )
+        };
+        status == raw::REDISMODULE_OK as i32
+    });
+    STATE.store(if told { UNKNOWN } else { ALWAYS }, Ordering::Relaxed);
+}
+
+extern "C" fn forget(
+    _: *mut RedisModuleCtx,
+    _: RedisModuleEvent,
+    _: u64,
+    _: *mut std::ffi::c_void,
+) {
+    guard((), || {
+        if STATE.load(Ordering::Relaxed) != ALWAYS {
+            STATE.store(UNKNOWN, Ordering::Relaxed);
+        }
+    });
+}
+
+/// Whether anything may come to need the effect of the current call.
+pub(super) fn is_needed(ctx: &Context<'_>) -> bool {
+    match STATE.load(Ordering::Relaxed) {
+        NOT_NEEDED => false,
+        UNKNOWN => {
+            let needed = ask(ctx);
+            STATE.store(if needed { NEEDED } else { NOT_NEEDED }, Ordering::Relaxed);
+            needed
+        }
+        _ => true,
+    }
+}
+
+#[cold]
+fn ask(ctx: &Context<'_>) -> bool {
+    let flags = ctx.flags();
+    let needing = raw::REDISMODULE_CTX_FLAGS_AOF | raw::REDISMODULE_CTX_FLAGS_CLUSTER;
+    flags & raw::REDISMODULE_CTX_FLAGS_MASTER == 0 || flags & needing != 0 || has_replicas(ctx)
+}
+
+/// Whether replicas are connected, or could resume from the backlog.
+fn has_replicas(ctx: &Context<'_>) -> bool {
+    // SAFETY: the data is read while it is owned here, and freed once.
+    unsafe {
+        let info = api!(RedisModule_GetServerInfo)(ctx.raw, c"replication".as_ptr());
+        let zero = |field: &std::ffi::CStr| {
+            let mut error = 0;
+            let value =
+                api!(RedisModule_ServerInfoGetFieldUnsigned)(info, field.as_ptr(), &raw mut error);
+            error == raw::REDISMODULE_OK as i32 && value == 0
+        };
+        let none = zero(c"connected_slaves") && zero(c"repl_backlog_active");
+        api!(RedisModule_FreeServerInfo)(ctx.raw, info);
+        !none
+    }
+}
+
+/// Passes `effect` on as the internal command that repeats it.
+pub(super) fn send(ctx: &Context<'_>, key: KeyName<'_>, effect: &Effect) {
+    let name = effect::COMMAND.as_ptr();
+    let replicate = api!(RedisModule_Replicate);
+    let word = effect.word().as_ptr();
+    // SAFETY: each format fits the arguments after it: s a string, c a C string, l a long long.
+    unsafe {
+        match *effect {
+            Effect::Record {
+                instant,
+                cost,
+                window,
+            } => replicate(
+                ctx.raw,
+                name,
+                c"sclll".as_ptr(),
+                key.raw,
+                word,
+                instant.unix_millis(),
+                cost.units(),
+                window.millis(),
+            ),
+            Effect::Shift { instant } => replicate(
+                ctx.raw,
+                name,
+                c"scl".as_ptr(),
+                key.raw,
+                word,
+                instant.unix_millis(),
+            ),
+            Effect::Refund { instant, units } => replicate(
+                ctx.raw,
+                name,
+                c"scll".as_ptr(),
+                key.raw,
+                word,
+                instant.unix_millis(),
+                units.units(),
+            ),
+            Effect::Reset => replicate(ctx.raw, name, c"sc".as_ptr(), key.raw, word),
+        }
+    };
+}
