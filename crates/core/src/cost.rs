@@ -23,6 +23,11 @@ impl Cost {
         Limit::parse(text, max).map(Self)
     }
 
+    /// The cost in units, in as few bits as it takes.
+    pub(crate) const fn get(self) -> u32 {
+        self.0.get()
+    }
+
     /// The cost in units.
     #[must_use]
     pub const fn units(self) -> u64 {

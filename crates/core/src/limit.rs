@@ -26,6 +26,10 @@ impl Limit {
         Self::new(units).filter(|limit| *limit <= max)
     }
 
+    pub(crate) const fn get(self) -> u32 {
+        self.0.get()
+    }
+
     /// The limit in units.
     #[must_use]
     pub const fn units(self) -> u64 {

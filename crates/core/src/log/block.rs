@@ -1,9 +1,7 @@
 use super::code::{Code, FIRST_EXPONENT, MAX_BITS};
 use super::mark::Mark;
 
-/// The entries after which a block is sealed: the most that a search has to step over.
-pub(super) const MAX_ENTRIES: u16 = 512;
-/// The bytes of a full block.
+/// The bytes of a full block: what a search may have to walk over.
 const MAX_BYTES: usize = 1024;
 
 /// Codes of entries that follow each other.
@@ -12,8 +10,6 @@ pub(super) struct Block {
     pub(super) bytes: Box<[u8]>,
     /// Bits written.
     pub(super) bits: u16,
-    /// Codes written.
-    pub(super) entries: u16,
     /// The exponent of the last gap, or of the gap before the first.
     pub(super) exponent: u8,
 }
@@ -38,7 +34,6 @@ impl Block {
     pub(super) fn push(&mut self, code: Code) {
         code.write(&mut self.bytes, usize::from(self.bits));
         self.bits += code.width();
-        self.entries += 1;
         self.exponent = code.exponent;
     }
 
@@ -49,7 +44,7 @@ impl Block {
 
     /// Whether no further code may be appended.
     pub(super) fn is_full(&self) -> bool {
-        self.entries >= MAX_ENTRIES || usize::from(self.bits + MAX_BITS) > MAX_BYTES * 8
+        usize::from(self.bits + MAX_BITS) > MAX_BYTES * 8
     }
 
     /// Allocates until there is room for `code`.
@@ -80,17 +75,15 @@ impl Block {
         (usize::from(dead) * 4 >= self.bytes.len().max(1)).then_some(dead)
     }
 
-    /// Moves the codes `dead` bytes towards the front, over the `entries` that stood there.
-    pub(super) fn forget(&mut self, dead: u16, entries: u16) {
+    /// Moves the codes `dead` bytes towards the front, over what stood there.
+    pub(super) fn forget(&mut self, dead: u16) {
         self.bytes.copy_within(usize::from(dead).., 0);
         self.bits -= dead * 8;
-        self.entries -= entries;
     }
 
     /// Takes back all codes from `mark` on.
     pub(super) fn truncate(&mut self, mark: Mark) {
         self.bits = mark.bit;
-        self.entries = mark.entry;
         self.exponent = mark.exponent;
     }
 

@@ -11,8 +11,6 @@ pub(super) struct Mark {
     pub(super) block: u32,
     /// Where in the block the entry's code begins.
     pub(super) bit: u16,
-    /// How many codes of the block stand before it.
-    pub(super) entry: u16,
     /// The exponent that the entry's gap is coded against.
     pub(super) exponent: u8,
 }
@@ -25,7 +23,6 @@ impl Mark {
             before: 0,
             block: 0,
             bit: 0,
-            entry: 0,
             exponent: FIRST_EXPONENT,
         }
     }

@@ -5,8 +5,8 @@
 //! Units recorded in the same millisecond are one *entry*: an instant and its units. Entries are kept in
 //! the order of time. The newest is *open*: its instant and units stand in the header, so that recording
 //! again in the same millisecond is one addition. Each older one is *closed*: a bit code of its units and
-//! of the gap to the entry after it (`code.rs`). Codes fill *blocks* of at most 512 entries and 1 KiB;
-//! the last, the *tail*, grows and is written; the full ones before it are sealed and only read.
+//! of the gap to the entry after it (`code.rs`). Codes fill *blocks* of at most 1 KiB; the last,
+//! the *tail*, grows and is written; the full ones before it are sealed and only read.
 //!
 //! ```text
 //! header  | newest: instant, units | units ever | oldest: mark | retention | tail | history |
@@ -22,11 +22,11 @@
 //! A *mark* names an entry: block, bit, instant, and the units recorded before it since the log was last
 //! empty. Units between two marks are one subtraction, so a window's usage is known once the mark of its
 //! first entry is. That is found from the oldest entry if nothing has expired (no look at the codes at
-//! all), else by a binary search over the blocks and a walk inside one, at most 512 steps of a few
-//! nanoseconds, started where the last check of the window left off (a *cursor*): commonly one or two
-//! steps. Nothing is ever O(units):
+//! all), else by a binary search over the blocks and a walk inside one (commonly some 500 entries of a few
+//! nanoseconds each, never more than 8192), started where the last check of the window left off (a
+//! *cursor*): commonly one or two steps. Nothing is ever O(units):
 //!
-//! - recording: one code at the end of the tail; every 512th entry seals a block;
+//! - recording: one code at the end of the tail, and now and then a block is sealed;
 //! - expiry, even of a million units at once: one such search, then the blocks before it are freed whole;
 //! - a refund: the same search for the last entry that stays, and the blocks behind it are freed whole;
 //! - a clock that steps back: one subtraction a block.
@@ -62,15 +62,16 @@ pub use view::{Hit, View};
 /// [`refund`](Self::refund) calls made on it: two logs given the same calls have the same
 /// [`snapshot`](Self::to_snapshot), byte for byte.
 #[derive(Clone, Debug)]
+#[repr(C)] // The common check reads and writes the fields down to `oldest`: one cache line.
 pub struct Log {
     newest: i64,
-    newest_units: u64,
-    /// Units recorded since the log was last empty, less those refunded.
-    end: u64,
-    oldest: Mark,
     /// Milliseconds.
     retention: i64,
+    /// Units recorded since the log was last empty, less those refunded.
+    end: u64,
+    newest_units: u32,
     tail: Block,
+    oldest: Mark,
     /// What only a log of several blocks or windows needs.
     history: Option<Box<History>>,
 }
@@ -95,11 +96,11 @@ impl Log {
     pub fn new() -> Self {
         Self {
             newest: 0,
-            newest_units: 0,
-            end: 0,
-            oldest: Mark::first(0),
             retention: 0,
+            end: 0,
+            newest_units: 0,
             tail: Block::default(),
+            oldest: Mark::first(0),
             history: None,
         }
     }

@@ -1,5 +1,5 @@
 use super::block::{Block, Sealed};
-use super::code::{Code, MAX_NUMBER};
+use super::code::Code;
 use super::mark::{Cursor, Mark};
 use super::{History, Log};
 use crate::{Cost, Instant, Rules, Window};
@@ -8,7 +8,7 @@ impl Log {
     /// Records the units of `cost` at `now`, by a check whose longest window is `window`, after dropping the units
     /// that have expired. Where the clock is behind the newest unit, the log is shifted first.
     ///
-    /// One instant holds at most 2^40 - 1 units, more than any limit lets through.
+    /// One instant holds at most 2^32 - 1 units, as many as any limit lets through.
     pub fn record(&mut self, now: Instant, cost: Cost, window: Window) {
         self.shift(now);
         self.retention = self.retention.max(window.span());
@@ -21,9 +21,9 @@ impl Log {
         } else if now > self.newest {
             self.close_newest(now);
         }
-        let units = cost.units().min(MAX_NUMBER - self.newest_units);
+        let units = cost.get().min(u32::MAX - self.newest_units);
         self.newest_units += units;
-        self.end += units;
+        self.end += u64::from(units);
     }
 
     /// Where the clock is behind the newest unit, shifts the whole log back so that the newest unit is at
@@ -93,7 +93,7 @@ impl Log {
     /// Codes the newest entry, and opens one at `now`, later than it, that holds no units yet.
     pub(super) fn close_newest(&mut self, now: i64) {
         let gap = (now - self.newest).cast_unsigned();
-        let code = Code::new(self.tail.exponent, self.newest_units, gap);
+        let code = Code::new(self.tail.exponent, self.newest_units.into(), gap);
         if !self.tail.has_room(code) {
             self.make_room(code);
         }
@@ -121,18 +121,13 @@ impl Log {
         let Some(dead) = self.tail.dead_bytes(self.oldest) else {
             return;
         };
-        let entries = self.oldest.entry;
-        let moved = |mark: &mut Mark| {
-            mark.bit -= dead * 8;
-            mark.entry -= entries;
-        };
-        self.tail.forget(dead, entries);
-        moved(&mut self.oldest);
+        self.tail.forget(dead);
+        self.oldest.bit -= dead * 8;
         if let Some(history) = &mut self.history {
             history
                 .cursors
                 .iter_mut()
-                .for_each(|cursor| moved(&mut cursor.mark));
+                .for_each(|cursor| cursor.mark.bit -= dead * 8);
         }
     }
 
@@ -145,7 +140,6 @@ impl Log {
             before: self.end,
             block: start.block + 1,
             bit: 0,
-            entry: 0,
             exponent: self.tail.exponent,
         };
         let mut codes = std::mem::replace(&mut self.tail, Block::after(next.exponent));

@@ -13,14 +13,17 @@ impl Log {
             self.clear();
             return held;
         }
-        if units < self.newest_units {
-            self.newest_units -= units;
+        if let Some(kept) = u64::from(self.newest_units)
+            .checked_sub(units)
+            .filter(|kept| *kept > 0)
+        {
+            self.newest_units = within_entry(kept);
         } else {
             let kept = self.end - units;
             let newest = self.closed_entry_of(kept - 1, self.oldest);
             self.truncate(newest);
             self.newest = newest.at;
-            self.newest_units = kept - newest.before;
+            self.newest_units = within_entry(kept - newest.before);
         }
         self.end -= units;
         units
@@ -38,4 +41,9 @@ impl Log {
         }
         self.tail.truncate(mark);
     }
+}
+
+/// Units of one entry, which are never more than an entry holds.
+pub(super) fn within_entry(units: u64) -> u32 {
+    u32::try_from(units).unwrap_or(u32::MAX)
 }

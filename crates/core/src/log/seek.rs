@@ -111,7 +111,7 @@ impl Log {
     }
 
     fn instant_of(&self, index: u64, from: Mark) -> i64 {
-        if index >= self.end - self.newest_units {
+        if index >= self.end - u64::from(self.newest_units) {
             self.newest
         } else {
             self.closed_entry_of(index, from).at
@@ -216,12 +216,10 @@ impl Walk<'_> {
         self.mark.at += step.gap.cast_signed();
         self.mark.before += step.units;
         self.mark.bit += step.width;
-        self.mark.entry += 1;
         self.mark.exponent = step.exponent;
         if self.sealed && self.mark.bit >= self.codes.bits {
             self.mark.block += 1;
             self.mark.bit = 0;
-            self.mark.entry = 0;
             (self.codes, self.sealed) = self.log.block(self.mark.block);
         }
         step.units

@@ -1,14 +1,15 @@
 //! A log as bytes: the same for every log of the same value, whatever its blocks were.
 //!
-//! One stream of the codes of `code.rs`. First, as plain numbers: the entries plus one, and if there are
-//! any, the retention, the oldest instant plus 2^41, and the newest entry's units. Then the closed entries
-//! from the oldest on; then zeros up to the next byte.
+//! Nothing at all for a log without units. Else one stream of the codes of `code.rs`. First, as plain
+//! numbers: the retention, the oldest instant plus 2^41, and the newest entry's units. Then the closed
+//! entries from the oldest on; then a one, and zeros up to the next byte.
 
 use std::fmt;
 
 use super::Log;
-use super::code::{self, Bits, Code, FIRST_EXPONENT, MAX_BITS, MAX_NUMBER, Step};
+use super::code::{self, Bits, Code, FIRST_EXPONENT, MAX_BITS, Step};
 use super::mark::Mark;
+use super::refund::within_entry;
 use crate::{Instant, Window};
 
 /// What is added to the oldest instant, which a clock step can have moved below zero by a window.
@@ -28,8 +29,8 @@ pub enum SnapshotError {
         /// Bits before it.
         bit: usize,
     },
-    /// More follows where the log ends.
-    TrailingBytes,
+    /// The last byte is zero, where a snapshot ends with a one.
+    Unended,
 }
 
 impl fmt::Display for SnapshotError {
@@ -37,7 +38,7 @@ impl fmt::Display for SnapshotError {
         match self {
             Self::Truncated => write!(f, "the snapshot is cut short"),
             Self::Malformed { bit } => write!(f, "the snapshot is malformed at bit {bit}"),
-            Self::TrailingBytes => write!(f, "the snapshot has trailing bytes"),
+            Self::Unended => write!(f, "the snapshot has no end"),
         }
     }
 }
@@ -48,15 +49,13 @@ impl Log {
     /// The log's value as bytes.
     #[must_use]
     pub fn to_snapshot(&self) -> Vec<u8> {
-        let mut writer = Writer::default();
         if self.is_empty() {
-            writer.number(1);
-            return writer.finish();
+            return Vec::new();
         }
-        writer.number(self.entries() + 1);
+        let mut writer = Writer::default();
         writer.number(self.retention.cast_unsigned());
         writer.number((self.oldest.at + OLDEST_BIAS).cast_unsigned());
-        writer.number(self.newest_units);
+        writer.number(self.newest_units.into());
         let mut walk = self.walk(self.oldest);
         let mut exponent = FIRST_EXPONENT;
         while !walk.is_at_newest() {
@@ -74,45 +73,44 @@ impl Log {
     /// Work and memory are in proportion to `bytes`, whatever they claim to hold.
     ///
     /// # Errors
-    /// [`SnapshotError`] for all bytes but those that [`Self::to_snapshot`] gives: cut or too long, a span
+    /// [`SnapshotError`] for all bytes but those that [`Self::to_snapshot`] gives: cut short, a span
     /// longer than the retention, an instant out of range, or a code that is not the shortest.
     pub fn from_snapshot(bytes: &[u8]) -> Result<Self, SnapshotError> {
-        let mut reader = Reader { bytes, bit: 0 };
-        let entries = reader.number(MAX_NUMBER)? - 1;
-        if entries == 0 {
-            return reader.finish().map(|()| Self::new());
+        if bytes.is_empty() {
+            return Ok(Self::new());
         }
+        let mut reader = Reader::new(bytes)?;
         let window = reader.number(Window::MAX.millis())?;
         let oldest_bit = reader.bit;
         let oldest = reader
             .number(Instant::MAX.unix_millis().cast_unsigned() + (1 << 41))?
             .cast_signed()
             - OLDEST_BIAS;
-        let newest_units = reader.number(MAX_NUMBER)?;
+        let newest_units = reader.number(u32::MAX.into())?;
 
         let mut log = Self::new();
         log.retention = window.cast_signed();
         log.oldest = Mark::first(oldest);
         log.newest = oldest;
         let mut exponent = FIRST_EXPONENT;
-        for _ in 1..entries {
+        while !reader.is_at_end() {
             let bit = reader.bit;
             let step = reader.code(exponent)?;
             exponent = step.exponent;
             log.append(step).ok_or(SnapshotError::Malformed { bit })?;
         }
-        log.newest_units = newest_units;
+        log.newest_units = within_entry(newest_units);
         log.end += newest_units;
         if Instant::from_unix_millis(log.newest).is_none() {
             return Err(SnapshotError::Malformed { bit: oldest_bit });
         }
-        reader.finish().map(|()| log)
+        Ok(log)
     }
 
     /// Appends an entry with the units of `step`, and opens the next after its gap. `None` if the log would
     /// span its retention or more units than can be counted.
     fn append(&mut self, step: Step) -> Option<()> {
-        self.newest_units = step.units;
+        self.newest_units = within_entry(step.units);
         self.end += step.units;
         let next = self.newest + step.gap.cast_signed();
         if next - self.oldest.at >= self.retention || self.end > MAX_UNITS {
@@ -120,16 +118,6 @@ impl Log {
         }
         self.close_newest(next);
         Some(())
-    }
-
-    fn entries(&self) -> u64 {
-        let sealed = self.history.iter().flat_map(|history| &history.sealed);
-        let closed = sealed
-            .map(|block| u64::from(block.codes.entries))
-            .sum::<u64>()
-            + u64::from(self.tail.entries)
-            - u64::from(self.oldest.entry);
-        closed + 1
     }
 }
 
@@ -160,8 +148,11 @@ impl Writer {
         self.bit += usize::from(code.width());
     }
 
+    /// The bytes, ended by a one.
     fn finish(mut self) -> Vec<u8> {
-        self.bytes.truncate(self.bit.div_ceil(8));
+        self.reserve();
+        Bits::ONE.write(&mut self.bytes, self.bit);
+        self.bytes.truncate(self.bit / 8 + 1);
         self.bytes
     }
 }
@@ -169,9 +160,23 @@ impl Writer {
 struct Reader<'a> {
     bytes: &'a [u8],
     bit: usize,
+    /// Bits before the one that ends the stream.
+    end: usize,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn new(bytes: &'a [u8]) -> Result<Self, SnapshotError> {
+        let last = bytes.last().copied().unwrap_or_default();
+        match (bytes.len() * 8).checked_sub(last.leading_zeros() as usize + 1) {
+            Some(end) if last != 0 => Ok(Self { bytes, bit: 0, end }),
+            _ => Err(SnapshotError::Unended),
+        }
+    }
+
+    fn is_at_end(&self) -> bool {
+        self.bit >= self.end
+    }
+
     /// A plain number in `1..=max`.
     fn number(&mut self, max: u64) -> Result<u64, SnapshotError> {
         let (number, width) =
@@ -193,20 +198,10 @@ impl Reader<'_> {
 
     fn advance(&mut self, width: u16) -> Result<(), SnapshotError> {
         self.bit += usize::from(width);
-        if self.bit > self.bytes.len() * 8 {
+        if self.bit > self.end {
             Err(SnapshotError::Truncated)
         } else {
             Ok(())
-        }
-    }
-
-    /// Nothing may follow but the zeros that fill the last byte.
-    fn finish(self) -> Result<(), SnapshotError> {
-        let read = self.bit.div_ceil(8) == self.bytes.len();
-        if read && code::read(self.bytes, self.bit) == 0 {
-            Ok(())
-        } else {
-            Err(SnapshotError::TrailingBytes)
         }
     }
 }

@@ -105,7 +105,7 @@ impl View<'_> {
             if walk.is_at_newest() {
                 hits.push(Hit {
                     instant,
-                    units: self.log.newest_units,
+                    units: self.log.newest_units.into(),
                 });
                 break;
             }
