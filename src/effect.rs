@@ -16,10 +16,7 @@ pub const COMMAND: &CStr = c"RL._APPLY";
 pub const LOAD: &CStr = c"LOAD";
 
 /// Internal commands were checked where they came from, so only what a value can hold bounds them.
-const BOUNDS: Bounds = Bounds {
-    limit: Limit::new(u32::MAX).unwrap(),
-    window: Window::MAX,
-};
+const BOUNDS: Bounds = Bounds { limit: Limit::new(u32::MAX).unwrap(), window: Window::MAX };
 
 /// One change of one key's log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,9 +70,7 @@ impl Effect {
                 cost: request::parse_cost("units", next()?, &BOUNDS)?,
                 window: parse_window_ms(next()?)?,
             },
-            b"SHIFT" => Self::Shift {
-                instant: request::parse_instant(next()?)?,
-            },
+            b"SHIFT" => Self::Shift { instant: request::parse_instant(next()?)? },
             b"REFUND" => Self::Refund {
                 instant: request::parse_instant(next()?)?,
                 units: request::parse_cost("units", next()?, &BOUNDS)?,
@@ -83,8 +78,7 @@ impl Effect {
             b"RESET" => Self::Reset,
             _ => return Err(Error::UnknownKeyword(word.into())),
         };
-        args.next()
-            .map_or(Ok(effect), |more| Err(Error::Unexpected(more.into())))
+        args.next().map_or(Ok(effect), |more| Err(Error::Unexpected(more.into())))
     }
 
     /// Applies the effect to `key` and sees to its lifetime. Returns the units a refund took back.
@@ -93,20 +87,14 @@ impl Effect {
     pub fn apply(&self, key: &mut WriteKey<'_>) -> u64 {
         let mut taken = 0;
         match *self {
-            Self::Record {
-                instant,
-                cost,
-                window,
-            } => {
+            Self::Record { instant, cost, window } => {
                 key.value_or_create().log.record(instant, cost, window);
             }
             Self::Shift { instant } => {
                 key.value().map(|value| value.log.shift(instant));
             }
             Self::Refund { instant, units } => {
-                taken = key
-                    .value()
-                    .map_or(0, |value| value.log.refund(instant, units.units()));
+                taken = key.value().map_or(0, |value| value.log.refund(instant, units.units()));
             }
             Self::Reset => {
                 if let Some(value) = key.value() {
@@ -147,11 +135,9 @@ pub fn settle(key: &mut WriteKey<'_>) {
 }
 
 fn parse_window_ms(text: &[u8]) -> Result<Window, Error> {
-    ratelog_core::parse_decimal(text)
-        .and_then(Window::from_millis)
-        .ok_or_else(|| Error::Integer {
-            name: "window_ms",
-            given: text.into(),
-            max: Window::MAX.millis(),
-        })
+    ratelog_core::parse_decimal(text).and_then(Window::from_millis).ok_or_else(|| Error::Integer {
+        name: "window_ms",
+        given: text.into(),
+        max: Window::MAX.millis(),
+    })
 }

@@ -73,11 +73,7 @@ impl fmt::Display for Argument {
 impl Error {
     /// An argument that was to be a limit.
     pub fn limit(given: &[u8], max: Limit) -> Self {
-        Self::Integer {
-            name: "limit",
-            given: given.into(),
-            max: max.units(),
-        }
+        Self::Integer { name: "limit", given: given.into(), max: max.units() }
     }
 }
 
@@ -89,10 +85,7 @@ impl fmt::Display for Error {
                 write!(f, "ERR {name} {given} is not an integer from 1 to {max}")
             }
             Self::Instant(given) => {
-                write!(
-                    f,
-                    "ERR instant {given} is not milliseconds since the Unix epoch"
-                )
+                write!(f, "ERR instant {given} is not milliseconds since the Unix epoch")
             }
             Self::Window { given, max } => write!(
                 f,
@@ -102,11 +95,7 @@ impl fmt::Display for Error {
             ),
             Self::LimitWithoutWindow(limit) => write!(f, "ERR limit {limit} has no window"),
             Self::TooManyRules(given) => {
-                write!(
-                    f,
-                    "ERR {given} rules are given, at most {} are allowed",
-                    Rules::MAX
-                )
+                write!(f, "ERR {given} rules are given, at most {} are allowed", Rules::MAX)
             }
             Self::UnknownKeyword(given) => write!(f, "ERR unknown keyword {given}"),
             Self::KeywordWithoutValue(keyword) => write!(f, "ERR {keyword} has no value"),
@@ -114,10 +103,7 @@ impl fmt::Display for Error {
             Self::Unexpected(given) => write!(f, "ERR unexpected argument {given}"),
             Self::Payload(reason) => write!(f, "ERR payload is not a value: {reason}"),
             Self::WrongType => {
-                write!(
-                    f,
-                    "WRONGTYPE Operation against a key holding the wrong kind of value"
-                )
+                write!(f, "WRONGTYPE Operation against a key holding the wrong kind of value")
             }
             Self::OutOfMemory => {
                 write!(f, "OOM command not allowed when used memory > 'maxmemory'.")
@@ -152,17 +138,11 @@ mod tests {
                 "ERR instant 'x' is not milliseconds since the Unix epoch",
             ),
             (
-                Error::Window {
-                    given: b"5x"[..].into(),
-                    max,
-                },
+                Error::Window { given: b"5x"[..].into(), max },
                 "ERR window '5x' is not a positive integer with a unit of ms, s, m, h or d (none means \
                  seconds), at most 366d",
             ),
-            (
-                Error::TooManyRules(17),
-                "ERR 17 rules are given, at most 16 are allowed",
-            ),
+            (Error::TooManyRules(17), "ERR 17 rules are given, at most 16 are allowed"),
             (Error::Arity, "ERR wrong number of arguments"),
             (Error::Payload("x".into()), "ERR payload is not a value: x"),
         ];

@@ -15,12 +15,7 @@ mod value;
 
 /// What the server calls: the module's entry point and its allocator.
 #[cfg(not(test))]
-#[allow(
-    missing_docs,
-    unsafe_code,
-    clippy::pedantic,
-    clippy::undocumented_unsafe_blocks
-)]
+#[allow(missing_docs, unsafe_code, clippy::pedantic, clippy::undocumented_unsafe_blocks)]
 mod entry {
     use redis_module::alloc::RedisAlloc;
     use redis_module::{Context, RedisString, Status, redis_module};

@@ -45,11 +45,7 @@ pub fn inspection(ctx: &Context<'_>, value: Option<&Value>, now: Instant) {
     field(&reply, "oldest_ms", oldest.unix_millis());
     field(&reply, "newest_ms", newest.unix_millis());
     field(&reply, "retention_ms", value.log.retention().cast_signed());
-    field(
-        &reply,
-        "bytes",
-        i64::try_from(value.bytes()).unwrap_or(i64::MAX),
-    );
+    field(&reply, "bytes", i64::try_from(value.bytes()).unwrap_or(i64::MAX));
     reply.string("override");
     reply.null();
 }

@@ -15,10 +15,7 @@ pub struct Bounds {
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self {
-            limit: Limit::DEFAULT_MAX,
-            window: Window::DEFAULT_MAX,
-        }
+        Self { limit: Limit::DEFAULT_MAX, window: Window::DEFAULT_MAX }
     }
 }
 
@@ -55,31 +52,21 @@ impl Check {
         let mut args = args;
         let limit = args.next().ok_or(Error::Arity)?;
         let mut rules = Rules::one(rule(limit, &mut args, bounds)?);
-        let mut given: usize = 1;
+        let mut cost = Cost::ONE;
+        let mut left_out = 0;
         while let Some(argument) = args.next() {
-            if !looks_like_a_number(argument) {
-                let cost = keyword(COST, argument, &mut args)?;
-                if given > Rules::MAX {
-                    return Err(Error::TooManyRules(given));
+            if looks_like_a_number(argument) {
+                if rules.push(rule(argument, &mut args, bounds)?) == Err(TooManyRules) {
+                    left_out += 1;
                 }
-                return Ok(Self {
-                    rules,
-                    cost: parse_cost("cost", cost, bounds)?,
-                });
-            }
-            let rule = rule(argument, &mut args, bounds)?;
-            given += 1;
-            if rules.push(rule) == Err(TooManyRules) {
-                // Counted on, so that the error tells how many there are.
+            } else {
+                cost = parse_cost("cost", keyword(COST, argument, &mut args)?, bounds)?;
             }
         }
-        if given > Rules::MAX {
-            return Err(Error::TooManyRules(given));
+        match left_out {
+            0 => Ok(Self { rules, cost }),
+            more => Err(Error::TooManyRules(Rules::MAX + more)),
         }
-        Ok(Self {
-            rules,
-            cost: Cost::ONE,
-        })
     }
 }
 
@@ -112,14 +99,8 @@ impl Hits {
         let max = i64::MAX.cast_unsigned();
         let count = ratelog_core::parse_decimal(text)
             .filter(|count| (1..=max).contains(count))
-            .ok_or(Error::Integer {
-                name: "count",
-                given: text.into(),
-                max,
-            })?;
-        Ok(Self {
-            count: usize::try_from(count).unwrap_or(usize::MAX),
-        })
+            .ok_or(Error::Integer { name: "count", given: text.into(), max })?;
+        Ok(Self { count: usize::try_from(count).unwrap_or(usize::MAX) })
     }
 }
 
@@ -134,9 +115,7 @@ fn rule<'a>(
 ) -> Result<Rule, Error> {
     let parsed =
         Limit::parse(limit, bounds.limit).ok_or_else(|| Error::limit(limit, bounds.limit))?;
-    let window = args
-        .next()
-        .ok_or_else(|| Error::LimitWithoutWindow(limit.into()))?;
+    let window = args.next().ok_or_else(|| Error::LimitWithoutWindow(limit.into()))?;
     Ok(Rule::new(parsed, parse_window(window, bounds.window)?))
 }
 
@@ -160,10 +139,7 @@ fn keyword<'a>(
 }
 
 fn looks_like_a_number(argument: &[u8]) -> bool {
-    matches!(
-        argument.first(),
-        None | Some(b'0'..=b'9' | b'+' | b'-' | b'.')
-    )
+    matches!(argument.first(), None | Some(b'0'..=b'9' | b'+' | b'-' | b'.'))
 }
 
 /// A cost in `1..=bounds.limit`, which the error calls `name`.
@@ -176,10 +152,7 @@ pub fn parse_cost(name: &'static str, text: &[u8], bounds: &Bounds) -> Result<Co
 }
 
 fn parse_window(text: &[u8], max: Window) -> Result<Window, Error> {
-    Window::parse(text, max).ok_or_else(|| Error::Window {
-        given: text.into(),
-        max,
-    })
+    Window::parse(text, max).ok_or_else(|| Error::Window { given: text.into(), max })
 }
 
 /// An instant in whole milliseconds since the Unix epoch.
@@ -187,4 +160,88 @@ pub fn parse_instant(text: &[u8]) -> Result<Instant, Error> {
     ratelog_core::parse_decimal(text)
         .and_then(|millis| Instant::from_unix_millis(i64::try_from(millis).ok()?))
         .ok_or_else(|| Error::Instant(text.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Bounds, Check, Hits, Refund};
+    use crate::error::Error;
+
+    fn words(line: &str) -> impl Iterator<Item = &[u8]> {
+        line.split(' ').filter(|word| !word.is_empty()).map(str::as_bytes)
+    }
+
+    fn check(line: &str) -> Result<Check, Error> {
+        Check::parse(words(line), &Bounds::default())
+    }
+
+    fn told<T: std::fmt::Debug>(result: Result<T, Error>) -> String {
+        result.unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_check_is_rules_and_a_cost() {
+        let request = check("10 1s 100 1m 1000 1h cost 5").unwrap();
+        let rules: Vec<_> = request
+            .rules
+            .iter()
+            .map(|rule| (rule.limit().units(), rule.window().millis()))
+            .collect();
+        assert_eq!(rules, [(10, 1_000), (100, 60_000), (1_000, 3_600_000)]);
+        assert_eq!(request.cost.units(), 5);
+        assert_eq!(check("10 60").unwrap().cost.units(), 1);
+        assert_eq!(check(&"7 7 ".repeat(16)).unwrap().rules.iter().count(), 16);
+    }
+
+    #[test]
+    fn every_malformed_check_names_its_argument() {
+        let window = |given: &str| {
+            format!(
+                "ERR window '{given}' is not a positive integer with a unit of ms, s, m, h or d (none \
+                 means seconds), at most 366d"
+            )
+        };
+        let integer = |name: &str, given: &str| {
+            format!("ERR {name} '{given}' is not an integer from 1 to 1000000")
+        };
+        for (line, text) in [
+            ("abc 60", integer("limit", "abc")),
+            ("POLICY x", integer("limit", "POLICY")),
+            ("0 60", integer("limit", "0")),
+            ("1000001 60", integer("limit", "1000001")),
+            ("1.5 60", integer("limit", "1.5")),
+            ("10 0", window("0")),
+            ("10 -1", window("-1")),
+            ("10 367d", window("367d")),
+            ("10 60 +5 60", integer("limit", "+5")),
+            ("10 60 5", "ERR limit '5' has no window".into()),
+            ("10 60 FOO 5", "ERR unknown keyword 'FOO'".into()),
+            ("10 60 COST", "ERR COST has no value".into()),
+            ("10 60 COST 0", integer("cost", "0")),
+            ("10 60 COST 1000001", integer("cost", "1000001")),
+            ("10 60 COST 1 COST 1", "ERR COST is given twice".into()),
+            ("10 60 COST 1 100 60", "ERR unexpected argument '100'".into()),
+        ] {
+            assert_eq!(told(check(line)), text, "{line}");
+        }
+        let seventeen = "ERR 17 rules are given, at most 16 are allowed";
+        assert_eq!(told(check(&"7 7 ".repeat(17))), seventeen);
+        assert_eq!(told(check(&("7 7 ".repeat(17) + "COST 1"))), seventeen);
+        assert_eq!(check(""), Err(Error::Arity));
+    }
+
+    #[test]
+    fn a_refund_and_a_count_take_one_keyword() {
+        let refund = |line| Refund::parse(words(line), &Bounds::default());
+        assert_eq!(refund("").unwrap().units.units(), 1);
+        assert_eq!(refund("cost 7").unwrap().units.units(), 7);
+        assert_eq!(told(refund("7")), "ERR unknown keyword '7'");
+        let hits = |line| Hits::parse(words(line));
+        assert_eq!(hits("").unwrap().count, usize::MAX);
+        assert_eq!(hits("Count 7").unwrap().count, 7);
+        let text = "ERR count '0' is not an integer from 1 to 9223372036854775807";
+        assert_eq!(told(hits("COUNT 0")), text);
+        assert_eq!(told(hits("COUNT 1 2")), "ERR unexpected argument '2'");
+        assert_eq!(told(hits("COUNT")), "ERR COUNT has no value");
+    }
 }

@@ -45,18 +45,12 @@ impl Value {
             ));
         }
         let log = Log::from_snapshot(bytes).map_err(|error| error.to_string())?;
-        Ok(Self {
-            log,
-            expires_at: None,
-        })
+        Ok(Self { log, expires_at: None })
     }
 
     /// A copy for another key, whose expiry the server sets.
     pub fn copy(&self) -> Self {
-        Self {
-            log: self.log.clone(),
-            expires_at: None,
-        }
+        Self { log: self.log.clone(), expires_at: None }
     }
 
     /// Units kept at `now`.
@@ -89,10 +83,7 @@ impl Value {
         if self.expires_at.is_none() {
             self.expires_at = known();
         }
-        if self
-            .expires_at
-            .is_some_and(|at| (needed..=latest).contains(&at))
-        {
+        if self.expires_at.is_some_and(|at| (needed..=latest).contains(&at)) {
             Lifetime::Kept
         } else {
             self.expires_at = Some(latest);
@@ -108,9 +99,7 @@ mod tests {
 
     fn record(value: &mut Value, at: i64, window: u64) -> Lifetime {
         let window = Window::from_millis(window).unwrap();
-        value
-            .log
-            .record(Instant::from_unix_millis(at).unwrap(), Cost::ONE, window);
+        value.log.record(Instant::from_unix_millis(at).unwrap(), Cost::ONE, window);
         value.lifetime(|| None)
     }
 
@@ -121,13 +110,8 @@ mod tests {
         assert_eq!(record(&mut value, 1_000, 3_200), Lifetime::Until(4_300));
         assert_eq!(record(&mut value, 1_100, 3_200), Lifetime::Kept);
         assert_eq!(record(&mut value, 1_101, 3_200), Lifetime::Until(4_401));
-        assert_eq!(
-            record(&mut value, 1_101, 3_600_000),
-            Lifetime::Until(3_602_101)
-        );
-        value
-            .log
-            .refund(Instant::from_unix_millis(1_101).unwrap(), 2);
+        assert_eq!(record(&mut value, 1_101, 3_600_000), Lifetime::Until(3_602_101));
+        value.log.refund(Instant::from_unix_millis(1_101).unwrap(), 2);
         assert_eq!(value.lifetime(|| None), Lifetime::Kept);
     }
 
@@ -136,10 +120,7 @@ mod tests {
         let mut value = Value::default();
         record(&mut value, 1_000, 3_200);
         assert_eq!(value.copy().lifetime(|| Some(4_250)), Lifetime::Kept);
-        assert_eq!(
-            value.copy().lifetime(|| Some(9_000)),
-            Lifetime::Until(4_300)
-        );
+        assert_eq!(value.copy().lifetime(|| Some(9_000)), Lifetime::Until(4_300));
         assert_eq!(value.copy().lifetime(|| None), Lifetime::Until(4_300));
     }
 
@@ -149,10 +130,7 @@ mod tests {
         record(&mut value, 1_000, 3_200);
         assert!(Value::load(ENCODING, &value.save()).is_ok());
         let refusal = Value::load(ENCODING + 1, &value.save()).err().unwrap();
-        assert_eq!(
-            refusal,
-            "its encoding is 2, and this version of ratelog knows 1"
-        );
+        assert_eq!(refusal, "its encoding is 2, and this version of ratelog knows 1");
         assert!(Value::load(ENCODING, b"").is_err());
     }
 }

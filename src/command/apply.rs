@@ -17,9 +17,7 @@ impl Command for Apply {
         complexity: c"O(log(N)) for N units in the log; LOAD is O(N).",
         args: &[
             Arg::new(c"effect", ArgKind::String),
-            Arg::new(c"argument", ArgKind::String)
-                .repeated()
-                .may_be_left_out(),
+            Arg::new(c"argument", ArgKind::String).repeated().may_be_left_out(),
         ],
     };
 

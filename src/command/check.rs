@@ -34,14 +34,9 @@ impl Command for Check {
         let decision = decide(log, now, &request.rules, request.cost);
         let effect = if decision.allowed {
             let window = request.rules.longest_window();
-            Some(Effect::Record {
-                instant: now,
-                cost: request.cost,
-                window,
-            })
+            Some(Effect::Record { instant: now, cost: request.cost, window })
         } else {
-            log.is_ahead_of(now)
-                .then_some(Effect::Shift { instant: now })
+            log.is_ahead_of(now).then_some(Effect::Shift { instant: now })
         };
         if let Some(effect) = effect {
             effect.commit(&mut key)?;

@@ -24,9 +24,7 @@ impl Command for Hits {
         let key = ReadKey::open(ctx, name)?;
         let now = ctx.now();
 
-        let hits = key
-            .value()
-            .map(|value| value.log.at(now).newest_hits(request.count));
+        let hits = key.value().map(|value| value.log.at(now).newest_hits(request.count));
         reply::hits(ctx, &hits.unwrap_or_default());
         Ok(())
     }

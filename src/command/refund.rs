@@ -28,11 +28,7 @@ impl Command for Refund {
         let held = key.value().map_or(0, |value| value.units(now));
         let taken = match held {
             0 => 0,
-            _ => Effect::Refund {
-                instant: now,
-                units: request.units,
-            }
-            .commit(&mut key)?,
+            _ => Effect::Refund { instant: now, units: request.units }.commit(&mut key)?,
         };
         ctx.reply().integer(taken.cast_signed());
         Ok(())

@@ -29,8 +29,7 @@ impl Command for Reset {
         if forgotten.is_some() {
             Effect::Reset.commit(&mut key)?;
         }
-        ctx.reply()
-            .integer(forgotten.unwrap_or_default().cast_signed());
+        ctx.reply().integer(forgotten.unwrap_or_default().cast_signed());
         Ok(())
     }
 }

@@ -25,21 +25,13 @@ impl<'a> Args<'a> {
     pub(super) unsafe fn new(argv: *const *mut RedisModuleString, argc: usize) -> Self {
         // SAFETY: as the caller promises.
         let all = unsafe { std::slice::from_raw_parts(argv, argc) };
-        Self {
-            strings: all.get(1..).unwrap_or_default(),
-        }
+        Self { strings: all.get(1..).unwrap_or_default() }
     }
 
     /// The first argument as a key's name, and the arguments after it; `None` if there is no argument.
     pub fn split_key(self) -> Option<(KeyName<'a>, Self)> {
         let (&raw, strings) = self.strings.split_first()?;
-        Some((
-            KeyName {
-                raw,
-                call: PhantomData,
-            },
-            Self { strings },
-        ))
+        Some((KeyName { raw, call: PhantomData }, Self { strings }))
     }
 }
 

@@ -19,10 +19,7 @@ impl Context<'_> {
     /// # Safety
     /// `raw` must be the context of a callback that lasts at least as long as what is made here.
     pub(super) const unsafe fn new(raw: *mut RedisModuleCtx) -> Self {
-        Self {
-            raw,
-            call: PhantomData,
-        }
+        Self { raw, call: PhantomData }
     }
 
     /// The server's clock. A command asks once.

@@ -65,37 +65,22 @@ pub enum ArgKind {
 impl Arg {
     /// An argument that must be given.
     pub const fn new(name: &'static CStr, kind: ArgKind) -> Self {
-        Self {
-            name,
-            kind,
-            token: None,
-            flags: raw::REDISMODULE_CMD_ARG_NONE,
-        }
+        Self { name, kind, token: None, flags: raw::REDISMODULE_CMD_ARG_NONE }
     }
 
     /// The same, to be given once or more.
     pub const fn repeated(self) -> Self {
-        Self {
-            flags: self.flags | raw::REDISMODULE_CMD_ARG_MULTIPLE,
-            ..self
-        }
+        Self { flags: self.flags | raw::REDISMODULE_CMD_ARG_MULTIPLE, ..self }
     }
 
     /// The same, that need not be given.
     pub const fn may_be_left_out(self) -> Self {
-        Self {
-            flags: self.flags | raw::REDISMODULE_CMD_ARG_OPTIONAL,
-            ..self
-        }
+        Self { flags: self.flags | raw::REDISMODULE_CMD_ARG_OPTIONAL, ..self }
     }
 
     /// The same, to be given after a keyword, or not at all.
     pub const fn optional(self, keyword: &'static CStr) -> Self {
-        Self {
-            token: Some(keyword),
-            flags: self.flags | raw::REDISMODULE_CMD_ARG_OPTIONAL,
-            ..self
-        }
+        Self { token: Some(keyword), flags: self.flags | raw::REDISMODULE_CMD_ARG_OPTIONAL, ..self }
     }
 }
 
@@ -109,20 +94,15 @@ impl Arrays {
         let mut array: Vec<_> = key.then(key_arg).into_iter().collect();
         for arg in args {
             let (kind, subargs) = match arg.kind {
-                ArgKind::Integer => (
-                    raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_INTEGER,
-                    null_mut(),
-                ),
-                ArgKind::String => (
-                    raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_STRING,
-                    null_mut(),
-                ),
+                ArgKind::Integer => {
+                    (raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_INTEGER, null_mut())
+                }
+                ArgKind::String => {
+                    (raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_STRING, null_mut())
+                }
                 ArgKind::Block(args) => {
                     let subargs = self.of(args, false);
-                    (
-                        raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_BLOCK,
-                        subargs,
-                    )
+                    (raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_BLOCK, subargs)
                 }
             };
             array.push(RedisModuleCommandArg {

@@ -31,10 +31,7 @@ impl<'a> OpenKey<'a> {
     fn open(ctx: &Context<'a>, name: KeyName<'a>, mode: u32) -> Option<Self> {
         // SAFETY: context and name are those of the current call.
         let raw = unsafe { api!(RedisModule_OpenKey)(ctx.raw, name.raw, mode.cast_signed()) };
-        NonNull::new(raw).map(|raw| Self {
-            raw,
-            call: PhantomData,
-        })
+        NonNull::new(raw).map(|raw| Self { raw, call: PhantomData })
     }
 
     /// The value that the key holds; `None` if it holds none.
@@ -90,12 +87,7 @@ impl<'a> WriteKey<'a> {
         let mode = raw::REDISMODULE_READ | raw::REDISMODULE_WRITE;
         let key = OpenKey::open(ctx, name, mode).ok_or(Error::WrongType)?;
         let value = key.value()?;
-        Ok(Self {
-            ctx,
-            name,
-            key,
-            value,
-        })
+        Ok(Self { ctx, name, key, value })
     }
 
     /// The call that opened the key.

@@ -100,12 +100,8 @@ unsafe extern "C" fn call<C: Command>(
     argc: c_int,
 ) -> c_int {
     // SAFETY: the server passes the context and the arguments of this call.
-    let (ctx, args) = unsafe {
-        (
-            Context::new(ctx),
-            Args::new(argv, usize::try_from(argc).unwrap_or_default()),
-        )
-    };
+    let (ctx, args) =
+        unsafe { (Context::new(ctx), Args::new(argv, usize::try_from(argc).unwrap_or_default())) };
     match guard(Err(Error::Panicked), || C::run(&ctx, args)) {
         Ok(()) => {}
         Err(Error::Arity) => ctx.reply().wrong_arity(),

@@ -113,11 +113,7 @@ pub(super) fn send(ctx: &Context<'_>, key: KeyName<'_>, effect: &Effect) {
     // SAFETY: each format fits the arguments after it: s a string, c a C string, l a long long.
     unsafe {
         match *effect {
-            Effect::Record {
-                instant,
-                cost,
-                window,
-            } => replicate(
+            Effect::Record { instant, cost, window } => replicate(
                 ctx.raw,
                 name,
                 c"sclll".as_ptr(),
@@ -127,14 +123,9 @@ pub(super) fn send(ctx: &Context<'_>, key: KeyName<'_>, effect: &Effect) {
                 cost.units(),
                 window.millis(),
             ),
-            Effect::Shift { instant } => replicate(
-                ctx.raw,
-                name,
-                c"scl".as_ptr(),
-                key.raw,
-                word,
-                instant.unix_millis(),
-            ),
+            Effect::Shift { instant } => {
+                replicate(ctx.raw, name, c"scl".as_ptr(), key.raw, word, instant.unix_millis())
+            }
             Effect::Refund { instant, units } => replicate(
                 ctx.raw,
                 name,

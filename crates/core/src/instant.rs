@@ -9,11 +9,7 @@ impl Instant {
     /// The instant `millis` milliseconds after the Unix epoch; `None` before it or after [`Self::MAX`].
     #[must_use]
     pub const fn from_unix_millis(millis: i64) -> Option<Self> {
-        if millis < 0 || millis > Self::MAX.0 {
-            None
-        } else {
-            Some(Self(millis))
-        }
+        if millis < 0 || millis > Self::MAX.0 { None } else { Some(Self(millis)) }
     }
 
     /// The instant that a clock reads, moved into the range there is.

@@ -44,10 +44,7 @@ impl Rules {
     /// The one rule of a check, or the first of several.
     #[must_use]
     pub const fn one(rule: Rule) -> Self {
-        Self {
-            first: rule,
-            rest: ArrayVec::new_const(),
-        }
+        Self { first: rule, rest: ArrayVec::new_const() }
     }
 
     /// The rules in `rules`, in their order; `None` if there are none, or more than [`Self::MAX`].
@@ -85,10 +82,7 @@ impl Rules {
     /// The longest window among the rules: what a recorded check makes its units be kept for.
     #[must_use]
     pub fn longest_window(&self) -> Window {
-        self.rest
-            .iter()
-            .map(|rule| rule.window)
-            .fold(self.first.window, Ord::max)
+        self.rest.iter().map(|rule| rule.window).fold(self.first.window, Ord::max)
     }
 }
 
@@ -110,10 +104,7 @@ mod tests {
     use crate::{Limit, Window};
 
     fn rule(limit: u32, millis: u64) -> Rule {
-        Rule::new(
-            Limit::new(limit).unwrap(),
-            Window::from_millis(millis).unwrap(),
-        )
+        Rule::new(Limit::new(limit).unwrap(), Window::from_millis(millis).unwrap())
     }
 
     #[test]

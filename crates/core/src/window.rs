@@ -18,11 +18,7 @@ impl Window {
     /// A window of `millis` milliseconds; `None` for zero and beyond [`Self::MAX`].
     #[must_use]
     pub const fn from_millis(millis: u64) -> Option<Self> {
-        if millis == 0 || millis > Self::MAX.0 {
-            None
-        } else {
-            Some(Self(millis))
-        }
+        if millis == 0 || millis > Self::MAX.0 { None } else { Some(Self(millis)) }
     }
 
     /// The window that `text` writes: a strict decimal and a unit of `ms`, `s`, `m`, `h` or `d`, where no

@@ -5,14 +5,8 @@ use std::fmt;
 use crate::{Decision, Limit, Window};
 
 /// The names of the six integers, in the order of the reply.
-pub const FIELDS: [&str; 6] = [
-    "allowed",
-    "limit",
-    "remaining",
-    "retry_after_ms",
-    "reset_after_ms",
-    "window_ms",
-];
+pub const FIELDS: [&str; 6] =
+    ["allowed", "limit", "remaining", "retry_after_ms", "reset_after_ms", "window_ms"];
 
 /// What `retry_after_ms` holds where the check can never pass.
 const NEVER: i64 = -1;
@@ -36,30 +30,21 @@ pub fn encode(decision: &Decision) -> [i64; 6] {
 /// [`WireError`] names the first field that holds what no decision has, such as an `allowed` of 2.
 pub fn decode(fields: [i64; 6]) -> Result<Decision, WireError> {
     let [allowed, limit, remaining, retry_after, reset_after, window] = fields;
-    let wrong = |index: usize, value: i64| WireError {
-        field: FIELDS.get(index).copied(),
-        value,
-    };
+    let wrong = |index: usize, value: i64| WireError { field: FIELDS.get(index).copied(), value };
     Ok(Decision {
         allowed: match allowed {
             0 => false,
             1 => true,
             other => return Err(wrong(0, other)),
         },
-        limit: u32::try_from(limit)
-            .ok()
-            .and_then(Limit::new)
-            .ok_or(wrong(1, limit))?,
+        limit: u32::try_from(limit).ok().and_then(Limit::new).ok_or(wrong(1, limit))?,
         remaining: u64::try_from(remaining).map_err(|_| wrong(2, remaining))?,
         retry_after: match retry_after {
             NEVER => None,
             span => Some(u64::try_from(span).map_err(|_| wrong(3, span))?),
         },
         reset_after: u64::try_from(reset_after).map_err(|_| wrong(4, reset_after))?,
-        window: u64::try_from(window)
-            .ok()
-            .and_then(Window::from_millis)
-            .ok_or(wrong(5, window))?,
+        window: u64::try_from(window).ok().and_then(Window::from_millis).ok_or(wrong(5, window))?,
     })
 }
 
@@ -72,12 +57,7 @@ pub struct WireError {
 
 impl fmt::Display for WireError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} of a decision cannot be {}",
-            self.field.unwrap_or_default(),
-            self.value
-        )
+        write!(f, "{} of a decision cannot be {}", self.field.unwrap_or_default(), self.value)
     }
 }
 

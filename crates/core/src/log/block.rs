@@ -24,10 +24,7 @@ pub(super) struct Sealed {
 impl Block {
     /// An empty block whose first gap is coded against `exponent`.
     pub(super) fn after(exponent: u8) -> Self {
-        Self {
-            exponent,
-            ..Self::default()
-        }
+        Self { exponent, ..Self::default() }
     }
 
     /// Appends a code; [`Self::reserve`] must have made room for it.
@@ -61,10 +58,7 @@ impl Block {
     fn resize(&mut self, len: usize) {
         if len != self.bytes.len() {
             let mut bytes = vec![0; len].into_boxed_slice();
-            bytes
-                .iter_mut()
-                .zip(&self.bytes)
-                .for_each(|(new, old)| *new = *old);
+            bytes.iter_mut().zip(&self.bytes).for_each(|(new, old)| *new = *old);
             self.bytes = bytes;
         }
     }

@@ -58,10 +58,7 @@ impl Bits {
     fn number(prefix: u64, prefix_width: u16, number: u64) -> Self {
         let exponent = exponent_of(number);
         let mantissa = number - (1 << exponent);
-        Self {
-            value: prefix | mantissa << prefix_width,
-            width: prefix_width + u16::from(exponent),
-        }
+        Self { value: prefix | mantissa << prefix_width, width: prefix_width + u16::from(exponent) }
     }
 
     /// `number >= 1` with its exponent written out.
@@ -82,9 +79,7 @@ impl Bits {
             *word = (kept(word[0]) | self.value << offset).to_le_bytes();
         } else if let Some(first) = room.first().copied() {
             let word = (kept(first) | self.value << offset).to_le_bytes();
-            room.iter_mut()
-                .zip(word)
-                .for_each(|(byte, new)| *byte = new);
+            room.iter_mut().zip(word).for_each(|(byte, new)| *byte = new);
         }
     }
 }
@@ -96,9 +91,7 @@ pub(super) fn read(bytes: &[u8], bit: usize) -> u64 {
     let word = if let Some(word) = rest.first_chunk::<8>() {
         u64::from_le_bytes(*word)
     } else {
-        rest.iter()
-            .rev()
-            .fold(0, |word, byte| word << 8 | u64::from(*byte))
+        rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
     };
     word >> (bit % 8)
 }
@@ -106,12 +99,8 @@ pub(super) fn read(bytes: &[u8], bit: usize) -> u64 {
 /// Reads a number with its exponent written out, and its width; `None` if the exponent is too great.
 pub(super) fn read_plain(word: u64, max_exponent: u8) -> Option<(u64, u16)> {
     let exponent = read_exponent(word);
-    (exponent <= max_exponent).then(|| {
-        (
-            number(word >> EXPONENT_BITS, exponent),
-            EXPONENT_BITS + u16::from(exponent),
-        )
-    })
+    (exponent <= max_exponent)
+        .then(|| (number(word >> EXPONENT_BITS, exponent), EXPONENT_BITS + u16::from(exponent)))
 }
 
 impl Code {
@@ -155,12 +144,7 @@ impl Code {
 
 impl Step {
     /// What a stream that this crate did not write must never yield past its check.
-    const BROKEN: Self = Self {
-        units: 1,
-        gap: 1,
-        exponent: FIRST_EXPONENT,
-        width: 1,
-    };
+    const BROKEN: Self = Self { units: 1, gap: 1, exponent: FIRST_EXPONENT, width: 1 };
 
     /// Reads the entry at `bit` of a stream that this crate wrote.
     #[inline]
@@ -184,11 +168,7 @@ impl Step {
             word = read(bytes, bit + usize::from(width));
         }
         let sign = |place: u16, by: u8| {
-            if word >> place & 1 == 0 {
-                prior.wrapping_add(by)
-            } else {
-                prior.wrapping_sub(by)
-            }
+            if word >> place & 1 == 0 { prior.wrapping_add(by) } else { prior.wrapping_sub(by) }
         };
         let (exponent, prefix) = match word.trailing_ones() {
             0 => (prior, 1),
@@ -272,10 +252,7 @@ mod tests {
     fn alike_gaps_take_one_bit_over_their_mantissa() {
         assert_eq!(Code::new(FIRST_EXPONENT, 1, 1).width(), 1);
         assert_eq!(Code::new(16, 1, 86_400).width(), 17);
-        assert_eq!(
-            Code::new(0, u32::MAX.into(), (1 << 40) - 1).width(),
-            MAX_BITS
-        );
+        assert_eq!(Code::new(0, u32::MAX.into(), (1 << 40) - 1).width(), MAX_BITS);
     }
 
     #[test]

@@ -18,13 +18,7 @@ pub(super) struct Mark {
 impl Mark {
     /// The first entry of a log.
     pub(super) const fn first(at: i64) -> Self {
-        Self {
-            at,
-            before: 0,
-            block: 0,
-            bit: 0,
-            exponent: FIRST_EXPONENT,
-        }
+        Self { at, before: 0, block: 0, bit: 0, exponent: FIRST_EXPONENT }
     }
 }
 

@@ -133,32 +133,19 @@ impl Log {
     /// Bytes that the log holds beside itself.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
-        self.tail.bytes.len()
-            + self
-                .history
-                .as_ref()
-                .map_or(0, |history| history.heap_bytes())
+        self.tail.bytes.len() + self.history.as_ref().map_or(0, |history| history.heap_bytes())
     }
 
     /// Allocations that freeing the log gives back.
     #[must_use]
     pub fn allocations(&self) -> usize {
-        1 + self
-            .history
-            .as_ref()
-            .map_or(0, |history| 2 + history.sealed.len())
+        1 + self.history.as_ref().map_or(0, |history| 2 + history.sealed.len())
     }
 
     /// Passes each block's bytes through `relocate`, which gives them back at a better place.
     pub fn relocate(&mut self, mut relocate: impl FnMut(Box<[u8]>) -> Box<[u8]>) {
-        let sealed = self
-            .history
-            .iter_mut()
-            .flat_map(|history| history.sealed.iter_mut());
-        for block in sealed
-            .map(|sealed| &mut sealed.codes)
-            .chain([&mut self.tail])
-        {
+        let sealed = self.history.iter_mut().flat_map(|history| history.sealed.iter_mut());
+        for block in sealed.map(|sealed| &mut sealed.codes).chain([&mut self.tail]) {
             block.bytes = relocate(std::mem::take(&mut block.bytes));
         }
     }
@@ -166,10 +153,7 @@ impl Log {
     /// Forgets all units.
     pub fn clear(&mut self) {
         self.tail.clear();
-        *self = Self {
-            tail: std::mem::take(&mut self.tail),
-            ..Self::new()
-        };
+        *self = Self { tail: std::mem::take(&mut self.tail), ..Self::new() };
     }
 
     /// Where the tail begins.
@@ -183,22 +167,14 @@ impl Log {
 
 impl History {
     fn new() -> Self {
-        Self {
-            sealed: VecDeque::new(),
-            tail_start: Mark::first(0),
-            cursors: Vec::new(),
-        }
+        Self { sealed: VecDeque::new(), tail_start: Mark::first(0), cursors: Vec::new() }
     }
 
     fn heap_bytes(&self) -> usize {
         size_of::<Self>()
             + self.sealed.capacity() * size_of::<Sealed>()
             + self.cursors.capacity() * size_of::<Cursor>()
-            + self
-                .sealed
-                .iter()
-                .map(|sealed| sealed.codes.bytes.len())
-                .sum::<usize>()
+            + self.sealed.iter().map(|sealed| sealed.codes.bytes.len()).sum::<usize>()
     }
 }
 

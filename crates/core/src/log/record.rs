@@ -37,10 +37,7 @@ impl Log {
         self.oldest.at -= back;
         if let Some(history) = &mut self.history {
             history.tail_start.at -= back;
-            history
-                .sealed
-                .iter_mut()
-                .for_each(|sealed| sealed.start.at -= back);
+            history.sealed.iter_mut().for_each(|sealed| sealed.start.at -= back);
             history.cursors.clear();
         }
         true
@@ -64,9 +61,7 @@ impl Log {
             } else {
                 history.sealed.drain(..passed);
             }
-            history
-                .cursors
-                .retain(|cursor| cursor.mark.before >= oldest.before);
+            history.cursors.retain(|cursor| cursor.mark.before >= oldest.before);
             if history.sealed.is_empty() && history.cursors.is_empty() {
                 self.history = None;
             }
@@ -76,10 +71,7 @@ impl Log {
 
     /// Keeps where a window was found to begin, for the next check.
     pub(crate) fn remember(&mut self, cursor: Cursor) {
-        let cursors = &mut self
-            .history
-            .get_or_insert_with(|| Box::new(History::new()))
-            .cursors;
+        let cursors = &mut self.history.get_or_insert_with(|| Box::new(History::new())).cursors;
         if let Some(known) = cursors.iter_mut().find(|known| known.span == cursor.span) {
             *known = cursor;
         } else {
@@ -124,10 +116,7 @@ impl Log {
         self.tail.forget(dead);
         self.oldest.bit -= dead * 8;
         if let Some(history) = &mut self.history {
-            history
-                .cursors
-                .iter_mut()
-                .for_each(|cursor| cursor.mark.bit -= dead * 8);
+            history.cursors.iter_mut().for_each(|cursor| cursor.mark.bit -= dead * 8);
         }
     }
 

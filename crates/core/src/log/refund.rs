@@ -13,9 +13,7 @@ impl Log {
             self.clear();
             return held;
         }
-        if let Some(kept) = u64::from(self.newest_units)
-            .checked_sub(units)
-            .filter(|kept| *kept > 0)
+        if let Some(kept) = u64::from(self.newest_units).checked_sub(units).filter(|kept| *kept > 0)
         {
             self.newest_units = within_entry(kept);
         } else {

@@ -33,37 +33,18 @@ impl Log {
         let now = self.effective(now);
         let boundary = now - window.span();
         if self.is_empty() || boundary >= self.newest {
-            return Usage {
-                units: 0,
-                reset_after: 0,
-                cursor: None,
-                first: self.oldest,
-            };
+            return Usage { units: 0, reset_after: 0, cursor: None, first: self.oldest };
         }
         let reset_after = (self.newest - boundary).cast_unsigned();
         if boundary < self.oldest.at {
             let units = self.end - self.oldest.before;
-            return Usage {
-                units,
-                reset_after,
-                cursor: None,
-                first: self.oldest,
-            };
+            return Usage { units, reset_after, cursor: None, first: self.oldest };
         }
         let from = self.nearest(boundary);
         let first = self.seek_from(from, boundary);
         let far = first.block != from.block || first.bit - from.bit > WORTH_A_CURSOR;
-        let cursor = far.then_some(Cursor {
-            span: window.span(),
-            boundary,
-            mark: first,
-        });
-        Usage {
-            units: self.end - first.before,
-            reset_after,
-            cursor,
-            first,
-        }
+        let cursor = far.then_some(Cursor { span: window.span(), boundary, mark: first });
+        Usage { units: self.end - first.before, reset_after, cursor, first }
     }
 
     /// Milliseconds from `now` until the oldest `units` of those in `usage` have left the window.
@@ -120,21 +101,13 @@ impl Log {
 
     /// The latest known mark that no entry after `boundary` stands before.
     fn nearest(&self, boundary: i64) -> Mark {
-        let cursors = self
-            .history
-            .as_ref()
-            .map_or(&[][..], |history| &history.cursors);
-        cursors
-            .iter()
-            .filter(|cursor| cursor.boundary <= boundary)
-            .map(|cursor| cursor.mark)
-            .fold(self.oldest, |best, mark| {
-                if mark.before > best.before {
-                    mark
-                } else {
-                    best
-                }
-            })
+        let cursors = self.history.as_ref().map_or(&[][..], |history| &history.cursors);
+        cursors.iter().filter(|cursor| cursor.boundary <= boundary).map(|cursor| cursor.mark).fold(
+            self.oldest,
+            |best, mark| {
+                if mark.before > best.before { mark } else { best }
+            },
+        )
     }
 
     /// The start of the last block that `reached` holds for, if it is after `from`; else `from`.
@@ -149,41 +122,23 @@ impl Log {
             return later(from, history.tail_start);
         }
         let next = (from.block - self.oldest.block) as usize + 1;
-        if !history
-            .sealed
-            .get(next)
-            .is_some_and(|block| reached(&block.start))
-        {
+        if !history.sealed.get(next).is_some_and(|block| reached(&block.start)) {
             return from;
         }
-        let passed = history
-            .sealed
-            .partition_point(|block| reached(&block.start));
-        history
-            .sealed
-            .get(passed - 1)
-            .map_or(from, |block| later(from, block.start))
+        let passed = history.sealed.partition_point(|block| reached(&block.start));
+        history.sealed.get(passed - 1).map_or(from, |block| later(from, block.start))
     }
 
     /// A walk that starts at `mark`.
     pub(super) fn walk(&self, mark: Mark) -> Walk<'_> {
         let (codes, sealed) = self.block(mark.block);
-        Walk {
-            log: self,
-            codes,
-            sealed,
-            mark,
-        }
+        Walk { log: self, codes, sealed, mark }
     }
 
     /// The block with this number, and whether it is sealed.
     fn block(&self, number: u32) -> (&Block, bool) {
         let index = (number - self.oldest.block) as usize;
-        match self
-            .history
-            .as_ref()
-            .and_then(|history| history.sealed.get(index))
-        {
+        match self.history.as_ref().and_then(|history| history.sealed.get(index)) {
             Some(sealed) => (&sealed.codes, true),
             None => (&self.tail, false),
         }
@@ -192,11 +147,7 @@ impl Log {
 
 /// The mark of the later entry; `from` where they are the same.
 fn later(from: Mark, start: Mark) -> Mark {
-    if start.before > from.before {
-        start
-    } else {
-        from
-    }
+    if start.before > from.before { start } else { from }
 }
 
 impl Walk<'_> {
@@ -208,11 +159,7 @@ impl Walk<'_> {
     /// Goes on to the next entry; must not be called at the newest. Returns the units passed over.
     #[inline]
     pub(super) fn step(&mut self) -> u64 {
-        let step = Step::read(
-            &self.codes.bytes,
-            usize::from(self.mark.bit),
-            self.mark.exponent,
-        );
+        let step = Step::read(&self.codes.bytes, usize::from(self.mark.bit), self.mark.exponent);
         self.mark.at += step.gap.cast_signed();
         self.mark.before += step.units;
         self.mark.bit += step.width;

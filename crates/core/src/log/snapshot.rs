@@ -82,10 +82,9 @@ impl Log {
         let mut reader = Reader::new(bytes)?;
         let window = reader.number(Window::MAX.millis())?;
         let oldest_bit = reader.bit;
-        let oldest = reader
-            .number(Instant::MAX.unix_millis().cast_unsigned() + (1 << 41))?
-            .cast_signed()
-            - OLDEST_BIAS;
+        let oldest =
+            reader.number(Instant::MAX.unix_millis().cast_unsigned() + (1 << 41))?.cast_signed()
+                - OLDEST_BIAS;
         let newest_units = reader.number(u32::MAX.into())?;
 
         let mut log = Self::new();
@@ -198,10 +197,6 @@ impl<'a> Reader<'a> {
 
     fn advance(&mut self, width: u16) -> Result<(), SnapshotError> {
         self.bit += usize::from(width);
-        if self.bit > self.end {
-            Err(SnapshotError::Truncated)
-        } else {
-            Ok(())
-        }
+        if self.bit > self.end { Err(SnapshotError::Truncated) } else { Ok(()) }
     }
 }

@@ -34,11 +34,7 @@ impl Log {
         } else {
             Some(self.seek(boundary))
         };
-        View {
-            log: self,
-            back: effective - now.unix_millis(),
-            first,
-        }
+        View { log: self, back: effective - now.unix_millis(), first }
     }
 
     /// Where the block of `mark` begins, or the log, if it does so later.
@@ -47,10 +43,7 @@ impl Log {
         if index == 0 {
             return self.oldest;
         }
-        let sealed = self
-            .history
-            .as_ref()
-            .and_then(|history| history.sealed.get(index));
+        let sealed = self.history.as_ref().and_then(|history| history.sealed.get(index));
         sealed.map_or(self.tail_start(), |sealed| sealed.start)
     }
 }
@@ -85,11 +78,7 @@ impl View<'_> {
             if hits.len() >= count {
                 break;
             }
-            let start = if block == first.block {
-                first
-            } else {
-                self.log.block_start(block)
-            };
+            let start = if block == first.block { first } else { self.log.block_start(block) };
             hits.extend(self.block_hits(start).into_iter().rev());
         }
         hits.truncate(count);
@@ -103,16 +92,10 @@ impl View<'_> {
         while walk.mark.block == start.block {
             let instant = self.instant(walk.mark.at);
             if walk.is_at_newest() {
-                hits.push(Hit {
-                    instant,
-                    units: self.log.newest_units.into(),
-                });
+                hits.push(Hit { instant, units: self.log.newest_units.into() });
                 break;
             }
-            hits.push(Hit {
-                instant,
-                units: walk.step(),
-            });
+            hits.push(Hit { instant, units: walk.step() });
         }
         hits
     }

@@ -130,7 +130,8 @@ fn decide(
         limit: binding.limit(),
         remaining: remaining(binding),
         retry_after: (retry != i64::MAX).then(|| u64::try_from(retry).unwrap()),
-        reset_after: u64::try_from((newest + span(binding.window().millis()) - now).max(0)).unwrap(),
+        reset_after: u64::try_from((newest + span(binding.window().millis()) - now).max(0))
+            .unwrap(),
         window: binding.window(),
     }
 }
