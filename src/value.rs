@@ -45,6 +45,9 @@ impl Value {
             ));
         }
         let log = Log::from_snapshot(bytes).map_err(|error| error.to_string())?;
+        if log.is_empty() {
+            return Err("it holds nothing".into());
+        }
         Ok(Self { log, expires_at: None })
     }
 
@@ -111,8 +114,11 @@ mod tests {
         assert_eq!(record(&mut value, 1_100, 3_200), Lifetime::Kept);
         assert_eq!(record(&mut value, 1_101, 3_200), Lifetime::Until(4_401));
         assert_eq!(record(&mut value, 1_101, 3_600_000), Lifetime::Until(3_602_101));
-        value.log.refund(Instant::from_unix_millis(1_101).unwrap(), 2);
+        let now = Instant::from_unix_millis(1_101).unwrap();
+        value.log.refund(now, 1);
         assert_eq!(value.lifetime(|| None), Lifetime::Kept);
+        value.log.refund(now, 1);
+        assert_eq!(value.lifetime(|| None), Lifetime::Until(3_602_100));
     }
 
     #[test]

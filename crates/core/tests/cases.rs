@@ -1,0 +1,67 @@
+//! The shared decision table, against the core.
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test that fails should say where")]
+
+use ratelog_core::{Cost, Decision, Instant, Limit, Log, Rule, Rules, Window, check, peek, wire};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    #[serde(rename = "about")]
+    _about: String,
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    name: String,
+    events: Vec<Event>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
+enum Event {
+    Check { at: i64, check: Vec<(u32, u64)>, cost: Option<u32>, decision: [i64; 6] },
+    Peek { at: i64, peek: Vec<(u32, u64)>, cost: Option<u32>, decision: [i64; 6] },
+    Refund { at: i64, refund: u64, units: u64 },
+}
+
+fn rules(pairs: &[(u32, u64)]) -> Rules {
+    Rules::new(pairs.iter().map(|(limit, window)| {
+        Rule::new(Limit::new(*limit).unwrap(), Window::from_millis(*window).unwrap())
+    }))
+    .unwrap()
+}
+
+fn cost(units: Option<u32>) -> Cost {
+    Cost::new(units.unwrap_or(1)).unwrap()
+}
+
+#[test]
+fn every_case_gives_its_decisions() {
+    const START: i64 = 1_700_000_000_000;
+    let table: Table = serde_json::from_str(include_str!("../../../tests/cases.json")).unwrap();
+    assert!(!table.cases.is_empty());
+    for case in table.cases {
+        let mut log = Log::new();
+        for (index, event) in case.events.iter().enumerate() {
+            let place = format!("{}, event {index}", case.name);
+            let now = |at: i64| Instant::from_unix_millis(START + at).unwrap();
+            let gives = |decision: Decision, expected: [i64; 6]| {
+                assert_eq!(wire::encode(&decision), expected, "{place}");
+            };
+            match event {
+                Event::Check { at, check: pairs, cost: units, decision } => {
+                    gives(check(&mut log, now(*at), &rules(pairs), cost(*units)), *decision);
+                }
+                Event::Peek { at, peek: pairs, cost: units, decision } => {
+                    gives(peek(&log, now(*at), &rules(pairs), cost(*units)), *decision);
+                }
+                Event::Refund { at, refund, units } => {
+                    assert_eq!(log.refund(now(*at), *refund), *units, "{place}");
+                }
+            }
+        }
+    }
+}
