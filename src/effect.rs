@@ -122,7 +122,7 @@ impl Effect {
 }
 
 /// Deletes a key that holds nothing any more, moves its expiry if it must, and tells that it has changed.
-pub fn settle(key: &mut WriteKey<'_>) {
+fn settle(key: &mut WriteKey<'_>) {
     let known = key.value().and_then(|value| value.expires_at);
     let expires_at = known.or_else(|| key.expires_at());
     match key.value().map(|value| value.lifetime(|| expires_at)) {

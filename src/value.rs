@@ -13,7 +13,8 @@ const LINGER_PART: i64 = 32;
 pub struct Value {
     /// The units recorded.
     pub log: Log,
-    /// When the key is set to expire, in milliseconds since the Unix epoch; `None` where that is not known.
+    /// When the key is set to expire, in milliseconds since the Unix epoch, so that a check need not look it
+    /// up; `None` where that is not known. Not part of the value.
     pub expires_at: Option<i64>,
 }
 

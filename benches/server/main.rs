@@ -1,3 +1,66 @@
-//! Ratelog side by side with what people run today, in one server, on one machine.
-#![allow(missing_docs)]
-fn main() {}
+//! Ratelog side by side with what people run today, in one real server, on one machine.
+//!
+//! `SERVER` names the server's binary and `RATELOG_MODULE` the module; `--quick` makes it short and `--output PATH`
+//! (or `RATELOG_BENCH_OUTPUT`) writes the report. Timings are only told; a wrong answer of the server is a failure.
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a benchmark that meets another shape may end"
+)]
+
+mod fill;
+mod full_log;
+mod host;
+mod info;
+mod load;
+mod machine;
+mod memory;
+mod options;
+mod peers;
+mod replication;
+mod report;
+mod rounds;
+mod series;
+mod subject;
+mod worst;
+
+use std::{error::Error, fs};
+
+use host::Server;
+use options::Options;
+use report::Report;
+
+/// What a step gives, or why the run ends.
+type Outcome<T> = Result<T, Box<dyn Error>>;
+
+fn main() -> Outcome<()> {
+    let options = Options::read()?;
+    let server = Server::start(&options)?;
+    let connection = &mut server.connect(0)?;
+    let cell = peers::load_cell(&server);
+    let mut notes = Vec::new();
+    if let Err(reason) = &cell {
+        notes.push(format!("redis-cell was left out: {reason}."));
+    }
+    let subjects = subject::all(connection, cell.is_ok())?;
+    let measured = rounds::run(&options, &server, &subjects)?;
+    let logs = full_log::run(&options, &server)?;
+    let slow = worst::slow_calls(connection, "rl.check")?;
+    let report = Report {
+        machine: machine::describe(&options, connection)?,
+        rounds: options.rounds(),
+        subjects: &subjects,
+        measured: &measured,
+        logs,
+        worst: worst::run(&options, &server)?,
+        slow,
+        weights: memory::run(&server, options.quick)?,
+        replicated: replication::run(&options, &server)?,
+        notes,
+    };
+    let text = report.markdown();
+    print!("{text}");
+    if let Some(path) = &options.output {
+        fs::write(path, text)?;
+    }
+    Ok(())
+}

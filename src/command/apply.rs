@@ -30,9 +30,10 @@ impl Command for Apply {
                 return Err(Error::Unexpected(more.into()));
             }
             let value = Value::load(ENCODING, payload).map_err(Error::Payload)?;
+            // The expiry follows in a command of the server's own.
             let mut key = WriteKey::open(ctx, name)?;
             key.set(value);
-            effect::settle(&mut key);
+            key.signal_modified();
         } else {
             let effect = Effect::parse(word, args)?;
             effect.apply(&mut WriteKey::open(ctx, name)?);

@@ -17,6 +17,16 @@ pub struct KeyName<'a> {
     call: PhantomData<&'a ()>,
 }
 
+impl KeyName<'_> {
+    /// The name in a string of the server's.
+    ///
+    /// # Safety
+    /// `raw` must live as long as what is made here.
+    pub(super) const unsafe fn new(raw: *mut RedisModuleString) -> Self {
+        Self { raw, call: PhantomData }
+    }
+}
+
 impl<'a> Args<'a> {
     /// The arguments the server passed.
     ///

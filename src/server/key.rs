@@ -158,3 +158,13 @@ impl<'a> WriteKey<'a> {
         unsafe { api!(RedisModule_SignalModifiedKey)(self.ctx.raw, self.name.raw) };
     }
 }
+
+/// Makes the value of `name`, if it is of the module's type, look its key's expiry up again.
+pub(super) fn forget_expiry(ctx: &Context<'_>, name: KeyName<'_>) {
+    let key = OpenKey::open(ctx, name, raw::REDISMODULE_READ | raw::REDISMODULE_OPEN_KEY_NOTOUCH);
+    let value = key.as_ref().and_then(|key| key.value().ok().flatten());
+    if let Some(mut value) = value {
+        // SAFETY: the value lives as long as the key, and no command of the module is at work on it.
+        unsafe { value.as_mut() }.expires_at = None;
+    }
+}

@@ -8,6 +8,7 @@
 mod args;
 mod context;
 mod data_type;
+mod expiry;
 mod guard;
 mod info;
 mod key;

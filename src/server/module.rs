@@ -4,7 +4,7 @@ use redis_module::raw::{self, RedisModuleCtx, RedisModuleString};
 
 use super::guard::guard;
 use super::info::Spec;
-use super::{Args, Context, api, data_type, propagation};
+use super::{Args, Context, api, data_type, expiry, propagation};
 use crate::error::Error;
 
 /// A command of the module.
@@ -56,6 +56,9 @@ impl Registration {
             return Err("the data type cannot be registered");
         }
         propagation::watch(ctx);
+        if !expiry::watch(ctx) {
+            return Err("it cannot be told of changed expiries");
+        }
         Ok(Self { ctx })
     }
 

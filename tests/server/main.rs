@@ -1,1 +1,50 @@
 //! The module against real servers: one file per subject.
+//!
+//! `SERVER` names the server's binary (`redis-server` otherwise), `RATELOG_MODULE` the module
+//! (built otherwise), `RATELOG_TEST_PATIENCE` how many times longer than usual to wait.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+#![allow(
+    clippy::format_collect,
+    clippy::format_push_string,
+    reason = "commands are short, and plainer when they are put together like this"
+)]
+
+mod support;
+
+mod acl;
+mod aof;
+mod aof_crash;
+mod arguments;
+mod cases;
+mod check;
+mod clock_step;
+mod cluster;
+mod concurrency;
+mod corrupt;
+mod defrag;
+mod differential;
+mod docs;
+mod effects;
+mod expiry;
+mod failover;
+mod inspect;
+mod keyspace;
+mod keywords;
+mod lazy_replication;
+mod memory;
+mod peek;
+mod protocol;
+mod rdb;
+mod refund;
+mod registration;
+mod replica;
+mod reset;
+mod rules;
+mod scripts;
+mod sliding;
+mod transactions;

@@ -98,7 +98,7 @@ fn stand(
     } else if cost.units() > limit {
         NEVER
     } else {
-        log.time_until_expired(now, rule.window(), &usage, excess)
+        log.time_until_gone(now, &usage, excess)
     };
     Standing {
         remaining: limit.saturating_sub(usage.units),

@@ -11,11 +11,10 @@ impl Log {
     /// One instant holds at most 2^32 - 1 units, as many as any limit lets through.
     pub fn record(&mut self, now: Instant, cost: Cost, window: Window) {
         self.shift(now);
-        self.retention = self.retention.max(window.span());
         self.drop_expired(now);
+        self.retention = self.retention.max(window.span());
         let now = now.unix_millis();
         if self.is_empty() {
-            self.retention = window.span();
             self.oldest = Mark::first(now);
             self.newest = now;
         } else if now > self.newest {

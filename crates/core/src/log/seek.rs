@@ -15,6 +15,8 @@ pub(crate) struct Usage {
     /// Where the window begins, if it was work to find out.
     pub(crate) cursor: Option<Cursor>,
     first: Mark,
+    /// Milliseconds after which a unit has left the window or expired.
+    span: i64,
 }
 
 /// A walk over the entries of a log, from older to newer.
@@ -27,36 +29,30 @@ pub(super) struct Walk<'a> {
 }
 
 impl Log {
-    /// What the window of `window` before `now` holds, where a clock that is behind the newest unit is
-    /// taken to be at it.
+    /// What the window of `window` before `now` holds of the units that are kept, where a clock that is
+    /// behind the newest unit is taken to be at it.
     pub(crate) fn usage(&self, now: Instant, window: Window) -> Usage {
-        let now = self.effective(now);
-        let boundary = now - window.span();
+        let span = window.span().min(self.retention);
+        let boundary = self.effective(now) - span;
         if self.is_empty() || boundary >= self.newest {
-            return Usage { units: 0, reset_after: 0, cursor: None, first: self.oldest };
+            return Usage { units: 0, reset_after: 0, cursor: None, first: self.oldest, span };
         }
         let reset_after = (self.newest - boundary).cast_unsigned();
         if boundary < self.oldest.at {
             let units = self.end - self.oldest.before;
-            return Usage { units, reset_after, cursor: None, first: self.oldest };
+            return Usage { units, reset_after, cursor: None, first: self.oldest, span };
         }
         let from = self.nearest(boundary);
         let first = self.seek_from(from, boundary);
         let far = first.block != from.block || first.bit - from.bit > WORTH_A_CURSOR;
-        let cursor = far.then_some(Cursor { span: window.span(), boundary, mark: first });
-        Usage { units: self.end - first.before, reset_after, cursor, first }
+        let cursor = far.then_some(Cursor { span, boundary, mark: first });
+        Usage { units: self.end - first.before, reset_after, cursor, first, span }
     }
 
     /// Milliseconds from `now` until the oldest `units` of those in `usage` have left the window.
-    pub(crate) fn time_until_expired(
-        &self,
-        now: Instant,
-        window: Window,
-        usage: &Usage,
-        units: u64,
-    ) -> u64 {
+    pub(crate) fn time_until_gone(&self, now: Instant, usage: &Usage, units: u64) -> u64 {
         let last = usage.first.before + units - 1;
-        (self.instant_of(last, usage.first) + window.span() - self.effective(now)).cast_unsigned()
+        (self.instant_of(last, usage.first) + usage.span - self.effective(now)).cast_unsigned()
     }
 
     /// The clock, or the newest unit where the clock is behind it.

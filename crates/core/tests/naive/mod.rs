@@ -24,35 +24,38 @@ impl Naive {
     }
 
     pub fn newest_first(&self, now: i64) -> Vec<(i64, u64)> {
-        let mut kept = self.shifted(now);
-        kept.retain(|entry| entry.0 > now - self.retention);
+        let mut kept = self.kept(now);
         kept.reverse();
         kept
     }
 
+    /// The units kept at `now`, or at the newest unit where the clock is behind it.
+    fn kept(&self, now: i64) -> Vec<(i64, u64)> {
+        let mut kept = self.shifted(now);
+        kept.retain(|entry| entry.0 > now - self.retention);
+        kept
+    }
+
     pub fn peek(&self, now: i64, rules: &Rules, cost: Cost) -> Decision {
-        let entries = self.shifted(now);
-        decide(&entries, now, rules, cost, &entries)
+        let kept = self.kept(now);
+        decide(&kept, now, self.retention, rules, cost, &kept, self.retention)
     }
 
     /// Decides and records; a denied check keeps the shift alone.
     pub fn check(&mut self, now: i64, rules: &Rules, cost: Cost) -> Decision {
-        let before = self.shifted(now);
-        let allowed = decide(&before, now, rules, cost, &before).allowed;
-        self.entries.clone_from(&before);
-        if allowed {
+        let before = self.kept(now);
+        let retention = self.retention;
+        self.entries = self.shifted(now);
+        if decide(&before, now, retention, rules, cost, &before, retention).allowed {
             let window = span(rules.longest_window().millis());
-            self.retention = self.retention.max(window);
             self.drop_expired(now);
-            if self.entries.is_empty() {
-                self.retention = window;
-            }
+            self.retention = if self.entries.is_empty() { window } else { retention.max(window) };
             match self.entries.last_mut() {
                 Some(newest) if newest.0 == now => newest.1 += cost.units(),
                 _ => self.entries.push((now, cost.units())),
             }
         }
-        decide(&before, now, rules, cost, &self.entries)
+        decide(&before, now, retention, rules, cost, &self.kept(now), self.retention)
     }
 
     pub fn refund(&mut self, now: i64, units: u64) -> u64 {
@@ -84,13 +87,16 @@ fn used(entries: &[(i64, u64)], now: i64, rule: Rule) -> u64 {
     entries.iter().filter(|(at, _)| inside(*at)).map(|(_, units)| units).sum()
 }
 
-/// The decision of a check on `before`, told of the binding rule with the log `after` it.
+/// The decision of a check on `before`, kept for `retention`, told of the binding rule with the log `after`
+/// it.
 fn decide(
     before: &[(i64, u64)],
     now: i64,
+    retention: i64,
     rules: &Rules,
     cost: Cost,
     after: &[(i64, u64)],
+    retention_after: i64,
 ) -> Decision {
     let limit = |rule: Rule| rule.limit().units();
     let retry_after = |rule: Rule| {
@@ -100,7 +106,7 @@ fn decide(
         }
         // The answer changes only when an entry leaves the window.
         for (at, units) in before {
-            let leaves_in = at + span(rule.window().millis()) - now;
+            let leaves_in = at + span(rule.window().millis()).min(retention) - now;
             if leaves_in >= 1 {
                 wanted -= units;
                 if wanted <= limit(rule) {
@@ -125,13 +131,14 @@ fn decide(
     }
     let retry = retry_after(binding);
     let newest = after.last().map_or(i64::MIN / 2, |newest| newest.0);
+    let window = span(binding.window().millis());
+    let kept_for = window.min(retention_after);
     Decision {
         allowed: !denied,
         limit: binding.limit(),
         remaining: remaining(binding),
         retry_after: (retry != i64::MAX).then(|| u64::try_from(retry).unwrap()),
-        reset_after: u64::try_from((newest + span(binding.window().millis()) - now).max(0))
-            .unwrap(),
+        reset_after: u64::try_from((newest + kept_for - now).max(0)).unwrap(),
         window: binding.window(),
     }
 }

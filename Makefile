@@ -1,0 +1,44 @@
+# What people run, and CI with them. The work is done in scripts/, which can be run by themselves.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build run test test-servers lint bench coverage leaks fuzz docs clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install what is missing: a C compiler, libclang, a Redis or Valkey server (quick when all are there)
+	@scripts/setup
+
+build: setup ## build the module: target/release/libratelog.so
+	@scripts/module
+
+run: setup ## start a server with the module on PORT (6379) and show three commands
+	@scripts/run
+
+test: setup ## every test, on the machine's own server or on SERVER=/path/to/redis-server
+	@scripts/test
+
+test-servers: setup ## the server suite on Redis 7.0, Redis 8.2 and Valkey 9.1
+	@scripts/test-servers
+
+lint: setup ## formatting, clippy, documentation, scripts; a warning is an error
+	@scripts/lint
+
+bench: setup ## side by side with INCR, Lua and redis-cell, as ratios; then the core by itself
+	@scripts/bench
+
+coverage: setup ## the core's line coverage; anything under 100 % fails
+	@scripts/coverage
+
+leaks: setup ## the server suite under valgrind and AddressSanitizer; anything found in the module fails
+	@scripts/leaks
+
+fuzz: setup ## each fuzz target for FUZZ_SECONDS (60)
+	@scripts/fuzz
+
+docs: setup ## the Rust documentation: target/doc
+	@scripts/cargo doc --workspace --no-deps --locked
+
+clean: ## remove everything that the other targets made here
+	@scripts/cargo clean
+	@rm -rf .venv .servers

@@ -1,0 +1,38 @@
+#!/bin/sh
+# Builds redis-cell 0.2.2 from crates.io, for comparison only, and prints the path of its shared library.
+# The first argument is the folder that keeps the library; nothing else is left behind.
+set -eu
+
+version=0.2.2
+keep=${1:?usage: redis-cell.sh FOLDER}
+library=$keep/libredis_cell-$version.so
+
+if [ -f "$library" ]; then
+    echo "$library"
+    exit 0
+fi
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# The crate offers a library to load and none to link, so it cannot be installed or depended on:
+# a package that is never compiled names it, and cargo unpacks its source.
+mkdir -p "$work/fetch/src" "$keep"
+cat > "$work/fetch/Cargo.toml" <<EOF
+[package]
+name = "fetch"
+edition = "2021"
+[dependencies]
+redis-cell = "=$version"
+[workspace]
+EOF
+echo 'fn main() {}' > "$work/fetch/src/main.rs"
+(cd "$work/fetch" && cargo vendor --quiet "$work/vendor" >&2)
+
+cp -r "$work/vendor/redis-cell" "$work/redis-cell"
+printf '\n[workspace]\n' >> "$work/redis-cell/Cargo.toml"
+(cd "$work/redis-cell" &&
+    RUSTFLAGS='--cap-lints=allow' cargo rustc --quiet --release --lib --crate-type cdylib \
+        --target-dir "$work/target" >&2)
+cp "$work/target/release/libredis_cell.so" "$library"
+echo "$library"

@@ -1,0 +1,61 @@
+//! Logs as they would be after long use, made in a moment through the module's effect command.
+
+use redis::Connection;
+
+use crate::Outcome;
+
+const MILLION: i64 = 1_000_000;
+
+/// Units at instants of the past, oldest first, kept for one window.
+pub struct Fill {
+    pub oldest_ms: i64,
+    /// From one unit to the next, give or take a pseudo-random part of it.
+    pub step_ms: i64,
+    pub units: i64,
+    pub window_ms: i64,
+}
+
+impl Fill {
+    /// A million units at a million instants up to now.
+    pub fn million(now_ms: i64, window_ms: i64) -> Self {
+        let oldest_ms = now_ms - MILLION;
+        Self {
+            oldest_ms,
+            step_ms: 1,
+            units: MILLION,
+            window_ms,
+        }
+    }
+
+    /// Records the units under a key, one effect for each.
+    pub fn apply(&self, connection: &mut Connection, key: &str) -> Outcome<()> {
+        let mut seed = 0x2545_F491_4F6C_DD1D_u64;
+        let mut instant = self.oldest_ms;
+        let mut left = self.units;
+        while left > 0 {
+            let mut pipeline = redis::pipe();
+            for _ in 0..left.min(10_000) {
+                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                let jitter = i64::try_from(seed >> 40)? % self.step_ms;
+                pipeline
+                    .cmd("RL._APPLY")
+                    .arg(key)
+                    .arg("RECORD")
+                    .arg(instant + jitter)
+                    .arg(1)
+                    .arg(self.window_ms)
+                    .ignore();
+                instant += self.step_ms;
+                left -= 1;
+            }
+            pipeline.exec(connection)?;
+        }
+        Ok(())
+    }
+}
+
+/// The server's clock in whole milliseconds.
+pub fn now_ms(connection: &mut Connection) -> Outcome<i64> {
+    let (seconds, micros): (i64, i64) = redis::cmd("TIME").query(connection)?;
+    Ok(seconds * 1000 + micros / 1000)
+}

@@ -1,0 +1,64 @@
+//! What the figures were measured on.
+
+use std::{fs, process::Command, thread::available_parallelism};
+
+use redis::Connection;
+
+use crate::{Outcome, info, options::Options};
+
+/// A Markdown list: processor, memory, kernel, server, client, how to repeat.
+///
+/// # Errors
+/// The server does not answer.
+pub fn describe(options: &Options, connection: &mut Connection) -> Outcome<String> {
+    let cores = available_parallelism().map_or(0, usize::from);
+    let processor = field("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown".into());
+    let kilobytes: u64 = field("/proc/meminfo", "MemTotal")
+        .and_then(|total| total.split(' ').next()?.parse().ok())
+        .unwrap_or(0);
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let facts = info::section(connection, "server")?;
+    let fact = |name: &str| facts.get(name).cloned().unwrap_or_default();
+    let server = match facts.get("valkey_version") {
+        Some(version) => format!("Valkey {version}"),
+        None => format!("Redis {}", fact("redis_version")),
+    };
+    let quick = if options.quick { " -- --quick" } else { "" };
+    Ok(format!(
+        "- Machine: {cores} cores, {processor}, {:.1} GiB of memory\n\
+         - Kernel: {} {}\n\
+         - Server: {server}, {}; no replica, no append-only file, no snapshots\n\
+         - Load: {}\n\
+         - Repeat: `cargo build --release --lib -p ratelog && cargo bench --bench server{quick}`\n",
+        gibibytes(kilobytes),
+        std::env::consts::OS,
+        kernel.trim(),
+        allocator(connection)?,
+        client(),
+    ))
+}
+
+fn field(path: &str, name: &str) -> Option<String> {
+    let text = fs::read_to_string(path).ok()?;
+    let line = text.lines().find(|line| line.starts_with(name))?;
+    Some(line.split_once(':')?.1.trim().to_owned())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "one decimal is printed")]
+fn gibibytes(kilobytes: u64) -> f64 {
+    kilobytes as f64 / f64::from(1 << 20)
+}
+
+fn allocator(connection: &mut Connection) -> Outcome<String> {
+    Ok(info::section(connection, "memory")?
+        .remove("mem_allocator")
+        .unwrap_or_default())
+}
+
+fn client() -> String {
+    Command::new("redis-benchmark")
+        .arg("--version")
+        .output()
+        .map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+        .unwrap_or_default()
+}

@@ -1,0 +1,116 @@
+//! What logs weigh: as `MEMORY USAGE` tells of one key, and as `used_memory` grows with many.
+
+use redis::Connection;
+
+use crate::{
+    Outcome,
+    fill::{Fill, now_ms},
+    host::Server,
+    info,
+};
+
+const MINUTE_MS: i64 = 60_000;
+
+/// One kind of key.
+pub struct Weight {
+    pub name: &'static str,
+    pub units: i64,
+    /// Bytes of one key, by `MEMORY USAGE`.
+    pub told: i64,
+    /// Bytes by which `used_memory` grew for each key, everything included.
+    pub grown: i64,
+}
+
+/// # Errors
+/// The server fails.
+pub fn run(server: &Server, quick: bool) -> Outcome<Vec<Weight>> {
+    eprintln!("memory");
+    let connection = &mut server.connect(0)?;
+    let mut weights = Vec::new();
+    let keys = if quick { 100 } else { 1000 };
+    for (name, window_ms, units, keys) in [
+        ("log, 1,000 units over 60 s", MINUTE_MS, 1000, keys),
+        ("log, 1,000 units over 1 h", 60 * MINUTE_MS, 1000, keys),
+        (
+            "log, 1,000 units over 1 day",
+            24 * 60 * MINUTE_MS,
+            1000,
+            keys,
+        ),
+        ("log, 10 units over 60 s", MINUTE_MS, 10, 10 * keys),
+        ("log, 10 units over 1 h", 60 * MINUTE_MS, 10, 10 * keys),
+        (
+            "log, 10 units over 1 day",
+            24 * 60 * MINUTE_MS,
+            10,
+            10 * keys,
+        ),
+    ] {
+        let make = |connection: &mut Connection, key: &str| {
+            // Kept for twice its span, so that nothing expires while it is weighed.
+            let oldest_ms = now_ms(connection)? - window_ms;
+            let step_ms = window_ms / units;
+            let window_ms = 2 * window_ms;
+            Fill {
+                oldest_ms,
+                step_ms,
+                units,
+                window_ms,
+            }
+            .apply(connection, key)
+        };
+        weights.push(weigh(connection, name, units, keys, &make)?);
+    }
+    for (name, units, keys) in [
+        ("sorted set, 1,000 members", 1000, keys),
+        ("sorted set, 10 members", 10, 10 * keys),
+    ] {
+        let make = |connection: &mut Connection, key: &str| {
+            let newest = now_ms(connection)? * 1000;
+            let mut command = redis::cmd("ZADD");
+            command.arg(key);
+            for unit in 0..units {
+                let instant = newest - unit * 60_000;
+                command.arg(instant).arg(instant);
+            }
+            command.exec(connection)?;
+            Ok(redis::cmd("PEXPIRE")
+                .arg(key)
+                .arg(MINUTE_MS)
+                .exec(connection)?)
+        };
+        weights.push(weigh(connection, name, units, keys, &make)?);
+    }
+    Ok(weights)
+}
+
+fn weigh(
+    connection: &mut Connection,
+    name: &'static str,
+    units: i64,
+    keys: i64,
+    make: &dyn Fn(&mut Connection, &str) -> Outcome<()>,
+) -> Outcome<Weight> {
+    redis::cmd("FLUSHDB").arg("SYNC").exec(connection)?;
+    make(connection, "one")?;
+    let told = redis::cmd("MEMORY")
+        .arg("USAGE")
+        .arg("one")
+        .arg("SAMPLES")
+        .arg(0)
+        .query(connection)?;
+    redis::cmd("FLUSHDB").arg("SYNC").exec(connection)?;
+    // The connection's own buffers have grown by now.
+    let before = info::number(connection, "memory", "used_memory")?;
+    for key in 0..keys {
+        make(connection, &format!("user:{key:06}"))?;
+    }
+    let grown = (info::number(connection, "memory", "used_memory")? - before) / keys;
+    redis::cmd("FLUSHDB").arg("SYNC").exec(connection)?;
+    Ok(Weight {
+        name,
+        units,
+        told,
+        grown,
+    })
+}

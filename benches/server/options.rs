@@ -1,0 +1,63 @@
+//! What the caller asked for: flags and environment.
+
+use std::{env, path::PathBuf};
+
+use crate::Outcome;
+
+/// Where to find the servers' parts, how long to measure and where to write.
+pub struct Options {
+    pub server: PathBuf,
+    pub module: PathBuf,
+    pub output: Option<PathBuf>,
+    pub quick: bool,
+}
+
+impl Options {
+    /// Reads the command line and the environment.
+    ///
+    /// # Errors
+    /// An unknown flag, `--output` without a path, or a module that is not there.
+    pub fn read() -> Outcome<Self> {
+        let variable = |name: &str| env::var_os(name).map(PathBuf::from);
+        let default_module = "target/release/libratelog.so";
+        let mut options = Self {
+            server: variable("SERVER").unwrap_or_else(|| "redis-server".into()),
+            module: variable("RATELOG_MODULE").unwrap_or_else(|| default_module.into()),
+            output: variable("RATELOG_BENCH_OUTPUT"),
+            quick: false,
+        };
+        let mut arguments = env::args().skip(1);
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                "--quick" => options.quick = true,
+                "--output" => {
+                    let path = arguments.next().ok_or("--output wants a path")?;
+                    options.output = Some(path.into());
+                }
+                "--bench" => {} // cargo's own
+                unknown => return Err(format!("unknown flag {unknown:?}").into()),
+            }
+        }
+        options.module = options.module.canonicalize().map_err(|error| {
+            format!(
+                "{}: {error}; build it with `cargo build --release --lib -p ratelog`",
+                options.module.display()
+            )
+        })?;
+        Ok(options)
+    }
+
+    pub fn rounds(&self) -> usize {
+        if self.quick { 2 } else { 5 }
+    }
+
+    /// How many calls one measurement makes one by one.
+    pub fn single_calls(&self) -> u64 {
+        if self.quick { 20_000 } else { 200_000 }
+    }
+
+    /// How many calls one measurement makes in pipelines.
+    pub fn pipelined_calls(&self) -> u64 {
+        if self.quick { 80_000 } else { 400_000 }
+    }
+}

@@ -1,0 +1,210 @@
+//! The report: Markdown tables of figures, ratios and targets.
+
+use std::fmt::Write as _;
+
+use crate::{
+    full_log::FullLogs,
+    memory::Weight,
+    replication::Replicated,
+    rounds::Measured,
+    series::Series,
+    subject::{ALLOWED, BASELINE, Subject},
+    worst::Worst,
+};
+
+const MILLISECOND: f64 = 1000.0;
+
+/// Everything that was measured.
+pub struct Report<'a> {
+    pub machine: String,
+    pub rounds: usize,
+    pub subjects: &'a [Subject],
+    pub measured: &'a [Measured],
+    pub logs: FullLogs,
+    pub worst: Worst,
+    /// Checks over a millisecond among all of the rounds' checks, and the longest.
+    pub slow: (usize, u32),
+    pub weights: Vec<Weight>,
+    pub replicated: Replicated,
+    pub notes: Vec<String>,
+}
+
+impl Report<'_> {
+    pub fn markdown(&self) -> String {
+        let mut text = format!("# Benchmarks\n\n{}\n", self.machine);
+        let _ = writeln!(
+            text,
+            "Everything ran side by side in one server: {} rounds, every subject in turn in each. A figure is the \
+             rounds' median (least–most); a ratio is the median of the rounds' own ratios.",
+            self.rounds
+        );
+        self.server_time(&mut text);
+        self.throughput(&mut text);
+        self.full_logs(&mut text);
+        self.memory(&mut text);
+        self.replication(&mut text);
+        for note in &self.notes {
+            let _ = writeln!(text, "\n{note}");
+        }
+        text
+    }
+
+    fn server_time(&self, text: &mut String) {
+        text.push_str(
+            "\n## Server time per call\n\nMicroseconds by `INFO commandstats`, without pipelining and with 16 \
+             calls in a pipeline; 10,000 keys at random. The target is for the first.\n\n\
+             | subject | µs | / `INCR` | target | | µs, pipelined | / `INCR` |\n\
+             | --- | --- | --- | --- | --- | --- | --- |\n",
+        );
+        let baseline = &self.measured[BASELINE];
+        for (subject, measured) in self.subjects.iter().zip(self.measured) {
+            let ratio = measured.usec.over(&baseline.usec).median();
+            let pipelined = measured
+                .pipelined_usec
+                .over(&baseline.pipelined_usec)
+                .median();
+            let _ = writeln!(
+                text,
+                "| {} | {} | {ratio:.2} | {} | {} | {pipelined:.2} |",
+                subject.name,
+                spread(&measured.usec, 3),
+                verdict(
+                    subject
+                        .target
+                        .map(|most| (format!("<= {most}"), ratio <= most))
+                ),
+                spread(&measured.pipelined_usec, 3),
+            );
+        }
+    }
+
+    fn throughput(&self, text: &mut String) {
+        text.push_str(
+            "\n## Pipelined throughput\n\nThousands of calls per second by `redis-benchmark -P 16`.\n\n\
+             | subject | 1,000/s | / `INCR` | target | |\n| --- | --- | --- | --- | --- |\n",
+        );
+        let baseline = &self.measured[BASELINE];
+        for (number, (subject, measured)) in self.subjects.iter().zip(self.measured).enumerate() {
+            let ratio = measured.throughput.over(&baseline.throughput).median();
+            let target = (number == ALLOWED).then(|| (">= 0.8".to_owned(), ratio >= 0.8));
+            let _ = writeln!(
+                text,
+                "| {} | {} | {ratio:.2} | {} |",
+                subject.name,
+                spread(&measured.throughput.scaled(0.001), 0),
+                verdict(target),
+            );
+        }
+    }
+
+    fn full_logs(&self, text: &mut String) {
+        text.push_str(
+            "\n## Long logs\n\nOne key with a full log: ten units, or a million at a million instants. *Sliding* \
+             checks come in bursts of five as units expire, all allowed; the others are all denied.\n\n\
+             | check | µs, limit 10 | µs, limit 1,000,000 | ratio | target | |\n\
+             | --- | --- | --- | --- | --- | --- |\n",
+        );
+        let logs = &self.logs;
+        for (name, ten, million) in [
+            ("denied", &logs.denied_ten, &logs.denied_million),
+            ("allowed, sliding", &logs.sliding_ten, &logs.sliding_million),
+        ] {
+            let ratio = million.over(ten).median();
+            let _ = writeln!(
+                text,
+                "| {name} | {} | {} | {ratio:.2} | {} |",
+                spread(ten, 3),
+                spread(million, 3),
+                verdict(Some(("<= 1.3".to_owned(), ratio <= 1.3))),
+            );
+        }
+        text.push_str("\n| longest single check | µs | target | |\n| --- | --- | --- | --- |\n");
+        for (name, series) in [
+            (
+                "finds a million units outside its window",
+                &self.worst.skipped,
+            ),
+            (
+                "finds a million units past their retention, and drops them",
+                &self.worst.dropped,
+            ),
+        ] {
+            let met = series.most() <= MILLISECOND;
+            let _ = writeln!(
+                text,
+                "| {name} | {} | {} |",
+                spread(series, 0),
+                verdict(Some(("<= 1000".to_owned(), met)))
+            );
+        }
+        let (calls, longest) = self.slow;
+        let _ = writeln!(
+            text,
+            "\nOf all other checks {calls} took more than 1 ms{}. (A check is timed by the clock on the wall: where \
+             the server shares its core, the scheduler's pauses count.)",
+            if calls == 0 {
+                String::new()
+            } else {
+                format!(", the longest {longest} µs")
+            }
+        );
+    }
+
+    fn memory(&self, text: &mut String) {
+        text.push_str(
+            "\n## Memory\n\nBytes. *Grown* is the growth of `used_memory` for each key, with the key's name, its \
+             dictionary entries and its expiry.\n\n\
+             | key | `MEMORY USAGE` | per unit | grown | per unit | target | |\n\
+             | --- | --- | --- | --- | --- | --- | --- |\n",
+        );
+        for weight in &self.weights {
+            let own = weight.name.starts_with("log");
+            let each = |bytes: i64| ratio(bytes, weight.units);
+            let target = match weight.units {
+                _ if !own => None,
+                1000 => Some(("<= 3 per unit".to_owned(), each(weight.told) <= 3.0)),
+                _ => Some(("<= 200 per key".to_owned(), weight.told <= 200)),
+            };
+            let _ = writeln!(
+                text,
+                "| {} | {} | {:.2} | {} | {:.2} | {} |",
+                weight.name,
+                weight.told,
+                each(weight.told),
+                weight.grown,
+                each(weight.grown),
+                verdict(target),
+            );
+        }
+    }
+
+    fn replication(&self, text: &mut String) {
+        let Replicated { denied, allowed } = self.replicated;
+        let _ = writeln!(
+            text,
+            "\n## Replication\n\nBytes that 10,000 checks added to the stream, with a replica attached.\n\n\
+             | checks | bytes | target | |\n| --- | --- | --- | --- |\n\
+             | denied | {denied} | {} |\n| allowed | {allowed} | {} |",
+            verdict(Some(("0".to_owned(), denied == 0))),
+            verdict(None),
+        );
+    }
+}
+
+fn spread(series: &Series, digits: usize) -> String {
+    let (least, median, most) = (series.least(), series.median(), series.most());
+    format!("{median:.digits$} ({least:.digits$}–{most:.digits$})")
+}
+
+fn verdict(target: Option<(String, bool)>) -> String {
+    match target {
+        Some((target, true)) => format!("{target} | met"),
+        Some((target, false)) => format!("{target} | **missed**"),
+        None => "| ".to_owned(),
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "two decimals are printed")]
+fn ratio(bytes: i64, units: i64) -> f64 {
+    bytes as f64 / units as f64
+}

@@ -1,0 +1,141 @@
+//! The rounds: every subject in turn, each in a database of its own, one by one and in pipelines.
+
+use redis::{Connection, Value};
+
+use crate::{
+    Outcome,
+    host::Server,
+    info::CommandStats,
+    load::{KEYS, Load, key},
+    options::Options,
+    series::Series,
+    subject::Subject,
+};
+
+/// What one subject's rounds gave.
+#[derive(Default)]
+pub struct Measured {
+    /// Server time per call in microseconds, one call at a time on each connection.
+    pub usec: Series,
+    /// Server time per call in microseconds, sixteen calls in a pipeline.
+    pub pipelined_usec: Series,
+    /// Calls per second, sixteen calls in a pipeline.
+    pub throughput: Series,
+}
+
+/// # Errors
+/// The server fails, or a subject's calls did not do what its name says.
+pub fn run(options: &Options, server: &Server, subjects: &[Subject]) -> Outcome<Vec<Measured>> {
+    let mut measured: Vec<_> = subjects.iter().map(|_| Measured::default()).collect();
+    for round in 1..=options.rounds() {
+        eprintln!("round {round} of {}", options.rounds());
+        for (database, (subject, measured)) in (1..).zip(subjects.iter().zip(&mut measured)) {
+            let calls = options.single_calls() / subject.fewer;
+            let (usec, _) = measure(server, database, subject, calls, 1)?;
+            measured.usec.push(usec);
+            let calls = options.pipelined_calls() / subject.fewer;
+            let (usec, throughput) = measure(server, database, subject, calls, 16)?;
+            measured.pipelined_usec.push(usec);
+            measured.throughput.push(throughput);
+        }
+    }
+    Ok(measured)
+}
+
+fn measure(
+    server: &Server,
+    database: u8,
+    subject: &Subject,
+    calls: u64,
+    pipeline: u16,
+) -> Outcome<(f64, f64)> {
+    let connection = &mut server.connect(database)?;
+    if let Some((times, command)) = &subject.prepare {
+        for _ in 0..*times {
+            on_every_key(connection, command)?;
+        }
+    }
+    let before = counted(connection, subject)?;
+    CommandStats::reset(connection)?;
+    let load = Load {
+        port: server.port,
+        database,
+        command: &subject.command,
+        calls,
+        pipeline,
+    };
+    let throughput = load.run()?;
+    let stats = CommandStats::read(connection, &subject.command[0])?;
+    let added = counted(connection, subject)? - before;
+    let per_call = subject.count.as_ref().map_or(0, |count| count.per_call);
+    if added != stats.calls * per_call {
+        let calls = stats.calls;
+        return Err(format!("{}: {calls} calls counted {added}", subject.name).into());
+    }
+    sample(connection, subject)?;
+    redis::cmd("FLUSHDB").arg("SYNC").exec(connection)?;
+    Ok((stats.usec_per_call(), throughput))
+}
+
+fn on_every_key(connection: &mut Connection, command: &[String]) -> Outcome<Vec<Value>> {
+    let mut pipeline = redis::pipe();
+    for number in 0..KEYS {
+        let key = key(number);
+        for (place, word) in command.iter().enumerate() {
+            let word = if word == "{key}" { &key } else { word };
+            if place == 0 {
+                pipeline.cmd(word)
+            } else {
+                pipeline.arg(word)
+            };
+        }
+    }
+    Ok(pipeline.query(connection)?)
+}
+
+/// How much all of the subject's keys have counted.
+fn counted(connection: &mut Connection, subject: &Subject) -> Outcome<u64> {
+    let Some(count) = &subject.count else {
+        return Ok(0);
+    };
+    let command = [count.command.to_owned(), "{key}".to_owned()];
+    let mut sum = 0;
+    for value in on_every_key(connection, &command)? {
+        sum += match value {
+            Value::Nil => 0,
+            Value::Array(fields) => units(&fields)?,
+            value => redis::from_redis_value(value)?,
+        };
+    }
+    Ok(sum)
+}
+
+/// The units in an `RL.INSPECT` reply.
+fn units(fields: &[Value]) -> Outcome<u64> {
+    let field = fields
+        .chunks(2)
+        .find(|field| field[0] == Value::BulkString(b"units".to_vec()));
+    let value = field
+        .and_then(|field| field.get(1))
+        .ok_or("RL.INSPECT told no units")?;
+    Ok(redis::from_redis_value(value.clone())?)
+}
+
+/// Asks a hundred keys once more and looks at the answers.
+fn sample(connection: &mut Connection, subject: &Subject) -> Outcome<()> {
+    let Some(first) = subject.first else {
+        return Ok(());
+    };
+    for number in 0..100 {
+        let key = key(number);
+        let mut command = redis::Cmd::new();
+        for word in &subject.command {
+            command.arg(if word == "{key}" { &key } else { word });
+        }
+        let reply: Vec<i64> = command.query(connection)?;
+        if reply.first() != Some(&first) {
+            return Err(format!("{}: the reply for {key} was {reply:?}", subject.name).into());
+        }
+    }
+    Ok(())
+}

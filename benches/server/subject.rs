@@ -1,0 +1,137 @@
+//! What is measured: each subject's command, the state it meets, and how its answers are checked.
+
+use redis::{Connection, Script};
+
+use crate::Outcome;
+
+/// A command as words; `{key}` stands for a key.
+pub fn words(command: &str) -> Vec<String> {
+    command.split(' ').map(str::to_owned).collect()
+}
+
+/// How to prove that the calls did what the subject's name says.
+pub struct Count {
+    /// Asks one key how much it has counted.
+    pub command: &'static str,
+    /// What one measured call adds.
+    pub per_call: u64,
+}
+
+pub struct Subject {
+    pub name: &'static str,
+    pub command: Vec<String>,
+    /// Run so many times on every key before a measurement.
+    pub prepare: Option<(usize, Vec<String>)>,
+    pub count: Option<Count>,
+    /// What the reply's first integer must be.
+    pub first: Option<i64>,
+    /// Slow subjects make this many times fewer calls.
+    pub fewer: u64,
+    /// The most server time per call, as a multiple of `INCR`'s.
+    pub target: Option<f64>,
+}
+
+impl Subject {
+    fn check(name: &'static str, command: &str, per_call: u64) -> Self {
+        let command = words(command);
+        Self {
+            name,
+            prepare: Some((10, command.clone())),
+            command,
+            count: Some(Count {
+                command: "RL.INSPECT",
+                per_call,
+            }),
+            first: Some(1),
+            fewer: 1,
+            target: None,
+        }
+    }
+}
+
+/// The subject that everything is compared with.
+pub const BASELINE: usize = 1;
+/// The check that the targets speak of.
+pub const ALLOWED: usize = 2;
+
+/// Ratelog's checks between the floor and the baseline, and the peers.
+///
+/// # Errors
+/// The server refuses a script.
+pub fn all(connection: &mut Connection, cell: bool) -> Outcome<Vec<Subject>> {
+    let mut subjects = own();
+    let script = |name, source, count, connection: &mut Connection| -> Outcome<Subject> {
+        let hash = Script::new(source).prepare_invoke().load(connection)?;
+        let mut subject = Subject::check(name, &format!("EVALSHA {hash} 1 {{key}} 100 60000"), 1);
+        subject.count = Some(Count {
+            command: count,
+            per_call: 1,
+        });
+        subject.fewer = 4;
+        Ok(subject)
+    };
+    let source = include_str!("../peers/fixed_window.lua");
+    subjects.push(script(
+        "Lua fixed window, allowed",
+        source,
+        "GET",
+        connection,
+    )?);
+    let source = include_str!("../peers/sorted_set_log.lua");
+    subjects.push(script(
+        "Lua sorted-set log, allowed",
+        source,
+        "ZCARD",
+        connection,
+    )?);
+    if cell {
+        let mut subject = Subject::check("redis-cell, allowed", "CL.THROTTLE {key} 99 100 60", 1);
+        subject.count = None;
+        subject.first = Some(0);
+        subjects.push(subject);
+    }
+    Ok(subjects)
+}
+
+fn own() -> Vec<Subject> {
+    let ping = Subject {
+        prepare: None,
+        count: None,
+        first: None,
+        ..Subject::check("PING", "PING", 0)
+    };
+    let incr = Subject {
+        prepare: Some((1, words("SET {key} 0 EX 3600"))),
+        count: Some(Count {
+            command: "GET",
+            per_call: 1,
+        }),
+        first: None,
+        ..Subject::check("INCR on keys with a TTL", "INCR {key}", 1)
+    };
+    let allowed = Subject {
+        target: Some(1.7),
+        ..Subject::check(
+            "RL.CHECK allowed (100 per 60 s)",
+            "RL.CHECK {key} 100 60",
+            1,
+        )
+    };
+    let denied = Subject {
+        prepare: Some((100, words("RL.CHECK {key} 100 60"))),
+        first: Some(0),
+        target: Some(1.5),
+        ..Subject::check("RL.CHECK denied (100 per 60 s)", "RL.CHECK {key} 100 60", 0)
+    };
+    let windows = Subject::check(
+        "RL.CHECK three windows, allowed (100 per 1 s, 1,000 per 60 s, 10,000 per 1 h)",
+        "RL.CHECK {key} 100 1 1000 60 10000 3600",
+        1,
+    );
+    let cost = Subject::check(
+        "RL.CHECK cost 10, allowed (1,000 per 60 s)",
+        "RL.CHECK {key} 1000 60 COST 10",
+        10,
+    );
+    vec![ping, incr, allowed, denied, windows, cost]
+}

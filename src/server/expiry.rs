@@ -1,0 +1,39 @@
+//! When a value no longer knows its key's expiry: after somebody else has set or removed it.
+
+use std::ffi::{CStr, c_char, c_int};
+
+use redis_module::raw::{self, RedisModuleCtx, RedisModuleString};
+
+use super::guard::guard;
+use super::key::forget_expiry;
+use super::{Context, KeyName, api};
+
+/// Asks the server to tell of changed expiries. Returns whether it will.
+pub(super) fn watch(ctx: *mut RedisModuleCtx) -> bool {
+    // SAFETY: called while the module is loaded, with its context and a function that stays.
+    let status = unsafe {
+        api!(RedisModule_SubscribeToKeyspaceEvents)(
+            ctx,
+            raw::REDISMODULE_NOTIFY_GENERIC,
+            Some(told),
+        )
+    };
+    status == raw::REDISMODULE_OK as c_int
+}
+
+unsafe extern "C" fn told(
+    ctx: *mut RedisModuleCtx,
+    _: c_int,
+    event: *const c_char,
+    key: *mut RedisModuleString,
+) -> c_int {
+    guard((), || {
+        // SAFETY: the server passes the context, the event's name and the key of this call.
+        let (ctx, event, key) =
+            unsafe { (Context::new(ctx), CStr::from_ptr(event), KeyName::new(key)) };
+        if event == c"expire" || event == c"persist" {
+            forget_expiry(&ctx, key);
+        }
+    });
+    raw::REDISMODULE_OK as c_int
+}

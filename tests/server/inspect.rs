@@ -1,0 +1,122 @@
+//! `RL.INSPECT` and `RL.HITS`: what is in a log.
+
+use redis::{ProtocolVersion, Value};
+
+use crate::support::{Client, Server, until};
+
+/// Units at three instants, the newest of them in two parts.
+fn record(db: &mut Client) -> [i64; 3] {
+    let now = db.now_ms();
+    let instants = [now - 300_000, now - 20_000, now - 1000];
+    let [oldest, middle, newest] = instants;
+    let hits = [(oldest, 2), (middle, 5), (newest, 1), (newest, 3)];
+    db.record("k", 3_600_000, &hits);
+    instants
+}
+
+#[test]
+fn inspect_tells_what_the_log_holds() {
+    let server = Server::start();
+    let mut db = server.connect();
+    let [oldest, _, newest] = record(&mut db);
+    let reply: Vec<Value> = db.run("RL.INSPECT k");
+    let names: Vec<_> = reply.iter().step_by(2).collect();
+    let name = |text: &str| Value::BulkString(text.into());
+    let expected = [
+        "units",
+        "oldest_ms",
+        "newest_ms",
+        "retention_ms",
+        "bytes",
+        "override",
+    ];
+    assert_eq!(names, expected.map(name).iter().collect::<Vec<_>>());
+    let values: Vec<_> = reply.into_iter().skip(1).step_by(2).collect();
+    assert_eq!(values[..4], [11, oldest, newest, 3_600_000].map(Value::Int));
+    let Value::Int(bytes) = values[4] else {
+        panic!("bytes are a number: {values:?}");
+    };
+    assert!((1..=200).contains(&bytes), "{bytes}");
+    assert_eq!(values[5], Value::Nil);
+}
+
+#[test]
+fn inspect_is_a_map_where_the_protocol_has_maps() {
+    let server = Server::start();
+    let mut db = server.connect_speaking(ProtocolVersion::RESP3);
+    record(&mut db);
+    let Value::Map(pairs) = db.run("RL.INSPECT k") else {
+        panic!("a map is due");
+    };
+    assert_eq!(pairs.len(), 6);
+    assert_eq!(pairs[0].1, Value::Int(11));
+    assert_eq!(pairs[5].1, Value::Nil);
+}
+
+#[test]
+fn hits_are_pairs_newest_first_and_one_per_millisecond() {
+    let server = Server::start();
+    let mut db = server.connect();
+    let [oldest, middle, newest] = record(&mut db);
+    let all = [(newest, 4), (middle, 5), (oldest, 2)];
+    assert_eq!(db.hits("k"), all);
+    for count in 1..=4 {
+        let pairs: Vec<Vec<i64>> = db.run(&format!("RL.HITS k COUNT {count}"));
+        let expected = all.iter().take(count).map(|&(at, units)| vec![at, units]);
+        assert_eq!(pairs, expected.collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_missing_key_has_no_hits_and_nothing_to_inspect() {
+    let server = Server::start();
+    let mut db = server.connect();
+    assert_eq!(db.run::<Value>("RL.INSPECT k"), Value::Nil);
+    assert_eq!(db.run::<Value>("RL.HITS k"), Value::Array(vec![]));
+    assert_eq!(db.run::<i64>("DBSIZE"), 0);
+}
+
+#[test]
+fn expired_units_are_not_shown() {
+    let server = Server::start();
+    let mut db = server.connect();
+    let now = db.now_ms();
+    let hits = [(now - 3_599_850, 7), (now - 3_599_800, 5), (now - 1000, 2)];
+    db.record("k", 3_600_000, &hits);
+    until("only the newest unit is left", || db.units("k") == 2);
+    let reply: Vec<Value> = db.run("RL.INSPECT k");
+    assert_eq!(reply[1], Value::Int(2));
+    assert_eq!(reply[3], Value::Int(now - 1000));
+    assert_eq!(db.decide("RL.PEEK k 10 2h").remaining, 8);
+    assert_eq!(db.hits("k"), [(now - 1000, 2)]);
+}
+
+#[test]
+fn a_log_whose_units_have_all_expired_is_as_good_as_missing() {
+    let server = Server::start();
+    let mut db = server.connect();
+    db.run::<()>("DEBUG SET-ACTIVE-EXPIRE 0");
+    let instant = db.now_ms() - 3_599_900;
+    // The key itself may be kept a little longer than its last unit.
+    db.record("k", 3_600_000, &[(instant, 5)]);
+    until("the unit has expired", || db.hits("k").is_empty());
+    assert_eq!(db.run::<Value>("RL.INSPECT k"), Value::Nil);
+    assert_eq!(db.run::<i64>("RL.REFUND k"), 0);
+    assert_eq!(db.run::<i64>("RL.RESET k"), 0);
+    assert_eq!(db.decide("RL.PEEK k 5 1h").remaining, 5);
+    assert_eq!(db.decide("RL.PEEK k 5 1h").reset_after_ms, 0);
+    assert_eq!(db.decide("RL.CHECK k 5 1h").remaining, 4);
+}
+
+#[test]
+fn a_large_log_is_shown_whole() {
+    let server = Server::start();
+    let mut db = server.connect();
+    let first = db.now_ms() - 100_000;
+    let mut hits: Vec<_> = (0..3000)
+        .map(|step| (first + step * 17, 1 + step % 4))
+        .collect();
+    db.record("k", 3_600_000, &hits);
+    hits.reverse();
+    assert_eq!(db.hits("k"), hits);
+}

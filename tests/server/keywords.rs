@@ -1,0 +1,131 @@
+//! Keywords, arity and the number of rules: what is refused, word for word, and what is taken.
+
+use redis::Value;
+
+use crate::support::Server;
+
+#[test]
+fn a_malformed_call_is_told_what_is_wrong_and_changes_nothing() {
+    let server = Server::start();
+    let mut db = server.connect();
+    for (arguments, expected) in [
+        ("5 60 5", "ERR limit '5' has no window"),
+        ("5 60 FOO", "ERR unknown keyword 'FOO'"),
+        ("5 60 FOO 1", "ERR unknown keyword 'FOO'"),
+        ("5 60 POLICY gold", "ERR unknown keyword 'POLICY'"),
+        ("5 60 COST", "ERR COST has no value"),
+        ("5 60 cost", "ERR COST has no value"),
+        ("5 60 COST 1 COST 1", "ERR COST is given twice"),
+        ("5 60 COST 1 cost 1", "ERR COST is given twice"),
+        ("5 60 COST 1 100", "ERR unexpected argument '100'"),
+        ("5 60 COST 1 100 60", "ERR unexpected argument '100'"),
+        ("5 60 COST 1 FOO", "ERR unexpected argument 'FOO'"),
+        (
+            "POLICY gold",
+            "ERR limit 'POLICY' is not an integer from 1 to 1000000",
+        ),
+        (
+            "COST 5",
+            "ERR limit 'COST' is not an integer from 1 to 1000000",
+        ),
+    ] {
+        for command in ["RL.CHECK", "RL.PEEK"] {
+            assert_eq!(db.error(&format!("{command} k {arguments}")), expected);
+        }
+    }
+    assert_eq!(db.run::<i64>("DBSIZE"), 0);
+}
+
+#[test]
+fn refund_and_hits_name_the_word_they_do_not_know() {
+    let server = Server::start();
+    let mut db = server.connect();
+    db.decide("RL.CHECK k 5 60 COST 3");
+    let before = db.digest();
+    for (command, expected) in [
+        ("RL.REFUND k FOO", "ERR unknown keyword 'FOO'"),
+        ("RL.REFUND k FOO 1", "ERR unknown keyword 'FOO'"),
+        ("RL.REFUND k COST", "ERR COST has no value"),
+        ("RL.REFUND k COST 1 COST 1", "ERR COST is given twice"),
+        ("RL.HITS k FOO", "ERR unknown keyword 'FOO'"),
+        ("RL.HITS k COST 1", "ERR unknown keyword 'COST'"),
+        ("RL.HITS k COUNT", "ERR COUNT has no value"),
+    ] {
+        assert_eq!(db.error(command), expected);
+    }
+    for command in [
+        "RL.REFUND k 5",
+        "RL.REFUND k COST 1 5",
+        "RL.HITS k 5",
+        "RL.HITS k COUNT 1 5",
+    ] {
+        let error = db.error(command);
+        assert!(
+            error.starts_with("ERR ") && error.contains("'5'"),
+            "{error}"
+        );
+    }
+    let error = db.error("RL.HITS k COUNT 1 COUNT 1");
+    assert!(error.starts_with("ERR COUNT"), "{error}");
+    assert_eq!(db.digest(), before);
+}
+
+#[test]
+fn a_call_of_the_wrong_arity_gets_the_servers_own_error() {
+    let server = Server::start();
+    let mut db = server.connect();
+    for command in [
+        "RL.CHECK",
+        "RL.CHECK k",
+        "RL.CHECK k 5",
+        "RL.PEEK",
+        "RL.PEEK k",
+        "RL.PEEK k 5",
+        "RL.REFUND",
+        "RL.RESET",
+        "RL.RESET k k",
+        "RL.INSPECT",
+        "RL.INSPECT k k",
+        "RL.HITS",
+        "RL._APPLY",
+    ] {
+        let name = command.split(' ').next().expect("a command has a name");
+        let expected = format!("ERR wrong number of arguments for '{name}' command");
+        assert_eq!(
+            db.error(command).to_lowercase(),
+            expected.to_lowercase(),
+            "{command}"
+        );
+    }
+}
+
+#[test]
+fn a_seventeenth_rule_is_refused() {
+    let server = Server::start();
+    let mut db = server.connect();
+    let rules = |count: usize| " 5 60".repeat(count);
+    for count in [17, 18, 1000] {
+        for cost in ["", " COST 2"] {
+            assert_eq!(
+                db.error(&format!("RL.CHECK k{}{cost}", rules(count))),
+                format!("ERR {count} rules are given, at most 16 are allowed")
+            );
+        }
+    }
+    assert_eq!(db.run::<i64>("EXISTS k"), 0);
+    assert!(db.decide(&format!("RL.CHECK k{}", rules(16))).allowed);
+    assert!(
+        db.decide(&format!("RL.CHECK k{} COST 2", rules(16)))
+            .allowed
+    );
+}
+
+#[test]
+fn keywords_and_commands_may_be_written_in_any_case() {
+    let server = Server::start();
+    let mut db = server.connect();
+    assert_eq!(db.decide("rl.check k 5 60 cost 2").remaining, 3);
+    assert_eq!(db.decide("Rl.Peek k 5 60 cOsT 2").remaining, 3);
+    assert_eq!(db.run::<Vec<Value>>("rl.hits k count 1").len(), 1);
+    assert_eq!(db.run::<i64>("rl.refund k Cost 2"), 2);
+}

@@ -1,0 +1,192 @@
+//! A connection that takes commands as people write them and fails the test when one fails.
+
+use redis::{ErrorKind, FromRedisValue, RedisError, Value};
+
+use super::{Decision, until};
+
+/// A command: its words in one string, or word by word where they hold blanks or any bytes.
+pub trait Command {
+    fn words(self) -> Vec<Vec<u8>>;
+}
+
+impl Command for &str {
+    fn words(self) -> Vec<Vec<u8>> {
+        self.split(' ').map(Into::into).collect()
+    }
+}
+
+impl Command for &String {
+    fn words(self) -> Vec<Vec<u8>> {
+        self.as_str().words()
+    }
+}
+
+impl Command for &[&[u8]] {
+    fn words(self) -> Vec<Vec<u8>> {
+        self.iter().map(|word| word.to_vec()).collect()
+    }
+}
+
+impl Command for &[String] {
+    fn words(self) -> Vec<Vec<u8>> {
+        self.iter().map(|word| word.clone().into_bytes()).collect()
+    }
+}
+
+impl<const N: usize> Command for [&[u8]; N] {
+    fn words(self) -> Vec<Vec<u8>> {
+        self.as_slice().words()
+    }
+}
+
+impl<const N: usize> Command for [&str; N] {
+    fn words(self) -> Vec<Vec<u8>> {
+        self.into_iter().map(Into::into).collect()
+    }
+}
+
+impl Command for Vec<Vec<u8>> {
+    fn words(self) -> Vec<Vec<u8>> {
+        self
+    }
+}
+
+pub struct Client(redis::Connection);
+
+impl Client {
+    pub fn new(connection: redis::Connection) -> Self {
+        Self(connection)
+    }
+
+    /// The reply, or the whole text of the error.
+    ///
+    /// A broken connection is an error too: its text starts with `connection`.
+    pub fn attempt<T: FromRedisValue>(&mut self, command: impl Command) -> Result<T, String> {
+        let mut packed = redis::Cmd::new();
+        packed.arg(command.words());
+        packed.query(&mut self.0).map_err(|error| text_of(&error))
+    }
+
+    #[track_caller]
+    pub fn run<T: FromRedisValue>(&mut self, command: impl Command) -> T {
+        let words = command.words();
+        match self.attempt(words.clone()) {
+            Ok(reply) => reply,
+            Err(error) => panic!("{} failed: {error}", words.join(&b' ').escape_ascii()),
+        }
+    }
+
+    /// The text of the error that the command must end in.
+    #[track_caller]
+    pub fn error(&mut self, command: impl Command) -> String {
+        match self.attempt::<Value>(command) {
+            Ok(reply) => panic!("an error was due, not {reply:?}"),
+            Err(error) => error,
+        }
+    }
+
+    #[track_caller]
+    pub fn decide(&mut self, command: impl Command) -> Decision {
+        self.run(command)
+    }
+
+    /// Records units at chosen instants, by the internal command of the replication stream.
+    #[track_caller]
+    pub fn record(&mut self, key: &str, retention_ms: i64, hits: &[(i64, i64)]) {
+        let mut pipeline = redis::pipe();
+        for (instant, units) in hits {
+            let arguments = (key, "RECORD", instant, units, retention_ms);
+            pipeline.cmd("RL._APPLY").arg(arguments);
+        }
+        let done = pipeline.exec(&mut self.0);
+        done.expect("the units are recorded");
+    }
+
+    /// Restores a dump, over what is there, as a key without expiry.
+    pub fn restore(&mut self, key: &str, dump: &[u8]) -> Result<(), String> {
+        let words = [&b"RESTORE"[..], key.as_bytes(), b"0", dump, b"REPLACE"];
+        self.attempt(words)
+    }
+
+    /// `RL.HITS`: (instant, units), newest first.
+    #[track_caller]
+    pub fn hits(&mut self, key: &str) -> Vec<(i64, i64)> {
+        let pairs: Vec<Vec<i64>> = self.run(["RL.HITS", key]);
+        pairs.iter().map(|pair| (pair[0], pair[1])).collect()
+    }
+
+    /// The units that `RL.HITS` shows.
+    #[track_caller]
+    pub fn units(&mut self, key: &str) -> i64 {
+        self.hits(key).iter().map(|(_, units)| units).sum()
+    }
+
+    /// The server's clock.
+    pub fn now_ms(&mut self) -> i64 {
+        let (seconds, micros): (i64, i64) = self.run("TIME");
+        seconds * 1000 + micros / 1000
+    }
+
+    /// The digest of the whole dataset.
+    pub fn digest(&mut self) -> String {
+        self.run("DEBUG DIGEST")
+    }
+
+    /// The digests of single values.
+    pub fn value_digests(&mut self, keys: &[&str]) -> Vec<String> {
+        self.run(&format!("DEBUG DIGEST-VALUE {}", keys.join(" ")))
+    }
+
+    /// A field of `INFO`, which must be there.
+    #[track_caller]
+    pub fn info(&mut self, field: &str) -> String {
+        let info: String = self.run("INFO everything");
+        match info_field(&info, field) {
+            Some(value) => value.to_owned(),
+            None => panic!("INFO has no {field}"),
+        }
+    }
+
+    #[track_caller]
+    pub fn info_number(&mut self, field: &str) -> i64 {
+        self.info(field)
+            .parse()
+            .expect("the INFO field is a number")
+    }
+
+    /// Waits until the append-only file is turned on, rewritten where that was due, and written.
+    pub fn wait_for_aof(&mut self) {
+        until("the AOF is rewritten and written", || {
+            let info: String = self.run("INFO persistence");
+            let says = |field, value| info_field(&info, field) == Some(value);
+            says("aof_rewrite_in_progress", "0")
+                && says("aof_rewrite_scheduled", "0")
+                && says("aof_last_bgrewrite_status", "ok")
+                && says("aof_buffer_length", "0")
+        });
+    }
+
+    /// Sends a command without waiting for the reply, for commands that end the connection.
+    pub fn send(&mut self, command: impl Command) {
+        self.attempt::<Value>(command).ok();
+    }
+}
+
+pub fn info_field<'a>(info: &'a str, field: &str) -> Option<&'a str> {
+    info.lines()
+        .filter_map(|line| line.split_once(':'))
+        .find_map(|(name, value)| (name == field).then_some(value))
+}
+
+fn text_of(error: &RedisError) -> String {
+    match error.kind() {
+        ErrorKind::Server(_) | ErrorKind::Extension => {
+            let code = error.code().unwrap_or_default();
+            match error.detail() {
+                Some(detail) => format!("{code} {detail}"),
+                None => code.to_owned(),
+            }
+        }
+        _ => format!("connection: {error}"),
+    }
+}

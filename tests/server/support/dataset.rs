@@ -1,0 +1,57 @@
+//! Whole datasets, to the bit: what two servers must agree on.
+
+use std::collections::BTreeMap;
+
+use redis::Value;
+
+use super::patience::until;
+use super::{Client, Server};
+
+/// A key's serialised value and the instant at which it expires (-1 for never).
+type Entry = (Vec<u8>, i64);
+
+/// The databases that the tests use.
+pub const DATABASES: u8 = 2;
+
+/// Every key of the first databases; the client is left at database 0.
+pub fn dataset(client: &mut Client) -> BTreeMap<(u8, Vec<u8>), Entry> {
+    let mut entries = BTreeMap::new();
+    for database in (0..DATABASES).rev() {
+        client.run::<()>(&format!("SELECT {database}"));
+        let keys: Vec<Vec<u8>> = client.run("KEYS *");
+        for key in keys {
+            let expires_at: i64 = client.run([b"PEXPIRETIME", &key[..]]);
+            // A key that has just expired is no longer there.
+            if let Value::BulkString(dump) = client.run([b"DUMP", &key[..]]) {
+                entries.insert((database, key), (dump, expires_at));
+            }
+        }
+    }
+    entries
+}
+
+/// Waits until the replica has been given and has applied all that the primary sent.
+pub fn wait_until_in_step(primary: &Server, replica: &Server) {
+    let (mut primary, mut replica) = (primary.connect(), replica.connect());
+    until("the replica is in step with its primary", || {
+        let sent = primary.info("master_repl_offset");
+        replica.info("master_link_status") == "up"
+            && replica.info("slave_repl_offset") == sent
+            && primary.info("master_repl_offset") == sent
+    });
+}
+
+/// Waits for the replica, then compares everything: digests, dumps and expiries.
+#[track_caller]
+pub fn assert_same_dataset(primary: &Server, replica: &Server) {
+    wait_until_in_step(primary, replica);
+    let (mut ours, mut theirs) = (primary.connect(), replica.connect());
+    let (own, other) = (dataset(&mut ours), dataset(&mut theirs));
+    for (place, entry) in &own {
+        let name = place.1.escape_ascii();
+        let copy = other.get(place);
+        assert_eq!(Some(entry), copy, "the replica's {name} differs");
+    }
+    assert_eq!(own.len(), other.len(), "the replica has keys of its own");
+    assert_eq!(ours.digest(), theirs.digest(), "the digests differ");
+}

@@ -1,0 +1,44 @@
+//! Where the server and the module under test are.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// `SERVER`, a path or the name of a program, or else `redis-server`.
+pub fn server_binary() -> PathBuf {
+    let name = std::env::var_os("SERVER").unwrap_or_else(|| "redis-server".into());
+    let path = PathBuf::from(&name);
+    // A server runs in a directory of its own, so a path must not be relative.
+    path.canonicalize().unwrap_or(path)
+}
+
+/// `RATELOG_MODULE`, or the release build, which the first caller makes.
+pub fn module() -> &'static PathBuf {
+    static MODULE: OnceLock<PathBuf> = OnceLock::new();
+    MODULE.get_or_init(|| {
+        std::env::var_os("RATELOG_MODULE").map_or_else(build, |path| {
+            PathBuf::from(path)
+                .canonicalize()
+                .expect("RATELOG_MODULE names a file that exists")
+        })
+    })
+}
+
+fn build() -> PathBuf {
+    let output = Command::new(env!("CARGO"))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(["build", "--release", "--locked", "--lib", "-p", "ratelog"])
+        .arg("--message-format=json-render-diagnostics")
+        .stderr(std::process::Stdio::inherit())
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "the module does not build");
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter_map(|message| message.get("filenames")?.as_array().cloned())
+        .flatten()
+        .filter_map(|name| name.as_str().map(PathBuf::from))
+        .find(|path| path.file_name().is_some_and(|name| name == "libratelog.so"))
+        .expect("cargo names the module it built")
+}

@@ -1,0 +1,26 @@
+//! What every subject needs: real servers, clients that speak plainly, and patience.
+
+mod client;
+mod dataset;
+mod decision;
+mod edition;
+mod load;
+mod locate;
+mod oracle;
+mod patience;
+pub mod payload;
+mod random;
+mod raw;
+mod server;
+mod settings;
+
+pub use client::Client;
+pub use dataset::{assert_same_dataset, dataset, wait_until_in_step};
+pub use decision::Decision;
+pub use edition::Edition;
+pub use load::{Load, Mix};
+pub use oracle::{Oracle, Rule};
+pub use patience::{patient, until};
+pub use random::Random;
+pub use raw::Raw;
+pub use server::{Server, Stop};

@@ -1,0 +1,28 @@
+//! `DUMP` payloads taken apart: body, server version, checksum.
+
+const FOOTER: usize = 10;
+
+/// The type byte and the module's type id, which the server reads before the module is asked.
+pub const HEADER: usize = 10;
+
+/// The payload without its version and its checksum.
+pub fn body(dump: &[u8]) -> &[u8] {
+    &dump[..dump.len() - FOOTER]
+}
+
+/// The body with the version of the original dump and the checksum that it needs.
+pub fn seal(body: &[u8], original: &[u8]) -> Vec<u8> {
+    let version = &original[original.len() - FOOTER..original.len() - 8];
+    let mut sealed = [body, version].concat();
+    sealed.extend_from_slice(&crc64(&sealed).to_le_bytes());
+    sealed
+}
+
+/// CRC-64 with the Jones polynomial, as servers compute it over a payload.
+fn crc64(bytes: &[u8]) -> u64 {
+    const REVERSED_JONES: u64 = 0x95ac_9329_ac4b_c9b5;
+    let step = |crc: u64, _| (crc >> 1) ^ (REVERSED_JONES * (crc & 1));
+    bytes
+        .iter()
+        .fold(0, |crc, byte| (0..8).fold(crc ^ u64::from(*byte), step))
+}

@@ -1,0 +1,266 @@
+//! A real server with the module in it, which dies with the test.
+
+use std::fs::{File, OpenOptions};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion};
+use tempfile::TempDir;
+
+use super::patience::{eventually, patient, until, within};
+use super::settings::{self, Ports};
+use super::{Client, Edition, Raw, locate};
+
+const REPLY_WAIT: Duration = Duration::from_secs(30);
+const END_WAIT: Duration = Duration::from_secs(10);
+
+/// What a server or a module says when it has gone wrong inside.
+const CRASH_MARKS: [&str; 5] = [
+    "BUG REPORT",
+    "panicked at",
+    "ASSERTION FAILED",
+    "Guru Meditation",
+    "ERROR: AddressSanitizer",
+];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// As the power cord does it: no flush, no farewell.
+    Kill,
+    NoSave,
+    Save,
+}
+
+pub struct Server {
+    child: Option<Child>,
+    port: u16,
+    directory: TempDir,
+    edition: Edition,
+}
+
+impl Server {
+    pub fn start() -> Self {
+        Self::with(&[])
+    }
+
+    /// Starts a server with more lines in its configuration file.
+    pub fn with(lines: &[&str]) -> Self {
+        let directory = TempDir::new().expect("a temporary directory");
+        let (child, port) = eventually("ports of its own for the server", || {
+            let ports = Ports {
+                clients: free_port(),
+                cluster: free_port(),
+            };
+            settings::write(directory.path(), &ports, locate::module(), lines);
+            launch(directory.path(), ports.clients).map(|child| (child, ports.clients))
+        });
+        let mut server = Self {
+            child: Some(child),
+            port,
+            directory,
+            edition: Edition::Redis { major: 0, minor: 0 },
+        };
+        server.edition = Edition::of(&mut server.connect());
+        server
+    }
+
+    /// Starts a server that is a replica of this one and waits until it follows.
+    pub fn start_replica(&self, lines: &[&str]) -> Self {
+        let replica = Self::with(lines);
+        replica.follow(self);
+        replica
+    }
+
+    /// Makes this server a replica of `primary` and waits until the link is up.
+    pub fn follow(&self, primary: &Self) {
+        self.begin_to_follow(primary);
+        let mut client = self.connect();
+        until("the replica's link is up", || {
+            client.info("master_link_status") == "up"
+        });
+    }
+
+    pub fn begin_to_follow(&self, primary: &Self) {
+        let port = primary.port;
+        self.connect()
+            .run::<()>(&format!("REPLICAOF 127.0.0.1 {port}"));
+    }
+
+    pub fn edition(&self) -> Edition {
+        self.edition
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    pub fn connect(&self) -> Client {
+        self.connect_speaking(ProtocolVersion::RESP2)
+    }
+
+    pub fn connect_speaking(&self, protocol: ProtocolVersion) -> Client {
+        let connection = redis::Client::open(address(self.port, protocol))
+            .and_then(|client| client.get_connection_with_timeout(patient(REPLY_WAIT)))
+            .expect("the server accepts a connection");
+        connection
+            .set_read_timeout(Some(patient(REPLY_WAIT)))
+            .expect("a read timeout");
+        Client::new(connection)
+    }
+
+    pub fn connect_raw(&self) -> Raw {
+        let stream =
+            TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).expect("the server accepts");
+        stream
+            .set_read_timeout(Some(patient(REPLY_WAIT)))
+            .expect("a read timeout");
+        Raw::new(stream)
+    }
+
+    pub fn stop(&mut self, how: Stop) {
+        let mut child = self.child.take().expect("the server runs");
+        match how {
+            Stop::Kill => child.kill().expect("the server can be killed"),
+            Stop::NoSave => self.connect().send("SHUTDOWN NOSAVE NOW FORCE"),
+            Stop::Save => self.connect().send("SHUTDOWN SAVE NOW"),
+        }
+        if !ends_in_time(&mut child) {
+            child.kill().ok();
+            child.wait().ok();
+            panic!("the server did not stop: {how:?}\n{}", self.log());
+        }
+    }
+
+    /// Starts the server again on its port, its directory and its configuration.
+    pub fn start_again(&mut self) {
+        let child = eventually("the server starts again", || {
+            launch(self.directory.path(), self.port)
+        });
+        self.child = Some(child);
+    }
+
+    pub fn restart(&mut self, how: Stop) {
+        self.stop(how);
+        self.start_again();
+    }
+
+    pub fn log(&self) -> String {
+        read_log(self.directory.path())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // An orderly end lets coverage and leak checkers write what they know.
+            if let Ok(mut connection) =
+                redis::Client::open(address(self.port, ProtocolVersion::RESP2))
+                    .and_then(|client| client.get_connection_with_timeout(patient(END_WAIT)))
+            {
+                connection.set_read_timeout(Some(patient(END_WAIT))).ok();
+                redis::cmd("SHUTDOWN")
+                    .arg(&["NOSAVE", "NOW", "FORCE"])
+                    .exec(&mut connection)
+                    .ok();
+            }
+            if !ends_in_time(&mut child) {
+                child.kill().ok();
+                child.wait().ok();
+            }
+        }
+        let log = self.log();
+        let crashed = CRASH_MARKS.iter().any(|mark| log.contains(mark));
+        if crashed || std::thread::panicking() || std::env::var("X").is_ok() {
+            eprintln!("--- log of the server on port {} ---\n{log}", self.port);
+        }
+        assert!(!crashed || std::thread::panicking(), "the server crashed");
+    }
+}
+
+fn address(port: u16, protocol: ProtocolVersion) -> ConnectionInfo {
+    let settings = redis::RedisConnectionInfo::default()
+        .set_protocol(protocol)
+        .set_skip_set_lib_name();
+    ConnectionAddr::Tcp(Ipv4Addr::LOCALHOST.to_string(), port)
+        .into_connection_info()
+        .expect("a host and a port are an address")
+        .set_redis_settings(settings)
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .and_then(|listener| listener.local_addr())
+        .expect("a free port")
+        .port()
+}
+
+/// The server, once it answers; nothing when its port was taken in the meantime.
+fn launch(directory: &Path, port: u16) -> Option<Child> {
+    let file = directory.join("server.log");
+    let log = log_file(&file);
+    let length_before = read_log(directory).len();
+    let mut child = Command::new(locate::server_binary())
+        .arg(directory.join(settings::FILE))
+        .current_dir(directory)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().expect("a second handle of the log"))
+        .stderr(log)
+        .spawn()
+        .expect("the server's binary runs: is SERVER right?");
+    let ready = within(patient(REPLY_WAIT), || {
+        let ended = child.try_wait().expect("the child can be asked").is_some();
+        (ended || answers(directory, port)).then_some(!ended)
+    });
+    if ready == Some(true) {
+        return Some(child);
+    }
+    child.kill().ok();
+    child.wait().ok();
+    let log = read_log(directory).split_off(length_before);
+    assert!(
+        log.contains("Address already in use"),
+        "the server did not start:\n{log}"
+    );
+    None
+}
+
+/// Whether the server on the port is ready, and the one that was launched.
+fn answers(directory: &Path, port: u16) -> bool {
+    let reply = redis::Client::open(address(port, ProtocolVersion::RESP2))
+        .and_then(|client| client.get_connection_with_timeout(REPLY_WAIT))
+        .and_then(|mut connection| {
+            // INFO is refused while a dataset loads; CONFIG tells one server from another.
+            redis::cmd("DBSIZE").exec(&mut connection)?;
+            redis::cmd("CONFIG")
+                .arg(&["GET", "dir"])
+                .query::<Vec<String>>(&mut connection)
+        });
+    let own = directory.canonicalize().expect("the directory exists");
+    reply.is_ok_and(|pair| Path::new(&pair[1]) == own)
+}
+
+fn log_file(path: &Path) -> File {
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .expect("the log can be written")
+}
+
+fn read_log(directory: &Path) -> String {
+    let bytes = std::fs::read(directory.join("server.log")).expect("the log can be read");
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn ends_in_time(child: &mut Child) -> bool {
+    within(patient(END_WAIT), || {
+        child.try_wait().expect("the child can be asked")
+    })
+    .is_some()
+}
