@@ -41,4 +41,4 @@ docs: setup ## the Rust documentation: target/doc
 
 clean: ## remove everything that the other targets made here
 	@scripts/cargo clean
-	@rm -rf .venv .servers
+	@rm -rf .venv .servers fuzz/target

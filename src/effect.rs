@@ -123,11 +123,10 @@ impl Effect {
 
 /// Deletes a key that holds nothing any more, moves its expiry if it must, and tells that it has changed.
 fn settle(key: &mut WriteKey<'_>) {
-    let known = key.value().and_then(|value| value.expires_at);
+    let Some(known) = key.value().map(|value| value.expires_at) else { return };
     let expires_at = known.or_else(|| key.expires_at());
-    match key.value().map(|value| value.lifetime(|| expires_at)) {
-        None => return,
-        Some(Lifetime::Over) => key.delete(),
+    match key.value().map(|value| value.lifetime(expires_at)) {
+        Some(Lifetime::Over) | None => key.delete(),
         Some(Lifetime::Until(at)) => key.set_expires_at(at),
         Some(Lifetime::Kept) => {}
     }

@@ -4,6 +4,14 @@
 //! decides, the [`effect`] of the decision changes the key and is replicated, and the [`reply`] is written
 //! last. Only [`server`] touches the server's API.
 #![deny(unsafe_code)]
+#![cfg_attr(
+    test,
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "unit tests leave out the entry point: only a server has its allocator"
+    )
+)]
 
 mod command;
 mod effect;

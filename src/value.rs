@@ -77,17 +77,15 @@ impl Value {
         self.log.relocate(relocate);
     }
 
-    /// What is to happen to the key, given when it is set to expire if the value does not know.
-    pub fn lifetime(&mut self, known: impl FnOnce() -> Option<i64>) -> Lifetime {
+    /// What is to happen to the key, which is set to expire at `expires_at`.
+    pub fn lifetime(&mut self, expires_at: Option<i64>) -> Lifetime {
         let Some(needed) = self.log.expires_at() else {
             return Lifetime::Over;
         };
         let linger = (self.log.retention().cast_signed() / LINGER_PART).min(MAX_LINGER);
         let latest = needed + linger;
-        if self.expires_at.is_none() {
-            self.expires_at = known();
-        }
-        if self.expires_at.is_some_and(|at| (needed..=latest).contains(&at)) {
+        self.expires_at = expires_at;
+        if expires_at.is_some_and(|at| (needed..=latest).contains(&at)) {
             Lifetime::Kept
         } else {
             self.expires_at = Some(latest);
@@ -104,31 +102,31 @@ mod tests {
     fn record(value: &mut Value, at: i64, window: u64) -> Lifetime {
         let window = Window::from_millis(window).unwrap();
         value.log.record(Instant::from_unix_millis(at).unwrap(), Cost::ONE, window);
-        value.lifetime(|| None)
+        value.lifetime(value.expires_at)
     }
 
     #[test]
     fn the_expiry_moves_only_when_it_must() {
         let mut value = Value::default();
-        assert_eq!(value.lifetime(|| None), Lifetime::Over);
+        assert_eq!(value.lifetime(value.expires_at), Lifetime::Over);
         assert_eq!(record(&mut value, 1_000, 3_200), Lifetime::Until(4_300));
         assert_eq!(record(&mut value, 1_100, 3_200), Lifetime::Kept);
         assert_eq!(record(&mut value, 1_101, 3_200), Lifetime::Until(4_401));
         assert_eq!(record(&mut value, 1_101, 3_600_000), Lifetime::Until(3_602_101));
         let now = Instant::from_unix_millis(1_101).unwrap();
         value.log.refund(now, 1);
-        assert_eq!(value.lifetime(|| None), Lifetime::Kept);
+        assert_eq!(value.lifetime(value.expires_at), Lifetime::Kept);
         value.log.refund(now, 1);
-        assert_eq!(value.lifetime(|| None), Lifetime::Until(3_602_100));
+        assert_eq!(value.lifetime(value.expires_at), Lifetime::Until(3_602_100));
     }
 
     #[test]
     fn a_copy_asks_when_its_key_expires() {
         let mut value = Value::default();
         record(&mut value, 1_000, 3_200);
-        assert_eq!(value.copy().lifetime(|| Some(4_250)), Lifetime::Kept);
-        assert_eq!(value.copy().lifetime(|| Some(9_000)), Lifetime::Until(4_300));
-        assert_eq!(value.copy().lifetime(|| None), Lifetime::Until(4_300));
+        assert_eq!(value.copy().lifetime(Some(4_250)), Lifetime::Kept);
+        assert_eq!(value.copy().lifetime(Some(9_000)), Lifetime::Until(4_300));
+        assert_eq!(value.copy().lifetime(None), Lifetime::Until(4_300));
     }
 
     #[test]

@@ -19,12 +19,7 @@ impl Fill {
     /// A million units at a million instants up to now.
     pub fn million(now_ms: i64, window_ms: i64) -> Self {
         let oldest_ms = now_ms - MILLION;
-        Self {
-            oldest_ms,
-            step_ms: 1,
-            units: MILLION,
-            window_ms,
-        }
+        Self { oldest_ms, step_ms: 1, units: MILLION, window_ms }
     }
 
     /// Records the units under a key, one effect for each.

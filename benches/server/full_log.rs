@@ -39,23 +39,19 @@ pub fn run(options: &Options, server: &Server) -> Outcome<FullLogs> {
         eprintln!("full logs, round {round} of {}", options.rounds());
         redis::cmd("FLUSHDB").arg("SYNC").exec(connection)?;
         fill_up(connection, "ten", 10, 3_600_000)?;
-        logs.denied_ten
-            .push(denied(options, server, "RL.CHECK ten 10 3600")?);
+        logs.denied_ten.push(denied(options, server, "RL.CHECK ten 10 3600")?);
 
         let now = now_ms(connection)?;
         Fill::million(now, 3_600_000).apply(connection, "million")?;
         fill_up(connection, "million", MILLION, 3_600_000)?;
-        logs.denied_million
-            .push(denied(options, server, "RL.CHECK million 1000000 3600")?);
+        logs.denied_million.push(denied(options, server, "RL.CHECK million 1000000 3600")?);
 
         redis::cmd("FLUSHDB").arg("SYNC").exec(connection)?;
-        logs.sliding_ten
-            .push(sliding(options, connection, "ten", 10, SHORT_WINDOW_MS)?);
+        logs.sliding_ten.push(sliding(options, connection, "ten", 10, SHORT_WINDOW_MS)?);
         let now = now_ms(connection)?;
         Fill::million(now, MILLION).apply(connection, "million")?;
         fill_up(connection, "million", MILLION, MILLION)?;
-        logs.sliding_million
-            .push(sliding(options, connection, "million", MILLION, MILLION)?);
+        logs.sliding_million.push(sliding(options, connection, "million", MILLION, MILLION)?);
     }
     redis::cmd("FLUSHDB").arg("SYNC").exec(connection)?;
     Ok(logs)
@@ -64,11 +60,8 @@ pub fn run(options: &Options, server: &Server) -> Outcome<FullLogs> {
 /// Spends what the limit has left.
 fn fill_up(connection: &mut Connection, key: &str, limit: i64, window_ms: i64) -> Outcome<()> {
     let window = format!("{window_ms}ms");
-    let peek: Vec<i64> = redis::cmd("RL.PEEK")
-        .arg(key)
-        .arg(limit)
-        .arg(&window)
-        .query(connection)?;
+    let peek: Vec<i64> =
+        redis::cmd("RL.PEEK").arg(key).arg(limit).arg(&window).query(connection)?;
     if peek[2] > 0 {
         let check = redis::cmd("RL.CHECK")
             .arg(key)
@@ -96,13 +89,8 @@ fn denied(options: &Options, server: &Server, check: &str) -> Outcome<f64> {
     let before = units(connection)?;
     CommandStats::reset(connection)?;
     let calls = options.single_calls();
-    let load = Load {
-        port: server.port,
-        database: DATABASE,
-        command: &command,
-        calls,
-        pipeline: 1,
-    };
+    let load =
+        Load { port: server.port, database: DATABASE, command: &command, calls, pipeline: 1 };
     load.run()?;
     let usec = CommandStats::read(connection, "rl.check")?.usec_per_call();
     if units(connection)? != before {
@@ -124,11 +112,7 @@ fn sliding(
         sleep(PAUSE);
         let mut pipeline = redis::pipe();
         for _ in 0..BURST {
-            pipeline
-                .cmd("RL.CHECK")
-                .arg(key)
-                .arg(limit)
-                .arg(format!("{window_ms}ms"));
+            pipeline.cmd("RL.CHECK").arg(key).arg(limit).arg(format!("{window_ms}ms"));
         }
         for reply in pipeline.query::<Vec<Vec<i64>>>(connection)? {
             expect_allowed(key, &reply)?;

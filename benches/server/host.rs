@@ -33,18 +33,8 @@ impl Server {
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
             .args(["--save", "", "--appendonly", "no", "--databases", "32"])
             .args(["--enable-module-command", "local"])
-            .args([
-                "--repl-ping-replica-period",
-                "3600",
-                "--repl-diskless-sync-delay",
-                "0",
-            ])
-            .args([
-                "--slowlog-log-slower-than",
-                "1000",
-                "--slowlog-max-len",
-                "10000",
-            ])
+            .args(["--repl-ping-replica-period", "3600", "--repl-diskless-sync-delay", "0"])
+            .args(["--slowlog-log-slower-than", "1000", "--slowlog-max-len", "10000"])
             .args(["--logfile", "server.log"])
             .arg("--dir")
             .arg(folder.path())
@@ -53,11 +43,7 @@ impl Server {
             .stdout(Stdio::null())
             .spawn()
             .map_err(|error| format!("{}: {error}", options.server.display()))?;
-        let mut server = Self {
-            child,
-            folder,
-            port,
-        };
+        let mut server = Self { child, folder, port };
         server.wait_until_ready()?;
         Ok(server)
     }
@@ -83,10 +69,7 @@ impl Server {
     /// Loads another module beside ours.
     pub fn load(&self, module: &Path) -> Outcome<()> {
         let path = module.to_string_lossy();
-        redis::cmd("MODULE")
-            .arg("LOAD")
-            .arg(path.as_ref())
-            .exec(&mut self.connect(0)?)?;
+        redis::cmd("MODULE").arg("LOAD").arg(path.as_ref()).exec(&mut self.connect(0)?)?;
         Ok(())
     }
 }

@@ -10,9 +10,7 @@ use crate::Outcome;
 pub fn section(connection: &mut Connection, name: &str) -> Outcome<HashMap<String, String>> {
     let text: String = redis::cmd("INFO").arg(name).query(connection)?;
     let fields = text.lines().filter_map(|line| line.split_once(':'));
-    Ok(fields
-        .map(|(field, value)| (field.to_owned(), value.to_owned()))
-        .collect())
+    Ok(fields.map(|(field, value)| (field.to_owned(), value.to_owned())).collect())
 }
 
 /// One number of a section of `INFO`.
@@ -21,9 +19,7 @@ pub fn section(connection: &mut Connection, name: &str) -> Outcome<HashMap<Strin
 /// The section has no such field, or it is no whole number.
 pub fn number(connection: &mut Connection, name: &str, field: &str) -> Outcome<i64> {
     let section = section(connection, name)?;
-    let value = section
-        .get(field)
-        .ok_or_else(|| format!("INFO {name} has no {field}"))?;
+    let value = section.get(field).ok_or_else(|| format!("INFO {name} has no {field}"))?;
     Ok(value.parse()?)
 }
 
@@ -57,10 +53,7 @@ impl CommandStats {
         if field("rejected_calls")? + field("failed_calls")? > 0 {
             return Err(format!("{command}: some calls failed: {line}").into());
         }
-        Ok(Self {
-            calls: field("calls")?,
-            usec: field("usec")?,
-        })
+        Ok(Self { calls: field("calls")?, usec: field("usec")? })
     }
 
     #[expect(clippy::cast_precision_loss, reason = "both are far below 2^52")]

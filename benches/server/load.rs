@@ -27,34 +27,20 @@ impl Load<'_> {
     /// # Errors
     /// `redis-benchmark` is not there, fails, or prints what is not understood.
     pub fn run(&self) -> Outcome<f64> {
-        let command = self
-            .command
-            .iter()
-            .map(|word| word.replace("{key}", "k:__rand_int__"));
+        let command = self.command.iter().map(|word| word.replace("{key}", "k:__rand_int__"));
         let output = Command::new("redis-benchmark")
-            .args([
-                "-p",
-                &self.port.to_string(),
-                "--dbnum",
-                &self.database.to_string(),
-            ])
-            .args([
-                "-n",
-                &self.calls.to_string(),
-                "-P",
-                &self.pipeline.to_string(),
-            ])
+            .args(["-p", &self.port.to_string(), "--dbnum", &self.database.to_string()])
+            .args(["-n", &self.calls.to_string(), "-P", &self.pipeline.to_string()])
             .args(["-r", &KEYS.to_string(), "--csv"])
             .args(command)
             .output()
             .map_err(|error| format!("redis-benchmark (Debian: redis-tools): {error}"))?;
         let text = String::from_utf8(output.stdout)?;
-        text.lines()
-            .last()
-            .and_then(|line| line.split("\",\"").nth(1)?.parse().ok())
-            .ok_or_else(|| {
+        text.lines().last().and_then(|line| line.split("\",\"").nth(1)?.parse().ok()).ok_or_else(
+            || {
                 let complaint = String::from_utf8_lossy(&output.stderr);
                 format!("redis-benchmark {:?}: {text}{complaint}", self.command).into()
-            })
+            },
+        )
     }
 }

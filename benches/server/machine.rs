@@ -50,9 +50,7 @@ fn gibibytes(kilobytes: u64) -> f64 {
 }
 
 fn allocator(connection: &mut Connection) -> Outcome<String> {
-    Ok(info::section(connection, "memory")?
-        .remove("mem_allocator")
-        .unwrap_or_default())
+    Ok(info::section(connection, "memory")?.remove("mem_allocator").unwrap_or_default())
 }
 
 fn client() -> String {

@@ -2,10 +2,7 @@
 //!
 //! `SERVER` names the server's binary and `RATELOG_MODULE` the module; `--quick` makes it short and `--output PATH`
 //! (or `RATELOG_BENCH_OUTPUT`) writes the report. Timings are only told; a wrong answer of the server is a failure.
-#![expect(
-    clippy::indexing_slicing,
-    reason = "a benchmark that meets another shape may end"
-)]
+#![expect(clippy::indexing_slicing, reason = "a benchmark that meets another shape may end")]
 
 mod fill;
 mod full_log;

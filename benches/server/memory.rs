@@ -31,40 +31,23 @@ pub fn run(server: &Server, quick: bool) -> Outcome<Vec<Weight>> {
     for (name, window_ms, units, keys) in [
         ("log, 1,000 units over 60 s", MINUTE_MS, 1000, keys),
         ("log, 1,000 units over 1 h", 60 * MINUTE_MS, 1000, keys),
-        (
-            "log, 1,000 units over 1 day",
-            24 * 60 * MINUTE_MS,
-            1000,
-            keys,
-        ),
+        ("log, 1,000 units over 1 day", 24 * 60 * MINUTE_MS, 1000, keys),
         ("log, 10 units over 60 s", MINUTE_MS, 10, 10 * keys),
         ("log, 10 units over 1 h", 60 * MINUTE_MS, 10, 10 * keys),
-        (
-            "log, 10 units over 1 day",
-            24 * 60 * MINUTE_MS,
-            10,
-            10 * keys,
-        ),
+        ("log, 10 units over 1 day", 24 * 60 * MINUTE_MS, 10, 10 * keys),
     ] {
         let make = |connection: &mut Connection, key: &str| {
             // Kept for twice its span, so that nothing expires while it is weighed.
             let oldest_ms = now_ms(connection)? - window_ms;
             let step_ms = window_ms / units;
             let window_ms = 2 * window_ms;
-            Fill {
-                oldest_ms,
-                step_ms,
-                units,
-                window_ms,
-            }
-            .apply(connection, key)
+            Fill { oldest_ms, step_ms, units, window_ms }.apply(connection, key)
         };
         weights.push(weigh(connection, name, units, keys, &make)?);
     }
-    for (name, units, keys) in [
-        ("sorted set, 1,000 members", 1000, keys),
-        ("sorted set, 10 members", 10, 10 * keys),
-    ] {
+    for (name, units, keys) in
+        [("sorted set, 1,000 members", 1000, keys), ("sorted set, 10 members", 10, 10 * keys)]
+    {
         let make = |connection: &mut Connection, key: &str| {
             let newest = now_ms(connection)? * 1000;
             let mut command = redis::cmd("ZADD");
@@ -74,10 +57,7 @@ pub fn run(server: &Server, quick: bool) -> Outcome<Vec<Weight>> {
                 command.arg(instant).arg(instant);
             }
             command.exec(connection)?;
-            Ok(redis::cmd("PEXPIRE")
-                .arg(key)
-                .arg(MINUTE_MS)
-                .exec(connection)?)
+            Ok(redis::cmd("PEXPIRE").arg(key).arg(MINUTE_MS).exec(connection)?)
         };
         weights.push(weigh(connection, name, units, keys, &make)?);
     }
@@ -93,12 +73,8 @@ fn weigh(
 ) -> Outcome<Weight> {
     redis::cmd("FLUSHDB").arg("SYNC").exec(connection)?;
     make(connection, "one")?;
-    let told = redis::cmd("MEMORY")
-        .arg("USAGE")
-        .arg("one")
-        .arg("SAMPLES")
-        .arg(0)
-        .query(connection)?;
+    let told =
+        redis::cmd("MEMORY").arg("USAGE").arg("one").arg("SAMPLES").arg(0).query(connection)?;
     redis::cmd("FLUSHDB").arg("SYNC").exec(connection)?;
     // The connection's own buffers have grown by now.
     let before = info::number(connection, "memory", "used_memory")?;
@@ -107,10 +83,5 @@ fn weigh(
     }
     let grown = (info::number(connection, "memory", "used_memory")? - before) / keys;
     redis::cmd("FLUSHDB").arg("SYNC").exec(connection)?;
-    Ok(Weight {
-        name,
-        units,
-        told,
-        grown,
-    })
+    Ok(Weight { name, units, told, grown })
 }

@@ -25,10 +25,7 @@ pub fn run(options: &Options, server: &Server) -> Outcome<Replicated> {
     redis::cmd("FLUSHALL").arg("SYNC").exec(connection)?;
     let replica = Server::start(options)?;
     let replica = &mut replica.connect(0)?;
-    redis::cmd("REPLICAOF")
-        .arg("127.0.0.1")
-        .arg(server.port)
-        .exec(replica)?;
+    redis::cmd("REPLICAOF").arg("127.0.0.1").arg(server.port).exec(replica)?;
     let started = Instant::now();
     while info::section(connection, "replication")?
         .get("slave0")
@@ -51,11 +48,7 @@ fn sent(connection: &mut Connection, allowed: i64) -> Outcome<i64> {
     let before = offset(connection)?;
     let mut pipeline = redis::pipe();
     for _ in 0..CHECKS {
-        pipeline
-            .cmd("RL.CHECK")
-            .arg("replicated")
-            .arg(CHECKS)
-            .arg("1h");
+        pipeline.cmd("RL.CHECK").arg("replicated").arg(CHECKS).arg("1h");
     }
     let decisions: Vec<Vec<i64>> = pipeline.query(connection)?;
     if decisions.iter().any(|decision| decision[0] != allowed) {

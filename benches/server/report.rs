@@ -59,20 +59,13 @@ impl Report<'_> {
         let baseline = &self.measured[BASELINE];
         for (subject, measured) in self.subjects.iter().zip(self.measured) {
             let ratio = measured.usec.over(&baseline.usec).median();
-            let pipelined = measured
-                .pipelined_usec
-                .over(&baseline.pipelined_usec)
-                .median();
+            let pipelined = measured.pipelined_usec.over(&baseline.pipelined_usec).median();
             let _ = writeln!(
                 text,
                 "| {} | {} | {ratio:.2} | {} | {} | {pipelined:.2} |",
                 subject.name,
                 spread(&measured.usec, 3),
-                verdict(
-                    subject
-                        .target
-                        .map(|most| (format!("<= {most}"), ratio <= most))
-                ),
+                verdict(subject.target.map(|most| (format!("<= {most}"), ratio <= most))),
                 spread(&measured.pipelined_usec, 3),
             );
         }
@@ -120,14 +113,8 @@ impl Report<'_> {
         }
         text.push_str("\n| longest single check | µs | target | |\n| --- | --- | --- | --- |\n");
         for (name, series) in [
-            (
-                "finds a million units outside its window",
-                &self.worst.skipped,
-            ),
-            (
-                "finds a million units past their retention, and drops them",
-                &self.worst.dropped,
-            ),
+            ("finds a million units outside its window", &self.worst.skipped),
+            ("finds a million units past their retention, and drops them", &self.worst.dropped),
         ] {
             let met = series.most() <= MILLISECOND;
             let _ = writeln!(
@@ -142,11 +129,7 @@ impl Report<'_> {
             text,
             "\nOf all other checks {calls} took more than 1 ms{}. (A check is timed by the clock on the wall: where \
              the server shares its core, the scheduler's pauses count.)",
-            if calls == 0 {
-                String::new()
-            } else {
-                format!(", the longest {longest} µs")
-            }
+            if calls == 0 { String::new() } else { format!(", the longest {longest} µs") }
         );
     }
 

@@ -57,13 +57,7 @@ fn measure(
     }
     let before = counted(connection, subject)?;
     CommandStats::reset(connection)?;
-    let load = Load {
-        port: server.port,
-        database,
-        command: &subject.command,
-        calls,
-        pipeline,
-    };
+    let load = Load { port: server.port, database, command: &subject.command, calls, pipeline };
     let throughput = load.run()?;
     let stats = CommandStats::read(connection, &subject.command[0])?;
     let added = counted(connection, subject)? - before;
@@ -112,12 +106,8 @@ fn counted(connection: &mut Connection, subject: &Subject) -> Outcome<u64> {
 
 /// The units in an `RL.INSPECT` reply.
 fn units(fields: &[Value]) -> Outcome<u64> {
-    let field = fields
-        .chunks(2)
-        .find(|field| field[0] == Value::BulkString(b"units".to_vec()));
-    let value = field
-        .and_then(|field| field.get(1))
-        .ok_or("RL.INSPECT told no units")?;
+    let field = fields.chunks(2).find(|field| field[0] == Value::BulkString(b"units".to_vec()));
+    let value = field.and_then(|field| field.get(1)).ok_or("RL.INSPECT told no units")?;
     Ok(redis::from_redis_value(value.clone())?)
 }
 

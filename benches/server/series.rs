@@ -28,13 +28,7 @@ impl Series {
 
     /// Round by round, this over that: what slows a whole round down cancels out.
     pub fn over(&self, that: &Self) -> Self {
-        Self(
-            self.0
-                .iter()
-                .zip(&that.0)
-                .map(|(this, that)| this / that)
-                .collect(),
-        )
+        Self(self.0.iter().zip(&that.0).map(|(this, that)| this / that).collect())
     }
 
     pub fn scaled(&self, factor: f64) -> Self {

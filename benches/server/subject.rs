@@ -38,10 +38,7 @@ impl Subject {
             name,
             prepare: Some((10, command.clone())),
             command,
-            count: Some(Count {
-                command: "RL.INSPECT",
-                per_call,
-            }),
+            count: Some(Count { command: "RL.INSPECT", per_call }),
             first: Some(1),
             fewer: 1,
             target: None,
@@ -63,27 +60,14 @@ pub fn all(connection: &mut Connection, cell: bool) -> Outcome<Vec<Subject>> {
     let script = |name, source, count, connection: &mut Connection| -> Outcome<Subject> {
         let hash = Script::new(source).prepare_invoke().load(connection)?;
         let mut subject = Subject::check(name, &format!("EVALSHA {hash} 1 {{key}} 100 60000"), 1);
-        subject.count = Some(Count {
-            command: count,
-            per_call: 1,
-        });
+        subject.count = Some(Count { command: count, per_call: 1 });
         subject.fewer = 4;
         Ok(subject)
     };
     let source = include_str!("../peers/fixed_window.lua");
-    subjects.push(script(
-        "Lua fixed window, allowed",
-        source,
-        "GET",
-        connection,
-    )?);
+    subjects.push(script("Lua fixed window, allowed", source, "GET", connection)?);
     let source = include_str!("../peers/sorted_set_log.lua");
-    subjects.push(script(
-        "Lua sorted-set log, allowed",
-        source,
-        "ZCARD",
-        connection,
-    )?);
+    subjects.push(script("Lua sorted-set log, allowed", source, "ZCARD", connection)?);
     if cell {
         let mut subject = Subject::check("redis-cell, allowed", "CL.THROTTLE {key} 99 100 60", 1);
         subject.count = None;
@@ -94,28 +78,17 @@ pub fn all(connection: &mut Connection, cell: bool) -> Outcome<Vec<Subject>> {
 }
 
 fn own() -> Vec<Subject> {
-    let ping = Subject {
-        prepare: None,
-        count: None,
-        first: None,
-        ..Subject::check("PING", "PING", 0)
-    };
+    let ping =
+        Subject { prepare: None, count: None, first: None, ..Subject::check("PING", "PING", 0) };
     let incr = Subject {
         prepare: Some((1, words("SET {key} 0 EX 3600"))),
-        count: Some(Count {
-            command: "GET",
-            per_call: 1,
-        }),
+        count: Some(Count { command: "GET", per_call: 1 }),
         first: None,
         ..Subject::check("INCR on keys with a TTL", "INCR {key}", 1)
     };
     let allowed = Subject {
         target: Some(1.7),
-        ..Subject::check(
-            "RL.CHECK allowed (100 per 60 s)",
-            "RL.CHECK {key} 100 60",
-            1,
-        )
+        ..Subject::check("RL.CHECK allowed (100 per 60 s)", "RL.CHECK {key} 100 60", 1)
     };
     let denied = Subject {
         prepare: Some((100, words("RL.CHECK {key} 100 60"))),

@@ -29,22 +29,15 @@ pub fn run(options: &Options, server: &Server) -> Outcome<Worst> {
     let connection = &mut server.connect(0)?;
     let mut worst = Worst::default();
     for round in 1..=options.rounds() {
-        eprintln!(
-            "a million expired units, round {round} of {}",
-            options.rounds()
-        );
+        eprintln!("a million expired units, round {round} of {}", options.rounds());
         let now = now_ms(connection)?;
         let skipped = Fill::million(now - HOUR_MS, 24 * HOUR_MS);
-        worst
-            .skipped
-            .push(check(connection, &skipped, "1000000 3600")?);
+        worst.skipped.push(check(connection, &skipped, "1000000 3600")?);
 
         // The newest unit keeps the key for ten more seconds; the others are past their time.
         let now = now_ms(connection)?;
         let dropped = Fill::million(now - MILLION + 10_000, MILLION);
-        worst
-            .dropped
-            .push(check(connection, &dropped, "1000000 1000")?);
+        worst.dropped.push(check(connection, &dropped, "1000000 1000")?);
     }
     Ok(worst)
 }
@@ -71,23 +64,14 @@ fn check(connection: &mut Connection, fill: &Fill, rule: &str) -> Outcome<f64> {
 
 fn log_slower_than(connection: &mut Connection, usec: u32) -> Outcome<()> {
     let mut command = redis::cmd("CONFIG");
-    Ok(command
-        .arg("SET")
-        .arg("slowlog-log-slower-than")
-        .arg(usec)
-        .exec(connection)?)
+    Ok(command.arg("SET").arg("slowlog-log-slower-than").arg(usec).exec(connection)?)
 }
 
 /// How many calls of a command were logged as slower than a millisecond, and the longest.
 pub fn slow_calls(connection: &mut Connection, name: &str) -> Outcome<(usize, u32)> {
     let entries = entries(connection)?;
-    let slow = entries
-        .into_iter()
-        .filter(|(command, _)| command == name)
-        .map(|(_, usec)| usec);
-    Ok(slow.fold((0, 0), |(calls, longest), usec| {
-        (calls + 1, longest.max(usec))
-    }))
+    let slow = entries.into_iter().filter(|(command, _)| command == name).map(|(_, usec)| usec);
+    Ok(slow.fold((0, 0), |(calls, longest), usec| (calls + 1, longest.max(usec))))
 }
 
 /// The slow log: command and microseconds of each entry.
@@ -96,10 +80,7 @@ fn entries(connection: &mut Connection) -> Outcome<Vec<(String, u32)>> {
     log.into_iter()
         .map(|entry| {
             let words: Vec<String> = redis::from_redis_value(entry[3].clone())?;
-            Ok((
-                words[0].to_lowercase(),
-                redis::from_redis_value(entry[2].clone())?,
-            ))
+            Ok((words[0].to_lowercase(), redis::from_redis_value(entry[2].clone())?))
         })
         .collect()
 }

@@ -5,7 +5,6 @@ use redis_module::raw::RedisModuleString;
 use super::api;
 
 /// The arguments of one command call, without its name.
-#[derive(Clone, Copy)]
 pub struct Args<'a> {
     strings: &'a [*mut RedisModuleString],
 }

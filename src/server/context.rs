@@ -3,6 +3,7 @@ use std::marker::PhantomData;
 use ratelog_core::Instant;
 use redis_module::raw::{self, RedisModuleCtx};
 
+use super::server_info::ServerInfo;
 use super::{Reply, api, propagation};
 use crate::effect::Effect;
 use crate::server::KeyName;
@@ -23,14 +24,16 @@ impl Context<'_> {
     }
 
     /// The server's clock. A command asks once.
+    #[allow(clippy::unused_self, reason = "the clock may be asked during a call alone")]
     pub fn now(&self) -> Instant {
         // SAFETY: takes nothing and reads the clock.
         Instant::from_clock(unsafe { api!(RedisModule_Milliseconds)() })
     }
 
-    /// Whether more memory is used than `maxmemory` allows.
+    /// Whether more memory is used than `maxmemory` allows, and the server may not evict keys for more.
     pub fn is_out_of_memory(&self) -> bool {
         self.flags() & raw::REDISMODULE_CTX_FLAGS_OOM != 0
+            && ServerInfo::section(self, c"memory").text(c"maxmemory_policy") == Some(c"noeviction")
     }
 
     pub(super) fn flags(&self) -> u32 {

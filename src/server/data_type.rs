@@ -5,12 +5,12 @@ use std::ptr::null_mut;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use redis_module::raw::{
-    self, RedisModuleCtx, RedisModuleDefragCtx, RedisModuleDigest, RedisModuleIO,
-    RedisModuleKeyOptCtx, RedisModuleString, RedisModuleType, RedisModuleTypeMethods,
+    RedisModuleCtx, RedisModuleDefragCtx, RedisModuleDigest, RedisModuleIO, RedisModuleKeyOptCtx,
+    RedisModuleString, RedisModuleType, RedisModuleTypeMethods,
 };
 
-use super::api;
 use super::guard::guard;
+use super::{OK, api};
 use crate::effect;
 use crate::value::{self, Value};
 
@@ -203,7 +203,7 @@ unsafe extern "C" fn defrag(
             }
         });
     });
-    raw::REDISMODULE_OK as c_int
+    OK
 }
 
 /// The allocation at a better place, or where it was.

@@ -6,7 +6,7 @@ use redis_module::raw::{self, RedisModuleCtx, RedisModuleString};
 
 use super::guard::guard;
 use super::key::forget_expiry;
-use super::{Context, KeyName, api};
+use super::{Context, KeyName, OK, api};
 
 /// Asks the server to tell of changed expiries. Returns whether it will.
 pub(super) fn watch(ctx: *mut RedisModuleCtx) -> bool {
@@ -18,7 +18,7 @@ pub(super) fn watch(ctx: *mut RedisModuleCtx) -> bool {
             Some(told),
         )
     };
-    status == raw::REDISMODULE_OK as c_int
+    status == OK
 }
 
 unsafe extern "C" fn told(
@@ -35,5 +35,5 @@ unsafe extern "C" fn told(
             forget_expiry(&ctx, key);
         }
     });
-    raw::REDISMODULE_OK as c_int
+    OK
 }

@@ -6,7 +6,7 @@ use redis_module::raw::{
     RedisModuleCommandInfoVersion, RedisModuleCommandKeySpec,
 };
 
-use super::api;
+use super::{OK, api};
 
 /// The release that brought the commands.
 const SINCE: &CStr = c"0.1.0";
@@ -187,6 +187,6 @@ impl Spec {
         };
         // SAFETY: the command was just made; the server copies what `info` points to.
         let status = unsafe { api!(RedisModule_SetCommandInfo)(command, &raw const info) };
-        status == raw::REDISMODULE_OK as c_int
+        status == OK
     }
 }

@@ -15,6 +15,7 @@ mod key;
 mod module;
 mod propagation;
 mod reply;
+mod server_info;
 
 pub use args::{Args, KeyName};
 pub use context::Context;
@@ -22,6 +23,9 @@ pub use info::{Arg, ArgKind, KeyAccess, Spec};
 pub use key::{ReadKey, WriteKey};
 pub use module::{Command, Registration};
 pub use reply::Reply;
+
+/// What the server's functions and the module's callbacks give when all is well.
+const OK: std::ffi::c_int = 0;
 
 /// A function of the server's API; all that are named with it exist since Redis 7.0.
 macro_rules! api {

@@ -4,7 +4,7 @@ use redis_module::raw::{self, RedisModuleCtx, RedisModuleString};
 
 use super::guard::guard;
 use super::info::Spec;
-use super::{Args, Context, api, data_type, expiry, propagation};
+use super::{Args, Context, OK, api, data_type, expiry, propagation};
 use crate::error::Error;
 
 /// A command of the module.
@@ -110,5 +110,5 @@ unsafe extern "C" fn call<C: Command>(
         Err(Error::Arity) => ctx.reply().wrong_arity(),
         Err(error) => ctx.reply().error(&error.to_string()),
     }
-    raw::REDISMODULE_OK as c_int
+    OK
 }

@@ -22,7 +22,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use redis_module::raw::{self, RedisModuleCtx, RedisModuleEvent};
 
 use super::guard::guard;
-use super::{Context, KeyName, api};
+use super::server_info::ServerInfo;
+use super::{Context, KeyName, OK, api};
 use crate::effect::{self, Effect};
 
 const UNKNOWN: u8 = 0;
@@ -50,7 +51,7 @@ pub(super) fn watch(ctx: *mut RedisModuleCtx) {
                 Some(forget),
             )
         };
-        status == raw::REDISMODULE_OK as i32
+        status == OK
     });
     STATE.store(if told { UNKNOWN } else { ALWAYS }, Ordering::Relaxed);
 }
@@ -90,19 +91,9 @@ fn ask(ctx: &Context<'_>) -> bool {
 
 /// Whether replicas are connected, or could resume from the backlog.
 fn has_replicas(ctx: &Context<'_>) -> bool {
-    // SAFETY: the data is read while it is owned here, and freed once.
-    unsafe {
-        let info = api!(RedisModule_GetServerInfo)(ctx.raw, c"replication".as_ptr());
-        let zero = |field: &std::ffi::CStr| {
-            let mut error = 0;
-            let value =
-                api!(RedisModule_ServerInfoGetFieldUnsigned)(info, field.as_ptr(), &raw mut error);
-            error == raw::REDISMODULE_OK as i32 && value == 0
-        };
-        let none = zero(c"connected_slaves") && zero(c"repl_backlog_active");
-        api!(RedisModule_FreeServerInfo)(ctx.raw, info);
-        !none
-    }
+    let info = ServerInfo::section(ctx, c"replication");
+    let none = |field| info.number(field) == Some(0);
+    !(none(c"connected_slaves") && none(c"repl_backlog_active"))
 }
 
 /// Passes `effect` on as the internal command that repeats it.

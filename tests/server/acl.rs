@@ -2,14 +2,7 @@
 
 use crate::support::{Client, Server};
 
-const PUBLIC: [&str; 6] = [
-    "rl.check",
-    "rl.hits",
-    "rl.inspect",
-    "rl.peek",
-    "rl.refund",
-    "rl.reset",
-];
+const PUBLIC: [&str; 6] = ["rl.check", "rl.hits", "rl.inspect", "rl.peek", "rl.refund", "rl.reset"];
 
 /// A connection of a user with these rights.
 fn user(server: &Server, rights: &str) -> Client {
@@ -64,12 +57,9 @@ fn a_user_who_may_only_read_a_key_peeks_and_does_not_check() {
     assert!(app.decide("RL.PEEK k 5 60").allowed);
     app.run::<redis::Value>("RL.HITS k");
     app.run::<redis::Value>("RL.INSPECT k");
-    for command in [
-        "RL.CHECK k 5 60",
-        "RL.RESET k",
-        "RL.REFUND k",
-        "RL._APPLY k RECORD 1700000000000 1 60000",
-    ] {
+    for command in
+        ["RL.CHECK k 5 60", "RL.RESET k", "RL.REFUND k", "RL._APPLY k RECORD 1700000000000 1 60000"]
+    {
         assert_refused(&mut app, command);
     }
 }
@@ -96,10 +86,9 @@ fn the_public_commands_have_a_category_of_their_own() {
         assert!(names.contains(&"rl._apply".to_owned()), "{guarded}");
         assert!(PUBLIC.iter().all(|name| !names.contains(&(*name).into())));
     }
-    for (name, members) in [
-        ("write", "rl.check rl.refund rl.reset rl._apply"),
-        ("read", "rl.peek rl.hits rl.inspect"),
-    ] {
+    for (name, members) in
+        [("write", "rl.check rl.refund rl.reset rl._apply"), ("read", "rl.peek rl.hits rl.inspect")]
+    {
         let names = category(name);
         for member in members.split(' ') {
             assert!(names.contains(&member.to_owned()), "{member} in {name}");

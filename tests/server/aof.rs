@@ -17,9 +17,7 @@ fn rewrite(db: &mut Client) {
 fn tail_of(server: &Server) -> PathBuf {
     let files = std::fs::read_dir(server.path("appendonlydir")).expect("there is an AOF");
     let mut names = files.map(|file| file.expect("a file").path());
-    names
-        .find(|path| path.to_string_lossy().ends_with(".incr.aof"))
-        .expect("the AOF has a tail")
+    names.find(|path| path.to_string_lossy().ends_with(".incr.aof")).expect("the AOF has a tail")
 }
 
 fn append(server: &Server, commands: &[String]) {
@@ -33,8 +31,7 @@ fn append(server: &Server, commands: &[String]) {
         for word in words {
             text += &format!("${}\r\n{word}\r\n", word.len());
         }
-        file.write_all(text.as_bytes())
-            .expect("the AOF can be written");
+        file.write_all(text.as_bytes()).expect("the AOF can be written");
     }
 }
 
@@ -81,9 +78,8 @@ fn a_rewrite_without_snapshot_keeps_large_and_odd_logs() {
     let server = Server::with(&["appendonly yes", "aof-use-rdb-preamble no"]);
     let mut db = server.connect();
     let now = db.now_ms();
-    let hits: Vec<_> = (0..20_000)
-        .map(|step| (now - 900_000 + 37 * step, 1 + step % 900))
-        .collect();
+    let hits: Vec<_> =
+        (0..20_000).map(|step| (now - 900_000 + 37 * step, 1 + step % 900)).collect();
     db.record("large", 31_622_400_000, &hits);
     db.record("ahead", 60_000, &[(now + 3_600_000, 3)]);
     db.decide([&b"RL.CHECK"[..], b"\0\r\n\xff", b"5", b"1h"]);

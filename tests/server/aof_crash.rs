@@ -24,10 +24,7 @@ fn write_until_killed(server: &mut Server, writers: usize) -> Vec<i64> {
         (0..writers).all(|writer| db.units(&format!("own:{writer}")) > 100)
     });
     server.stop(Stop::Kill);
-    threads
-        .into_iter()
-        .map(|thread| thread.join().expect("no writer failed"))
-        .collect()
+    threads.into_iter().map(|thread| thread.join().expect("no writer failed")).collect()
 }
 
 #[test]
@@ -65,9 +62,7 @@ fn a_kill_while_syncing_every_second_loses_nothing_that_was_written_out() {
 fn a_kill_while_the_aof_is_rewritten_loses_nothing_acknowledged() {
     let mut server = Server::with(&["appendonly yes", "appendfsync always"]);
     let now = server.connect().now_ms();
-    let hits: Vec<_> = (0..5000)
-        .map(|step| (now - 900_000 + 37 * step, 1))
-        .collect();
+    let hits: Vec<_> = (0..5000).map(|step| (now - 900_000 + 37 * step, 1)).collect();
     server.connect().record("large", 31_622_400_000, &hits);
     server.connect().run::<()>("BGREWRITEAOF");
     let acknowledged = write_until_killed(&mut server, 2);

@@ -121,16 +121,7 @@ fn a_count_that_is_no_count_is_named() {
     let server = Server::start();
     let mut db = server.connect();
     db.decide("RL.CHECK used 5 60");
-    let counts: [&[u8]; 8] = [
-        b"",
-        b"0",
-        b"-1",
-        b"+1",
-        b"01",
-        b"1.5",
-        b"x",
-        b"9223372036854775808",
-    ];
+    let counts: [&[u8]; 8] = [b"", b"0", b"-1", b"+1", b"01", b"1.5", b"x", b"9223372036854775808"];
     for count in counts {
         let text = count.escape_ascii();
         let expected =
@@ -138,11 +129,7 @@ fn a_count_that_is_no_count_is_named() {
         let words = [b"RL.HITS", &b"used"[..], b"COUNT", count];
         assert_refused(&mut db, &words, &expected);
     }
-    assert_eq!(
-        db.run::<Vec<Value>>("RL.HITS used COUNT 9223372036854775807")
-            .len(),
-        1
-    );
+    assert_eq!(db.run::<Vec<Value>>("RL.HITS used COUNT 9223372036854775807").len(), 1);
 }
 
 #[test]
@@ -174,14 +161,9 @@ fn a_long_argument_is_cut_in_the_error_and_the_error_stays_one_line() {
     let long = vec![b'a'; 1_000_000];
     assert_eq!(
         db.error([&b"RL.CHECK"[..], b"k", &long, b"60"]),
-        format!(
-            "ERR limit '{}...' is not an integer from 1 to 1000000",
-            "a".repeat(64)
-        )
+        format!("ERR limit '{}...' is not an integer from 1 to 1000000", "a".repeat(64))
     );
-    let reply = server
-        .connect_raw()
-        .exchange(&[b"RL.CHECK", b"k", b"5\r\n+OK\r\n", b"60"]);
+    let reply = server.connect_raw().exchange(&[b"RL.CHECK", b"k", b"5\r\n+OK\r\n", b"60"]);
     assert_eq!(
         reply.escape_ascii().to_string(),
         r"-ERR limit \'5\\r\\n+OK\\r\\n\' is not an integer from 1 to 1000000\r\n"

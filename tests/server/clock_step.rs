@@ -15,10 +15,7 @@ fn record_ahead(db: &mut Client) {
 fn assert_shifted_between(hits: &[(i64, i64)], before: i64, after: i64) {
     let newest = hits[0].0;
     assert!((before..=after).contains(&newest), "{newest} is not now");
-    assert_eq!(
-        hits,
-        [(newest, 3), (newest - 3_000, 1), (newest - 13_000, 2)]
-    );
+    assert_eq!(hits, [(newest, 3), (newest - 3_000, 1), (newest - 13_000, 2)]);
 }
 
 #[test]
@@ -127,9 +124,7 @@ fn a_million_units_shift_at_once() {
     let server = Server::start();
     let mut db = server.connect();
     let newest = db.now_ms() + HOUR;
-    let hits: Vec<_> = (0..5000)
-        .map(|step| (newest - 10_000 + 2 * step, 200))
-        .collect();
+    let hits: Vec<_> = (0..5000).map(|step| (newest - 10_000 + 2 * step, 200)).collect();
     db.record("k", 2 * HOUR, &hits);
     let before = db.now_ms();
     assert!(!db.decide("RL.CHECK k 1000000 2h").allowed);
@@ -137,10 +132,5 @@ fn a_million_units_shift_at_once() {
     let shifted = db.hits("k");
     let by = hits[4999].0 - shifted[0].0;
     assert!((before..=after).contains(&shifted[0].0));
-    assert!(
-        hits.iter()
-            .rev()
-            .map(|&(instant, units)| (instant - by, units))
-            .eq(shifted)
-    );
+    assert!(hits.iter().rev().map(|&(instant, units)| (instant - by, units)).eq(shifted));
 }

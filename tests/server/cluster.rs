@@ -25,9 +25,7 @@ fn two_nodes() -> [Server; 2] {
 /// A log under `k`, its digest and its expiry.
 fn fill(db: &mut Client) -> (Vec<String>, i64) {
     let now = db.now_ms();
-    let hits: Vec<_> = (0..500)
-        .map(|step| (now - 500_000 + 999 * step, 1 + step % 3))
-        .collect();
+    let hits: Vec<_> = (0..500).map(|step| (now - 500_000 + 999 * step, 1 + step % 3)).collect();
     db.record("k", 3_600_000, &hits);
     assert_eq!(db.run::<u16>("CLUSTER KEYSLOT k"), SLOT_OF_K);
     state(db)
@@ -72,9 +70,7 @@ fn a_log_that_migrates_with_its_slot_is_the_same_log() {
     for db in [&mut second, &mut first] {
         db.run::<()>(&format!("CLUSTER SETSLOT {SLOT_OF_K} NODE {}", ids[1]));
     }
-    until("the other node serves the slot", || {
-        second.attempt::<()>("RL.PEEK k 5 1h").is_ok()
-    });
+    until("the other node serves the slot", || second.attempt::<()>("RL.PEEK k 5 1h").is_ok());
     let arrived = state(&mut second);
     assert_eq!(arrived.0, digests);
     assert!((arrived.1 - expires_at).abs() < 1000);
@@ -93,8 +89,6 @@ fn a_log_whose_slot_migrates_at_once_is_the_same_log() {
     first.run::<()>(&format!(
         "CLUSTER MIGRATESLOTS SLOTSRANGE {SLOT_OF_K} {SLOT_OF_K} NODE {target}"
     ));
-    until("the other node serves the slot", || {
-        second.attempt::<()>("RL.PEEK k 5 1h").is_ok()
-    });
+    until("the other node serves the slot", || second.attempt::<()>("RL.PEEK k 5 1h").is_ok());
     assert_eq!(state(&mut second), before);
 }

@@ -16,16 +16,11 @@ fn allowed(server: &Server, checks_each: usize, command: &str) -> usize {
                 let barrier = &barrier;
                 scope.spawn(move || {
                     barrier.wait();
-                    (0..checks_each)
-                        .filter(|_| db.decide(command).allowed)
-                        .count()
+                    (0..checks_each).filter(|_| db.decide(command).allowed).count()
                 })
             })
             .collect();
-        clients
-            .into_iter()
-            .map(|client| client.join().expect("no client failed"))
-            .sum()
+        clients.into_iter().map(|client| client.join().expect("no client failed")).sum()
     })
 }
 

@@ -125,9 +125,7 @@ fn no_mutation_of_a_dump_brings_the_server_down() {
     db.run::<()>("DEBUG RELOAD");
     assert_eq!(db.digest(), before);
     db.run::<()>("FLUSHALL SYNC");
-    until("memory is given back", || {
-        db.info_number("used_memory") < 20_000_000
-    });
+    until("memory is given back", || db.info_number("used_memory") < 20_000_000);
 }
 
 #[test]
@@ -163,9 +161,7 @@ fn a_value_of_a_newer_encoding_is_refused_with_a_message() {
         newer[HEADER - 1] += 1;
         assert_eq!(db.restore("k", &seal(&newer, &dump)), refused());
     }
-    until("the log tells why", || {
-        server.log().contains("encoding")
-    });
+    until("the log tells why", || server.log().contains("encoding"));
 }
 
 #[test]

@@ -7,9 +7,7 @@ const LOGS: usize = 2400;
 /// Logs of several sizes, and the fewer of them the later they were made.
 fn fragment(db: &mut Client) {
     let now = db.now_ms();
-    let hits: Vec<_> = (0..2000)
-        .map(|step| (now - 900_000 + 331 * step, 1 + step % 5))
-        .collect();
+    let hits: Vec<_> = (0..2000).map(|step| (now - 900_000 + 331 * step, 1 + step % 5)).collect();
     for log in 0..LOGS {
         let count = if log % 50 == 0 { 2000 } else { 1 + log % 60 };
         db.record(&format!("log:{log}"), 31_622_400_000, &hits[..count]);
@@ -45,16 +43,12 @@ fn defragmentation_keeps_every_log_while_writers_write() {
     ] {
         db.run::<()>(&format!("CONFIG SET {setting}"));
     }
-    until("logs have been moved", || {
-        db.info_number("active_defrag_key_hits") > 100
-    });
+    until("logs have been moved", || db.info_number("active_defrag_key_hits") > 100);
     assert_eq!(digests(&mut db), before);
     let load = Load::on(&server, Mix::Passing);
     let moved = db.info_number("active_defrag_key_hits");
     load.advance(2000);
-    until("more logs have been moved", || {
-        db.info_number("active_defrag_key_hits") > moved
-    });
+    until("more logs have been moved", || db.info_number("active_defrag_key_hits") > moved);
     load.stop();
     assert_eq!(digests(&mut db), before);
     // What was moved can still be taken apart.

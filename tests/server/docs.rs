@@ -35,7 +35,8 @@ fn the_python_of_the_readme_runs() {
     let server = Server::start();
     let port = format!("redis.Redis(port={})", server.port());
     let [example] = blocks(README, "python")[..] else { panic!("one Python block") };
-    let script = format!("{}\nprint(allowed, remaining)\n", example.replace("redis.Redis()", &port));
+    let script =
+        format!("{}\nprint(allowed, remaining)\n", example.replace("redis.Redis()", &port));
     let output = Command::new(python).arg("-c").arg(script).output().expect("Python runs");
     assert_eq!(String::from_utf8_lossy(&output.stdout), "1 99\n", "{output:?}");
 }
@@ -94,13 +95,16 @@ fn shown(value: &Value, indent: &str) -> String {
 fn same(given: &str, shown: &str) -> bool {
     let (given, shown): (Vec<_>, Vec<_>) =
         (given.split_whitespace().collect(), shown.split_whitespace().collect());
-    given.len() == shown.len() && given.iter().zip(shown).all(|(given, shown)| same_word(given, shown))
+    given.len() == shown.len()
+        && given.iter().zip(shown).all(|(given, shown)| same_word(given, shown))
 }
 
 fn same_word(given: &str, shown: &str) -> bool {
     match (given.parse::<u64>(), shown.parse::<u64>()) {
         (Ok(given), Ok(shown)) if given >= AN_INSTANT && shown >= AN_INSTANT => true,
-        (Ok(given), Ok(shown)) if given >= 500 && shown >= 1_000 => given.abs_diff(shown) < TOLERANCE,
+        (Ok(given), Ok(shown)) if given >= 500 && shown >= 1_000 => {
+            given.abs_diff(shown) < TOLERANCE
+        }
         _ => given == shown,
     }
 }

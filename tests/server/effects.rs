@@ -18,10 +18,7 @@ fn every_malformed_effect_is_refused_by_name_and_changes_nothing() {
         ("RECORD -1 1 60000", "-1"),
         ("RECORD 1.5 1 60000", "1.5"),
         ("RECORD 01 1 60000", "01"),
-        (
-            "RECORD 99999999999999999999 1 60000",
-            "99999999999999999999",
-        ),
+        ("RECORD 99999999999999999999 1 60000", "99999999999999999999"),
         ("RECORD 9223372036854775807 1 60000", "9223372036854775807"),
         ("RECORD 1700000000000 x 60000", "x"),
         ("RECORD 1700000000000 0 60000", "0"),
@@ -86,12 +83,9 @@ fn an_effect_on_another_type_is_refused() {
     let server = Server::start();
     let mut db = server.connect();
     db.run::<()>("SET k v");
-    for effect in [
-        "RECORD 1700000000000 1 60000",
-        "SHIFT 1700000000000",
-        "REFUND 1700000000000 1",
-        "RESET",
-    ] {
+    for effect in
+        ["RECORD 1700000000000 1 60000", "SHIFT 1700000000000", "REFUND 1700000000000 1", "RESET"]
+    {
         assert_eq!(
             db.error(&format!("RL._APPLY k {effect}")),
             "WRONGTYPE Operation against a key holding the wrong kind of value"
@@ -137,8 +131,7 @@ fn effects_on_a_missing_key_that_take_away_leave_it_missing() {
     let mut db = server.connect();
     for effect in ["SHIFT", "REFUND"] {
         let more = if effect == "REFUND" { " 3" } else { "" };
-        db.attempt::<Value>(&format!("RL._APPLY k {effect} {NOW}{more}"))
-            .ok();
+        db.attempt::<Value>(&format!("RL._APPLY k {effect} {NOW}{more}")).ok();
     }
     db.attempt::<Value>("RL._APPLY k RESET").ok();
     assert_eq!(db.run::<i64>("EXISTS k"), 0);
@@ -176,9 +169,7 @@ fn the_same_effects_make_the_same_value() {
     let server = Server::start();
     let mut db = server.connect();
     let now = db.now_ms();
-    let hits: Vec<_> = (0..700)
-        .map(|step| (now - 90_000 + step * 97, 1 + step % 3))
-        .collect();
+    let hits: Vec<_> = (0..700).map(|step| (now - 90_000 + step * 97, 1 + step % 3)).collect();
     for key in ["a", "b"] {
         db.record(key, 3_600_000, &hits);
         db.run::<()>(&format!("RL._APPLY {key} REFUND {now} 77"));

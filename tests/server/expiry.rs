@@ -39,6 +39,18 @@ fn the_expiry_keeps_up_with_the_newest_unit() {
 }
 
 #[test]
+fn a_short_retention_is_kept_to_the_millisecond() {
+    let server = Server::start();
+    let mut db = server.connect();
+    let newest = db.now_ms() + 60_000;
+    for retention in 1..=64 {
+        db.record("k", retention, &[(newest, 1)]);
+        let late = db.run::<i64>("PEXPIRETIME k") - (newest + retention);
+        assert!((0..=retention / 32).contains(&late), "{late} of {retention}");
+    }
+}
+
+#[test]
 fn the_expiry_keeps_up_over_time() {
     let server = Server::start();
     let mut db = server.connect();
@@ -75,9 +87,7 @@ fn a_key_that_came_back_starts_afresh() {
     let server = Server::start();
     let mut db = server.connect();
     assert!(db.decide("RL.CHECK k 1 40ms").allowed);
-    until("the window is over", || {
-        db.decide("RL.CHECK k 1 40ms").allowed
-    });
+    until("the window is over", || db.decide("RL.CHECK k 1 40ms").allowed);
     assert_eq!(db.units("k"), 1);
 }
 
@@ -144,9 +154,7 @@ fn flushing_in_the_background_takes_every_log() {
         db.run::<()>(&format!("FLUSHALL {how}"));
         assert_eq!(db.run::<i64>("DBSIZE"), 0);
         assert!(db.decide("RL.CHECK k1 1 1h").allowed);
-        until("nothing is left to free", || {
-            db.info_number("lazyfree_pending_objects") == 0
-        });
+        until("nothing is left to free", || db.info_number("lazyfree_pending_objects") == 0);
         db.run::<()>("FLUSHALL");
     }
 }
@@ -157,8 +165,6 @@ fn unlinking_a_large_log_frees_it() {
     let mut db = server.connect();
     large_log(&mut db);
     assert_eq!(db.run::<i64>("UNLINK k"), 1);
-    until("nothing is left to free", || {
-        db.info_number("lazyfree_pending_objects") == 0
-    });
+    until("nothing is left to free", || db.info_number("lazyfree_pending_objects") == 0);
     assert_eq!(db.run::<i64>("EXISTS k"), 0);
 }

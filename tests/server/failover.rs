@@ -90,9 +90,7 @@ fn a_primary_that_restarts_from_its_snapshot_keeps_its_replica_in_step() {
     let load = Load::on(&server, Mix::Lasting);
     load.advance(1000);
     let mut link = replica.connect();
-    until("the replica's link is up", || {
-        link.info("master_link_status") == "up"
-    });
+    until("the replica's link is up", || link.info("master_link_status") == "up");
     load.advance(300);
     load.stop();
     assert_same_dataset(&server, &replica);
@@ -109,9 +107,7 @@ fn a_primary_that_was_killed_and_loads_its_aof_keeps_its_replica_in_step() {
     server.start_again();
     let load = Load::on(&server, Mix::Lasting);
     let mut link = replica.connect();
-    until("the replica's link is up", || {
-        link.info("master_link_status") == "up"
-    });
+    until("the replica's link is up", || link.info("master_link_status") == "up");
     load.advance(300);
     load.stop();
     assert_same_dataset(&server, &replica);

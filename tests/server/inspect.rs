@@ -22,14 +22,7 @@ fn inspect_tells_what_the_log_holds() {
     let reply: Vec<Value> = db.run("RL.INSPECT k");
     let names: Vec<_> = reply.iter().step_by(2).collect();
     let name = |text: &str| Value::BulkString(text.into());
-    let expected = [
-        "units",
-        "oldest_ms",
-        "newest_ms",
-        "retention_ms",
-        "bytes",
-        "override",
-    ];
+    let expected = ["units", "oldest_ms", "newest_ms", "retention_ms", "bytes", "override"];
     assert_eq!(names, expected.map(name).iter().collect::<Vec<_>>());
     let values: Vec<_> = reply.into_iter().skip(1).step_by(2).collect();
     assert_eq!(values[..4], [11, oldest, newest, 3_600_000].map(Value::Int));
@@ -113,9 +106,7 @@ fn a_large_log_is_shown_whole() {
     let server = Server::start();
     let mut db = server.connect();
     let first = db.now_ms() - 100_000;
-    let mut hits: Vec<_> = (0..3000)
-        .map(|step| (first + step * 17, 1 + step % 4))
-        .collect();
+    let mut hits: Vec<_> = (0..3000).map(|step| (first + step * 17, 1 + step % 4)).collect();
     db.record("k", 3_600_000, &hits);
     hits.reverse();
     assert_eq!(db.hits("k"), hits);

@@ -9,9 +9,7 @@ const WRONG_TYPE: &str = "WRONGTYPE Operation against a key holding the wrong ki
 /// A log of some size, its digest and its expiry.
 fn make(db: &mut Client, key: &str) -> (String, i64) {
     let now = db.now_ms();
-    let hits: Vec<_> = (0..400)
-        .map(|step| (now - 500_000 + 1000 * step, 1 + step % 5))
-        .collect();
+    let hits: Vec<_> = (0..400).map(|step| (now - 500_000 + 1000 * step, 1 + step % 5)).collect();
     db.record(key, 3_600_000, &hits);
     state(db, key)
 }

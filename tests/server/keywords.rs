@@ -20,14 +20,8 @@ fn a_malformed_call_is_told_what_is_wrong_and_changes_nothing() {
         ("5 60 COST 1 100", "ERR unexpected argument '100'"),
         ("5 60 COST 1 100 60", "ERR unexpected argument '100'"),
         ("5 60 COST 1 FOO", "ERR unexpected argument 'FOO'"),
-        (
-            "POLICY gold",
-            "ERR limit 'POLICY' is not an integer from 1 to 1000000",
-        ),
-        (
-            "COST 5",
-            "ERR limit 'COST' is not an integer from 1 to 1000000",
-        ),
+        ("POLICY gold", "ERR limit 'POLICY' is not an integer from 1 to 1000000"),
+        ("COST 5", "ERR limit 'COST' is not an integer from 1 to 1000000"),
     ] {
         for command in ["RL.CHECK", "RL.PEEK"] {
             assert_eq!(db.error(&format!("{command} k {arguments}")), expected);
@@ -53,17 +47,9 @@ fn refund_and_hits_name_the_word_they_do_not_know() {
     ] {
         assert_eq!(db.error(command), expected);
     }
-    for command in [
-        "RL.REFUND k 5",
-        "RL.REFUND k COST 1 5",
-        "RL.HITS k 5",
-        "RL.HITS k COUNT 1 5",
-    ] {
+    for command in ["RL.REFUND k 5", "RL.REFUND k COST 1 5", "RL.HITS k 5", "RL.HITS k COUNT 1 5"] {
         let error = db.error(command);
-        assert!(
-            error.starts_with("ERR ") && error.contains("'5'"),
-            "{error}"
-        );
+        assert!(error.starts_with("ERR ") && error.contains("'5'"), "{error}");
     }
     let error = db.error("RL.HITS k COUNT 1 COUNT 1");
     assert!(error.starts_with("ERR COUNT"), "{error}");
@@ -91,11 +77,7 @@ fn a_call_of_the_wrong_arity_gets_the_servers_own_error() {
     ] {
         let name = command.split(' ').next().expect("a command has a name");
         let expected = format!("ERR wrong number of arguments for '{name}' command");
-        assert_eq!(
-            db.error(command).to_lowercase(),
-            expected.to_lowercase(),
-            "{command}"
-        );
+        assert_eq!(db.error(command).to_lowercase(), expected.to_lowercase(), "{command}");
     }
 }
 
@@ -114,10 +96,7 @@ fn a_seventeenth_rule_is_refused() {
     }
     assert_eq!(db.run::<i64>("EXISTS k"), 0);
     assert!(db.decide(&format!("RL.CHECK k{}", rules(16))).allowed);
-    assert!(
-        db.decide(&format!("RL.CHECK k{} COST 2", rules(16)))
-            .allowed
-    );
+    assert!(db.decide(&format!("RL.CHECK k{} COST 2", rules(16))).allowed);
 }
 
 #[test]

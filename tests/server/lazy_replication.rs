@@ -71,9 +71,7 @@ fn replicas_that_share_one_snapshot_miss_no_effect() {
         }
         let mut links = replicas.each_ref().map(Server::connect);
         for link in &mut links {
-            until("the replica's link is up", || {
-                link.info("master_link_status") == "up"
-            });
+            until("the replica's link is up", || link.info("master_link_status") == "up");
         }
         load.advance(200);
         load.stop();
@@ -108,9 +106,7 @@ fn a_replica_that_comes_back_after_the_backlog_expired_misses_no_effect() {
         replica.connect().run::<()>("REPLICAOF NO ONE");
         load.advance(200);
         load.stop();
-        until("the backlog is freed", || {
-            db.info("repl_backlog_active") == "0"
-        });
+        until("the backlog is freed", || db.info("repl_backlog_active") == "0");
         let load = Load::on(&server, Mix::Lasting);
         load.advance(200);
         replica.follow(&server);
@@ -145,9 +141,7 @@ fn a_replica_that_gives_up_in_the_middle_of_a_sync_misses_no_effect() {
     for _ in 0..3 {
         load.advance(100);
         replica.begin_to_follow(&server);
-        until("the primary knows of its replica", || {
-            db.info("connected_slaves") == "1"
-        });
+        until("the primary knows of its replica", || db.info("connected_slaves") == "1");
         replica.connect().run::<()>("REPLICAOF NO ONE");
         load.advance(100);
     }

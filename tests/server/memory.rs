@@ -96,19 +96,14 @@ fn memory_usage_tells_what_a_large_log_really_takes() {
     db.run::<()>("SET warm-up 1");
     let now = db.now_ms();
     let before = db.info_number("used_memory");
-    let hits: Vec<_> = (0..100_000)
-        .map(|step| (now - 9_000_000 + 89 * step, 1))
-        .collect();
+    let hits: Vec<_> = (0..100_000).map(|step| (now - 9_000_000 + 89 * step, 1)).collect();
     for part in hits.chunks(10_000) {
         db.record("k", 31_622_400_000, part);
     }
     let taken = db.info_number("used_memory") - before;
     let told: i64 = db.run("MEMORY USAGE k");
     // Besides the log, the server's own buffers come and go.
-    assert!(
-        (told - taken).abs() < told / 10 + 100_000,
-        "{told} of {taken}"
-    );
+    assert!((told - taken).abs() < told / 10 + 100_000, "{told} of {taken}");
     assert!(told < 300_000, "{told} bytes for 100,000 units");
 }
 
@@ -123,9 +118,7 @@ fn flushing_gives_all_memory_back() {
         server.connect_raw().exchange_bytes(request.as_bytes());
         assert_eq!(db.run::<i64>("DBSIZE"), 20_000);
         db.run::<()>("FLUSHALL SYNC");
-        until("the other connection is closed", || {
-            db.info("connected_clients") == "1"
-        });
+        until("the other connection is closed", || db.info("connected_clients") == "1");
         db.info_number("used_memory")
     };
     let first = fill_and_flush();

@@ -56,11 +56,7 @@ fn a_peek_is_no_write() {
     let mut db = server.connect();
     db.decide("RL.CHECK k 5 1h");
     let state = |db: &mut crate::support::Client| {
-        (
-            db.digest(),
-            db.run::<i64>("PEXPIRETIME k"),
-            db.info("rdb_changes_since_last_save"),
-        )
+        (db.digest(), db.run::<i64>("PEXPIRETIME k"), db.info("rdb_changes_since_last_save"))
     };
     let before = state(&mut db);
     for command in [

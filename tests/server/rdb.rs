@@ -7,22 +7,12 @@ fn fill(db: &mut Client) {
     let now = db.now_ms();
     for (key, count, step) in [("one", 1, 1), ("dense", 3000, 1), ("sparse", 3000, 40_000)] {
         let first = now - count * step;
-        let hits: Vec<_> = (0..count)
-            .map(|hit| (first + hit * step, 1 + hit % 7))
-            .collect();
+        let hits: Vec<_> = (0..count).map(|hit| (first + hit * step, 1 + hit % 7)).collect();
         db.record(key, 31_622_400_000, &hits);
     }
-    db.record(
-        "heavy",
-        3_600_000,
-        &[(now - 1, 1_000_000), (now, 1_000_000)],
-    );
+    db.record("heavy", 3_600_000, &[(now - 1, 1_000_000), (now, 1_000_000)]);
     db.record("ahead", 3_600_000, &[(now + 3_600_000, 3)]);
-    db.record(
-        "wide",
-        31_622_400_000,
-        &[(now - 31_000_000_000, 1), (now, 1)],
-    );
+    db.record("wide", 31_622_400_000, &[(now - 31_000_000_000, 1), (now, 1)]);
     for key in 0..200 {
         db.decide(&format!("RL.CHECK k{key} 9 1h 40 2d COST 3"));
     }
@@ -67,9 +57,7 @@ fn a_snapshot_in_the_background_holds_the_moment_it_began() {
         db.decide(&format!("RL.CHECK k{key} 9 1h"));
         db.run::<i64>("RL.REFUND sparse COST 10");
     }
-    until("the snapshot is written", || {
-        db.info("rdb_bgsave_in_progress") == "0"
-    });
+    until("the snapshot is written", || db.info("rdb_bgsave_in_progress") == "0");
     assert_eq!(db.info("rdb_last_bgsave_status"), "ok");
     server.restart(Stop::Kill);
     let mut db = server.connect();
@@ -86,12 +74,8 @@ fn checks_count_as_changes_for_save_points() {
         assert_eq!(db.info_number("rdb_changes_since_last_save"), changes);
     }
     db.decide("RL.CHECK k 3 1h");
-    until("the server saved by itself", || {
-        server.path("dump.rdb").exists()
-    });
-    until("the snapshot is complete", || {
-        db.info("rdb_changes_since_last_save") == "0"
-    });
+    until("the server saved by itself", || server.path("dump.rdb").exists());
+    until("the snapshot is complete", || db.info("rdb_changes_since_last_save") == "0");
 }
 
 #[test]
@@ -137,9 +121,7 @@ fn units_that_expired_while_the_server_was_down_are_not_counted() {
     server.restart(Stop::Save);
     let mut db = server.connect();
     assert_eq!(db.digest(), before);
-    until("the older units have expired", || {
-        db.decide("RL.PEEK k 5 1h").remaining == 4
-    });
+    until("the older units have expired", || db.decide("RL.PEEK k 5 1h").remaining == 4);
     assert!(db.now_ms() >= expiring + 3_600_000);
     // Only the next effect drops them from the value.
     assert_eq!(db.digest(), before);

@@ -35,15 +35,8 @@ fn the_module_and_exactly_its_commands_are_there() {
         name.make_ascii_lowercase();
     }
     commands.sort();
-    let expected = [
-        "rl._apply",
-        "rl.check",
-        "rl.hits",
-        "rl.inspect",
-        "rl.peek",
-        "rl.refund",
-        "rl.reset",
-    ];
+    let expected =
+        ["rl._apply", "rl.check", "rl.hits", "rl.inspect", "rl.peek", "rl.refund", "rl.reset"];
     assert_eq!(commands, expected);
 }
 
@@ -97,10 +90,7 @@ fn the_server_finds_the_key_of_every_command_and_how_it_is_used() {
         let flags = &keys[0].1;
         // A reset needs nothing of the old value.
         let writes = access == "RW" && flags.iter().any(|flag| flag == "RM" || flag == "OW");
-        assert!(
-            writes || flags.iter().any(|flag| flag == access),
-            "{command}: {flags:?}"
-        );
+        assert!(writes || flags.iter().any(|flag| flag == access), "{command}: {flags:?}");
     }
 }
 
@@ -117,8 +107,7 @@ fn every_command_is_documented() {
         ("rl.hits", "key count"),
         ("rl._apply", "key"),
     ] {
-        let replies: HashMap<String, HashMap<String, Value>> =
-            db.run(["COMMAND", "DOCS", command]);
+        let replies: HashMap<String, HashMap<String, Value>> = db.run(["COMMAND", "DOCS", command]);
         let mut replies = replies.into_iter();
         let (name, docs) = replies.next().expect("the command has docs");
         assert!(name.eq_ignore_ascii_case(command));

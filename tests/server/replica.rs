@@ -15,17 +15,10 @@ fn a_replica_serves_what_reads_and_refuses_what_writes() {
     let mut reader = replica.connect();
     assert_eq!(reader.decide("RL.PEEK k 5 1h").remaining, 3);
     assert_eq!(reader.hits("k"), db.hits("k"));
-    assert_eq!(
-        reader.run::<Vec<Value>>("RL.INSPECT k"),
-        db.run::<Vec<Value>>("RL.INSPECT k")
-    );
-    for command in [
-        "RL.CHECK k 5 1h",
-        "RL.CHECK k 1 1h",
-        "RL.REFUND k",
-        "RL.RESET k",
-        "RL._APPLY k RESET",
-    ] {
+    assert_eq!(reader.run::<Vec<Value>>("RL.INSPECT k"), db.run::<Vec<Value>>("RL.INSPECT k"));
+    for command in
+        ["RL.CHECK k 5 1h", "RL.CHECK k 1 1h", "RL.REFUND k", "RL.RESET k", "RL._APPLY k RESET"]
+    {
         let error = reader.error(command);
         assert!(error.starts_with("READONLY"), "{command}: {error}");
     }
@@ -71,13 +64,10 @@ fn a_replica_agrees_while_units_and_keys_expire() {
     assert_eq!(db.digest(), replica.connect().digest());
     db.run::<()>("DEBUG SET-ACTIVE-EXPIRE 1");
     until("all keys are gone on both sides", || {
-        [&server, &replica]
-            .map(Server::connect)
-            .iter_mut()
-            .all(|db| {
-                let keyspace: String = db.run("INFO keyspace");
-                !keyspace.contains("db0:") && !keyspace.contains("db1:")
-            })
+        [&server, &replica].map(Server::connect).iter_mut().all(|db| {
+            let keyspace: String = db.run("INFO keyspace");
+            !keyspace.contains("db0:") && !keyspace.contains("db1:")
+        })
     });
 }
 
@@ -97,9 +87,7 @@ fn a_replicas_keys_expire_and_are_never_immortal() {
         assert!(expires_at > 0);
         assert_eq!(reader.run::<i64>(["PEXPIRETIME", &key]), expires_at);
     }
-    until("the short window is over", || {
-        reader.decide("RL.PEEK k:300ms 5 300ms").remaining == 5
-    });
+    until("the short window is over", || reader.decide("RL.PEEK k:300ms 5 300ms").remaining == 5);
     until("the key is gone", || reader.run::<i64>("DBSIZE") == 2);
 }
 

@@ -5,10 +5,7 @@ use crate::support::{Client, Server};
 /// A log with the given units at the given ages, kept for a day.
 fn record(db: &mut Client, key: &str, aged: &[(i64, i64)]) {
     let now = db.now_ms();
-    let hits: Vec<_> = aged
-        .iter()
-        .map(|&(age, units)| (now - age, units))
-        .collect();
+    let hits: Vec<_> = aged.iter().map(|&(age, units)| (now - age, units)).collect();
     db.record(key, 86_400_000, &hits);
 }
 

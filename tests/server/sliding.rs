@@ -69,10 +69,7 @@ fn hammering_is_given_the_whole_limit_once_per_window_and_no_less() {
         .collect();
     // The unit that is `LIMIT` later came as soon as this one left, or soon after.
     let lag = usize::try_from(LIMIT).expect("a small limit");
-    let waits: Vec<_> = instants
-        .windows(lag + 1)
-        .map(|units| units[lag] - units[0])
-        .collect();
+    let waits: Vec<_> = instants.windows(lag + 1).map(|units| units[lag] - units[0]).collect();
     assert!(waits.iter().all(|wait| *wait >= WINDOW_MS));
     assert!(waits.iter().any(|wait| *wait <= WINDOW_MS + 5), "{waits:?}");
 }

@@ -44,13 +44,9 @@ fn what_changes_nothing_does_not_disturb_a_watch() {
 #[test]
 fn what_finds_nothing_does_not_disturb_a_watch_on_a_missing_key() {
     let server = Server::start();
-    for command in [
-        "RL.CHECK k 5 1h COST 6",
-        "RL.PEEK k 5 1h",
-        "RL.REFUND k",
-        "RL.RESET k",
-        "RL.HITS k",
-    ] {
+    for command in
+        ["RL.CHECK k 5 1h COST 6", "RL.PEEK k 5 1h", "RL.REFUND k", "RL.RESET k", "RL.HITS k"]
+    {
         assert!(watch_survives(&server, command), "{command} broke a WATCH");
     }
 }
@@ -100,10 +96,7 @@ fn a_malformed_check_in_a_transaction_fails_alone() {
     let request = b"MULTI\r\nRL.CHECK k 3 1h\r\nRL.CHECK k x 1h\r\nRL.CHECK k 3 1h\r\nEXEC\r\n";
     let reply = server.connect_raw().exchange_bytes(request);
     let reply = String::from_utf8(reply).expect("the reply is text");
-    assert!(
-        reply.contains("-ERR limit 'x' is not an integer"),
-        "{reply}"
-    );
+    assert!(reply.contains("-ERR limit 'x' is not an integer"), "{reply}");
     assert_eq!(db.units("k"), 2);
 }
 

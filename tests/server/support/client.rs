@@ -149,9 +149,7 @@ impl Client {
 
     #[track_caller]
     pub fn info_number(&mut self, field: &str) -> i64 {
-        self.info(field)
-            .parse()
-            .expect("the INFO field is a number")
+        self.info(field).parse().expect("the INFO field is a number")
     }
 
     /// Waits until the append-only file is turned on, rewritten where that was due, and written.

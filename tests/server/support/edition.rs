@@ -29,9 +29,8 @@ impl Edition {
 }
 
 fn major_and_minor(version: &str) -> (u32, u32) {
-    let mut numbers = version
-        .split('.')
-        .map(|part| part.parse().expect("a version is made of numbers"));
+    let mut numbers =
+        version.split('.').map(|part| part.parse().expect("a version is made of numbers"));
     let mut next = || numbers.next().expect("a version has a major and a minor");
     (next(), next())
 }

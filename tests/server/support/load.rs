@@ -35,11 +35,8 @@ impl Load {
         let done = Arc::new(AtomicU64::new(0));
         let writers = (0..WRITERS)
             .map(|seed| {
-                let mut writer = Writer {
-                    client: server.connect(),
-                    random: Random::seeded(seed),
-                    mix,
-                };
+                let mut writer =
+                    Writer { client: server.connect(), random: Random::seeded(seed), mix };
                 let (stop, done) = (Arc::clone(&stop), Arc::clone(&done));
                 std::thread::spawn(move || {
                     while !stop.load(Ordering::Relaxed) && writer.write() {
@@ -48,20 +45,14 @@ impl Load {
                 })
             })
             .collect();
-        Self {
-            stop,
-            done,
-            writers,
-        }
+        Self { stop, done, writers }
     }
 
     /// Waits until the writers have had that many more replies.
     #[track_caller]
     pub fn advance(&self, replies: u64) {
         let goal = self.done.load(Ordering::Relaxed) + replies;
-        until("the writers go on", || {
-            self.done.load(Ordering::Relaxed) >= goal
-        });
+        until("the writers go on", || self.done.load(Ordering::Relaxed) >= goal);
     }
 
     #[track_caller]

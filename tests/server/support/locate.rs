@@ -17,9 +17,7 @@ pub fn module() -> &'static PathBuf {
     static MODULE: OnceLock<PathBuf> = OnceLock::new();
     MODULE.get_or_init(|| {
         std::env::var_os("RATELOG_MODULE").map_or_else(build, |path| {
-            PathBuf::from(path)
-                .canonicalize()
-                .expect("RATELOG_MODULE names a file that exists")
+            PathBuf::from(path).canonicalize().expect("RATELOG_MODULE names a file that exists")
         })
     })
 }

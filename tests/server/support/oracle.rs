@@ -12,14 +12,13 @@ pub struct Rule {
 #[derive(Clone, Debug, Default)]
 pub struct Oracle {
     instants: Vec<i64>,
-    pub retention_ms: i64,
+    retention_ms: i64,
 }
 
 impl Oracle {
     /// What a peek replies at `now`.
     pub fn peek(&self, now: i64, rules: &[Rule], cost: i64) -> Decision {
-        let kept = self.kept(now);
-        let decisions = rules.iter().map(|rule| decide(&kept, now, *rule, cost));
+        let decisions = rules.iter().map(|rule| self.decide(now, *rule, cost));
         binding(&decisions.collect::<Vec<_>>())
     }
 
@@ -36,7 +35,7 @@ impl Oracle {
         let allowed = |rule: &Rule| Decision {
             allowed: true,
             retry_after_ms: 0,
-            ..decide(&self.instants, now, *rule, 1)
+            ..self.decide(now, *rule, 1)
         };
         binding(&rules.iter().map(allowed).collect::<Vec<_>>())
     }
@@ -71,6 +70,32 @@ impl Oracle {
         self.forget_if_empty();
     }
 
+    /// What one rule says. A unit leaves its window, or expires, whichever comes first.
+    fn decide(&self, now: i64, rule: Rule, cost: i64) -> Decision {
+        let span = rule.window_ms.min(self.retention_ms);
+        let inside = within(&self.instants, now, span);
+        let fits = |units: &[i64]| count(units) + cost <= rule.limit;
+        let leaves = |instant: &i64| instant + span - now;
+        let retry_after_ms = if cost > rule.limit {
+            -1
+        } else if fits(&inside) {
+            0
+        } else {
+            let mut waits = inside.iter().map(leaves);
+            waits
+                .find(|wait| fits(&within(&inside, now + wait, span)))
+                .expect("an empty window has room")
+        };
+        Decision {
+            allowed: retry_after_ms == 0,
+            limit: rule.limit,
+            remaining: (rule.limit - count(&inside)).max(0),
+            retry_after_ms,
+            reset_after_ms: inside.last().map_or(0, leaves),
+            window_ms: rule.window_ms,
+        }
+    }
+
     fn forget_if_empty(&mut self) {
         if self.instants.is_empty() {
             self.retention_ms = 0;
@@ -89,30 +114,6 @@ fn within(instants: &[i64], now: i64, window_ms: i64) -> Vec<i64> {
 
 fn count(instants: &[i64]) -> i64 {
     i64::try_from(instants.len()).expect("a test's log is short")
-}
-
-fn decide(instants: &[i64], now: i64, rule: Rule, cost: i64) -> Decision {
-    let inside = within(instants, now, rule.window_ms);
-    let fits = |units: &[i64]| count(units) + cost <= rule.limit;
-    let leaves = |instant: &i64| instant + rule.window_ms - now;
-    let retry_after_ms = if cost > rule.limit {
-        -1
-    } else if fits(&inside) {
-        0
-    } else {
-        let mut waits = inside.iter().map(leaves);
-        waits
-            .find(|wait| fits(&within(instants, now + wait, rule.window_ms)))
-            .expect("an empty window has room")
-    };
-    Decision {
-        allowed: retry_after_ms == 0,
-        limit: rule.limit,
-        remaining: (rule.limit - count(&inside)).max(0),
-        retry_after_ms,
-        reset_after_ms: inside.last().map_or(0, leaves),
-        window_ms: rule.window_ms,
-    }
 }
 
 /// The first of the longest waits; or else the first of the least remaining.

@@ -3,13 +3,12 @@
 use std::time::{Duration, Instant};
 
 const PAUSE: Duration = Duration::from_millis(2);
-const LONGEST_WAIT: Duration = Duration::from_secs(20);
+const LONGEST_WAIT: Duration = Duration::from_secs(40);
 
 /// `wait` times `RATELOG_TEST_PATIENCE`, which slow runs (valgrind, sanitizers) raise.
 pub fn patient(wait: Duration) -> Duration {
     let factor = std::env::var("RATELOG_TEST_PATIENCE").map_or(1.0, |text| {
-        text.parse()
-            .expect("RATELOG_TEST_PATIENCE is a number of times to wait longer")
+        text.parse().expect("RATELOG_TEST_PATIENCE is a number of times to wait longer")
     });
     wait.mul_f64(factor)
 }

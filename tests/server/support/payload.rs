@@ -22,7 +22,5 @@ pub fn seal(body: &[u8], original: &[u8]) -> Vec<u8> {
 fn crc64(bytes: &[u8]) -> u64 {
     const REVERSED_JONES: u64 = 0x95ac_9329_ac4b_c9b5;
     let step = |crc: u64, _| (crc >> 1) ^ (REVERSED_JONES * (crc & 1));
-    bytes
-        .iter()
-        .fold(0, |crc, byte| (0..8).fold(crc ^ u64::from(*byte), step))
+    bytes.iter().fold(0, |crc, byte| (0..8).fold(crc ^ u64::from(*byte), step))
 }

@@ -33,9 +33,7 @@ impl Raw {
     }
 
     pub fn send(&mut self, request: &[u8]) {
-        self.0
-            .write_all(request)
-            .expect("the server takes the request");
+        self.0.write_all(request).expect("the server takes the request");
     }
 
     /// All that comes, until these bytes have come.
@@ -43,10 +41,7 @@ impl Raw {
         let mut received: Vec<u8> = Vec::new();
         let mut chunk = [0; 4096];
         let mut searched = 0;
-        while !received[searched..]
-            .windows(end.len())
-            .any(|bytes| bytes == end)
-        {
+        while !received[searched..].windows(end.len()).any(|bytes| bytes == end) {
             searched = received.len().saturating_sub(end.len());
             let length = self.0.read(&mut chunk).expect("the server replies");
             assert_ne!(length, 0, "the server closed the connection");
