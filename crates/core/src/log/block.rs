@@ -4,39 +4,57 @@ use super::mark::Mark;
 /// The bytes of a full block: what a search may have to walk over.
 const MAX_BYTES: usize = 1024;
 
-/// Codes of entries that follow each other.
+/// The bytes that a tail has without an allocation: what makes a key's value 128 bytes, two cache lines that
+/// a processor fetches together.
+const INLINE: usize = 29;
+
+/// The block that codes are appended to.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Block {
-    pub(super) bytes: Box<[u8]>,
+#[repr(C)]
+pub(super) struct Tail {
+    /// The codes, where they do not fit in `inline`; else empty.
+    allocated: Box<[u8]>,
     /// Bits written.
     pub(super) bits: u16,
     /// The exponent of the last gap, or of the gap before the first.
     pub(super) exponent: u8,
+    inline: [u8; INLINE],
 }
 
 /// A full block and where it begins.
 #[derive(Clone, Debug)]
 pub(super) struct Sealed {
     pub(super) start: Mark,
-    pub(super) codes: Block,
+    pub(super) bytes: Box<[u8]>,
+    /// Bits written.
+    pub(super) bits: u16,
 }
 
-impl Block {
-    /// An empty block whose first gap is coded against `exponent`.
-    pub(super) fn after(exponent: u8) -> Self {
-        Self { exponent, ..Self::default() }
+impl Tail {
+    pub(super) fn bytes(&self) -> &[u8] {
+        if self.allocated.is_empty() { &self.inline } else { &self.allocated }
+    }
+
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        if self.allocated.is_empty() { &mut self.inline } else { &mut self.allocated }
+    }
+
+    /// Bytes allocated.
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.allocated.len()
     }
 
     /// Appends a code; [`Self::reserve`] must have made room for it.
     pub(super) fn push(&mut self, code: Code) {
-        code.write(&mut self.bytes, usize::from(self.bits));
+        let bit = usize::from(self.bits);
+        code.write(self.bytes_mut(), bit);
         self.bits += code.width();
         self.exponent = code.exponent;
     }
 
     /// Whether there is room for `code` without allocating.
     pub(super) fn has_room(&self, code: Code) -> bool {
-        usize::from(self.bits + code.width()) <= self.bytes.len() * 8
+        usize::from(self.bits + code.width()) <= self.bytes().len() * 8
     }
 
     /// Whether no further code may be appended.
@@ -47,31 +65,18 @@ impl Block {
     /// Allocates until there is room for `code`.
     pub(super) fn reserve(&mut self, code: Code) {
         let bits = usize::from(self.bits + code.width());
-        self.resize(size_class(bits.div_ceil(8).max(self.bytes.len() + 1)));
-    }
-
-    /// Gives back the bytes that hold no code.
-    pub(super) fn shrink(&mut self) {
-        self.resize(size_class(usize::from(self.bits).div_ceil(8)));
-    }
-
-    fn resize(&mut self, len: usize) {
-        if len != self.bytes.len() {
-            let mut bytes = vec![0; len].into_boxed_slice();
-            bytes.iter_mut().zip(&self.bytes).for_each(|(new, old)| *new = *old);
-            self.bytes = bytes;
-        }
+        self.allocated = resized(self.bytes(), bits.div_ceil(8).max(self.bytes().len() + 1));
     }
 
     /// The whole bytes before `start`, where they are at least a quarter of the block: worth a move.
     pub(super) fn dead_bytes(&self, start: Mark) -> Option<u16> {
         let dead = start.bit / 8;
-        (usize::from(dead) * 4 >= self.bytes.len().max(1)).then_some(dead)
+        (usize::from(dead) * 4 >= self.bytes().len()).then_some(dead)
     }
 
     /// Moves the codes `dead` bytes towards the front, over what stood there.
     pub(super) fn forget(&mut self, dead: u16) {
-        self.bytes.copy_within(usize::from(dead).., 0);
+        self.bytes_mut().copy_within(usize::from(dead).., 0);
         self.bits -= dead * 8;
     }
 
@@ -83,12 +88,41 @@ impl Block {
 
     /// Takes back all codes, and the bytes if they are many.
     pub(super) fn clear(&mut self) {
-        let bytes = std::mem::take(&mut self.bytes);
-        *self = Self::after(FIRST_EXPONENT);
-        if bytes.len() <= 64 {
-            self.bytes = bytes;
+        if self.allocated.len() > KEPT_BYTES {
+            self.allocated = Box::default();
         }
+        self.bits = 0;
+        self.exponent = FIRST_EXPONENT;
     }
+
+    /// The block, full and begun at `start`; the tail is empty after it.
+    pub(super) fn seal(&mut self, start: Mark) -> Sealed {
+        let bits = std::mem::take(&mut self.bits);
+        let bytes = resized(&self.allocated, usize::from(bits).div_ceil(8));
+        self.allocated = Box::default();
+        Sealed { start, bytes, bits }
+    }
+
+    /// Makes the tail of a block again, with its codes before `mark`.
+    pub(super) fn reopen(&mut self, block: Sealed, mark: Mark) {
+        self.allocated = block.bytes;
+        self.truncate(mark);
+    }
+
+    /// Passes the bytes allocated through `relocate`.
+    pub(super) fn relocate(&mut self, relocate: &mut impl FnMut(Box<[u8]>) -> Box<[u8]>) {
+        self.allocated = relocate(std::mem::take(&mut self.allocated));
+    }
+}
+
+/// The bytes that an emptied tail keeps.
+const KEPT_BYTES: usize = 64;
+
+/// The bytes that fit of `bytes`, in an allocation for at least `len` of them.
+fn resized(bytes: &[u8], len: usize) -> Box<[u8]> {
+    let mut resized = vec![0; size_class(len)].into_boxed_slice();
+    resized.iter_mut().zip(bytes).for_each(|(new, old)| *new = *old);
+    resized
 }
 
 /// The size that an allocator in the server's manner would hand out for `len` bytes: steps of 16 up to

@@ -1,4 +1,3 @@
-use super::block::{Block, Sealed};
 use super::code::Code;
 use super::mark::{Cursor, Mark};
 use super::{History, Log};
@@ -130,10 +129,8 @@ impl Log {
             bit: 0,
             exponent: self.tail.exponent,
         };
-        let mut codes = std::mem::replace(&mut self.tail, Block::after(next.exponent));
-        codes.shrink();
         let history = self.history.get_or_insert_with(|| Box::new(History::new()));
-        history.sealed.push_back(Sealed { start, codes });
+        history.sealed.push_back(self.tail.seal(start));
         history.tail_start = next;
     }
 }

@@ -34,7 +34,8 @@ impl Log {
             history.cursors.clear();
             if let Some(reopened) = history.sealed.drain(kept..).next() {
                 history.tail_start = reopened.start;
-                self.tail = reopened.codes;
+                self.tail.reopen(reopened, mark);
+                return;
             }
         }
         self.tail.truncate(mark);

@@ -1,5 +1,4 @@
 use super::Log;
-use super::block::Block;
 use super::code::Step;
 use super::mark::{Cursor, Mark};
 use crate::{Instant, Window};
@@ -19,11 +18,18 @@ pub(crate) struct Usage {
     span: i64,
 }
 
+/// The codes of one block.
+#[derive(Clone, Copy)]
+struct Codes<'a> {
+    bytes: &'a [u8],
+    bits: u16,
+    sealed: bool,
+}
+
 /// A walk over the entries of a log, from older to newer.
 pub(super) struct Walk<'a> {
     log: &'a Log,
-    codes: &'a Block,
-    sealed: bool,
+    block: Codes<'a>,
     /// The entry arrived at.
     pub(super) mark: Mark,
 }
@@ -127,16 +133,15 @@ impl Log {
 
     /// A walk that starts at `mark`.
     pub(super) fn walk(&self, mark: Mark) -> Walk<'_> {
-        let (codes, sealed) = self.block(mark.block);
-        Walk { log: self, codes, sealed, mark }
+        Walk { log: self, block: self.block(mark.block), mark }
     }
 
-    /// The block with this number, and whether it is sealed.
-    fn block(&self, number: u32) -> (&Block, bool) {
+    /// The block with this number.
+    fn block(&self, number: u32) -> Codes<'_> {
         let index = (number - self.oldest.block) as usize;
         match self.history.as_ref().and_then(|history| history.sealed.get(index)) {
-            Some(sealed) => (&sealed.codes, true),
-            None => (&self.tail, false),
+            Some(sealed) => Codes { bytes: &sealed.bytes, bits: sealed.bits, sealed: true },
+            None => Codes { bytes: self.tail.bytes(), bits: self.tail.bits, sealed: false },
         }
     }
 }
@@ -149,21 +154,21 @@ fn later(from: Mark, start: Mark) -> Mark {
 impl Walk<'_> {
     /// Whether the walk has arrived at the open entry, after which there is none.
     pub(super) fn is_at_newest(&self) -> bool {
-        !self.sealed && self.mark.bit >= self.codes.bits
+        !self.block.sealed && self.mark.bit >= self.block.bits
     }
 
     /// Goes on to the next entry; must not be called at the newest. Returns the units passed over.
     #[inline]
     pub(super) fn step(&mut self) -> u64 {
-        let step = Step::read(&self.codes.bytes, usize::from(self.mark.bit), self.mark.exponent);
+        let step = Step::read(self.block.bytes, usize::from(self.mark.bit), self.mark.exponent);
         self.mark.at += step.gap.cast_signed();
         self.mark.before += step.units;
         self.mark.bit += step.width;
         self.mark.exponent = step.exponent;
-        if self.sealed && self.mark.bit >= self.codes.bits {
+        if self.block.sealed && self.mark.bit >= self.block.bits {
             self.mark.block += 1;
             self.mark.bit = 0;
-            (self.codes, self.sealed) = self.log.block(self.mark.block);
+            self.block = self.log.block(self.mark.block);
         }
         step.units
     }
