@@ -8,8 +8,9 @@ use std::sync::OnceLock;
 pub fn server_binary() -> PathBuf {
     let name = std::env::var_os("SERVER").unwrap_or_else(|| "redis-server".into());
     let path = PathBuf::from(&name);
-    // A server runs in a directory of its own, so a path must not be relative.
-    path.canonicalize().unwrap_or(path)
+    // A server runs in a directory of its own, so a path must not be relative. A link must stay one: a
+    // server that is called by another name may do something else (Debian's `redis-server` is such a link).
+    if path.components().count() > 1 { std::path::absolute(&path).unwrap_or(path) } else { path }
 }
 
 /// `RATELOG_MODULE`, or the release build, which the first caller makes.
