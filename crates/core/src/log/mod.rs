@@ -33,11 +33,11 @@
 //!
 //! # Memory
 //!
-//! With gaps of about `2^e` milliseconds a unit takes `e + 1` bits when the gaps are even and about `e
-//! + 3.5` when they are random: 1,000 units spread at random take 8.5 bits each over a minute, 14.5
-//! over an hour and 19 over a day. To this come the header (112 bytes, of which 29 hold the first
-//! codes), and for each block 48 bytes and at most a fifth of the tail's size. A million units over an
-//! hour (gaps of 3 to 4 ms) are half a megabyte.
+//! With gaps of about `2^e` milliseconds a unit takes `e + 1` bits when the gaps are even and about
+//! `e + 3.5` when they are random: 1,000 units spread at random take 8.5 bits each over a minute, 14.5
+//! over an hour and 19 over a day. To this come the header (112 bytes, of which 29 hold the first codes),
+//! and for each block 48 bytes and at most a fifth of the tail's size. A million units over an hour (gaps
+//! of 3 to 4 ms) are half a megabyte.
 
 mod block;
 mod code;
