@@ -1,8 +1,8 @@
 //! Exact rate limiting inside Redis and Valkey: the server module.
 //!
-//! A call's way: argument bytes become a typed [`request`], the [`command`] opens its key, the core crate
-//! decides, the [`effect`] of the decision changes the key and is replicated, and the [`reply`] is written
-//! last. Only [`server`] touches the server's API.
+//! A call's way: argument bytes become a typed `request`, the `command` opens its key, the core crate
+//! decides, the `effect` of the decision changes the key and is replicated, and the `reply` is written
+//! last. Only `server` touches the server's API.
 #![deny(unsafe_code)]
 #![cfg_attr(
     test,

@@ -13,5 +13,8 @@ fuzz_target!(|bytes: &[u8]| {
     let rule = Rule::new(Limit::DEFAULT_MAX, Window::DEFAULT_MAX);
     check(&mut log, now, &Rules::one(rule), Cost::ONE);
     log.refund(now, 3);
-    assert_eq!(Log::from_snapshot(&log.to_snapshot()).map(|log| log.to_snapshot()), Ok(log.to_snapshot()));
+    assert_eq!(
+        Log::from_snapshot(&log.to_snapshot()).map(|log| log.to_snapshot()),
+        Ok(log.to_snapshot())
+    );
 });
