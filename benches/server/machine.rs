@@ -23,13 +23,13 @@ pub fn describe(options: &Options, connection: &mut Connection) -> Outcome<Strin
         Some(version) => format!("Valkey {version}"),
         None => format!("Redis {}", fact("redis_version")),
     };
-    let quick = if options.quick { " -- --quick" } else { "" };
+    let repeat = if options.quick { "scripts/bench --quick" } else { "make bench" };
     Ok(format!(
         "- Machine: {cores} cores, {processor}, {:.1} GiB of memory\n\
          - Kernel: {} {}\n\
          - Server: {server}, {}; no replica, no append-only file, no snapshots\n\
          - Load: {}\n\
-         - Repeat: `cargo build --release --lib -p ratelog && cargo bench --bench server{quick}`\n",
+         - Repeat: `{repeat}`\n",
         gibibytes(kilobytes),
         std::env::consts::OS,
         kernel.trim(),

@@ -55,7 +55,7 @@ impl Bits {
     pub(super) const ONE: Self = Self { value: 1, width: 1 };
 
     /// `number >= 1` after `prefix`: the bits under its highest one.
-    fn number(prefix: u64, prefix_width: u16, number: u64) -> Self {
+    pub(super) fn number(prefix: u64, prefix_width: u16, number: u64) -> Self {
         let exponent = exponent_of(number);
         let mantissa = number - (1 << exponent);
         Self { value: prefix | mantissa << prefix_width, width: prefix_width + u16::from(exponent) }

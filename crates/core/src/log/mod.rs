@@ -183,9 +183,74 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::Log;
+    use crate::{Cost, Instant, Limit, Rule, Rules, Window, check};
+
+    fn at(millis: i64) -> Instant {
+        Instant::from_unix_millis(1_700_000_000_000 + millis).unwrap()
+    }
+
+    fn rule(limit: u32, millis: u64) -> Rules {
+        Rules::one(Rule::new(Limit::new(limit).unwrap(), Window::from_millis(millis).unwrap()))
+    }
+
+    /// A thousand units, 86 seconds apart.
+    fn a_day() -> Log {
+        let mut log = Log::new();
+        for unit in 0..1_000 {
+            assert!(
+                check(&mut log, at(unit * 86_400), &rule(1_000, 86_400_000), Cost::ONE).allowed
+            );
+        }
+        log
+    }
 
     #[test]
     fn the_header_leaves_room_for_an_expiry_in_two_cache_lines() {
         assert!(size_of::<Log>() <= 112, "{}", size_of::<Log>());
+    }
+
+    #[test]
+    fn a_thousand_units_of_a_day_take_less_than_three_bytes_each() {
+        let bytes = size_of::<Log>() + a_day().heap_bytes();
+        assert!(bytes < 3_000, "{bytes}");
+    }
+
+    #[test]
+    fn a_few_units_take_no_allocation() {
+        let mut log = Log::new();
+        for unit in 0..10 {
+            check(&mut log, at(unit * 5_000), &rule(10, 60_000), Cost::ONE);
+        }
+        assert_eq!((log.heap_bytes(), log.allocations()), (0, 0));
+        assert_eq!(log.retention(), 60_000);
+    }
+
+    #[test]
+    fn moving_every_block_changes_nothing() {
+        let mut log = a_day();
+        let before = log.to_snapshot();
+        let mut moved = 0;
+        log.relocate(|bytes| {
+            moved += usize::from(!bytes.is_empty());
+            bytes.clone()
+        });
+        assert_eq!(log.to_snapshot(), before);
+        // The tail, two sealed blocks; the history and its list of blocks are moved by nobody.
+        assert_eq!((moved, log.allocations()), (3, 5));
+    }
+
+    #[test]
+    fn more_windows_than_a_check_can_have_cost_a_search_and_nothing_else() {
+        let mut log = a_day();
+        let now = at(1_000 * 86_400);
+        for round in 0..2 {
+            for hours in 1..=20 {
+                let hour = hours * 3_600_000;
+                let decision = check(&mut log, now, &rule(2_000, hour), Cost::ONE);
+                let earlier = (hour - 1) / 86_400;
+                let recorded = round * 20 + hours;
+                assert_eq!(decision.remaining, 2_000 - earlier - recorded, "{hours}");
+            }
+        }
     }
 }

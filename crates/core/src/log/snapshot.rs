@@ -200,3 +200,57 @@ impl<'a> Reader<'a> {
         if self.bit > self.end { Err(SnapshotError::Truncated) } else { Ok(()) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Bits, Log, OLDEST_BIAS, SnapshotError, Writer};
+    use crate::{Cost, Instant, Window};
+
+    /// The head of a snapshot, with nothing after it.
+    fn head(retention: u64, oldest: i64, units: u64) -> Writer {
+        let mut writer = Writer::default();
+        writer.number(retention);
+        writer.number((oldest + OLDEST_BIAS).cast_unsigned());
+        writer.number(units);
+        writer
+    }
+
+    fn told(writer: Writer) -> String {
+        Log::from_snapshot(&writer.finish()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn every_way_to_be_no_snapshot_is_told() {
+        assert!(Log::from_snapshot(&head(5, 7, 1).finish()).is_ok());
+        assert_eq!(Log::from_snapshot(&[0]).unwrap_err(), SnapshotError::Unended);
+        assert_eq!(SnapshotError::Unended.to_string(), "the snapshot has no end");
+        assert_eq!(Log::from_snapshot(&[1]).unwrap_err().to_string(), "the snapshot is cut short");
+
+        let beyond = Window::MAX.millis() + 1;
+        assert_eq!(told(head(beyond, 7, 1)), "the snapshot is malformed at bit 0");
+        assert_eq!(told(head(5, -9, 1)), "the snapshot is malformed at bit 8");
+        assert_eq!(told(head(5, 7, 1 << 32)), "the snapshot is malformed at bit 55");
+
+        // A gap as long as the retention: exponent 2 over 0, mantissa 1.
+        let mut long = head(5, 7, 1);
+        Bits::number(0b0011, 4, 5).write(&mut long.bytes, long.bit);
+        long.bit += 6;
+        assert_eq!(told(long), "the snapshot is malformed at bit 61");
+
+        // An exponent written out that has a shorter form.
+        let mut wordy = head(5, 7, 1);
+        Bits::number(0b0111, 10, 1).write(&mut wordy.bytes, wordy.bit);
+        wordy.bit += 10;
+        assert_eq!(told(wordy), "the snapshot is malformed at bit 61");
+    }
+
+    #[test]
+    fn a_log_without_units_is_no_bytes() {
+        let mut log = Log::default();
+        assert_eq!(log.to_snapshot(), []);
+        log.record(Instant::MAX, Cost::ONE, Window::MAX);
+        log.clear();
+        assert_eq!(log.to_snapshot(), []);
+        assert!(Log::from_snapshot(&[]).is_ok_and(|log| log.is_empty()));
+    }
+}
