@@ -56,6 +56,7 @@ impl Argument {
 }
 
 impl From<&[u8]> for Argument {
+    #[cold]
     fn from(bytes: &[u8]) -> Self {
         match bytes.split_at_checked(Self::SHOWN) {
             Some((shown, rest)) if !rest.is_empty() => Self(format!("{}...", shown.escape_ascii())),
@@ -72,6 +73,7 @@ impl fmt::Display for Argument {
 
 impl Error {
     /// An argument that was to be a limit.
+    #[cold]
     pub fn limit(given: &[u8], max: Limit) -> Self {
         Self::Integer { name: "limit", given: given.into(), max: max.units() }
     }

@@ -240,6 +240,19 @@ mod tests {
     }
 
     #[test]
+    fn what_has_expired_gives_its_memory_back_to_the_list_of_blocks() {
+        let mut log = Log::new();
+        let year = rule(1_000_000, 366 * 86_400_000);
+        for unit in 0..50_000 {
+            check(&mut log, at(unit * 600_000), &year, Cost::ONE);
+        }
+        let full = log.heap_bytes();
+        check(&mut log, at(49_000 * 600_000 + 366 * 86_400_000), &year, Cost::ONE);
+        assert_eq!(log.at(at(49_000 * 600_000 + 366 * 86_400_000)).units(), 1_000);
+        assert!(log.heap_bytes() * 25 < full, "{} of {full}", log.heap_bytes());
+    }
+
+    #[test]
     fn more_windows_than_a_check_can_have_cost_a_search_and_nothing_else() {
         let mut log = a_day();
         let now = at(1_000 * 86_400);

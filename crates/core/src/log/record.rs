@@ -54,10 +54,9 @@ impl Log {
         let oldest = self.seek(boundary);
         if let Some(history) = &mut self.history {
             let passed = (oldest.block - self.oldest.block) as usize;
-            if passed > history.sealed.len() / 2 {
-                history.sealed = history.sealed.split_off(passed);
-            } else {
-                history.sealed.drain(..passed);
+            history.sealed.drain(..passed);
+            if history.sealed.capacity() > 4 * (history.sealed.len() + 2) {
+                history.sealed.shrink_to(2 * (history.sealed.len() + 2));
             }
             history.cursors.retain(|cursor| cursor.mark.before >= oldest.before);
             if history.sealed.is_empty() && history.cursors.is_empty() {

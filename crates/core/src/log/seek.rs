@@ -93,8 +93,11 @@ impl Log {
         entry
     }
 
+    /// The instant of the unit with `index` units before it, which stands at or after `from`.
     fn instant_of(&self, index: u64, from: Mark) -> i64 {
-        if index >= self.end - u64::from(self.newest_units) {
+        if index == from.before {
+            from.at
+        } else if index >= self.end - u64::from(self.newest_units) {
             self.newest
         } else {
             self.closed_entry_of(index, from).at

@@ -37,12 +37,9 @@ impl Log {
         View { log: self, back: effective - now.unix_millis(), first }
     }
 
-    /// Where the block of `mark` begins, or the log, if it does so later.
+    /// Where a block after the oldest begins.
     fn block_start(&self, block: u32) -> Mark {
         let index = (block - self.oldest.block) as usize;
-        if index == 0 {
-            return self.oldest;
-        }
         let sealed = self.history.as_ref().and_then(|history| history.sealed.get(index));
         sealed.map_or(self.tail_start(), |sealed| sealed.start)
     }
