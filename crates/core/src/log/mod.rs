@@ -253,6 +253,30 @@ mod tests {
     }
 
     #[test]
+    fn a_remembered_window_survives_that_the_codes_before_it_are_forgotten() {
+        let mut log = Log::new();
+        let minute = rule(2_000, 60_000);
+        let second = rule(1_000, 1_000);
+        for unit in 0..2_000 {
+            let now = at(unit * 100);
+            let recorded = check(&mut log, now, &minute, Cost::ONE);
+            let lately = check(&mut log, now, &second, Cost::ONE);
+            let seen = u64::try_from(unit + 1).unwrap();
+            assert_eq!(recorded.remaining, 2_000 - 2 * seen.min(600) + 1);
+            assert_eq!(lately.remaining, 1_000 - 2 * seen.min(10));
+        }
+    }
+
+    #[test]
+    fn a_replica_that_drops_its_sealed_blocks_needs_no_history() {
+        let mut log = a_day();
+        let day = Window::from_millis(86_400_000).unwrap();
+        log.record(at(86_400_000 + 998 * 86_400), Cost::ONE, day);
+        assert_eq!(log.at(at(86_400_000 + 998 * 86_400)).units(), 2);
+        assert!(log.allocations() <= 1);
+    }
+
+    #[test]
     fn more_windows_than_a_check_can_have_cost_a_search_and_nothing_else() {
         let mut log = a_day();
         let now = at(1_000 * 86_400);
