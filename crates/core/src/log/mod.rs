@@ -250,6 +250,9 @@ mod tests {
         check(&mut log, at(49_000 * 600_000 + 366 * 86_400_000), &year, Cost::ONE);
         assert_eq!(log.at(at(49_000 * 600_000 + 366 * 86_400_000)).units(), 1_000);
         assert!(log.heap_bytes() * 25 < full, "{} of {full}", log.heap_bytes());
+        let later = at(3 * 366 * 86_400_000);
+        check(&mut log, later, &year, Cost::ONE);
+        assert_eq!((log.at(later).units(), log.heap_bytes()), (1, 0));
     }
 
     #[test]
