@@ -18,10 +18,7 @@ impl Command for Reset {
     };
 
     fn run(ctx: &Context<'_>, args: Args<'_>) -> Result<(), Error> {
-        let (name, mut rest) = args.split_key().ok_or(Error::Arity)?;
-        if rest.next().is_some() {
-            return Err(Error::Arity);
-        }
+        let name = args.only_key().ok_or(Error::Arity)?;
         let mut key = WriteKey::open(ctx, name)?;
         let now = ctx.now();
 

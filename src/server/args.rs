@@ -37,6 +37,11 @@ impl<'a> Args<'a> {
         Self { strings: all.get(1..).unwrap_or_default() }
     }
 
+    /// The only argument as a key's name; `None` if there is none, or more.
+    pub fn only_key(self) -> Option<KeyName<'a>> {
+        self.split_key().filter(|(_, rest)| rest.strings.is_empty()).map(|(key, _)| key)
+    }
+
     /// The first argument as a key's name, and the arguments after it; `None` if there is no argument.
     pub fn split_key(self) -> Option<(KeyName<'a>, Self)> {
         let (&raw, strings) = self.strings.split_first()?;
