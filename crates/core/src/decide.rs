@@ -29,49 +29,74 @@ pub fn check(log: &mut Log, now: Instant, rules: &Rules, cost: Cost) -> Decision
 /// The log's value stays as it is; it may remember where the windows begin, for the next check.
 pub fn decide(log: &mut Log, now: Instant, rules: &Rules, cost: Cost) -> Decision {
     let mut cursors = ArrayVec::<Cursor, { Rules::MAX }>::new();
-    let mut decision = weigh(log, now, rules, cost, |cursor| cursors.extend(cursor));
+    let decision = weigh(log, now, rules, cost.units(), |cursor| cursors.extend(cursor));
     for cursor in cursors {
         log.remember(cursor);
     }
-    if decision.allowed {
-        decision.remaining -= cost.units();
-        decision.reset_after = decision.window.millis();
-    }
-    decision
+    if decision.allowed { recorded(decision, cost.units()) } else { decision }
 }
 
 /// The decision that a check of `cost` would get at `now`, with the log as it stands.
 #[must_use]
 pub fn peek(log: &Log, now: Instant, rules: &Rules, cost: Cost) -> Decision {
-    weigh(log, now, rules, cost, |_| {})
+    weigh(log, now, rules, cost.units(), |_| {})
 }
 
-fn weigh(
+/// The decision on `units`, with the log as it stands. `sought` is given what the search found.
+pub(crate) fn weigh(
     log: &Log,
     now: Instant,
     rules: &Rules,
-    cost: Cost,
+    units: u64,
     mut sought: impl FnMut(Option<Cursor>),
 ) -> Decision {
     let mut rule = rules.first();
-    let mut standing = stand(log, now, rule, cost, &mut sought);
+    let mut standing = stand(log, now, rule, units, &mut sought);
     for &other in rules.rest() {
-        let others = stand(log, now, other, cost, &mut sought);
+        let others = stand(log, now, other, units, &mut sought);
         if others.binds_before(&standing) {
             (rule, standing) = (other, others);
         }
     }
+    standing.decision(rule)
+}
+
+/// The decision of a check that is allowed whatever the rules say, with the log as it stands.
+pub(crate) fn pass(log: &Log, now: Instant, rules: &Rules) -> Decision {
+    let passing = |rule: Rule| {
+        let usage = log.usage(now, rule.window());
+        let remaining = rule.limit().units().saturating_sub(usage.units);
+        (rule, Standing { remaining, retry_after: 0, reset_after: usage.reset_after })
+    };
+    let first = passing(rules.first());
+    let (rule, standing) = rules.rest().iter().fold(first, |binding, &rule| {
+        let other = passing(rule);
+        if other.1.binds_before(&binding.1) { other } else { binding }
+    });
+    standing.decision(rule)
+}
+
+/// An allowed decision as it is told after its `units` are recorded.
+pub(crate) fn recorded(decision: Decision, units: u64) -> Decision {
     Decision {
-        allowed: standing.retry_after == 0,
-        limit: rule.limit(),
-        remaining: standing.remaining,
-        retry_after: (standing.retry_after != NEVER).then_some(standing.retry_after),
-        reset_after: standing.reset_after,
-        window: rule.window(),
+        remaining: decision.remaining.saturating_sub(units),
+        reset_after: decision.window.millis(),
+        ..decision
     }
 }
 
 impl Standing {
+    fn decision(self, rule: Rule) -> Decision {
+        Decision {
+            allowed: self.retry_after == 0,
+            limit: rule.limit(),
+            remaining: self.remaining,
+            retry_after: (self.retry_after != NEVER).then_some(self.retry_after),
+            reset_after: self.reset_after,
+            window: rule.window(),
+        }
+    }
+
     /// Whether this rule, given after `other`, is the binding one of the two.
     fn binds_before(&self, other: &Self) -> bool {
         if self.retry_after == 0 && other.retry_after == 0 {
@@ -86,16 +111,16 @@ fn stand(
     log: &Log,
     now: Instant,
     rule: Rule,
-    cost: Cost,
+    units: u64,
     sought: &mut impl FnMut(Option<Cursor>),
 ) -> Standing {
     let limit = rule.limit().units();
     let usage = log.usage(now, rule.window());
     sought(usage.cursor);
-    let excess = (usage.units + cost.units()).saturating_sub(limit);
+    let excess = (usage.units + units).saturating_sub(limit);
     let retry_after = if excess == 0 {
         0
-    } else if cost.units() > limit {
+    } else if units > limit {
         NEVER
     } else {
         log.time_until_gone(now, &usage, excess)

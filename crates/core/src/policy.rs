@@ -1,0 +1,93 @@
+use std::fmt;
+
+use crate::Rules;
+
+/// What a policy is called: 1 to 64 characters of `A-Z a-z 0-9 . _ : - /`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PolicyName(Box<str>);
+
+impl PolicyName {
+    /// The most characters that a name may have.
+    pub const MAX: usize = 64;
+
+    /// The name that `text` is; `None` if it is empty, too long or holds any other character.
+    ///
+    /// ```
+    /// use ratelog_core::PolicyName;
+    /// assert_eq!(PolicyName::parse(b"api/search").unwrap().as_str(), "api/search");
+    /// assert_eq!(PolicyName::parse(b"api search"), None);
+    /// ```
+    #[must_use]
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        let of_a_name = |byte: &u8| {
+            byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b':' | b'-' | b'/')
+        };
+        if !(1..=Self::MAX).contains(&text.len()) || !text.iter().all(of_a_name) {
+            return None;
+        }
+        std::str::from_utf8(text).ok().map(|name| Self(name.into()))
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::borrow::Borrow<str> for PolicyName {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for PolicyName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Rules that are kept under a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// The rules.
+    pub rules: Rules,
+    /// What becomes of a check that they deny.
+    pub mode: Mode,
+}
+
+/// What becomes of a check that its rules deny.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// It is denied.
+    #[default]
+    Enforce,
+    /// It is answered as allowed and its units are not recorded: a trial of the rules.
+    Shadow,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::PolicyName;
+
+    #[test]
+    fn a_name_is_short_and_plain() {
+        let longest = "x".repeat(64);
+        for name in ["a", "A-Z_0.9:/", &longest] {
+            let parsed = PolicyName::parse(name.as_bytes()).unwrap();
+            assert_eq!(parsed.as_str(), name);
+            assert_eq!(parsed.to_string(), name);
+        }
+        let too_long = "x".repeat(65);
+        for name in ["", "a b", "a\n", "ä", "*", too_long.as_str()] {
+            assert_eq!(PolicyName::parse(name.as_bytes()), None, "{name:?}");
+        }
+        assert_eq!(PolicyName::parse(b"\xff"), None);
+    }
+
+    #[test]
+    fn a_name_is_found_by_its_text() {
+        let names = std::collections::BTreeSet::from([PolicyName::parse(b"api").unwrap()]);
+        assert!(names.contains("api"));
+    }
+}
