@@ -3,33 +3,27 @@
 
 use std::ffi::CStr;
 
-use ratelog_core::{Cost, Instant, Limit, Window};
+use ratelog_core::{Cost, Instant, Override, Window};
 
 use crate::error::Error;
+use crate::notes::Expiry;
+use crate::override_text;
 use crate::request::{self, Bounds};
 use crate::server::WriteKey;
 use crate::value::Lifetime;
 
-/// The internal command that repeats an effect.
-pub const COMMAND: &CStr = c"RL._APPLY";
-/// The word of the internal command that sets a key's whole value; the append-only file's rewrite uses it.
+/// The internal command that repeats an effect on one key.
+pub const APPLY: &CStr = c"RL._APPLY";
+/// The internal command that records units, at one key or several at once.
+pub const RECORD: &CStr = c"RL._RECORD";
+/// The word of [`APPLY`] that sets a key's whole value; the append-only file's rewrite uses it.
 pub const LOAD: &CStr = c"LOAD";
 
-/// Internal commands were checked where they came from, so only what a value can hold bounds them.
-const BOUNDS: Bounds = Bounds { limit: Limit::new(u32::MAX).unwrap(), window: Window::MAX };
-
-/// One change of one key's log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// One change of one key.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// Units are recorded.
-    Record {
-        /// When.
-        instant: Instant,
-        /// How many.
-        cost: Cost,
-        /// The longest window of the check.
-        window: Window,
-    },
+    Record(Record),
     /// The log is shifted back to a clock that is behind it.
     Shift {
         /// What the clock reads.
@@ -44,20 +38,28 @@ pub enum Effect {
     },
     /// All units are forgotten.
     Reset,
+    /// An operator puts an override on the key, or takes it away.
+    Override {
+        /// When.
+        instant: Instant,
+        /// What is put; `None` takes it away.
+        put: Option<Box<Override>>,
+    },
+}
+
+/// Units that are recorded at one key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// When.
+    pub instant: Instant,
+    /// How many.
+    pub cost: Cost,
+    /// The longest window of the check.
+    pub window: Window,
 }
 
 impl Effect {
-    /// The word that names the effect in the internal command.
-    pub const fn word(&self) -> &'static CStr {
-        match self {
-            Self::Record { .. } => c"RECORD",
-            Self::Shift { .. } => c"SHIFT",
-            Self::Refund { .. } => c"REFUND",
-            Self::Reset => c"RESET",
-        }
-    }
-
-    /// Reads the arguments of the internal command after the key and `word`.
+    /// Reads the arguments of [`APPLY`] after the key and `word`.
     ///
     /// # Errors
     /// [`Error`] names the first argument that is wrong, missing or too many.
@@ -65,20 +67,31 @@ impl Effect {
         let mut args = args;
         let mut next = || args.next().ok_or(Error::Arity);
         let effect = match word.to_ascii_uppercase().as_slice() {
-            b"RECORD" => Self::Record {
-                instant: request::parse_instant(next()?)?,
-                cost: request::parse_cost("units", next()?, &BOUNDS)?,
-                window: parse_window_ms(next()?)?,
-            },
             b"SHIFT" => Self::Shift { instant: request::parse_instant(next()?)? },
             b"REFUND" => Self::Refund {
                 instant: request::parse_instant(next()?)?,
-                units: request::parse_cost("units", next()?, &BOUNDS)?,
+                units: request::parse_cost("units", next()?, &Bounds::WIDEST)?,
             },
             b"RESET" => Self::Reset,
+            b"OVERRIDE" => Self::Override {
+                instant: request::parse_instant(next()?)?,
+                put: override_text::read(next()?)?.map(Box::new),
+            },
             _ => return Err(Error::UnknownKeyword(word.into())),
         };
-        args.next().map_or(Ok(effect), |more| Err(Error::Unexpected(more.into())))
+        request::end(args)?;
+        Ok(effect)
+    }
+
+    /// When it happened; `None` if it is the same at any time.
+    fn instant(&self) -> Option<Instant> {
+        match *self {
+            Self::Record(Record { instant, .. })
+            | Self::Shift { instant }
+            | Self::Refund { instant, .. }
+            | Self::Override { instant, .. } => Some(instant),
+            Self::Reset => None,
+        }
     }
 
     /// Applies the effect to `key` and sees to its lifetime. Returns the units a refund took back.
@@ -86,21 +99,27 @@ impl Effect {
     /// A pure function of the key's value and the effect, wherever it is carried out.
     pub fn apply(&self, key: &mut WriteKey<'_>) -> u64 {
         let mut taken = 0;
-        match *self {
-            Self::Record { instant, cost, window } => {
-                key.value_or_create().log.record(instant, cost, window);
-            }
+        let value = match self {
+            Self::Record(_) | Self::Override { put: Some(_), .. } => Some(key.value_or_create()),
+            _ => key.value(),
+        };
+        let Some(value) = value else { return taken };
+        let had_override = value.has_override();
+        if let Some(instant) = self.instant() {
+            value.drop_lapsed(instant);
+        }
+        match self {
+            Self::Record(record) => value.log.record(record.instant, record.cost, record.window),
             Self::Shift { instant } => {
-                key.value().map(|value| value.log.shift(instant));
+                value.log.shift(*instant);
             }
-            Self::Refund { instant, units } => {
-                taken = key.value().map_or(0, |value| value.log.refund(instant, units.units()));
-            }
-            Self::Reset => {
-                if let Some(value) = key.value() {
-                    value.log.clear();
-                }
-            }
+            Self::Refund { instant, units } => taken = value.log.refund(*instant, units.units()),
+            Self::Reset => value.log.clear(),
+            Self::Override { put, .. } => value.set_override(put.as_deref().cloned()),
+        }
+        let has_override = value.has_override();
+        if has_override != had_override {
+            key.list_override(has_override);
         }
         settle(key);
         taken
@@ -111,32 +130,22 @@ impl Effect {
     /// # Errors
     /// [`Error::OutOfMemory`] if the key would be new and there is no memory for it; nothing is changed.
     pub fn commit(&self, key: &mut WriteKey<'_>) -> Result<u64, Error> {
-        let ctx = key.context();
-        if key.value().is_none() && ctx.is_out_of_memory() {
-            return Err(Error::OutOfMemory);
-        }
+        key.admit()?;
         let taken = self.apply(key);
-        ctx.propagate(key.name(), self);
+        key.context().propagate(key.name(), self);
         Ok(taken)
     }
 }
 
 /// Deletes a key that holds nothing any more, moves its expiry if it must, and tells that it has changed.
 fn settle(key: &mut WriteKey<'_>) {
-    let Some(known) = key.value().map(|value| value.expires_at) else { return };
-    let expires_at = known.or_else(|| key.expires_at());
-    match key.value().map(|value| value.lifetime(expires_at)) {
+    let Some(known) = key.value().map(|value| value.notes.expiry()) else { return };
+    let set = known.unwrap_or_else(|| key.expiry());
+    match key.value().map(|value| value.lifetime(set)) {
         Some(Lifetime::Over) | None => key.delete(),
-        Some(Lifetime::Until(at)) => key.set_expires_at(at),
+        Some(Lifetime::Set(Expiry::Never)) => key.persist(),
+        Some(Lifetime::Set(Expiry::At(at))) => key.set_expires_at(at),
         Some(Lifetime::Kept) => {}
     }
     key.signal_modified();
-}
-
-fn parse_window_ms(text: &[u8]) -> Result<Window, Error> {
-    ratelog_core::parse_decimal(text).and_then(Window::from_millis).ok_or_else(|| Error::Integer {
-        name: "window_ms",
-        given: text.into(),
-        max: Window::MAX.millis(),
-    })
 }

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use ratelog_core::{Limit, Rules, Window};
+use ratelog_core::{Limit, PolicyName, Rules, Window};
 
 /// Why a command was not carried out; nothing has been changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +37,19 @@ pub enum Error {
     RepeatedKeyword(&'static str),
     /// An argument after all that the command takes.
     Unexpected(Argument),
+    /// A word that is no action of an override.
+    Action(Argument),
+    /// There is no policy of that name.
+    NoPolicy(Argument),
+    /// A text that cannot be the name of a policy.
+    PolicyName(Argument),
+    /// There are more policies than are allowed.
+    TooManyPolicies {
+        /// The bound.
+        max: usize,
+    },
+    /// A text that tells no policies, and why.
+    Policies(String),
     /// The bytes of an internal `LOAD` are no value.
     Payload(String),
     /// The key holds a value of another type.
@@ -79,6 +92,14 @@ impl Error {
     }
 }
 
+impl Error {
+    /// The text without its code.
+    pub fn reason(&self) -> String {
+        let text = self.to_string();
+        text.split_once(' ').map_or_else(String::new, |(_, reason)| reason.to_owned())
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -92,8 +113,7 @@ impl fmt::Display for Error {
             Self::Window { given, max } => write!(
                 f,
                 "ERR window {given} is not a positive integer with a unit of ms, s, m, h or d (none \
-                 means seconds), at most {}d",
-                max.millis() / 86_400_000
+                 means seconds), at most {max}"
             ),
             Self::LimitWithoutWindow(limit) => write!(f, "ERR limit {limit} has no window"),
             Self::TooManyRules(given) => {
@@ -103,6 +123,17 @@ impl fmt::Display for Error {
             Self::KeywordWithoutValue(keyword) => write!(f, "ERR {keyword} has no value"),
             Self::RepeatedKeyword(keyword) => write!(f, "ERR {keyword} is given twice"),
             Self::Unexpected(given) => write!(f, "ERR unexpected argument {given}"),
+            Self::Action(given) => write!(f, "ERR override {given} is not ALLOW, DENY or LIMIT"),
+            Self::NoPolicy(given) => write!(f, "NOPOLICY no policy named {given}"),
+            Self::PolicyName(given) => write!(
+                f,
+                "ERR policy name {given} is not 1 to {} characters of A-Z a-z 0-9 . _ : - /",
+                PolicyName::MAX
+            ),
+            Self::TooManyPolicies { max } => {
+                write!(f, "ERR there would be more than {max} policies (rl.max-policies)")
+            }
+            Self::Policies(reason) => write!(f, "ERR policies cannot be read: {reason}"),
             Self::Payload(reason) => write!(f, "ERR payload is not a value: {reason}"),
             Self::WrongType => {
                 write!(f, "WRONGTYPE Operation against a key holding the wrong kind of value")

@@ -14,10 +14,20 @@
 )]
 
 mod command;
+mod config;
 mod effect;
 mod error;
+mod monitor;
+mod node;
+mod notes;
+mod override_text;
+mod overrides;
+mod policies;
+mod policy_effect;
+mod policy_json;
 mod reply;
 mod request;
+mod ruling;
 mod server;
 mod value;
 
@@ -28,25 +38,13 @@ mod entry {
     use redis_module::alloc::RedisAlloc;
     use redis_module::{Context, RedisString, Status, redis_module};
 
-    use crate::command::{Apply, Check, Hits, Inspect, Peek, Refund, Reset};
+    use crate::command;
     use crate::server::Registration;
 
-    fn register(ctx: &Context) -> Result<(), &'static str> {
-        let module = Registration::new(ctx.ctx.cast())?;
-        module.command::<Check>()?;
-        module.command::<Peek>()?;
-        module.command::<Refund>()?;
-        module.command::<Reset>()?;
-        module.command::<Inspect>()?;
-        module.command::<Hits>()?;
-        module.command::<Apply>()
-    }
-
     fn init(ctx: &Context, args: &[RedisString]) -> Status {
-        let registered = match args.first() {
-            None => register(ctx),
-            Some(_) => Err("the module takes no arguments"),
-        };
+        let args: Vec<_> = args.iter().map(RedisString::as_slice).collect();
+        let registered =
+            Registration::new(ctx.ctx.cast(), &args).and_then(|module| command::register(&module));
         match registered {
             Ok(()) => Status::Ok,
             Err(reason) => {

@@ -1,7 +1,9 @@
 //! What the commands answer.
 
-use ratelog_core::{Decision, Hit, Instant, wire};
+use ratelog_core::{Action, Decision, Hit, Instant, Mode, Override, Policy, Rules, wire};
 
+use crate::monitor::{Counts, Heavy};
+use crate::overrides::Place;
 use crate::server::{Context, Reply};
 use crate::value::Value;
 
@@ -26,26 +28,142 @@ pub fn hits(ctx: &Context<'_>, hits: &[Hit]) {
     }
 }
 
+/// Several decisions.
+pub fn decisions(ctx: &Context<'_>, decisions: impl ExactSizeIterator<Item = Decision>) {
+    ctx.reply().array(decisions.len());
+    for each in decisions {
+        decision(ctx, &each);
+    }
+}
+
 /// What a key holds at `now`; nothing if that is nothing.
 pub fn inspection(ctx: &Context<'_>, value: Option<&Value>, now: Instant) {
     let reply = ctx.reply();
-    let Some(value) = value else {
+    let Some(value) = value.filter(|value| !value.is_void(now)) else {
         return reply.null();
     };
     let view = value.log.at(now);
-    let (Some(oldest), Some(newest)) = (view.oldest(), view.newest()) else {
-        return reply.null();
-    };
-    let field = |reply: &Reply<'_>, name: &str, value: i64| {
-        reply.string(name);
-        reply.integer(value);
-    };
     reply.map(6);
     field(&reply, "units", view.units().cast_signed());
-    field(&reply, "oldest_ms", oldest.unix_millis());
-    field(&reply, "newest_ms", newest.unix_millis());
+    for (name, instant) in [("oldest_ms", view.oldest()), ("newest_ms", view.newest())] {
+        reply.string(name);
+        match instant {
+            Some(instant) => reply.integer(instant.unix_millis()),
+            None => reply.null(),
+        }
+    }
     field(&reply, "retention_ms", value.log.retention().cast_signed());
     field(&reply, "bytes", i64::try_from(value.bytes()).unwrap_or(i64::MAX));
     reply.string("override");
-    reply.null();
+    put(&reply, value.live_override(now), now);
+}
+
+/// An override at `now`; nothing where there is none.
+pub fn put(reply: &Reply<'_>, put: Option<&Override>, now: Instant) {
+    let Some(put) = put else {
+        return reply.null();
+    };
+    reply.map(3);
+    override_fields(reply, put, now);
+}
+
+/// The overrides of several keys.
+pub fn overrides(ctx: &Context<'_>, overrides: &[(Place, Override)], now: Instant) {
+    let reply = ctx.reply();
+    reply.array(overrides.len());
+    for ((database, name), put) in overrides {
+        reply.map(5);
+        reply.string("key");
+        reply.string(name);
+        field(&reply, "database", i64::from(*database));
+        override_fields(&reply, put, now);
+    }
+}
+
+fn override_fields(reply: &Reply<'_>, put: &Override, now: Instant) {
+    let action = match &put.action {
+        Action::Allow => "allow",
+        Action::Deny => "deny",
+        Action::Limit(_) => "limit",
+    };
+    reply.string("action");
+    reply.string(action);
+    reply.string("rules");
+    match &put.action {
+        Action::Limit(of_the_key) => rules(reply, of_the_key),
+        Action::Allow | Action::Deny => reply.array(0),
+    }
+    let left = |until: Instant| until.unix_millis() - now.unix_millis();
+    field(reply, "ttl_ms", put.until.map_or(-1, left));
+}
+
+/// Rules as pairs of limit and window in milliseconds.
+fn rules(reply: &Reply<'_>, rules: &Rules) {
+    reply.array(rules.iter().count());
+    for rule in rules.iter() {
+        reply.array(2);
+        reply.integer(rule.limit().units().cast_signed());
+        reply.integer(rule.window().millis().cast_signed());
+    }
+}
+
+/// A policy; nothing where there is none.
+pub fn policy(ctx: &Context<'_>, policy: Option<&Policy>) {
+    let reply = ctx.reply();
+    let Some(policy) = policy else {
+        return reply.null();
+    };
+    reply.map(2);
+    reply.string("mode");
+    reply.string(match policy.mode {
+        Mode::Enforce => "enforce",
+        Mode::Shadow => "shadow",
+    });
+    reply.string("rules");
+    rules(&reply, &policy.rules);
+}
+
+/// A list of names.
+pub fn names<'a>(ctx: &Context<'_>, names: impl ExactSizeIterator<Item = &'a str>) {
+    let reply = ctx.reply();
+    reply.array(names.len());
+    for name in names {
+        reply.string(name);
+    }
+}
+
+/// Counts, and the same under each policy.
+pub fn stats(ctx: &Context<'_>, totals: &Counts, policies: &[(String, Counts)]) {
+    let reply = ctx.reply();
+    let totals = totals.fields();
+    reply.map(totals.len() + 1);
+    for (name, count) in totals {
+        field(&reply, name, count.cast_signed());
+    }
+    reply.string("policies");
+    reply.map(policies.len());
+    for (name, counts) in policies {
+        let counts = counts.fields();
+        reply.string(name);
+        reply.map(counts.len());
+        for (name, count) in counts {
+            field(&reply, name, count.cast_signed());
+        }
+    }
+}
+
+/// The heaviest keys as pairs of key and count.
+pub fn top(ctx: &Context<'_>, heaviest: &[Heavy]) {
+    let reply = ctx.reply();
+    reply.array(heaviest.len());
+    for heavy in heaviest {
+        reply.array(2);
+        reply.string(&heavy.name);
+        reply.integer(heavy.count.cast_signed());
+    }
+}
+
+fn field(reply: &Reply<'_>, name: &str, value: i64) {
+    reply.string(name);
+    reply.integer(value);
 }

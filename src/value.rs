@@ -1,4 +1,7 @@
-use ratelog_core::{Instant, Log};
+use ratelog_core::{Instant, Log, Override};
+
+use crate::notes::{Expiry, Notes};
+use crate::override_text;
 
 /// The version of [`Value::save`]'s bytes.
 pub const ENCODING: i32 = 1;
@@ -9,13 +12,23 @@ const MAX_LINGER: i64 = 1_000;
 const LINGER_PART: i64 = 32;
 
 /// What a key holds.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct Value {
     /// The units recorded.
     pub log: Log,
-    /// When the key is set to expire, in milliseconds since the Unix epoch, so that a check need not look it
-    /// up; `None` where that is not known. Not part of the value.
-    pub expires_at: Option<i64>,
+    /// What only this node remembers.
+    pub notes: Notes,
+    /// What an operator put on the key, be it over or not.
+    put: Option<Box<Override>>,
+}
+
+/// A value as it is saved and passed on: a pure function of the effects applied.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Saved {
+    /// The log's snapshot.
+    pub log: Vec<u8>,
+    /// The override's text.
+    pub put: String,
 }
 
 /// What is to happen to a key whose value has changed.
@@ -25,36 +38,37 @@ pub enum Lifetime {
     Over,
     /// It expires when it should.
     Kept,
-    /// Make it expire at this instant, in milliseconds since the Unix epoch.
-    Until(i64),
+    /// Make it expire then.
+    Set(Expiry),
 }
 
 impl Value {
-    /// The value as bytes: a pure function of the effects applied, in the encoding [`ENCODING`].
-    pub fn save(&self) -> Vec<u8> {
-        self.log.to_snapshot()
+    /// The value in the encoding [`ENCODING`].
+    pub fn save(&self) -> Saved {
+        Saved { log: self.log.to_snapshot(), put: override_text::write(self.put.as_deref()) }
     }
 
-    /// The value that `bytes` tell.
+    /// The value that was saved as the two texts.
     ///
     /// # Errors
     /// Why they tell none: an unknown encoding, or bytes that [`Self::save`] does not give.
-    pub fn load(encoding: i32, bytes: &[u8]) -> Result<Self, String> {
+    pub fn load(encoding: i32, log: &[u8], put: &[u8]) -> Result<Self, String> {
         if encoding != ENCODING {
             return Err(format!(
                 "its encoding is {encoding}, and this version of ratelog knows {ENCODING}"
             ));
         }
-        let log = Log::from_snapshot(bytes).map_err(|error| error.to_string())?;
-        if log.is_empty() {
+        let log = Log::from_snapshot(log).map_err(|error| error.to_string())?;
+        let put = override_text::read(put).map_err(|error| error.to_string())?.map(Box::new);
+        if log.is_empty() && put.is_none() {
             return Err("it holds nothing".into());
         }
-        Ok(Self { log, expires_at: None })
+        Ok(Self { log, notes: Notes::default(), put })
     }
 
     /// A copy for another key, whose expiry the server sets.
     pub fn copy(&self) -> Self {
-        Self { log: self.log.clone(), expires_at: None }
+        Self { log: self.log.clone(), notes: Notes::default(), put: self.put.clone() }
     }
 
     /// Units kept at `now`.
@@ -62,80 +76,201 @@ impl Value {
         self.log.at(now).units()
     }
 
+    /// Whether it holds nothing that counts at `now`.
+    pub fn is_void(&self, now: Instant) -> bool {
+        self.units(now) == 0 && self.live_override(now).is_none()
+    }
+
+    /// The log, and the override that holds at `now`.
+    pub fn parts(&mut self, now: Instant) -> (&mut Log, Option<&Override>) {
+        (&mut self.log, self.put.as_deref().filter(|put| put.is_live(now)))
+    }
+
+    /// The override that holds at `now`.
+    pub fn live_override(&self, now: Instant) -> Option<&Override> {
+        self.put.as_deref().filter(|put| put.is_live(now))
+    }
+
+    /// The override, be it over or not.
+    pub fn put(&self) -> Option<&Override> {
+        self.put.as_deref()
+    }
+
+    /// Whether there is an override, be it over or not.
+    pub fn has_override(&self) -> bool {
+        self.put.is_some()
+    }
+
+    /// Puts an override on the key, or takes it away.
+    pub fn set_override(&mut self, put: Option<Override>) {
+        self.put = put.map(Box::new);
+    }
+
+    /// Drops an override that is over at `now`.
+    pub fn drop_lapsed(&mut self, now: Instant) {
+        if self.put.as_ref().is_some_and(|put| !put.is_live(now)) {
+            self.put = None;
+        }
+    }
+
     /// Bytes of memory.
     pub fn bytes(&self) -> usize {
-        size_of::<Self>() + self.log.heap_bytes()
+        let put = self.put.as_deref().map_or(0, size_of_val);
+        size_of::<Self>() + self.log.heap_bytes() + put
     }
 
     /// Allocations that freeing the value gives back.
     pub fn allocations(&self) -> usize {
-        1 + self.log.allocations()
+        1 + self.log.allocations() + usize::from(self.has_override())
     }
 
-    /// Passes each allocation inside through `relocate`.
+    /// Passes each allocation of the log through `relocate`.
     pub fn relocate(&mut self, relocate: impl FnMut(Box<[u8]>) -> Box<[u8]>) {
         self.log.relocate(relocate);
     }
 
-    /// What is to happen to the key, which is set to expire at `expires_at`.
-    pub fn lifetime(&mut self, expires_at: Option<i64>) -> Lifetime {
-        let Some(needed) = self.log.expires_at() else {
+    /// What is to happen to the key, which is set to expire at `set`.
+    pub fn lifetime(&mut self, set: Expiry) -> Lifetime {
+        let Some((needed, latest)) = self.expiry_range() else {
             return Lifetime::Over;
         };
+        let kept = match (set, needed, latest) {
+            (Expiry::At(at), Expiry::At(needed), Expiry::At(latest)) => {
+                (needed..=latest).contains(&at)
+            }
+            _ => set == needed,
+        };
+        let wanted = if kept { set } else { latest };
+        self.notes.set_expiry(Some(wanted));
+        if kept { Lifetime::Kept } else { Lifetime::Set(wanted) }
+    }
+
+    /// The earliest and the latest that the key may expire; `None` if it holds nothing.
+    fn expiry_range(&self) -> Option<(Expiry, Expiry)> {
         let linger = (self.log.retention().cast_signed() / LINGER_PART).min(MAX_LINGER);
-        let latest = needed + linger;
-        self.expires_at = expires_at;
-        if expires_at.is_some_and(|at| (needed..=latest).contains(&at)) {
-            Lifetime::Kept
-        } else {
-            self.expires_at = Some(latest);
-            Lifetime::Until(latest)
-        }
+        let units = self.log.expires_at().map(|needed| (needed, needed + linger));
+        let Some(put) = &self.put else {
+            return units.map(|(needed, latest)| (Expiry::At(needed), Expiry::At(latest)));
+        };
+        Some(match (put.until, units) {
+            (None, _) => (Expiry::Never, Expiry::Never),
+            (Some(until), None) => {
+                (Expiry::At(until.unix_millis()), Expiry::At(until.unix_millis()))
+            }
+            (Some(until), Some((needed, latest))) => {
+                let until = until.unix_millis();
+                (Expiry::At(needed.max(until)), Expiry::At(latest.max(until)))
+            }
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::{ENCODING, Lifetime, Value};
-    use ratelog_core::{Cost, Instant, Window};
+    use crate::notes::Expiry;
+    use ratelog_core::{Action, Cost, Instant, Override, Window};
 
-    fn record(value: &mut Value, at: i64, window: u64) -> Lifetime {
-        let window = Window::from_millis(window).unwrap();
-        value.log.record(Instant::from_unix_millis(at).unwrap(), Cost::ONE, window);
-        value.lifetime(value.expires_at)
+    fn at(millis: i64) -> Instant {
+        Instant::from_unix_millis(millis).unwrap()
+    }
+
+    fn lifetime(value: &mut Value) -> Lifetime {
+        let set = value.notes.expiry().unwrap_or(Expiry::Never);
+        value.lifetime(set)
+    }
+
+    fn record(value: &mut Value, millis: i64, window: u64) -> Lifetime {
+        value.log.record(at(millis), Cost::ONE, Window::from_millis(window).unwrap());
+        lifetime(value)
+    }
+
+    fn until(millis: i64) -> Lifetime {
+        Lifetime::Set(Expiry::At(millis))
+    }
+
+    fn put(value: &mut Value, until: Option<i64>) {
+        value.set_override(Some(Override { action: Action::Allow, until: until.map(at) }));
+    }
+
+    #[test]
+    fn a_value_is_two_cache_lines() {
+        assert_eq!(size_of::<Value>(), 128);
     }
 
     #[test]
     fn the_expiry_moves_only_when_it_must() {
         let mut value = Value::default();
-        assert_eq!(value.lifetime(value.expires_at), Lifetime::Over);
-        assert_eq!(record(&mut value, 1_000, 3_200), Lifetime::Until(4_300));
+        assert_eq!(lifetime(&mut value), Lifetime::Over);
+        assert_eq!(record(&mut value, 1_000, 3_200), until(4_300));
         assert_eq!(record(&mut value, 1_100, 3_200), Lifetime::Kept);
-        assert_eq!(record(&mut value, 1_101, 3_200), Lifetime::Until(4_401));
-        assert_eq!(record(&mut value, 1_101, 3_600_000), Lifetime::Until(3_602_101));
-        let now = Instant::from_unix_millis(1_101).unwrap();
-        value.log.refund(now, 1);
-        assert_eq!(value.lifetime(value.expires_at), Lifetime::Kept);
-        value.log.refund(now, 1);
-        assert_eq!(value.lifetime(value.expires_at), Lifetime::Until(3_602_100));
+        assert_eq!(record(&mut value, 1_101, 3_200), until(4_401));
+        assert_eq!(record(&mut value, 1_101, 3_600_000), until(3_602_101));
+        value.log.refund(at(1_101), 1);
+        assert_eq!(lifetime(&mut value), Lifetime::Kept);
+        value.log.refund(at(1_101), 1);
+        assert_eq!(lifetime(&mut value), until(3_602_100));
+    }
+
+    #[test]
+    fn an_override_keeps_its_key() {
+        let mut value = Value::default();
+        put(&mut value, Some(9_000));
+        assert_eq!(lifetime(&mut value), until(9_000));
+        assert_eq!(record(&mut value, 1_000, 3_200), Lifetime::Kept);
+        assert_eq!(record(&mut value, 8_950, 3_200), until(12_250));
+        put(&mut value, None);
+        assert_eq!(lifetime(&mut value), Lifetime::Set(Expiry::Never));
+        assert_eq!(record(&mut value, 20_000, 3_200), Lifetime::Kept);
+        value.set_override(None);
+        assert_eq!(lifetime(&mut value), until(23_300));
+        value.log.clear();
+        assert_eq!(lifetime(&mut value), Lifetime::Over);
+    }
+
+    #[test]
+    fn an_override_that_is_over_is_as_if_it_never_was() {
+        let mut value = Value::default();
+        record(&mut value, 1_000, 3_200);
+        let plain = value.save();
+        put(&mut value, Some(2_000));
+        assert!(value.live_override(at(1_999)).is_some());
+        assert!(value.live_override(at(2_000)).is_none());
+        value.drop_lapsed(at(1_999));
+        assert!(value.has_override());
+        value.drop_lapsed(at(2_000));
+        assert_eq!(value.save(), plain);
+        put(&mut value, Some(2_000));
+        assert!(!value.is_void(at(2_000)));
+        assert!(value.is_void(at(4_200)));
     }
 
     #[test]
     fn a_copy_asks_when_its_key_expires() {
         let mut value = Value::default();
         record(&mut value, 1_000, 3_200);
-        assert_eq!(value.copy().lifetime(Some(4_250)), Lifetime::Kept);
-        assert_eq!(value.copy().lifetime(Some(9_000)), Lifetime::Until(4_300));
-        assert_eq!(value.copy().lifetime(None), Lifetime::Until(4_300));
+        assert_eq!(value.copy().lifetime(Expiry::At(4_250)), Lifetime::Kept);
+        assert_eq!(value.copy().lifetime(Expiry::At(9_000)), until(4_300));
+        assert_eq!(value.copy().lifetime(Expiry::Never), until(4_300));
     }
 
     #[test]
-    fn another_encoding_is_refused() {
+    fn what_was_saved_loads_and_nothing_else() {
         let mut value = Value::default();
         record(&mut value, 1_000, 3_200);
-        assert!(Value::load(ENCODING, &value.save()).is_ok());
-        let refusal = Value::load(ENCODING + 1, &value.save()).err().unwrap();
-        assert_eq!(refusal, "its encoding is 2, and this version of ratelog knows 1");
-        assert!(Value::load(ENCODING, b"").is_err());
+        put(&mut value, Some(2_000));
+        let saved = value.save();
+        let load = |encoding, log: &[u8], put: &str| Value::load(encoding, log, put.as_bytes());
+        assert_eq!(load(ENCODING, &saved.log, &saved.put).unwrap().save(), saved);
+        assert!(load(ENCODING, &saved.log, "").is_ok());
+        assert!(load(ENCODING, b"", &saved.put).is_ok());
+        let refusal = |encoding, log, put| load(encoding, log, put).err().unwrap();
+        assert_eq!(
+            refusal(ENCODING + 1, &saved.log, ""),
+            "its encoding is 2, and this version of ratelog knows 1"
+        );
+        assert_eq!(refusal(ENCODING, b"", ""), "it holds nothing");
+        assert_eq!(refusal(ENCODING, &saved.log, "NOPE -1"), "ERR unknown keyword 'NOPE'");
+        assert!(!refusal(ENCODING, b"x", "").is_empty());
     }
 }

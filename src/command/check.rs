@@ -1,13 +1,12 @@
-use ratelog_core::{Log, decide};
-
-use super::RULES_AND_COST;
-use crate::effect::Effect;
+use super::CHECK_ARGS;
+use crate::config;
 use crate::error::Error;
 use crate::reply;
-use crate::request::{self, Bounds};
-use crate::server::{Args, Command, Context, KeyAccess, Spec, WriteKey};
+use crate::request;
+use crate::ruling::{Ruling, effect_of};
+use crate::server::{Args, Command, Context, KeyAccess, Keys, Spec, WriteKey};
 
-/// `RL.CHECK key limit window [limit window ...] [COST n]`
+/// `RL.CHECK key limit window [limit window ...]|POLICY name [COST n]`
 pub struct Check;
 
 impl Command for Check {
@@ -16,32 +15,27 @@ impl Command for Check {
         flags: c"write fast",
         acl_categories: c"ratelog write fast",
         arity: -4,
-        access: KeyAccess::Update,
+        keys: Keys::First(KeyAccess::Update),
         summary:
             c"Decides whether a key may use more units under its rules, and records them if it may.",
         complexity: c"O(R*log(N)) for R rules and N units in the log; commonly O(R).",
-        args: RULES_AND_COST,
+        args: CHECK_ARGS,
+        ..Spec::COMMON
     };
 
     fn run(ctx: &Context<'_>, args: Args<'_>) -> Result<(), Error> {
         let (name, args) = args.split_key().ok_or(Error::Arity)?;
-        let request = request::Check::parse(args, &Bounds::default())?;
+        let request = request::Check::parse(args, &config::bounds())?;
+        let ruling = Ruling::find(ctx, request.asked)?;
         let mut key = WriteKey::open(ctx, name)?;
         let now = ctx.now();
 
-        let mut none = Log::new();
-        let log = key.value().map_or(&mut none, |value| &mut value.log);
-        let decision = decide(log, now, &request.rules, request.cost);
-        let effect = if decision.allowed {
-            let window = request.rules.longest_window();
-            Some(Effect::Record { instant: now, cost: request.cost, window })
-        } else {
-            log.is_ahead_of(now).then_some(Effect::Shift { instant: now })
-        };
-        if let Some(effect) = effect {
+        let verdict = ruling.decide(&mut key, now, request.cost.units());
+        if let Some(effect) = effect_of(&verdict, &mut key, now, request.cost) {
             effect.commit(&mut key)?;
         }
-        reply::decision(ctx, &decision);
+        ruling.count(&mut key, &verdict, now);
+        reply::decision(ctx, &verdict.decision());
         Ok(())
     }
 }

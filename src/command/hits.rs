@@ -1,7 +1,8 @@
+use super::{COUNT, KEY};
 use crate::error::Error;
 use crate::reply;
-use crate::request;
-use crate::server::{Arg, ArgKind, Args, Command, Context, KeyAccess, ReadKey, Spec};
+use crate::request::parse_count;
+use crate::server::{Args, Command, Context, KeyAccess, Keys, ReadKey, Spec};
 
 /// `RL.HITS key [COUNT n]`
 pub struct Hits;
@@ -12,19 +13,20 @@ impl Command for Hits {
         flags: c"readonly",
         acl_categories: c"ratelog read slow",
         arity: -2,
-        access: KeyAccess::Read,
+        keys: Keys::First(KeyAccess::Read),
         summary: c"Lists a key's units by the instant they were recorded at, newest first.",
         complexity: c"O(M) for M instants listed.",
-        args: &[Arg::new(c"count", ArgKind::Integer).optional(c"COUNT")],
+        args: &[KEY, COUNT],
+        ..Spec::COMMON
     };
 
     fn run(ctx: &Context<'_>, args: Args<'_>) -> Result<(), Error> {
         let (name, args) = args.split_key().ok_or(Error::Arity)?;
-        let request = request::Hits::parse(args)?;
+        let count = parse_count(args)?.unwrap_or(usize::MAX);
         let key = ReadKey::open(ctx, name)?;
         let now = ctx.now();
 
-        let hits = key.value().map(|value| value.log.at(now).newest_hits(request.count));
+        let hits = key.value().map(|value| value.log.at(now).newest_hits(count));
         reply::hits(ctx, &hits.unwrap_or_default());
         Ok(())
     }

@@ -1,6 +1,7 @@
+use super::KEY;
 use crate::error::Error;
 use crate::reply;
-use crate::server::{Args, Command, Context, KeyAccess, ReadKey, Spec};
+use crate::server::{Args, Command, Context, KeyAccess, Keys, ReadKey, Spec};
 
 /// `RL.INSPECT key`
 pub struct Inspect;
@@ -11,10 +12,11 @@ impl Command for Inspect {
         flags: c"readonly",
         acl_categories: c"ratelog read",
         arity: 2,
-        access: KeyAccess::Read,
+        keys: Keys::First(KeyAccess::Read),
         summary: c"Tells what a key's log holds.",
         complexity: c"O(B) for B blocks of the log.",
-        args: &[],
+        args: &[KEY],
+        ..Spec::COMMON
     };
 
     fn run(ctx: &Context<'_>, args: Args<'_>) -> Result<(), Error> {

@@ -1,34 +1,67 @@
 //! The commands, a file each: parse, open, decide, effect, reply.
 
-mod apply;
 mod check;
 mod hits;
 mod inspect;
+mod internal;
+mod mcheck;
+mod r#override;
 mod peek;
+mod policy;
 mod refund;
 mod reset;
+mod stats;
+mod top;
 
-pub use apply::Apply;
-pub use check::Check;
-pub use hits::Hits;
-pub use inspect::Inspect;
-pub use peek::Peek;
-pub use refund::Refund;
-pub use reset::Reset;
+use check::Check;
+use hits::Hits;
+use inspect::Inspect;
+use mcheck::MCheck;
+use peek::Peek;
+use refund::Refund;
+use reset::Reset;
+use stats::Stats;
+use top::Top;
 
-use crate::server::{Arg, ArgKind};
+use crate::server::{Arg, ArgKind, Registration};
 
+/// Registers every command of the module.
+///
+/// # Errors
+/// What the server did not take.
+pub fn register(module: &Registration) -> Result<(), String> {
+    module.command::<Check>()?;
+    module.command::<Peek>()?;
+    module.command::<MCheck>()?;
+    module.command::<Refund>()?;
+    module.command::<Reset>()?;
+    module.command::<Inspect>()?;
+    module.command::<Hits>()?;
+    policy::register(module)?;
+    r#override::register(module)?;
+    module.command::<Stats>()?;
+    module.command::<Top>()?;
+    internal::register(module)
+}
+
+const KEY: Arg = Arg::new(c"key", ArgKind::Key);
 const COST: Arg = Arg::new(c"cost", ArgKind::Integer).optional(c"COST");
+const COUNT: Arg = Arg::new(c"count", ArgKind::Integer).optional(c"COUNT");
+const POLICY_NAME: Arg = Arg::new(c"name", ArgKind::String);
 
-/// `limit window [limit window ...] [COST n]`
-const RULES_AND_COST: &[Arg] = &[
+/// `limit window`
+const RULE: Arg = Arg::new(
+    c"rule",
+    ArgKind::Block(&[Arg::new(c"limit", ArgKind::Integer), Arg::new(c"window", ArgKind::String)]),
+);
+const RULES: Arg = RULE.repeated();
+
+/// `key limit window [limit window ...]|POLICY name [COST n]`
+const CHECK_ARGS: &[Arg] = &[
+    KEY,
     Arg::new(
-        c"rule",
-        ArgKind::Block(&[
-            Arg::new(c"limit", ArgKind::Integer),
-            Arg::new(c"window", ArgKind::String),
-        ]),
-    )
-    .repeated(),
+        c"terms",
+        ArgKind::OneOf(&[RULES, Arg::new(c"policy", ArgKind::String).after(c"POLICY")]),
+    ),
     COST,
 ];

@@ -1,12 +1,14 @@
-use ratelog_core::{Log, peek};
+use ratelog_core::Log;
 
-use super::RULES_AND_COST;
+use super::CHECK_ARGS;
+use crate::config;
 use crate::error::Error;
 use crate::reply;
-use crate::request::{self, Bounds};
-use crate::server::{Args, Command, Context, KeyAccess, ReadKey, Spec};
+use crate::request;
+use crate::ruling::Ruling;
+use crate::server::{Args, Command, Context, KeyAccess, Keys, ReadKey, Spec};
 
-/// `RL.PEEK key limit window [limit window ...] [COST n]`
+/// `RL.PEEK key limit window [limit window ...]|POLICY name [COST n]`
 pub struct Peek;
 
 impl Command for Peek {
@@ -15,22 +17,28 @@ impl Command for Peek {
         flags: c"readonly fast",
         acl_categories: c"ratelog read fast",
         arity: -4,
-        access: KeyAccess::Read,
+        keys: Keys::First(KeyAccess::Read),
         summary:
             c"Decides whether a key may use more units under its rules, without recording them.",
         complexity: c"O(R*log(N)) for R rules and N units in the log.",
-        args: RULES_AND_COST,
+        args: CHECK_ARGS,
+        ..Spec::COMMON
     };
 
     fn run(ctx: &Context<'_>, args: Args<'_>) -> Result<(), Error> {
         let (name, args) = args.split_key().ok_or(Error::Arity)?;
-        let request = request::Check::parse(args, &Bounds::default())?;
+        let request = request::Check::parse(args, &config::bounds())?;
+        let ruling = Ruling::find(ctx, request.asked)?;
         let key = ReadKey::open(ctx, name)?;
         let now = ctx.now();
 
         let none = Log::new();
-        let log = key.value().map_or(&none, |value| &value.log);
-        reply::decision(ctx, &peek(log, now, &request.rules, request.cost));
+        let (log, put) = match key.value() {
+            Some(value) => (&value.log, value.live_override(now)),
+            None => (&none, None),
+        };
+        let verdict = ruling.terms(put).peek(log, now, request.cost.units());
+        reply::decision(ctx, &verdict.standing);
         Ok(())
     }
 }

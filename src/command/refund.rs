@@ -1,8 +1,9 @@
-use super::COST;
+use super::{COST, KEY};
+use crate::config;
 use crate::effect::Effect;
 use crate::error::Error;
-use crate::request::{self, Bounds};
-use crate::server::{Args, Command, Context, KeyAccess, Spec, WriteKey};
+use crate::request;
+use crate::server::{Args, Command, Context, KeyAccess, Keys, Spec, WriteKey};
 
 /// `RL.REFUND key [COST n]`
 pub struct Refund;
@@ -13,15 +14,16 @@ impl Command for Refund {
         flags: c"write fast",
         acl_categories: c"ratelog write fast",
         arity: -2,
-        access: KeyAccess::Update,
+        keys: Keys::First(KeyAccess::Update),
         summary: c"Takes a key's newest units back.",
         complexity: c"O(log(N)) for N units in the log, and O(B) for B blocks that it empties.",
-        args: &[COST],
+        args: &[KEY, COST],
+        ..Spec::COMMON
     };
 
     fn run(ctx: &Context<'_>, args: Args<'_>) -> Result<(), Error> {
         let (name, args) = args.split_key().ok_or(Error::Arity)?;
-        let request = request::Refund::parse(args, &Bounds::default())?;
+        let request = request::Refund::parse(args, &config::bounds())?;
         let mut key = WriteKey::open(ctx, name)?;
         let now = ctx.now();
 

@@ -1,6 +1,7 @@
+use super::KEY;
 use crate::effect::Effect;
 use crate::error::Error;
-use crate::server::{Args, Command, Context, KeyAccess, Spec, WriteKey};
+use crate::server::{Args, Command, Context, KeyAccess, Keys, Spec, WriteKey};
 
 /// `RL.RESET key`
 pub struct Reset;
@@ -11,10 +12,11 @@ impl Command for Reset {
         flags: c"write fast",
         acl_categories: c"ratelog write fast",
         arity: 2,
-        access: KeyAccess::Delete,
-        summary: c"Forgets a key's units.",
+        keys: Keys::First(KeyAccess::Delete),
+        summary: c"Forgets a key's units, and keeps its override.",
         complexity: c"O(B) for B blocks of the log.",
-        args: &[],
+        args: &[KEY],
+        ..Spec::COMMON
     };
 
     fn run(ctx: &Context<'_>, args: Args<'_>) -> Result<(), Error> {
@@ -22,11 +24,11 @@ impl Command for Reset {
         let mut key = WriteKey::open(ctx, name)?;
         let now = ctx.now();
 
-        let forgotten = key.value().map(|value| value.units(now));
-        if forgotten.is_some() {
+        let forgotten = key.value().map_or(0, |value| value.units(now));
+        if key.value().is_some_and(|value| !value.log.is_empty()) {
             Effect::Reset.commit(&mut key)?;
         }
-        ctx.reply().integer(forgotten.unwrap_or_default().cast_signed());
+        ctx.reply().integer(forgotten.cast_signed());
         Ok(())
     }
 }

@@ -16,7 +16,13 @@ pub struct KeyName<'a> {
     call: PhantomData<&'a ()>,
 }
 
-impl KeyName<'_> {
+impl<'a> KeyName<'a> {
+    /// The name's bytes.
+    pub fn bytes(self) -> &'a [u8] {
+        // SAFETY: the name lives for 'a.
+        unsafe { bytes(self.raw) }
+    }
+
     /// The name in a string of the server's.
     ///
     /// # Safety
@@ -27,14 +33,18 @@ impl KeyName<'_> {
 }
 
 impl<'a> Args<'a> {
-    /// The arguments the server passed.
+    /// The arguments the server passed, after the words that name the command.
     ///
     /// # Safety
     /// `argv` must point to `argc` strings that live for `'a`.
-    pub(super) unsafe fn new(argv: *const *mut RedisModuleString, argc: usize) -> Self {
+    pub(super) unsafe fn new(
+        argv: *const *mut RedisModuleString,
+        argc: usize,
+        name_words: usize,
+    ) -> Self {
         // SAFETY: as the caller promises.
         let all = unsafe { std::slice::from_raw_parts(argv, argc) };
-        Self { strings: all.get(1..).unwrap_or_default() }
+        Self { strings: all.get(name_words..).unwrap_or_default() }
     }
 
     /// The only argument as a key's name; `None` if there is none, or more.
@@ -49,18 +59,27 @@ impl<'a> Args<'a> {
     }
 }
 
+/// The bytes of a string of the server's.
+///
+/// # Safety
+/// The string must live, and not be changed, for `'a`.
+pub(super) unsafe fn bytes<'a>(string: *const RedisModuleString) -> &'a [u8] {
+    let mut len = 0;
+    // SAFETY: as the caller promises.
+    unsafe {
+        let bytes = api!(RedisModule_StringPtrLen)(string, &raw mut len);
+        std::slice::from_raw_parts(bytes.cast(), len)
+    }
+}
+
 impl<'a> Iterator for Args<'a> {
     type Item = &'a [u8];
 
     fn next(&mut self) -> Option<&'a [u8]> {
         let (&string, rest) = self.strings.split_first()?;
         self.strings = rest;
-        let mut len = 0;
-        // SAFETY: the string lives for 'a, and the server does not change it meanwhile.
-        Some(unsafe {
-            let bytes = api!(RedisModule_StringPtrLen)(string, &raw mut len);
-            std::slice::from_raw_parts(bytes.cast(), len)
-        })
+        // SAFETY: the string lives for 'a.
+        Some(unsafe { bytes(string) })
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

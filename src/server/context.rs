@@ -1,3 +1,4 @@
+use std::ffi::CStr;
 use std::marker::PhantomData;
 
 use ratelog_core::Instant;
@@ -5,7 +6,7 @@ use redis_module::raw::{self, RedisModuleCtx};
 
 use super::server_info::ServerInfo;
 use super::{Reply, api, propagation};
-use crate::effect::Effect;
+use crate::effect::{Effect, Record};
 use crate::server::KeyName;
 
 /// One call of a command.
@@ -41,6 +42,33 @@ impl Context<'_> {
         unsafe { api!(RedisModule_GetContextFlags)(self.raw) }.cast_unsigned()
     }
 
+    /// The database that the call works on.
+    pub fn database(&self) -> i32 {
+        // SAFETY: the context is that of the current call.
+        unsafe { api!(RedisModule_GetSelectedDb)(self.raw) }
+    }
+
+    /// Lets `body` work on another database.
+    pub fn in_database<R>(&self, database: i32, body: impl FnOnce(&Self) -> R) -> R {
+        let before = self.database();
+        self.select(database);
+        let result = body(self);
+        self.select(before);
+        result
+    }
+
+    fn select(&self, database: i32) {
+        // SAFETY: the context is that of the current call.
+        unsafe { api!(RedisModule_SelectDb)(self.raw, database) };
+    }
+
+    /// Publishes a keyspace event of the module, where keyspace notifications are on.
+    pub fn notify(&self, event: &CStr, key: KeyName<'_>) {
+        let class = raw::REDISMODULE_NOTIFY_MODULE;
+        // SAFETY: the context and the key are those of the current call.
+        unsafe { api!(RedisModule_NotifyKeyspaceEvent)(self.raw, class, event.as_ptr(), key.raw) };
+    }
+
     /// The way to answer the call.
     pub fn reply(&self) -> Reply<'_> {
         Reply::new(self)
@@ -53,6 +81,20 @@ impl Context<'_> {
         } else {
             self.propagate_verbatim();
         }
+    }
+
+    /// The same, of units recorded at several keys, as one effect.
+    pub fn propagate_records(&self, records: &[(KeyName<'_>, Record)]) {
+        if propagation::is_needed(self) {
+            propagation::send_records(self, records);
+        } else {
+            self.propagate_verbatim();
+        }
+    }
+
+    /// Counts a change of the dataset, and passes an effect on the policies on.
+    pub fn propagate_policies(&self, word: &CStr, text: &str) {
+        propagation::send_policies(self, word, text);
     }
 
     /// Counts a change of the dataset, and passes the call on as it came.

@@ -1,7 +1,7 @@
 //! The native data type: what the server calls to save, load, copy, measure and free a value.
 
 use std::ffi::{CStr, c_int, c_void};
-use std::ptr::null_mut;
+use std::ptr::{NonNull, null_mut};
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use redis_module::raw::{
@@ -10,14 +10,14 @@ use redis_module::raw::{
 };
 
 use super::guard::guard;
-use super::{OK, api};
+use super::{OK, api, override_list, saved_policies};
 use crate::effect;
 use crate::value::{self, Value};
 
 /// What `TYPE` answers; nine characters, as the server demands.
 const NAME: &CStr = c"ratelog_t";
-/// The version of the type's methods up to `copy2`, the newest that Redis 7.0 knows.
-const METHODS_VERSION: u64 = 4;
+/// The version of the type's methods up to `aux_save2`; Redis 7.0 knows all but that one, and leaves it alone.
+const METHODS_VERSION: u64 = 5;
 
 static TYPE: AtomicPtr<RedisModuleType> = AtomicPtr::new(null_mut());
 
@@ -36,18 +36,18 @@ pub(super) fn register(ctx: *mut RedisModuleCtx) -> bool {
         mem_usage: Some(mem_usage),
         digest: Some(digest),
         free: Some(free),
-        aux_load: None,
-        aux_save: None,
-        aux_save_triggers: 0,
+        aux_load: Some(saved_policies::load),
+        aux_save: Some(saved_policies::save),
+        aux_save_triggers: saved_policies::WHEN,
         free_effort: None,
         unlink: None,
         copy: None,
         defrag: Some(defrag),
         mem_usage2: Some(mem_usage2),
         free_effort2: Some(free_effort),
-        unlink2: None,
+        unlink2: Some(unlink),
         copy2: Some(copy),
-        aux_save2: None,
+        aux_save2: Some(saved_policies::save_if_any),
     };
     // SAFETY: called while the module is loaded; the server copies the methods.
     let raw = unsafe {
@@ -72,46 +72,82 @@ fn into_raw(value: Value) -> *mut c_void {
 
 unsafe extern "C" fn rdb_load(io: *mut RedisModuleIO, encoding: c_int) -> *mut c_void {
     guard(null_mut(), || {
-        // SAFETY: the io is that of the current call; the buffer is owned here until it is freed.
-        let loaded = unsafe {
-            let mut len = 0;
-            let buffer = api!(RedisModule_LoadStringBuffer)(io, &raw mut len);
-            if buffer.is_null() {
-                return null_mut();
-            }
-            let loaded = if api!(RedisModule_IsIOError)(io) == 0 {
-                Value::load(encoding, std::slice::from_raw_parts(buffer.cast(), len))
-            } else {
-                Err("the payload is cut short".into())
-            };
-            api!(RedisModule_Free)(buffer.cast());
-            loaded
+        let loaded = match (Text::load(io), Text::load(io)) {
+            (Some(log), Some(put)) => Value::load(encoding, log.bytes(), put.bytes()),
+            _ => Err("the payload is cut short".into()),
         };
         match loaded {
-            Ok(value) => into_raw(value),
+            Ok(value) => {
+                if value.has_override() {
+                    // SAFETY: the io is that of the current call, of a command or a load.
+                    unsafe {
+                        let database = api!(RedisModule_GetDbIdFromIO)(io);
+                        let name = api!(RedisModule_GetKeyNameFromIO)(io);
+                        override_list::set_place(database, name, true);
+                    }
+                }
+                into_raw(value)
+            }
             Err(reason) => {
-                log_refusal(io, &reason);
+                log_refusal(io, &format!("a value was refused: {reason}"));
                 null_mut()
             }
         }
     })
 }
 
-fn log_refusal(io: *mut RedisModuleIO, reason: &str) {
-    let text = std::ffi::CString::new(format!("a value was refused: {reason}")).unwrap_or_default();
+/// A text out of a snapshot, in memory of the server's.
+pub(super) struct Text {
+    bytes: NonNull<u8>,
+    len: usize,
+}
+
+impl Text {
+    /// The next text of `io`; `None` where it is cut short.
+    pub(super) fn load(io: *mut RedisModuleIO) -> Option<Self> {
+        let mut len = 0;
+        // SAFETY: the io is that of the current call.
+        let (bytes, failed) = unsafe {
+            let bytes = api!(RedisModule_LoadStringBuffer)(io, &raw mut len);
+            (NonNull::new(bytes.cast()), api!(RedisModule_IsIOError)(io) != 0)
+        };
+        let text = Self { bytes: bytes?, len };
+        (!failed).then_some(text)
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        // SAFETY: the server gave that many bytes, and they are this text's alone.
+        unsafe { std::slice::from_raw_parts(self.bytes.as_ptr(), self.len) }
+    }
+}
+
+impl Drop for Text {
+    fn drop(&mut self) {
+        // SAFETY: the server gave the bytes to be freed once.
+        unsafe { api!(RedisModule_Free)(self.bytes.as_ptr().cast()) };
+    }
+}
+
+pub(super) fn log_refusal(io: *mut RedisModuleIO, reason: &str) {
+    let text = std::ffi::CString::new(reason).unwrap_or_default();
     // SAFETY: the io is that of the current call; the format takes one C string.
     unsafe {
         api!(RedisModule_LogIOError)(io, c"warning".as_ptr(), c"%s".as_ptr(), text.as_ptr());
     }
 }
 
+/// Appends a text to a snapshot.
+pub(super) fn save_text(io: *mut RedisModuleIO, text: &[u8]) {
+    // SAFETY: the io is that of the current call; the server copies the bytes.
+    unsafe { api!(RedisModule_SaveStringBuffer)(io, text.as_ptr().cast(), text.len()) };
+}
+
 unsafe extern "C" fn rdb_save(io: *mut RedisModuleIO, value: *mut c_void) {
     guard((), || {
-        // SAFETY: the server passes a value of this type; it copies the bytes.
-        unsafe {
-            let bytes = borrow(value).save();
-            api!(RedisModule_SaveStringBuffer)(io, bytes.as_ptr().cast(), bytes.len());
-        }
+        // SAFETY: the server passes a value of this type.
+        let saved = unsafe { borrow(value) }.save();
+        save_text(io, &saved.log);
+        save_text(io, saved.put.as_bytes());
     });
 }
 
@@ -122,17 +158,19 @@ unsafe extern "C" fn aof_rewrite(
 ) {
     guard((), || {
         // SAFETY: the server passes a value of this type; the format takes a string, a C string, and
-        // bytes with their length.
+        // twice bytes with their length.
         unsafe {
-            let bytes = borrow(value).save();
+            let saved = borrow(value).save();
             api!(RedisModule_EmitAOF)(
                 io,
-                effect::COMMAND.as_ptr(),
-                c"scb".as_ptr(),
+                effect::APPLY.as_ptr(),
+                c"scbb".as_ptr(),
                 key,
                 effect::LOAD.as_ptr(),
-                bytes.as_ptr(),
-                bytes.len(),
+                saved.log.as_ptr(),
+                saved.log.len(),
+                saved.put.as_ptr(),
+                saved.put.len(),
             );
         }
     });
@@ -156,8 +194,10 @@ unsafe extern "C" fn digest(md: *mut RedisModuleDigest, value: *mut c_void) {
     guard((), || {
         // SAFETY: the server passes a value of this type; it reads the bytes at once.
         unsafe {
-            let bytes = borrow(value).save();
-            api!(RedisModule_DigestAddStringBuffer)(md, bytes.as_ptr().cast(), bytes.len());
+            let saved = borrow(value).save();
+            for text in [saved.log.as_slice(), saved.put.as_bytes()] {
+                api!(RedisModule_DigestAddStringBuffer)(md, text.as_ptr().cast(), text.len());
+            }
             api!(RedisModule_DigestEndSequence)(md);
         }
     });
@@ -173,9 +213,34 @@ unsafe extern "C" fn free_effort(_: *mut RedisModuleKeyOptCtx, value: *const c_v
     guard(1, || unsafe { borrow(value) }.allocations())
 }
 
-unsafe extern "C" fn copy(_: *mut RedisModuleKeyOptCtx, value: *const c_void) -> *mut c_void {
-    // SAFETY: the server passes a value of this type.
-    guard(null_mut(), || into_raw(unsafe { borrow(value) }.copy()))
+unsafe extern "C" fn copy(ctx: *mut RedisModuleKeyOptCtx, value: *const c_void) -> *mut c_void {
+    guard(null_mut(), || {
+        // SAFETY: the server passes a value of this type.
+        let value = unsafe { borrow(value) };
+        if value.has_override() {
+            // SAFETY: the context is that of the current call, which is a command.
+            unsafe {
+                let database = api!(RedisModule_GetToDbIdFromOptCtx)(ctx);
+                let name = api!(RedisModule_GetToKeyNameFromOptCtx)(ctx);
+                override_list::set_place(database, name, true);
+            }
+        }
+        into_raw(value.copy())
+    })
+}
+
+/// A key is about to go, or to hold another value.
+unsafe extern "C" fn unlink(ctx: *mut RedisModuleKeyOptCtx, value: *const c_void) {
+    guard((), || {
+        // SAFETY: the server passes a value of this type, and the context of this call.
+        unsafe {
+            if borrow(value).has_override() {
+                let database = api!(RedisModule_GetDbIdFromOptCtx)(ctx);
+                let name = api!(RedisModule_GetKeyNameFromOptCtx)(ctx);
+                override_list::set_place(database, name, false);
+            }
+        }
+    });
 }
 
 unsafe extern "C" fn defrag(

@@ -1,192 +1,92 @@
-use std::ffi::{CStr, c_int};
-use std::ptr::{null, null_mut};
+//! The module's part of `INFO`.
 
-use redis_module::raw::{
-    self, RedisModuleCommand, RedisModuleCommandArg, RedisModuleCommandInfo,
-    RedisModuleCommandInfoVersion, RedisModuleCommandKeySpec,
-};
+use std::ffi::{CString, c_int};
 
+use redis_module::raw::{RedisModuleCtx, RedisModuleInfoCtx};
+
+use super::guard::guard;
 use super::{OK, api};
+use crate::monitor::Counts;
+use crate::node::{MONITOR, OVERRIDES, POLICIES};
 
-/// The release that brought the commands.
-const SINCE: &CStr = c"0.1.0";
-
-/// What the server is told of a command: how to call it, route it and explain it. All have one key, the
-/// first argument.
-pub struct Spec {
-    /// The command's name.
-    pub name: &'static CStr,
-    /// The server's flags, such as `write fast`.
-    pub flags: &'static CStr,
-    /// The ACL categories, where the server has them.
-    pub acl_categories: &'static CStr,
-    /// The number of arguments with the name; negative where it is the least.
-    pub arity: c_int,
-    /// What it does with its key.
-    pub access: KeyAccess,
-    /// One sentence.
-    pub summary: &'static CStr,
-    /// Its time.
-    pub complexity: &'static CStr,
-    /// The arguments after the key.
-    pub args: &'static [Arg],
+/// Asks the server to let the module add to `INFO`. Returns whether it will.
+pub(super) fn register(ctx: *mut RedisModuleCtx) -> bool {
+    // SAFETY: called while the module is loaded, with its context and a function that stays.
+    unsafe { api!(RedisModule_RegisterInfoFunc)(ctx, Some(tell)) == OK }
 }
 
-/// What a command does with its key.
-#[derive(Clone, Copy)]
-pub enum KeyAccess {
-    /// Reads it.
-    Read,
-    /// Reads and changes it.
-    Update,
-    /// Deletes what it holds.
-    Delete,
-}
-
-/// An argument, as `COMMAND DOCS` shows it.
-pub struct Arg {
-    name: &'static CStr,
-    kind: ArgKind,
-    token: Option<&'static CStr>,
-    flags: u32,
-}
-
-/// What an argument is.
-#[derive(Clone, Copy)]
-pub enum ArgKind {
-    /// A number.
-    Integer,
-    /// A text.
-    String,
-    /// Several arguments that belong together.
-    Block(&'static [Arg]),
-}
-
-impl Arg {
-    /// An argument that must be given.
-    pub const fn new(name: &'static CStr, kind: ArgKind) -> Self {
-        Self { name, kind, token: None, flags: raw::REDISMODULE_CMD_ARG_NONE }
+unsafe extern "C" fn tell(raw: *mut RedisModuleInfoCtx, for_crash_report: c_int) {
+    // A crash may have come while what is told of was changing.
+    if for_crash_report != 0 {
+        return;
     }
-
-    /// The same, to be given once or more.
-    pub const fn repeated(self) -> Self {
-        Self { flags: self.flags | raw::REDISMODULE_CMD_ARG_MULTIPLE, ..self }
-    }
-
-    /// The same, that need not be given.
-    pub const fn may_be_left_out(self) -> Self {
-        Self { flags: self.flags | raw::REDISMODULE_CMD_ARG_OPTIONAL, ..self }
-    }
-
-    /// The same, to be given after a keyword, or not at all.
-    pub const fn optional(self, keyword: &'static CStr) -> Self {
-        Self { token: Some(keyword), flags: self.flags | raw::REDISMODULE_CMD_ARG_OPTIONAL, ..self }
-    }
-}
-
-/// The server's arrays, and what they point to; kept until the server has copied them.
-#[derive(Default)]
-struct Arrays(Vec<Vec<RedisModuleCommandArg>>);
-
-impl Arrays {
-    /// The server's array for `args`, ended by an empty element; null where there are none.
-    fn of(&mut self, args: &[Arg], key: bool) -> *mut RedisModuleCommandArg {
-        let mut array: Vec<_> = key.then(key_arg).into_iter().collect();
-        for arg in args {
-            let (kind, subargs) = match arg.kind {
-                ArgKind::Integer => {
-                    (raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_INTEGER, null_mut())
-                }
-                ArgKind::String => {
-                    (raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_STRING, null_mut())
-                }
-                ArgKind::Block(args) => {
-                    let subargs = self.of(args, false);
-                    (raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_BLOCK, subargs)
-                }
-            };
-            array.push(RedisModuleCommandArg {
-                name: arg.name.as_ptr(),
-                type_: kind,
-                key_spec_index: -1,
-                token: arg.token.map_or(null(), CStr::as_ptr),
-                flags: arg.flags.cast_signed(),
-                subargs,
-                ..no_arg()
-            });
-        }
-        array.push(no_arg());
-        self.0.push(array);
-        self.0.last_mut().map_or(null_mut(), Vec::as_mut_ptr)
-    }
-}
-
-fn no_arg() -> RedisModuleCommandArg {
-    RedisModuleCommandArg {
-        name: null(),
-        type_: raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_STRING,
-        key_spec_index: -1,
-        token: null(),
-        summary: null(),
-        since: null(),
-        flags: 0,
-        deprecated_since: null(),
-        subargs: null_mut(),
-        display_text: null(),
-    }
-}
-
-fn key_arg() -> RedisModuleCommandArg {
-    RedisModuleCommandArg {
-        name: c"key".as_ptr(),
-        type_: raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_KEY,
-        key_spec_index: 0,
-        ..no_arg()
-    }
-}
-
-impl Spec {
-    /// Describes `command` to the server. Returns whether the server took it.
-    pub(super) fn describe_to(&self, command: *mut RedisModuleCommand) -> bool {
-        let version = RedisModuleCommandInfoVersion {
-            version: 1,
-            sizeof_historyentry: size_of::<raw::RedisModuleCommandHistoryEntry>(),
-            sizeof_keyspec: size_of::<RedisModuleCommandKeySpec>(),
-            sizeof_arg: size_of::<RedisModuleCommandArg>(),
-        };
-        // SAFETY: all-zero is a value of the type, and the one that ends an array of it.
-        let mut key_specs: [RedisModuleCommandKeySpec; 2] = unsafe { std::mem::zeroed() };
-        let [key_spec, _] = &mut key_specs;
-        key_spec.flags = u64::from(match self.access {
-            KeyAccess::Read => raw::REDISMODULE_CMD_KEY_RO | raw::REDISMODULE_CMD_KEY_ACCESS,
-            KeyAccess::Update => {
-                raw::REDISMODULE_CMD_KEY_RW
-                    | raw::REDISMODULE_CMD_KEY_ACCESS
-                    | raw::REDISMODULE_CMD_KEY_UPDATE
+    guard((), || {
+        let info = Info(raw);
+        // SAFETY: called under the server's lock.
+        unsafe {
+            if info.section("ratelog") {
+                info.counts(&MONITOR.with_lock_held(|monitor| monitor.totals));
+                let (policies, digest) = POLICIES
+                    .with_lock_held(|policies| (policies.len(), policies.digest().to_owned()));
+                info.number("policies", policies as u64);
+                info.text("policies_digest", &digest);
+                info.number("overrides", OVERRIDES.with_lock_held(|list| list.len()) as u64);
+                info.number(
+                    "monitor_bytes",
+                    MONITOR.with_lock_held(|monitor| monitor.bytes()) as u64,
+                );
             }
-            KeyAccess::Delete => raw::REDISMODULE_CMD_KEY_RM | raw::REDISMODULE_CMD_KEY_DELETE,
-        });
-        key_spec.begin_search_type =
-            raw::RedisModuleKeySpecBeginSearchType_REDISMODULE_KSPEC_BS_INDEX;
-        key_spec.bs.index.pos = 1;
-        key_spec.find_keys_type = raw::RedisModuleKeySpecFindKeysType_REDISMODULE_KSPEC_FK_RANGE;
-        key_spec.fk.range.lastkey = 0;
-        key_spec.fk.range.keystep = 1;
-        key_spec.fk.range.limit = 0;
-        let mut arrays = Arrays::default();
-        let info = RedisModuleCommandInfo {
-            version: &raw const version,
-            summary: self.summary.as_ptr(),
-            complexity: self.complexity.as_ptr(),
-            since: SINCE.as_ptr(),
-            history: null_mut(),
-            tips: null(),
-            arity: self.arity,
-            key_specs: key_specs.as_mut_ptr(),
-            args: arrays.of(self.args, true),
-        };
-        // SAFETY: the command was just made; the server copies what `info` points to.
-        let status = unsafe { api!(RedisModule_SetCommandInfo)(command, &raw const info) };
-        status == OK
+            if info.section("policies") {
+                POLICIES.with_lock_held(|policies| {
+                    for (name, kept) in policies.sorted() {
+                        info.dictionary(&format!("policy_{name}"), || info.counts(&kept.counts()));
+                    }
+                });
+            }
+        }
+    });
+}
+
+/// What is being told.
+struct Info(*mut RedisModuleInfoCtx);
+
+impl Info {
+    /// Begins a section. Returns whether it was asked for.
+    fn section(&self, name: &str) -> bool {
+        let name = c_string(name);
+        // SAFETY: the context is that of the current call, and the server copies texts; so below.
+        unsafe { api!(RedisModule_InfoAddSection)(self.0, name.as_ptr()) == OK }
     }
+
+    fn number(&self, field: &str, value: u64) {
+        let field = c_string(field);
+        // SAFETY: as above.
+        unsafe { api!(RedisModule_InfoAddFieldULongLong)(self.0, field.as_ptr(), value) };
+    }
+
+    fn text(&self, field: &str, value: &str) {
+        let (field, value) = (c_string(field), c_string(value));
+        // SAFETY: as above.
+        unsafe { api!(RedisModule_InfoAddFieldCString)(self.0, field.as_ptr(), value.as_ptr()) };
+    }
+
+    /// One field of several values.
+    fn dictionary(&self, field: &str, body: impl FnOnce()) {
+        let field = c_string(field);
+        // SAFETY: as above.
+        unsafe { api!(RedisModule_InfoBeginDictField)(self.0, field.as_ptr()) };
+        body();
+        // SAFETY: as above.
+        unsafe { api!(RedisModule_InfoEndDictField)(self.0) };
+    }
+
+    fn counts(&self, counts: &Counts) {
+        for (name, value) in counts.fields() {
+            self.number(name, value);
+        }
+    }
+}
+
+fn c_string(text: &str) -> CString {
+    CString::new(text).unwrap_or_default()
 }

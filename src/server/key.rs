@@ -1,10 +1,12 @@
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
+use ratelog_core::Override;
 use redis_module::raw::{self, RedisModuleKey};
 
-use super::{Context, KeyName, api, data_type};
+use super::{Context, KeyName, api, data_type, override_list};
 use crate::error::Error;
+use crate::notes::Expiry;
 use crate::value::Value;
 
 /// A key opened to be read.
@@ -139,17 +141,38 @@ impl<'a> WriteKey<'a> {
         unsafe { api!(RedisModule_DeleteKey)(self.key.raw.as_ptr()) };
     }
 
-    /// When the key expires, in milliseconds since the Unix epoch; `None` if it never does.
-    pub fn expires_at(&self) -> Option<i64> {
+    /// When the key expires.
+    pub fn expiry(&self) -> Expiry {
         // SAFETY: the handle is open.
         let at = unsafe { api!(RedisModule_GetAbsExpire)(self.key.raw.as_ptr()) };
-        (at >= 0).then_some(at)
+        if at >= 0 { Expiry::At(at) } else { Expiry::Never }
     }
 
     /// Makes the key expire at `at`, in milliseconds since the Unix epoch.
     pub fn set_expires_at(&mut self, at: i64) {
         // SAFETY: the handle is open for writing.
         unsafe { api!(RedisModule_SetAbsExpire)(self.key.raw.as_ptr(), at) };
+    }
+
+    /// Makes the key stay.
+    pub fn persist(&mut self) {
+        self.set_expires_at(i64::from(raw::REDISMODULE_NO_EXPIRE));
+    }
+
+    /// Whether there is room for the key.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`] if it would be new, and there is no memory for it.
+    pub fn admit(&self) -> Result<(), Error> {
+        if self.value.is_none() && self.ctx.is_out_of_memory() {
+            return Err(Error::OutOfMemory);
+        }
+        Ok(())
+    }
+
+    /// Puts the key on the node's list of overrides, or takes it off.
+    pub fn list_override(&self, listed: bool) {
+        override_list::set(self.ctx, self.name, listed);
     }
 
     /// Tells those who watch the key, or cache it, that it has changed.
@@ -161,10 +184,35 @@ impl<'a> WriteKey<'a> {
 
 /// Makes the value of `name`, if it is of the module's type, look its key's expiry up again.
 pub(super) fn forget_expiry(ctx: &Context<'_>, name: KeyName<'_>) {
-    let key = OpenKey::open(ctx, name, raw::REDISMODULE_READ | raw::REDISMODULE_OPEN_KEY_NOTOUCH);
-    let value = key.as_ref().and_then(|key| key.value().ok().flatten());
-    if let Some(mut value) = value {
-        // SAFETY: the value lives as long as the key, and no command of the module is at work on it.
-        unsafe { value.as_mut() }.expires_at = None;
+    glance(ctx, name, |value| value.notes.set_expiry(None));
+}
+
+/// Whether `name` holds a value with an override.
+pub(super) fn holds_override(ctx: &Context<'_>, name: KeyName<'_>) -> bool {
+    glance(ctx, name, |value| value.has_override()).unwrap_or(false)
+}
+
+/// The override of the key of that name, be it over or not.
+pub(super) fn override_of(ctx: &Context<'_>, name: &[u8]) -> Option<Override> {
+    // SAFETY: the server copies the name; the string is freed here, once, after its last use.
+    unsafe {
+        let raw =
+            api!(RedisModule_CreateString)(std::ptr::null_mut(), name.as_ptr().cast(), name.len());
+        let put = glance(ctx, KeyName::new(raw), |value| value.put().cloned());
+        api!(RedisModule_FreeString)(std::ptr::null_mut(), raw);
+        put.flatten()
     }
+}
+
+/// What `body` says of the value of `name`; `None` if that is none of the module's.
+fn glance<R>(
+    ctx: &Context<'_>,
+    name: KeyName<'_>,
+    body: impl FnOnce(&mut Value) -> R,
+) -> Option<R> {
+    let mode = raw::REDISMODULE_READ | raw::REDISMODULE_OPEN_KEY_NOTOUCH;
+    let key = OpenKey::open(ctx, name, mode)?;
+    let mut value = key.value().ok()??;
+    // SAFETY: the value lives as long as the key, and no command of the module is at work on it.
+    Some(body(unsafe { value.as_mut() }))
 }

@@ -8,21 +8,28 @@
 mod args;
 mod context;
 mod data_type;
-mod expiry;
+mod global;
 mod guard;
 mod info;
 mod key;
+mod keyspace;
 mod module;
+mod override_list;
 mod propagation;
 mod reply;
+mod saved_policies;
 mod server_info;
+mod settings;
+mod spec;
 
 pub use args::{Args, KeyName};
 pub use context::Context;
-pub use info::{Arg, ArgKind, KeyAccess, Spec};
+pub use global::Global;
 pub use key::{ReadKey, WriteKey};
 pub use module::{Command, Registration};
+pub use override_list::live_overrides;
 pub use reply::Reply;
+pub use spec::{Arg, ArgKind, KeyAccess, Keys, Spec};
 
 /// What the server's functions and the module's callbacks give when all is well.
 const OK: std::ffi::c_int = 0;

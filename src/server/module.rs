@@ -1,10 +1,13 @@
-use std::ffi::{CStr, c_int};
+use std::ffi::{CStr, CString, c_int};
 
-use redis_module::raw::{self, RedisModuleCtx, RedisModuleString};
+use redis_module::raw::{self, RedisModuleCmdFunc, RedisModuleCtx, RedisModuleString};
 
 use super::guard::guard;
-use super::info::Spec;
-use super::{Args, Context, OK, api, data_type, expiry, propagation};
+use super::spec::Spec;
+use super::{
+    Args, Context, OK, api, data_type, info, keyspace, override_list, propagation, saved_policies,
+    settings,
+};
 use crate::error::Error;
 
 /// A command of the module.
@@ -34,16 +37,16 @@ const HANDLE_ATOMIC_SLOT_MIGRATION: c_int = 32;
 const ACL_CATEGORY: &CStr = c"ratelog";
 
 impl Registration {
-    /// Sets the module's options and registers its data type.
+    /// Reads the settings, sets the module's options and registers its data type.
     ///
     /// # Errors
-    /// What is wrong with the server.
-    pub fn new(ctx: *mut RedisModuleCtx) -> Result<Self, &'static str> {
+    /// What is wrong with the server, or with an argument.
+    pub fn new(ctx: *mut RedisModuleCtx, args: &[&[u8]]) -> Result<Self, String> {
         // SAFETY: the pointers are written once, before this; the context is that of the load.
         unsafe {
             let since_7_0 = raw::RedisModule_SetCommandInfo;
             if since_7_0.is_none() {
-                return Err("Redis 7.0 or Valkey is needed");
+                return Err("Redis 7.0 or Valkey is needed".into());
             }
             let options =
                 HANDLE_IO_ERRORS | NO_IMPLICIT_SIGNAL_MODIFIED | HANDLE_ATOMIC_SLOT_MIGRATION;
@@ -53,39 +56,62 @@ impl Registration {
             }
         }
         if !data_type::register(ctx) {
-            return Err("the data type cannot be registered");
+            return Err("its data type cannot be registered".into());
         }
         propagation::watch(ctx);
-        if !expiry::watch(ctx) {
-            return Err("it cannot be told of changed expiries");
+        let watched =
+            keyspace::watch(ctx) && override_list::watch(ctx) && saved_policies::watch(ctx);
+        if !watched {
+            return Err("it cannot be told of what happens to keys".into());
         }
+        if !info::register(ctx) {
+            return Err("it cannot add to INFO".into());
+        }
+        settings::register(ctx, args)?;
         Ok(Self { ctx })
+    }
+
+    /// Registers a command that is called by its subcommands alone.
+    ///
+    /// # Errors
+    /// What the server did not take.
+    pub fn family(&self, spec: &Spec) -> Result<(), String> {
+        self.describe(spec, None)
     }
 
     /// Registers a command.
     ///
     /// # Errors
     /// What the server did not take.
-    pub fn command<C: Command>(&self) -> Result<(), &'static str> {
-        let spec = &C::SPEC;
+    pub fn command<C: Command>(&self) -> Result<(), String> {
+        self.describe(&C::SPEC, Some(call::<C>))
+    }
+
+    fn describe(&self, spec: &Spec, run: RedisModuleCmdFunc) -> Result<(), String> {
+        let refused = || format!("{} cannot be registered", spec.name.to_string_lossy());
+        let (name, flags) = (spec.name.as_ptr(), spec.flags.as_ptr());
+        let (first, last, step) = spec.key_positions();
         // SAFETY: the context is that of the load; the server copies names and flags.
         let command = unsafe {
-            api!(RedisModule_CreateCommand)(
-                self.ctx,
-                spec.name.as_ptr(),
-                Some(call::<C>),
-                spec.flags.as_ptr(),
-                1,
-                1,
-                1,
-            );
-            api!(RedisModule_GetCommand)(self.ctx, spec.name.as_ptr())
+            let full_name = match spec.parent {
+                None => {
+                    api!(RedisModule_CreateCommand)(self.ctx, name, run, flags, first, last, step);
+                    spec.name.to_owned()
+                }
+                Some(parent) => {
+                    let family = api!(RedisModule_GetCommand)(self.ctx, parent.as_ptr());
+                    if family.is_null() {
+                        return Err(refused());
+                    }
+                    api!(RedisModule_CreateSubcommand)(family, name, run, flags, first, last, step);
+                    let full = [parent.to_bytes(), spec.name.to_bytes()].join(&b'|');
+                    CString::new(full).unwrap_or_default()
+                }
+            };
+            api!(RedisModule_GetCommand)(self.ctx, full_name.as_ptr())
         };
-        if command.is_null() {
-            return Err("a command cannot be registered");
-        }
-        if !spec.describe_to(command) {
-            return Err("a command cannot be described");
+        if command.is_null() || !spec.describe_to(command) {
+            return Err(refused());
         }
         // SAFETY: the command was just made; servers without categories lack the function.
         unsafe {
@@ -103,8 +129,10 @@ unsafe extern "C" fn call<C: Command>(
     argc: c_int,
 ) -> c_int {
     // SAFETY: the server passes the context and the arguments of this call.
-    let (ctx, args) =
-        unsafe { (Context::new(ctx), Args::new(argv, usize::try_from(argc).unwrap_or_default())) };
+    let (ctx, args) = unsafe {
+        let argc = usize::try_from(argc).unwrap_or_default();
+        (Context::new(ctx), Args::new(argv, argc, C::SPEC.words()))
+    };
     match guard(Err(Error::Panicked), || C::run(&ctx, args)) {
         Ok(()) => {}
         Err(Error::Arity) => ctx.reply().wrong_arity(),

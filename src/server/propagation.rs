@@ -17,6 +17,7 @@
 //! `save` points): they are passed on verbatim, which the server counts and, having nowhere to pass them
 //! to, drops before it looks at them.
 
+use std::ffi::{CStr, c_void};
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use redis_module::raw::{self, RedisModuleCtx, RedisModuleEvent};
@@ -24,13 +25,18 @@ use redis_module::raw::{self, RedisModuleCtx, RedisModuleEvent};
 use super::guard::guard;
 use super::server_info::ServerInfo;
 use super::{Context, KeyName, OK, api};
-use crate::effect::{self, Effect};
+use crate::effect::{self, Effect, Record};
+use crate::{override_text, policy_effect};
 
 const UNKNOWN: u8 = 0;
 const NEEDED: u8 = 1;
 const NOT_NEEDED: u8 = 2;
 /// As [`NEEDED`], for good: the server does not tell what would end it.
 const ALWAYS: u8 = 3;
+
+/// What the server calls at an event: context, event, its kind, and what there is to it.
+pub(super) type ServerEvent =
+    unsafe extern "C" fn(*mut RedisModuleCtx, RedisModuleEvent, u64, *mut c_void);
 
 static STATE: AtomicU8 = AtomicU8::new(UNKNOWN);
 
@@ -42,26 +48,24 @@ pub(super) fn watch(ctx: *mut RedisModuleCtx) {
         raw::REDISMODULE_EVENT_REPLICA_CHANGE,
         raw::REDISMODULE_EVENT_LOADING,
     ];
-    let told = events.iter().all(|&id| {
-        // SAFETY: called while the module is loaded, with its context and a function that stays.
-        let status = unsafe {
-            api!(RedisModule_SubscribeToServerEvent)(
-                ctx,
-                RedisModuleEvent { id, dataver: 1 },
-                Some(forget),
-            )
-        };
-        status == OK
-    });
+    let told = events.iter().all(|&id| subscribe(ctx, id, forget));
     STATE.store(if told { UNKNOWN } else { ALWAYS }, Ordering::Relaxed);
 }
 
-extern "C" fn forget(
-    _: *mut RedisModuleCtx,
-    _: RedisModuleEvent,
-    _: u64,
-    _: *mut std::ffi::c_void,
-) {
+/// Asks the server to call `told` at each event of the kind `id`. Returns whether it will.
+pub(super) fn subscribe(ctx: *mut RedisModuleCtx, id: u64, told: ServerEvent) -> bool {
+    // SAFETY: called while the module is loaded, with its context and a function that stays.
+    let status = unsafe {
+        api!(RedisModule_SubscribeToServerEvent)(
+            ctx,
+            RedisModuleEvent { id, dataver: 1 },
+            Some(told),
+        )
+    };
+    status == OK
+}
+
+unsafe extern "C" fn forget(_: *mut RedisModuleCtx, _: RedisModuleEvent, _: u64, _: *mut c_void) {
     guard((), || {
         if STATE.load(Ordering::Relaxed) != ALWAYS {
             STATE.store(UNKNOWN, Ordering::Relaxed);
@@ -98,35 +102,97 @@ fn has_replicas(ctx: &Context<'_>) -> bool {
 
 /// Passes `effect` on as the internal command that repeats it.
 pub(super) fn send(ctx: &Context<'_>, key: KeyName<'_>, effect: &Effect) {
-    let name = effect::COMMAND.as_ptr();
+    let apply = effect::APPLY.as_ptr();
     let replicate = api!(RedisModule_Replicate);
-    let word = effect.word().as_ptr();
-    // SAFETY: each format fits the arguments after it: s a string, c a C string, l a long long.
+    // SAFETY: each format fits the arguments after it: s a string, c a C string, l a long long, b bytes
+    // with their length.
     unsafe {
-        match *effect {
-            Effect::Record { instant, cost, window } => replicate(
+        match effect {
+            Effect::Record(Record { instant, cost, window }) => replicate(
                 ctx.raw,
-                name,
-                c"sclll".as_ptr(),
-                key.raw,
-                word,
+                effect::RECORD.as_ptr(),
+                c"llsl".as_ptr(),
                 instant.unix_millis(),
                 cost.units(),
+                key.raw,
                 window.millis(),
             ),
-            Effect::Shift { instant } => {
-                replicate(ctx.raw, name, c"scl".as_ptr(), key.raw, word, instant.unix_millis())
-            }
+            Effect::Shift { instant } => replicate(
+                ctx.raw,
+                apply,
+                c"scl".as_ptr(),
+                key.raw,
+                c"SHIFT".as_ptr(),
+                instant.unix_millis(),
+            ),
             Effect::Refund { instant, units } => replicate(
                 ctx.raw,
-                name,
+                apply,
                 c"scll".as_ptr(),
                 key.raw,
-                word,
+                c"REFUND".as_ptr(),
                 instant.unix_millis(),
                 units.units(),
             ),
-            Effect::Reset => replicate(ctx.raw, name, c"sc".as_ptr(), key.raw, word),
+            Effect::Reset => replicate(ctx.raw, apply, c"sc".as_ptr(), key.raw, c"RESET".as_ptr()),
+            Effect::Override { instant, put } => {
+                let put = override_text::write(put.as_deref());
+                replicate(
+                    ctx.raw,
+                    apply,
+                    c"sclb".as_ptr(),
+                    key.raw,
+                    c"OVERRIDE".as_ptr(),
+                    instant.unix_millis(),
+                    put.as_ptr(),
+                    put.len(),
+                )
+            }
         }
     };
+}
+
+/// Passes units recorded at several keys on, all at one instant and of one cost.
+pub(super) fn send_records(ctx: &Context<'_>, records: &[(KeyName<'_>, Record)]) {
+    let Some((_, first)) = records.first() else { return };
+    let mut windows = Vec::with_capacity(records.len());
+    let mut arguments = Vec::with_capacity(2 * records.len());
+    // SAFETY: the context is that of the current call; the strings made here are freed here, once, after the
+    // server has taken its own hold on them. The format takes two long longs, and strings with their count.
+    unsafe {
+        for (name, record) in records {
+            let millis = record.window.millis().cast_signed();
+            let window = api!(RedisModule_CreateStringFromLongLong)(ctx.raw, millis);
+            windows.push(window);
+            arguments.extend([name.raw, window]);
+        }
+        api!(RedisModule_Replicate)(
+            ctx.raw,
+            effect::RECORD.as_ptr(),
+            c"llv".as_ptr(),
+            first.instant.unix_millis(),
+            first.cost.units(),
+            arguments.as_ptr(),
+            arguments.len(),
+        );
+        for window in windows {
+            api!(RedisModule_FreeString)(ctx.raw, window);
+        }
+    }
+}
+
+/// Passes an effect on the policies on.
+pub(super) fn send_policies(ctx: &Context<'_>, word: &CStr, text: &str) {
+    let name = policy_effect::COMMAND.as_ptr();
+    // SAFETY: the format takes a C string, and bytes with their length.
+    unsafe {
+        api!(RedisModule_Replicate)(
+            ctx.raw,
+            name,
+            c"cb".as_ptr(),
+            word.as_ptr(),
+            text.as_ptr(),
+            text.len(),
+        );
+    }
 }

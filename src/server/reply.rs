@@ -41,7 +41,8 @@ impl<'a> Reply<'a> {
     }
 
     /// A string.
-    pub fn string(&self, text: &str) {
+    pub fn string(&self, text: impl AsRef<[u8]>) {
+        let text = text.as_ref();
         // SAFETY: as above; the server copies the text.
         unsafe {
             api!(RedisModule_ReplyWithStringBuffer)(self.ctx.raw, text.as_ptr().cast(), text.len())

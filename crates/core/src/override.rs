@@ -10,6 +10,7 @@ pub struct Override {
 }
 
 /// What an override makes of a check.
+#[allow(clippy::large_enum_variant, reason = "there are few overrides, each in a box of its own")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// It is allowed, and its units are not recorded.

@@ -1,3 +1,5 @@
+use std::fmt;
+
 use crate::decimal;
 
 const SECOND: u64 = 1_000;
@@ -56,6 +58,16 @@ impl Window {
     }
 }
 
+impl fmt::Display for Window {
+    /// In the longest unit that tells it exactly, as [`Window::parse`] reads it: `1m` for 60 seconds.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = [(DAY, "d"), (HOUR, "h"), (MINUTE, "m"), (SECOND, "s")];
+        let (unit, name) =
+            units.into_iter().find(|(unit, _)| self.0.is_multiple_of(*unit)).unwrap_or((1, "ms"));
+        write!(f, "{}{name}", self.0 / unit)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::Window;
@@ -74,6 +86,14 @@ mod tests {
         assert_eq!(millis("5d"), Some(432_000_000));
         assert_eq!(millis("366d"), Some(366 * 86_400_000));
         assert_eq!(millis("31622400"), Some(366 * 86_400_000));
+    }
+
+    #[test]
+    fn prints_what_it_reads() {
+        for text in ["1ms", "1500ms", "90s", "1m", "90m", "1h", "25h", "366d"] {
+            assert_eq!(Window::parse(text.as_bytes(), Window::MAX).unwrap().to_string(), text);
+        }
+        assert_eq!(Window::from_millis(3_600_000).unwrap().to_string(), "1h");
     }
 
     #[test]

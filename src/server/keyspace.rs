@@ -1,4 +1,5 @@
-//! When a value no longer knows its key's expiry: after somebody else has set or removed it.
+//! What the server's own commands do to keys of the module: their expiry is set or removed, and a value gets
+//! another name.
 
 use std::ffi::{CStr, c_char, c_int};
 
@@ -6,7 +7,7 @@ use redis_module::raw::{self, RedisModuleCtx, RedisModuleString};
 
 use super::guard::guard;
 use super::key::forget_expiry;
-use super::{Context, KeyName, OK, api};
+use super::{Context, KeyName, OK, api, override_list};
 
 /// Asks the server to tell of changed expiries. Returns whether it will.
 pub(super) fn watch(ctx: *mut RedisModuleCtx) -> bool {
@@ -33,6 +34,8 @@ unsafe extern "C" fn told(
             unsafe { (Context::new(ctx), CStr::from_ptr(event), KeyName::new(key)) };
         if event == c"expire" || event == c"persist" {
             forget_expiry(&ctx, key);
+        } else if event == c"rename_to" || event == c"move_to" {
+            override_list::see(&ctx, key);
         }
     });
     OK

@@ -1,0 +1,46 @@
+use crate::error::Error;
+use crate::monitor::Counts;
+use crate::node::{MONITOR, POLICIES};
+use crate::policies::Policies;
+use crate::reply;
+use crate::request;
+use crate::server::{Arg, Args, Command, Context, Spec};
+
+/// `RL.STATS [RESET]`
+pub struct Stats;
+
+impl Command for Stats {
+    const SPEC: Spec = Spec {
+        name: c"RL.STATS",
+        flags: c"readonly",
+        acl_categories: c"ratelog read",
+        arity: -1,
+        tips: Some(c"request_policy:all_shards response_policy:special"),
+        summary: c"Tells how the node's checks ended, in all and under each policy.",
+        complexity: c"O(P*log(P)) for P policies.",
+        args: &[Arg::word(c"reset", c"RESET").may_be_left_out()],
+        ..Spec::COMMON
+    };
+
+    fn run(ctx: &Context<'_>, args: Args<'_>) -> Result<(), Error> {
+        let mut args = args;
+        let reset = match args.next() {
+            None => false,
+            Some(word) if request::is(word, "RESET") => true,
+            Some(word) => return Err(Error::UnknownKeyword(word.into())),
+        };
+        request::end(args)?;
+
+        let totals = MONITOR.with(ctx, |monitor| monitor.totals);
+        let policies: Vec<(String, Counts)> = POLICIES.with(ctx, |policies| {
+            let sorted = policies.sorted();
+            sorted.iter().map(|(name, kept)| (name.to_string(), kept.counts())).collect()
+        });
+        if reset {
+            MONITOR.with(ctx, |monitor| monitor.totals = Counts::default());
+            POLICIES.with(ctx, Policies::reset_counts);
+        }
+        reply::stats(ctx, &totals, &policies);
+        Ok(())
+    }
+}

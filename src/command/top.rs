@@ -1,0 +1,52 @@
+use super::COUNT;
+use crate::config;
+use crate::error::Error;
+use crate::monitor::Ranking;
+use crate::node::MONITOR;
+use crate::reply;
+use crate::request::{self, parse_count};
+use crate::server::{Arg, ArgKind, Args, Command, Context, Spec};
+
+/// `RL.TOP DENIED|CHECKED [COUNT n]`
+pub struct Top;
+
+/// How many keys are told where nothing is said.
+const COMMONLY: usize = 10;
+
+impl Command for Top {
+    const SPEC: Spec = Spec {
+        name: c"RL.TOP",
+        flags: c"readonly",
+        acl_categories: c"ratelog read",
+        arity: -2,
+        tips: Some(c"request_policy:all_shards response_policy:special"),
+        summary: c"Tells the keys of the node that are checked or denied most these minutes.",
+        complexity: c"O(K*log(K)) for K keys that are kept (rl.top-k).",
+        args: &[
+            Arg::new(
+                c"ranking",
+                ArgKind::OneOf(&[
+                    Arg::word(c"denied", c"DENIED"),
+                    Arg::word(c"checked", c"CHECKED"),
+                ]),
+            ),
+            COUNT,
+        ],
+        ..Spec::COMMON
+    };
+
+    fn run(ctx: &Context<'_>, args: Args<'_>) -> Result<(), Error> {
+        let mut args = args;
+        let ranking = match args.next().ok_or(Error::Arity)? {
+            word if request::is(word, "DENIED") => Ranking::Denied,
+            word if request::is(word, "CHECKED") => Ranking::Checked,
+            word => return Err(Error::UnknownKeyword(word.into())),
+        };
+        let count = parse_count(args)?.unwrap_or(COMMONLY);
+        let now = ctx.now();
+        let mut heaviest = MONITOR.with(ctx, |monitor| monitor.top(ranking, now, config::top_k()));
+        heaviest.truncate(count);
+        reply::top(ctx, &heaviest);
+        Ok(())
+    }
+}

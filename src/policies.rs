@@ -1,0 +1,139 @@
+//! The policies of this node.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use ahash::AHashMap;
+use ratelog_core::{Policy, PolicyName, Verdict};
+use sha2::{Digest, Sha256};
+
+use crate::monitor::Counts;
+use crate::policy_json;
+
+/// Policies by name, and how their checks ended on this node.
+#[derive(Default)]
+pub struct Policies {
+    by_name: AHashMap<PolicyName, Rc<Kept>>,
+    /// Of the policies as they are; `None` where they have changed since.
+    digest: Option<String>,
+}
+
+/// A policy that is kept, and its counts.
+pub struct Kept {
+    /// What it says.
+    pub policy: Policy,
+    counts: Cell<Counts>,
+}
+
+impl Kept {
+    /// How its checks ended.
+    pub fn counts(&self) -> Counts {
+        self.counts.get()
+    }
+
+    /// Counts a check under the policy.
+    pub fn count(&self, verdict: &Verdict) {
+        let mut counts = self.counts.get();
+        counts.add(verdict);
+        self.counts.set(counts);
+    }
+}
+
+impl Policies {
+    /// The policy called `name`.
+    pub fn get(&self, name: &[u8]) -> Option<Rc<Kept>> {
+        self.by_name.get(std::str::from_utf8(name).ok()?).cloned()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.by_name.len()
+    }
+
+    /// Keeps `policy` as `name`, in place of another of that name, whose counts it takes on.
+    pub fn set(&mut self, name: PolicyName, policy: Policy) {
+        let counts = self.by_name.get(name.as_str()).map(|kept| kept.counts()).unwrap_or_default();
+        self.by_name.insert(name, Rc::new(Kept { policy, counts: Cell::new(counts) }));
+        self.digest = None;
+    }
+
+    /// Forgets the policy called `name`. Returns whether there was one.
+    pub fn remove(&mut self, name: &PolicyName) -> bool {
+        self.digest = None;
+        self.by_name.remove(name.as_str()).is_some()
+    }
+
+    /// Keeps `policies` in place of all there are. Those whose names stay keep their counts.
+    pub fn replace(&mut self, policies: BTreeMap<PolicyName, Policy>) {
+        self.by_name.retain(|name, _| policies.contains_key(name));
+        for (name, policy) in policies {
+            self.set(name, policy);
+        }
+        self.digest = None;
+    }
+
+    /// All of them, by name.
+    pub fn sorted(&self) -> BTreeMap<&PolicyName, &Rc<Kept>> {
+        self.by_name.iter().collect()
+    }
+
+    /// All of them as JSON: the same text wherever the policies are the same.
+    pub fn to_json(&self) -> String {
+        policy_json::write(self.sorted().iter().map(|(&name, kept)| (name, &kept.policy)))
+    }
+
+    /// The first eight bytes of the SHA-256 of [`Self::to_json`], in hexadecimal.
+    pub fn digest(&mut self) -> &str {
+        let text = self.digest.take().unwrap_or_else(|| {
+            let hash = Sha256::digest(self.to_json());
+            let first = hash.first_chunk().copied().map(u64::from_be_bytes);
+            format!("{:016x}", first.unwrap_or_default())
+        });
+        self.digest.insert(text)
+    }
+
+    /// Counts from nothing again.
+    pub fn reset_counts(&mut self) {
+        for kept in self.by_name.values() {
+            kept.counts.set(Counts::default());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Policies;
+    use crate::request::{Bounds, PolicySet};
+
+    fn set(policies: &mut Policies, line: &str) {
+        let words = line.split(' ').map(str::as_bytes);
+        let PolicySet { name, policy } = PolicySet::parse(words, &Bounds::default()).unwrap();
+        policies.set(name, policy);
+    }
+
+    #[test]
+    fn the_digest_tells_the_policies_and_nothing_else() {
+        let (mut one, mut other) = (Policies::default(), Policies::default());
+        assert_eq!(one.digest(), other.digest());
+        set(&mut one, "a 10 1m");
+        set(&mut one, "b SHADOW 10 1m");
+        set(&mut other, "b SHADOW 10 60s");
+        assert_ne!(one.digest(), other.digest());
+        set(&mut other, "a 10 60000ms");
+        assert_eq!(one.digest(), other.digest());
+        set(&mut other, "b 10 60");
+        assert_ne!(one.digest(), other.digest());
+        assert_eq!(one.digest().len(), 16);
+    }
+
+    #[test]
+    fn names_are_found_by_their_bytes() {
+        let mut policies = Policies::default();
+        set(&mut policies, "api 10 1m");
+        assert!(policies.get(b"api").is_some());
+        assert!(policies.get(b"API").is_none());
+        assert!(policies.get(b"\xff").is_none());
+        assert_eq!(policies.len(), 1);
+    }
+}

@@ -1,0 +1,167 @@
+//! Argument bytes to typed requests. What is left over is an error.
+
+mod check;
+mod count;
+mod r#override;
+mod policy;
+mod refund;
+
+use ratelog_core::{Cost, Instant, Limit, PolicyName, Rule, Rules, TooManyRules, Window};
+
+pub use check::{Asked, Check};
+pub use count::parse_count;
+pub use r#override::Override;
+pub use policy::PolicySet;
+pub use refund::Refund;
+
+use crate::error::Error;
+
+/// The most that a caller may ask for.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// For limits and costs.
+    pub limit: Limit,
+    /// For windows.
+    pub window: Window,
+}
+
+impl Bounds {
+    /// What a value can hold: for internal commands and what was saved, which was checked before.
+    pub const WIDEST: Self = Self { limit: Limit::new(u32::MAX).unwrap(), window: Window::MAX };
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { limit: Limit::DEFAULT_MAX, window: Window::DEFAULT_MAX }
+    }
+}
+
+/// The rules `limit window [limit window ...]` and nothing after them.
+pub fn parse_rules<'a>(
+    args: impl Iterator<Item = &'a [u8]>,
+    bounds: &Bounds,
+) -> Result<Rules, Error> {
+    let mut args = args;
+    let first = args.next().ok_or(Error::Arity)?;
+    match rules(first, &mut args, bounds)? {
+        (rules, None) => Ok(rules),
+        (_, Some(word)) => Err(Error::Unexpected(word.into())),
+    }
+}
+
+/// The rules that begin with the limit `first`, and the word after them.
+fn rules<'a>(
+    first: &[u8],
+    args: &mut impl Iterator<Item = &'a [u8]>,
+    bounds: &Bounds,
+) -> Result<(Rules, Option<&'a [u8]>), Error> {
+    let mut rules = Rules::one(rule(first, args, bounds)?);
+    let mut left_out = 0;
+    let word = loop {
+        match args.next() {
+            Some(limit) if looks_like_a_number(limit) => {
+                if rules.push(rule(limit, args, bounds)?) == Err(TooManyRules) {
+                    left_out += 1;
+                }
+            }
+            word => break word,
+        }
+    };
+    match left_out {
+        0 => Ok((rules, word)),
+        more => Err(Error::TooManyRules(Rules::MAX + more)),
+    }
+}
+
+/// The rule that begins with `limit`.
+fn rule<'a>(
+    limit: &[u8],
+    args: &mut impl Iterator<Item = &'a [u8]>,
+    bounds: &Bounds,
+) -> Result<Rule, Error> {
+    let parsed =
+        Limit::parse(limit, bounds.limit).ok_or_else(|| Error::limit(limit, bounds.limit))?;
+    let window = args.next().ok_or_else(|| Error::LimitWithoutWindow(limit.into()))?;
+    Ok(Rule::new(parsed, parse_window(window, bounds.window)?))
+}
+
+/// The value of the only keyword a command has, which must be the last of its arguments.
+fn keyword<'a>(
+    expected: &'static str,
+    word: &[u8],
+    args: &mut impl Iterator<Item = &'a [u8]>,
+) -> Result<&'a [u8], Error> {
+    if !is(word, expected) {
+        return Err(Error::UnknownKeyword(word.into()));
+    }
+    let value = args.next().ok_or(Error::KeywordWithoutValue(expected))?;
+    match args.next() {
+        None => Ok(value),
+        Some(again) if is(again, expected) => Err(Error::RepeatedKeyword(expected)),
+        Some(more) => Err(Error::Unexpected(more.into())),
+    }
+}
+
+/// Whether `word` is `keyword`, in whatever case.
+pub fn is(word: &[u8], keyword: &str) -> bool {
+    word.eq_ignore_ascii_case(keyword.as_bytes())
+}
+
+fn looks_like_a_number(argument: &[u8]) -> bool {
+    matches!(argument.first(), None | Some(b'0'..=b'9' | b'+' | b'-' | b'.'))
+}
+
+/// A cost in `1..=bounds.limit`, which the error calls `name`.
+pub fn parse_cost(name: &'static str, text: &[u8], bounds: &Bounds) -> Result<Cost, Error> {
+    Cost::parse(text, bounds.limit).ok_or_else(|| Error::Integer {
+        name,
+        given: text.into(),
+        max: bounds.limit.units(),
+    })
+}
+
+/// A window of `1..=max`.
+pub fn parse_window(text: &[u8], max: Window) -> Result<Window, Error> {
+    Window::parse(text, max).ok_or_else(|| Error::Window { given: text.into(), max })
+}
+
+/// An integer in `1..=max`, which the error calls `name`.
+fn parse_integer(name: &'static str, text: &[u8], max: u64) -> Result<u64, Error> {
+    ratelog_core::parse_decimal(text)
+        .filter(|value| (1..=max).contains(value))
+        .ok_or_else(|| Error::Integer { name, given: text.into(), max })
+}
+
+/// An instant in whole milliseconds since the Unix epoch.
+pub fn parse_instant(text: &[u8]) -> Result<Instant, Error> {
+    ratelog_core::parse_decimal(text)
+        .and_then(|millis| Instant::from_unix_millis(i64::try_from(millis).ok()?))
+        .ok_or_else(|| Error::Instant(text.into()))
+}
+
+/// A window in whole milliseconds, which the error calls `name`.
+pub fn parse_millis(name: &'static str, text: &[u8]) -> Result<Window, Error> {
+    let max = Window::MAX.millis();
+    ratelog_core::parse_decimal(text).and_then(Window::from_millis).ok_or_else(|| Error::Integer {
+        name,
+        given: text.into(),
+        max,
+    })
+}
+
+/// The name of a policy.
+pub fn parse_policy_name(text: &[u8]) -> Result<PolicyName, Error> {
+    PolicyName::parse(text).ok_or_else(|| Error::PolicyName(text.into()))
+}
+
+/// Nothing more.
+pub fn end<'a>(args: impl Iterator<Item = &'a [u8]>) -> Result<(), Error> {
+    let mut args = args;
+    args.next().map_or(Ok(()), |more| Err(Error::Unexpected(more.into())))
+}
+
+/// A line as the arguments that its words are.
+#[cfg(test)]
+fn words(line: &str) -> impl Iterator<Item = &[u8]> {
+    line.split(' ').filter(|word| !word.is_empty()).map(str::as_bytes)
+}
