@@ -73,6 +73,15 @@ impl Policies {
         self.digest = None;
     }
 
+    /// Goes on from the counts of `before`, where names are the same.
+    pub fn take_on_counts(&mut self, before: &Self) {
+        for (name, kept) in &self.by_name {
+            if let Some(before) = before.by_name.get(name) {
+                kept.counts.set(before.counts());
+            }
+        }
+    }
+
     /// All of them, by name.
     pub fn sorted(&self) -> BTreeMap<&PolicyName, &Rc<Kept>> {
         self.by_name.iter().collect()

@@ -11,34 +11,30 @@ use crate::request::Asked;
 use crate::server::{Context, WriteKey};
 
 /// What a check is decided by: the rules that came with it, or those of a policy.
-#[allow(
-    clippy::large_enum_variant,
-    reason = "rules are the usual case, and are not to be allocated"
-)]
-pub enum Ruling {
+pub enum Ruling<'a> {
     /// Rules that came with the check.
-    Inline(Rules),
+    Inline(&'a Rules),
     /// A policy of the node.
     Policy(Rc<Kept>),
 }
 
-impl Ruling {
+impl<'a> Ruling<'a> {
     /// What `asked` stands for.
     ///
     /// # Errors
     /// [`Error::NoPolicy`] if it names a policy that there is not.
-    pub fn find(ctx: &Context<'_>, asked: Asked<'_>) -> Result<Self, Error> {
+    pub fn find(ctx: &Context<'_>, asked: &'a Asked<'_>) -> Result<Self, Error> {
         match asked {
             Asked::Rules(rules) => Ok(Self::Inline(rules)),
             Asked::Policy(name) => POLICIES
                 .with(ctx, |policies| policies.get(name))
                 .map(Self::Policy)
-                .ok_or_else(|| Error::NoPolicy(name.into())),
+                .ok_or_else(|| Error::NoPolicy((*name).into())),
         }
     }
 
     /// The terms of a check of a key that has this override.
-    pub fn terms<'a>(&'a self, overruled_by: Option<&'a Override>) -> Terms<'a> {
+    pub fn terms<'b>(&'b self, overruled_by: Option<&'b Override>) -> Terms<'b> {
         match self {
             Self::Inline(rules) => Terms { rules, mode: Mode::Enforce, overruled_by },
             Self::Policy(kept) => {

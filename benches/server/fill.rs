@@ -33,11 +33,10 @@ impl Fill {
                 seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
                 let jitter = i64::try_from(seed >> 40)? % self.step_ms;
                 pipeline
-                    .cmd("RL._APPLY")
-                    .arg(key)
-                    .arg("RECORD")
+                    .cmd("RL._RECORD")
                     .arg(instant + jitter)
                     .arg(1)
+                    .arg(key)
                     .arg(self.window_ms)
                     .ignore();
                 instant += self.step_ms;

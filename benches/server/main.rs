@@ -17,6 +17,7 @@ mod replication;
 mod report;
 mod rounds;
 mod series;
+mod several;
 mod subject;
 mod worst;
 
@@ -40,6 +41,7 @@ fn main() -> Outcome<()> {
     }
     let subjects = subject::all(connection, cell.is_ok())?;
     let measured = rounds::run(&options, &server, &subjects)?;
+    let several = several::run(&options, &server)?;
     let logs = full_log::run(&options, &server)?;
     let slow = worst::slow_calls(connection, "rl.check")?;
     let report = Report {
@@ -47,6 +49,7 @@ fn main() -> Outcome<()> {
         rounds: options.rounds(),
         subjects: &subjects,
         measured: &measured,
+        several,
         logs,
         worst: worst::run(&options, &server)?,
         slow,

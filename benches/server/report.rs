@@ -8,7 +8,8 @@ use crate::{
     replication::Replicated,
     rounds::Measured,
     series::Series,
-    subject::{ALLOWED, BASELINE, Subject},
+    several::Several,
+    subject::{ALLOWED, BASELINE, DENIED, Subject, UNDER_POLICY, UNRANKED, UNRANKED_DENIED},
     worst::Worst,
 };
 
@@ -20,6 +21,7 @@ pub struct Report<'a> {
     pub rounds: usize,
     pub subjects: &'a [Subject],
     pub measured: &'a [Measured],
+    pub several: Several,
     pub logs: FullLogs,
     pub worst: Worst,
     /// Checks over a millisecond among all of the rounds' checks, and the longest.
@@ -40,6 +42,7 @@ impl Report<'_> {
         );
         self.server_time(&mut text);
         self.throughput(&mut text);
+        self.compared(&mut text);
         self.full_logs(&mut text);
         self.memory(&mut text);
         self.replication(&mut text);
@@ -88,6 +91,35 @@ impl Report<'_> {
                 verdict(target),
             );
         }
+    }
+
+    fn compared(&self, text: &mut String) {
+        text.push_str(
+            "\n## What the rest costs\n\nServer time per call, one against the other, one call at a time and 16 in \
+             a pipeline; for three keys the whole time of 50 clients, with the network.\n\n\
+             | what | against | ratio | target | | ratio, pipelined |\n\
+             | --- | --- | --- | --- | --- | --- |\n",
+        );
+        for (what, against, this, that) in [
+            ("rankings (`rl.top-k 64`), allowed", "`rl.top-k 0`", ALLOWED, UNRANKED),
+            ("rankings (`rl.top-k 64`), denied", "`rl.top-k 0`", DENIED, UNRANKED_DENIED),
+            ("a check under a policy", "the same rules inline", UNDER_POLICY, ALLOWED),
+        ] {
+            let (this, that) = (&self.measured[this], &self.measured[that]);
+            let ratio = this.usec.over(&that.usec).median();
+            let pipelined = this.pipelined_usec.over(&that.pipelined_usec).median();
+            let target = verdict(Some(("<= 1.1".to_owned(), ratio <= 1.1)));
+            let _ =
+                writeln!(text, "| {what} | {against} | {ratio:.2} | {target} | {pipelined:.2} |");
+        }
+        let ratio = self.several.at_once.over(&self.several.pipelined).median();
+        let target = verdict(Some(("< 1".to_owned(), ratio < 1.0)));
+        let _ = writeln!(
+            text,
+            "| `RL.MCHECK` of three keys: {} µs | three checks in a pipeline: {} µs | {ratio:.2} | {target} | |",
+            spread(&self.several.at_once, 1),
+            spread(&self.several.pipelined, 1),
+        );
     }
 
     fn full_logs(&self, text: &mut String) {

@@ -50,6 +50,9 @@ fn measure(
     pipeline: u16,
 ) -> Outcome<(f64, f64)> {
     let connection = &mut server.connect(database)?;
+    if let Some(setting) = subject.setting {
+        configure(connection, setting.name, setting.value)?;
+    }
     if let Some((times, command)) = &subject.prepare {
         for _ in 0..*times {
             on_every_key(connection, command)?;
@@ -68,10 +71,17 @@ fn measure(
     }
     sample(connection, subject)?;
     redis::cmd("FLUSHDB").arg("SYNC").exec(connection)?;
+    if let Some(setting) = subject.setting {
+        configure(connection, setting.name, setting.otherwise)?;
+    }
     Ok((stats.usec_per_call(), throughput))
 }
 
-fn on_every_key(connection: &mut Connection, command: &[String]) -> Outcome<Vec<Value>> {
+fn configure(connection: &mut Connection, name: &str, value: &str) -> Outcome<()> {
+    Ok(redis::cmd("CONFIG").arg("SET").arg(name).arg(value).exec(connection)?)
+}
+
+pub fn on_every_key(connection: &mut Connection, command: &[String]) -> Outcome<Vec<Value>> {
     let mut pipeline = redis::pipe();
     for number in 0..KEYS {
         let key = key(number);

@@ -29,6 +29,15 @@ pub struct Subject {
     pub fewer: u64,
     /// The most server time per call, as a multiple of `INCR`'s.
     pub target: Option<f64>,
+    /// A setting of the module while it is measured, and what it is otherwise.
+    pub setting: Option<Setting>,
+}
+
+#[derive(Clone, Copy)]
+pub struct Setting {
+    pub name: &'static str,
+    pub value: &'static str,
+    pub otherwise: &'static str,
 }
 
 impl Subject {
@@ -42,6 +51,7 @@ impl Subject {
             first: Some(1),
             fewer: 1,
             target: None,
+            setting: None,
         }
     }
 }
@@ -50,12 +60,27 @@ impl Subject {
 pub const BASELINE: usize = 1;
 /// The check that the targets speak of.
 pub const ALLOWED: usize = 2;
+/// The same, denied.
+pub const DENIED: usize = 3;
+/// The same as [`ALLOWED`], under a policy.
+pub const UNDER_POLICY: usize = 6;
+/// The same as [`ALLOWED`] and [`DENIED`], without rankings.
+pub const UNRANKED: usize = 7;
+/// See [`UNRANKED`].
+pub const UNRANKED_DENIED: usize = 8;
+
+/// The policy that a subject's checks are under.
+const POLICY: &str = "RL.POLICY SET bench 100 60";
+/// Turns the rankings of the heaviest keys off.
+const NO_RANKING: Setting = Setting { name: "rl.top-k", value: "0", otherwise: "64" };
 
 /// Ratelog's checks between the floor and the baseline, and the peers.
 ///
 /// # Errors
 /// The server refuses a script.
 pub fn all(connection: &mut Connection, cell: bool) -> Outcome<Vec<Subject>> {
+    let mut policy = redis::Cmd::new();
+    policy.arg(words(POLICY)).exec(connection)?;
     let mut subjects = own();
     let script = |name, source, count, connection: &mut Connection| -> Outcome<Subject> {
         let hash = Script::new(source).prepare_invoke().load(connection)?;
@@ -106,5 +131,20 @@ fn own() -> Vec<Subject> {
         "RL.CHECK {key} 1000 60 COST 10",
         10,
     );
-    vec![ping, incr, allowed, denied, windows, cost]
+    let under_policy = Subject::check(
+        "RL.CHECK under a policy, allowed (100 per 60 s)",
+        "RL.CHECK {key} POLICY bench",
+        1,
+    );
+    let unranked = Subject {
+        setting: Some(NO_RANKING),
+        ..Subject::check("RL.CHECK allowed, rl.top-k 0", "RL.CHECK {key} 100 60", 1)
+    };
+    let unranked_denied = Subject {
+        prepare: Some((100, words("RL.CHECK {key} 100 60"))),
+        first: Some(0),
+        setting: Some(NO_RANKING),
+        ..Subject::check("RL.CHECK denied, rl.top-k 0", "RL.CHECK {key} 100 60", 0)
+    };
+    vec![ping, incr, allowed, denied, windows, cost, under_policy, unranked, unranked_denied]
 }

@@ -26,7 +26,7 @@ impl Command for Check {
     fn run(ctx: &Context<'_>, args: Args<'_>) -> Result<(), Error> {
         let (name, args) = args.split_key().ok_or(Error::Arity)?;
         let request = request::Check::parse(args, &config::bounds())?;
-        let ruling = Ruling::find(ctx, request.asked)?;
+        let ruling = Ruling::find(ctx, &request.asked)?;
         let mut key = WriteKey::open(ctx, name)?;
         let now = ctx.now();
 

@@ -48,7 +48,8 @@ impl Command for MCheck {
         let bounds = config::bounds();
         let mut args = args;
         let cost = request::parse_cost("cost", args.next().ok_or(Error::Arity)?, &bounds)?;
-        let mut checks = Checks::open(ctx, args, &bounds)?;
+        let asked = parse(args, &bounds)?;
+        let mut checks = Checks::open(ctx, &asked)?;
         let now = ctx.now();
 
         let verdicts = checks.decide(now, cost);
@@ -64,29 +65,33 @@ impl Command for MCheck {
     }
 }
 
+/// Reads `key limit window` or `key POLICY name`, as often as it is given.
+fn parse<'a>(args: Args<'a>, bounds: &Bounds) -> Result<Vec<(KeyName<'a>, Asked<'a>)>, Error> {
+    let mut asked = Vec::with_capacity(args.len() / 3);
+    let mut left = args;
+    while let Some((name, mut rest)) = left.split_key() {
+        let (Some(first), Some(second)) = (rest.next(), rest.next()) else {
+            return Err(Error::Arity);
+        };
+        asked.push((name, Asked::parse_pair(first, second, bounds)?));
+        left = rest;
+    }
+    Ok(asked)
+}
+
 /// The checks of one command, and their keys, each opened once.
 struct Checks<'a> {
     /// Each with the place of its key in `keys`.
-    rulings: Vec<(usize, Ruling)>,
+    rulings: Vec<(usize, Ruling<'a>)>,
     keys: Vec<WriteKey<'a>>,
 }
 
 impl<'a> Checks<'a> {
-    /// Reads `key limit window` or `key POLICY name`, as often as it is given.
-    fn open(ctx: &'a Context<'a>, args: Args<'a>, bounds: &Bounds) -> Result<Self, Error> {
-        let mut asked = Vec::new();
-        let mut left = args;
-        while let Some((name, mut rest)) = left.split_key() {
-            let (Some(first), Some(second)) = (rest.next(), rest.next()) else {
-                return Err(Error::Arity);
-            };
-            asked.push((name, Asked::parse_pair(first, second, bounds)?));
-            left = rest;
-        }
+    fn open(ctx: &'a Context<'a>, asked: &'a [(KeyName<'a>, Asked<'a>)]) -> Result<Self, Error> {
         let mut places = AHashMap::<&[u8], usize>::new();
         let mut names = Vec::<KeyName<'_>>::new();
         let mut rulings = Vec::with_capacity(asked.len());
-        for (name, asked) in asked {
+        for &(name, ref asked) in asked {
             let place = *places.entry(name.bytes()).or_insert_with(|| {
                 names.push(name);
                 names.len() - 1
@@ -119,7 +124,7 @@ impl<'a> Checks<'a> {
     fn each(
         &mut self,
         verdicts: &[Verdict],
-        mut body: impl FnMut(&Verdict, &Ruling, &mut WriteKey<'a>),
+        mut body: impl FnMut(&Verdict, &Ruling<'a>, &mut WriteKey<'a>),
     ) {
         for ((place, ruling), verdict) in self.rulings.iter().zip(verdicts) {
             if let Some(key) = self.keys.get_mut(*place) {

@@ -28,7 +28,7 @@ impl Command for Peek {
     fn run(ctx: &Context<'_>, args: Args<'_>) -> Result<(), Error> {
         let (name, args) = args.split_key().ok_or(Error::Arity)?;
         let request = request::Check::parse(args, &config::bounds())?;
-        let ruling = Ruling::find(ctx, request.asked)?;
+        let ruling = Ruling::find(ctx, &request.asked)?;
         let key = ReadKey::open(ctx, name)?;
         let now = ctx.now();
 

@@ -89,7 +89,9 @@ unsafe extern "C" fn loading(
         let ctx = unsafe { Context::new(ctx) };
         match kind {
             raw::REDISMODULE_SUBEVENT_LOADING_ENDED => {
-                BEFORE_LOAD.with(&ctx, Option::take);
+                if let Some(before) = BEFORE_LOAD.with(&ctx, Option::take) {
+                    POLICIES.with(&ctx, |policies| policies.take_on_counts(&before));
+                }
             }
             raw::REDISMODULE_SUBEVENT_LOADING_FAILED => {
                 if let Some(before) = BEFORE_LOAD.with(&ctx, Option::take) {

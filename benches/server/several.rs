@@ -1,0 +1,41 @@
+//! One check of three keys, and three checks in a pipeline.
+
+use crate::{
+    Outcome, host::Server, load::Load, options::Options, rounds::on_every_key, series::Series,
+    subject::words,
+};
+
+const DATABASE: u8 = 0;
+const KEYS: u16 = 3;
+const ONE: &str = "RL.CHECK {key} 100000 60";
+const ALL: &str = "RL.MCHECK 1 {key} 100000 60 {key} 100000 60 {key} 100000 60";
+
+/// Times for three keys, in microseconds; in each round one after the other.
+#[derive(Default)]
+pub struct Several {
+    pub pipelined: Series,
+    pub at_once: Series,
+}
+
+/// # Errors
+/// The server fails.
+pub fn run(options: &Options, server: &Server) -> Outcome<Several> {
+    let connection = &mut server.connect(DATABASE)?;
+    let mut several = Several::default();
+    for round in 1..=options.rounds() {
+        eprintln!("three keys, round {round} of {}", options.rounds());
+        for _ in 0..10 {
+            on_every_key(connection, &words(ONE))?;
+        }
+        let groups = options.single_calls() / 2;
+        let run = |command: &str, calls: u64, pipeline: u16| {
+            let command = &words(command);
+            Load { port: server.port, database: DATABASE, command, calls, pipeline }.run()
+        };
+        let checks = run(ONE, groups * u64::from(KEYS), KEYS)?;
+        several.pipelined.push(1e6 * f64::from(KEYS) / checks);
+        several.at_once.push(1e6 / run(ALL, groups, 1)?);
+        redis::cmd("FLUSHDB").arg("SYNC").exec(connection)?;
+    }
+    Ok(several)
+}
