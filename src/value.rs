@@ -8,8 +8,8 @@ pub const ENCODING: i32 = 1;
 
 /// The most that a key may outlive its last unit, in milliseconds, so that its expiry need not be moved
 /// by every check; also at most a part of the retention.
-const MAX_LINGER: i64 = 1_000;
-const LINGER_PART: i64 = 32;
+const MAX_LINGER: i64 = 5_000;
+const LINGER_PART: i64 = 16;
 
 /// What a key holds.
 #[derive(Default)]
@@ -202,14 +202,14 @@ mod tests {
     fn the_expiry_moves_only_when_it_must() {
         let mut value = Value::default();
         assert_eq!(lifetime(&mut value), Lifetime::Over);
-        assert_eq!(record(&mut value, 1_000, 3_200), until(4_300));
-        assert_eq!(record(&mut value, 1_100, 3_200), Lifetime::Kept);
-        assert_eq!(record(&mut value, 1_101, 3_200), until(4_401));
-        assert_eq!(record(&mut value, 1_101, 3_600_000), until(3_602_101));
-        value.log.refund(at(1_101), 1);
+        assert_eq!(record(&mut value, 1_000, 3_200), until(4_400));
+        assert_eq!(record(&mut value, 1_200, 3_200), Lifetime::Kept);
+        assert_eq!(record(&mut value, 1_201, 3_200), until(4_601));
+        assert_eq!(record(&mut value, 1_201, 3_600_000), until(3_606_201));
+        value.log.refund(at(1_201), 1);
         assert_eq!(lifetime(&mut value), Lifetime::Kept);
-        value.log.refund(at(1_101), 1);
-        assert_eq!(lifetime(&mut value), until(3_602_100));
+        value.log.refund(at(1_201), 1);
+        assert_eq!(lifetime(&mut value), until(3_606_200));
     }
 
     #[test]
@@ -218,12 +218,12 @@ mod tests {
         put(&mut value, Some(9_000));
         assert_eq!(lifetime(&mut value), until(9_000));
         assert_eq!(record(&mut value, 1_000, 3_200), Lifetime::Kept);
-        assert_eq!(record(&mut value, 8_950, 3_200), until(12_250));
+        assert_eq!(record(&mut value, 8_950, 3_200), until(12_350));
         put(&mut value, None);
         assert_eq!(lifetime(&mut value), Lifetime::Set(Expiry::Never));
         assert_eq!(record(&mut value, 20_000, 3_200), Lifetime::Kept);
         value.set_override(None);
-        assert_eq!(lifetime(&mut value), until(23_300));
+        assert_eq!(lifetime(&mut value), until(23_400));
         value.log.clear();
         assert_eq!(lifetime(&mut value), Lifetime::Over);
     }
@@ -250,8 +250,8 @@ mod tests {
         let mut value = Value::default();
         record(&mut value, 1_000, 3_200);
         assert_eq!(value.copy().lifetime(Expiry::At(4_250)), Lifetime::Kept);
-        assert_eq!(value.copy().lifetime(Expiry::At(9_000)), until(4_300));
-        assert_eq!(value.copy().lifetime(Expiry::Never), until(4_300));
+        assert_eq!(value.copy().lifetime(Expiry::At(9_000)), until(4_400));
+        assert_eq!(value.copy().lifetime(Expiry::Never), until(4_400));
     }
 
     #[test]
