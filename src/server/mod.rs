@@ -8,6 +8,7 @@
 mod args;
 mod context;
 mod data_type;
+mod events;
 mod global;
 mod guard;
 mod info;

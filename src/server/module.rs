@@ -4,10 +4,7 @@ use redis_module::raw::{self, RedisModuleCmdFunc, RedisModuleCtx, RedisModuleStr
 
 use super::guard::guard;
 use super::spec::Spec;
-use super::{
-    Args, Context, OK, api, data_type, info, keyspace, override_list, propagation, saved_policies,
-    settings,
-};
+use super::{Args, Context, OK, api, data_type, events, info, keyspace, settings};
 use crate::error::Error;
 
 /// A command of the module.
@@ -58,10 +55,7 @@ impl Registration {
         if !data_type::register(ctx) {
             return Err("its data type cannot be registered".into());
         }
-        propagation::watch(ctx);
-        let watched =
-            keyspace::watch(ctx) && override_list::watch(ctx) && saved_policies::watch(ctx);
-        if !watched {
+        if !(keyspace::watch(ctx) && events::watch(ctx)) {
             return Err("it cannot be told of what happens to keys".into());
         }
         if !info::register(ctx) {

@@ -1,26 +1,14 @@
 //! The node's list of overrides, kept in step with what happens to keys: see
 //! [`OverrideIndex`](crate::overrides::OverrideIndex).
 
-use std::ffi::c_void;
-
 use ratelog_core::{Instant, Override};
-use redis_module::raw::{
-    self, RedisModuleCtx, RedisModuleEvent, RedisModuleFlushInfo, RedisModuleSwapDbInfo,
-};
+use redis_module::raw::{self, RedisModuleFlushInfo, RedisModuleSwapDbInfo};
 
 use super::args::bytes;
-use super::guard::guard;
 use super::key::{holds_override, override_of};
-use super::propagation::subscribe;
 use super::{Context, KeyName};
 use crate::node::OVERRIDES;
 use crate::overrides::Place;
-
-/// Asks the server to tell of what happens to whole databases. Returns whether it will.
-pub(super) fn watch(ctx: *mut RedisModuleCtx) -> bool {
-    subscribe(ctx, raw::REDISMODULE_EVENT_FLUSHDB, flushed)
-        && subscribe(ctx, raw::REDISMODULE_EVENT_SWAPDB, swapped)
-}
 
 /// Puts `name`, in the database that the call works on, on the list, or takes it off.
 pub(super) fn set(ctx: &Context<'_>, name: KeyName<'_>, listed: bool) {
@@ -80,32 +68,15 @@ pub(super) unsafe fn set_place(database: i32, name: *const raw::RedisModuleStrin
     }
 }
 
-unsafe extern "C" fn flushed(
-    ctx: *mut RedisModuleCtx,
-    _: RedisModuleEvent,
-    kind: u64,
-    info: *mut c_void,
-) {
-    guard((), || {
-        if kind != raw::REDISMODULE_SUBEVENT_FLUSHDB_END {
-            return;
-        }
-        // SAFETY: the server passes the context of this call, and this event's info.
-        let (ctx, info) = unsafe { (Context::new(ctx), &*info.cast::<RedisModuleFlushInfo>()) };
+/// A database, or all of them, has been emptied.
+pub(super) fn flushed(ctx: &Context<'_>, kind: u64, info: &RedisModuleFlushInfo) {
+    if kind == raw::REDISMODULE_SUBEVENT_FLUSHDB_END {
         let database = (info.dbnum >= 0).then_some(info.dbnum);
-        OVERRIDES.with(&ctx, |overrides| overrides.flush(database));
-    });
+        OVERRIDES.with(ctx, |overrides| overrides.flush(database));
+    }
 }
 
-unsafe extern "C" fn swapped(
-    ctx: *mut RedisModuleCtx,
-    _: RedisModuleEvent,
-    _: u64,
-    info: *mut c_void,
-) {
-    guard((), || {
-        // SAFETY: the server passes the context of this call, and this event's info.
-        let (ctx, info) = unsafe { (Context::new(ctx), &*info.cast::<RedisModuleSwapDbInfo>()) };
-        OVERRIDES.with(&ctx, |overrides| overrides.swap(info.dbnum_first, info.dbnum_second));
-    });
+/// Two databases have changed places.
+pub(super) fn swapped(ctx: &Context<'_>, info: &RedisModuleSwapDbInfo) {
+    OVERRIDES.with(ctx, |overrides| overrides.swap(info.dbnum_first, info.dbnum_second));
 }

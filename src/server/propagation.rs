@@ -17,60 +17,25 @@
 //! `save` points): they are passed on verbatim, which the server counts and, having nowhere to pass them
 //! to, drops before it looks at them.
 
-use std::ffi::{CStr, c_void};
+use std::ffi::CStr;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use redis_module::raw::{self, RedisModuleCtx, RedisModuleEvent};
+use redis_module::raw;
 
-use super::guard::guard;
 use super::server_info::ServerInfo;
-use super::{Context, KeyName, OK, api};
+use super::{Context, KeyName, api};
 use crate::effect::{self, Effect, Record};
 use crate::{override_text, policy_effect};
 
 const UNKNOWN: u8 = 0;
 const NEEDED: u8 = 1;
 const NOT_NEEDED: u8 = 2;
-/// As [`NEEDED`], for good: the server does not tell what would end it.
-const ALWAYS: u8 = 3;
-
-/// What the server calls at an event: context, event, its kind, and what there is to it.
-pub(super) type ServerEvent =
-    unsafe extern "C" fn(*mut RedisModuleCtx, RedisModuleEvent, u64, *mut c_void);
 
 static STATE: AtomicU8 = AtomicU8::new(UNKNOWN);
 
-/// Asks the server to tell of all that can make effects needed.
-pub(super) fn watch(ctx: *mut RedisModuleCtx) {
-    let events = [
-        raw::REDISMODULE_EVENT_FORK_CHILD,
-        raw::REDISMODULE_EVENT_REPLICATION_ROLE_CHANGED,
-        raw::REDISMODULE_EVENT_REPLICA_CHANGE,
-        raw::REDISMODULE_EVENT_LOADING,
-    ];
-    let told = events.iter().all(|&id| subscribe(ctx, id, forget));
-    STATE.store(if told { UNKNOWN } else { ALWAYS }, Ordering::Relaxed);
-}
-
-/// Asks the server to call `told` at each event of the kind `id`. Returns whether it will.
-pub(super) fn subscribe(ctx: *mut RedisModuleCtx, id: u64, told: ServerEvent) -> bool {
-    // SAFETY: called while the module is loaded, with its context and a function that stays.
-    let status = unsafe {
-        api!(RedisModule_SubscribeToServerEvent)(
-            ctx,
-            RedisModuleEvent { id, dataver: 1 },
-            Some(told),
-        )
-    };
-    status == OK
-}
-
-unsafe extern "C" fn forget(_: *mut RedisModuleCtx, _: RedisModuleEvent, _: u64, _: *mut c_void) {
-    guard((), || {
-        if STATE.load(Ordering::Relaxed) != ALWAYS {
-            STATE.store(UNKNOWN, Ordering::Relaxed);
-        }
-    });
+/// Makes the next effect ask again: something has happened that can make effects needed.
+pub(super) fn forget() {
+    STATE.store(UNKNOWN, Ordering::Relaxed);
 }
 
 /// Whether anything may come to need the effect of the current call.

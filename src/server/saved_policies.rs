@@ -2,11 +2,10 @@
 
 use std::ffi::{c_int, c_void};
 
-use redis_module::raw::{self, RedisModuleCtx, RedisModuleEvent, RedisModuleIO};
+use redis_module::raw::{self, RedisModuleCtx, RedisModuleIO};
 
 use super::data_type::{Text, log_refusal, save_text};
 use super::guard::guard;
-use super::propagation::subscribe;
 use super::{Context, OK, api};
 use crate::node::POLICIES;
 use crate::policies::Policies;
@@ -20,12 +19,6 @@ const ERROR: c_int = 1;
 
 /// What there was before a load, in case that fails: a server may then go on with what it had.
 static BEFORE_LOAD: super::Global<Option<Policies>> = super::Global::new();
-
-/// Asks the server to tell of loads and forks. Returns whether it will.
-pub(super) fn watch(ctx: *mut RedisModuleCtx) -> bool {
-    subscribe(ctx, raw::REDISMODULE_EVENT_LOADING, loading)
-        && subscribe(ctx, raw::REDISMODULE_EVENT_FORK_CHILD, forked)
-}
 
 /// Where the server cannot leave it out, and saves nothing for an empty text.
 pub(super) unsafe extern "C" fn save(io: *mut RedisModuleIO, _: c_int) {
@@ -78,51 +71,33 @@ pub(super) unsafe extern "C" fn load(io: *mut RedisModuleIO, encoding: c_int, _:
 }
 
 /// What is loaded takes the place of what there was.
-unsafe extern "C" fn loading(
-    ctx: *mut RedisModuleCtx,
-    _: RedisModuleEvent,
-    kind: u64,
-    _: *mut c_void,
-) {
-    guard((), || {
-        // SAFETY: the server passes the context of this call.
-        let ctx = unsafe { Context::new(ctx) };
-        match kind {
-            raw::REDISMODULE_SUBEVENT_LOADING_ENDED => {
-                if let Some(before) = BEFORE_LOAD.with(&ctx, Option::take) {
-                    POLICIES.with(&ctx, |policies| policies.take_on_counts(&before));
-                }
-            }
-            raw::REDISMODULE_SUBEVENT_LOADING_FAILED => {
-                if let Some(before) = BEFORE_LOAD.with(&ctx, Option::take) {
-                    POLICIES.with(&ctx, |policies| *policies = before);
-                }
-            }
-            _ => {
-                let before = POLICIES.with(&ctx, std::mem::take);
-                BEFORE_LOAD.with(&ctx, |kept| *kept = Some(before));
+pub(super) fn loading(ctx: &Context<'_>, kind: u64) {
+    match kind {
+        raw::REDISMODULE_SUBEVENT_LOADING_ENDED => {
+            if let Some(before) = BEFORE_LOAD.with(ctx, Option::take) {
+                POLICIES.with(ctx, |policies| policies.take_on_counts(&before));
             }
         }
-    });
+        raw::REDISMODULE_SUBEVENT_LOADING_FAILED => {
+            if let Some(before) = BEFORE_LOAD.with(ctx, Option::take) {
+                POLICIES.with(ctx, |policies| *policies = before);
+            }
+        }
+        _ => {
+            let before = POLICIES.with(ctx, std::mem::take);
+            BEFORE_LOAD.with(ctx, |kept| *kept = Some(before));
+        }
+    }
 }
 
 /// A rewrite of the append-only file without a snapshot at its head begins with no policies: they are passed on
 /// again, after the fork and so into the file that follows the rewritten one.
-unsafe extern "C" fn forked(
-    ctx: *mut RedisModuleCtx,
-    _: RedisModuleEvent,
-    kind: u64,
-    _: *mut c_void,
-) {
-    guard((), || {
-        // SAFETY: the server passes the context of this call.
-        let ctx = unsafe { Context::new(ctx) };
-        let is_logged = ctx.flags() & raw::REDISMODULE_CTX_FLAGS_AOF != 0;
-        let any = POLICIES.with(&ctx, |policies| policies.len() > 0);
-        if kind == raw::REDISMODULE_SUBEVENT_FORK_CHILD_BORN && is_logged && any {
-            pass_on_in(&ctx, 0);
-        }
-    });
+pub(super) fn forked(ctx: &Context<'_>, kind: u64) {
+    let is_logged = ctx.flags() & raw::REDISMODULE_CTX_FLAGS_AOF != 0;
+    let any = POLICIES.with(ctx, |policies| policies.len() > 0);
+    if kind == raw::REDISMODULE_SUBEVENT_FORK_CHILD_BORN && is_logged && any {
+        pass_on_in(ctx, 0);
+    }
 }
 
 fn pass_on_in(ctx: &Context<'_>, millis: i64) {
