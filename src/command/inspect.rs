@@ -10,7 +10,7 @@ impl Command for Inspect {
     const SPEC: Spec = Spec {
         name: c"RL.INSPECT",
         flags: c"readonly",
-        acl_categories: c"ratelog read",
+        acl_categories: c"ratelog read slow",
         arity: 2,
         keys: Keys::First(KeyAccess::Read),
         summary: c"Tells what a key's log holds.",

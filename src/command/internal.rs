@@ -22,7 +22,7 @@ pub fn register(module: &Registration) -> Result<(), String> {
 }
 
 const INTERNAL: Spec =
-    Spec { flags: c"write admin", acl_categories: c"admin dangerous write", ..Spec::COMMON };
+    Spec { flags: c"write admin", acl_categories: c"admin dangerous write slow", ..Spec::COMMON };
 
 /// `RL._RECORD instant units key window_ms [key window_ms ...]`
 struct RecordUnits;

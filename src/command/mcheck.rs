@@ -19,7 +19,7 @@ impl Command for MCheck {
     const SPEC: Spec = Spec {
         name: c"RL.MCHECK",
         flags: c"write",
-        acl_categories: c"ratelog write",
+        acl_categories: c"ratelog write slow",
         arity: -5,
         keys: Keys::Every { first: 2, step: 3, access: KeyAccess::Update },
         summary: c"Checks several keys at once; records the units at all of them or at none.",

@@ -41,7 +41,7 @@ impl Command for Set {
     const SPEC: Spec = Spec {
         name: c"SET",
         flags: c"write",
-        acl_categories: c"ratelog write",
+        acl_categories: c"ratelog write slow",
         arity: -4,
         keys: Keys::First(KeyAccess::Update),
         summary: c"Makes a key's checks be allowed, denied, or decided by other rules.",
@@ -144,7 +144,7 @@ impl Command for List {
     const SPEC: Spec = Spec {
         name: c"LIST",
         flags: c"readonly",
-        acl_categories: c"ratelog read",
+        acl_categories: c"ratelog read slow",
         arity: -2,
         tips: Some(c"request_policy:all_shards response_policy:special"),
         summary: c"Lists the keys of the node that have overrides.",

@@ -39,7 +39,7 @@ pub fn register(module: &Registration) -> Result<(), String> {
 const READ: Spec = Spec {
     parent: Some(FAMILY),
     flags: c"readonly",
-    acl_categories: c"ratelog read",
+    acl_categories: c"ratelog read slow",
     ..Spec::COMMON
 };
 
@@ -47,7 +47,7 @@ const READ: Spec = Spec {
 const WRITE: Spec = Spec {
     parent: Some(FAMILY),
     flags: c"write deny-oom",
-    acl_categories: c"ratelog write",
+    acl_categories: c"ratelog write slow",
     tips: Some(c"request_policy:all_shards response_policy:all_succeeded"),
     ..Spec::COMMON
 };

@@ -13,7 +13,7 @@ impl Command for Stats {
     const SPEC: Spec = Spec {
         name: c"RL.STATS",
         flags: c"readonly",
-        acl_categories: c"ratelog read",
+        acl_categories: c"ratelog read slow",
         arity: -1,
         tips: Some(c"request_policy:all_shards response_policy:special"),
         summary: c"Tells how the node's checks ended, in all and under each policy.",

@@ -17,7 +17,7 @@ impl Command for Top {
     const SPEC: Spec = Spec {
         name: c"RL.TOP",
         flags: c"readonly",
-        acl_categories: c"ratelog read",
+        acl_categories: c"ratelog read slow",
         arity: -2,
         tips: Some(c"request_policy:all_shards response_policy:special"),
         summary: c"Tells the keys of the node that are checked or denied most these minutes.",
