@@ -117,14 +117,14 @@ fn an_aof_that_is_replayed_hours_later_holds_nothing_expired_and_nothing_immorta
         &server,
         &[
             "SELECT 0".to_owned(),
-            format!("RL._APPLY gone RECORD {old} 3 60000"),
-            format!("RL._APPLY gone RECORD {} 2 60000", old + 500),
-            format!("RL._APPLY refunded RECORD {old} 3 60000"),
+            format!("RL._RECORD {old} 3 gone 60000"),
+            format!("RL._RECORD {} 2 gone 60000", old + 500),
+            format!("RL._RECORD {old} 3 refunded 60000"),
             format!("RL._APPLY refunded REFUND {} 1", old + 10),
-            format!("RL._APPLY back RECORD {old} 3 60000"),
-            format!("RL._APPLY back RECORD {now} 2 3600000"),
-            format!("RL._APPLY kept RECORD {} 1 3600000", old + 4_000_000),
-            format!("RL._APPLY kept RECORD {} 2 1000", old + 4_500_000),
+            format!("RL._RECORD {old} 3 back 60000"),
+            format!("RL._RECORD {now} 2 back 3600000"),
+            format!("RL._RECORD {} 1 kept 3600000", old + 4_000_000),
+            format!("RL._RECORD {} 2 kept 1000", old + 4_500_000),
         ],
     );
     server.start_again();

@@ -172,7 +172,7 @@ fn a_log_without_units_is_no_value() {
     let empty = [&dump[..HEADER], b"\x05\0\0"].concat();
     assert_eq!(db.restore("k", &seal(&empty, &dump)), refused());
     db.decide("RL.CHECK k 5 1h");
-    assert!(db.error(["RL._APPLY", "k", "LOAD", ""]).starts_with("ERR"));
+    assert!(db.error(["RL._APPLY", "k", "LOAD", "", ""]).starts_with("ERR"));
     assert_eq!(db.units("k"), 1);
 }
 

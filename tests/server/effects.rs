@@ -1,97 +1,8 @@
-//! `RL._APPLY`, the internal command of the replication stream.
+//! `RL._RECORD` and `RL._APPLY`, the internal commands of the replication stream: what they do.
 
 use redis::Value;
 
-use crate::support::{Client, Server, assert_same_dataset, dataset};
-
-const NOW: &str = "1700000000000";
-
-#[test]
-fn every_malformed_effect_is_refused_by_name_and_changes_nothing() {
-    let server = Server::start();
-    let mut db = server.connect();
-    db.decide("RL.CHECK k 5 1h");
-    let before = db.digest();
-    for (effect, named) in [
-        ("FOO", "FOO"),
-        ("RECORD x 1 60000", "x"),
-        ("RECORD -1 1 60000", "-1"),
-        ("RECORD 1.5 1 60000", "1.5"),
-        ("RECORD 01 1 60000", "01"),
-        ("RECORD 99999999999999999999 1 60000", "99999999999999999999"),
-        ("RECORD 9223372036854775807 1 60000", "9223372036854775807"),
-        ("RECORD 1700000000000 x 60000", "x"),
-        ("RECORD 1700000000000 0 60000", "0"),
-        ("RECORD 1700000000000 -1 60000", "-1"),
-        ("RECORD 1700000000000 4294967296 60000", "4294967296"),
-        ("RECORD 1700000000000 1 x", "x"),
-        ("RECORD 1700000000000 1 0", "0"),
-        ("RECORD 1700000000000 1 -1", "-1"),
-        ("RECORD 1700000000000 1 99999999999999", "99999999999999"),
-        ("SHIFT x", "x"),
-        ("SHIFT -1", "-1"),
-        ("REFUND x 1", "x"),
-        ("REFUND 1700000000000 0", "0"),
-        ("REFUND 1700000000000 x", "x"),
-    ] {
-        for key in ["k", "missing"] {
-            let error = db.error(&format!("RL._APPLY {key} {effect}"));
-            assert!(error.starts_with("ERR "), "{effect}: {error}");
-            assert!(error.contains(&format!("'{named}'")), "{effect}: {error}");
-        }
-    }
-    for effect in [
-        "RECORD",
-        "RECORD 1700000000000",
-        "RECORD 1700000000000 1",
-        "RECORD 1700000000000 1 60000 1",
-        "SHIFT",
-        "SHIFT 1700000000000 1",
-        "REFUND",
-        "REFUND 1700000000000",
-        "REFUND 1700000000000 1 1",
-        "RESET 1",
-        "LOAD",
-        "LOAD a b",
-    ] {
-        for key in ["k", "missing"] {
-            let error = db.error(&format!("RL._APPLY {key} {effect}"));
-            assert!(error.starts_with("ERR "), "{effect}: {error}");
-        }
-    }
-    assert_eq!(db.digest(), before);
-}
-
-#[test]
-fn a_payload_that_is_no_log_is_not_loaded() {
-    let server = Server::start();
-    let mut db = server.connect();
-    db.decide("RL.CHECK k 5 1h");
-    let before = db.digest();
-    let payloads: [&[u8]; 6] = [b"", b"\0", b"\x01", b"\xff", &[0; 1000], &[0xff; 1000]];
-    for payload in payloads {
-        for key in [&b"k"[..], b"missing"] {
-            let error = db.error([b"RL._APPLY", key, b"LOAD", payload]);
-            assert!(error.starts_with("ERR "), "{error}");
-        }
-    }
-    assert_eq!(db.digest(), before);
-}
-
-#[test]
-fn an_effect_on_another_type_is_refused() {
-    let server = Server::start();
-    let mut db = server.connect();
-    db.run::<()>("SET k v");
-    for effect in
-        ["RECORD 1700000000000 1 60000", "SHIFT 1700000000000", "REFUND 1700000000000 1", "RESET"]
-    {
-        assert_eq!(
-            db.error(&format!("RL._APPLY k {effect}")),
-            "WRONGTYPE Operation against a key holding the wrong kind of value"
-        );
-    }
-}
+use crate::support::{Client, Server, assert_same_dataset, dataset, payload};
 
 /// The same value as the one that the effects built.
 #[track_caller]
@@ -117,23 +28,84 @@ fn effects_do_what_they_say() {
 }
 
 #[test]
+fn one_record_for_several_keys_is_one_for_each() {
+    let server = Server::start();
+    let mut db = server.connect();
+    let now = db.now_ms();
+    db.run::<()>(&format!("RL._RECORD {now} 2 a 60000 b 3600000 a 7200000"));
+    db.record("c", 7_200_000, &[(now, 2), (now, 2)]);
+    db.record("d", 3_600_000, &[(now, 2)]);
+    let digests = db.value_digests(&["a", "b", "c", "d"]);
+    assert_eq!(digests[..2], digests[2..]);
+    let expiries: Vec<i64> =
+        ["a", "b", "c", "d"].iter().map(|key| db.run(["PEXPIRETIME", key])).collect();
+    assert_eq!(expiries[..2], expiries[2..]);
+}
+
+#[test]
+fn an_override_comes_and_goes_by_its_text() {
+    let server = Server::start();
+    let mut db = server.connect();
+    let now = db.now_ms();
+    let mut put = |text: &str| {
+        db.run::<()>(["RL._APPLY", "k", "OVERRIDE", &now.to_string(), text]);
+        db.run::<Vec<Value>>("RL.OVERRIDE GET k").into_iter().skip(1).step_by(2).collect::<Vec<_>>()
+    };
+    let word = |text: &str| Value::BulkString(text.into());
+    let rule = |limit, window| Value::Array(vec![Value::Int(limit), Value::Int(window)]);
+    let never = || Value::Int(-1);
+    assert_eq!(put("ALLOW -1"), [word("allow"), Value::Array(vec![]), never()]);
+    let rules = Value::Array(vec![rule(10, 1000), rule(4_294_967_295, 60_000)]);
+    assert_eq!(put("LIMIT -1 10 1000ms 4294967295 60000ms"), [word("limit"), rules, never()]);
+    let denied = put(&format!("DENY {}", now + 3_600_000));
+    assert!(matches!(denied[2], Value::Int(3_500_000..=3_600_000)), "{denied:?}");
+    // One that is over is none, and a key of nothing else is no key.
+    assert_eq!(put(&format!("DENY {}", now - 1)), []);
+    assert_eq!(put(""), []);
+    assert_eq!(db.run::<i64>("DBSIZE"), 0);
+}
+
+#[test]
+fn a_load_replaces_the_whole_value() {
+    let server = Server::start();
+    let mut db = server.connect();
+    db.decide("RL.CHECK whole 5 1h COST 3");
+    db.run::<()>("RL.OVERRIDE SET whole LIMIT 9 1d");
+    let dump: Vec<u8> = db.run("DUMP whole");
+    let [log, put] = payload::texts(&dump);
+    db.run::<()>("RL.OVERRIDE SET k DENY");
+    for (log, put) in [(log, put), (log, b""), (b"", put)] {
+        db.decide("RL.CHECK k 5 1h");
+        db.run::<()>([&b"RL._APPLY"[..], b"k", b"load", log, put]);
+        let dump: Vec<u8> = db.run("DUMP k");
+        assert_eq!(payload::texts(&dump), [log, put]);
+        assert_eq!(db.units("k"), if log.is_empty() { 0 } else { 3 });
+    }
+    db.run::<()>([&b"RL._APPLY"[..], b"k", b"LOAD", log, put]);
+    let digests = db.value_digests(&["whole", "k"]);
+    assert_eq!(digests[0], digests[1]);
+}
+
+#[test]
 fn an_effect_in_lower_case_is_the_same_effect() {
     let server = Server::start();
     let mut db = server.connect();
     let now = db.now_ms();
-    db.run::<()>(&format!("rl._apply k record {now} 2 60000"));
-    assert_eq!(db.hits("k"), [(now, 2)]);
+    db.run::<()>(&format!("rl._record {now} 2 k 60000"));
+    db.run::<()>(&format!("rl._apply k refund {now} 1"));
+    assert_eq!(db.hits("k"), [(now, 1)]);
 }
 
 #[test]
 fn effects_on_a_missing_key_that_take_away_leave_it_missing() {
     let server = Server::start();
     let mut db = server.connect();
-    for effect in ["SHIFT", "REFUND"] {
-        let more = if effect == "REFUND" { " 3" } else { "" };
-        db.attempt::<Value>(&format!("RL._APPLY k {effect} {NOW}{more}")).ok();
+    for effect in
+        ["SHIFT 1700000000000", "REFUND 1700000000000 3", "RESET", "OVERRIDE 1700000000000 "]
+    {
+        let words: Vec<_> = format!("RL._APPLY k {effect}").split(' ').map(Into::into).collect();
+        db.run::<()>(words);
     }
-    db.attempt::<Value>("RL._APPLY k RESET").ok();
     assert_eq!(db.run::<i64>("EXISTS k"), 0);
 }
 

@@ -70,6 +70,33 @@ fn a_missing_key_has_no_hits_and_nothing_to_inspect() {
 }
 
 #[test]
+fn a_key_with_nothing_but_an_override_has_no_instants() {
+    let server = Server::start();
+    let mut db = server.connect();
+    db.run::<()>("RL.OVERRIDE SET k LIMIT 7 1m 9 1h EX 100");
+    let reply: Vec<Value> = db.run("RL.INSPECT k");
+    assert_eq!(reply[1], Value::Int(0));
+    assert_eq!([&reply[3], &reply[5]], [&Value::Nil, &Value::Nil]);
+    assert_eq!(reply[7], Value::Int(0));
+    assert!(matches!(reply[9], Value::Int(1..=600)), "{reply:?}");
+    let Value::Array(put) = &reply[11] else {
+        panic!("an override is shown: {reply:?}");
+    };
+    let text = |text: &str| Value::BulkString(text.into());
+    let rule = |limit, window| Value::Array(vec![Value::Int(limit), Value::Int(window)]);
+    assert_eq!(put[..3], [text("action"), text("limit"), text("rules")]);
+    assert_eq!(
+        put[3..5],
+        [Value::Array(vec![rule(7, 60_000), rule(9, 3_600_000)]), text("ttl_ms")]
+    );
+    assert!(matches!(put[5], Value::Int(50_000..=100_000)), "{put:?}");
+    assert_eq!(db.hits("k"), []);
+
+    db.run::<()>("RL.OVERRIDE DEL k");
+    assert_eq!(db.run::<Value>("RL.INSPECT k"), Value::Nil);
+}
+
+#[test]
 fn expired_units_are_not_shown() {
     let server = Server::start();
     let mut db = server.connect();

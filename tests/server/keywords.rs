@@ -20,7 +20,13 @@ fn a_malformed_call_is_told_what_is_wrong_and_changes_nothing() {
         ("5 60 COST 1 100", "ERR unexpected argument '100'"),
         ("5 60 COST 1 100 60", "ERR unexpected argument '100'"),
         ("5 60 COST 1 FOO", "ERR unexpected argument 'FOO'"),
-        ("POLICY gold", "ERR limit 'POLICY' is not an integer from 1 to 1000000"),
+        ("POLICY gold", "NOPOLICY no policy named 'gold'"),
+        ("policy gold COST 1", "NOPOLICY no policy named 'gold'"),
+        ("POLICY a\0b", "NOPOLICY no policy named 'a\\x00b'"),
+        ("POLICY gold COST", "ERR COST has no value"),
+        ("POLICY gold COST 0", "ERR cost '0' is not an integer from 1 to 1000000"),
+        ("POLICY gold 5 60", "ERR unknown keyword '5'"),
+        ("POLICY gold POLICY gold", "ERR unknown keyword 'POLICY'"),
         ("COST 5", "ERR limit 'COST' is not an integer from 1 to 1000000"),
     ] {
         for command in ["RL.CHECK", "RL.PEEK"] {
@@ -73,11 +79,33 @@ fn a_call_of_the_wrong_arity_gets_the_servers_own_error() {
         "RL.INSPECT",
         "RL.INSPECT k k",
         "RL.HITS",
+        "RL.MCHECK",
+        "RL.MCHECK 1 k 5",
+        "RL.MCHECK 1 k 5 60 l",
+        "RL.MCHECK 1 k 5 60 l 5",
+        "RL.OVERRIDE",
+        "RL.OVERRIDE|SET k",
+        "RL.OVERRIDE|GET",
+        "RL.OVERRIDE|GET k k",
+        "RL.OVERRIDE|DEL",
+        "RL.OVERRIDE|DEL k k",
+        "RL.POLICY",
+        "RL.POLICY|SET gold 5",
+        "RL.POLICY|GET",
+        "RL.POLICY|DEL gold gold",
+        "RL.POLICY|LIST gold",
+        "RL.POLICY|EXPORT gold",
+        "RL.POLICY|IMPORT",
+        "RL.TOP",
         "RL._APPLY",
+        "RL._APPLY k",
+        "RL._RECORD 1700000000000 1 k",
+        "RL._POLICY SET",
     ] {
         let name = command.split(' ').next().expect("a command has a name");
         let expected = format!("ERR wrong number of arguments for '{name}' command");
-        assert_eq!(db.error(command).to_lowercase(), expected.to_lowercase(), "{command}");
+        let error = db.error(&command.replace('|', " "));
+        assert_eq!(error.to_lowercase(), expected.to_lowercase(), "{command}");
     }
 }
 

@@ -32,6 +32,7 @@ mod docs;
 mod effects;
 mod expiry;
 mod failover;
+mod hostile_effects;
 mod inspect;
 mod keyspace;
 mod keywords;

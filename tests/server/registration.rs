@@ -10,6 +10,7 @@ struct Description {
     arity: i64,
     flags: Vec<String>,
     keys: (i64, i64, i64),
+    tips: Vec<String>,
 }
 
 fn describe(db: &mut Client, command: &str) -> Description {
@@ -20,6 +21,7 @@ fn describe(db: &mut Client, command: &str) -> Description {
         arity: number(1),
         flags: from_redis_value(reply[2].clone()).expect("flags are words"),
         keys: (number(3), number(4), number(5)),
+        tips: from_redis_value(reply[7].clone()).expect("tips are words"),
     }
 }
 
@@ -35,26 +37,45 @@ fn the_module_and_exactly_its_commands_are_there() {
         name.make_ascii_lowercase();
     }
     commands.sort();
-    let expected =
-        ["rl._apply", "rl.check", "rl.hits", "rl.inspect", "rl.peek", "rl.refund", "rl.reset"];
-    assert_eq!(commands, expected);
+    let expected = "rl._apply rl._policy rl._record rl.check rl.hits rl.inspect rl.mcheck \
+        rl.override rl.override|del rl.override|get rl.override|list rl.override|set rl.peek \
+        rl.policy rl.policy|del rl.policy|export rl.policy|get rl.policy|import rl.policy|list \
+        rl.policy|set rl.refund rl.reset rl.stats rl.top";
+    assert_eq!(commands, expected.split(' ').collect::<Vec<_>>());
 }
 
 #[test]
 fn arity_flags_and_key_positions_are_declared() {
     let server = Server::start();
     let mut db = server.connect();
-    for (command, arity, present, absent) in [
-        ("RL.CHECK", -4, "write fast", "readonly denyoom admin"),
-        ("RL.PEEK", -4, "readonly fast", "write denyoom admin"),
-        ("RL.REFUND", -2, "write fast", "readonly denyoom admin"),
-        ("RL.RESET", 2, "write", "readonly denyoom admin"),
-        ("RL.INSPECT", 2, "readonly", "write denyoom admin"),
-        ("RL.HITS", -2, "readonly", "write denyoom admin"),
+    let (none, first, second, last) = ((0, 0, 0), (1, 1, 1), (2, 2, 1), -1);
+    for (command, arity, keys, present, absent) in [
+        ("RL.CHECK", -4, first, "write fast", "readonly denyoom admin"),
+        ("RL.PEEK", -4, first, "readonly fast", "write denyoom admin"),
+        ("RL.MCHECK", -5, (2, last, 3), "write", "readonly denyoom admin fast"),
+        ("RL.REFUND", -2, first, "write fast", "readonly denyoom admin"),
+        ("RL.RESET", 2, first, "write", "readonly denyoom admin"),
+        ("RL.INSPECT", 2, first, "readonly", "write denyoom admin"),
+        ("RL.HITS", -2, first, "readonly", "write denyoom admin"),
+        ("RL.OVERRIDE|SET", -4, second, "write", "readonly denyoom admin"),
+        ("RL.OVERRIDE|GET", 3, second, "readonly fast", "write denyoom admin"),
+        ("RL.OVERRIDE|DEL", 3, second, "write fast", "readonly denyoom admin"),
+        ("RL.OVERRIDE|LIST", -2, none, "readonly", "write denyoom admin fast"),
+        ("RL.POLICY|SET", -5, none, "write denyoom", "readonly admin"),
+        ("RL.POLICY|GET", 3, none, "readonly", "write denyoom admin"),
+        ("RL.POLICY|DEL", 3, none, "write", "readonly denyoom admin"),
+        ("RL.POLICY|LIST", 2, none, "readonly", "write denyoom admin"),
+        ("RL.POLICY|EXPORT", 2, none, "readonly", "write denyoom admin"),
+        ("RL.POLICY|IMPORT", 3, none, "write denyoom", "readonly admin"),
+        ("RL.STATS", -1, none, "readonly", "write denyoom admin"),
+        ("RL.TOP", -2, none, "readonly", "write denyoom admin"),
+        ("RL._RECORD", -5, (3, last, 2), "write admin", "readonly denyoom"),
+        ("RL._APPLY", -3, first, "write admin", "readonly denyoom"),
+        ("RL._POLICY", 3, none, "write admin", "readonly denyoom"),
     ] {
         let described = describe(&mut db, command);
         assert_eq!(described.arity, arity, "{command}");
-        assert_eq!(described.keys, (1, 1, 1), "{command}");
+        assert_eq!(described.keys, keys, "{command}");
         let has = |flag: &str| described.flags.iter().any(|one| one == flag);
         for flag in present.split(' ') {
             assert!(has(flag), "{command} is not {flag}");
@@ -64,33 +85,69 @@ fn arity_flags_and_key_positions_are_declared() {
         }
         assert!(!has("loading") && !has("noscript") && !has("movablekeys"));
     }
-    let internal = describe(&mut db, "RL._APPLY");
-    assert!(internal.flags.contains(&"write".to_owned()));
-    assert!(internal.flags.contains(&"admin".to_owned()));
-    assert_eq!(internal.keys, (1, 1, 1));
 }
 
 #[test]
-fn the_server_finds_the_key_of_every_command_and_how_it_is_used() {
+fn clients_of_a_cluster_are_told_what_to_ask_every_shard() {
     let server = Server::start();
     let mut db = server.connect();
-    for (command, access) in [
-        ("RL.CHECK k 5 60 7 80 COST 3", "RW"),
-        ("RL.PEEK k 5 60 7 80 COST 3", "RO"),
-        ("RL.REFUND k COST 3", "RW"),
-        ("RL.RESET k", "RW"),
-        ("RL.INSPECT k", "RO"),
-        ("RL.HITS k COUNT 3", "RO"),
-        ("RL._APPLY k RESET", "RW"),
+    let everywhere = "request_policy:all_shards response_policy:all_succeeded";
+    let gathered = "request_policy:all_shards response_policy:special";
+    for (command, tips) in [
+        ("RL.POLICY|SET", everywhere),
+        ("RL.POLICY|DEL", everywhere),
+        ("RL.POLICY|IMPORT", everywhere),
+        ("RL.POLICY|GET", ""),
+        ("RL.OVERRIDE|LIST", gathered),
+        ("RL.STATS", gathered),
+        ("RL.TOP", gathered),
+        ("RL.CHECK", ""),
+        ("RL.MCHECK", ""),
+    ] {
+        assert_eq!(describe(&mut db, command).tips.join(" "), tips, "{command}");
+    }
+}
+
+#[test]
+fn the_server_finds_the_keys_of_every_command_and_how_they_are_used() {
+    let server = Server::start();
+    let mut db = server.connect();
+    for (command, names, flags) in [
+        ("RL.CHECK k 5 60 7 80 COST 3", "k", "RW access update"),
+        ("RL.CHECK k POLICY gold", "k", "RW access update"),
+        ("RL.PEEK k 5 60 7 80 COST 3", "k", "RO access"),
+        ("RL.MCHECK 3 k 5 60", "k", "RW access update"),
+        ("RL.MCHECK 1 k 5 60 l POLICY gold m 7 80", "k l m", "RW access update"),
+        ("RL.REFUND k COST 3", "k", "RW access update"),
+        ("RL.RESET k", "k", "RM delete"),
+        ("RL.INSPECT k", "k", "RO access"),
+        ("RL.HITS k COUNT 3", "k", "RO access"),
+        ("RL.OVERRIDE SET k LIMIT 5 60 EX 60", "k", "RW access update"),
+        ("RL.OVERRIDE GET k", "k", "RO access"),
+        ("RL.OVERRIDE DEL k", "k", "RM delete"),
+        ("RL._RECORD 1700000000000 1 k 60000", "k", "RW access update"),
+        ("RL._RECORD 1700000000000 1 k 60000 l 70000", "k l", "RW access update"),
+        ("RL._APPLY k RESET", "k", "RW access update"),
     ] {
         let keys: Vec<String> = db.run(&format!("COMMAND GETKEYS {command}"));
-        assert_eq!(keys, ["k"]);
-        let keys: Vec<(String, Vec<String>)> =
+        assert_eq!(keys.join(" "), names, "{command}");
+        let used: Vec<(String, Vec<String>)> =
             db.run(&format!("COMMAND GETKEYSANDFLAGS {command}"));
-        let flags = &keys[0].1;
-        // A reset needs nothing of the old value.
-        let writes = access == "RW" && flags.iter().any(|flag| flag == "RM" || flag == "OW");
-        assert!(writes || flags.iter().any(|flag| flag == access), "{command}: {flags:?}");
+        for ((name, how), key) in used.iter().zip(&keys) {
+            assert_eq!((name, how.join(" ")), (key, flags.to_owned()), "{command}");
+        }
+        assert_eq!(used.len(), keys.len());
+    }
+    for command in [
+        "RL.OVERRIDE LIST COUNT 3",
+        "RL.POLICY SET gold 5 60",
+        "RL.POLICY EXPORT",
+        "RL.STATS RESET",
+        "RL.TOP DENIED COUNT 3",
+        "RL._POLICY DEL gold",
+    ] {
+        let error = db.error(&format!("COMMAND GETKEYS {command}"));
+        assert_eq!(error, "ERR The command has no key arguments", "{command}");
     }
 }
 
@@ -99,8 +156,23 @@ fn every_command_is_documented() {
     let server = Server::start();
     let mut db = server.connect();
     for (command, arguments) in [
-        ("rl.check", "key limit window cost"),
-        ("rl.peek", "key limit window cost"),
+        ("rl.check", "key limit window policy cost"),
+        ("rl.peek", "key limit window policy cost"),
+        ("rl.mcheck", "cost key limit window policy"),
+        ("rl.override|set", "key allow deny limit window seconds milliseconds"),
+        ("rl.override|get", "key"),
+        ("rl.override|del", "key"),
+        ("rl.override|list", "count"),
+        ("rl.policy|set", "name shadow limit window"),
+        ("rl.policy|get", "name"),
+        ("rl.policy|del", "name"),
+        ("rl.policy|list", ""),
+        ("rl.policy|export", ""),
+        ("rl.policy|import", "json"),
+        ("rl.stats", "reset"),
+        ("rl.top", "denied checked count"),
+        ("rl._record", "instant units key window_ms"),
+        ("rl._policy", "effect name"),
         ("rl.refund", "key cost"),
         ("rl.reset", "key"),
         ("rl.inspect", "key"),
@@ -118,8 +190,10 @@ fn every_command_is_documented() {
         assert!(text("summary").len() > 15, "{command}");
         assert!(text("complexity").starts_with("O("), "{command}");
         assert_eq!(text("since"), "0.1.0", "{command}");
-        let documented = format!("{:?}", docs.get("arguments").expect("arguments are listed"));
-        for argument in arguments.split(' ') {
+        let documented = docs.get("arguments").map(|listed| format!("{listed:?}"));
+        let documented = documented.unwrap_or_default();
+        assert_eq!(documented.contains("name"), !arguments.is_empty(), "{command}: {documented}");
+        for argument in arguments.split_whitespace() {
             let bytes = format!("{:?}", Value::BulkString(argument.into()));
             assert!(documented.contains(&bytes), "{command} says no {argument}");
         }

@@ -16,9 +16,18 @@ fn a_replica_serves_what_reads_and_refuses_what_writes() {
     assert_eq!(reader.decide("RL.PEEK k 5 1h").remaining, 3);
     assert_eq!(reader.hits("k"), db.hits("k"));
     assert_eq!(reader.run::<Vec<Value>>("RL.INSPECT k"), db.run::<Vec<Value>>("RL.INSPECT k"));
-    for command in
-        ["RL.CHECK k 5 1h", "RL.CHECK k 1 1h", "RL.REFUND k", "RL.RESET k", "RL._APPLY k RESET"]
-    {
+    for command in [
+        "RL.CHECK k 5 1h",
+        "RL.CHECK k 1 1h",
+        "RL.MCHECK 1 k 5 1h",
+        "RL.REFUND k",
+        "RL.RESET k",
+        "RL.OVERRIDE SET k DENY",
+        "RL.POLICY SET gold 5 1h",
+        "RL._APPLY k RESET",
+        "RL._RECORD 1700000000000 1 k 60000",
+        "RL._POLICY DEL gold",
+    ] {
         let error = reader.error(command);
         assert!(error.starts_with("READONLY"), "{command}: {error}");
     }

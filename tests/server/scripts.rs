@@ -2,7 +2,7 @@
 
 use redis::Value;
 
-use crate::support::{Client, Decision, Server, until};
+use crate::support::{Decision, Server, stream_of, until};
 
 const CHECK: &str = "return redis.call('RL.CHECK', KEYS[1], ARGV[1], ARGV[2])";
 
@@ -69,25 +69,6 @@ fn a_long_script_is_held_to_the_limit() {
     assert_eq!(db.units("k"), 1234);
 }
 
-/// What a replica is sent while `act` runs, every byte of it.
-fn stream_of(act: impl FnOnce(&mut Client)) -> String {
-    let server = Server::start();
-    let mut db = server.connect();
-    let mut replica = server.connect_raw();
-    replica.send(b"PSYNC ? -1\r\n");
-    until("the replica is online", || {
-        let info: String = db.run("INFO replication");
-        info.contains("state=online")
-    });
-    db.run::<()>("SET begin 1");
-    act(&mut db);
-    db.run::<()>("SET end 1");
-    let stream = replica.receive_until(b"$3\r\nend\r\n");
-    let stream = String::from_utf8_lossy(&stream).into_owned();
-    let (_, stream) = stream.split_once("\r\nbegin\r\n").expect("it has a begin");
-    stream.to_uppercase()
-}
-
 #[test]
 fn the_effects_of_a_script_or_transaction_reach_replicas_as_one_unit() {
     let script = "redis.call('RL.CHECK', 'a', 5, '1h') redis.call('RL.CHECK', 'b', 5, '1h')";
@@ -99,9 +80,10 @@ fn the_effects_of_a_script_or_transaction_reach_replicas_as_one_unit() {
         db.run::<Value>("EXEC");
     });
     for stream in [in_script, in_transaction] {
-        let order = ["MULTI", "A\r\n$6\r\nRECORD", "B\r\n$6\r\nRECORD", "EXEC"];
+        let order = ["MULTI", "A\r\n$7\r\n3600000", "B\r\n$7\r\n3600000", "EXEC"];
         let places = order.map(|text| stream.find(text).expect("the text is in the stream"));
         assert!(places.is_sorted(), "{stream}");
+        assert_eq!(stream.matches("RL._RECORD").count(), 2, "{stream}");
         assert!(!stream.contains("RL.CHECK"), "{stream}");
     }
 }
@@ -117,7 +99,7 @@ fn a_replica_is_sent_effects_and_never_questions() {
     for question in ["RL.CHECK", "RL.REFUND", "RL.RESET"] {
         assert!(!stream.contains(question), "{stream}");
     }
-    assert_eq!(stream.matches("RECORD").count(), 1, "{stream}");
+    assert_eq!(stream.matches("RL._RECORD").count(), 1, "{stream}");
     assert_eq!(stream.matches("REFUND").count(), 1, "{stream}");
     assert!(!stream.contains("PEXPIRE"), "{stream}");
 }

@@ -57,7 +57,7 @@ fn what_changes_the_log_breaks_a_watch() {
     for command in [
         "RL.CHECK k 4 1h",
         "RL.REFUND k",
-        "RL._APPLY k RECORD 4000000000000 1 60000",
+        "RL._RECORD 4000000000000 1 k 60000",
         // The log is ahead of the clock now: even this denied check shifts it.
         "RL.CHECK k 1 1h",
         "RL.RESET k",

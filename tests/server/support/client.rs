@@ -95,8 +95,7 @@ impl Client {
     pub fn record(&mut self, key: &str, retention_ms: i64, hits: &[(i64, i64)]) {
         let mut pipeline = redis::pipe();
         for (instant, units) in hits {
-            let arguments = (key, "RECORD", instant, units, retention_ms);
-            pipeline.cmd("RL._APPLY").arg(arguments);
+            pipeline.cmd("RL._RECORD").arg((instant, units, key, retention_ms));
         }
         let done = pipeline.exec(&mut self.0);
         done.expect("the units are recorded");

@@ -84,7 +84,8 @@ impl Writer {
     fn next_command(&mut self) -> Vec<String> {
         let key = self.key();
         let words = match self.random.below(100) {
-            0..60 => return self.check(&key),
+            0..52 => return self.check(&key),
+            52..60 => return self.check_several(),
             60..68 => format!("RL.REFUND {key} COST {}", 1 + self.random.below(5)),
             68..72 => format!("RL.REFUND {key}"),
             72..75 => format!("RL.RESET {key}"),
@@ -115,6 +116,15 @@ impl Writer {
         }
         if self.random.below(4) == 0 {
             words.extend(["COST".to_owned(), (1 + self.random.below(9)).to_string()]);
+        }
+        words
+    }
+
+    fn check_several(&mut self) -> Vec<String> {
+        let mut words = vec!["RL.MCHECK".to_owned(), (1 + self.random.below(3)).to_string()];
+        for _ in 0..=self.random.below(3) {
+            let (limit, window) = self.rule();
+            words.extend([self.key(), limit, window]);
         }
         words
     }

@@ -13,6 +13,7 @@ mod random;
 mod raw;
 mod server;
 mod settings;
+mod stream;
 
 pub use client::Client;
 pub use dataset::{assert_same_dataset, dataset, wait_until_in_step};
@@ -24,3 +25,4 @@ pub use patience::{patient, until};
 pub use random::Random;
 pub use raw::Raw;
 pub use server::{Server, Stop};
+pub use stream::stream_of;

@@ -10,6 +10,18 @@ pub fn body(dump: &[u8]) -> &[u8] {
     &dump[..dump.len() - FOOTER]
 }
 
+/// The two short texts of a value: its log and its override.
+pub fn texts(dump: &[u8]) -> [&[u8]; 2] {
+    let text = |bytes: &'_ [u8]| {
+        assert!(bytes[0] == 5 && bytes[1] < 64, "a short text comes next");
+        usize::from(bytes[1])
+    };
+    let values = &body(dump)[HEADER..];
+    let (log, rest) = values[2..].split_at(text(values));
+    let put = &rest[2..2 + text(rest)];
+    [log, put]
+}
+
 /// The body with the version of the original dump and the checksum that it needs.
 pub fn seal(body: &[u8], original: &[u8]) -> Vec<u8> {
     let version = &original[original.len() - FOOTER..original.len() - 8];

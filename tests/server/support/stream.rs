@@ -1,0 +1,23 @@
+//! The replication stream, as it is sent.
+
+use super::patience::until;
+use super::{Client, Server};
+
+/// What a replica of a new server is sent while `act` runs: every byte of it, in capitals.
+pub fn stream_of(act: impl FnOnce(&mut Client)) -> String {
+    let server = Server::start();
+    let mut db = server.connect();
+    let mut replica = server.connect_raw();
+    replica.send(b"PSYNC ? -1\r\n");
+    until("the replica is online", || {
+        let info: String = db.run("INFO replication");
+        info.contains("state=online")
+    });
+    db.run::<()>("SET begin 1");
+    act(&mut db);
+    db.run::<()>("SET end 1");
+    let stream = replica.receive_until(b"$3\r\nend\r\n");
+    let stream = String::from_utf8_lossy(&stream).into_owned();
+    let (_, stream) = stream.split_once("\r\nbegin\r\n").expect("it has a begin");
+    stream.to_uppercase()
+}
