@@ -90,6 +90,12 @@ impl Client {
         self.run(command)
     }
 
+    /// The decisions of `RL.MCHECK`.
+    #[track_caller]
+    pub fn decide_all(&mut self, command: impl Command) -> Vec<Decision> {
+        self.run(command)
+    }
+
     /// Records units at chosen instants, by the internal command of the replication stream.
     #[track_caller]
     pub fn record(&mut self, key: &str, retention_ms: i64, hits: &[(i64, i64)]) {
