@@ -1,9 +1,11 @@
 //! What every subject needs: real servers, clients that speak plainly, and patience.
 
 mod client;
+mod counts;
 mod dataset;
 mod decision;
 mod edition;
+mod events;
 mod load;
 mod locate;
 mod oracle;
@@ -16,9 +18,11 @@ mod settings;
 mod stream;
 
 pub use client::Client;
+pub use counts::{Counts, counts};
 pub use dataset::{assert_same_dataset, dataset, wait_until_in_step};
 pub use decision::Decision;
 pub use edition::Edition;
+pub use events::Events;
 pub use load::{Load, Mix};
 pub use oracle::{Oracle, Rule};
 pub use patience::{patient, until};
