@@ -49,6 +49,7 @@ mod refund;
 mod registration;
 mod replica;
 mod reset;
+mod roles;
 mod rules;
 mod scripts;
 mod sliding;
