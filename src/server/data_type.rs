@@ -213,20 +213,9 @@ unsafe extern "C" fn free_effort(_: *mut RedisModuleKeyOptCtx, value: *const c_v
     guard(1, || unsafe { borrow(value) }.allocations())
 }
 
-unsafe extern "C" fn copy(ctx: *mut RedisModuleKeyOptCtx, value: *const c_void) -> *mut c_void {
-    guard(null_mut(), || {
-        // SAFETY: the server passes a value of this type.
-        let value = unsafe { borrow(value) };
-        if value.has_override() {
-            // SAFETY: the context is that of the current call, which is a command.
-            unsafe {
-                let database = api!(RedisModule_GetToDbIdFromOptCtx)(ctx);
-                let name = api!(RedisModule_GetToKeyNameFromOptCtx)(ctx);
-                override_list::set_place(database, name, true);
-            }
-        }
-        into_raw(value.copy())
-    })
+unsafe extern "C" fn copy(_: *mut RedisModuleKeyOptCtx, value: *const c_void) -> *mut c_void {
+    // SAFETY: the server passes a value of this type.
+    guard(null_mut(), || into_raw(unsafe { borrow(value) }.copy()))
 }
 
 /// A key is about to go, or to hold another value.

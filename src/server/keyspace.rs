@@ -9,7 +9,10 @@ use super::guard::guard;
 use super::key::forget_expiry;
 use super::{Context, KeyName, OK, api, override_list};
 
-/// Asks the server to tell of changed expiries. Returns whether it will.
+/// A key has got its value from elsewhere. What it held before, the server has given up by then.
+const ARRIVALS: [&CStr; 4] = [c"rename_to", c"move_to", c"copy_to", c"restore"];
+
+/// Asks the server to tell of changed expiries, and of values that got another name. Returns whether it will.
 pub(super) fn watch(ctx: *mut RedisModuleCtx) -> bool {
     // SAFETY: called while the module is loaded, with its context and a function that stays.
     let status = unsafe {
@@ -34,7 +37,7 @@ unsafe extern "C" fn told(
             unsafe { (Context::new(ctx), CStr::from_ptr(event), KeyName::new(key)) };
         if event == c"expire" || event == c"persist" {
             forget_expiry(&ctx, key);
-        } else if event == c"rename_to" || event == c"move_to" {
+        } else if ARRIVALS.contains(&event) {
             override_list::see(&ctx, key);
         }
     });
