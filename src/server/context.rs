@@ -37,6 +37,11 @@ impl Context<'_> {
             && ServerInfo::section(self, c"memory").text(c"maxmemory_policy") == Some(c"noeviction")
     }
 
+    /// Whether the server follows another.
+    pub fn is_replica(&self) -> bool {
+        self.flags() & raw::REDISMODULE_CTX_FLAGS_SLAVE != 0
+    }
+
     pub(super) fn flags(&self) -> u32 {
         // SAFETY: the context is that of the current call.
         unsafe { api!(RedisModule_GetContextFlags)(self.raw) }.cast_unsigned()

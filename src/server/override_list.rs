@@ -32,6 +32,7 @@ pub(super) fn see(ctx: &Context<'_>, name: KeyName<'_>) {
 /// The node's overrides that hold at `now`, by database and key; no more than `count`.
 pub fn live_overrides(ctx: &Context<'_>, now: Instant, count: usize) -> Vec<(Place, Override)> {
     let mut found = Vec::new();
+    let is_replica = ctx.is_replica();
     for place in OVERRIDES.with(ctx, |overrides| overrides.places()) {
         if found.len() == count {
             break;
@@ -41,6 +42,9 @@ pub fn live_overrides(ctx: &Context<'_>, now: Instant, count: usize) -> Vec<(Pla
             Some(put) if put.is_live(now) => found.push((place, put)),
             // It ends a list entry when the next effect on its key drops it.
             Some(_) => {}
+            // A key that is due to expire cannot be read, but is there until the primary deletes it, and
+            // the primary may still have it stay.
+            None if is_replica => {}
             None => OVERRIDES.with(ctx, |overrides| overrides.remove(&place)),
         }
     }
