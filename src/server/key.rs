@@ -36,6 +36,12 @@ impl<'a> OpenKey<'a> {
         NonNull::new(raw).map(|raw| Self { raw, call: PhantomData })
     }
 
+    /// The key's database. In a transaction, Valkey tells a callback of another as the selected one.
+    fn database(&self) -> i32 {
+        // SAFETY: the handle is open.
+        unsafe { api!(RedisModule_GetDbIdFromModuleKey)(self.raw.as_ptr()) }
+    }
+
     /// The value that the key holds; `None` if it holds none.
     fn value(&self) -> Result<Option<NonNull<Value>>, Error> {
         // SAFETY: the handle is open; a key of the module's type holds a `Value`.
@@ -172,7 +178,8 @@ impl<'a> WriteKey<'a> {
 
     /// Puts the key on the node's list of overrides, or takes it off.
     pub fn list_override(&self, listed: bool) {
-        override_list::set(self.ctx, self.name, listed);
+        let place = (self.key.database(), self.name.bytes().into());
+        override_list::set(self.ctx, place, listed);
     }
 
     /// Tells those who watch the key, or cache it, that it has changed.
@@ -184,12 +191,12 @@ impl<'a> WriteKey<'a> {
 
 /// Makes the value of `name`, if it is of the module's type, look its key's expiry up again.
 pub(super) fn forget_expiry(ctx: &Context<'_>, name: KeyName<'_>) {
-    glance(ctx, name, |value| value.notes.set_expiry(None));
+    glance(ctx, name, |_, value| value.notes.set_expiry(None));
 }
 
-/// Whether `name` holds a value with an override.
-pub(super) fn holds_override(ctx: &Context<'_>, name: KeyName<'_>) -> bool {
-    glance(ctx, name, |value| value.has_override()).unwrap_or(false)
+/// The database of `name`, if it holds a value with an override.
+pub(super) fn database_of_override(ctx: &Context<'_>, name: KeyName<'_>) -> Option<i32> {
+    glance(ctx, name, |key, value| value.has_override().then(|| key.database())).flatten()
 }
 
 /// The override of the key of that name, be it over or not.
@@ -198,7 +205,7 @@ pub(super) fn override_of(ctx: &Context<'_>, name: &[u8]) -> Option<Override> {
     unsafe {
         let raw =
             api!(RedisModule_CreateString)(std::ptr::null_mut(), name.as_ptr().cast(), name.len());
-        let put = glance(ctx, KeyName::new(raw), |value| value.put().cloned());
+        let put = glance(ctx, KeyName::new(raw), |_, value| value.put().cloned());
         api!(RedisModule_FreeString)(std::ptr::null_mut(), raw);
         put.flatten()
     }
@@ -208,11 +215,11 @@ pub(super) fn override_of(ctx: &Context<'_>, name: &[u8]) -> Option<Override> {
 fn glance<R>(
     ctx: &Context<'_>,
     name: KeyName<'_>,
-    body: impl FnOnce(&mut Value) -> R,
+    body: impl FnOnce(&OpenKey<'_>, &mut Value) -> R,
 ) -> Option<R> {
     let mode = raw::REDISMODULE_READ | raw::REDISMODULE_OPEN_KEY_NOTOUCH;
     let key = OpenKey::open(ctx, name, mode)?;
     let mut value = key.value().ok()??;
     // SAFETY: the value lives as long as the key, and no command of the module is at work on it.
-    Some(body(unsafe { value.as_mut() }))
+    Some(body(&key, unsafe { value.as_mut() }))
 }

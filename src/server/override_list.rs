@@ -5,14 +5,13 @@ use ratelog_core::{Instant, Override};
 use redis_module::raw::{self, RedisModuleFlushInfo, RedisModuleSwapDbInfo};
 
 use super::args::bytes;
-use super::key::{holds_override, override_of};
+use super::key::{database_of_override, override_of};
 use super::{Context, KeyName};
 use crate::node::OVERRIDES;
 use crate::overrides::Place;
 
-/// Puts `name`, in the database that the call works on, on the list, or takes it off.
-pub(super) fn set(ctx: &Context<'_>, name: KeyName<'_>, listed: bool) {
-    let place = (ctx.database(), name.bytes().into());
+/// Puts a key on the list, or takes it off.
+pub(super) fn set(ctx: &Context<'_>, place: Place, listed: bool) {
     OVERRIDES.with(ctx, |overrides| {
         if listed {
             overrides.insert(place);
@@ -24,8 +23,8 @@ pub(super) fn set(ctx: &Context<'_>, name: KeyName<'_>, listed: bool) {
 
 /// Puts a key that has got its value from elsewhere on the list, if that brought an override.
 pub(super) fn see(ctx: &Context<'_>, name: KeyName<'_>) {
-    if holds_override(ctx, name) {
-        set(ctx, name, true);
+    if let Some(database) = database_of_override(ctx, name) {
+        set(ctx, (database, name.bytes().into()), true);
     }
 }
 
