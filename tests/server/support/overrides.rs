@@ -1,0 +1,112 @@
+//! Overrides, as `RL.OVERRIDE GET`, `RL.OVERRIDE LIST` and `RL.INSPECT` tell them.
+
+use std::fmt;
+
+use redis::{FromRedisValue, ParsingError, Value};
+
+use super::Client;
+
+/// What an operator put on a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Put {
+    pub action: String,
+    /// Pairs of limit and window in milliseconds.
+    pub rules: Vec<(i64, i64)>,
+    /// -1 for one that stays.
+    pub ttl_ms: i64,
+}
+
+/// A line of `RL.OVERRIDE LIST`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    pub database: i64,
+    pub key: Vec<u8>,
+    pub put: Put,
+}
+
+/// `deny`, `limit 5 60000`; how long it lasts is left out.
+impl fmt::Display for Put {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.action)?;
+        self.rules.iter().try_for_each(|(limit, window)| write!(f, " {limit} {window}"))
+    }
+}
+
+/// `0 k deny`: database, key, override.
+impl fmt::Display for Listed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.database, self.key.escape_ascii(), self.put)
+    }
+}
+
+/// The value of a field of a map, which is an array of names and values in RESP2.
+pub fn field<T: FromRedisValue>(map: &Value, name: &str) -> Result<T, ParsingError> {
+    let pairs: Vec<(String, Value)> = match map.clone() {
+        Value::Map(pairs) => pairs
+            .into_iter()
+            .map(|(name, value)| Ok((redis::from_redis_value(name)?, value)))
+            .collect::<Result<_, ParsingError>>()?,
+        Value::Array(items) => items
+            .chunks_exact(2)
+            .map(|pair| Ok((redis::from_redis_value(pair[0].clone())?, pair[1].clone())))
+            .collect::<Result<_, ParsingError>>()?,
+        other => return Err(format!("{other:?} is no map").into()),
+    };
+    let found = pairs.into_iter().find(|(other, _)| other == name);
+    redis::from_redis_value(found.ok_or_else(|| format!("no {name} in {map:?}"))?.1)
+}
+
+impl FromRedisValue for Put {
+    fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
+        let rules: Vec<Vec<i64>> = field(&value, "rules")?;
+        Ok(Self {
+            action: field(&value, "action")?,
+            rules: rules.iter().map(|rule| (rule[0], rule[1])).collect(),
+            ttl_ms: field(&value, "ttl_ms")?,
+        })
+    }
+}
+
+impl FromRedisValue for Listed {
+    fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
+        Ok(Self {
+            database: field(&value, "database")?,
+            key: field(&value, "key")?,
+            put: redis::from_redis_value(value)?,
+        })
+    }
+}
+
+impl Client {
+    /// `RL.OVERRIDE GET`.
+    #[track_caller]
+    pub fn put_on(&mut self, key: &str) -> Option<Put> {
+        self.run(["RL.OVERRIDE", "GET", key])
+    }
+
+    /// `RL.OVERRIDE LIST`, a line for each: see [`Listed`].
+    #[track_caller]
+    pub fn overrides(&mut self) -> Vec<String> {
+        let listed: Vec<Listed> = self.run("RL.OVERRIDE LIST");
+        listed.iter().map(Listed::to_string).collect()
+    }
+
+    /// The text under which a key's override is saved; empty if it has none.
+    #[track_caller]
+    pub fn override_text(&mut self, key: &str) -> String {
+        let dump: Vec<u8> = self.run(["DUMP", key]);
+        let dump = String::from_utf8_lossy(&dump).into_owned();
+        let start = ["ALLOW ", "DENY ", "LIMIT "].iter().find_map(|word| dump.find(word));
+        let text = start.map_or("", |start| &dump[start..]);
+        let end = text.find('\0').unwrap_or(text.len());
+        text[..end].to_owned()
+    }
+
+    /// When the key's override ends, in milliseconds since the Unix epoch; -1 for one that stays.
+    #[track_caller]
+    pub fn override_end(&mut self, key: &str) -> i64 {
+        let text = self.override_text(key);
+        let end = text.split(' ').nth(1).expect("the key has an override");
+        end.parse().expect("an end is a number")
+    }
+}
