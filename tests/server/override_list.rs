@@ -1,0 +1,244 @@
+//! `RL.OVERRIDE LIST`: every live override of the node, right after whatever happens to keys.
+
+use crate::support::{Client, Server, Stop, until};
+
+const NOTHING: [&str; 0] = [];
+
+fn started() -> (Server, Client) {
+    let server = Server::start();
+    let db = server.connect();
+    (server, db)
+}
+
+fn dump(db: &mut Client, key: &str) -> Vec<u8> {
+    db.run(["DUMP", key])
+}
+
+#[test]
+fn a_key_that_gets_another_name_is_listed_under_that_alone() {
+    let (_server, mut db) = started();
+    db.run::<()>("RL.OVERRIDE SET a ALLOW");
+    db.run::<()>("RL.OVERRIDE SET b DENY");
+    db.decide("RL.CHECK plain 5 1h");
+    for (command, after) in [
+        ("RENAME a c", ["0 b deny", "0 c allow"].as_slice()),
+        ("RENAME c c", &["0 b deny", "0 c allow"]),
+        ("RENAMENX c b", &["0 b deny", "0 c allow"]),
+        ("RENAMENX c a", &["0 a allow", "0 b deny"]),
+        ("RENAME b a", &["0 a deny"]),
+        ("RENAME plain b", &["0 a deny"]),
+        ("RENAME a b", &["0 b deny"]),
+        ("MOVE b 3", &["3 b deny"]),
+        ("RL.OVERRIDE SET b ALLOW", &["0 b allow", "3 b deny"]),
+        ("MOVE b 3", &["0 b allow", "3 b deny"]),
+        ("MOVE b 1", &["1 b allow", "3 b deny"]),
+    ] {
+        db.run::<()>(command);
+        assert_eq!(db.overrides(), after, "{command}");
+    }
+}
+
+#[test]
+fn a_copy_is_listed_whatever_it_replaces() {
+    let (_server, mut db) = started();
+    db.run::<()>("RL.OVERRIDE SET a ALLOW");
+    for (command, after) in [
+        ("COPY a b", ["0 a allow", "0 b allow"].as_slice()),
+        ("RL.OVERRIDE SET b LIMIT 5 1m", &["0 a allow", "0 b limit 5 60000"]),
+        ("COPY a b", &["0 a allow", "0 b limit 5 60000"]),
+        ("COPY a b REPLACE", &["0 a allow", "0 b allow"]),
+        ("COPY a b DB 2", &["0 a allow", "0 b allow", "2 b allow"]),
+        ("RL.OVERRIDE SET a DENY", &["0 a deny", "0 b allow", "2 b allow"]),
+        ("COPY a b DB 2 REPLACE", &["0 a deny", "0 b allow", "2 b deny"]),
+        ("RL.CHECK plain 5 1h", &["0 a deny", "0 b allow", "2 b deny"]),
+        ("COPY plain b REPLACE", &["0 a deny", "2 b deny"]),
+        ("COPY plain b DB 2 REPLACE", &["0 a deny"]),
+        ("COPY a plain REPLACE", &["0 a deny", "0 plain deny"]),
+    ] {
+        db.run::<redis::Value>(command);
+        assert_eq!(db.overrides(), after, "{command}");
+    }
+}
+
+#[test]
+fn a_key_that_is_gone_is_not_listed() {
+    let (_server, mut db) = started();
+    db.decide("RL.CHECK plain 5 1h");
+    let plain = dump(&mut db, "plain");
+    let endings = [
+        "DEL k",
+        "UNLINK k",
+        "SET k v",
+        "RL.OVERRIDE DEL k",
+        "GEOADD k 1 1 m",
+        "PEXPIRE k 0",
+        "PEXPIREAT k 1",
+        "COPY plain k REPLACE",
+        "RENAME plain k",
+        "SUNIONSTORE k set",
+        "FLUSHDB",
+        "FLUSHALL",
+        "FLUSHALL ASYNC",
+        "SWAPDB 0 1",
+    ];
+    for ending in endings {
+        db.run::<()>("FLUSHALL");
+        db.run::<()>("SADD set m");
+        db.restore("plain", &plain).expect("a whole dump");
+        db.run::<()>("RL.OVERRIDE SET k ALLOW");
+        db.run::<()>("RL.OVERRIDE SET other DENY EX 900");
+        db.attempt::<redis::Value>(ending).ok();
+        let listed = db.overrides();
+        let is_other = |line: &String| line == "0 other deny";
+        match ending {
+            "GEOADD k 1 1 m" => assert_eq!(listed, ["0 k allow", "0 other deny"]),
+            "SWAPDB 0 1" => assert_eq!(listed, ["1 k allow", "1 other deny"]),
+            _ if ending.starts_with("FLUSH") => assert_eq!(listed, NOTHING, "{ending}"),
+            _ => assert!(listed.len() == 1 && listed.iter().all(is_other), "{ending}: {listed:?}"),
+        }
+    }
+}
+
+#[test]
+fn whole_databases_are_followed() {
+    let (_server, mut db) = started();
+    for (database, put) in [(0, "ALLOW"), (1, "DENY"), (2, "LIMIT 5 1m")] {
+        db.run::<()>(&format!("SELECT {database}"));
+        db.run::<()>(&format!("RL.OVERRIDE SET k {put}"));
+    }
+    for (command, after) in [
+        ("SWAPDB 0 1", ["0 k deny", "1 k allow", "2 k limit 5 60000"].as_slice()),
+        ("SWAPDB 2 2", &["0 k deny", "1 k allow", "2 k limit 5 60000"]),
+        ("SWAPDB 2 9", &["0 k deny", "1 k allow", "9 k limit 5 60000"]),
+        ("SELECT 1", &["0 k deny", "1 k allow", "9 k limit 5 60000"]),
+        ("FLUSHDB ASYNC", &["0 k deny", "9 k limit 5 60000"]),
+        ("FLUSHDB SYNC", &["0 k deny", "9 k limit 5 60000"]),
+        ("SWAPDB 0 1", &["1 k deny", "9 k limit 5 60000"]),
+        ("FLUSHDB", &["9 k limit 5 60000"]),
+        ("FLUSHALL ASYNC", &[]),
+    ] {
+        db.run::<()>(command);
+        assert_eq!(db.overrides(), after, "{command}");
+    }
+}
+
+#[test]
+fn a_restored_override_is_listed_whatever_it_replaces() {
+    let (_server, mut db) = started();
+    db.run::<()>("RL.OVERRIDE SET a ALLOW");
+    let put = dump(&mut db, "a");
+    db.decide("RL.CHECK plain 5 1h");
+    let plain = dump(&mut db, "plain");
+    let past = &b"1"[..];
+    let spoilt = [&put[..put.len() - 11], b"\x01", &put[put.len() - 10..]].concat();
+    db.run::<()>("DEBUG SET-SKIP-CHECKSUM-VALIDATION 1");
+
+    let mut restore = |ttl: &[u8], payload: &[u8], more: &[&[u8]]| {
+        let words = [&[&b"RESTORE"[..], b"k", ttl, payload], more].concat();
+        (db.attempt::<()>(words.as_slice()).is_ok(), db.overrides())
+    };
+    let (with, without) = (["0 a allow", "0 k allow"], ["0 a allow"]);
+    let mut assert_lists = |ttl: &[u8], payload: &[u8], more: &[&[u8]], ok, list: &[&str]| {
+        let (taken, listed) = restore(ttl, payload, more);
+        assert_eq!(taken, ok, "{more:?}");
+        assert_eq!(listed, list, "{more:?}");
+    };
+    assert_lists(past, &put, &[b"ABSTTL"], true, &without);
+    assert_lists(b"0", &spoilt, &[], false, &without);
+    assert_lists(b"0", &put, &[], true, &with);
+    assert_lists(b"0", &put, &[], false, &with);
+    assert_lists(b"0", &spoilt, &[b"REPLACE"], false, &with);
+    assert_lists(b"0", &put, &[b"REPLACE"], true, &with);
+    assert_lists(b"900000", &put, &[b"REPLACE"], true, &with);
+    assert_lists(b"0", &plain, &[b"REPLACE"], true, &without);
+    assert_lists(b"0", &put, &[b"REPLACE"], true, &with);
+    assert_lists(past, &put, &[b"REPLACE", b"ABSTTL"], true, &without);
+}
+
+#[test]
+fn an_override_that_is_over_is_not_listed_and_neither_is_a_key_that_expired() {
+    for active in [0, 1] {
+        let (_server, mut db) = started();
+        db.run::<()>(&format!("DEBUG SET-ACTIVE-EXPIRE {active}"));
+        db.decide("RL.CHECK used 5 1h");
+        db.run::<()>("RL.OVERRIDE SET stays ALLOW");
+        for key in ["used", "unused"] {
+            db.run::<()>(&format!("RL.OVERRIDE SET {key} DENY PX 1500"));
+        }
+        db.run::<()>("RL.OVERRIDE SET cut ALLOW");
+        db.run::<()>("PEXPIRE cut 1500");
+        let all = ["0 cut allow", "0 stays allow", "0 unused deny", "0 used deny"];
+        assert_eq!(db.overrides(), all);
+        let end = db.run::<i64>("PEXPIRETIME cut").max(db.override_end("used"));
+        until("they are over", || db.now_ms() > end);
+        assert_eq!(db.overrides(), ["0 stays allow"], "active expiry: {active}");
+        assert_eq!(db.run::<i64>("EXISTS used unused cut"), 1);
+        // The next override of the key is as any other.
+        db.run::<()>("RL.OVERRIDE SET used ALLOW");
+        assert_eq!(db.overrides(), ["0 stays allow", "0 used allow"]);
+    }
+}
+
+#[test]
+fn the_list_is_there_after_a_restart_and_a_reload() {
+    for lines in [
+        ["appendonly no", "appendfsync always", "aof-use-rdb-preamble yes"],
+        ["appendonly yes", "appendfsync always", "aof-use-rdb-preamble yes"],
+        ["appendonly yes", "appendfsync always", "aof-use-rdb-preamble no"],
+    ] {
+        let mut server = Server::with(&lines);
+        let mut db = server.connect();
+        db.run::<()>("RL.OVERRIDE SET a ALLOW");
+        db.decide("RL.CHECK b 5 1h");
+        db.run::<()>("RL.OVERRIDE SET b DENY EX 3600");
+        db.run::<()>("RL.OVERRIDE SET gone ALLOW");
+        db.run::<()>("RL.OVERRIDE DEL gone");
+        db.run::<()>("SELECT 9");
+        db.run::<()>("RL.OVERRIDE SET c LIMIT 5 1m 6 2m");
+        let list = ["0 a allow", "0 b deny", "9 c limit 5 60000 6 120000"];
+        assert_eq!(db.overrides(), list);
+        db.run::<()>("DEBUG RELOAD");
+        assert_eq!(db.overrides(), list, "{lines:?}");
+        if lines[0] == "appendonly yes" {
+            db.run::<()>("DEBUG LOADAOF");
+            assert_eq!(db.overrides(), list, "{lines:?}");
+            db.run::<()>("RENAME c d");
+            db.run::<()>("COPY d e");
+            db.wait_for_aof();
+            server.restart(Stop::Kill);
+            let list = ["0 a allow", "0 b deny"];
+            let moved = ["9 d limit 5 60000 6 120000", "9 e limit 5 60000 6 120000"];
+            let mut db = server.connect();
+            assert_eq!(db.overrides(), [list, moved].concat(), "replayed, {lines:?}");
+            db.run::<()>("BGREWRITEAOF");
+            db.wait_for_aof();
+            server.restart(Stop::Kill);
+            assert_eq!(server.connect().overrides(), [list, moved].concat(), "{lines:?}");
+        } else {
+            server.restart(Stop::Save);
+            assert_eq!(server.connect().overrides(), list);
+        }
+    }
+}
+
+#[test]
+fn an_evicted_override_is_not_listed() {
+    let (_server, mut db) = started();
+    db.run::<()>("CONFIG SET maxmemory-policy allkeys-random");
+    for key in 0..500 {
+        db.run::<()>(&format!("RL.OVERRIDE SET k{key} ALLOW"));
+    }
+    let used = db.info_number("used_memory");
+    db.run::<()>(&format!("CONFIG SET maxmemory {}", used + 200_000));
+    let mut filler = 0;
+    until("half of the overrides are evicted", || {
+        db.attempt::<()>(&format!("SET filler:{filler} {}", "x".repeat(1000))).ok();
+        filler += 1;
+        db.overrides().len() < 250
+    });
+    db.run::<()>("CONFIG SET maxmemory 0");
+    let mut kept: Vec<String> = db.run("KEYS k*");
+    kept.sort();
+    let kept: Vec<_> = kept.iter().map(|key| format!("0 {key} allow")).collect();
+    assert_eq!(db.overrides(), kept);
+}
