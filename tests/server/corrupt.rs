@@ -10,7 +10,7 @@ use crate::support::{Client, Random, Server, patient, until};
 const MUTATIONS: usize = 20_000;
 const LONGEST_RUN: Duration = Duration::from_secs(5);
 
-fn refused() -> Result<(), String> {
+pub fn refused() -> Result<(), String> {
     Err("ERR Bad data format".to_owned())
 }
 
@@ -42,7 +42,7 @@ fn dumps(db: &mut Client) -> Vec<Vec<u8>> {
 }
 
 /// One to a few bits, bytes, cuts, repetitions or splices away from real bodies.
-fn mutate(random: &mut Random, bodies: &[Vec<u8>]) -> Vec<u8> {
+pub fn mutate(random: &mut Random, bodies: &[Vec<u8>]) -> Vec<u8> {
     let mut bytes = random.pick(bodies).clone();
     for _ in 0..=random.below(3) {
         if bytes.len() <= HEADER + 1 {
