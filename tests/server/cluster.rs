@@ -6,7 +6,7 @@ use crate::support::{Client, Edition, Server, until};
 const SLOT_OF_K: u16 = 7629;
 
 /// Two nodes that know each other; the first has every slot.
-fn two_nodes() -> [Server; 2] {
+pub fn two_nodes() -> [Server; 2] {
     let nodes = [(); 2].map(|()| Server::with(&["cluster-enabled yes"]));
     let [mut first, mut second] = nodes.each_ref().map(Server::connect);
     first.run::<()>("CLUSTER ADDSLOTSRANGE 0 16383");

@@ -44,6 +44,7 @@ mod mcheck_effects;
 mod memory;
 mod r#override;
 mod override_arguments;
+mod override_cluster;
 mod override_corrupt;
 mod override_differential;
 mod override_lifetime;
