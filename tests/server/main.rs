@@ -31,6 +31,7 @@ mod differential;
 mod docs;
 mod effects;
 mod events;
+mod example_conf;
 mod expiry;
 mod failover;
 mod hostile_effects;
