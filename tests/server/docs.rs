@@ -11,6 +11,7 @@ use redis::Value;
 use crate::support::{Client, Server};
 
 const COMMANDS: &str = include_str!("../../docs/commands.md");
+const OPERATIONS: &str = include_str!("../../docs/operations.md");
 const README: &str = include_str!("../../README.md");
 
 /// Times may differ by as much, in milliseconds; instants since the epoch by more.
@@ -28,6 +29,11 @@ fn every_example_of_the_reference_gives_what_it_shows() {
 #[test]
 fn every_example_of_the_readme_gives_what_it_shows() {
     assert!(run_examples(README) >= 3);
+}
+
+#[test]
+fn every_example_of_the_operations_gives_what_it_shows() {
+    assert!(run_examples(OPERATIONS) >= 5);
 }
 
 #[test]

@@ -43,6 +43,7 @@ mod mcheck;
 mod mcheck_differential;
 mod mcheck_effects;
 mod memory;
+mod operations;
 mod r#override;
 mod override_arguments;
 mod override_cluster;
