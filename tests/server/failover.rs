@@ -1,6 +1,9 @@
 //! A replica takes over, and the old primary follows it.
 
-use crate::support::{Load, Mix, Server, Stop, assert_same_dataset, until, wait_until_in_step};
+use crate::support::{
+    Checks, Cluster, ClusterClient, Decision, Load, Mix, Server, Stop, Takeover,
+    assert_same_dataset, until, wait_until_in_step,
+};
 
 #[test]
 fn a_promoted_replica_goes_on_where_its_primary_was() {
@@ -127,4 +130,113 @@ fn replicas_with_an_aof_load_what_their_primary_has() {
     assert_eq!(replica.connect().digest(), before);
     replica.follow(&server);
     assert_same_dataset(&server, &replica);
+}
+
+#[test]
+fn only_what_no_replica_acknowledged_is_admitted_again() {
+    let mut server = Server::start();
+    let replica = server.start_replica(&[]);
+    let mut db = server.connect();
+    let mut allow = |times: usize| {
+        let allowed = (0..times).filter(|_| db.decide("RL.CHECK k 100 1h").allowed);
+        assert_eq!(allowed.count(), times);
+    };
+    allow(30);
+    wait_until_in_step(&server, &replica);
+    // The replica can neither be sent any more nor come back for it.
+    replica.pause();
+    server.connect().run::<i64>("CLIENT KILL TYPE replica");
+    allow(25);
+    server.stop(Stop::Kill);
+    replica.resume();
+    let mut promoted = replica.connect();
+    promoted.run::<()>("REPLICAOF NO ONE");
+    assert_eq!(promoted.units("k"), 30);
+    let allowed = (0..200).filter(|_| promoted.decide("RL.CHECK k 100 1h").allowed);
+    assert_eq!(allowed.count(), 70);
+}
+
+const KEYS: [&str; 3] = ["{s}:1", "{s}:2", "{s}:3"];
+const RULES: &str = "1000 1h";
+
+#[test]
+fn a_primary_killed_under_load_costs_no_acknowledged_unit_and_brings_none_back() {
+    let mut cluster = Cluster::impatient(3, 1, &["appendonly yes"]);
+    let old = cluster.primary_of(KEYS[0]);
+    let new = cluster.replica_of(KEYS[0]);
+    let callers = (0..3).map(|_| cluster[old].connect());
+    let checks = Checks::start_acknowledged(callers, &KEYS, RULES);
+    checks.advance(1500);
+    // The last units are in the old primary's file alone: the replica is not there to be sent them.
+    cluster[new].pause();
+    let mut db = cluster[old].connect();
+    db.run::<i64>("CLIENT KILL TYPE replica");
+    assert!((0..25).all(|_| db.decide("RL.CHECK {s}:lost 25 1h").allowed));
+    cluster[old].stop(Stop::Kill);
+    cluster[new].resume();
+    let tallies = checks.until_refused();
+
+    assert_eq!(cluster.primary_after(old, KEYS[0]), new);
+    let mut promoted = cluster[new].connect();
+    Takeover::by(&mut promoted, &KEYS, RULES).assert_within_bound(&tallies);
+    assert_eq!(promoted.units("{s}:lost"), 0);
+
+    cluster[old].start_again();
+    cluster.assert_one_truth();
+    assert_eq!(cluster[old].connect().info("role"), "slave");
+    let mut by_the_old = ClusterClient::by(&cluster[old]);
+    for key in KEYS {
+        let decision: Decision = by_the_old.run(&format!("RL.CHECK {key} {RULES}"));
+        assert!(!decision.allowed);
+        assert_eq!(promoted.units(key), decision.limit);
+    }
+    assert_eq!(promoted.units("{s}:lost"), 0);
+}
+
+const HOUR: i64 = 3_600_000;
+
+#[test]
+fn a_promoted_replica_whose_clock_is_behind_locks_nobody_out_and_admits_nothing_twice() {
+    let cluster = Cluster::start(1, 1);
+    let old = cluster.primary_of("k");
+    let new = cluster.replica_of("k");
+    let mut db = cluster[old].connect();
+    // Units as a primary records them whose clock is an hour ahead.
+    let ahead = db.now_ms() + HOUR;
+    let hits = [(ahead - 13_000, 2), (ahead - 3_000, 1), (ahead, 3)];
+    for key in ["full", "roomy"] {
+        db.record(key, 2 * HOUR, &hits);
+    }
+    db.record("short", 2 * HOUR, &[(ahead - 300, 1), (ahead - 200, 1), (ahead, 1)]);
+    wait_until_in_step(&cluster[old], &cluster[new]);
+    cluster.promote(new);
+
+    let mut db = cluster[new].connect();
+    let before = db.now_ms();
+    let denied = db.decide("RL.CHECK full 6 2h");
+    let after = db.now_ms();
+    assert_eq!((denied.allowed, denied.retry_after_ms), (false, 2 * HOUR - 13_000));
+    let newest = db.hits("full")[0].0;
+    assert!((before..=after).contains(&newest), "{newest} is not now");
+    assert_eq!(db.hits("full"), [(newest, 3), (newest - 3_000, 1), (newest - 13_000, 2)]);
+    let expires_at: i64 = db.run("PEXPIRETIME full");
+    assert!((newest + 2 * HOUR..=newest + 2 * HOUR + 1000).contains(&expires_at));
+
+    let allowed = (0..20).filter(|_| db.decide("RL.CHECK roomy 10 2h").allowed);
+    assert_eq!(allowed.count(), 4);
+
+    assert!(!db.decide("RL.CHECK short 3 400ms").allowed);
+    let shifted = db.hits("short")[0].0;
+    until("the short window has room again", || db.decide("RL.CHECK short 3 400ms").allowed);
+    let hits = db.hits("short");
+    assert!(hits[0].0 >= shifted + 100, "{hits:?}");
+    assert_eq!(hits[1..], [(shifted, 1), (shifted - 200, 1), (shifted - 300, 1)]);
+
+    // The shift is the others' too, also once they take over.
+    cluster.assert_one_truth();
+    cluster.promote(old);
+    let mut db = cluster[old].connect();
+    assert_eq!(db.hits("full")[0].0, newest);
+    assert!(!db.decide("RL.CHECK roomy 10 2h").allowed);
+    cluster.assert_one_truth();
 }

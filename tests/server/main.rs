@@ -43,6 +43,7 @@ mod mcheck;
 mod mcheck_differential;
 mod mcheck_effects;
 mod memory;
+<<<<<<< HEAD
 mod operations;
 mod r#override;
 mod override_arguments;
@@ -55,6 +56,9 @@ mod override_list_replica;
 mod override_listing;
 mod override_persistence;
 mod override_transactions;
+=======
+mod partition;
+>>>>>>> 20f3509 (Test clusters that move slots and lose nodes under load)
 mod peek;
 mod protocol;
 mod rdb;
@@ -62,7 +66,11 @@ mod refund;
 mod registration;
 mod replica;
 mod reset;
+<<<<<<< HEAD
 mod roles;
+=======
+mod resharding;
+>>>>>>> 20f3509 (Test clusters that move slots and lose nodes under load)
 mod rules;
 mod scripts;
 mod sliding;

@@ -1,7 +1,6 @@
 //! Overrides that move with their slot.
 
-use crate::cluster::two_nodes;
-use crate::support::{Client, Edition, Server, until};
+use crate::support::{Client, Cluster, Edition, Server, until};
 
 /// `CLUSTER KEYSLOT k`; keys with the tag `{k}` are in it too.
 const SLOT: u16 = 7629;
@@ -19,10 +18,17 @@ fn fill(db: &mut Client) {
     assert_eq!(db.overrides(), LIST);
 }
 
+/// The node that has the keys' slot, and the one that has not.
+fn owner_and_other(cluster: &Cluster) -> [&Server; 2] {
+    let owner = cluster.primary_of("k");
+    [&cluster[owner], &cluster[1 - owner]]
+}
+
 #[test]
 fn overrides_that_migrate_one_by_one_with_their_slot_are_listed_where_they_are() {
-    let nodes = two_nodes();
-    let [mut first, mut second] = nodes.each_ref().map(Server::connect);
+    let cluster = Cluster::start(2, 0);
+    let nodes = owner_and_other(&cluster);
+    let [mut first, mut second] = nodes.map(Server::connect);
     fill(&mut first);
     let digests = first.value_digests(&KEYS);
     let ids = [&mut first, &mut second].map(|db| db.run::<String>("CLUSTER MYID"));
@@ -51,12 +57,13 @@ fn overrides_that_migrate_one_by_one_with_their_slot_are_listed_where_they_are()
 
 #[test]
 fn overrides_whose_slot_migrates_at_once_are_listed_where_they_are() {
-    let nodes = two_nodes();
+    let cluster = Cluster::start(2, 0);
+    let nodes = owner_and_other(&cluster);
     if !matches!(nodes[0].edition(), Edition::Valkey { major: 9.., .. }) {
         println!("skipped: this server has no atomic slot migration");
         return;
     }
-    let [mut first, mut second] = nodes.each_ref().map(Server::connect);
+    let [mut first, mut second] = nodes.map(Server::connect);
     fill(&mut first);
     let digests = first.value_digests(&KEYS);
     let target: String = second.run("CLUSTER MYID");

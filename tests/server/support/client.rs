@@ -1,8 +1,16 @@
 //! A connection that takes commands as people write them and fails the test when one fails.
 
-use redis::{ErrorKind, FromRedisValue, RedisError, Value};
+use std::net::Ipv4Addr;
+use std::time::Duration;
 
-use super::{Decision, until};
+use redis::{
+    ConnectionAddr, ConnectionInfo, ErrorKind, FromRedisValue, IntoConnectionInfo, ProtocolVersion,
+    RedisError, Value,
+};
+
+use super::{Decision, patient, until};
+
+pub const REPLY_WAIT: Duration = Duration::from_secs(60);
 
 /// A command: its words in one string, or word by word where they hold blanks or any bytes.
 pub trait Command {
@@ -54,8 +62,16 @@ impl Command for Vec<Vec<u8>> {
 pub struct Client(redis::Connection);
 
 impl Client {
-    pub fn new(connection: redis::Connection) -> Self {
-        Self(connection)
+    /// Connects to the server on the port; it may take that long for each reply.
+    pub fn open(port: u16, protocol: ProtocolVersion, wait: Duration) -> Result<Self, String> {
+        let wait = patient(wait);
+        redis::Client::open(address(port, protocol))
+            .and_then(|client| client.get_connection_with_timeout(wait))
+            .and_then(|connection| {
+                connection.set_read_timeout(Some(wait))?;
+                Ok(Self(connection))
+            })
+            .map_err(|error| text_of(&error))
     }
 
     /// The reply, or the whole text of the error.
@@ -179,6 +195,15 @@ pub fn info_field<'a>(info: &'a str, field: &str) -> Option<&'a str> {
     info.lines()
         .filter_map(|line| line.split_once(':'))
         .find_map(|(name, value)| (name == field).then_some(value))
+}
+
+fn address(port: u16, protocol: ProtocolVersion) -> ConnectionInfo {
+    let settings =
+        redis::RedisConnectionInfo::default().set_protocol(protocol).set_skip_set_lib_name();
+    ConnectionAddr::Tcp(Ipv4Addr::LOCALHOST.to_string(), port)
+        .into_connection_info()
+        .expect("a host and a port are an address")
+        .set_redis_settings(settings)
 }
 
 fn text_of(error: &RedisError) -> String {

@@ -1,6 +1,7 @@
 //! Whole datasets, to the bit: what two servers must agree on.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use redis::Value;
 
@@ -16,7 +17,7 @@ pub const DATABASES: u8 = 2;
 /// Every key of the first databases; the client is left at database 0.
 pub fn dataset(client: &mut Client) -> BTreeMap<(u8, Vec<u8>), Entry> {
     let mut entries = BTreeMap::new();
-    for database in (0..DATABASES).rev() {
+    for database in databases(client).rev() {
         client.run::<()>(&format!("SELECT {database}"));
         let keys: Vec<Vec<u8>> = client.run("KEYS *");
         for key in keys {
@@ -28,6 +29,15 @@ pub fn dataset(client: &mut Client) -> BTreeMap<(u8, Vec<u8>), Entry> {
         }
     }
     entries
+}
+
+/// A cluster has one database, and its replicas answer for their keys only where that was asked for.
+fn databases(client: &mut Client) -> Range<u8> {
+    if client.info("cluster_enabled") == "0" {
+        return 0..DATABASES;
+    }
+    client.run::<()>("READONLY");
+    0..1
 }
 
 /// Waits until the replica has been given and has applied all that the primary sent.

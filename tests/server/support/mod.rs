@@ -1,6 +1,10 @@
 //! What every subject needs: real servers, clients that speak plainly, and patience.
 
+mod checks;
 mod client;
+mod cluster;
+mod cluster_client;
+mod cluster_view;
 mod counts;
 mod dataset;
 mod decision;
@@ -11,15 +15,20 @@ mod locate;
 mod oracle;
 mod overrides;
 mod patience;
-pub mod payload;
 mod random;
 mod raw;
 mod server;
 mod settings;
 mod stream;
+mod takeover;
 
+pub mod payload;
+
+pub use checks::Checks;
 pub use client::Client;
 pub use counts::{Counts, counts};
+pub use cluster::Cluster;
+pub use cluster_client::ClusterClient;
 pub use dataset::{assert_same_dataset, dataset, wait_until_in_step};
 pub use decision::Decision;
 pub use edition::Edition;
@@ -32,3 +41,4 @@ pub use random::Random;
 pub use raw::Raw;
 pub use server::{Server, Stop};
 pub use stream::stream_of;
+pub use takeover::Takeover;

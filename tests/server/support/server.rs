@@ -4,16 +4,18 @@ use std::fs::{File, OpenOptions};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion};
+use redis::ProtocolVersion;
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+use super::client::{REPLY_WAIT, info_field};
 use super::patience::{eventually, patient, until, within};
 use super::settings::{self, Ports};
 use super::{Client, Edition, Raw, locate};
 
-const REPLY_WAIT: Duration = Duration::from_secs(60);
 const END_WAIT: Duration = Duration::from_secs(20);
 
 /// What a server or a module says when it has gone wrong inside.
@@ -30,6 +32,7 @@ pub enum Stop {
 
 pub struct Server {
     child: Option<Child>,
+    paused: AtomicBool,
     port: u16,
     directory: TempDir,
     edition: Edition,
@@ -50,6 +53,7 @@ impl Server {
         });
         let mut server = Self {
             child: Some(child),
+            paused: AtomicBool::new(false),
             port,
             directory,
             edition: Edition::Redis { major: 0, minor: 0 },
@@ -94,11 +98,7 @@ impl Server {
     }
 
     pub fn connect_speaking(&self, protocol: ProtocolVersion) -> Client {
-        let connection = redis::Client::open(address(self.port, protocol))
-            .and_then(|client| client.get_connection_with_timeout(patient(REPLY_WAIT)))
-            .expect("the server accepts a connection");
-        connection.set_read_timeout(Some(patient(REPLY_WAIT))).expect("a read timeout");
-        Client::new(connection)
+        Client::open(self.port, protocol, REPLY_WAIT).expect("the server accepts a connection")
     }
 
     pub fn connect_raw(&self) -> Raw {
@@ -115,6 +115,7 @@ impl Server {
             Stop::NoSave => self.connect().send("SHUTDOWN NOSAVE NOW FORCE"),
             Stop::Save => self.connect().send("SHUTDOWN SAVE NOW"),
         }
+        self.paused.store(false, Ordering::Relaxed);
         if !ends_in_time(&mut child) {
             child.kill().ok();
             child.wait().ok();
@@ -134,6 +135,29 @@ impl Server {
         self.start_again();
     }
 
+    /// Stops the process where it stands, as if all its links were cut; the kernel goes on taking
+    /// connections and bytes for it.
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+        self.paused.store(true, Ordering::Relaxed);
+    }
+
+    /// Lets a paused process go on, with what has come for it meanwhile.
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
+        self.paused.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether it runs: neither stopped nor paused.
+    pub fn is_running(&self) -> bool {
+        self.child.is_some() && !self.paused.load(Ordering::Relaxed)
+    }
+
+    fn signal(&self, signal: Signal) {
+        let child = self.child.as_ref().expect("the server runs");
+        kill_process(Pid::from_child(child), signal).expect("a child can be sent a signal");
+    }
+
     pub fn log(&self) -> String {
         read_log(self.directory.path())
     }
@@ -141,14 +165,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        if self.paused.load(Ordering::Relaxed) {
+            self.resume();
+        }
         if let Some(mut child) = self.child.take() {
             // An orderly end lets coverage and leak checkers write what they know.
-            if let Ok(mut connection) =
-                redis::Client::open(address(self.port, ProtocolVersion::RESP2))
-                    .and_then(|client| client.get_connection_with_timeout(patient(END_WAIT)))
-            {
-                connection.set_read_timeout(Some(patient(END_WAIT))).ok();
-                redis::cmd("SHUTDOWN").arg(&["NOSAVE", "NOW", "FORCE"]).exec(&mut connection).ok();
+            if let Ok(mut client) = Client::open(self.port, ProtocolVersion::RESP2, END_WAIT) {
+                client.send("SHUTDOWN NOSAVE NOW FORCE");
             }
             if !ends_in_time(&mut child) {
                 child.kill().ok();
@@ -162,15 +185,6 @@ impl Drop for Server {
         }
         assert!(!crashed || std::thread::panicking(), "the server crashed");
     }
-}
-
-fn address(port: u16, protocol: ProtocolVersion) -> ConnectionInfo {
-    let settings =
-        redis::RedisConnectionInfo::default().set_protocol(protocol).set_skip_set_lib_name();
-    ConnectionAddr::Tcp(Ipv4Addr::LOCALHOST.to_string(), port)
-        .into_connection_info()
-        .expect("a host and a port are an address")
-        .set_redis_settings(settings)
 }
 
 /// In memory where that can be: syncs to a busy disk would take their time in every other test.
@@ -214,15 +228,17 @@ fn launch(directory: &Path, port: u16) -> Option<Child> {
 
 /// Whether the server on the port is ready, and the one that was launched.
 fn answers(directory: &Path, port: u16) -> bool {
-    let reply = redis::Client::open(address(port, ProtocolVersion::RESP2))
-        .and_then(|client| client.get_connection_with_timeout(REPLY_WAIT))
-        .and_then(|mut connection| {
-            // INFO is refused while a dataset loads; CONFIG tells one server from another.
-            redis::cmd("DBSIZE").exec(&mut connection)?;
-            redis::cmd("CONFIG").arg(&["GET", "dir"]).query::<Vec<String>>(&mut connection)
-        });
-    let own = directory.canonicalize().expect("the directory exists");
-    reply.is_ok_and(|pair| Path::new(&pair[1]) == own)
+    let Ok(mut client) = Client::open(port, ProtocolVersion::RESP2, REPLY_WAIT) else {
+        return false;
+    };
+    // This is refused while a dataset loads.
+    let ready = client.attempt::<i64>("DBSIZE").is_ok();
+    // The path of its file tells one server from another.
+    let file = directory.join(settings::FILE);
+    ready
+        && client.attempt::<String>("INFO server").is_ok_and(|info| {
+            info_field(&info, "config_file").is_some_and(|path| Path::new(path) == file)
+        })
 }
 
 fn log_file(path: &Path) -> File {

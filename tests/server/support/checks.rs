@@ -1,0 +1,235 @@
+//! Callers that check keys while something happens, and keep count of what they were told.
+
+use std::collections::BTreeMap;
+use std::ops::AddAssign;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+
+use redis::Value;
+
+use super::patience::until;
+use super::{Client, ClusterClient, Decision};
+
+/// How many checks share one `WAIT`: the last ones before a fault stay unacknowledged.
+const CHECKS_PER_WAIT: usize = 4;
+
+/// What a server says when it may not, or may no longer, decide.
+const REFUSALS: [&str; 8] = [
+    "connection",
+    "MOVED",
+    "CLUSTERDOWN",
+    "READONLY",
+    "NOREPLICAS",
+    "MASTERDOWN",
+    "UNBLOCKED",
+    "ERR WAIT cannot be used with replica instances",
+];
+
+/// What the callers were told about one key, in units.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub allowed: i64,
+    pub denied: i64,
+    /// Allowed, and then a replica had them: `WAIT 1` said so.
+    pub acknowledged: i64,
+    /// Sent, and no reply came: recorded or not.
+    pub unanswered: i64,
+}
+
+impl Tally {
+    /// Allowed, and no replica is known to have them.
+    pub fn unacknowledged(&self) -> i64 {
+        self.allowed - self.acknowledged
+    }
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.allowed += other.allowed;
+        self.denied += other.denied;
+        self.acknowledged += other.acknowledged;
+        self.unanswered += other.unanswered;
+    }
+}
+
+pub type Tallies = BTreeMap<String, Tally>;
+
+/// Whatever can send a command.
+pub trait Caller: Send + 'static {
+    fn call(&mut self, command: &str) -> Result<Value, String>;
+}
+
+impl Caller for Client {
+    fn call(&mut self, command: &str) -> Result<Value, String> {
+        self.attempt(command)
+    }
+}
+
+impl Caller for ClusterClient {
+    fn call(&mut self, command: &str) -> Result<Value, String> {
+        self.attempt(command)
+    }
+}
+
+pub struct Checks {
+    stop: Arc<AtomicBool>,
+    answers: Arc<AtomicU64>,
+    threads: Vec<JoinHandle<Tallies>>,
+}
+
+impl Checks {
+    /// Has each caller check each key in turn under `rules`, until it is stopped or refused.
+    pub fn start(
+        callers: impl IntoIterator<Item = impl Caller>,
+        keys: &[&str],
+        rules: &str,
+    ) -> Self {
+        Self::launch(callers, keys, rules, false)
+    }
+
+    /// As [`Self::start`], and the callers see to it that a replica has what was recorded.
+    pub fn start_acknowledged(
+        callers: impl IntoIterator<Item = impl Caller>,
+        keys: &[&str],
+        rules: &str,
+    ) -> Self {
+        Self::launch(callers, keys, rules, true)
+    }
+
+    fn launch(
+        callers: impl IntoIterator<Item = impl Caller>,
+        keys: &[&str],
+        rules: &str,
+        waits: bool,
+    ) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let answers = Arc::new(AtomicU64::new(0));
+        let threads = callers
+            .into_iter()
+            .map(|caller| {
+                let commands = keys
+                    .iter()
+                    .map(|key| ((*key).to_owned(), format!("RL.CHECK {key} {rules}")))
+                    .collect();
+                let mut checker = Checker {
+                    caller,
+                    commands,
+                    waits,
+                    tallies: Tallies::new(),
+                    pending: Vec::new(),
+                };
+                let (stop, answers) = (Arc::clone(&stop), Arc::clone(&answers));
+                std::thread::spawn(move || {
+                    checker.check_until(&stop, &answers);
+                    checker.tallies
+                })
+            })
+            .collect();
+        Self { stop, answers, threads }
+    }
+
+    /// Waits until the callers have had that many more decisions.
+    #[track_caller]
+    pub fn advance(&self, decisions: u64) {
+        let goal = self.answers.load(Ordering::Relaxed) + decisions;
+        until("the callers go on", || self.answers.load(Ordering::Relaxed) >= goal);
+    }
+
+    /// Waits until every caller was refused or lost its server.
+    #[track_caller]
+    pub fn until_refused(self) -> Tallies {
+        until("the callers are refused", || self.threads.iter().all(JoinHandle::is_finished));
+        self.stop()
+    }
+
+    /// Stops the callers and returns what they were told.
+    #[track_caller]
+    pub fn stop(self) -> Tallies {
+        self.stop.store(true, Ordering::Relaxed);
+        let mut all = Tallies::new();
+        for thread in self.threads {
+            for (key, tally) in thread.join().expect("no caller failed") {
+                *all.entry(key).or_default() += tally;
+            }
+        }
+        all
+    }
+}
+
+struct Checker<C> {
+    caller: C,
+    /// Keys, and the commands that check them.
+    commands: Vec<(String, String)>,
+    waits: bool,
+    tallies: Tallies,
+    /// The keys of units that no replica is known to have yet.
+    pending: Vec<String>,
+}
+
+impl<C: Caller> Checker<C> {
+    fn check_until(&mut self, stop: &AtomicBool, answers: &AtomicU64) {
+        for place in (0..self.commands.len()).cycle() {
+            if stop.load(Ordering::Relaxed) {
+                self.acknowledge();
+                return;
+            }
+            if !self.check(place) {
+                return;
+            }
+            answers.fetch_add(1, Ordering::Relaxed);
+            if self.pending.len() >= CHECKS_PER_WAIT && !self.acknowledge() {
+                return;
+            }
+        }
+    }
+
+    /// One check; false when the server refused or is gone.
+    fn check(&mut self, place: usize) -> bool {
+        let (key, command) = &self.commands[place];
+        let tally = self.tallies.entry(key.clone()).or_default();
+        match self.caller.call(command) {
+            Ok(reply) => {
+                let decision: Decision = redis::from_redis_value(reply).expect("a decision");
+                if decision.allowed {
+                    tally.allowed += 1;
+                    self.pending.push(key.clone());
+                } else {
+                    tally.denied += 1;
+                }
+                true
+            }
+            Err(error) => {
+                assert_refusal(command, &error);
+                tally.unanswered += i64::from(error.starts_with("connection"));
+                false
+            }
+        }
+    }
+
+    /// Counts what a replica has; false when the server refused or is gone.
+    fn acknowledge(&mut self) -> bool {
+        if !self.waits {
+            self.pending.clear();
+            return true;
+        }
+        match self.caller.call("WAIT 1 1000") {
+            Ok(Value::Int(0)) => true,
+            Ok(_) => {
+                for key in self.pending.drain(..) {
+                    self.tallies.entry(key).or_default().acknowledged += 1;
+                }
+                true
+            }
+            Err(error) => {
+                assert_refusal("WAIT", &error);
+                false
+            }
+        }
+    }
+}
+
+fn assert_refusal(command: &str, error: &str) {
+    let known = REFUSALS.iter().any(|start| error.starts_with(start));
+    assert!(known, "{command} failed: {error}");
+}

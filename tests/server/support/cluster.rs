@@ -1,0 +1,207 @@
+//! A real cluster: primaries with even shares of the slots, and replicas of each.
+
+use std::ops::{Index, IndexMut};
+use std::time::Duration;
+
+use super::client::info_field;
+use super::cluster_view::View;
+use super::patience::{eventually, patient, until, within};
+use super::{Client, Server, assert_same_dataset};
+
+const SLOTS: usize = 16_384;
+/// Long enough for a busy machine to keep its nodes, short enough to wait for.
+const NODE_TIMEOUT: Duration = Duration::from_secs(2);
+/// A little longer than a failover by hand may take.
+const FAILOVER_TIMEOUT: Duration = Duration::from_secs(6);
+
+pub struct Cluster {
+    nodes: Vec<Server>,
+    primaries: usize,
+}
+
+impl Cluster {
+    /// Starts nodes and waits until all agree on who is who. Places count the primaries first, then one
+    /// replica of each, and so on.
+    pub fn start(primaries: usize, replicas_each: usize) -> Self {
+        Self::with(primaries, replicas_each, &[])
+    }
+
+    /// Starts a cluster whose nodes have more lines in their configuration files.
+    pub fn with(primaries: usize, replicas_each: usize, lines: &[&str]) -> Self {
+        let mut all = vec!["cluster-enabled yes"];
+        all.extend(lines);
+        let nodes = (0..primaries * (1 + replicas_each)).map(|_| Server::with(&all)).collect();
+        let cluster = Self { nodes, primaries };
+        cluster.share_slots_out();
+        cluster.introduce_nodes();
+        cluster.attach_replicas();
+        until("the cluster is up", || cluster.is_whole());
+        cluster
+    }
+
+    /// As [`Self::with`], and a node that does not answer is soon given up by the others.
+    pub fn impatient(primaries: usize, replicas_each: usize, lines: &[&str]) -> Self {
+        let timeout = format!("cluster-node-timeout {}", patient(NODE_TIMEOUT).as_millis());
+        let mut all = vec![timeout.as_str()];
+        all.extend(lines);
+        Self::with(primaries, replicas_each, &all)
+    }
+
+    fn share_slots_out(&self) {
+        for (place, node) in self.nodes.iter().enumerate() {
+            let mut db = node.connect();
+            db.run::<()>(&format!("CLUSTER SET-CONFIG-EPOCH {}", place + 1));
+            if place < self.primaries {
+                let first = SLOTS * place / self.primaries;
+                let last = SLOTS * (place + 1) / self.primaries - 1;
+                db.run::<()>(&format!("CLUSTER ADDSLOTSRANGE {first} {last}"));
+            }
+        }
+    }
+
+    fn introduce_nodes(&self) {
+        for (place, node) in self.nodes.iter().enumerate() {
+            let (_, bus): (String, u16) = node.connect().run("CONFIG GET cluster-port");
+            for earlier in &self.nodes[..place] {
+                let port = node.port();
+                earlier.connect().run::<()>(&format!("CLUSTER MEET 127.0.0.1 {port} {bus}"));
+            }
+        }
+    }
+
+    fn attach_replicas(&self) {
+        for (place, node) in self.nodes.iter().enumerate().skip(self.primaries) {
+            let primary = &self.nodes[place % self.primaries];
+            let command = format!("CLUSTER REPLICATE {}", Self::id_of(primary));
+            let mut db = node.connect();
+            // The replica must have heard of its primary.
+            until("the replica is attached", || db.attempt::<()>(&command).is_ok());
+        }
+    }
+
+    /// Whether every node is linked and serves, and all see the same roles and slots.
+    fn is_whole(&self) -> bool {
+        let mut views = self.nodes.iter().map(|node| {
+            let mut db = node.connect();
+            let view = View::of(&mut db);
+            let whole = view.serves
+                && view.members.len() == self.nodes.len()
+                && view.members.iter().all(|member| member.healthy)
+                && is_linked(&mut db);
+            whole.then_some(view)
+        });
+        let Some(Some(first)) = views.next() else { return false };
+        views.all(|view| view.as_ref() == Some(&first))
+    }
+
+    pub fn each_node(&self) -> impl Iterator<Item = &Server> {
+        self.nodes.iter()
+    }
+
+    /// The nodes that are neither stopped nor paused.
+    pub fn running(&self) -> impl Iterator<Item = &Server> {
+        self.nodes.iter().filter(|node| node.is_running())
+    }
+
+    pub fn slot_of(&self, key: &str) -> u16 {
+        self.running().next().expect("a node runs").connect().run(["CLUSTER", "KEYSLOT", key])
+    }
+
+    /// The place of the primary that all running nodes name for the key, once they agree and it serves.
+    #[track_caller]
+    pub fn primary_of(&self, key: &str) -> usize {
+        eventually("all nodes name one primary", || self.agreed_primary_of(key))
+    }
+
+    /// Waits until all running nodes name another primary for the key, and returns its place.
+    #[track_caller]
+    pub fn primary_after(&self, old: usize, key: &str) -> usize {
+        eventually("all nodes name another primary", || {
+            self.agreed_primary_of(key).filter(|&place| place != old)
+        })
+    }
+
+    fn agreed_primary_of(&self, key: &str) -> Option<usize> {
+        let slot = self.slot_of(key);
+        let mut named = self.running().map(|node| {
+            let view = View::of(&mut node.connect());
+            view.primary_of(slot).filter(|_| view.serves)
+        });
+        let port = named.next()??;
+        let agreed = named.all(|other| other == Some(port));
+        let place = self.nodes.iter().position(|node| node.port() == port)?;
+        let primary = &self.nodes[place];
+        let itself = primary.is_running() && is_primary(&mut primary.connect());
+        (agreed && itself).then_some(place)
+    }
+
+    /// The place of a replica of the key's primary.
+    #[track_caller]
+    pub fn replica_of(&self, key: &str) -> usize {
+        let primary = self.primary_of(key);
+        let port = self.nodes[primary].port();
+        eventually("the primary has a replica", || {
+            let view = View::of(&mut self.nodes[primary].connect());
+            let replica = view.replicas_of(port).next()?;
+            self.nodes.iter().position(|node| node.port() == replica && node.is_running())
+        })
+    }
+
+    /// Has the replica at `place` take over from its primary, which agrees and follows it.
+    #[track_caller]
+    pub fn promote(&self, place: usize) {
+        let mut db = self.nodes[place].connect();
+        // The server itself gives up after a while when the others are busy.
+        eventually("the replica is the primary", || {
+            db.send("CLUSTER FAILOVER");
+            within(patient(FAILOVER_TIMEOUT), || is_primary(&mut db).then_some(()))
+        });
+        until("all nodes agree on it", || self.is_whole());
+    }
+
+    /// Waits until there is one view of the cluster again, then compares each replica with its primary.
+    #[track_caller]
+    pub fn assert_one_truth(&self) {
+        until("all nodes agree", || self.is_whole());
+        let view = View::of(&mut self.nodes[0].connect());
+        for primary in view.members.iter().filter(|member| member.is_primary()) {
+            for replica in view.replicas_of(primary.port) {
+                assert_same_dataset(self.node_at(primary.port), self.node_at(replica));
+            }
+        }
+    }
+
+    /// The name by which a node knows itself.
+    pub fn id_of(node: &Server) -> String {
+        node.connect().run("CLUSTER MYID")
+    }
+
+    fn node_at(&self, port: u16) -> &Server {
+        self.nodes.iter().find(|node| node.port() == port).expect("the cluster's own node")
+    }
+}
+
+impl Index<usize> for Cluster {
+    type Output = Server;
+
+    fn index(&self, place: usize) -> &Server {
+        &self.nodes[place]
+    }
+}
+
+impl IndexMut<usize> for Cluster {
+    fn index_mut(&mut self, place: usize) -> &mut Server {
+        &mut self.nodes[place]
+    }
+}
+
+fn is_primary(db: &mut Client) -> bool {
+    let info: String = db.run("INFO replication");
+    info_field(&info, "role") == Some("master")
+}
+
+/// Whether the node is a primary, or has what its primary sends.
+fn is_linked(db: &mut Client) -> bool {
+    let info: String = db.run("INFO replication");
+    info_field(&info, "master_link_status").is_none_or(|status| status == "up")
+}
