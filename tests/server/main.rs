@@ -73,6 +73,7 @@ mod resharding;
 >>>>>>> 20f3509 (Test clusters that move slots and lose nodes under load)
 mod rules;
 mod scripts;
+mod sentinel;
 mod sliding;
 mod stats;
 mod top;

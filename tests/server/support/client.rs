@@ -74,6 +74,13 @@ impl Client {
             .map_err(|error| text_of(&error))
     }
 
+    /// Connects to the server on the port, which must be there.
+    #[track_caller]
+    pub fn at(port: u16) -> Self {
+        Self::open(port, ProtocolVersion::RESP2, REPLY_WAIT)
+            .expect("the server accepts a connection")
+    }
+
     /// The reply, or the whole text of the error.
     ///
     /// A broken connection is an error too: its text starts with `connection`.

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::client::{REPLY_WAIT, info_field};
 use super::patience::{eventually, patient, until, within};
-use super::settings::{self, Ports};
+use super::settings::{self, Mode, Ports};
 use super::{Client, Edition, Raw, locate};
 
 const END_WAIT: Duration = Duration::from_secs(20);
@@ -33,6 +33,7 @@ pub enum Stop {
 pub struct Server {
     child: Option<Child>,
     paused: AtomicBool,
+    mode: Mode,
     port: u16,
     directory: TempDir,
     edition: Edition,
@@ -45,15 +46,25 @@ impl Server {
 
     /// Starts a server with more lines in its configuration file.
     pub fn with(lines: &[&str]) -> Self {
+        Self::launched(Mode::Data, lines)
+    }
+
+    /// Starts the same binary as a Sentinel, without data and without the module.
+    pub fn sentinel(lines: &[&str]) -> Self {
+        Self::launched(Mode::Sentinel, lines)
+    }
+
+    fn launched(mode: Mode, lines: &[&str]) -> Self {
         let directory = temporary_directory();
         let (child, port) = eventually("ports of its own for the server", || {
             let ports = Ports { clients: free_port(), cluster: free_port() };
-            settings::write(directory.path(), &ports, locate::module(), lines);
-            launch(directory.path(), ports.clients).map(|child| (child, ports.clients))
+            settings::write(directory.path(), mode, &ports, lines);
+            launch(directory.path(), mode, ports.clients).map(|child| (child, ports.clients))
         });
         let mut server = Self {
             child: Some(child),
             paused: AtomicBool::new(false),
+            mode,
             port,
             directory,
             edition: Edition::Redis { major: 0, minor: 0 },
@@ -125,8 +136,9 @@ impl Server {
 
     /// Starts the server again on its port, its directory and its configuration.
     pub fn start_again(&mut self) {
-        let child =
-            eventually("the server starts again", || launch(self.directory.path(), self.port));
+        let child = eventually("the server starts again", || {
+            launch(self.directory.path(), self.mode, self.port)
+        });
         self.child = Some(child);
     }
 
@@ -200,12 +212,13 @@ fn free_port() -> u16 {
 }
 
 /// The server, once it answers; nothing when its port was taken in the meantime.
-fn launch(directory: &Path, port: u16) -> Option<Child> {
+fn launch(directory: &Path, mode: Mode, port: u16) -> Option<Child> {
     let file = directory.join("server.log");
     let log = log_file(&file);
     let length_before = read_log(directory).len();
     let mut child = Command::new(locate::server_binary())
         .arg(directory.join(settings::FILE))
+        .args(mode.argument())
         .current_dir(directory)
         .stdin(Stdio::null())
         .stdout(log.try_clone().expect("a second handle of the log"))
@@ -214,7 +227,7 @@ fn launch(directory: &Path, port: u16) -> Option<Child> {
         .expect("the server's binary runs: is SERVER right?");
     let ready = within(patient(REPLY_WAIT), || {
         let ended = child.try_wait().expect("the child can be asked").is_some();
-        (ended || answers(directory, port)).then_some(!ended)
+        (ended || answers(directory, mode, port)).then_some(!ended)
     });
     if ready == Some(true) {
         return Some(child);
@@ -227,12 +240,12 @@ fn launch(directory: &Path, port: u16) -> Option<Child> {
 }
 
 /// Whether the server on the port is ready, and the one that was launched.
-fn answers(directory: &Path, port: u16) -> bool {
+fn answers(directory: &Path, mode: Mode, port: u16) -> bool {
     let Ok(mut client) = Client::open(port, ProtocolVersion::RESP2, REPLY_WAIT) else {
         return false;
     };
     // This is refused while a dataset loads.
-    let ready = client.attempt::<i64>("DBSIZE").is_ok();
+    let ready = mode == Mode::Sentinel || client.attempt::<i64>("DBSIZE").is_ok();
     // The path of its file tells one server from another.
     let file = directory.join(settings::FILE);
     ready

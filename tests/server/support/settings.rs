@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
+use super::locate;
+
 pub const FILE: &str = "server.conf";
 
 /// Nothing may happen by itself: no save point, no ping to replicas, no patience at shutdown.
 const QUIET: &str = "\
-bind 127.0.0.1
-daemonize no
 save \"\"
 enable-debug-command yes
 repl-diskless-sync yes
@@ -17,18 +17,36 @@ repl-timeout 7200
 shutdown-timeout 0
 ";
 
+/// What the server's binary is started as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    Data,
+    Sentinel,
+}
+
+impl Mode {
+    pub fn argument(self) -> Option<&'static str> {
+        (self == Self::Sentinel).then_some("--sentinel")
+    }
+}
+
 pub struct Ports {
     pub clients: u16,
     pub cluster: u16,
 }
 
-pub fn write(directory: &Path, ports: &Ports, module: &Path, more: &[&str]) {
+pub fn write(directory: &Path, mode: Mode, ports: &Ports, more: &[&str]) {
+    let own = match mode {
+        Mode::Data => {
+            let module = locate::module().display();
+            format!("{QUIET}cluster-port {}\nloadmodule {module}\n", ports.cluster)
+        }
+        Mode::Sentinel => String::new(),
+    };
     let text = format!(
-        "{QUIET}port {}\ncluster-port {}\ndir {}\nloadmodule {}\n{}\n",
+        "bind 127.0.0.1\ndaemonize no\nport {}\ndir {}\n{own}{}\n",
         ports.clients,
-        ports.cluster,
         directory.display(),
-        module.display(),
         more.join("\n"),
     );
     std::fs::write(directory.join(FILE), text).expect("the configuration file can be written");

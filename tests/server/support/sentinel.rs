@@ -1,0 +1,69 @@
+//! Sentinels that watch a primary and, when it is gone, promote its replica.
+
+use std::time::Duration;
+
+use super::patience::{eventually, patient, until};
+use super::{Client, Server};
+
+const NAME: &str = "ratelog";
+const QUORUM: usize = 2;
+/// Each Sentinel gives the primary up at its own time, so that they do not all vote for themselves at once.
+const DOWN_AFTER_MS: [u64; 3] = [1000, 1500, 2000];
+
+/// What a Sentinel does every so often, by itself every two to ten seconds; and how late it may be on a busy
+/// machine before it mistrusts its clock. It pings as seldom as ever, because it promotes only a replica that
+/// it has heard from within five of its pings.
+const BRISK: &str =
+    "SENTINEL DEBUG INFO-PERIOD 200 ASK-PERIOD 200 PUBLISH-PERIOD 200 TILT-TRIGGER 60000";
+
+pub struct Sentinels(Vec<Server>);
+
+impl Sentinels {
+    /// Starts three Sentinels and waits until they know each other and the primary's replicas.
+    pub fn watch(primary: &Server, replicas: usize) -> Self {
+        let sentinels = DOWN_AFTER_MS.map(|down_after| {
+            let down_after = patient(Duration::from_millis(down_after)).as_millis();
+            let timeout = patient(Duration::from_secs(5)).as_millis();
+            let sentinel = Server::sentinel(&[
+                &format!("sentinel monitor {NAME} 127.0.0.1 {} {QUORUM}", primary.port()),
+                &format!("sentinel down-after-milliseconds {NAME} {down_after}"),
+                &format!("sentinel failover-timeout {NAME} {timeout}"),
+            ]);
+            sentinel.connect().run::<()>(BRISK);
+            sentinel
+        });
+        for sentinel in &sentinels {
+            let mut link = sentinel.connect();
+            until("the Sentinels know each other and the replicas", || {
+                let info: String = link.run("INFO sentinel");
+                let all = format!("slaves={replicas},sentinels={}", DOWN_AFTER_MS.len());
+                info.contains("status=ok") && info.contains(&all)
+            });
+        }
+        Self(sentinels.into())
+    }
+
+    /// The port of the primary, as clients ask for it; any Sentinel will do, so all must agree.
+    #[track_caller]
+    pub fn primary_port(&self) -> u16 {
+        eventually("the Sentinels agree on the primary", || {
+            let mut named = self.0.iter().map(|sentinel| named_by(&mut sentinel.connect()));
+            let port = named.next()?;
+            named.all(|other| other == port).then_some(port)
+        })
+    }
+
+    /// Waits until all Sentinels name another primary than `old`, and returns its port.
+    #[track_caller]
+    pub fn primary_after(&self, old: &Server) -> u16 {
+        eventually("the Sentinels name another primary", || {
+            Some(self.primary_port()).filter(|&port| port != old.port())
+        })
+    }
+}
+
+fn named_by(sentinel: &mut Client) -> u16 {
+    let (_, port): (String, u16) =
+        sentinel.run(&format!("SENTINEL GET-MASTER-ADDR-BY-NAME {NAME}"));
+    port
+}
