@@ -43,7 +43,6 @@ mod mcheck;
 mod mcheck_differential;
 mod mcheck_effects;
 mod memory;
-<<<<<<< HEAD
 mod operations;
 mod r#override;
 mod override_arguments;
@@ -56,9 +55,7 @@ mod override_list_replica;
 mod override_listing;
 mod override_persistence;
 mod override_transactions;
-=======
 mod partition;
->>>>>>> 20f3509 (Test clusters that move slots and lose nodes under load)
 mod peek;
 mod protocol;
 mod rdb;
@@ -66,11 +63,8 @@ mod refund;
 mod registration;
 mod replica;
 mod reset;
-<<<<<<< HEAD
-mod roles;
-=======
 mod resharding;
->>>>>>> 20f3509 (Test clusters that move slots and lose nodes under load)
+mod roles;
 mod rules;
 mod scripts;
 mod sentinel;

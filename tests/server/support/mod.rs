@@ -27,9 +27,9 @@ pub mod payload;
 
 pub use checks::Checks;
 pub use client::Client;
-pub use counts::{Counts, counts};
 pub use cluster::Cluster;
 pub use cluster_client::ClusterClient;
+pub use counts::{Counts, counts};
 pub use dataset::{assert_same_dataset, dataset, wait_until_in_step};
 pub use decision::Decision;
 pub use edition::Edition;
