@@ -39,9 +39,10 @@ pub fn read(text: &[u8]) -> Result<Option<Override>, Error> {
     }
     let mut words = text.split(|&byte| byte == b' ');
     let action = words.next().unwrap_or_default();
-    let until = match words.next().ok_or(Error::Arity)? {
-        NO_END => None,
-        end => Some(request::parse_instant(end)?),
+    let until = match words.next() {
+        None => return Err(Error::UnknownKeyword(text.into())),
+        Some(NO_END) => None,
+        Some(end) => Some(request::parse_instant(end)?),
     };
     let action = match action {
         b"ALLOW" => Action::Allow,

@@ -1,6 +1,6 @@
 //! A key expires by itself when its last unit has, and hardly later.
 
-use crate::support::{Client, Server, until};
+use crate::support::{Client, MAX_LINGER_MS, Server, until};
 
 fn inspect(db: &mut Client, field: usize) -> i64 {
     let values: Vec<Option<String>> = db.run("RL.INSPECT k");
@@ -14,7 +14,7 @@ fn assert_expires_in_time(db: &mut Client) {
     let newest = inspect(db, 2);
     let retention = inspect(db, 3);
     let late = db.run::<i64>("PEXPIRETIME k") - (newest + retention);
-    let slack = (retention / 16).min(5000);
+    let slack = (retention / 16).min(MAX_LINGER_MS);
     assert!((0..=slack).contains(&late), "{late} is not in 0..={slack}");
 }
 

@@ -88,7 +88,10 @@ fn a_key_that_is_gone_is_not_listed() {
         db.run::<()>("RL.OVERRIDE SET k ALLOW");
         db.run::<()>("RL.OVERRIDE SET other DENY EX 900");
         db.attempt::<redis::Value>(ending).ok();
+        // What a list would find to be gone is counted until then.
+        let counted = db.info_number("rl_overrides");
         let listed = db.overrides();
+        assert_eq!(usize::try_from(counted), Ok(listed.len()), "{ending}");
         let is_other = |line: &String| line == "0 other deny";
         match ending {
             "GEOADD k 1 1 m" => assert_eq!(listed, ["0 k allow", "0 other deny"]),
