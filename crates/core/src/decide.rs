@@ -1,6 +1,5 @@
 use crate::log::{Cursor, Log};
-use crate::{Cost, Decision, Instant, Rule, Rules};
-use arrayvec::ArrayVec;
+use crate::{Cost, Decision, Instant, Mode, Rule, Rules, Terms};
 
 /// How one rule stands towards a check.
 struct Standing {
@@ -28,12 +27,9 @@ pub fn check(log: &mut Log, now: Instant, rules: &Rules, cost: Cost) -> Decision
 ///
 /// The log's value stays as it is; it may remember where the windows begin, for the next check.
 pub fn decide(log: &mut Log, now: Instant, rules: &Rules, cost: Cost) -> Decision {
-    let mut cursors = ArrayVec::<Cursor, { Rules::MAX }>::new();
-    let decision = weigh(log, now, rules, cost.units(), |cursor| cursors.extend(cursor));
-    for cursor in cursors {
-        log.remember(cursor);
-    }
-    if decision.allowed { recorded(decision, cost.units()) } else { decision }
+    Terms { rules, mode: Mode::Enforce, overruled_by: None }
+        .decide(log, now, cost.units())
+        .decision()
 }
 
 /// The decision that a check of `cost` would get at `now`, with the log as it stands.
