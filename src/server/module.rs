@@ -52,6 +52,9 @@ impl Registration {
                 add_category(ctx, ACL_CATEGORY.as_ptr());
             }
         }
+        // First of all: whoever loads the module may have made a mistake, and Redis 7.0 goes on calling what a
+        // module that was then not loaded had asked to be told of.
+        settings::register(ctx, args)?;
         if !data_type::register(ctx) {
             return Err("its data type cannot be registered".into());
         }
@@ -61,7 +64,6 @@ impl Registration {
         if !info::register(ctx) {
             return Err("it cannot add to INFO".into());
         }
-        settings::register(ctx, args)?;
         Ok(Self { ctx })
     }
 

@@ -31,7 +31,7 @@ pub(super) fn register(ctx: *mut RedisModuleCtx, args: &[&[u8]]) -> Result<(), S
     let flags = raw::REDISMODULE_CONFIG_DEFAULT;
     let mut taken = true;
     for number in NUMBERS {
-        let default = given.numbers.iter().find(|(name, _)| *name == number.name);
+        let default = given.numbers.iter().rfind(|(name, _)| *name == number.name);
         // SAFETY: called while the module is loaded; setting and functions are static.
         let status = unsafe {
             api!(RedisModule_RegisterNumericConfig)(
@@ -73,7 +73,7 @@ pub(super) fn register(ctx: *mut RedisModuleCtx, args: &[&[u8]]) -> Result<(), S
     Ok(())
 }
 
-/// The arguments of `loadmodule`: names of settings, with or without `rl.`, each with its value.
+/// The arguments of `loadmodule`: names of settings, with or without `rl.`, each with its value. The last counts.
 #[derive(Default)]
 struct Given {
     numbers: Vec<(&'static CStr, i64)>,

@@ -68,6 +68,7 @@ mod roles;
 mod rules;
 mod scripts;
 mod sentinel;
+mod settings;
 mod sliding;
 mod stats;
 mod top;

@@ -44,5 +44,6 @@ pub use random::Random;
 pub use raw::Raw;
 pub use sentinel::Sentinels;
 pub use server::{Server, Stop};
+pub use settings::Module;
 pub use stream::stream_of;
 pub use takeover::Takeover;

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::client::{REPLY_WAIT, info_field};
 use super::patience::{eventually, patient, until, within};
-use super::settings::{self, Mode, Ports};
+use super::settings::{self, Mode, Module, Ports};
 use super::{Client, Edition, Raw, locate};
 
 const END_WAIT: Duration = Duration::from_secs(20);
@@ -46,19 +46,24 @@ impl Server {
 
     /// Starts a server with more lines in its configuration file.
     pub fn with(lines: &[&str]) -> Self {
-        Self::launched(Mode::Data, lines)
+        Self::configured(Module::Loaded, lines)
+    }
+
+    /// The same, and what its configuration file says of the module.
+    pub fn configured(module: Module<'_>, lines: &[&str]) -> Self {
+        Self::launched(Mode::Data, module, lines)
     }
 
     /// Starts the same binary as a Sentinel, without data and without the module.
     pub fn sentinel(lines: &[&str]) -> Self {
-        Self::launched(Mode::Sentinel, lines)
+        Self::launched(Mode::Sentinel, Module::Absent, lines)
     }
 
-    fn launched(mode: Mode, lines: &[&str]) -> Self {
+    fn launched(mode: Mode, module: Module<'_>, lines: &[&str]) -> Self {
         let directory = temporary_directory();
         let (child, port) = eventually("ports of its own for the server", || {
             let ports = Ports { clients: free_port(), cluster: free_port() };
-            settings::write(directory.path(), mode, &ports, lines);
+            settings::write(directory.path(), mode, module, &ports, lines);
             launch(directory.path(), mode, ports.clients).map(|child| (child, ports.clients))
         });
         let mut server = Self {
@@ -71,6 +76,17 @@ impl Server {
         };
         server.edition = Edition::of(&mut server.connect());
         server
+    }
+
+    /// What a server logs that does not start with this configuration; fails the test if it does.
+    #[track_caller]
+    pub fn refused(module: Module<'_>, lines: &[&str]) -> String {
+        let directory = temporary_directory();
+        eventually("ports that nobody else took", || {
+            let ports = Ports { clients: free_port(), cluster: free_port() };
+            settings::write(directory.path(), Mode::Data, module, &ports, lines);
+            refusal(directory.path(), ports.clients)
+        })
     }
 
     /// Starts a server that is a replica of this one and waits until it follows.
@@ -90,6 +106,11 @@ impl Server {
     pub fn begin_to_follow(&self, primary: &Self) {
         let port = primary.port;
         self.connect().run::<()>(&format!("REPLICAOF 127.0.0.1 {port}"));
+    }
+
+    /// Where the module is, for a server that is to load it while it runs.
+    pub fn module_path() -> String {
+        locate::module().display().to_string()
     }
 
     pub fn edition(&self) -> Edition {
@@ -140,6 +161,13 @@ impl Server {
             launch(self.directory.path(), self.mode, self.port)
         });
         self.child = Some(child);
+    }
+
+    /// What the server logs when it is started again and refuses to; fails the test if it does not.
+    #[track_caller]
+    pub fn start_in_vain(&self) -> String {
+        assert!(self.child.is_none(), "the server runs");
+        eventually("the server's port is free", || refusal(self.directory.path(), self.port))
     }
 
     pub fn restart(&mut self, how: Stop) {
@@ -213,6 +241,35 @@ fn free_port() -> u16 {
 
 /// The server, once it answers; nothing when its port was taken in the meantime.
 fn launch(directory: &Path, mode: Mode, port: u16) -> Option<Child> {
+    match try_launch(directory, mode, port) {
+        Ok(child) => Some(child),
+        Err(log) if is_about_its_port(&log) => None,
+        Err(log) => panic!("the server did not start:\n{log}"),
+    }
+}
+
+/// Why the server does not start; nothing when its port was taken in the meantime.
+fn refusal(directory: &Path, port: u16) -> Option<String> {
+    match try_launch(directory, Mode::Data, port) {
+        Ok(mut child) => {
+            child.kill().ok();
+            child.wait().ok();
+            panic!("the server started:\n{}", read_log(directory));
+        }
+        Err(log) => {
+            let crashed = CRASH_MARKS.iter().any(|mark| log.contains(mark));
+            assert!(!crashed, "the server crashed:\n{log}");
+            (!is_about_its_port(&log)).then_some(log)
+        }
+    }
+}
+
+fn is_about_its_port(log: &str) -> bool {
+    log.contains("Address already in use")
+}
+
+/// The server, once it answers, or what it logged before it ended.
+fn try_launch(directory: &Path, mode: Mode, port: u16) -> Result<Child, String> {
     let file = directory.join("server.log");
     let log = log_file(&file);
     let length_before = read_log(directory).len();
@@ -230,13 +287,13 @@ fn launch(directory: &Path, mode: Mode, port: u16) -> Option<Child> {
         (ended || answers(directory, mode, port)).then_some(!ended)
     });
     if ready == Some(true) {
-        return Some(child);
+        return Ok(child);
     }
     child.kill().ok();
     child.wait().ok();
     let log = read_log(directory).split_off(length_before);
-    assert!(log.contains("Address already in use"), "the server did not start:\n{log}");
-    None
+    assert_eq!(ready, Some(false), "the server neither answers nor ends:\n{log}");
+    Err(log)
 }
 
 /// Whether the server on the port is ready, and the one that was launched.

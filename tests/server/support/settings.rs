@@ -35,18 +35,35 @@ pub struct Ports {
     pub cluster: u16,
 }
 
-pub fn write(directory: &Path, mode: Mode, ports: &Ports, more: &[&str]) {
-    let own = match mode {
-        Mode::Data => {
-            let module = locate::module().display();
-            format!("{QUIET}cluster-port {}\nloadmodule {module}\n", ports.cluster)
+/// What a server's configuration file says of the module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Module<'a> {
+    Loaded,
+    LoadedWith(&'a str),
+    Absent,
+}
+
+impl Module<'_> {
+    fn line(self) -> String {
+        let path = locate::module().display();
+        match self {
+            Self::Loaded => format!("loadmodule {path}"),
+            Self::LoadedWith(arguments) => format!("loadmodule {path} {arguments}"),
+            Self::Absent => String::new(),
         }
+    }
+}
+
+pub fn write(directory: &Path, mode: Mode, module: Module<'_>, ports: &Ports, more: &[&str]) {
+    let own = match mode {
+        Mode::Data => format!("{QUIET}cluster-port {}\n", ports.cluster),
         Mode::Sentinel => String::new(),
     };
     let text = format!(
-        "bind 127.0.0.1\ndaemonize no\nport {}\ndir {}\n{own}{}\n",
+        "bind 127.0.0.1\ndaemonize no\nport {}\ndir {}\n{own}{}\n{}\n",
         ports.clients,
         directory.display(),
+        module.line(),
         more.join("\n"),
     );
     std::fs::write(directory.join(FILE), text).expect("the configuration file can be written");
