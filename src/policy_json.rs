@@ -6,8 +6,11 @@
 //! ```
 
 use std::collections::BTreeMap;
+use std::marker::PhantomData;
 
 use ratelog_core::{Limit, Mode, Policy, PolicyName, Rule, Rules, Window};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
@@ -21,7 +24,7 @@ const REASON: usize = 200;
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Document<T> {
-    policies: Vec<T>,
+    policies: Vec<Object<T>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -30,7 +33,7 @@ struct PolicyFields {
     name: String,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     shadow: bool,
-    rules: Vec<RuleFields>,
+    rules: Vec<Object<RuleFields>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -38,6 +41,31 @@ struct PolicyFields {
 struct RuleFields {
     limit: u64,
     window: String,
+}
+
+/// Fields by name. By itself serde would take a list for a struct, field by field in their order.
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(FieldsOf(PhantomData))
+    }
+}
+
+struct FieldsOf<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for FieldsOf<T> {
+    type Value = Object<T>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+    }
 }
 
 /// What may be read.
@@ -56,7 +84,7 @@ impl Allowance {
 
 /// The policies as one text.
 pub fn write<'a>(policies: impl Iterator<Item = (&'a PolicyName, &'a Policy)>) -> String {
-    let policies = policies.map(|(name, policy)| fields(name, policy)).collect();
+    let policies = policies.map(|(name, policy)| Object(fields(name, policy))).collect();
     json(&Document { policies })
 }
 
@@ -70,7 +98,8 @@ pub fn write_one(name: &PolicyName, policy: &Policy) -> String {
 /// # Errors
 /// [`Error::Policies`] with the path to the first field that is wrong; [`Error::TooManyPolicies`].
 pub fn read(text: &[u8], allowance: &Allowance) -> Result<BTreeMap<PolicyName, Policy>, Error> {
-    let most = allowance.policies.saturating_mul(BYTES_PER_POLICY);
+    // The list itself takes some, even where no policy may be.
+    let most = allowance.policies.saturating_add(1).saturating_mul(BYTES_PER_POLICY);
     if text.len() > most {
         return Err(Error::Policies(format!(
             "{} bytes are given, at most {most} are allowed",
@@ -82,7 +111,7 @@ pub fn read(text: &[u8], allowance: &Allowance) -> Result<BTreeMap<PolicyName, P
         return Err(Error::TooManyPolicies { max: allowance.policies });
     }
     let mut policies = BTreeMap::new();
-    for (index, fields) in given.iter().enumerate() {
+    for (index, Object(fields)) in given.iter().enumerate() {
         let at = format!("policies[{index}].");
         let (name, policy) = checked(fields, &at, &allowance.bounds)?;
         if policies.insert(name, policy).is_some() {
@@ -105,10 +134,9 @@ fn json<T: Serialize>(fields: &T) -> String {
 }
 
 fn fields(name: &PolicyName, policy: &Policy) -> PolicyFields {
-    let rules = policy
-        .rules
-        .iter()
-        .map(|rule| RuleFields { limit: rule.limit().units(), window: rule.window().to_string() });
+    let rules = policy.rules.iter().map(|rule| {
+        Object(RuleFields { limit: rule.limit().units(), window: rule.window().to_string() })
+    });
     PolicyFields {
         name: name.to_string(),
         shadow: policy.mode == Mode::Shadow,
@@ -118,7 +146,7 @@ fn fields(name: &PolicyName, policy: &Policy) -> PolicyFields {
 
 fn parse<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, Error> {
     let mut reader = serde_json::Deserializer::from_slice(text);
-    let parsed = serde_path_to_error::deserialize(&mut reader)
+    let Object(parsed) = serde_path_to_error::deserialize(&mut reader)
         .map_err(|error| Error::Policies(shortened(&error.to_string())))?;
     reader.end().map_err(|error| Error::Policies(shortened(&error.to_string())))?;
     Ok(parsed)
@@ -138,6 +166,7 @@ fn checked(
     })?;
     let mut rules = Vec::new();
     for (index, rule) in fields.rules.iter().enumerate().take(Rules::MAX + 1) {
+        let Object(rule) = rule;
         rules.push(checked_rule(rule, &format!("{at}rules[{index}]."), bounds)?);
     }
     let given = fields.rules.len();
@@ -200,7 +229,8 @@ mod tests {
             let one = write_one(name, policy);
             assert_eq!(read_one(one.as_bytes()).unwrap(), (name.clone(), policy.clone()));
         }
-        assert!(read(br#"{"policies":[]}"#, &ALLOWANCE).unwrap().is_empty());
+        let none = Allowance { policies: 0, ..ALLOWANCE };
+        assert!(read(br#"{"policies":[]}"#, &none).unwrap().is_empty());
     }
 
     #[test]
@@ -241,9 +271,16 @@ mod tests {
                 "policies[1].name: 'a' is given twice",
             ),
             (r#""name":"b","name":"c""#, "policies[1]: duplicate field `name`"),
+            (
+                r#""name":"b","rules":[[1,"1s"]]"#,
+                "policies[1].rules[0]: invalid type: sequence, expected an object",
+            ),
         ] {
             let text = told(&policy(fields));
             assert!(text.starts_with(&format!("{prefix}{reason}")), "{fields}: {text}");
+        }
+        for lists in [r#"[[["a",false,[]]]]"#, r#"{"policies":[["a",false,[]]]}"#] {
+            assert!(told(lists).contains("invalid type: sequence, expected an object"), "{lists}");
         }
         assert!(told("{}").contains("missing field `policies`"));
         assert!(told(r#"{"policies":[]} x"#).contains("trailing characters"));
@@ -257,10 +294,10 @@ mod tests {
         assert!(told(&format!(r#"{{"policies":{deep}"#)).len() < 300);
         let long = format!(r#"{{"policies":[{{"{}":1}}]}}"#, "x".repeat(12_000));
         assert!(told(&long).len() < 300, "{}", told(&long));
-        let huge = " ".repeat(3 * 4_096 + 1);
+        let huge = " ".repeat(4 * 4_096 + 1);
         assert_eq!(
             told(&huge),
-            "ERR policies cannot be read: 12289 bytes are given, at most 12288 are allowed"
+            "ERR policies cannot be read: 16385 bytes are given, at most 16384 are allowed"
         );
         let one = r#"{"name":"a","rules":[{"limit":1,"window":"1s"}]}"#;
         let four = format!(r#"{{"policies":[{one},{one},{one},{one}]}}"#);

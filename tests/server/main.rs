@@ -57,6 +57,8 @@ mod override_persistence;
 mod override_transactions;
 mod partition;
 mod peek;
+mod policy_json;
+mod policy_json_hostile;
 mod protocol;
 mod rdb;
 mod refund;
