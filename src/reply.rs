@@ -1,5 +1,7 @@
 //! What the commands answer.
 
+use std::ffi::{CStr, CString};
+
 use ratelog_core::{Action, Decision, Hit, Instant, Mode, Override, Policy, Rules, wire};
 
 use crate::monitor::{Counts, Heavy};
@@ -160,6 +162,21 @@ pub fn top(ctx: &Context<'_>, heaviest: &[Heavy]) {
         reply.array(2);
         reply.string(&heavy.name);
         reply.integer(heavy.count.cast_signed());
+    }
+}
+
+/// How the subcommands of a family are called and what they do, laid out as the server's own commands do it.
+pub fn help(ctx: &Context<'_>, family: &CStr, subcommands: &[(&CStr, &CStr)]) {
+    let reply = ctx.reply();
+    let line = |parts: &[&CStr]| {
+        let text = parts.iter().flat_map(|part| part.to_bytes().iter().copied());
+        reply.status(&CString::new(text.collect::<Vec<_>>()).unwrap_or_default());
+    };
+    reply.array(1 + 2 * (subcommands.len() + 1));
+    line(&[family, c" <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"]);
+    for (call, what) in subcommands.iter().chain(&[(c"HELP", c"Tells this.")]) {
+        line(&[call]);
+        line(&[c"    ", what]);
     }
 }
 

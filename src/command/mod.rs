@@ -1,6 +1,7 @@
 //! The commands, a file each: parse, open, decide, effect, reply.
 
 mod check;
+mod help;
 mod hits;
 mod inspect;
 mod internal;

@@ -1,5 +1,8 @@
-//! `RL.OVERRIDE SET|GET|DEL|LIST`
+//! `RL.OVERRIDE SET|GET|DEL|LIST|HELP`
 
+use std::ffi::CStr;
+
+use super::help::{Family, Help};
 use super::{COUNT, KEY, RULES};
 use crate::config;
 use crate::effect::Effect;
@@ -11,7 +14,7 @@ use crate::server::{
     live_overrides,
 };
 
-const FAMILY: &std::ffi::CStr = c"RL.OVERRIDE";
+const FAMILY: &CStr = c"RL.OVERRIDE";
 
 /// Registers the family.
 ///
@@ -29,7 +32,23 @@ pub fn register(module: &Registration) -> Result<(), String> {
     module.command::<Set>()?;
     module.command::<Get>()?;
     module.command::<Del>()?;
-    module.command::<List>()
+    module.command::<List>()?;
+    module.command::<Help<Overrides>>()
+}
+
+struct Overrides;
+
+impl Family for Overrides {
+    const NAME: &CStr = FAMILY;
+    const SUBCOMMANDS: &[(&CStr, &CStr)] = &[
+        (
+            c"SET <key> ALLOW|DENY|LIMIT <limit> <window> [...] [EX <seconds>|PX <milliseconds>]",
+            c"Makes a key's checks be allowed, denied, or decided by other rules, for a time or for good.",
+        ),
+        (c"GET <key>", c"Tells a key's override."),
+        (c"DEL <key>", c"Takes a key's override away."),
+        (c"LIST [COUNT <n>]", c"Lists the keys of the node that have overrides."),
+    ];
 }
 
 const OF_THE_FAMILY: Spec = Spec { parent: Some(FAMILY), ..Spec::COMMON };

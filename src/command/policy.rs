@@ -1,7 +1,10 @@
-//! `RL.POLICY SET|GET|DEL|LIST|EXPORT|IMPORT`
+//! `RL.POLICY SET|GET|DEL|LIST|EXPORT|IMPORT|HELP`
+
+use std::ffi::CStr;
 
 use ratelog_core::PolicyName;
 
+use super::help::{Family, Help};
 use super::{POLICY_NAME, RULES};
 use crate::config;
 use crate::error::Error;
@@ -12,7 +15,7 @@ use crate::reply;
 use crate::request::{self, PolicySet};
 use crate::server::{Arg, ArgKind, Args, Command, Context, Registration, Spec};
 
-const FAMILY: &std::ffi::CStr = c"RL.POLICY";
+const FAMILY: &CStr = c"RL.POLICY";
 
 /// Registers the family.
 ///
@@ -32,7 +35,25 @@ pub fn register(module: &Registration) -> Result<(), String> {
     module.command::<Del>()?;
     module.command::<List>()?;
     module.command::<Export>()?;
-    module.command::<Import>()
+    module.command::<Import>()?;
+    module.command::<Help<Policies>>()
+}
+
+struct Policies;
+
+impl Family for Policies {
+    const NAME: &CStr = FAMILY;
+    const SUBCOMMANDS: &[(&CStr, &CStr)] = &[
+        (
+            c"SET <name> [SHADOW] <limit> <window> [<limit> <window> ...]",
+            c"Keeps 1 to 16 rules under a name. SHADOW only counts what they would have denied.",
+        ),
+        (c"GET <name>", c"Tells a policy's mode and rules."),
+        (c"DEL <name>", c"Forgets a policy."),
+        (c"LIST", c"Lists the names of all policies."),
+        (c"EXPORT", c"Gives all policies as JSON."),
+        (c"IMPORT <json>", c"Replaces all policies by those in a JSON text, or none."),
+    ];
 }
 
 /// A subcommand that reads the node's policies.

@@ -1,4 +1,4 @@
-use std::ffi::{CString, c_long};
+use std::ffi::{CStr, CString, c_long};
 
 use super::{Context, api};
 
@@ -49,10 +49,15 @@ impl<'a> Reply<'a> {
         };
     }
 
-    /// A status.
+    /// The status of what was done.
     pub fn ok(&self) {
-        // SAFETY: as above.
-        unsafe { api!(RedisModule_ReplyWithSimpleString)(self.ctx.raw, c"OK".as_ptr()) };
+        self.status(c"OK");
+    }
+
+    /// A status: one line of text.
+    pub fn status(&self, text: &CStr) {
+        // SAFETY: as above; the server copies the text.
+        unsafe { api!(RedisModule_ReplyWithSimpleString)(self.ctx.raw, text.as_ptr()) };
     }
 
     /// Nothing.

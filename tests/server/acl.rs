@@ -6,6 +6,7 @@ const READS: &str = "rl.hits rl.inspect rl.override|get rl.override|list rl.peek
     rl.policy|get rl.policy|list rl.stats rl.top";
 const WRITES: &str = "rl.check rl.mcheck rl.override|del rl.override|set rl.policy|del \
     rl.policy|import rl.policy|set rl.refund rl.reset";
+const HELP: &str = "rl.override|help rl.policy|help";
 const FAMILIES: &str = "rl.override rl.policy";
 const INTERNAL: [&str; 3] = ["rl._apply", "rl._policy", "rl._record"];
 
@@ -122,7 +123,7 @@ fn the_public_commands_have_a_category_of_their_own() {
         names.sort();
         names
     };
-    assert_eq!(category("ratelog"), words(&[READS, WRITES, FAMILIES]));
+    assert_eq!(category("ratelog"), words(&[READS, WRITES, HELP, FAMILIES]));
     assert_eq!(category("read"), words(&[READS]));
     assert_eq!(category("write"), words(&[WRITES, &INTERNAL.join(" ")]));
     for guarded in ["dangerous", "admin"] {
@@ -132,7 +133,7 @@ fn the_public_commands_have_a_category_of_their_own() {
     let halves = [category("fast"), category("slow")].concat();
     let mut both = words(&[&halves.join(" ")]);
     both.retain(|name| !INTERNAL.contains(&name.as_str()) && !FAMILIES.contains(name.as_str()));
-    assert_eq!(both, words(&[READS, WRITES]));
+    assert_eq!(both, words(&[READS, WRITES, HELP]));
 }
 
 #[test]

@@ -34,6 +34,7 @@ mod events;
 mod example_conf;
 mod expiry;
 mod failover;
+mod help;
 mod hostile_effects;
 mod inspect;
 mod keyspace;

@@ -38,9 +38,10 @@ fn the_module_and_exactly_its_commands_are_there() {
     }
     commands.sort();
     let expected = "rl._apply rl._policy rl._record rl.check rl.hits rl.inspect rl.mcheck \
-        rl.override rl.override|del rl.override|get rl.override|list rl.override|set rl.peek \
-        rl.policy rl.policy|del rl.policy|export rl.policy|get rl.policy|import rl.policy|list \
-        rl.policy|set rl.refund rl.reset rl.stats rl.top";
+        rl.override rl.override|del rl.override|get rl.override|help rl.override|list \
+        rl.override|set rl.peek rl.policy rl.policy|del rl.policy|export rl.policy|get \
+        rl.policy|help rl.policy|import rl.policy|list rl.policy|set rl.refund rl.reset rl.stats \
+        rl.top";
     assert_eq!(commands, expected.split(' ').collect::<Vec<_>>());
 }
 
@@ -67,6 +68,7 @@ fn arity_flags_and_key_positions_are_declared() {
         ("RL.POLICY|LIST", 2, none, "readonly", "write denyoom admin"),
         ("RL.POLICY|EXPORT", 2, none, "readonly", "write denyoom admin"),
         ("RL.POLICY|IMPORT", 3, none, "write denyoom", "readonly admin"),
+        ("RL.POLICY|HELP", 2, none, "module", "write readonly denyoom admin"),
         ("RL.STATS", -1, none, "readonly", "write denyoom admin"),
         ("RL.TOP", -2, none, "readonly", "write denyoom admin"),
         ("RL._RECORD", -5, (3, last, 2), "write admin", "readonly denyoom"),
@@ -169,6 +171,7 @@ fn every_command_is_documented() {
         ("rl.policy|list", ""),
         ("rl.policy|export", ""),
         ("rl.policy|import", "json"),
+        ("rl.policy|help", ""),
         ("rl.stats", "reset"),
         ("rl.top", "denied checked count"),
         ("rl._record", "instant units key window_ms"),
