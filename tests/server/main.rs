@@ -58,6 +58,8 @@ mod override_persistence;
 mod override_transactions;
 mod partition;
 mod peek;
+mod policy;
+mod policy_differential;
 mod policy_json;
 mod policy_json_hostile;
 mod protocol;
