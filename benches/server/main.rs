@@ -54,7 +54,7 @@ fn main() -> Outcome<()> {
         worst: worst::run(&options, &server)?,
         slow,
         weights: memory::run(&server, options.quick)?,
-        replicated: replication::run(&options, &server)?,
+        replicated: replication::run(&options, &server, &subjects)?,
         notes,
     };
     let text = report.markdown();

@@ -7,19 +7,32 @@ use std::{
 
 use redis::Connection;
 
-use crate::{Outcome, host::Server, info, options::Options};
+use crate::{
+    Outcome,
+    host::Server,
+    info,
+    options::Options,
+    rounds::Measured,
+    subject::{ALLOWED, BASELINE, Subject},
+};
 
 const CHECKS: i64 = 10_000;
 
-/// Bytes of the replication stream that ten thousand checks of each kind caused.
+/// What a replica costs.
 pub struct Replicated {
+    /// Bytes of the replication stream that ten thousand denied checks caused.
     pub denied: i64,
+    /// The same, allowed.
     pub allowed: i64,
+    /// `INCR` while a replica is attached.
+    pub incr: Measured,
+    /// An allowed check while a replica is attached: its effect is built.
+    pub check: Measured,
 }
 
 /// # Errors
 /// A server fails, the replica does not come up, or a check is decided otherwise.
-pub fn run(options: &Options, server: &Server) -> Outcome<Replicated> {
+pub fn run(options: &Options, server: &Server, subjects: &[Subject]) -> Outcome<Replicated> {
     eprintln!("replication");
     let connection = &mut server.connect(0)?;
     redis::cmd("FLUSHALL").arg("SYNC").exec(connection)?;
@@ -38,7 +51,13 @@ pub fn run(options: &Options, server: &Server) -> Outcome<Replicated> {
     }
     let allowed = sent(connection, 1)?;
     let denied = sent(connection, 0)?;
-    Ok(Replicated { denied, allowed })
+    let (mut incr, mut check) = (Measured::default(), Measured::default());
+    for round in 1..=options.rounds() {
+        eprintln!("with a replica, round {round} of {}", options.rounds());
+        incr.add_round(options, server, 0, &subjects[BASELINE])?;
+        check.add_round(options, server, 0, &subjects[ALLOWED])?;
+    }
+    Ok(Replicated { denied, allowed, incr, check })
 }
 
 /// The bytes that checks of one key cause, all of them decided alike.

@@ -194,15 +194,29 @@ impl Report<'_> {
     }
 
     fn replication(&self, text: &mut String) {
-        let Replicated { denied, allowed } = self.replicated;
+        let Replicated { denied, allowed, incr, check } = &self.replicated;
         let _ = writeln!(
             text,
             "\n## Replication\n\nBytes that 10,000 checks added to the stream, with a replica attached.\n\n\
              | checks | bytes | target | |\n| --- | --- | --- | --- |\n\
              | denied | {denied} | {} |\n| allowed | {allowed} | {} |",
-            verdict(Some(("0".to_owned(), denied == 0))),
+            verdict(Some(("0".to_owned(), *denied == 0))),
             verdict(None),
         );
+        text.push_str(
+            "\nWith the replica attached, so that effects are built and sent:\n\n\
+             | subject | µs | / `INCR` | 1,000/s, pipelined | / `INCR` |\n| --- | --- | --- | --- | --- |\n",
+        );
+        for (name, measured) in [("INCR on keys with a TTL", incr), ("RL.CHECK allowed", check)] {
+            let _ = writeln!(
+                text,
+                "| {name} | {} | {:.2} | {} | {:.2} |",
+                spread(&measured.usec, 3),
+                measured.usec.over(&incr.usec).median(),
+                spread(&measured.throughput.scaled(0.001), 0),
+                measured.throughput.over(&incr.throughput).median(),
+            );
+        }
     }
 }
 

@@ -23,6 +23,29 @@ pub struct Measured {
     pub throughput: Series,
 }
 
+impl Measured {
+    /// Measures the subject once more.
+    ///
+    /// # Errors
+    /// The server fails, or the subject's calls did not do what its name says.
+    pub fn add_round(
+        &mut self,
+        options: &Options,
+        server: &Server,
+        database: u8,
+        subject: &Subject,
+    ) -> Outcome<()> {
+        let calls = options.single_calls() / subject.fewer;
+        let (usec, _) = measure(server, database, subject, calls, 1)?;
+        self.usec.push(usec);
+        let calls = options.pipelined_calls() / subject.fewer;
+        let (usec, throughput) = measure(server, database, subject, calls, 16)?;
+        self.pipelined_usec.push(usec);
+        self.throughput.push(throughput);
+        Ok(())
+    }
+}
+
 /// # Errors
 /// The server fails, or a subject's calls did not do what its name says.
 pub fn run(options: &Options, server: &Server, subjects: &[Subject]) -> Outcome<Vec<Measured>> {
@@ -30,13 +53,7 @@ pub fn run(options: &Options, server: &Server, subjects: &[Subject]) -> Outcome<
     for round in 1..=options.rounds() {
         eprintln!("round {round} of {}", options.rounds());
         for (database, (subject, measured)) in (1..).zip(subjects.iter().zip(&mut measured)) {
-            let calls = options.single_calls() / subject.fewer;
-            let (usec, _) = measure(server, database, subject, calls, 1)?;
-            measured.usec.push(usec);
-            let calls = options.pipelined_calls() / subject.fewer;
-            let (usec, throughput) = measure(server, database, subject, calls, 16)?;
-            measured.pipelined_usec.push(usec);
-            measured.throughput.push(throughput);
+            measured.add_round(options, server, database, subject)?;
         }
     }
     Ok(measured)
