@@ -32,7 +32,7 @@ pub fn write(put: Option<&Override>) -> String {
 /// The override that `text` tells.
 ///
 /// # Errors
-/// [`Error`] for a text that [`write`] does not give.
+/// [`Error`] for a text that [`write()`] does not give.
 pub fn read(text: &[u8]) -> Result<Option<Override>, Error> {
     if text.is_empty() {
         return Ok(None);

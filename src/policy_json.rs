@@ -93,7 +93,7 @@ pub fn write_one(name: &PolicyName, policy: &Policy) -> String {
     json(&fields(name, policy))
 }
 
-/// The policies that [`write`] gave, or a person.
+/// The policies that [`write()`] gave, or a person.
 ///
 /// # Errors
 /// [`Error::Policies`] with the path to the first field that is wrong; [`Error::TooManyPolicies`].

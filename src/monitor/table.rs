@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 pub struct Heavy {
     /// The key's name.
     pub name: Box<[u8]>,
-    /// Its checks, older ones counting less: see [`HALF_LIFE`](super::HALF_LIFE).
+    /// Its checks, older ones counting less: see [`HALF_LIFE`](super::sketch::HALF_LIFE).
     pub count: u64,
 }
 
