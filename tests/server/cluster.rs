@@ -1,8 +1,12 @@
 //! A cluster: every node leads to the one log of a key.
 
-use crate::support::{Checks, Cluster, ClusterClient};
+use crate::support::{Checks, Cluster, ClusterClient, policies};
 
 const KEYS: [&str; 6] = ["user:1", "user:2", "user:3", "user:4", "{team}:a", "{team}:b"];
+const POLICIES: &str = concat!(
+    r#"{"policies":[{"name":"api","rules":[{"limit":150,"window":"1h"}]},"#,
+    r#"{"name":"burst","shadow":true,"rules":[{"limit":10,"window":"1s"}]}]}"#,
+);
 
 #[test]
 fn any_node_leads_to_the_log_and_the_limit_is_not_admitted_once_a_node() {
@@ -13,6 +17,7 @@ fn any_node_leads_to_the_log_and_the_limit_is_not_admitted_once_a_node() {
         let mut db = node.connect();
         for command in [
             "RL.CHECK k 5 1h",
+            "RL.CHECK k POLICY api",
             "RL.PEEK k 5 1h",
             "RL.REFUND k",
             "RL.RESET k",
@@ -25,20 +30,32 @@ fn any_node_leads_to_the_log_and_the_limit_is_not_admitted_once_a_node() {
     assert_eq!(cluster.primary_of("{team}:a"), cluster.primary_of("{team}:b"));
     assert!((0..3).all(|place| KEYS.iter().any(|key| cluster.primary_of(key) == place)));
 
+    // The policies of one shard are not those of another, until each has been told.
+    cluster[0].connect().run::<()>("RL.POLICY SET api 5 1h");
+    let elsewhere = KEYS.iter().find(|key| cluster.primary_of(key) == 1).expect("checked above");
+    let error = cluster[1].connect().error(&format!("RL.CHECK {elsewhere} POLICY api"));
+    assert_eq!(error, "NOPOLICY no policy named 'api'");
+    cluster.tell_primaries("RL.POLICY SET api 150 1h");
+    cluster.tell_primaries("RL.POLICY SET burst SHADOW 10 1s");
+
     // A client of each node, the replicas among them, checks all keys at the same time.
     let callers = cluster.each_node().map(ClusterClient::by);
-    let checks = Checks::start(callers, &KEYS, "150 1h");
+    let checks = Checks::start(callers, &KEYS, "POLICY api");
     checks.advance(2400);
     for (key, tally) in checks.stop() {
         assert_eq!(tally.allowed, 150, "{key}");
         assert_eq!(cluster[cluster.primary_of(&key)].connect().units(&key), 150, "{key}");
     }
     cluster.assert_one_truth();
+    let exported = policies(&mut cluster[0].connect()).0;
+    assert_eq!(exported, POLICIES, "and so on all nodes");
 
-    // A replica answers what only reads, from the same log.
+    // A replica answers what only reads, from the same log and under the same policies.
     let mut reader = cluster[cluster.replica_of("{team}:a")].connect();
     reader.run::<()>("READONLY");
-    let peek = reader.decide("RL.PEEK {team}:a 150 1h");
-    assert_eq!((peek.allowed, peek.remaining), (false, 0));
+    for rules in ["150 1h", "POLICY api"] {
+        let peek = reader.decide(&format!("RL.PEEK {{team}}:a {rules}"));
+        assert_eq!((peek.allowed, peek.limit, peek.remaining), (false, 150, 0), "{rules}");
+    }
     assert!(reader.error("RL.CHECK {team}:a 200 1h").starts_with("MOVED"));
 }

@@ -1,8 +1,8 @@
 //! A replica takes over, and the old primary follows it.
 
 use crate::support::{
-    Checks, Cluster, ClusterClient, Decision, Load, MAX_LINGER_MS, Mix, Server, Stop, Takeover,
-    assert_same_dataset, until, wait_until_in_step,
+    Checks, Cluster, ClusterClient, Decision, Load, MAX_LINGER_MS, Mix, Regime, Server, Stop,
+    Takeover, assert_same_dataset, until, wait_until_in_step,
 };
 
 #[test]
@@ -156,39 +156,59 @@ fn only_what_no_replica_acknowledged_is_admitted_again() {
     assert_eq!(allowed.count(), 70);
 }
 
-const KEYS: [&str; 3] = ["{s}:1", "{s}:2", "{s}:3"];
-const RULES: &str = "1000 1h";
+/// Checked under a policy that says 1000 an hour; an override says 600 for the last one.
+const KEYS: [&str; 4] = ["{s}:1", "{s}:2", "{s}:3", "{s}:held"];
+const LIMITS: [i64; 4] = [1000, 1000, 1000, 600];
+const RULES: &str = "POLICY api";
 
 #[test]
 fn a_primary_killed_under_load_costs_no_acknowledged_unit_and_brings_none_back() {
     let mut cluster = Cluster::impatient(3, 1, &["appendonly yes"]);
     let old = cluster.primary_of(KEYS[0]);
     let new = cluster.replica_of(KEYS[0]);
+    let mut db = cluster[old].connect();
+    cluster.tell_primaries("RL.POLICY SET api 1000 1h");
+    cluster.tell_primaries("RL.POLICY SET night SHADOW 10 1m");
+    db.run::<()>("RL.OVERRIDE SET {s}:held LIMIT 600 1h");
+    db.run::<()>("RL.OVERRIDE SET {s}:shut DENY EX 7200");
+    let regime = Regime::of(&cluster[old]);
+    assert_eq!(regime.overrides.len(), 2);
     let callers = (0..3).map(|_| cluster[old].connect());
     let checks = Checks::start_acknowledged(callers, &KEYS, RULES);
-    checks.advance(1500);
-    // The last units are in the old primary's file alone: the replica is not there to be sent them.
+    checks.advance(2000);
+    // The last effects are in the old primary's file alone: the replica is not there to be sent them.
     cluster[new].pause();
-    let mut db = cluster[old].connect();
     db.run::<i64>("CLIENT KILL TYPE replica");
     assert!((0..25).all(|_| db.decide("RL.CHECK {s}:lost 25 1h").allowed));
+    for command in [
+        "RL.OVERRIDE SET {s}:lost ALLOW",
+        "RL.OVERRIDE DEL {s}:shut",
+        "RL.POLICY SET lost 5 1h",
+        "RL.POLICY SET api 5 1h",
+        "RL.POLICY DEL night",
+    ] {
+        db.run::<()>(command);
+    }
     cluster[old].stop(Stop::Kill);
     cluster[new].resume();
     let tallies = checks.until_refused();
 
     assert_eq!(cluster.primary_after(old, KEYS[0]), new);
     let mut promoted = cluster[new].connect();
+    assert_eq!(Regime::of(&cluster[new]), regime);
     Takeover::by(&mut promoted, &KEYS, RULES).assert_within_bound(&tallies);
+    assert!(!promoted.decide("RL.CHECK {s}:shut POLICY api").allowed);
     assert_eq!(promoted.units("{s}:lost"), 0);
 
     cluster[old].start_again();
     cluster.assert_one_truth();
+    assert_eq!(Regime::of(&cluster[old]), regime);
     assert_eq!(cluster[old].connect().info("role"), "slave");
     let mut by_the_old = ClusterClient::by(&cluster[old]);
-    for key in KEYS {
+    for (key, limit) in KEYS.into_iter().zip(LIMITS) {
         let decision: Decision = by_the_old.run(&format!("RL.CHECK {key} {RULES}"));
-        assert!(!decision.allowed);
-        assert_eq!(promoted.units(key), decision.limit);
+        assert_eq!((decision.allowed, decision.limit), (false, limit), "{key}");
+        assert_eq!(promoted.units(key), limit, "{key}");
     }
     assert_eq!(promoted.units("{s}:lost"), 0);
 }

@@ -1,12 +1,17 @@
 //! Nodes that cannot reach each other: how much is admitted on the wrong side, and what is left of it.
 
 use crate::support::{
-    Checks, Client, Cluster, ClusterClient, Decision, Server, Stop, Takeover, assert_same_dataset,
-    until,
+    Checks, Client, Cluster, ClusterClient, Decision, Regime, Server, Stop, Takeover,
+    assert_same_dataset, until,
 };
 
-const KEYS: [&str; 3] = ["{s}:1", "{s}:2", "{s}:3"];
-const RULES: &str = "1000 1h";
+const KEYS: [&str; 4] = ["{s}:1", "{s}:2", "{s}:3", "{s}:held"];
+/// What is in force in the end: more than was, for the first keys by the policy.
+const LIMITS: [i64; 4] = [1200, 1200, 1200, 900];
+const RULES: &str = "POLICY api";
+/// What is asked of the side that is cut off.
+const STALE: &[u8] = b"RL.POLICY SET api 7 1h\r\nRL.POLICY SET stale 7 1h\r\n\
+    RL.OVERRIDE SET {s}:held LIMIT 700 1h\r\nRL.OVERRIDE SET {s}:stale DENY\r\n";
 /// More than a test can use up.
 const ROOMY: &str = "1000000 1h";
 
@@ -16,18 +21,37 @@ fn admits(db: &mut Client) -> Result<bool, String> {
 
 #[test]
 fn a_primary_that_was_cut_off_comes_back_to_one_truth() {
-    let cluster = Cluster::impatient(3, 1, &["appendonly yes"]);
+    let cluster = Cluster::impatient(3, 1, &[]);
     let old = cluster.primary_of(KEYS[0]);
+    cluster.tell_primaries("RL.POLICY SET api 1000 1h");
+    cluster.tell_primaries("RL.POLICY SET night SHADOW 10 1m");
+    let mut db = cluster[old].connect();
+    db.run::<()>("RL.OVERRIDE SET {s}:held LIMIT 800 1h");
+    db.run::<()>("RL.OVERRIDE SET {s}:shut DENY");
     let callers = (0..3).map(|_| cluster[old].connect());
     let checks = Checks::start_acknowledged(callers, &KEYS, RULES);
-    checks.advance(1500);
+    checks.advance(2000);
+    let mut operator = cluster[old].connect_raw();
+    operator.exchange(&[b"PING"]);
     cluster[old].pause();
+    operator.send(STALE);
     let new = cluster.primary_after(old, KEYS[0]);
-    let takeover = Takeover::by(&mut cluster[new].connect(), &KEYS, RULES);
+    // The side that goes on has other rules from now on than the one that is cut off.
+    cluster.tell_primaries("RL.POLICY SET api 1200 1h");
+    cluster.tell_primaries("RL.POLICY SET day 5 1m");
+    cluster.tell_primaries("RL.POLICY DEL night");
+    let mut promoted = cluster[new].connect();
+    promoted.run::<()>("RL.OVERRIDE SET {s}:held LIMIT 900 1h");
+    promoted.run::<()>("RL.OVERRIDE SET {s}:barred DENY EX 7200");
+    promoted.run::<i64>("RL.OVERRIDE DEL {s}:shut");
+    let regime = Regime::of(&cluster[new]);
+    assert_eq!(regime.overrides.len(), 2);
+    let takeover = Takeover::by(&mut promoted, &KEYS, RULES);
     let busy = Checks::start([ClusterClient::by(&cluster[new])], &["{s}:4"], ROOMY);
     busy.advance(100);
 
-    // It wakes as a primary, with its callers' checks waiting, and may answer them before it hears the news.
+    // It wakes as a primary, with its callers' checks and the operator's commands waiting, and may do as they
+    // say before it hears the news.
     cluster[old].resume();
     let tallies = checks.until_refused();
     takeover.assert_within_bound(&tallies);
@@ -37,12 +61,15 @@ fn a_primary_that_was_cut_off_comes_back_to_one_truth() {
     let allowed = busy.stop()["{s}:4"].allowed;
     cluster.assert_one_truth();
     assert_eq!(cluster[old].connect().info("role"), "slave");
+    for place in [new, old] {
+        assert_eq!(Regime::of(&cluster[place]), regime);
+    }
     assert_eq!(cluster[new].connect().units("{s}:4"), allowed);
     let mut by_the_old = ClusterClient::by(&cluster[old]);
-    for key in KEYS {
+    for (key, limit) in KEYS.into_iter().zip(LIMITS) {
         let decision: Decision = by_the_old.run(&format!("RL.CHECK {key} {RULES}"));
-        assert!(!decision.allowed);
-        assert_eq!(cluster[new].connect().units(key), decision.limit);
+        assert_eq!((decision.allowed, decision.limit), (false, limit), "{key}");
+        assert_eq!(promoted.units(key), limit, "{key}");
     }
 }
 

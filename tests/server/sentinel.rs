@@ -1,11 +1,13 @@
 //! Sentinels promote a replica, and the clients that ask them go on with the same limits.
 
 use crate::support::{
-    Checks, Client, Sentinels, Server, Stop, Takeover, assert_same_dataset, until,
+    Checks, Client, Regime, Sentinels, Server, Stop, Takeover, assert_same_dataset, until,
 };
 
-const KEYS: [&str; 3] = ["user:1", "user:2", "user:3"];
-const RULES: &str = "1000 1h";
+/// Checked under a policy that says 1000 an hour; an override says 600 for the last one.
+const KEYS: [&str; 4] = ["user:1", "user:2", "user:3", "held"];
+const LIMITS: [i64; 4] = [1000, 1000, 1000, 600];
+const RULES: &str = "POLICY api";
 
 #[test]
 fn a_primary_that_sentinels_replace_costs_no_acknowledged_unit_and_brings_none_back() {
@@ -14,18 +16,36 @@ fn a_primary_that_sentinels_replace_costs_no_acknowledged_unit_and_brings_none_b
     let sentinels = Sentinels::watch(&primary, 1);
     assert_eq!(sentinels.primary_port(), primary.port());
 
+    let mut db = primary.connect();
+    for command in [
+        "RL.POLICY SET api 1000 1h",
+        "RL.POLICY SET night SHADOW 10 1m",
+        "RL.OVERRIDE SET held LIMIT 600 1h",
+        "RL.OVERRIDE SET shut DENY EX 7200",
+    ] {
+        db.run::<()>(command);
+    }
+    let regime = Regime::of(&primary);
+    assert_eq!(regime.overrides.len(), 2);
     let callers = (0..3).map(|_| primary.connect());
     let checks = Checks::start_acknowledged(callers, &KEYS, RULES);
-    checks.advance(1500);
+    checks.advance(2000);
     primary.stop(Stop::Kill);
     let tallies = checks.until_refused();
 
     let port = sentinels.primary_after(&primary);
     assert_eq!(port, replica.port());
+    assert_eq!(Regime::of(&replica), regime);
     let mut promoted = Client::at(port);
     Takeover::by(&mut promoted, &KEYS, RULES).assert_within_bound(&tallies);
+    assert!(!promoted.decide("RL.CHECK shut POLICY api").allowed);
+    for command in ["RL.POLICY SET day 5 1m", "RL.POLICY DEL night", "RL.OVERRIDE DEL shut"] {
+        promoted.run::<()>(command);
+    }
+    let regime = Regime::of(&replica);
+    assert_eq!(regime.overrides.len(), 1);
 
-    // The old primary comes back as one, with units in its file that nobody else has.
+    // The old primary comes back as one, with units, policies and overrides in its file that nobody else has.
     primary.start_again();
     until("the Sentinels have it follow the new one", || {
         // They end its connections when they do.
@@ -36,7 +56,9 @@ fn a_primary_that_sentinels_replace_costs_no_acknowledged_unit_and_brings_none_b
     });
     assert_same_dataset(&replica, &primary);
     assert_eq!(sentinels.primary_port(), replica.port());
-    for key in KEYS {
-        assert!(!primary.connect().decide(&format!("RL.PEEK {key} {RULES}")).allowed);
+    assert_eq!(Regime::of(&primary), regime);
+    for (key, limit) in KEYS.into_iter().zip(LIMITS) {
+        let decision = primary.connect().decide(&format!("RL.PEEK {key} {RULES}"));
+        assert_eq!((decision.allowed, decision.limit), (false, limit), "{key}");
     }
 }

@@ -192,6 +192,15 @@ impl Client {
         });
     }
 
+    /// Asks to read a replica's keys where that has to be asked for. Returns whether it has: in a cluster.
+    pub fn read_replica(&mut self) -> bool {
+        let in_cluster = self.info("cluster_enabled") == "1";
+        if in_cluster {
+            self.run::<()>("READONLY");
+        }
+        in_cluster
+    }
+
     /// Sends a command without waiting for the reply, for commands that end the connection.
     pub fn send(&mut self, command: impl Command) {
         self.attempt::<Value>(command).ok();

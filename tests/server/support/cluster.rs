@@ -1,12 +1,13 @@
 //! A real cluster: primaries with even shares of the slots, and replicas of each.
 
+use std::collections::BTreeSet;
 use std::ops::{Index, IndexMut};
 use std::time::Duration;
 
 use super::client::info_field;
 use super::cluster_view::View;
 use super::patience::{eventually, patient, until, within};
-use super::{Client, Server, assert_same_dataset};
+use super::{Client, Server, assert_same_dataset, policies};
 
 const SLOTS: usize = 16_384;
 /// Long enough for a busy machine to keep its nodes, short enough to wait for.
@@ -147,6 +148,17 @@ impl Cluster {
         })
     }
 
+    /// Sends a command to every primary that runs, as clients do for the tip `request_policy:all_shards`.
+    #[track_caller]
+    pub fn tell_primaries(&self, command: &str) {
+        for node in self.running() {
+            let mut db = node.connect();
+            if is_primary(&mut db) {
+                db.run::<()>(command);
+            }
+        }
+    }
+
     /// Has the replica at `place` take over from its primary, which agrees and follows it.
     #[track_caller]
     pub fn promote(&self, place: usize) {
@@ -159,7 +171,8 @@ impl Cluster {
         until("all nodes agree on it", || self.is_whole());
     }
 
-    /// Waits until there is one view of the cluster again, then compares each replica with its primary.
+    /// Waits until there is one view of the cluster again, then compares each replica with its primary, and
+    /// the policies of all nodes.
     #[track_caller]
     pub fn assert_one_truth(&self) {
         until("all nodes agree", || self.is_whole());
@@ -169,6 +182,9 @@ impl Cluster {
                 assert_same_dataset(self.node_at(primary.port), self.node_at(replica));
             }
         }
+        let kept: BTreeSet<_> =
+            self.nodes.iter().map(|node| policies(&mut node.connect())).collect();
+        assert_eq!(kept.len(), 1, "the nodes' policies differ");
     }
 
     /// The name by which a node knows itself.

@@ -6,7 +6,7 @@ use std::ops::Range;
 use redis::Value;
 
 use super::patience::until;
-use super::{Client, Server};
+use super::{Client, Server, policies};
 
 /// A key's serialised value and the instant at which it expires (-1 for never).
 type Entry = (Vec<u8>, i64);
@@ -31,13 +31,9 @@ pub fn dataset(client: &mut Client) -> BTreeMap<(u8, Vec<u8>), Entry> {
     entries
 }
 
-/// A cluster has one database, and its replicas answer for their keys only where that was asked for.
+/// A cluster has one database.
 fn databases(client: &mut Client) -> Range<u8> {
-    if client.info("cluster_enabled") == "0" {
-        return 0..DATABASES;
-    }
-    client.run::<()>("READONLY");
-    0..1
+    0..if client.read_replica() { 1 } else { DATABASES }
 }
 
 /// Waits until the replica has been given and has applied all that the primary sent.
@@ -51,7 +47,8 @@ pub fn wait_until_in_step(primary: &Server, replica: &Server) {
     });
 }
 
-/// Waits for the replica, then compares everything: digests, dumps and expiries.
+/// Waits for the replica, then compares everything: digests, dumps and expiries, the list of overrides and
+/// the policies.
 #[track_caller]
 pub fn assert_same_dataset(primary: &Server, replica: &Server) {
     wait_until_in_step(primary, replica);
@@ -64,4 +61,6 @@ pub fn assert_same_dataset(primary: &Server, replica: &Server) {
     }
     assert_eq!(own.len(), other.len(), "the replica has keys of its own");
     assert_eq!(ours.digest(), theirs.digest(), "the digests differ");
+    assert_eq!(ours.overrides(), theirs.overrides(), "the lists of overrides differ");
+    assert_eq!(policies(&mut ours), policies(&mut theirs), "the policies differ");
 }
