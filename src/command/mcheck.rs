@@ -49,18 +49,17 @@ impl Command for MCheck {
         let mut args = args;
         let cost = request::parse_cost("cost", args.next().ok_or(Error::Arity)?, &bounds)?;
         let asked = parse(args, &bounds)?;
-        let mut checks = Checks::open(ctx, &asked)?;
         let now = ctx.now();
 
-        let verdicts = checks.decide(now, cost);
-        let all = verdicts.iter().all(|verdict| verdict.standing.allowed);
+        let mut checks = Checks::decide(ctx, &asked, now, cost)?;
+        let all = checks.are_all_allowed();
         if all {
-            checks.record(ctx, &verdicts, now, cost)?;
+            checks.record(ctx, now, cost)?;
         }
         checks.shift(now)?;
-        checks.count(&verdicts, now);
+        checks.count(now);
         let told = |verdict: &Verdict| if all { verdict.decision() } else { verdict.standing };
-        reply::decisions(ctx, verdicts.iter().map(told));
+        reply::decisions(ctx, checks.decided.iter().map(|check| told(&check.verdict)));
         Ok(())
     }
 }
@@ -81,90 +80,83 @@ fn parse<'a>(args: Args<'a>, bounds: &Bounds) -> Result<Vec<(KeyName<'a>, Asked<
 
 /// The checks of one command, and their keys, each opened once.
 struct Checks<'a> {
-    /// Each with the place of its key in `keys`.
-    rulings: Vec<(usize, Ruling<'a>)>,
-    keys: Vec<WriteKey<'a>>,
+    keys: Vec<Key<'a>>,
+    decided: Vec<Decided<'a>>,
+}
+
+struct Key<'a> {
+    key: WriteKey<'a>,
+    /// Units of the checks so far that are to be recorded at it.
+    pending: u64,
+}
+
+struct Decided<'a> {
+    /// Where in `keys` its key is.
+    place: usize,
+    ruling: Ruling<'a>,
+    verdict: Verdict,
 }
 
 impl<'a> Checks<'a> {
-    fn open(ctx: &'a Context<'a>, asked: &'a [(KeyName<'a>, Asked<'a>)]) -> Result<Self, Error> {
-        let mut places = AHashMap::<&[u8], usize>::new();
-        let mut names = Vec::<KeyName<'_>>::new();
-        let mut rulings = Vec::with_capacity(asked.len());
+    /// Decides each check as if those before it had been recorded. Nothing is changed.
+    fn decide(
+        ctx: &'a Context<'a>,
+        asked: &'a [(KeyName<'a>, Asked<'a>)],
+        now: Instant,
+        cost: Cost,
+    ) -> Result<Self, Error> {
+        let mut places = Places::of(asked.len());
+        let mut checks = Self {
+            keys: Vec::with_capacity(asked.len()),
+            decided: Vec::with_capacity(asked.len()),
+        };
         for &(name, ref asked) in asked {
-            let place = *places.entry(name.bytes()).or_insert_with(|| {
-                names.push(name);
-                names.len() - 1
-            });
-            rulings.push((place, Ruling::find(ctx, asked)?));
-        }
-        let keys = names.into_iter().map(|name| WriteKey::open(ctx, name));
-        Ok(Self { keys: keys.collect::<Result<_, _>>()?, rulings })
-    }
-
-    /// The verdicts, each as if those before it had been recorded.
-    fn decide(&mut self, now: Instant, cost: Cost) -> Vec<Verdict> {
-        let mut pending = vec![0; self.keys.len()];
-        let mut verdicts = Vec::with_capacity(self.rulings.len());
-        for (place, ruling) in &self.rulings {
-            let (Some(key), Some(pending)) = (self.keys.get_mut(*place), pending.get_mut(*place))
-            else {
-                continue;
-            };
-            let verdict = ruling.decide(key, now, *pending + cost.units());
-            if verdict.record_for.is_some() {
-                *pending = verdict.units;
+            let ruling = Ruling::find(ctx, asked)?;
+            let place = places.find(&checks.keys, name);
+            if place == checks.keys.len() {
+                checks.keys.push(Key { key: WriteKey::open(ctx, name)?, pending: 0 });
             }
-            verdicts.push(verdict);
-        }
-        verdicts
-    }
-
-    /// Each verdict with its check's ruling and key.
-    fn each(
-        &mut self,
-        verdicts: &[Verdict],
-        mut body: impl FnMut(&Verdict, &Ruling<'a>, &mut WriteKey<'a>),
-    ) {
-        for ((place, ruling), verdict) in self.rulings.iter().zip(verdicts) {
-            if let Some(key) = self.keys.get_mut(*place) {
-                body(verdict, ruling, key);
+            if let Some(Key { key, pending }) = checks.keys.get_mut(place) {
+                let verdict = ruling.decide(key, now, *pending + cost.units());
+                if verdict.record_for.is_some() {
+                    *pending = verdict.units;
+                }
+                checks.decided.push(Decided { place, ruling, verdict });
             }
         }
+        Ok(checks)
+    }
+
+    fn are_all_allowed(&self) -> bool {
+        self.decided.iter().all(|check| check.verdict.standing.allowed)
     }
 
     /// Records the units at all keys, as one effect.
-    fn record(
-        &mut self,
-        ctx: &Context<'_>,
-        verdicts: &[Verdict],
-        now: Instant,
-        cost: Cost,
-    ) -> Result<(), Error> {
-        let mut room = Ok(());
-        self.each(verdicts, |verdict, _, key| {
-            if verdict.record_for.is_some() && room.is_ok() {
-                room = key.admit();
+    fn record(&mut self, ctx: &Context<'_>, now: Instant, cost: Cost) -> Result<(), Error> {
+        for Key { key, pending } in &self.keys {
+            if *pending > 0 {
+                key.admit()?;
             }
-        });
-        room?;
-        let mut records = Vec::with_capacity(verdicts.len());
-        self.each(verdicts, |verdict, _, key| {
-            if let Some(window) = verdict.record_for {
-                let record = Record { instant: now, cost, window };
-                Effect::Record(record).apply(key);
-                records.push((key.name(), record));
-            }
-        });
-        if !records.is_empty() {
-            ctx.propagate_records(&records);
         }
+        let Self { keys, decided } = self;
+        for Decided { place, verdict, .. } in &*decided {
+            if let (Some(Key { key, .. }), Some(window)) =
+                (keys.get_mut(*place), verdict.record_for)
+            {
+                Effect::Record(Record { instant: now, cost, window }).apply(key);
+            }
+        }
+        let records = decided.iter().filter_map(|check| {
+            let name = keys.get(check.place)?.key.name();
+            Some((name, Record { instant: now, cost, window: check.verdict.record_for? }))
+        });
+        ctx.propagate_records(records);
         Ok(())
     }
 
     /// Shifts what is ahead of the clock.
     fn shift(&mut self, now: Instant) -> Result<(), Error> {
-        for key in &mut self.keys {
+        for Key { key, .. } in &mut self.keys {
             if let Some(shift) = shift_of(key, now) {
                 shift.commit(key)?;
             }
@@ -172,7 +164,37 @@ impl<'a> Checks<'a> {
         Ok(())
     }
 
-    fn count(&mut self, verdicts: &[Verdict], now: Instant) {
-        self.each(verdicts, |verdict, ruling, key| ruling.count(key, verdict, now));
+    fn count(&mut self, now: Instant) {
+        for Decided { place, ruling, verdict } in &self.decided {
+            if let Some(Key { key, .. }) = self.keys.get_mut(*place) {
+                ruling.count(key, verdict, now);
+            }
+        }
+    }
+}
+
+/// Finds a key that was opened before: among a few by looking at each.
+enum Places<'a> {
+    Few,
+    Many(AHashMap<&'a [u8], usize>),
+}
+
+impl<'a> Places<'a> {
+    const FEW: usize = 16;
+
+    fn of(checks: usize) -> Self {
+        if checks <= Self::FEW { Self::Few } else { Self::Many(AHashMap::new()) }
+    }
+
+    /// Where in `keys` the key `name` is; behind the last if it is new.
+    fn find(&mut self, keys: &[Key<'_>], name: KeyName<'a>) -> usize {
+        let new = keys.len();
+        match self {
+            Self::Few => keys
+                .iter()
+                .position(|other| other.key.name().bytes() == name.bytes())
+                .unwrap_or(new),
+            Self::Many(places) => *places.entry(name.bytes()).or_insert(new),
+        }
     }
 }

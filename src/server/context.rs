@@ -88,10 +88,14 @@ impl Context<'_> {
         }
     }
 
-    /// The same, of units recorded at several keys, as one effect.
-    pub fn propagate_records(&self, records: &[(KeyName<'_>, Record)]) {
+    /// The same, of units recorded at several keys, as one effect; nothing if there are none.
+    pub fn propagate_records<'k>(&self, records: impl Iterator<Item = (KeyName<'k>, Record)>) {
+        let mut records = records.peekable();
+        if records.peek().is_none() {
+            return;
+        }
         if propagation::is_needed(self) {
-            propagation::send_records(self, records);
+            propagation::send_records(self, &records.collect::<Vec<_>>());
         } else {
             self.propagate_verbatim();
         }
