@@ -17,6 +17,7 @@ mod command;
 mod config;
 mod effect;
 mod error;
+mod json_object;
 mod monitor;
 mod node;
 mod notes;

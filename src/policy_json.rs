@@ -6,14 +6,12 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::marker::PhantomData;
 
 use ratelog_core::{Limit, Mode, Policy, PolicyName, Rule, Rules, Window};
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
+use crate::json_object::Object;
 use crate::request::Bounds;
 
 /// The most bytes for each policy that may be: far more than the longest takes.
@@ -41,31 +39,6 @@ struct PolicyFields {
 struct RuleFields {
     limit: u64,
     window: String,
-}
-
-/// Fields by name. By itself serde would take a list for a struct, field by field in their order.
-#[derive(Serialize)]
-#[serde(transparent)]
-struct Object<T>(T);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(FieldsOf(PhantomData))
-    }
-}
-
-struct FieldsOf<T>(PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for FieldsOf<T> {
-    type Value = Object<T>;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(map)).map(Object)
-    }
 }
 
 /// What may be read.
