@@ -11,6 +11,9 @@ mod table;
 #[cfg(test)]
 mod traffic;
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
 use ratelog_core::{Instant, Verdict};
 
 pub use counts::Counts;
@@ -35,10 +38,50 @@ pub enum Ranking {
     Checked,
 }
 
-/// The two sketches are given the hashes of one of them.
+/// Each check is in one of two sketches, so that a denied one costs no more than an allowed one. Both are given
+/// the hashes of the first.
 struct Heaviest {
-    checked: Sketch,
+    allowed: Sketch,
     denied: Sketch,
+}
+
+impl Heaviest {
+    fn new(k: usize) -> Self {
+        Self { allowed: Sketch::new(k), denied: Sketch::new(k) }
+    }
+
+    fn k(&self) -> usize {
+        self.allowed.k()
+    }
+
+    fn add(&mut self, name: &[u8], allowed: bool, now: Instant) {
+        let hash = self.allowed.hash(name);
+        let sketch = if allowed { &mut self.allowed } else { &mut self.denied };
+        sketch.add_hashed(hash, name, now);
+    }
+
+    /// The keys with the most checks of both kinds. At least half of a key's checks are of one kind, so a
+    /// key is missed only if it is heavy in neither.
+    fn checked(&mut self, now: Instant) -> Vec<Heavy> {
+        let Self { allowed, denied } = self;
+        let mut totals = BTreeMap::<Box<[u8]>, u64>::new();
+        let allowed_names = allowed.names(now);
+        for Heavy { name, count } in allowed_names {
+            let rest = denied.count(allowed.hash(&name), now);
+            totals.insert(name, count + rest);
+        }
+        for Heavy { name, count } in denied.names(now) {
+            let rest = allowed.count(allowed.hash(&name), now);
+            let total = totals.entry(name).or_default();
+            *total = (*total).max(count + rest);
+        }
+        let mut heaviest: Vec<_> =
+            totals.into_iter().map(|(name, count)| Heavy { name, count }).collect();
+        // A stable sort: names are in order already.
+        heaviest.sort_by_key(|heavy| Reverse(heavy.count));
+        heaviest.truncate(self.k());
+        heaviest
+    }
 }
 
 impl Monitor {
@@ -46,12 +89,8 @@ impl Monitor {
     pub fn count(&mut self, name: &[u8], verdict: &Verdict, now: Instant, k: usize) {
         self.totals.add(verdict);
         self.want(k);
-        if let Some(Heaviest { checked, denied }) = &mut self.heaviest {
-            let hash = checked.hash(name);
-            checked.add_hashed(hash, name, now);
-            if !verdict.standing.allowed {
-                denied.add_hashed(hash, name, now);
-            }
+        if let Some(heaviest) = &mut self.heaviest {
+            heaviest.add(name, verdict.standing.allowed, now);
         }
     }
 
@@ -61,22 +100,21 @@ impl Monitor {
         match (&mut self.heaviest, ranking) {
             (None, _) => Vec::new(),
             (Some(heaviest), Ranking::Denied) => heaviest.denied.top(now),
-            (Some(heaviest), Ranking::Checked) => heaviest.checked.top(now),
+            (Some(heaviest), Ranking::Checked) => heaviest.checked(now),
         }
     }
 
     /// Bytes of memory.
     pub fn bytes(&self) -> usize {
         let sketches =
-            self.heaviest.as_ref().map(|both| both.checked.bytes() + both.denied.bytes());
+            self.heaviest.as_ref().map(|both| both.allowed.bytes() + both.denied.bytes());
         size_of::<Self>() + sketches.unwrap_or(0)
     }
 
     /// Begins anew where another number of keys is wanted than before.
     fn want(&mut self, k: usize) {
-        if self.heaviest.as_ref().map_or(0, |heaviest| heaviest.checked.k()) != k {
-            self.heaviest =
-                (k > 0).then(|| Heaviest { checked: Sketch::new(k), denied: Sketch::new(k) });
+        if self.heaviest.as_ref().map_or(0, Heaviest::k) != k {
+            self.heaviest = (k > 0).then(|| Heaviest::new(k));
         }
     }
 }
@@ -100,16 +138,17 @@ mod tests {
             monitor.count(b"often", &allowed, now, 8);
         }
         monitor.count(b"never", &denied, now, 8);
+        monitor.count(b"often", &denied, now, 8);
         let mut names = |ranking, k| -> Vec<(Vec<u8>, u64)> {
             let top = monitor.top(ranking, now, k);
             top.into_iter().map(|heavy| (heavy.name.into(), heavy.count)).collect()
         };
         let own = |name: &str, count| (name.as_bytes().to_vec(), count);
-        assert_eq!(names(Ranking::Checked, 8), [own("often", 3), own("never", 1)]);
-        assert_eq!(names(Ranking::Denied, 8), [own("never", 1)]);
+        assert_eq!(names(Ranking::Checked, 8), [own("often", 4), own("never", 1)]);
+        assert_eq!(names(Ranking::Denied, 8), [own("never", 1), own("often", 1)]);
         assert_eq!(names(Ranking::Checked, 4), []);
         assert_eq!(names(Ranking::Checked, 0), []);
         let fields: Vec<_> = monitor.totals.fields().into_iter().collect();
-        assert_eq!(fields[..3], [("checks", 4), ("allowed", 3), ("denied", 1)]);
+        assert_eq!(fields[..3], [("checks", 5), ("allowed", 3), ("denied", 2)]);
     }
 }

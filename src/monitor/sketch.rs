@@ -91,9 +91,22 @@ impl Sketch {
 
     /// The heaviest keys at `now`: heaviest first, then by name, at most [`Self::k`].
     pub fn top(&mut self, now: Instant) -> Vec<Heavy> {
+        let mut names = self.names(now);
+        names.truncate(self.k);
+        names
+    }
+
+    /// All keys whose names are kept, some more than [`Self::k`], in the same order.
+    pub fn names(&mut self, now: Instant) -> Vec<Heavy> {
         self.age(now);
         self.table.refresh(|hash| self.rows.count(hash));
-        self.table.top(self.k)
+        self.table.top(usize::MAX)
+    }
+
+    /// The count at `now` of the key with this `hash`, whether its name is kept or not.
+    pub fn count(&mut self, hash: u64, now: Instant) -> u64 {
+        self.age(now);
+        self.rows.count(hash).into()
     }
 
     /// Bytes on the heap.
