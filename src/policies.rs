@@ -58,10 +58,10 @@ impl Policies {
         self.digest = None;
     }
 
-    /// Forgets the policy called `name`. Returns whether there was one.
-    pub fn remove(&mut self, name: &PolicyName) -> bool {
+    /// Forgets the policy called `name`.
+    pub fn remove(&mut self, name: &PolicyName) {
+        self.by_name.remove(name.as_str());
         self.digest = None;
-        self.by_name.remove(name.as_str()).is_some()
     }
 
     /// Keeps `policies` in place of all there are. Those whose names stay keep their counts.

@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 
-use super::help::{Family, Help};
+use super::help::{Family, register_family};
 use super::{COUNT, KEY, RULES};
 use crate::config;
 use crate::effect::Effect;
@@ -21,25 +21,18 @@ const FAMILY: &CStr = c"RL.OVERRIDE";
 /// # Errors
 /// What the server did not take.
 pub fn register(module: &Registration) -> Result<(), String> {
-    module.family(&Spec {
-        name: FAMILY,
-        acl_categories: c"ratelog",
-        arity: -2,
-        summary: c"Commands about overrides: what an operator puts on one key.",
-        complexity: c"Depends on the subcommand.",
-        ..Spec::COMMON
-    })?;
+    register_family::<Overrides>(module)?;
     module.command::<Set>()?;
     module.command::<Get>()?;
     module.command::<Del>()?;
-    module.command::<List>()?;
-    module.command::<Help<Overrides>>()
+    module.command::<List>()
 }
 
 struct Overrides;
 
 impl Family for Overrides {
     const NAME: &CStr = FAMILY;
+    const SUMMARY: &CStr = c"Commands about overrides: what an operator puts on one key.";
     const SUBCOMMANDS: &[(&CStr, &CStr)] = &[
         (
             c"SET <key> ALLOW|DENY|LIMIT <limit> <window> [...] [EX <seconds>|PX <milliseconds>]",

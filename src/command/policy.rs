@@ -4,7 +4,7 @@ use std::ffi::CStr;
 
 use ratelog_core::PolicyName;
 
-use super::help::{Family, Help};
+use super::help::{Family, register_family};
 use super::{POLICY_NAME, RULES};
 use crate::config;
 use crate::error::Error;
@@ -22,27 +22,20 @@ const FAMILY: &CStr = c"RL.POLICY";
 /// # Errors
 /// What the server did not take.
 pub fn register(module: &Registration) -> Result<(), String> {
-    module.family(&Spec {
-        name: FAMILY,
-        acl_categories: c"ratelog",
-        arity: -2,
-        summary: c"Commands about policies: named lists of rules that the server keeps.",
-        complexity: c"Depends on the subcommand.",
-        ..Spec::COMMON
-    })?;
+    register_family::<Policies>(module)?;
     module.command::<Set>()?;
     module.command::<Get>()?;
     module.command::<Del>()?;
     module.command::<List>()?;
     module.command::<Export>()?;
-    module.command::<Import>()?;
-    module.command::<Help<Policies>>()
+    module.command::<Import>()
 }
 
 struct Policies;
 
 impl Family for Policies {
     const NAME: &CStr = FAMILY;
+    const SUMMARY: &CStr = c"Commands about policies: named lists of rules that the server keeps.";
     const SUBCOMMANDS: &[(&CStr, &CStr)] = &[
         (
             c"SET <name> [SHADOW] <limit> <window> [<limit> <window> ...]",
