@@ -30,6 +30,20 @@ fn every_check_is_counted_once_and_by_how_it_was_answered() {
 }
 
 #[test]
+fn counts_go_on_after_a_reload_of_the_dataset() {
+    let server = Server::start();
+    let mut db = server.connect();
+    db.run::<()>("RL.POLICY SET p 1 1h");
+    for _ in 0..3 {
+        db.decide("RL.CHECK k POLICY p");
+    }
+    let before = Counts::of(1, 2);
+    assert_eq!((totals(&mut db), of_policy(&mut db, "p")), (before, Some(before)));
+    db.run::<()>("DEBUG RELOAD");
+    assert_eq!((totals(&mut db), of_policy(&mut db, "p")), (before, Some(before)));
+}
+
+#[test]
 fn what_is_no_check_is_not_counted() {
     let server = Server::start();
     let mut db = server.connect();
