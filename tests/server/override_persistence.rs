@@ -216,10 +216,7 @@ fn overrides_that_come_and_end_all_the_time_are_the_same_on_a_replica_and_in_the
                 db.record(&name, 3_600_000, &[(now, 1)]);
             }
         }
-        // Some may end in between: what is saved of them does not.
         assert_same_dataset(&server, &replica);
-        let (ours, theirs) = (db.overrides(), replica.connect().overrides());
-        assert!(theirs.iter().all(|line| ours.contains(line)), "{ours:?}, {theirs:?}");
     }
     let lasting = |db: &mut Client| {
         let end = db.now_ms() + 40;
