@@ -14,7 +14,7 @@
     reason = "commands are short, and plainer when they are put together like this"
 )]
 
-mod support;
+use ratelog_test_support as support;
 
 mod acl;
 mod aof;
