@@ -1,0 +1,2 @@
+//! Exact rate limits from Ratelog, for Rust services.
+#![forbid(unsafe_code)]
