@@ -30,6 +30,9 @@ mod log;
 mod r#override;
 mod policy;
 mod rule;
+#[cfg(feature = "text")]
+mod text;
+mod unit;
 mod verdict;
 mod window;
 pub mod wire;
@@ -44,5 +47,7 @@ pub use log::{Hit, Log, SnapshotError, View};
 pub use r#override::{Action, Override};
 pub use policy::{Mode, Policy, PolicyName};
 pub use rule::{Rule, Rules, TooManyRules};
+#[cfg(feature = "text")]
+pub use text::ParseRulesError;
 pub use verdict::{Ground, Terms, Verdict};
 pub use window::Window;

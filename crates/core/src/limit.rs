@@ -10,6 +10,9 @@ impl Limit {
     /// The bound on limits unless an operator sets another: a million units.
     pub const DEFAULT_MAX: Self = Self(NonZeroU32::new(1_000_000).unwrap());
 
+    /// The greatest limit that can be written.
+    pub const MAX: Self = Self(NonZeroU32::MAX);
+
     /// A limit of `units`; `None` for zero.
     #[must_use]
     pub const fn new(units: u32) -> Option<Self> {
@@ -49,9 +52,7 @@ mod tests {
         for text in ["0", "1000001", "4294967296", "4294967297", "-1", "1.5", ""] {
             assert_eq!(parse(text), None, "{text:?}");
         }
-        assert_eq!(
-            Limit::parse(b"4294967295", Limit::new(u32::MAX).unwrap()),
-            Limit::new(u32::MAX)
-        );
+        assert_eq!(Limit::parse(b"4294967295", Limit::MAX), Some(Limit::MAX));
+        assert_eq!(Limit::new(u32::MAX), Some(Limit::MAX));
     }
 }

@@ -1,11 +1,7 @@
 use std::fmt;
 
 use crate::decimal;
-
-const SECOND: u64 = 1_000;
-const MINUTE: u64 = 60 * SECOND;
-const HOUR: u64 = 60 * MINUTE;
-const DAY: u64 = 24 * HOUR;
+use crate::unit::Unit;
 
 /// A span of time in whole milliseconds, from one millisecond to ten years.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,9 +9,9 @@ pub struct Window(u64);
 
 impl Window {
     /// The longest window that can be written: ten years of 366 days.
-    pub const MAX: Self = Self(3_660 * DAY);
+    pub const MAX: Self = Self(3_660 * Unit::Day.millis());
     /// The bound on windows unless an operator sets another: 366 days.
-    pub const DEFAULT_MAX: Self = Self(366 * DAY);
+    pub const DEFAULT_MAX: Self = Self(366 * Unit::Day.millis());
 
     /// A window of `millis` milliseconds; `None` for zero and beyond [`Self::MAX`].
     #[must_use]
@@ -36,14 +32,27 @@ impl Window {
     #[must_use]
     pub fn parse(text: &[u8], max: Self) -> Option<Self> {
         let (count, unit) = match text {
-            [count @ .., b'm', b's'] => (count, 1),
-            [count @ .., b'm'] => (count, MINUTE),
-            [count @ .., b'h'] => (count, HOUR),
-            [count @ .., b'd'] => (count, DAY),
-            [count @ .., b's'] | count => (count, SECOND),
+            [count @ .., b'm', b's'] => (count, Unit::Millisecond),
+            [count @ .., b'm'] => (count, Unit::Minute),
+            [count @ .., b'h'] => (count, Unit::Hour),
+            [count @ .., b'd'] => (count, Unit::Day),
+            [count @ .., b's'] | count => (count, Unit::Second),
         };
-        let millis = decimal::parse(count)?.checked_mul(unit)?;
-        Self::from_millis(millis).filter(|window| *window <= max)
+        Self::of(decimal::parse(count)?, unit).filter(|window| *window <= max)
+    }
+
+    /// The window of `count` times `unit`; `None` for zero and beyond [`Self::MAX`].
+    pub(crate) fn of(count: u64, unit: Unit) -> Option<Self> {
+        Self::from_millis(count.checked_mul(unit.millis())?)
+    }
+
+    /// How often it is the longest unit that tells it exactly, and that unit.
+    pub(crate) fn in_units(self) -> (u64, Unit) {
+        let unit = Unit::LONGEST_FIRST
+            .into_iter()
+            .find(|unit| self.0.is_multiple_of(unit.millis()))
+            .unwrap_or(Unit::Millisecond);
+        (self.0 / unit.millis(), unit)
     }
 
     /// The window in milliseconds.
@@ -61,10 +70,8 @@ impl Window {
 impl fmt::Display for Window {
     /// In the longest unit that tells it exactly, as [`Window::parse`] reads it: `1m` for 60 seconds.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let units = [(DAY, "d"), (HOUR, "h"), (MINUTE, "m"), (SECOND, "s")];
-        let (unit, name) =
-            units.into_iter().find(|(unit, _)| self.0.is_multiple_of(*unit)).unwrap_or((1, "ms"));
-        write!(f, "{}{name}", self.0 / unit)
+        let (count, unit) = self.in_units();
+        write!(f, "{count}{}", unit.symbol())
     }
 }
 

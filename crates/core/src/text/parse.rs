@@ -1,0 +1,128 @@
+use std::str::FromStr;
+
+use winnow::ascii::digit1;
+use winnow::combinator::{alt, opt, peek};
+use winnow::error::ContextError;
+use winnow::prelude::*;
+use winnow::token::{one_of, take_while};
+
+use super::error::{Expected, ParseRulesError};
+use crate::unit::Unit;
+use crate::{Limit, Rule, Rules, Window, decimal};
+
+type Parsed<T> = Result<T, ContextError<Expected>>;
+
+impl FromStr for Rule {
+    type Err = ParseRulesError;
+
+    /// The rule that `text` tells: a limit, `/` or `per`, and a window.
+    ///
+    /// A window is a unit, or a whole number of them: `ms`, `s`, `m`, `h`, `d`, or `sec`, `min` and the full
+    /// words, also in the plural. Upper and lower case are alike, and blanks do not matter. The bounds are
+    /// [`Limit::MAX`] and [`Window::MAX`]; a server may have narrower ones.
+    ///
+    /// # Errors
+    /// [`ParseRulesError`] for all other text, such as `0/minute`, `100/fortnight`, `100/0s`, `1.5/s` or two
+    /// rules.
+    ///
+    /// ```
+    /// use ratelog_core::Rule;
+    /// let rule: Rule = "5 per 10 seconds".parse().unwrap();
+    /// assert_eq!((rule.limit().units(), rule.window().millis()), (5, 10_000));
+    /// assert_eq!(rule.to_string(), "5/10s");
+    ///
+    /// let error = "5 per fortnight".parse::<Rule>().unwrap_err();
+    /// assert_eq!(error.offset(), 6);
+    /// ```
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        read(rule, Expected::End, text)
+    }
+}
+
+impl FromStr for Rules {
+    type Err = ParseRulesError;
+
+    /// The rules that `text` tells: each as in [`Rule::from_str`], with `;` or `,` between them.
+    ///
+    /// # Errors
+    /// [`ParseRulesError`] for all other text, such as no text, a `;` at the end, or more than [`Rules::MAX`]
+    /// rules.
+    ///
+    /// ```
+    /// use ratelog_core::Rules;
+    /// let rules: Rules = "10/second, 1000 per HOUR".parse().unwrap();
+    /// assert_eq!(rules.to_string(), "10/second; 1000/hour");
+    /// ```
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        read(rules, Expected::RuleOrEnd, text)
+    }
+}
+
+/// What `parser` makes of all of `text`; `next` is what could follow instead of anything left over.
+fn read<T>(
+    mut parser: impl FnMut(&mut &str) -> Parsed<T>,
+    next: Expected,
+    text: &str,
+) -> Result<T, ParseRulesError> {
+    parser.parse(text).map_err(|error| {
+        let expected = error.inner().context().next().copied().unwrap_or(next);
+        ParseRulesError::new(text, error.offset(), expected)
+    })
+}
+
+fn rules(input: &mut &str) -> Parsed<Rules> {
+    let mut rules = Rules::one(rule(input)?);
+    while opt(one_of([';', ','])).parse_next(input)?.is_some() {
+        blanks(input)?;
+        rule.verify(|rule| rules.push(*rule).is_ok())
+            .context(Expected::FewerRules)
+            .parse_next(input)?;
+    }
+    Ok(rules)
+}
+
+fn rule(input: &mut &str) -> Parsed<Rule> {
+    blanks(input)?;
+    let limit = limit(input)?;
+    blanks(input)?;
+    per(input)?;
+    blanks(input)?;
+    let window = window(input)?;
+    blanks(input)?;
+    Ok(Rule::new(limit, window))
+}
+
+fn limit(input: &mut &str) -> Parsed<Limit> {
+    digit1
+        .verify_map(|digits: &str| Limit::parse(digits.as_bytes(), Limit::MAX))
+        .context(Expected::Limit)
+        .parse_next(input)
+}
+
+fn per(input: &mut &str) -> Parsed<()> {
+    let word = word.verify(|word: &str| word.eq_ignore_ascii_case("per"));
+    alt(("/".void(), word.void())).context(Expected::Per).parse_next(input)
+}
+
+fn window(input: &mut &str) -> Parsed<Window> {
+    peek(one_of(char::is_alphanumeric)).context(Expected::Window).parse_next(input)?;
+    (opt((digit1, blanks)), unit)
+        .verify_map(|(count, unit): (Option<(&str, &str)>, Unit)| {
+            let count = count.map_or(Some(1), |(digits, _)| decimal::parse(digits.as_bytes()));
+            Window::of(count?, unit)
+        })
+        .context(Expected::WindowInBounds)
+        .parse_next(input)
+}
+
+fn unit(input: &mut &str) -> Parsed<Unit> {
+    word.verify_map(Unit::named).context(Expected::Unit).parse_next(input)
+}
+
+fn word<'a>(input: &mut &'a str) -> Parsed<&'a str> {
+    take_while(1.., char::is_alphabetic).parse_next(input)
+}
+
+fn blanks<'a>(input: &mut &'a str) -> Parsed<&'a str> {
+    take_while(0.., char::is_whitespace).parse_next(input)
+}

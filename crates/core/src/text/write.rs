@@ -1,0 +1,91 @@
+use std::fmt;
+
+use crate::{Rule, Rules};
+
+impl fmt::Display for Rule {
+    /// As [`Rule::from_str`](std::str::FromStr::from_str) reads it: `100/minute`, `5/10s`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let limit = self.limit().units();
+        match self.window().in_units() {
+            (1, unit) => write!(f, "{limit}/{}", unit.name()),
+            (count, unit) => write!(f, "{limit}/{count}{}", unit.symbol()),
+        }
+    }
+}
+
+impl fmt::Display for Rules {
+    /// As [`Rules::from_str`](std::str::FromStr::from_str) reads them: `10/second; 1000/hour`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.first())?;
+        self.rest().iter().try_for_each(|rule| write!(f, "; {rule}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use crate::{Limit, Rule, Rules, Window};
+
+    fn rule() -> impl Strategy<Value = Rule> {
+        let units =
+            prop_oneof![Just(1), Just(1_000), Just(60_000), Just(3_600_000), Just(86_400_000)];
+        let window = prop_oneof![
+            1..=Window::MAX.millis(),
+            (1..=30_u64, units).prop_map(|(count, unit)| count * unit),
+        ];
+        (1..=u32::MAX, window).prop_map(|(limit, millis)| {
+            Rule::new(Limit::new(limit).unwrap(), Window::from_millis(millis).unwrap())
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_as_the_same(rules in prop::collection::vec(rule(), 1..=16)) {
+            let rules = Rules::new(rules).unwrap();
+            prop_assert_eq!(rules.to_string().parse(), Ok(rules.clone()));
+            prop_assert_eq!(rules.first().to_string().parse(), Ok(rules.first()));
+        }
+
+        #[test]
+        fn no_text_breaks_the_parser(text in "[0-9a-zäµ/;, .\\-]{0,40}|\\PC{0,40}") {
+            match text.parse::<Rules>() {
+                Ok(rules) => prop_assert_eq!(rules.to_string().parse(), Ok(rules)),
+                Err(error) => {
+                    prop_assert!(text.is_char_boundary(error.offset()));
+                    let told = error.to_string();
+                    let lines: Vec<_> = told.lines().rev().collect();
+                    prop_assert!(lines[0].chars().count() <= lines[1].chars().count() + 1);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn rules_are_written_in_one_way() {
+        for (text, written) in [
+            ("100/minute", "100/minute"),
+            ("10/second; 1000/hour", "10/second; 1000/hour"),
+            ("10/s,1000/h", "10/second; 1000/hour"),
+            ("5 per 10s", "5/10s"),
+            ("5PER10S", "5/10s"),
+            ("100 per 1h", "100/hour"),
+            ("3/500ms", "3/500ms"),
+            ("1/1000 ms", "1/second"),
+            ("1/Millisecond", "1/millisecond"),
+            ("1/2 milliseconds", "1/2ms"),
+            ("1/60secs", "1/minute"),
+            ("1/90 seconds", "1/90s"),
+            ("1 / Sec", "1/second"),
+            ("1/min", "1/minute"),
+            ("1/2mins", "1/2m"),
+            ("1/2 minutes", "1/2m"),
+            ("1/24 HOURS", "1/day"),
+            ("1/7d", "1/7d"),
+            ("1/7days", "1/7d"),
+            ("\t4294967295/3660d\n", "4294967295/3660d"),
+        ] {
+            assert_eq!(text.parse::<Rules>().unwrap().to_string(), written, "{text:?}");
+        }
+    }
+}

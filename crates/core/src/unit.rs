@@ -1,0 +1,34 @@
+/// A unit of time that windows are written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unit {
+    Day,
+    Hour,
+    Minute,
+    Second,
+    Millisecond,
+}
+
+impl Unit {
+    pub(crate) const LONGEST_FIRST: [Self; 5] =
+        [Self::Day, Self::Hour, Self::Minute, Self::Second, Self::Millisecond];
+
+    pub(crate) const fn millis(self) -> u64 {
+        match self {
+            Self::Day => 24 * Self::Hour.millis(),
+            Self::Hour => 60 * Self::Minute.millis(),
+            Self::Minute => 60 * Self::Second.millis(),
+            Self::Second => 1_000,
+            Self::Millisecond => 1,
+        }
+    }
+
+    pub(crate) const fn symbol(self) -> &'static str {
+        match self {
+            Self::Day => "d",
+            Self::Hour => "h",
+            Self::Minute => "m",
+            Self::Second => "s",
+            Self::Millisecond => "ms",
+        }
+    }
+}
