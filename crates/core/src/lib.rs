@@ -45,7 +45,7 @@ pub use instant::Instant;
 pub use limit::Limit;
 pub use log::{Hit, Log, SnapshotError, View};
 pub use r#override::{Action, Override};
-pub use policy::{Mode, Policy, PolicyName};
+pub use policy::{Mode, ParsePolicyNameError, Policy, PolicyName};
 pub use rule::{Rule, Rules, TooManyRules};
 #[cfg(feature = "text")]
 pub use text::ParseRulesError;

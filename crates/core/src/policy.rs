@@ -41,6 +41,31 @@ impl std::borrow::Borrow<str> for PolicyName {
     }
 }
 
+impl std::str::FromStr for PolicyName {
+    type Err = ParsePolicyNameError;
+
+    /// As [`PolicyName::parse`].
+    ///
+    /// # Errors
+    /// [`ParsePolicyNameError`] where the text is empty, too long, or holds another character, such as a blank.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text.as_bytes()).ok_or(ParsePolicyNameError)
+    }
+}
+
+/// A text that cannot be the name of a policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ParsePolicyNameError;
+
+impl fmt::Display for ParsePolicyNameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let max = PolicyName::MAX;
+        write!(f, "a policy's name is 1 to {max} characters of A-Z a-z 0-9 . _ : - /")
+    }
+}
+
+impl std::error::Error for ParsePolicyNameError {}
+
 impl fmt::Display for PolicyName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -83,6 +108,15 @@ mod tests {
             assert_eq!(PolicyName::parse(name.as_bytes()), None, "{name:?}");
         }
         assert_eq!(PolicyName::parse(b"\xff"), None);
+    }
+
+    #[test]
+    fn text_that_is_no_name_is_told_what_a_name_is() {
+        assert_eq!("api".parse::<PolicyName>().unwrap().as_str(), "api");
+        assert_eq!(
+            "a b".parse::<PolicyName>().unwrap_err().to_string(),
+            "a policy's name is 1 to 64 characters of A-Z a-z 0-9 . _ : - /"
+        );
     }
 
     #[test]

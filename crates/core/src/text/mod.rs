@@ -11,6 +11,8 @@
 
 mod error;
 mod parse;
+#[cfg(feature = "serde")]
+mod serialize;
 mod unit;
 mod write;
 
