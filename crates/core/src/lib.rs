@@ -24,6 +24,8 @@ mod cost;
 mod decide;
 mod decimal;
 mod decision;
+#[cfg(feature = "http")]
+pub mod http;
 mod instant;
 mod limit;
 mod log;

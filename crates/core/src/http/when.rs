@@ -1,0 +1,106 @@
+use std::time::{Duration, SystemTime};
+
+/// When a wait is over.
+#[derive(Clone, Copy)]
+pub(super) enum When {
+    After(Duration),
+    /// Since the Unix epoch.
+    At(Duration),
+}
+
+impl When {
+    /// What a `Retry-After` of `value` means: seconds, or an HTTP date.
+    pub(super) fn of_retry_after(value: &[u8]) -> Option<Self> {
+        seconds(value).map(Self::after).or_else(|| date(value).map(Self::At))
+    }
+
+    /// What an `X-RateLimit-Reset` of `value` means: seconds, or a Unix time in seconds or milliseconds.
+    pub(super) fn of_reset(value: &[u8]) -> Option<Self> {
+        seconds(value).map(|value| match value {
+            0..1_000_000_000 => Self::after(value),
+            1_000_000_000..1_000_000_000_000 => Self::At(Duration::from_secs(value)),
+            1_000_000_000_000.. => Self::At(Duration::from_millis(value)),
+        })
+    }
+
+    fn after(seconds: u64) -> Self {
+        Self::After(Duration::from_secs(seconds))
+    }
+
+    /// How long that is from `now`, a time since the Unix epoch; zero if it is past.
+    pub(super) fn wait(self, now: Duration) -> Duration {
+        match self {
+            Self::After(wait) => wait,
+            Self::At(then) => then.saturating_sub(now),
+        }
+    }
+}
+
+/// The value of ASCII digits, `u64::MAX` where it is more.
+pub(super) fn seconds(digits: &[u8]) -> Option<u64> {
+    let all = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+    all.then(|| {
+        digits.iter().fold(0_u64, |value, byte| {
+            value.saturating_mul(10).saturating_add(u64::from(byte - b'0'))
+        })
+    })
+}
+
+/// An HTTP date, since the Unix epoch.
+pub(super) fn date(value: &[u8]) -> Option<Duration> {
+    let date = httpdate::parse_http_date(std::str::from_utf8(value).ok()?).ok()?;
+    date.duration_since(SystemTime::UNIX_EPOCH).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::When;
+    use std::time::Duration;
+
+    /// Seconds from the Unix time 1,800,000,000.
+    fn wait(when: Option<When>) -> Option<u64> {
+        when.map(|when| when.wait(Duration::from_secs(1_800_000_000)).as_secs())
+    }
+
+    fn retry_after(value: &str) -> Option<u64> {
+        wait(When::of_retry_after(value.as_bytes()))
+    }
+
+    fn reset(value: &str) -> Option<u64> {
+        wait(When::of_reset(value.as_bytes()))
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        assert_eq!(retry_after("5"), Some(5));
+        assert_eq!(retry_after("05"), Some(5));
+        assert_eq!(retry_after("0"), Some(0));
+        assert_eq!(retry_after("Fri, 15 Jan 2027 08:00:09 GMT"), Some(9));
+        assert_eq!(retry_after("Friday, 15-Jan-27 08:00:09 GMT"), Some(9));
+        assert_eq!(retry_after("Fri Jan 15 08:00:09 2027"), Some(9));
+        assert_eq!(retry_after("Fri, 15 Jan 2027 07:59:59 GMT"), Some(0));
+        for malformed in ["", "-1", "+1", "1.5", "5s", "5, 6", "soon", "2027-01-15", "\u{665}"] {
+            assert_eq!(retry_after(malformed), None, "{malformed:?}");
+        }
+        assert_eq!(wait(When::of_retry_after(b"\xff")), None);
+    }
+
+    #[test]
+    fn a_wait_beyond_all_counting_is_the_longest_there_is() {
+        assert_eq!(retry_after("18446744073709551615"), Some(u64::MAX));
+        assert_eq!(retry_after("99999999999999999999999999"), Some(u64::MAX));
+        assert_eq!(retry_after("Fri, 31 Dec 9999 23:59:59 GMT"), Some(251_602_300_799));
+    }
+
+    #[test]
+    fn a_reset_is_seconds_or_a_unix_time() {
+        assert_eq!(reset("30"), Some(30));
+        assert_eq!(reset("999999999"), Some(999_999_999));
+        assert_eq!(reset("1000000000"), Some(0));
+        assert_eq!(reset("1800000030"), Some(30));
+        assert_eq!(reset("999999999999"), Some(998_199_999_999));
+        assert_eq!(reset("1000000000000"), Some(0));
+        assert_eq!(reset("1800000030999"), Some(30));
+        assert_eq!(reset("Fri, 15 Jan 2027 08:00:09 GMT"), None);
+    }
+}
