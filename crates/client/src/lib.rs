@@ -47,6 +47,8 @@ mod commands;
 mod decision;
 mod error;
 mod reply;
+#[cfg(feature = "retry")]
+pub mod retry;
 mod run;
 
 pub use check::{Check, Checks, Under};
