@@ -47,6 +47,8 @@ mod commands;
 mod decision;
 mod error;
 mod reply;
+#[cfg(feature = "reqwest")]
+pub mod reqwest;
 #[cfg(feature = "retry")]
 pub mod retry;
 mod run;

@@ -5,3 +5,6 @@
     clippy::indexing_slicing,
     reason = "a test fails by panicking"
 )]
+
+#[cfg(feature = "reqwest")]
+mod waiting;

@@ -1,0 +1,66 @@
+use std::time::SystemTime;
+
+use http::Extensions;
+use reqwest::{Request, Response};
+use reqwest_middleware::{Error, Middleware, Next, Result};
+
+use crate::retry::{Repeat, Repeatable, RetryPolicy, Tries};
+
+/// Sends a request again when it was refused or got lost, after the wait that it was told.
+///
+/// What may be sent again is what [`Repeatable::of`] says, unless the request has a [`Repeatable`] of its own among its
+/// extensions; one that did not even get a connection was not executed. A request whose body cannot be cloned, as a
+/// stream cannot, is sent once.
+///
+/// The last answer is returned, whatever it is, and an [`Outcome<()>`](crate::retry::Outcome) in the extensions of a response tells
+/// how often and how long this waited. Responses in between are dropped unread.
+#[derive(Clone, Debug, Default)]
+pub struct Retry {
+    policy: RetryPolicy,
+}
+
+impl Retry {
+    /// Sends again in the ways and within the bounds of `policy`.
+    #[must_use]
+    pub const fn new(policy: RetryPolicy) -> Self {
+        Self { policy }
+    }
+}
+
+#[async_trait::async_trait]
+impl Middleware for Retry {
+    async fn handle(
+        &self,
+        request: Request,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> Result<Response> {
+        let told = extensions.get::<Repeatable>().copied();
+        let repeatable =
+            told.unwrap_or_else(|| Repeatable::of(request.method(), request.headers()));
+        let mut tries = Tries::begin(&self.policy);
+        while let Some(copy) = request.try_clone() {
+            let answer = next.clone().run(copy, extensions).await;
+            if !tries.again(after(repeatable, &answer)).await {
+                return answer.map(|mut response| {
+                    response.extensions_mut().insert(tries.end(()));
+                    response
+                });
+            }
+        }
+        next.run(request, extensions).await
+    }
+}
+
+fn after(repeatable: Repeatable, answer: &Result<Response>) -> Repeat {
+    match answer {
+        Ok(response) => repeatable.after(response.status(), response.headers(), SystemTime::now()),
+        Err(Error::Reqwest(error)) if error.is_connect() && repeatable != Repeatable::No => {
+            Repeat::Backoff
+        }
+        Err(Error::Reqwest(error)) if error.is_request() && repeatable == Repeatable::Yes => {
+            Repeat::Backoff
+        }
+        Err(_) => Repeat::Never,
+    }
+}
