@@ -41,6 +41,7 @@
 
 mod block;
 mod code;
+mod history;
 mod mark;
 mod record;
 mod refund;
@@ -48,10 +49,9 @@ mod seek;
 mod snapshot;
 mod view;
 
-use std::collections::VecDeque;
-
 use crate::Instant;
-use block::{Sealed, Tail};
+use block::Tail;
+use history::History;
 pub(crate) use mark::Cursor;
 use mark::Mark;
 pub use snapshot::SnapshotError;
@@ -75,14 +75,6 @@ pub struct Log {
     tail: Tail,
     /// What only a log of several blocks or windows needs.
     history: Option<Box<History>>,
-}
-
-#[derive(Clone, Debug)]
-struct History {
-    sealed: VecDeque<Sealed>,
-    /// Where the tail begins.
-    tail_start: Mark,
-    cursors: Vec<Cursor>,
 }
 
 impl Default for Log {
@@ -164,19 +156,6 @@ impl Log {
             Some(history) if !history.sealed.is_empty() => history.tail_start,
             _ => self.oldest,
         }
-    }
-}
-
-impl History {
-    fn new() -> Self {
-        Self { sealed: VecDeque::new(), tail_start: Mark::first(0), cursors: Vec::new() }
-    }
-
-    fn heap_bytes(&self) -> usize {
-        size_of::<Self>()
-            + self.sealed.capacity() * size_of::<Sealed>()
-            + self.cursors.capacity() * size_of::<Cursor>()
-            + self.sealed.iter().map(|sealed| sealed.bytes.len()).sum::<usize>()
     }
 }
 

@@ -54,10 +54,7 @@ impl Log {
         let oldest = self.seek(boundary);
         if let Some(history) = &mut self.history {
             let passed = (oldest.block - self.oldest.block) as usize;
-            history.sealed.drain(..passed);
-            if history.sealed.capacity() > 4 * (history.sealed.len() + 2) {
-                history.sealed.shrink_to(2 * (history.sealed.len() + 2));
-            }
+            history.drop_first(passed);
             history.cursors.retain(|cursor| cursor.mark.before >= oldest.before);
             if history.sealed.is_empty() && history.cursors.is_empty() {
                 self.history = None;
@@ -129,7 +126,7 @@ impl Log {
             exponent: self.tail.exponent,
         };
         let history = self.history.get_or_insert_with(|| Box::new(History::new()));
-        history.sealed.push_back(self.tail.seal(start));
+        history.push(self.tail.seal(start));
         history.tail_start = next;
     }
 }

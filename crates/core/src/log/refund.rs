@@ -32,7 +32,7 @@ impl Log {
         let kept = (mark.block - self.oldest.block) as usize;
         if let Some(history) = &mut self.history {
             history.cursors.clear();
-            if let Some(reopened) = history.sealed.drain(kept..).next() {
+            if let Some(reopened) = history.cut(kept) {
                 history.tail_start = reopened.start;
                 self.tail.reopen(reopened, mark);
                 return;

@@ -1,0 +1,89 @@
+use std::collections::VecDeque;
+
+use super::block::Sealed;
+use super::mark::{Cursor, Mark};
+
+/// What only a log of several blocks or windows needs.
+#[derive(Clone, Debug)]
+pub(super) struct History {
+    /// The full blocks.
+    pub(super) sealed: VecDeque<Sealed>,
+    /// The bytes of all of them.
+    sealed_bytes: usize,
+    /// Where the tail begins.
+    pub(super) tail_start: Mark,
+    pub(super) cursors: Vec<Cursor>,
+}
+
+impl History {
+    pub(super) fn new() -> Self {
+        Self {
+            sealed: VecDeque::new(),
+            sealed_bytes: 0,
+            tail_start: Mark::first(0),
+            cursors: Vec::new(),
+        }
+    }
+
+    /// Adds a full block.
+    pub(super) fn push(&mut self, block: Sealed) {
+        self.sealed_bytes += block.bytes.len();
+        self.sealed.push_back(block);
+    }
+
+    /// Frees the first `count` blocks.
+    pub(super) fn drop_first(&mut self, count: usize) {
+        let dropped = self.sealed.drain(..count);
+        self.sealed_bytes -= dropped.map(|block| block.bytes.len()).sum::<usize>();
+        if self.sealed.capacity() > 4 * (self.sealed.len() + 2) {
+            self.sealed.shrink_to(2 * (self.sealed.len() + 2));
+        }
+    }
+
+    /// Keeps the first `count` blocks; returns the one after them, if there is one.
+    pub(super) fn cut(&mut self, count: usize) -> Option<Sealed> {
+        let cut = self.sealed.range(count..);
+        self.sealed_bytes -= cut.map(|block| block.bytes.len()).sum::<usize>();
+        self.sealed.drain(count..).next()
+    }
+
+    /// Bytes that it takes, with its blocks; found without a look at each.
+    pub(super) fn heap_bytes(&self) -> usize {
+        size_of::<Self>()
+            + self.sealed.capacity() * size_of::<Sealed>()
+            + self.cursors.capacity() * size_of::<Cursor>()
+            + self.sealed_bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Cost, Instant, Log, Window};
+
+    fn at(millis: i64) -> Instant {
+        Instant::from_unix_millis(1_700_000_000_000 + millis).unwrap()
+    }
+
+    /// Bytes of the blocks, counted one by one.
+    fn counted(log: &Log) -> usize {
+        let history = log.history.as_deref().unwrap();
+        history.sealed.iter().map(|block| block.bytes.len()).sum()
+    }
+
+    #[test]
+    fn the_bytes_of_blocks_are_kept_count_of() {
+        let kept_count = |log: &Log| log.history.as_deref().unwrap().sealed_bytes;
+        let mut log = Log::new();
+        let year = Window::from_millis(366 * 86_400_000).unwrap();
+        for unit in 0..50_000 {
+            log.record(at(unit * 600_000), Cost::ONE, year);
+        }
+        let full = kept_count(&log);
+        assert_eq!(full, counted(&log));
+        log.refund(at(50_000 * 600_000), 20_000);
+        assert_eq!(kept_count(&log), counted(&log));
+        log.record(at(20_000 * 600_000 + 366 * 86_400_000), Cost::ONE, year);
+        assert_eq!(kept_count(&log), counted(&log));
+        assert!(kept_count(&log) * 4 < full);
+    }
+}
