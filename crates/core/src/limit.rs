@@ -29,6 +29,11 @@ impl Limit {
         Self::new(units).filter(|limit| *limit <= max)
     }
 
+    /// One of `parts` equal parts, rounded down, but at least 1.
+    pub(crate) fn shared(self, parts: NonZeroU32) -> Self {
+        Self(NonZeroU32::new(self.0.get() / parts).unwrap_or(NonZeroU32::MIN))
+    }
+
     pub(crate) const fn get(self) -> u32 {
         self.0.get()
     }

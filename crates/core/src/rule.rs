@@ -1,5 +1,6 @@
 use arrayvec::ArrayVec;
 use std::fmt;
+use std::num::NonZeroU32;
 
 use crate::{Limit, Window};
 
@@ -27,6 +28,10 @@ impl Rule {
     #[must_use]
     pub const fn window(self) -> Window {
         self.window
+    }
+
+    fn shared(self, instances: NonZeroU32) -> Self {
+        Self { limit: self.limit.shared(instances), ..self }
     }
 }
 
@@ -79,6 +84,32 @@ impl Rules {
         std::iter::once(self.first).chain(self.rest.iter().copied())
     }
 
+    /// One of `instances` equal shares of the rules: each limit divided by `instances` and rounded down, but at
+    /// least 1.
+    ///
+    /// While no limit is under `instances`, as many limiters that know nothing of each other, each with its
+    /// share, let through no more together than one with these rules. A check whose cost is above the share
+    /// never passes.
+    ///
+    /// ```
+    /// use std::num::NonZeroU32;
+    /// use ratelog_core::{Limit, Rule, Rules, Window};
+    ///
+    /// let minute = Window::from_millis(60_000).unwrap();
+    /// let rules = Rules::one(Rule::new(Limit::new(100).unwrap(), minute));
+    /// let share = rules.shared(NonZeroU32::new(3).unwrap());
+    /// assert_eq!(share.first().limit(), Limit::new(33).unwrap());
+    /// ```
+    #[must_use]
+    pub fn shared(&self, instances: NonZeroU32) -> Self {
+        let mut share = self.clone();
+        share.first = share.first.shared(instances);
+        for rule in &mut share.rest {
+            *rule = rule.shared(instances);
+        }
+        share
+    }
+
     /// The longest window among the rules: what a recorded check makes its units be kept for.
     #[must_use]
     pub fn longest_window(&self) -> Window {
@@ -116,6 +147,14 @@ mod tests {
         assert_eq!(Rules::new(sixteen.chain([rule(17, 10)])), None);
         assert_eq!(rules.clone().push(rule(1, 1)), Err(TooManyRules));
         assert_eq!(TooManyRules.to_string(), "at most 16 rules are allowed");
+    }
+
+    #[test]
+    fn every_rule_is_shared_and_none_is_shared_away() {
+        let rules = Rules::new([rule(100, 10), rule(3, 30), rule(4, 20)]).unwrap();
+        let share = rules.shared(4.try_into().unwrap());
+        assert_eq!(share, Rules::new([rule(25, 10), rule(1, 30), rule(1, 20)]).unwrap());
+        assert_eq!(rules.shared(1.try_into().unwrap()), rules);
     }
 
     #[test]
