@@ -28,6 +28,8 @@ mod decision;
 pub mod http;
 mod instant;
 mod limit;
+#[cfg(feature = "limiter")]
+pub mod limiter;
 mod log;
 mod r#override;
 mod policy;

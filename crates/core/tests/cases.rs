@@ -38,13 +38,34 @@ fn cost(units: Option<u32>) -> Cost {
     Cost::new(units.unwrap_or(1)).unwrap()
 }
 
-#[test]
-fn every_case_gives_its_decisions() {
+/// What answers checks of one key.
+trait Subject {
+    fn check(&mut self, now: Instant, rules: &Rules, cost: Cost) -> Decision;
+    fn peek(&self, now: Instant, rules: &Rules, cost: Cost) -> Decision;
+    fn refund(&mut self, now: Instant, units: u64) -> u64;
+}
+
+impl Subject for Log {
+    fn check(&mut self, now: Instant, rules: &Rules, cost: Cost) -> Decision {
+        check(self, now, rules, cost)
+    }
+
+    fn peek(&self, now: Instant, rules: &Rules, cost: Cost) -> Decision {
+        peek(self, now, rules, cost)
+    }
+
+    fn refund(&mut self, now: Instant, units: u64) -> u64 {
+        Self::refund(self, now, units)
+    }
+}
+
+/// Has every case decided by what `subject` makes for it.
+fn every_case_by<S: Subject>(subject: impl Fn(&str) -> S) {
     const START: i64 = 1_700_000_000_000;
     let table: Table = serde_json::from_str(include_str!("../../../tests/cases.json")).unwrap();
     assert!(!table.cases.is_empty());
     for case in table.cases {
-        let mut log = Log::new();
+        let mut subject = subject(&case.name);
         for (index, event) in case.events.iter().enumerate() {
             let place = format!("{}, event {index}", case.name);
             let now = |at: i64| Instant::from_unix_millis(START + at).unwrap();
@@ -53,15 +74,50 @@ fn every_case_gives_its_decisions() {
             };
             match event {
                 Event::Check { at, check: pairs, cost: units, decision } => {
-                    gives(check(&mut log, now(*at), &rules(pairs), cost(*units)), *decision);
+                    gives(subject.check(now(*at), &rules(pairs), cost(*units)), *decision);
                 }
                 Event::Peek { at, peek: pairs, cost: units, decision } => {
-                    gives(peek(&log, now(*at), &rules(pairs), cost(*units)), *decision);
+                    gives(subject.peek(now(*at), &rules(pairs), cost(*units)), *decision);
                 }
                 Event::Refund { at, refund, units } => {
-                    assert_eq!(log.refund(now(*at), *refund), *units, "{place}");
+                    assert_eq!(subject.refund(now(*at), *refund), *units, "{place}");
                 }
             }
         }
+    }
+}
+
+#[test]
+fn every_case_gives_its_decisions() {
+    every_case_by(|_| Log::new());
+}
+
+#[cfg(feature = "limiter")]
+mod limiter {
+    use super::{Subject, every_case_by};
+    use ratelog_core::limiter::Limiter;
+    use ratelog_core::{Cost, Decision, Instant, Rules};
+
+    /// One key of a limiter.
+    struct Key<'a>(&'a Limiter, Vec<u8>);
+
+    impl Subject for Key<'_> {
+        fn check(&mut self, now: Instant, rules: &Rules, cost: Cost) -> Decision {
+            self.0.check(&self.1, now, rules, cost)
+        }
+
+        fn peek(&self, now: Instant, rules: &Rules, cost: Cost) -> Decision {
+            self.0.peek(&self.1, now, rules, cost)
+        }
+
+        fn refund(&mut self, now: Instant, units: u64) -> u64 {
+            self.0.refund(&self.1, now, units)
+        }
+    }
+
+    #[test]
+    fn every_case_gives_its_decisions_in_a_limiter() {
+        let limiter = Limiter::new(Limiter::DEFAULT_MAX_BYTES);
+        every_case_by(|name| Key(&limiter, name.into()));
     }
 }

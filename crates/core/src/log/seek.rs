@@ -62,7 +62,7 @@ impl Log {
     }
 
     /// The clock, or the newest unit where the clock is behind it.
-    pub(super) fn effective(&self, now: Instant) -> i64 {
+    pub(crate) fn effective(&self, now: Instant) -> i64 {
         now.unix_millis().max(self.newest)
     }
 

@@ -1,8 +1,9 @@
 //! The oracle: units as a plain list of instants, each rule read off the design one sentence at a time.
+#![allow(dead_code, reason = "each test binary uses its part")]
 
 use ratelog_core::{Cost, Decision, Rule, Rules};
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Naive {
     /// `(instant, units)`, older first.
     entries: Vec<(i64, u64)>,
@@ -21,6 +22,15 @@ impl Naive {
 
     pub fn expires_at(&self) -> Option<i64> {
         self.entries.last().map(|newest| newest.0 + self.retention)
+    }
+
+    /// What a check that is not decided here leaves of a clock step.
+    pub fn shift(&mut self, now: i64) {
+        self.entries = self.shifted(now);
+    }
+
+    pub fn newest(&self) -> Option<i64> {
+        self.entries.last().map(|newest| newest.0)
     }
 
     pub fn newest_first(&self, now: i64) -> Vec<(i64, u64)> {
@@ -47,15 +57,20 @@ impl Naive {
         let retention = self.retention;
         self.entries = self.shifted(now);
         if decide(&before, now, retention, rules, cost, &before, retention).allowed {
-            let window = span(rules.longest_window().millis());
-            self.drop_expired(now);
-            self.retention = if self.entries.is_empty() { window } else { retention.max(window) };
-            match self.entries.last_mut() {
-                Some(newest) if newest.0 == now => newest.1 += cost.units(),
-                _ => self.entries.push((now, cost.units())),
-            }
+            self.record(now, rules, cost);
         }
         decide(&before, now, retention, rules, cost, &self.kept(now), self.retention)
+    }
+
+    pub fn record(&mut self, now: i64, rules: &Rules, cost: Cost) {
+        self.entries = self.shifted(now);
+        self.drop_expired(now);
+        let window = span(rules.longest_window().millis());
+        self.retention = if self.entries.is_empty() { window } else { self.retention.max(window) };
+        match self.entries.last_mut() {
+            Some(newest) if newest.0 == now => newest.1 += cost.units(),
+            _ => self.entries.push((now, cost.units())),
+        }
     }
 
     pub fn refund(&mut self, now: i64, units: u64) -> u64 {

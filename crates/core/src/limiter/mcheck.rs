@@ -1,0 +1,143 @@
+use std::collections::HashMap;
+
+use super::held::Held;
+use super::shard::LogMut;
+use super::table::Hash;
+use super::{Limiter, seen_by};
+use crate::{Cost, Decision, Instant, Log, Mode, Rules, Terms, Verdict};
+
+impl Limiter {
+    /// Checks several keys at once, each under its rules, all or nothing: units of `cost` are recorded on every key
+    /// or, if any check is denied, on none. Returns the decisions in their order, each with its own `allowed`.
+    ///
+    /// A key that is given twice counts twice. No thread sees a part of it.
+    ///
+    /// ```
+    /// use ratelog_core::limiter::Limiter;
+    /// use ratelog_core::{Cost, Instant, Limit, Rule, Rules, Window};
+    ///
+    /// let a_minute = |limit| Rule::new(Limit::new(limit).unwrap(), Window::from_millis(60_000).unwrap());
+    /// let [user, everyone] = [1, 1_000].map(|limit| Rules::one(a_minute(limit)));
+    /// let checks = [("user:42", &user), ("everyone", &everyone)];
+    /// let now = Instant::from_unix_millis(1_700_000_000_000).unwrap();
+    ///
+    /// let limiter = Limiter::new(Limiter::DEFAULT_MAX_BYTES);
+    /// let first = limiter.mcheck(&checks, now, Cost::ONE);
+    /// assert!(first[0].allowed && first[1].allowed);
+    /// let second = limiter.mcheck(&checks, now, Cost::ONE);
+    /// assert!(!second[0].allowed && second[1].allowed);
+    /// assert_eq!(limiter.peek(b"everyone", now, &everyone, Cost::ONE).remaining, 999);
+    /// ```
+    pub fn mcheck<K: AsRef<[u8]>>(
+        &self,
+        checks: &[(K, &Rules)],
+        now: Instant,
+        cost: Cost,
+    ) -> Vec<Decision> {
+        let decisions = Subjects::hold(self, checks).check(checks, now, cost);
+        self.make_room(now);
+        decisions
+    }
+}
+
+/// The keys of several checks, each once, while no other thread has them.
+struct Subjects<'a> {
+    shards: Vec<Held<'a>>,
+    keys: Vec<Subject<'a>>,
+    /// For each check, where in `keys` its key is.
+    places: Vec<usize>,
+}
+
+struct Subject<'a> {
+    key: &'a [u8],
+    hash: Hash,
+    /// Where in the shards held.
+    shard: usize,
+    /// Where in the shard; `None` if it is not there yet.
+    slot: Option<usize>,
+    /// The log of a key that is not there yet.
+    new: Log,
+    /// Units of the checks so far that are to be recorded.
+    pending: u64,
+}
+
+impl<'a> Subjects<'a> {
+    fn hold<K: AsRef<[u8]>>(limiter: &'a Limiter, checks: &'a [(K, &Rules)]) -> Self {
+        let hashes = checks.iter().map(|(key, _)| limiter.hash(key.as_ref()));
+        let mut numbers: Vec<_> = hashes.map(|hash| limiter.shards.number(hash)).collect();
+        // All threads lock in the same order, so that none waits for one that waits for it.
+        numbers.sort_unstable();
+        numbers.dedup();
+        let mut held = Self {
+            shards: numbers.iter().map(|number| limiter.hold_number(*number)).collect(),
+            keys: Vec::with_capacity(checks.len()),
+            places: Vec::with_capacity(checks.len()),
+        };
+        let mut known = HashMap::with_hasher(limiter.hasher.clone());
+        for (key, _) in checks {
+            let key = key.as_ref();
+            let place = *known.entry(key).or_insert_with(|| {
+                let hash = limiter.hash(key);
+                let shard = numbers.partition_point(|number| *number < limiter.shards.number(hash));
+                let slot = held.shards.get(shard).and_then(|shard| shard.find(key, hash));
+                held.keys.push(Subject { key, hash, shard, slot, new: Log::new(), pending: 0 });
+                held.keys.len() - 1
+            });
+            held.places.push(place);
+        }
+        held
+    }
+
+    /// Decides each check as if those before it had been recorded; records all of them or none.
+    fn check<K>(mut self, checks: &[(K, &Rules)], now: Instant, cost: Cost) -> Vec<Decision> {
+        let rules = checks.iter().map(|(_, rules)| *rules);
+        let verdicts: Vec<Verdict> = self.each(rules, |subject, log, rules| {
+            let terms = Terms { rules, mode: Mode::Enforce, overruled_by: None };
+            let units = subject.pending + cost.units();
+            let verdict = terms.decide(log, seen_by(log, now), units);
+            if verdict.standing.allowed {
+                subject.pending = units;
+            }
+            verdict
+        });
+        let all = verdicts.iter().all(|verdict| verdict.standing.allowed);
+        let decisions = self.each(verdicts.into_iter(), |_, log, verdict| {
+            let now = seen_by(log, now);
+            if let Some(window) = verdict.record_for.filter(|_| all) {
+                log.record(now, cost, window);
+                verdict.decision()
+            } else {
+                log.shift(now);
+                verdict.standing
+            }
+        });
+        // Last, as it can move or evict what has a slot.
+        for Subject { key, hash, shard, new, .. } in self.keys {
+            if let Some(shard) = self.shards.get_mut(shard).filter(|_| !new.is_empty()) {
+                shard.insert(key, hash, new, now);
+            }
+        }
+        decisions
+    }
+
+    /// What `act` makes of each check's key, its log and what is `given` for the check.
+    fn each<T, U>(
+        &mut self,
+        given: impl Iterator<Item = T>,
+        mut act: impl FnMut(&mut Subject<'a>, &mut Log, T) -> U,
+    ) -> Vec<U> {
+        self.places
+            .iter()
+            .zip(given)
+            .filter_map(|(place, given)| {
+                let subject = self.keys.get_mut(*place)?;
+                let shard = self.shards.get_mut(subject.shard)?;
+                let mut new = std::mem::take(&mut subject.new);
+                let mut known = subject.slot.and_then(|slot| shard.log_mut(slot));
+                let done = act(subject, known.as_mut().map_or(&mut new, LogMut::get), given);
+                subject.new = new;
+                Some(done)
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,144 @@
+use ahash::RandomState;
+
+use super::key::Key;
+use super::memory::{of_key, of_log};
+use super::table::{Entry, Hash, Table};
+use crate::{Instant, Log};
+
+/// A part of the keys, and the memory that they take.
+#[derive(Default)]
+pub(super) struct Shard {
+    table: Table,
+    /// Bytes that the table and its entries hold beside themselves.
+    heap_bytes: usize,
+    /// The slot that is looked at next.
+    cursor: usize,
+    /// Numbers drawn so far.
+    draws: u64,
+}
+
+/// A log that may grow or shrink, which its shard keeps count of.
+pub(super) struct LogMut<'a> {
+    log: &'a mut Log,
+    /// Bytes that it held.
+    before: usize,
+    heap_bytes: &'a mut usize,
+}
+
+/// What became of a key that had to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Evicted {
+    /// Nothing: its units had expired.
+    Expired,
+    /// It had units that counted.
+    Live,
+}
+
+/// Entries that are looked at with each new key.
+const LOOKED_AT: usize = 2;
+/// Entries among which is chosen what has to go.
+const SAMPLE: usize = 8;
+
+impl Shard {
+    /// Bytes that the shard holds beside itself.
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.heap_bytes
+    }
+
+    /// Bytes that a new key may take, beside those that its entry holds.
+    pub(super) fn growth(&self) -> usize {
+        self.table.growth()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    #[inline]
+    pub(super) fn find(&self, key: &[u8], hash: Hash) -> Option<usize> {
+        self.table.find(key, hash)
+    }
+
+    /// The log in `slot`.
+    pub(super) fn log(&self, slot: usize) -> Option<&Log> {
+        self.table.get(slot).map(|entry| &entry.log)
+    }
+
+    /// The log in `slot`, to be changed.
+    #[inline]
+    pub(super) fn log_mut(&mut self, slot: usize) -> Option<LogMut<'_>> {
+        let log = &mut self.table.get_mut(slot)?.log;
+        Some(LogMut { before: of_log(log), log, heap_bytes: &mut self.heap_bytes })
+    }
+
+    /// Adds a key that is not there yet.
+    pub(super) fn push(&mut self, key: &[u8], hash: Hash, log: Log) {
+        let entry = Entry { log, key: Key::new(key) };
+        let bytes = of_key(&entry.key) + of_log(&entry.log);
+        let before = self.table.heap_bytes();
+        self.table.push(hash, entry);
+        self.heap_bytes = self.heap_bytes + self.table.heap_bytes() + bytes - before;
+    }
+
+    pub(super) fn remove(&mut self, slot: usize, hasher: &RandomState) {
+        let hash_of = |key: &[u8]| Hash::new(hasher.hash_one(key));
+        let before = self.table.heap_bytes();
+        if let Some(entry) = self.table.swap_remove(slot, hash_of) {
+            let bytes = of_key(&entry.key) + of_log(&entry.log);
+            self.heap_bytes = self.heap_bytes + self.table.heap_bytes() - before - bytes;
+        }
+    }
+
+    /// Goes on to the next entries, and drops those that have expired.
+    pub(super) fn sweep(&mut self, now: Instant, hasher: &RandomState) {
+        for _ in 0..LOOKED_AT {
+            if self.cursor >= self.len() {
+                self.cursor = 0;
+            }
+            if self.lasts(self.cursor, now) > 0 {
+                self.cursor += 1;
+            } else {
+                self.remove(self.cursor, hasher);
+            }
+        }
+    }
+
+    /// Drops the entry that would be empty soonest, among a few drawn at random.
+    pub(super) fn evict(&mut self, now: Instant, hasher: &RandomState) -> Evicted {
+        let drawn: [usize; SAMPLE] = std::array::from_fn(|_| self.draw(hasher));
+        let lasting = drawn.map(|slot| (self.lasts(slot, now), slot));
+        let (lasts, slot) = lasting.into_iter().min().unwrap_or_default();
+        self.remove(slot, hasher);
+        if lasts > 0 { Evicted::Live } else { Evicted::Expired }
+    }
+
+    /// Any slot.
+    fn draw(&mut self, hasher: &RandomState) -> usize {
+        self.draws = self.draws.wrapping_add(1);
+        let random = hasher.hash_one(self.draws) >> 32;
+        // Less than the length, as the random number is a part of 2^32.
+        ((random * self.len() as u64) >> 32) as usize
+    }
+
+    /// Milliseconds until the entry in `slot` is empty; 0 if it is.
+    fn lasts(&self, slot: usize, now: Instant) -> u64 {
+        let Some(log) = self.log(slot) else { return 0 };
+        let expires_at = log.expires_at().unwrap_or_default();
+        let lasts = u64::try_from(expires_at - now.unix_millis()).unwrap_or_default();
+        // After a clock step back it counts from now.
+        lasts.min(log.retention())
+    }
+}
+
+impl LogMut<'_> {
+    #[inline]
+    pub(super) fn get(&mut self) -> &mut Log {
+        self.log
+    }
+}
+
+impl Drop for LogMut<'_> {
+    fn drop(&mut self) {
+        *self.heap_bytes = *self.heap_bytes + of_log(self.log) - self.before;
+    }
+}

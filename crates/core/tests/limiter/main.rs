@@ -1,0 +1,24 @@
+//! The limiter in a process: what it decides, what it holds, and many threads.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::large_enum_variant,
+    reason = "a test that fails should say where; it holds few events"
+)]
+
+mod bound;
+mod model;
+#[path = "../naive/mod.rs"]
+mod naive;
+mod threads;
+
+use ratelog_core::{Instant, Limit, Rule, Rules, Window};
+
+/// The instant so many milliseconds after the start.
+fn at(millis: i64) -> Instant {
+    Instant::from_unix_millis(1_700_000_000_000 + millis).unwrap()
+}
+
+fn rule(limit: u32, millis: u64) -> Rules {
+    Rules::one(Rule::new(Limit::new(limit).unwrap(), Window::from_millis(millis).unwrap()))
+}

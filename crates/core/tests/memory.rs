@@ -1,0 +1,92 @@
+//! What the limiter tells of its memory, against what the allocator was asked for.
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test that fails should say where")]
+
+use std::alloc::System;
+
+use ratelog_core::limiter::Limiter;
+use ratelog_core::{Cost, Instant, Limit, Rule, Rules, Window};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+fn at(millis: i64) -> Instant {
+    Instant::from_unix_millis(1_700_000_000_000 + millis).unwrap()
+}
+
+fn hour(limit: u32) -> Rules {
+    let window = Window::from_millis(3_600_000).unwrap();
+    Rules::one(Rule::new(Limit::new(limit).unwrap(), window))
+}
+
+/// Asserts that the limiter tells what was asked for since `region` began, and not much more.
+fn assert_told(limiter: &Limiter, region: &Region<'_, System>, place: &str) {
+    let change = region.change();
+    let asked = change.bytes_allocated - change.bytes_deallocated;
+    let told = limiter.bytes();
+    let range = asked..=asked + asked / 8 + 4_096;
+    assert!(range.contains(&told), "{place}: {asked} bytes, told as {told}");
+}
+
+/// Without the usual runner, whose threads allocate as well.
+fn main() {
+    what_is_told_is_what_was_asked_for();
+    a_check_of_a_known_key_allocates_nothing();
+}
+
+fn what_is_told_is_what_was_asked_for() {
+    let rules = hour(1_000_000);
+    // The seeds of a process are allocated once.
+    drop(Limiter::new(0));
+    let region = Region::new(ALLOCATOR);
+    let limiter = Limiter::new(16 << 20);
+    assert_told(&limiter, &region, "empty");
+    let check = |key: &str, now| {
+        limiter.check(key.as_bytes(), at(now), &rules, Cost::ONE);
+    };
+    for key in 0..20_000 {
+        check(&format!("short:{key}"), 0);
+    }
+    assert_told(&limiter, &region, "short keys");
+    for key in 0..2_000 {
+        check(&format!("long:{key}:{}", "x".repeat(200)), 0);
+    }
+    assert_told(&limiter, &region, "long keys");
+    for hit in 0..300_000 {
+        check(&format!("short:{}", hit % 7), hit * 10);
+    }
+    assert_told(&limiter, &region, "large logs");
+    for key in 0..150_000 {
+        check(&format!("new:{key}"), 3_000_000);
+    }
+    assert_told(&limiter, &region, "keys evicted");
+    for key in 0..100_000 {
+        limiter.reset(format!("new:{key}").as_bytes(), at(3_000_000));
+    }
+    assert_told(&limiter, &region, "keys reset");
+    for key in 0..5_000 {
+        check(&format!("late:{key}"), 9_000_000);
+        limiter.refund(format!("new:{}", 100_000 + key).as_bytes(), at(9_000_000), 1);
+    }
+    assert_told(&limiter, &region, "keys refunded");
+    limiter.clear();
+    assert_told(&limiter, &region, "cleared");
+}
+
+fn a_check_of_a_known_key_allocates_nothing() {
+    let rules = hour(5);
+    let limiter = Limiter::new(16 << 20);
+    let keys: Vec<String> = (0..1_000).map(|key| format!("key:{key}")).collect();
+    let check_all = |now| {
+        for key in &keys {
+            limiter.check(key.as_bytes(), at(now), &rules, Cost::ONE);
+        }
+    };
+    check_all(0);
+    let region = Region::new(ALLOCATOR);
+    for round in 1..10 {
+        check_all(round * 1_000);
+    }
+    let change = region.change();
+    assert_eq!((change.allocations, change.reallocations), (0, 0));
+}
