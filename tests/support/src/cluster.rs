@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::client::info_field;
 use super::cluster_view::View;
 use super::patience::{eventually, patient, until, within};
-use super::{Client, Server, assert_same_dataset, policies};
+use super::{Client, Module, Server, assert_same_dataset, policies};
 
 const SLOTS: usize = 16_384;
 /// Long enough for a busy machine to keep its nodes, short enough to wait for.
@@ -29,9 +29,20 @@ impl Cluster {
 
     /// Starts a cluster whose nodes have more lines in their configuration files.
     pub fn with(primaries: usize, replicas_each: usize, lines: &[&str]) -> Self {
+        Self::configured(Module::Loaded, primaries, replicas_each, lines)
+    }
+
+    /// The same, and what the configuration files say of the module.
+    pub fn configured(
+        module: Module<'_>,
+        primaries: usize,
+        replicas_each: usize,
+        lines: &[&str],
+    ) -> Self {
         let mut all = vec!["cluster-enabled yes"];
         all.extend(lines);
-        let nodes = (0..primaries * (1 + replicas_each)).map(|_| Server::with(&all)).collect();
+        let count = primaries * (1 + replicas_each);
+        let nodes = (0..count).map(|_| Server::configured(module, &all)).collect();
         let cluster = Self { nodes, primaries };
         cluster.share_slots_out();
         cluster.introduce_nodes();

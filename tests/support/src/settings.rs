@@ -45,10 +45,10 @@ pub enum Module<'a> {
 
 impl Module<'_> {
     fn line(self) -> String {
-        let path = locate::module().display();
+        let line = || format!("loadmodule {}", locate::module().display());
         match self {
-            Self::Loaded => format!("loadmodule {path}"),
-            Self::LoadedWith(arguments) => format!("loadmodule {path} {arguments}"),
+            Self::Loaded => line(),
+            Self::LoadedWith(arguments) => format!("{} {arguments}", line()),
             Self::Absent => String::new(),
         }
     }
