@@ -52,6 +52,8 @@ pub mod reqwest;
 #[cfg(feature = "retry")]
 pub mod retry;
 mod run;
+#[cfg(feature = "limiter")]
+pub mod script;
 
 pub use check::{Check, Checks, Under};
 #[cfg(feature = "aio")]

@@ -59,7 +59,7 @@ pub enum Route {
 }
 
 impl<T> Command<T> {
-    fn new(cmd: Cmd, route: Route, read: fn(Value) -> Result<T, Fault>) -> Self {
+    pub(crate) fn new(cmd: Cmd, route: Route, read: fn(Value) -> Result<T, Fault>) -> Self {
         Self { cmd, route, read, merge: |mut answers| answers.pop() }
     }
 

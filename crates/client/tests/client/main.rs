@@ -6,5 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
+#[cfg(feature = "limiter")]
+mod script;
 #[cfg(feature = "reqwest")]
 mod waiting;

@@ -1,0 +1,54 @@
+//! The shared table of cases, against the script.
+
+use ratelog_client::script::{check, peek, refund};
+use ratelog_client::{Check, Rules};
+use ratelog_core::wire;
+use serde_json::Value;
+
+use super::given_clock::{GivenClock, START};
+use super::{cost, rule, server};
+
+#[test]
+fn every_case_gives_its_decisions() {
+    let table = include_str!("../../../../../tests/cases.json");
+    let table: Value = serde_json::from_str(table).unwrap();
+    let cases = table["cases"].as_array().unwrap();
+    assert!(!cases.is_empty());
+    let server = server();
+    let mut script = GivenClock::on(&server);
+    for case in cases {
+        let key = case["name"].as_str().unwrap();
+        for event in case["events"].as_array().unwrap() {
+            let now = START + number(&event["at"]);
+            let cost = cost(event.get("cost").map_or(1, |cost| small(number(cost))));
+            if let Some(units) = event.get("refund") {
+                let taken = script.ask(now, &refund(key, self::cost(small(number(units)))));
+                assert_eq!(taken, event["units"].as_u64().unwrap(), "{key}: {event}");
+                continue;
+            }
+            let rules = rules(event.get("check").unwrap_or(&event["peek"]));
+            let asked = Check::from(&rules).cost(cost);
+            let is_check = event.get("check").is_some();
+            let command = if is_check { check(key, asked) } else { peek(key, asked) };
+            let decision = script.ask(now, &command.unwrap());
+            let fields = wire::encode(decision.as_core());
+            let expected: Vec<_> =
+                event["decision"].as_array().unwrap().iter().map(number).collect();
+            assert_eq!(fields[..], expected, "{key}: {event}");
+        }
+    }
+}
+
+fn number(value: &Value) -> i64 {
+    value.as_i64().unwrap()
+}
+
+fn small(number: i64) -> u32 {
+    number.try_into().unwrap()
+}
+
+fn rules(pairs: &Value) -> Rules {
+    let pairs = pairs.as_array().unwrap().iter();
+    let rules = pairs.map(|pair| rule(small(number(&pair[0])), pair[1].as_u64().unwrap()));
+    Rules::new(rules).unwrap()
+}

@@ -1,0 +1,36 @@
+//! The script that serves where the server has no module.
+
+mod cases;
+#[cfg(feature = "cluster")]
+mod cluster;
+mod given_clock;
+mod log;
+mod model;
+mod operations;
+mod replica;
+
+use ratelog_client::{Cost, Limit, Rule, Rules, Window};
+use ratelog_test_support::{Module, Server};
+use redis::aio::MultiplexedConnection;
+
+fn server() -> Server {
+    Server::configured(Module::Absent, &[])
+}
+
+async fn connect(server: &Server) -> MultiplexedConnection {
+    let client = redis::Client::open(("127.0.0.1", server.port())).unwrap();
+    client.get_multiplexed_async_connection().await.unwrap()
+}
+
+/// Limits, and windows in milliseconds.
+fn rules<const N: usize>(pairs: [(u32, u64); N]) -> Rules {
+    Rules::new(pairs.map(|(limit, window)| rule(limit, window))).unwrap()
+}
+
+fn rule(limit: u32, window: u64) -> Rule {
+    Rule::new(Limit::new(limit).unwrap(), Window::from_millis(window).unwrap())
+}
+
+fn cost(units: u32) -> Cost {
+    Cost::new(units).unwrap()
+}

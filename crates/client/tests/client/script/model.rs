@@ -1,0 +1,251 @@
+//! The script against the core's log: whatever happens, and whenever, both come to the same decisions and hold the same
+//! units.
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use ratelog_client::script;
+use ratelog_client::{Check, Checks, Cost, Decision, Limit, Mode, Rule, Rules, Window};
+use ratelog_core::{Instant, Log, Terms};
+use ratelog_test_support::Server;
+
+use super::given_clock::{GivenClock, START};
+use super::log::{hits, name};
+use super::server;
+
+const KEYS: [&str; 3] = ["a", "b", "c"];
+
+#[derive(Clone, Debug)]
+enum Event {
+    /// The clock goes by this much, back if negative.
+    Clock(i64),
+    Check(usize, Rules, Cost),
+    Peek(usize, Rules, Cost),
+    Together(Vec<(usize, Rule)>, Cost),
+    /// Checks in a row, this many milliseconds apart.
+    Burst(usize, u16, i64, Rule),
+    Refund(usize, Cost),
+    Reset(usize),
+}
+
+fn limit() -> impl Strategy<Value = Limit> {
+    prop_oneof![1..5_u32, 1..100_u32, Just(1_000_000), Just(u32::MAX)]
+        .prop_map(|limit| Limit::new(limit).unwrap())
+}
+
+/// Of at most so many milliseconds.
+fn window(longest: u64) -> impl Strategy<Value = Window> {
+    prop_oneof![1..20_u64, 1..=longest, Just(longest)]
+        .prop_map(|millis| Window::from_millis(millis).unwrap())
+}
+
+fn rule(longest: u64) -> impl Strategy<Value = Rule> {
+    (limit(), window(longest)).prop_map(|(limit, window)| Rule::new(limit, window))
+}
+
+fn rules(longest: u64) -> impl Strategy<Value = Rules> {
+    prop::collection::vec(rule(longest), 1..=4).prop_map(|rules| Rules::new(rules).unwrap())
+}
+
+fn cost() -> impl Strategy<Value = Cost> {
+    prop_oneof![8 => Just(1), 3 => 1..10_u32, 1 => Just(1_000_000), 1 => 1..u32::MAX]
+        .prop_map(|units| Cost::new(units).unwrap())
+}
+
+fn clock() -> impl Strategy<Value = i64> {
+    let year = Window::DEFAULT_MAX.millis().cast_signed();
+    prop_oneof![
+        4 => 0..3_i64,
+        4 => 0..1_000_i64,
+        4 => 0..100_000_i64,
+        4 => -3_000..0_i64,
+        1 => -year..2 * year,
+    ]
+}
+
+fn event(longest: u64) -> impl Strategy<Value = Event> {
+    let key = || 0..KEYS.len();
+    prop_oneof![
+        8 => clock().prop_map(Event::Clock),
+        12 => (key(), rules(longest), cost()).prop_map(|(key, rules, cost)| Event::Check(key, rules, cost)),
+        6 => (key(), rules(longest), cost()).prop_map(|(key, rules, cost)| Event::Peek(key, rules, cost)),
+        4 => (prop::collection::vec((key(), rule(longest)), 1..6), cost())
+            .prop_map(|(checks, cost)| Event::Together(checks, cost)),
+        2 => (key(), 1..200_u16, 0..40_i64, rule(longest))
+            .prop_map(|(key, checks, apart, rule)| Event::Burst(key, checks, apart, rule)),
+        3 => (key(), cost()).prop_map(|(key, cost)| Event::Refund(key, cost)),
+        1 => key().prop_map(Event::Reset),
+    ]
+}
+
+struct Both {
+    script: GivenClock,
+    logs: [Log; 3],
+    now: i64,
+}
+
+impl Both {
+    fn on(server: &Server, now: i64) -> Self {
+        let mut script = GivenClock::on(server);
+        script.db.run::<()>("FLUSHALL");
+        Self { script, logs: Default::default(), now }
+    }
+
+    fn now(&self) -> Instant {
+        Instant::from_unix_millis(self.now).unwrap()
+    }
+
+    fn apply(&mut self, event: &Event) {
+        match event {
+            Event::Clock(by) => self.now = (self.now + by).max(0),
+            Event::Check(key, rules, cost) => self.check(*key, rules, *cost),
+            Event::Peek(key, rules, cost) => {
+                self.end(*key);
+                let peek = script::peek(KEYS[*key], Check::from(rules).cost(*cost)).unwrap();
+                let expected = ratelog_core::peek(&self.logs[*key], self.now(), rules, *cost);
+                assert_eq!(*self.script.ask(self.now, &peek).as_core(), expected);
+            }
+            Event::Together(checks, cost) => self.together(checks, *cost),
+            Event::Burst(key, checks, apart, rule) => {
+                for _ in 0..*checks {
+                    self.now += apart;
+                    self.check(*key, &Rules::one(*rule), Cost::ONE);
+                }
+            }
+            Event::Refund(key, cost) => {
+                self.end(*key);
+                let expected = self.logs[*key].refund(self.now(), cost.units());
+                let refund = script::refund(KEYS[*key], *cost);
+                assert_eq!(self.script.ask(self.now, &refund), expected);
+                let expired = self.compare(*key);
+                assert_eq!(expired, 0, "they count again where the clock steps back");
+            }
+            Event::Reset(key) => {
+                self.end(*key);
+                let expected = self.logs[*key].at(self.now()).units();
+                self.logs[*key].clear();
+                let reset = script::reset(KEYS[*key]);
+                assert_eq!(self.script.ask(self.now, &reset), expected);
+                self.compare(*key);
+            }
+        }
+    }
+
+    fn check(&mut self, key: usize, rules: &Rules, cost: Cost) {
+        self.end(key);
+        let now = self.now();
+        let expected = ratelog_core::check(&mut self.logs[key], now, rules, cost);
+        let check = script::check(KEYS[key], Check::from(rules).cost(cost)).unwrap();
+        assert_eq!(*self.script.ask(self.now, &check).as_core(), expected);
+        self.compare(key);
+    }
+
+    fn together(&mut self, checks: &[(usize, Rule)], cost: Cost) {
+        let [(first, rule), rest @ ..] = checks else { unreachable!("there is a check") };
+        let asked = rest.iter().fold(Checks::new(cost, KEYS[*first], *rule), |all, (key, rule)| {
+            all.and(KEYS[*key], *rule)
+        });
+        (0..KEYS.len()).for_each(|key| self.end(key));
+        let now = self.now();
+        let expected = decide_together(&mut self.logs, now, checks, cost);
+        let told = self.script.ask(self.now, &script::mcheck(&asked).unwrap());
+        let told: Vec<_> = told.iter().map(Decision::as_core).copied().collect();
+        assert_eq!(told, expected);
+        for (key, _) in checks {
+            self.compare(*key);
+        }
+    }
+
+    /// Deletes a key whose expiry the given clock has passed, as the server does by its own; nothing that counts may
+    /// go with it.
+    fn end(&mut self, key: usize) {
+        let ends_at = self.script.ends_at(KEYS[key]);
+        if (0..self.now).contains(&ends_at) {
+            assert_eq!(self.logs[key].at(self.now()).units(), 0, "ended at {ends_at}");
+            self.logs[key].clear();
+            self.script.db.run::<()>(["DEL", &name(KEYS[key])]);
+        }
+    }
+
+    /// The set holds the log's units, perhaps behind some that have expired, and ends when they do, or a little later.
+    /// Returns how many have expired.
+    fn compare(&mut self, key: usize) -> usize {
+        let log = &self.logs[key];
+        let hits = hits(&mut self.script.db, KEYS[key]);
+        assert_eq!(hits.is_empty(), log.is_empty(), "{hits:?}");
+        let view = log.at(self.now());
+        let kept: Vec<_> = view
+            .newest_hits(usize::MAX)
+            .iter()
+            .rev()
+            .map(|hit| (hit.instant.unix_millis(), hit.units))
+            .collect();
+        assert!(hits.ends_with(&kept), "{hits:?} are not {kept:?}");
+
+        let ends_at = self.script.ends_at(KEYS[key]);
+        let late = (log.retention().cast_signed() / 16).min(5_000);
+        let expected = log.expires_at().map_or(-2..=-2, |at| at..=at + late);
+        assert!(expected.contains(&ends_at), "{ends_at} is not in {expected:?}");
+        hits.len() - kept.len()
+    }
+}
+
+/// What the module does with several keys, one log each.
+fn decide_together(
+    logs: &mut [Log; 3],
+    now: Instant,
+    checks: &[(usize, Rule)],
+    cost: Cost,
+) -> Vec<ratelog_core::Decision> {
+    let mut pending = [0; 3];
+    let mut verdicts = Vec::new();
+    for (key, rule) in checks {
+        let terms = Terms { rules: &Rules::one(*rule), mode: Mode::Enforce, overruled_by: None };
+        let verdict = terms.peek(&logs[*key], now, pending[*key] + cost.units());
+        if verdict.standing.allowed {
+            pending[*key] = verdict.units;
+        }
+        verdicts.push(verdict);
+    }
+    let all = verdicts.iter().all(|verdict| verdict.standing.allowed);
+    for (key, rule) in checks {
+        if all {
+            logs[*key].record(now, cost, rule.window());
+        } else {
+            logs[*key].shift(now);
+        }
+    }
+    let told = |verdict: &ratelog_core::Verdict| {
+        if all { verdict.decision() } else { verdict.standing }
+    };
+    verdicts.iter().map(told).collect()
+}
+
+/// Where the clock begins, and what happens.
+fn history() -> impl Strategy<Value = (i64, Vec<Event>)> {
+    let start = prop_oneof![3 => Just(START), 1 => 0..200_000_i64];
+    // One long window keeps everything, so most histories have none.
+    let longest = prop_oneof![
+        Just(500),
+        Just(5_000),
+        Just(100_000),
+        Just(100_000_000),
+        Just(Window::DEFAULT_MAX.millis()),
+    ];
+    (start, longest.prop_flat_map(|longest| prop::collection::vec(event(longest), 1..60)))
+}
+
+#[test]
+fn the_script_decides_and_holds_what_the_core_does() {
+    let server = server();
+    let config = Config { cases: 150, failure_persistence: None, ..Config::default() };
+    let outcome = TestRunner::new(config).run(&history(), |(start, events)| {
+        let mut both = Both::on(&server, start);
+        for event in &events {
+            both.apply(event);
+        }
+        Ok(())
+    });
+    if let Err(failure) = outcome {
+        panic!("{failure}");
+    }
+}
