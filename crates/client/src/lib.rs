@@ -46,6 +46,8 @@ pub mod command;
 mod commands;
 mod decision;
 mod error;
+#[cfg(feature = "http")]
+pub mod http;
 mod reply;
 #[cfg(feature = "reqwest")]
 pub mod reqwest;
