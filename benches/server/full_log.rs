@@ -4,6 +4,8 @@ use std::{thread::sleep, time::Duration};
 
 use redis::Connection;
 
+use ratelog_test_support::Series;
+
 use crate::{
     Outcome,
     fill::{Fill, now_ms},
@@ -11,7 +13,6 @@ use crate::{
     info::CommandStats,
     load::Load,
     options::Options,
-    series::Series,
     subject::words,
 };
 

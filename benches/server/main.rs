@@ -16,7 +16,7 @@ mod peers;
 mod replication;
 mod report;
 mod rounds;
-mod series;
+
 mod several;
 mod subject;
 mod worst;

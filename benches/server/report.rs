@@ -2,12 +2,13 @@
 
 use std::fmt::Write as _;
 
+use ratelog_test_support::Series;
+
 use crate::{
     full_log::FullLogs,
     memory::Weight,
     replication::Replicated,
     rounds::Measured,
-    series::Series,
     several::Several,
     subject::{ALLOWED, BASELINE, DENIED, Subject, UNDER_POLICY, UNRANKED, UNRANKED_DENIED},
     worst::Worst,

@@ -2,13 +2,14 @@
 
 use redis::{Connection, Value};
 
+use ratelog_test_support::Series;
+
 use crate::{
     Outcome,
     host::Server,
     info::CommandStats,
     load::{KEYS, Load, key},
     options::Options,
-    series::Series,
     subject::Subject,
 };
 

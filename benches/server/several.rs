@@ -1,8 +1,9 @@
 //! Checks of three keys at once, and as many checks of one key; the same number of keys in each pipeline.
 
+use ratelog_test_support::Series;
+
 use crate::{
-    Outcome, host::Server, load::Load, options::Options, rounds::on_every_key, series::Series,
-    subject::words,
+    Outcome, host::Server, load::Load, options::Options, rounds::on_every_key, subject::words,
 };
 
 const DATABASE: u8 = 0;

@@ -1,4 +1,5 @@
-//! What every subject needs: real servers, clients that speak plainly, and patience.
+//! What every subject needs: real servers, clients that speak plainly, and patience; and for
+//! benchmarks, series of figures.
 
 mod checks;
 mod client;
@@ -21,6 +22,7 @@ mod random;
 mod raw;
 mod regime;
 mod sentinel;
+mod series;
 mod server;
 mod settings;
 mod stream;
@@ -47,6 +49,7 @@ pub use random::Random;
 pub use raw::Raw;
 pub use regime::Regime;
 pub use sentinel::Sentinels;
+pub use series::Series;
 pub use server::{Server, Stop};
 pub use settings::Module;
 pub use stream::stream_of;

@@ -19,6 +19,13 @@ const BRISK: &str =
 pub struct Sentinels(Vec<Server>);
 
 impl Sentinels {
+    /// What they call the primary.
+    pub const NAME: &str = NAME;
+
+    pub fn ports(&self) -> Vec<u16> {
+        self.0.iter().map(Server::port).collect()
+    }
+
     /// Starts three Sentinels and waits until they know each other and the primary's replicas.
     pub fn watch(primary: &Server, replicas: usize) -> Self {
         let sentinels = DOWN_AFTER_MS.map(|down_after| {

@@ -8,6 +8,7 @@ impl Series {
         self.0.push(value);
     }
 
+    /// The rounds' median; there must have been one.
     pub fn median(&self) -> f64 {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);
