@@ -18,13 +18,13 @@ run: setup ## start a server with the module on PORT (6379) and show three comma
 test: setup ## every test, on the machine's own server or on SERVER=/path/to/redis-server
 	@scripts/test
 
-test-servers: setup ## the server suite on Redis 7.0, Redis 8.2 and Valkey 9.1
+test-servers: setup ## the suites that talk to servers, on Redis 7.0, Redis 8.2 and Valkey 9.1
 	@scripts/test-servers
 
 lint: setup ## formatting, clippy, documentation, scripts; a warning is an error
 	@scripts/lint
 
-bench: setup ## side by side with INCR, Lua and redis-cell, as ratios; then the core by itself
+bench: setup ## side by side with INCR, Lua and redis-cell, as ratios; then the core, and the client
 	@scripts/bench
 
 coverage: setup ## the core's line coverage; anything under 100 % fails
