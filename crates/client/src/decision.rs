@@ -1,5 +1,8 @@
 use std::time::Duration;
 
+#[cfg(feature = "limiter")]
+use ratelog_core::Mode;
+
 /// The outcome of a check, told of its binding rule, and who came to it.
 ///
 /// The binding rule is, when the check is denied, the one with the longest wait; when it is allowed, the one with the
@@ -29,6 +32,17 @@ pub enum Source {
 impl Decision {
     pub(crate) const fn new(decided: ratelog_core::Decision, source: Source) -> Self {
         Self { decided, source }
+    }
+
+    /// As it is told under a policy of this mode: what rules on trial deny is answered as allowed.
+    #[cfg(feature = "limiter")]
+    pub(crate) fn under(self, mode: Mode) -> Self {
+        if mode == Mode::Enforce || self.decided.allowed {
+            return self;
+        }
+        let decided =
+            ratelog_core::Decision { allowed: true, retry_after: Some(0), ..self.decided };
+        Self { decided, ..self }
     }
 
     /// Whether the check passed, and its units are recorded.

@@ -48,6 +48,8 @@ mod decision;
 mod error;
 #[cfg(feature = "http")]
 pub mod http;
+#[cfg(feature = "limiter")]
+pub mod limiter;
 mod reply;
 #[cfg(feature = "reqwest")]
 pub mod reqwest;
@@ -63,4 +65,6 @@ pub use commands::AsyncCommands;
 pub use commands::Commands;
 pub use decision::{Decision, Source};
 pub use error::Error;
+#[cfg(feature = "limiter")]
+pub use limiter::RateLimiter;
 pub use ratelog_core::{Action, Cost, Limit, Mode, Policy, PolicyName, Rule, Rules, Window};

@@ -35,6 +35,13 @@ impl Cost {
     }
 }
 
+impl From<Cost> for Limit {
+    /// The limit that the cost just keeps to.
+    fn from(cost: Cost) -> Self {
+        cost.0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::Cost;
@@ -46,5 +53,6 @@ mod tests {
         assert_eq!(Cost::parse(b"1", Limit::DEFAULT_MAX), Some(Cost::ONE));
         assert_eq!(Cost::parse(b"1000001", Limit::DEFAULT_MAX), None);
         assert_eq!(Cost::new(7).map(Cost::units), Some(7));
+        assert_eq!(Cost::new(7).map(Limit::from), Limit::new(7));
     }
 }

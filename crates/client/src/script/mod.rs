@@ -23,7 +23,7 @@
 
 use std::sync::LazyLock;
 
-use ratelog_core::{Cost, Rule};
+use ratelog_core::{Cost, Rules};
 use redis::{Cmd, Script, ServerErrorKind, Value, cmd};
 
 use crate::command::{Command, Route};
@@ -69,12 +69,22 @@ pub fn peek<'a>(
 /// # Errors
 /// [`Error::NeedsModule`] if a key is checked under a policy.
 pub fn mcheck(checks: &Checks<'_>) -> Result<Command<Vec<Decision>>, Error> {
-    let mut words = call(checks.keys().map(|(key, _)| key), "mcheck");
-    words.arg(checks.units().units());
-    for (_, under) in checks.keys() {
-        add_rules(&mut words, [rules_of(under)?]);
+    let with_rules = |(key, under)| Ok((key, Rules::one(rules_of(under)?)));
+    let keys = checks.keys().map(with_rules).collect::<Result<Vec<_>, Error>>()?;
+    Ok(mcheck_rules(keys.iter().map(|(key, rules)| (*key, rules)), checks.units()))
+}
+
+/// The same, by the rules of each key.
+pub(crate) fn mcheck_rules<'a>(
+    keys: impl Iterator<Item = (&'a [u8], &'a Rules)> + Clone,
+    cost: Cost,
+) -> Command<Vec<Decision>> {
+    let mut words = call(keys.clone().map(|(key, _)| key), "mcheck");
+    words.arg(cost.units());
+    for (_, rules) in keys {
+        add_rules(&mut words, rules);
     }
-    Ok(command(words, |value| reply::each(value, decision)))
+    command(words, |value| reply::each(value, decision))
 }
 
 /// Takes the newest units back, as many as `cost`. Answers how many there were to take.
@@ -127,7 +137,7 @@ pub async fn run<T: Send>(
 fn decided(operation: &str, key: &[u8], check: Check<'_>) -> Result<Command<Decision>, Error> {
     let mut words = call([key], operation);
     words.arg(check.units().units());
-    add_rules(&mut words, rules_of(check.under())?.iter());
+    add_rules(&mut words, rules_of(check.under())?);
     Ok(command(words, decision))
 }
 
@@ -145,12 +155,16 @@ fn call<'a>(keys: impl IntoIterator<Item = &'a [u8]>, operation: &str) -> Cmd {
     words
 }
 
-fn add_rules(words: &mut Cmd, rules: impl IntoIterator<Item = Rule>) {
-    let rules: Vec<_> = rules.into_iter().collect();
-    words.arg(rules.len());
-    for rule in rules {
+fn add_rules(words: &mut Cmd, rules: &Rules) {
+    words.arg(1 + rules.rest().len());
+    for rule in rules.iter() {
         words.arg(rule.limit().units()).arg(rule.window().millis());
     }
+}
+
+/// The user's key whose log this is.
+pub(crate) fn subject(log: &[u8]) -> Option<&[u8]> {
+    log.strip_suffix(SUFFIX)
 }
 
 fn command<T>(words: Cmd, read: fn(Value) -> Result<T, Fault>) -> Command<T> {

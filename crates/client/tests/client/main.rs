@@ -1,4 +1,6 @@
 //! The client against real servers: one file per subject.
+//!
+//! `SERVER` names the server's binary (`redis-server` otherwise), `RATELOG_MODULE` the module (built otherwise).
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -6,7 +8,12 @@
     reason = "a test fails by panicking"
 )]
 
-#[cfg(feature = "limiter")]
+mod absence;
+mod blocking;
+mod commands;
+mod commands_cluster;
+mod deny_cache;
+mod fallback;
 mod script;
-#[cfg(feature = "reqwest")]
+mod support;
 mod waiting;

@@ -1,0 +1,164 @@
+//! The deny cache: denials that still hold, so that who hammers a limit costs no round trip.
+
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use quick_cache::sync::Cache;
+use ratelog_core::Decision as Decided;
+
+use crate::{Check, Decision, Source, Under};
+
+/// How long a denial under a policy is believed: the server may be given another policy at any time.
+const POLICY_TRUST: Duration = Duration::from_secs(1);
+
+/// How many counters tell of forgotten keys. Keys that share one only cost each other a round trip.
+const MARKS: usize = 1_024;
+
+/// Denials by key, at most so many; those that are asked for stay.
+///
+/// A denial holds until its retry-after: nothing that is recorded can shorten it. What can (a refund, a reset, an
+/// override) must [`forget`](Self::forget) it, and what was denied before that and told after it must not be kept: a
+/// [`Ticket`] is taken before the server is asked, and is void once its key has been forgotten.
+pub(super) struct Denials {
+    held: Cache<Box<[u8]>, Entry>,
+    marks: Box<[AtomicU32]>,
+    hasher: RandomState,
+}
+
+#[derive(Clone, Copy)]
+enum Entry {
+    /// Somebody is asking the server about the key, in order to keep what it says.
+    Awaited,
+    Denied(Denial),
+}
+
+#[derive(Clone, Copy)]
+struct Denial {
+    /// Of rules and cost, or of policy and cost.
+    asked: u64,
+    decided: Decided,
+    /// Before it surely lets nothing through.
+    until: Instant,
+    /// When the wait that is told is over.
+    over: Instant,
+}
+
+/// Taken before a check; says whether its denial may be kept.
+#[derive(Clone, Copy)]
+pub(super) struct Ticket {
+    mark: u32,
+    taken: Instant,
+}
+
+impl Denials {
+    pub(super) fn new(capacity: usize) -> Self {
+        Self {
+            held: Cache::new(capacity),
+            marks: (0..MARKS).map(|_| AtomicU32::new(0)).collect(),
+            hasher: RandomState::new(),
+        }
+    }
+
+    /// The denial of the same check of the key, if one still holds.
+    pub(super) fn get(&self, key: &[u8], check: &Check<'_>) -> Option<Decision> {
+        let Entry::Denied(denial) = self.held.get(key)? else { return None };
+        let now = Instant::now();
+        if now >= denial.until {
+            self.held.remove(key);
+            return None;
+        }
+        if denial.asked != self.asked(check) {
+            return None;
+        }
+        let wait = millis_up(denial.over.saturating_duration_since(now)).max(1);
+        let passed = denial.decided.retry_after.unwrap_or_default().saturating_sub(wait);
+        let reset_after = denial.decided.reset_after.saturating_sub(passed);
+        let decided = Decided { retry_after: Some(wait), reset_after, ..denial.decided };
+        Some(Decision::new(decided, Source::DenyCache))
+    }
+
+    pub(super) fn ticket(&self, key: &[u8]) -> Ticket {
+        Ticket { mark: self.mark(key).load(Ordering::Acquire), taken: Instant::now() }
+    }
+
+    /// Keeps a denial, unless it has no end or the key was forgotten meanwhile.
+    pub(super) fn put(&self, key: &[u8], check: &Check<'_>, decision: &Decision, ticket: Ticket) {
+        let decided = *decision.as_core();
+        let (false, Some(wait)) = (decided.allowed, decided.retry_after) else { return };
+        let wait = Duration::from_millis(wait);
+        let trust = match check.under() {
+            Under::Rules(_) => wait,
+            Under::Policy(_) => wait.min(POLICY_TRUST),
+        };
+        let (Some(until), Some(over)) =
+            (ticket.taken.checked_add(trust), Instant::now().checked_add(wait))
+        else {
+            return;
+        };
+        let denial = Denial { asked: self.asked(check), decided, until, over };
+        self.held.insert(key.into(), Entry::Denied(denial));
+        // Whoever forgets the key from here on removes it; whoever did before has changed the mark.
+        if self.mark(key).load(Ordering::Acquire) != ticket.mark {
+            self.held.remove(key);
+        }
+    }
+
+    /// Whether nobody else is asking about the key: the caller then does, and settles it with [`Self::put`] or
+    /// [`Self::settle`].
+    pub(super) fn claim(&self, key: &[u8]) -> bool {
+        if matches!(self.held.get(key), Some(Entry::Awaited)) {
+            return false;
+        }
+        self.held.insert(key.into(), Entry::Awaited);
+        true
+    }
+
+    /// Nobody is asking about the key any more.
+    pub(super) fn settle(&self, key: &[u8]) {
+        self.held.remove_if(key, |entry| matches!(entry, Entry::Awaited));
+    }
+
+    pub(super) fn forget(&self, key: &[u8]) {
+        self.mark(key).fetch_add(1, Ordering::AcqRel);
+        self.held.remove(key);
+    }
+
+    pub(super) fn forget_all(&self) {
+        for mark in &self.marks {
+            mark.fetch_add(1, Ordering::AcqRel);
+        }
+        self.held.clear();
+    }
+
+    fn asked(&self, check: &Check<'_>) -> u64 {
+        self.hasher.hash_one(Asked(check))
+    }
+
+    fn mark(&self, key: &[u8]) -> &AtomicU32 {
+        static NONE: AtomicU32 = AtomicU32::new(0);
+        let index = usize::try_from(self.hasher.hash_one(key) % MARKS as u64).unwrap_or(0);
+        self.marks.get(index).unwrap_or(&NONE)
+    }
+}
+
+struct Asked<'a>(&'a Check<'a>);
+
+impl Hash for Asked<'_> {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        match self.0.under() {
+            Under::Rules(rules) => {
+                for rule in rules.iter() {
+                    (rule.limit().units(), rule.window().millis()).hash(state);
+                }
+            }
+            Under::Policy(name) => name.hash(state),
+        }
+        self.0.units().units().hash(state);
+    }
+}
+
+/// Whole milliseconds, rounded up: after so many the time is over.
+fn millis_up(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+}

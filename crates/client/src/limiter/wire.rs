@@ -1,0 +1,79 @@
+//! A connection, whatever it leads to.
+
+use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::{Cmd, Pipeline, RedisFuture, Value};
+
+use crate::command::Command;
+use crate::{AsyncCommands, Error};
+
+/// A connection that a limiter can use; cheap to clone, and shared by all callers.
+#[derive(Clone)]
+pub struct Wire(Kind);
+
+#[derive(Clone)]
+enum Kind {
+    Single(MultiplexedConnection),
+    #[cfg(feature = "connection-manager")]
+    Managed(redis::aio::ConnectionManager),
+    #[cfg(feature = "cluster-async")]
+    Cluster(redis::cluster_async::ClusterConnection),
+}
+
+macro_rules! each_kind {
+    ($wire:expr, $connection:ident => $then:expr) => {
+        match $wire {
+            Kind::Single($connection) => $then,
+            #[cfg(feature = "connection-manager")]
+            Kind::Managed($connection) => $then,
+            #[cfg(feature = "cluster-async")]
+            Kind::Cluster($connection) => $then,
+        }
+    };
+}
+
+impl From<MultiplexedConnection> for Wire {
+    fn from(connection: MultiplexedConnection) -> Self {
+        Self(Kind::Single(connection))
+    }
+}
+
+#[cfg(feature = "connection-manager")]
+impl From<redis::aio::ConnectionManager> for Wire {
+    fn from(connection: redis::aio::ConnectionManager) -> Self {
+        Self(Kind::Managed(connection))
+    }
+}
+
+#[cfg(feature = "cluster-async")]
+impl From<redis::cluster_async::ClusterConnection> for Wire {
+    fn from(connection: redis::cluster_async::ClusterConnection) -> Self {
+        Self(Kind::Cluster(connection))
+    }
+}
+
+impl AsyncCommands for Wire {
+    async fn rl_query<T: Send>(&mut self, command: &Command<T>) -> Result<T, Error> {
+        each_kind!(&mut self.0, connection => connection.rl_query(command).await)
+    }
+}
+
+impl ConnectionLike for Wire {
+    fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
+        each_kind!(&mut self.0, connection => connection.req_packed_command(cmd))
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        each_kind!(&mut self.0, connection => {
+            connection.req_packed_commands(pipeline, offset, count)
+        })
+    }
+
+    fn get_db(&self) -> i64 {
+        each_kind!(&self.0, connection => connection.get_db())
+    }
+}

@@ -1,0 +1,198 @@
+//! Every typed command, on every kind of connection.
+
+use std::time::{Duration, SystemTime};
+
+use ratelog_client::command::{Command, Override, Ranking};
+use ratelog_client::{
+    Action, AsyncCommands, Check, Checks, Commands, Cost, Error, Mode, Policy, Source,
+};
+use ratelog_test_support::{Cluster, Server};
+
+use crate::support::{policy_name, rule, rules};
+
+/// A blocking connection, in the place of an asynchronous one: what is shown of these holds for those.
+struct Blocking<C>(C);
+
+impl<C: Commands + Send> AsyncCommands for Blocking<C> {
+    async fn rl_query<T: Send>(&mut self, command: &Command<T>) -> Result<T, Error> {
+        self.0.rl_query(command)
+    }
+}
+
+fn client(server: &Server) -> redis::Client {
+    redis::Client::open(("127.0.0.1", server.port())).unwrap()
+}
+
+fn cluster_client(cluster: &Cluster) -> redis::cluster::ClusterClient {
+    let url = format!("redis://127.0.0.1:{}/", cluster[0].port());
+    redis::cluster::ClusterClient::new([url]).unwrap()
+}
+
+#[tokio::test]
+async fn a_blocking_connection_has_the_commands() {
+    let server = Server::start();
+    all_commands(Blocking(client(&server).get_connection().unwrap())).await;
+}
+
+#[tokio::test]
+async fn a_client_that_connects_by_itself_has_the_commands() {
+    let server = Server::start();
+    all_commands(Blocking(client(&server))).await;
+}
+
+#[tokio::test]
+async fn an_asynchronous_connection_has_the_commands_in_both_protocols() {
+    for protocol in ["resp2", "resp3"] {
+        let server = Server::start();
+        let url = format!("redis://127.0.0.1:{}/?protocol={protocol}", server.port());
+        let client = redis::Client::open(url).unwrap();
+        all_commands(client.get_multiplexed_async_connection().await.unwrap()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_connection_manager_has_the_commands() {
+    let server = Server::start();
+    all_commands(client(&server).get_connection_manager().await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn a_blocking_cluster_connection_has_the_commands() {
+    let cluster = Cluster::start(3, 0);
+    all_commands(Blocking(cluster_client(&cluster).get_connection().unwrap())).await;
+}
+
+#[tokio::test]
+async fn an_asynchronous_cluster_connection_has_the_commands() {
+    let cluster = Cluster::start(3, 0);
+    all_commands(cluster_client(&cluster).get_async_connection().await.unwrap()).await;
+}
+
+async fn all_commands(mut db: impl AsyncCommands) {
+    decisions(&mut db).await;
+    several_keys(&mut db).await;
+    looks_at_a_key(&mut db).await;
+    overrides(&mut db).await;
+    policies(&mut db).await;
+    statistics(&mut db).await;
+}
+
+async fn decisions(db: &mut impl AsyncCommands) {
+    let two = rules(&[(2, 60_000), (100, 3_600_000)]);
+    let first = db.rl_check("k", &two).await.unwrap();
+    assert!(first.allowed());
+    assert_eq!((first.limit(), first.remaining()), (2, 1));
+    assert_eq!(first.retry_after(), Some(Duration::ZERO));
+    assert_eq!((first.reset_after(), first.window()), (MINUTE, MINUTE));
+    assert_eq!(first.source(), Source::Module);
+    let two_units = Check::from(&two).cost(Cost::new(2).unwrap());
+    let denied = db.rl_check("k", two_units).await.unwrap();
+    assert!(!denied.allowed());
+    assert_eq!(denied.remaining(), 1);
+    let wait = denied.retry_after().unwrap();
+    assert!(wait > Duration::ZERO && wait <= MINUTE, "{wait:?}");
+    let never = db.rl_peek("k", Check::from(&two).cost(Cost::new(3).unwrap())).await.unwrap();
+    assert_eq!((never.allowed(), never.retry_after()), (false, None));
+    assert_eq!(db.rl_refund("k", Cost::new(5).unwrap()).await.unwrap(), 1);
+    assert_eq!(db.rl_reset("k").await.unwrap(), 0);
+}
+
+async fn several_keys(db: &mut impl AsyncCommands) {
+    let five = rule(5, 60_000);
+    let checks = Checks::new(Cost::new(3).unwrap(), "{m}:1", five).and("{m}:2", five);
+    let passed = db.rl_mcheck(&checks).await.unwrap();
+    let remaining: Vec<_> = passed.iter().map(|d| (d.allowed(), d.remaining())).collect();
+    assert_eq!(remaining, [(true, 2), (true, 2)]);
+    let denied = db.rl_mcheck(&checks).await.unwrap();
+    assert!(denied.iter().all(|decision| !decision.allowed() && decision.remaining() == 2));
+}
+
+async fn looks_at_a_key(db: &mut impl AsyncCommands) {
+    assert_eq!(db.rl_inspect("seen").await.unwrap(), None);
+    assert_eq!(db.rl_hits("seen").await.unwrap(), []);
+    let before = SystemTime::now() - Duration::from_millis(1);
+    for _ in 0..3 {
+        db.rl_check("seen", &rules(&[(9, 60_000)])).await.unwrap();
+    }
+    let seen = db.rl_inspect("seen").await.unwrap().unwrap();
+    assert_eq!((seen.units, seen.retention), (3, MINUTE));
+    assert!(seen.bytes > 0);
+    assert_eq!(seen.overruled_by, None);
+    let hits = db.rl_hits("seen").await.unwrap();
+    assert_eq!(hits.iter().map(|hit| hit.units).sum::<u64>(), 3);
+    assert_eq!(seen.newest.unwrap(), hits[0].at);
+    assert!(seen.oldest.unwrap() >= before && seen.newest >= seen.oldest);
+    assert_eq!(db.rl_newest_hits("seen", 1).await.unwrap(), hits[..1]);
+}
+
+async fn overrides(db: &mut impl AsyncCommands) {
+    let one = rules(&[(1, 60_000)]);
+    assert_eq!(db.rl_get_override("put").await.unwrap(), None);
+    db.rl_set_override("put", &Override::DENY.lasting(MINUTE)).await.unwrap();
+    let denied = db.rl_check("put", &one).await.unwrap();
+    assert!(!denied.allowed() && denied.retry_after().unwrap() <= MINUTE);
+    db.rl_set_override("put", &Override::DENY).await.unwrap();
+    assert_eq!(db.rl_check("put", &one).await.unwrap().retry_after(), None);
+    let wide = rules(&[(7, 1_000), (70, 60_000)]);
+    db.rl_set_override("put", &Override::limit(wide.clone()).lasting(MINUTE)).await.unwrap();
+    let put = db.rl_get_override("put").await.unwrap().unwrap();
+    assert_eq!(put.action, Action::Limit(wide));
+    assert!(put.ttl.unwrap() <= MINUTE && put.ttl.unwrap() > Duration::ZERO);
+    db.rl_set_override("free", &Override::ALLOW).await.unwrap();
+    let listed = db.rl_list_overrides(None).await.unwrap();
+    let mut keys: Vec<_> = listed.into_iter().map(|listed| (listed.key, listed.database)).collect();
+    keys.sort();
+    assert_eq!(keys, [(b"free".to_vec(), 0), (b"put".to_vec(), 0)]);
+    let inspected = db.rl_inspect("free").await.unwrap().unwrap();
+    assert_eq!(inspected.overruled_by, Some(Override::ALLOW));
+    assert_eq!((inspected.oldest, inspected.newest), (None, None));
+    assert!(db.rl_del_override("free").await.unwrap());
+    assert!(!db.rl_del_override("free").await.unwrap());
+    assert_eq!(db.rl_list_overrides(Some(1)).await.unwrap().len(), 1);
+}
+
+async fn policies(db: &mut impl AsyncCommands) {
+    let (login, trial) = (policy_name("login"), policy_name("trial"));
+    let refused = db.rl_check("p", &login).await;
+    assert!(matches!(&refused, Err(Error::NoPolicy(_))), "{refused:?}");
+    assert_eq!(refused.unwrap_err().to_string(), "NOPOLICY no policy named 'login'");
+    let one = Policy { rules: rules(&[(1, 60_000), (9, 3_600_000)]), mode: Mode::Enforce };
+    let tried = Policy { mode: Mode::Shadow, ..one.clone() };
+    db.rl_set_policy(&login, &one).await.unwrap();
+    db.rl_set_policy(&trial, &tried).await.unwrap();
+    assert!(db.rl_check_policy("p", &login).await.unwrap().allowed());
+    assert!(!db.rl_check("p", &login).await.unwrap().allowed());
+    assert!(db.rl_check("p", &trial).await.unwrap().allowed());
+    let key_of = |name| Checks::new(Cost::ONE, "p", name);
+    assert!(!db.rl_mcheck(&key_of(&login)).await.unwrap()[0].allowed());
+    assert_eq!(db.rl_get_policy(&login).await.unwrap(), Some(one));
+    assert_eq!(db.rl_get_policy(&trial).await.unwrap(), Some(tried));
+    assert_eq!(db.rl_list_policies().await.unwrap(), [login.clone(), trial.clone()]);
+    let json = db.rl_export_policies().await.unwrap();
+    assert!(db.rl_del_policy(&login).await.unwrap());
+    assert!(!db.rl_del_policy(&login).await.unwrap());
+    assert_eq!(db.rl_get_policy(&login).await.unwrap(), None);
+    db.rl_import_policies(&json).await.unwrap();
+    assert_eq!(db.rl_list_policies().await.unwrap(), [login, trial]);
+    let refused = db.rl_import_policies("{}").await.unwrap_err();
+    assert!(refused.to_string().contains("missing field `policies`"), "{refused}");
+}
+
+async fn statistics(db: &mut impl AsyncCommands) {
+    db.rl_reset_stats().await.unwrap();
+    let login = policy_name("login");
+    for key in ["s1", "s2", "s3", "s4", "s4"] {
+        db.rl_check(key, &login).await.unwrap();
+    }
+    let stats = db.rl_stats().await.unwrap();
+    assert_eq!((stats.total.checks, stats.total.allowed, stats.total.denied), (5, 4, 1));
+    assert_eq!(stats.policies["login"], stats.total);
+    assert_eq!(stats.policies["trial"].checks, 0);
+    let denied = db.rl_top(Ranking::Denied, 100).await.unwrap();
+    assert!(denied.iter().any(|ranked| ranked.key == b"s4" && ranked.count == 1), "{denied:?}");
+    let checked = db.rl_top(Ranking::Checked, 100).await.unwrap();
+    assert!(checked.len() > denied.len());
+    assert!(checked.is_sorted_by(|one, other| one.count >= other.count), "{checked:?}");
+}
+
+const MINUTE: Duration = Duration::from_secs(60);

@@ -1,0 +1,46 @@
+//! What several subjects need.
+
+use std::time::Duration;
+
+use ratelog_client::limiter::{Builder, State};
+use ratelog_client::{Limit, PolicyName, RateLimiter, Rule, Rules, Window};
+use ratelog_test_support::Server;
+use tokio::time::{Instant, sleep};
+
+pub fn rule(limit: u32, window_ms: u64) -> Rule {
+    Rule::new(Limit::new(limit).unwrap(), Window::from_millis(window_ms).unwrap())
+}
+
+/// Pairs of limit and window in milliseconds.
+pub fn rules(pairs: &[(u32, u64)]) -> Rules {
+    Rules::new(pairs.iter().map(|&(limit, window)| rule(limit, window))).unwrap()
+}
+
+pub fn policy_name(name: &str) -> PolicyName {
+    PolicyName::parse(name.as_bytes()).unwrap()
+}
+
+pub fn url(server: &Server) -> String {
+    format!("redis://127.0.0.1:{}/", server.port())
+}
+
+/// A limiter of this server that notices its absence and its return soon.
+pub fn brisk(url: &str) -> Builder {
+    Builder::new(url)
+        .unwrap()
+        .timeout(Duration::from_millis(500))
+        .probe_every(Duration::from_millis(5), Duration::from_millis(50))
+}
+
+/// Waits until `holds` does, without holding up the runtime; fails the test when it takes too long.
+pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + ratelog_test_support::patient(Duration::from_secs(40));
+    while !holds().await {
+        assert!(Instant::now() < deadline, "still waiting for: {what}");
+        sleep(Duration::from_millis(2)).await;
+    }
+}
+
+pub async fn until_state(limiter: &RateLimiter, state: State) {
+    until(&format!("{state:?}"), async || limiter.health().state == state).await;
+}
