@@ -28,6 +28,15 @@ pub enum Error {
     NeedsModule(&'static str),
 }
 
+impl Error {
+    /// Whether it tells of a server that is away, or does not serve for a while, and not of a mistake.
+    #[cfg(feature = "limiter")]
+    #[must_use]
+    pub fn is_absence(&self) -> bool {
+        matches!(self, Self::Unavailable(_)) || crate::limiter::absence(self).is_some()
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -58,6 +58,8 @@ pub mod retry;
 mod run;
 #[cfg(feature = "limiter")]
 pub mod script;
+#[cfg(feature = "tower")]
+pub mod tower;
 
 pub use check::{Check, Checks, Under};
 #[cfg(feature = "aio")]

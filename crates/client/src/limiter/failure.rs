@@ -6,7 +6,7 @@ use crate::Error;
 
 /// Why a server gave no answer that counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Absence {
+pub(crate) enum Absence {
     /// It did not serve this one: too slow, loading, out of memory, a part of the cluster down.
     Unserved,
     /// The connection leads nowhere any more, or to a server that is no primary any more.
@@ -18,7 +18,7 @@ const UNSERVED: [&str; 6] = ["BUSY", "MISCONF", "NOREPLICAS", "OOM", "UNKILLABLE
 const LOST: [&str; 3] = ["NOAUTH", "WRONGPASS", "DENIED"];
 
 /// What the error says of the server's absence; `None` if the server is there and refuses the command itself.
-pub(super) fn absence(error: &Error) -> Option<Absence> {
+pub(crate) fn absence(error: &Error) -> Option<Absence> {
     match error {
         Error::Redis(error) => of_redis(error),
         Error::Timeout(_) => Some(Absence::Unserved),

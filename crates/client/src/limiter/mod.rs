@@ -31,6 +31,7 @@ use policies::Policies;
 use remote::{Failure, Remote};
 
 pub use builder::Builder;
+pub(crate) use failure::absence;
 pub use fallback::{Backend, Fallback};
 pub use health::{Health, State};
 pub use wire::Wire;

@@ -16,4 +16,5 @@ mod deny_cache;
 mod fallback;
 mod script;
 mod support;
+mod tower;
 mod waiting;

@@ -1,0 +1,63 @@
+//! The tower layer: around services of its own, in axum over a socket, and with a server.
+
+mod failures;
+mod limits;
+mod readiness;
+mod served;
+
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, StatusCode};
+use http_body::Body;
+use http_body_util::{BodyExt, Full};
+use ratelog_client::tower::{RateLimitLayer, Route};
+use ratelog_client::{Decision, RateLimiter};
+use tower::{Layer, Service, ServiceExt, service_fn};
+
+async fn memory() -> RateLimiter {
+    RateLimiter::connect("memory://").await.unwrap()
+}
+
+/// Limits everybody together.
+async fn everybody(route: &str) -> RateLimitLayer {
+    RateLimitLayer::new(memory().await, route.parse::<Route>().unwrap(), |_| "everybody")
+}
+
+/// What the service around which the layer is answers: the units that the layer told it are left.
+async fn remaining(request: Request<&str>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let decision = request.extensions().get::<Decision>();
+    let told = decision.map_or("unlimited".to_owned(), |told| told.remaining().to_string());
+    Ok(Response::builder().header("x-served", "yes").body(told.into()).unwrap())
+}
+
+fn get(path: &str) -> Request<&'static str> {
+    Request::get(path).body("").unwrap()
+}
+
+/// Status, header and body of the response.
+async fn answer<S, B>(
+    service: &S,
+    request: Request<&'static str>,
+) -> (StatusCode, HeaderMap, String)
+where
+    S: Service<Request<&'static str>, Response = Response<B>> + Clone,
+    S::Error: std::fmt::Debug,
+    B: Body<Data = Bytes>,
+    B::Error: std::fmt::Debug,
+{
+    let (head, body) = service.clone().oneshot(request).await.unwrap().into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    (head.status, head.headers, String::from_utf8(body.to_vec()).unwrap())
+}
+
+/// The service that is limited by the layer.
+fn limited(
+    layer: RateLimitLayer,
+) -> impl Service<
+    Request<&'static str>,
+    Response = Response<impl Body<Data = Bytes, Error = Infallible>>,
+    Error = Infallible,
+> + Clone {
+    layer.layer(service_fn(remaining))
+}
