@@ -2,13 +2,14 @@
 
 use redis::{Connection, Value};
 
+use ratelog_test_support::Series;
+
 use crate::{
     Outcome,
     fill::{Fill, now_ms},
     full_log::expect_allowed,
     host::Server,
     options::Options,
-    series::Series,
 };
 
 const HOUR_MS: i64 = 3_600_000;

@@ -123,6 +123,9 @@ fn of_nodes(answers: &[(Value, Value)]) -> bool {
 
 impl<T> std::fmt::Debug for Command<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Command").field("cmd", &self.cmd).field("route", &self.route).finish()
+        f.debug_struct("Command")
+            .field("cmd", &self.cmd)
+            .field("route", &self.route)
+            .finish_non_exhaustive()
     }
 }

@@ -8,6 +8,7 @@ pub(super) struct Asked {
     cost: Cost,
 }
 
+#[allow(clippy::large_enum_variant, reason = "it lives for one round trip")]
 enum Kept {
     Rules(Rules),
     Policy(PolicyName),

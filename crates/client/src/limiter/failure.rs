@@ -31,6 +31,7 @@ fn of_redis(error: &RedisError) -> Option<Absence> {
     match error.kind() {
         _ if coded(&UNSERVED) => Some(Absence::Unserved),
         _ if coded(&LOST) => Some(Absence::Lost),
+        ErrorKind::Io if error.is_timeout() => Some(Absence::Unserved),
         ErrorKind::Server(
             ServerErrorKind::BusyLoading
             | ServerErrorKind::MasterDown
@@ -44,9 +45,8 @@ fn of_redis(error: &RedisError) -> Option<Absence> {
         | ErrorKind::AuthenticationFailed
         | ErrorKind::MasterNameNotFoundBySentinel
         | ErrorKind::Parse
-        | ErrorKind::RESP3NotSupported => Some(Absence::Lost),
-        ErrorKind::Io if error.is_timeout() => Some(Absence::Unserved),
-        ErrorKind::Io => Some(Absence::Lost),
+        | ErrorKind::RESP3NotSupported
+        | ErrorKind::Io => Some(Absence::Lost),
         _ => None,
     }
 }

@@ -112,10 +112,8 @@ impl Operation for CheckingAll<'_> {
     fn local(&self, local: &Local, policies: &Policies) -> Result<Vec<Decision>, Error> {
         let (cost, terms) = (self.0.units(), self.terms(policies)?);
         let decided = local.check_all(&in_force(&terms), cost);
-        let decide = match decided.iter().all(Decision::allowed) {
-            true => Local::check,
-            false => Local::peek,
-        };
+        let records = decided.iter().all(Decision::allowed);
+        let decide = if records { Local::check } else { Local::peek };
         let on_trial = terms.iter().filter(|(_, terms)| terms.mode == Mode::Shadow);
         let tried = on_trial.map(|(key, terms)| decide(local, key, terms, cost)).collect();
         Ok(in_order(&terms, decided, tried))

@@ -236,10 +236,8 @@ impl Remote {
             return;
         }
         match (info.kind, &self.denials) {
-            (PushKind::Disconnection, _) => {
-                if self.breaker.is_closed() {
-                    self.failed("the connection was closed".to_owned(), true);
-                }
+            (PushKind::Disconnection, _) if self.breaker.is_closed() => {
+                self.failed("the connection was closed".to_owned(), true);
             }
             (PushKind::Invalidate, Some(denials)) => forget(denials, info.data),
             _ => {}
