@@ -1,6 +1,6 @@
 use std::fmt;
 
-use crate::{Limit, Rules, TooManyRules, Window};
+use crate::{Limit, TooManyRules, Window};
 
 /// Why a text tells no rules: what was expected, what was found, and where.
 ///
@@ -105,7 +105,7 @@ impl fmt::Display for Expected {
             Self::Unit => write!(f, "a unit of time (ms, s, m, h or d)"),
             Self::RuleOrEnd => write!(f, "';' or the end after a rule"),
             Self::End => write!(f, "the end after the rule"),
-            Self::FewerRules => write!(f, "at most {} rules", Rules::MAX),
+            Self::FewerRules => write!(f, "{TooManyRules}"),
         }
     }
 }
@@ -113,7 +113,7 @@ impl fmt::Display for Expected {
 impl fmt::Display for ParseRulesError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.expected, self.found.as_str()) {
-            (Expected::FewerRules, _) => write!(f, "{TooManyRules}")?,
+            (fewer @ Expected::FewerRules, _) => write!(f, "{fewer}")?,
             (expected, "") => write!(f, "expected {expected}, but the text ends")?,
             (expected, found) => write!(f, "expected {expected}, found '{found}'")?,
         }
