@@ -47,8 +47,8 @@ impl Terms<'_> {
     pub fn decide(&self, log: &mut Log, now: Instant, units: u64) -> Verdict {
         let mut cursors = ArrayVec::<Cursor, { Rules::MAX }>::new();
         let verdict = self.judge(log, now, units, |cursor| cursors.extend(cursor));
-        for cursor in cursors {
-            log.remember(cursor);
+        for cursor in &cursors {
+            log.remember(*cursor);
         }
         verdict
     }
