@@ -70,3 +70,8 @@ pub use error::Error;
 #[cfg(feature = "limiter")]
 pub use limiter::RateLimiter;
 pub use ratelog_core::{Action, Cost, Limit, Mode, Policy, PolicyName, Rule, Rules, Window};
+
+/// The examples of `docs/rust.md`.
+#[cfg(all(doctest, feature = "limiter"))]
+#[doc = include_str!("../../../docs/rust.md")]
+struct Documents;

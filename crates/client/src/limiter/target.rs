@@ -70,13 +70,15 @@ impl Target {
         }
     }
 
-    /// A new connection. `pushes` is given what the server tells unasked, where it can.
+    /// A new connection, for a caller that waits no longer than `timeout`. `pushes` is given what the server tells
+    /// unasked, where it can.
     pub(super) async fn connect(
         &self,
         timeout: Duration,
         pushes: impl AsyncPushSender,
     ) -> RedisResult<Wire> {
-        // The limiter has a timeout of its own, over all that a check does.
+        // The limiter has timeouts of its own, over all that it does: they are over first, and say so.
+        let timeout = 2 * timeout;
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(timeout))
             .set_response_timeout(None);

@@ -99,7 +99,7 @@ async fn policies_that_were_used_are_known_when_the_server_is_away() {
     limiter.check("k", &used).await.unwrap();
     limiter.check("k", &tried).await.unwrap();
     until("the limiter has asked", async || {
-        db.run::<String>("INFO commandstats").contains("get:calls=2,")
+        db.run::<String>("INFO commandstats").to_lowercase().contains("rl.policy|get:calls=2,")
     })
     .await;
     server.stop(Stop::Kill);
