@@ -71,7 +71,8 @@ pub use error::Error;
 pub use limiter::RateLimiter;
 pub use ratelog_core::{Action, Cost, Limit, Mode, Policy, PolicyName, Rule, Rules, Window};
 
-/// The examples of `docs/rust.md`.
+/// The examples of the documents that are not the crate's own.
 #[cfg(all(doctest, feature = "limiter"))]
 #[doc = include_str!("../../../docs/rust.md")]
+#[doc = include_str!("../../../README.md")]
 struct Documents;
