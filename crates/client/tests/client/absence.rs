@@ -288,3 +288,23 @@ async fn a_primary_of_a_cluster_that_failed_over_is_found() {
     Load::goes_on(&load.by_module).await;
     load.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_mends_itself_is_used_again_when_it_has() {
+    let mut server = Server::start();
+    let manager = redis::Client::open(url(&server)).unwrap().get_connection_manager().await;
+    let limiter = Builder::over(manager.unwrap())
+        .probe_every(Duration::from_millis(5), Duration::from_millis(50))
+        .build()
+        .await
+        .unwrap();
+    assert_eq!(source(&limiter).await, Source::Module);
+    server.stop(Stop::Kill);
+    until("the server is missed", async || {
+        source(&limiter).await == Source::Local && limiter.health().state != State::Closed
+    })
+    .await;
+    server.start_again();
+    until_state(&limiter, State::Closed).await;
+    assert_eq!(source(&limiter).await, Source::Module);
+}

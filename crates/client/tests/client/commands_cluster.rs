@@ -88,3 +88,17 @@ async fn a_clusters_keys_of_two_slots_are_refused() {
         "{refused}"
     );
 }
+
+#[tokio::test]
+async fn a_slot_that_moved_is_followed() {
+    let cluster = Cluster::start(3, 0);
+    let mut db = connect(&cluster).await;
+    let five = rules(&[(5, 60_000)]);
+    db.rl_check("before", &five).await.unwrap();
+    let (slot, from) = (cluster.slot_of("k"), cluster.primary_of("k"));
+    let target = Cluster::id_of(&cluster[(from + 1) % 3]);
+    cluster.tell_primaries(&format!("CLUSTER SETSLOT {slot} NODE {target}"));
+    assert!(db.rl_check("k", &five).await.unwrap().allowed());
+    assert_eq!(cluster[(from + 1) % 3].connect().units("k"), 1);
+    assert!(redirections(&cluster, 3) > 0, "the connection did not know");
+}

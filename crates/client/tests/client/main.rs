@@ -9,6 +9,7 @@
 )]
 
 mod absence;
+mod backend;
 mod blocking;
 mod commands;
 mod commands_cluster;
