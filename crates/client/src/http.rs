@@ -1,4 +1,4 @@
-//! A decision in the types of the [`http`](::http) crate: fields for any response, and a response 429.
+//! A decision in the types of the `http` crate: fields for any response, and a response 429.
 //!
 //! ```
 //! use http::Response;

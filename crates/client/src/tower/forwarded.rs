@@ -60,10 +60,10 @@ mod tests {
 
     /// The client of a request that came through 10.0.0.1 with these lines of `Forwarded`.
     fn client<T: AsRef<[u8]>>(lines: &[T]) -> String {
-        told("forwarded", TrustedProxies::forwarded(["10.0.0.0/8"]).unwrap(), lines)
+        told("forwarded", &TrustedProxies::forwarded(["10.0.0.0/8"]).unwrap(), lines)
     }
 
-    fn told<T: AsRef<[u8]>>(name: &'static str, proxies: TrustedProxies, lines: &[T]) -> String {
+    fn told<T: AsRef<[u8]>>(name: &'static str, proxies: &TrustedProxies, lines: &[T]) -> String {
         let mut headers = HeaderMap::new();
         for line in lines {
             headers.append(name, HeaderValue::from_bytes(line.as_ref()).unwrap());
@@ -103,7 +103,7 @@ mod tests {
             }
             let proxies = TrustedProxies::x_forwarded_for(["10.0.0.0/8"]).unwrap();
             let line = format!("{sent},203.0.113.1");
-            prop_assert_eq!(told("x-forwarded-for", proxies, &[line]), "203.0.113.1");
+            prop_assert_eq!(told("x-forwarded-for", &proxies, &[line]), "203.0.113.1");
         }
 
         /// As a host, say, which the proxy writes beside the address.

@@ -23,11 +23,16 @@ pub struct RateLimitLayer {
 pub(super) struct Settings {
     pub(super) limiter: RateLimiter,
     pub(super) family: Family,
-    route: Arc<dyn Fn(&Parts) -> Option<Route> + Send + Sync>,
-    key: Arc<dyn Fn(&Parts) -> Key + Send + Sync>,
-    on_denied: Arc<dyn Fn(&Denial<'_>) -> Response<Bytes> + Send + Sync>,
-    on_failure: Arc<dyn Fn(&Failure) -> OnFailure + Send + Sync>,
+    route: Arc<RouteOf>,
+    key: Arc<KeyOf>,
+    on_denied: Arc<AnswerTo>,
+    on_failure: Arc<Decide>,
 }
+
+type RouteOf = dyn Fn(&Parts) -> Option<Route> + Send + Sync;
+type KeyOf = dyn Fn(&Parts) -> Key + Send + Sync;
+type AnswerTo = dyn Fn(&Denial<'_>) -> Response<Bytes> + Send + Sync;
+type Decide = dyn Fn(&Failure) -> OnFailure + Send + Sync;
 
 /// A request that is denied, for [`RateLimitLayer::on_denied`].
 #[derive(Clone, Copy)]

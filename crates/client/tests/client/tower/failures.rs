@@ -28,7 +28,7 @@ async fn hanging(fallback: Fallback) -> (TcpListener, RateLimiter) {
 
 #[tokio::test]
 async fn a_mistake_is_noticed_at_once_and_its_text_stays_here() {
-    let service = limited(unknown_policy().await);
+    let service = limited(&unknown_policy().await);
     let (status, headers, body) = answer(&service, get("/")).await;
     assert_eq!(status, 503);
     assert!(!headers.contains_key("x-served"));
@@ -55,10 +55,10 @@ async fn an_address_that_nobody_passes_on_is_noticed_at_once() {
     let by_address = key::peer(|_: &Parts| None::<IpAddr>);
     let route: Route = "1/minute".parse().unwrap();
     let layer = RateLimitLayer::new(memory().await, route, by_address);
-    assert_eq!(answer(&limited(layer.clone()), get("/")).await.0, 503);
+    assert_eq!(answer(&limited(&layer), get("/")).await.0, 503);
 
     let layer = layer.on_failure(|_| OnFailure::Serve);
-    assert_eq!(answer(&limited(layer.clone()), get("/")).await.2, "unlimited");
+    assert_eq!(answer(&limited(&layer), get("/")).await.2, "unlimited");
 }
 
 #[tokio::test]
@@ -69,7 +69,7 @@ async fn what_becomes_of_a_failure_can_be_decided_and_logged() {
         logged.lock().unwrap().push(failure.to_string());
         OnFailure::Serve
     });
-    let (status, headers, body) = answer(&limited(layer.clone()), get("/")).await;
+    let (status, headers, body) = answer(&limited(&layer), get("/")).await;
     assert_eq!((status.as_u16(), body.as_str()), (200, "unlimited"));
     assert!(!headers.contains_key("ratelimit"));
     assert_eq!(
@@ -90,7 +90,7 @@ async fn a_server_that_is_away_costs_no_request() {
         let (_server, limiter) = hanging(fallback).await;
         let layer = RateLimitLayer::new(limiter, route, |_| "everybody");
         for _ in 0..2 {
-            let (status, headers, body) = answer(&limited(layer.clone()), get("/")).await;
+            let (status, headers, body) = answer(&limited(&layer), get("/")).await;
             assert_eq!((status.as_u16(), body.as_str()), (200, "unlimited"), "{fallback:?}");
             assert!(!headers.contains_key("ratelimit"));
         }
@@ -98,7 +98,7 @@ async fn a_server_that_is_away_costs_no_request() {
             assert!(failure.is_absence());
             OnFailure::Refuse
         });
-        assert_eq!(answer(&limited(refusing), get("/")).await.0, 503);
+        assert_eq!(answer(&limited(&refusing), get("/")).await.0, 503);
     }
 }
 
@@ -106,13 +106,13 @@ async fn a_server_that_is_away_costs_no_request() {
 async fn limits_hold_while_the_server_is_away() {
     let (_server, limiter) = hanging(Fallback::default()).await;
     let route: Route = "1/minute".parse().unwrap();
-    let service = limited(RateLimitLayer::new(limiter, route, |_| "everybody"));
+    let service = limited(&RateLimitLayer::new(limiter, route, |_| "everybody"));
     assert_eq!(answer(&service, get("/")).await.2, "0");
     assert_eq!(answer(&service, get("/")).await.0, 429);
 
     let (_server, limiter) = hanging(Fallback::Deny).await;
     let route: Route = "1/minute".parse().unwrap();
-    let service = limited(RateLimitLayer::new(limiter, route, |_| "everybody"));
+    let service = limited(&RateLimitLayer::new(limiter, route, |_| "everybody"));
     let (status, headers, _) = answer(&service, get("/")).await;
     assert_eq!(status, 429);
     assert!(headers.contains_key("retry-after"));

@@ -16,7 +16,7 @@ fn seconds(headers: &http::HeaderMap, name: &str) -> u64 {
 
 #[tokio::test]
 async fn a_denied_request_does_not_reach_the_service() {
-    let service = limited(everybody("1/minute").await);
+    let service = limited(&everybody("1/minute").await);
 
     let (status, headers, body) = answer(&service, get("/")).await;
     assert_eq!((status.as_u16(), body.as_str()), (200, "0"));
@@ -46,7 +46,7 @@ async fn a_request_without_a_key_or_a_route_is_not_limited() {
     let by_user = |request: &http::request::Parts| {
         request.headers.get("x-user").map(|user| user.as_bytes().to_vec())
     };
-    let service = limited(RateLimitLayer::by_route(memory().await, route, by_user));
+    let service = limited(&RateLimitLayer::by_route(memory().await, route, by_user));
     let of_user = |path| Request::get(path).header("x-user", "7").body("").unwrap();
     for _ in 0..2 {
         for request in [get("/"), get("/health"), of_user("/health")] {
@@ -67,7 +67,7 @@ async fn routes_with_prefixes_are_counted_apart_and_cost_what_they_say() {
         let cost = request.headers.get("x-cost").map_or("1", |cost| cost.to_str().unwrap());
         Some(limits.cost(Cost::new(cost.parse().unwrap()).unwrap()))
     };
-    let service = limited(RateLimitLayer::by_route(memory().await, route, |_| "everybody"));
+    let service = limited(&RateLimitLayer::by_route(memory().await, route, |_| "everybody"));
     let costing = |path, cost| Request::get(path).header("x-cost", cost).body("").unwrap();
     assert_eq!(answer(&service, costing("/a", "7")).await.2, "3");
     assert_eq!(answer(&service, costing("/a", "4")).await.0, 429);
@@ -85,7 +85,7 @@ async fn a_header_is_counted_apart_from_an_address_of_the_same_text() {
     let api_key = HeaderName::from_static("x-api-key");
     let by_api_key = key::header(api_key, key::peer(peer));
     let route: Route = "1/minute".parse().unwrap();
-    let service = limited(RateLimitLayer::new(memory().await, route, by_api_key));
+    let service = limited(&RateLimitLayer::new(memory().await, route, by_api_key));
     let of = |key| Request::get("/").header("x-api-key", key).body("").unwrap();
     for request in [get("/"), of("192.0.2.1"), of("ip:192.0.2.1"), of("")] {
         assert_eq!(answer(&service, request).await.0, 200);
@@ -101,7 +101,7 @@ async fn fields_are_of_the_family_and_the_names_that_were_set() {
     let limits = Limits::named(&rules, ["burst", "daily"]).unwrap();
     let route = Route::from(rules).limits(limits);
     let layer = RateLimitLayer::new(memory().await, route, |_| "everybody");
-    let (_, headers, _) = answer(&limited(layer.family(Family::Both)), get("/")).await;
+    let (_, headers, _) = answer(&limited(&layer.family(Family::Both)), get("/")).await;
     assert_eq!(headers["ratelimit-policy"], "\"burst\";q=5;w=1, \"daily\";q=100;w=86400");
     assert_eq!(headers["ratelimit"], "\"burst\";r=4;t=1");
     assert_eq!(headers["x-ratelimit-limit"], "5");
@@ -116,7 +116,7 @@ async fn a_denial_can_be_answered_otherwise_and_keeps_its_fields() {
         let response = Response::builder().status(503).header("retry-after", "90");
         response.body(format!("{path}: {} per window", denial.decision.limit())).unwrap()
     });
-    let service = limited(layer.clone());
+    let service = limited(&layer);
     answer(&service, get("/search")).await;
     let (status, headers, body) = answer(&service, get("/search")).await;
     assert_eq!((status.as_u16(), body.as_str()), (503, "/search: 1 per window"));
@@ -127,7 +127,7 @@ async fn a_denial_can_be_answered_otherwise_and_keeps_its_fields() {
 
 #[tokio::test]
 async fn grpc_is_answered_in_its_own_words() {
-    let service = limited(everybody("1/minute").await);
+    let service = limited(&everybody("1/minute").await);
     let of = |media_type| Request::post("/").header("content-type", media_type).body("").unwrap();
     answer(&service, of("application/grpc")).await;
     for media_type in ["application/grpc", "application/grpc+proto", "application/grpc-web+proto"] {

@@ -6,13 +6,15 @@ mod readiness;
 mod served;
 
 use std::convert::Infallible;
+use std::future::{Ready, ready};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
-use ratelog_client::tower::{RateLimitLayer, Route};
+use ratelog_client::tower::{RateLimitLayer, RateLimitService, Route};
 use ratelog_client::{Decision, RateLimiter};
+use tower::util::ServiceFn;
 use tower::{Layer, Service, ServiceExt, service_fn};
 
 async fn memory() -> RateLimiter {
@@ -24,11 +26,14 @@ async fn everybody(route: &str) -> RateLimitLayer {
     RateLimitLayer::new(memory().await, route.parse::<Route>().unwrap(), |_| "everybody")
 }
 
+type Remaining = fn(Request<&'static str>) -> Ready<Result<Response<Full<Bytes>>, Infallible>>;
+
 /// What the service around which the layer is answers: the units that the layer told it are left.
-async fn remaining(request: Request<&str>) -> Result<Response<Full<Bytes>>, Infallible> {
-    let decision = request.extensions().get::<Decision>();
+fn remaining(request: Request<&'static str>) -> Ready<Result<Response<Full<Bytes>>, Infallible>> {
+    let (head, _) = request.into_parts();
+    let decision = head.extensions.get::<Decision>();
     let told = decision.map_or("unlimited".to_owned(), |told| told.remaining().to_string());
-    Ok(Response::builder().header("x-served", "yes").body(told.into()).unwrap())
+    ready(Ok(Response::builder().header("x-served", "yes").body(told.into()).unwrap()))
 }
 
 fn get(path: &str) -> Request<&'static str> {
@@ -52,12 +57,6 @@ where
 }
 
 /// The service that is limited by the layer.
-fn limited(
-    layer: RateLimitLayer,
-) -> impl Service<
-    Request<&'static str>,
-    Response = Response<impl Body<Data = Bytes, Error = Infallible>>,
-    Error = Infallible,
-> + Clone {
-    layer.layer(service_fn(remaining))
+fn limited(layer: &RateLimitLayer) -> RateLimitService<ServiceFn<Remaining>> {
+    layer.layer(service_fn(remaining as Remaining))
 }
