@@ -60,6 +60,8 @@ async fn check(limiter: &RateLimiter, rules: &Rules, calls: usize) -> f64 {
 }
 
 fn usec_per_call(stats: &str, command: &str) -> Outcome<f64> {
+    // Some servers write the names of a module's commands in capitals.
+    let stats = stats.to_lowercase();
     let line = stats.lines().find(|line| line.starts_with(&format!("cmdstat_{command}:")));
     let field = line.and_then(|line| line.split("usec_per_call=").nth(1)?.split(',').next());
     Ok(field.ok_or_else(|| format!("{command} was not called"))?.parse()?)

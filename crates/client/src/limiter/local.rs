@@ -1,20 +1,13 @@
 //! The limiter in this process.
 
-use std::borrow::Cow;
 use std::num::NonZeroU32;
 use std::time::{Instant as Monotonic, SystemTime};
 
 use ratelog_core::limiter::Limiter;
-use ratelog_core::{Cost, Instant, Mode, Rules};
+use ratelog_core::{Cost, Instant, Rules};
 
+use super::policies::Terms;
 use crate::{Decision, Source};
-
-/// What a check of one key is decided by, where this process decides.
-#[derive(Clone, Debug)]
-pub(super) struct Terms<'a> {
-    pub(super) rules: Cow<'a, Rules>,
-    pub(super) mode: Mode,
-}
 
 pub(super) struct Local {
     limiter: Limiter,
@@ -28,19 +21,20 @@ impl Local {
     }
 
     pub(super) fn check(&self, key: &[u8], terms: &Terms<'_>, cost: Cost) -> Decision {
-        let decided = self.limiter.check(key, self.clock.now(), &self.share(&terms.rules), cost);
-        Decision::new(decided, Source::Local).under(terms.mode)
+        let check = |rules: &_| self.limiter.check(key, self.clock.now(), rules, cost);
+        Decision::new(self.by_share(&terms.rules, check), Source::Local).under(terms.mode)
     }
 
     pub(super) fn peek(&self, key: &[u8], terms: &Terms<'_>, cost: Cost) -> Decision {
-        let decided = self.limiter.peek(key, self.clock.now(), &self.share(&terms.rules), cost);
-        Decision::new(decided, Source::Local).under(terms.mode)
+        let peek = |rules: &_| self.limiter.peek(key, self.clock.now(), rules, cost);
+        Decision::new(self.by_share(&terms.rules, peek), Source::Local).under(terms.mode)
     }
 
     /// All or nothing, by the rules of each key; their modes are left to the caller.
     pub(super) fn check_all(&self, keys: &[(&[u8], &Rules)], cost: Cost) -> Vec<Decision> {
-        let shares: Vec<_> = keys.iter().map(|(key, rules)| (*key, self.share(rules))).collect();
-        let keys: Vec<_> = shares.iter().map(|(key, rules)| (*key, rules.as_ref())).collect();
+        let share = |rules: &Rules| self.by_share(rules, Rules::clone);
+        let keys: Vec<_> = keys.iter().map(|(key, rules)| (*key, share(rules))).collect();
+        let keys: Vec<_> = keys.iter().map(|(key, rules)| (*key, rules)).collect();
         let decided = self.limiter.mcheck(&keys, self.clock.now(), cost);
         decided.into_iter().map(|decided| Decision::new(decided, Source::Local)).collect()
     }
@@ -53,11 +47,12 @@ impl Local {
         self.limiter.reset(key, self.clock.now())
     }
 
-    fn share<'a>(&self, rules: &'a Rules) -> Cow<'a, Rules> {
+    /// What `decide` makes of this process's share of the rules.
+    fn by_share<T>(&self, rules: &Rules, decide: impl FnOnce(&Rules) -> T) -> T {
         if self.instances == NonZeroU32::MIN {
-            Cow::Borrowed(rules)
+            decide(rules)
         } else {
-            Cow::Owned(rules.shared(self.instances))
+            decide(&rules.shared(self.instances))
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use ratelog_core::{Cost, Decision as Decided, Limit, Mode, Rule, Rules, Window};
 
-use super::local::{Local, Terms};
-use super::policies::Policies;
+use super::local::Local;
+use super::policies::{Policies, Terms};
 use super::wire::Wire;
 use crate::command::{self, Command};
 use crate::{Check, Checks, Decision, Error, Source, script};
@@ -61,7 +61,7 @@ impl Operation for Checking<'_> {
     async fn scripted(&self, wire: &mut Wire, policies: &Policies) -> Result<Decision, Error> {
         let terms = policies.terms(self.check.under())?;
         let ask = if self.records { script::check } else { script::peek };
-        let check = Check::from(terms.rules.as_ref()).cost(self.check.units());
+        let check = Check::from(&*terms.rules).cost(self.check.units());
         Ok(script::run(wire, &ask(self.key, check)?).await?.under(terms.mode))
     }
 
@@ -103,7 +103,7 @@ impl Operation for CheckingAll<'_> {
         let ask = if records { script::check } else { script::peek };
         let mut tried = Vec::new();
         for (key, terms) in terms.iter().filter(|(_, terms)| terms.mode == Mode::Shadow) {
-            let check = Check::from(terms.rules.as_ref()).cost(cost);
+            let check = Check::from(&*terms.rules).cost(cost);
             tried.push(script::run(wire, &ask(key, check)?).await?);
         }
         Ok(in_order(&terms, decided, tried))
@@ -129,7 +129,7 @@ impl Operation for CheckingAll<'_> {
 /// The keys whose rules may deny the check. Those on trial deny nothing, so that each is decided by itself.
 fn in_force<'a>(terms: &'a [(&'a [u8], Terms<'_>)]) -> Vec<(&'a [u8], &'a Rules)> {
     let in_force = terms.iter().filter(|(_, terms)| terms.mode == Mode::Enforce);
-    in_force.map(|(key, terms)| (*key, terms.rules.as_ref())).collect()
+    in_force.map(|(key, terms)| (*key, &*terms.rules)).collect()
 }
 
 /// The decisions on the keys in force and on those on trial, in the order of the keys.

@@ -1,13 +1,12 @@
 //! The policies that this process knows: given by its caller, or learnt from the server.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::{PoisonError, RwLock};
+use std::ops::Deref;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use ratelog_core::{Policy, PolicyName, Rule, Rules};
+use ratelog_core::{Mode, Policy, PolicyName, Rule, Rules};
 
-use super::local::Terms;
 use crate::{Error, Under};
 
 /// After this time a policy that was learnt is asked for again.
@@ -16,25 +15,51 @@ const FRESH: Duration = Duration::from_secs(60);
 /// So many are learnt at most. More names than this are no policies but keys, or an attack.
 const MAX_LEARNT: usize = 1_000;
 
+/// What a check of one key is decided by, where the server does not know it.
+pub(super) struct Terms<'a> {
+    pub(super) rules: Held<'a>,
+    pub(super) mode: Mode,
+}
+
+/// Rules that are the caller's, or a policy's; small, where rules are not.
+pub(super) enum Held<'a> {
+    Given(&'a Rules),
+    One(Box<Rules>),
+    Policy(Arc<Policy>),
+}
+
+impl Deref for Held<'_> {
+    type Target = Rules;
+
+    fn deref(&self) -> &Rules {
+        match self {
+            Self::Given(rules) => rules,
+            Self::One(rule) => rule,
+            Self::Policy(policy) => &policy.rules,
+        }
+    }
+}
+
 pub(super) struct Policies {
-    given: HashMap<PolicyName, Policy>,
+    given: HashMap<PolicyName, Arc<Policy>>,
     learnt: RwLock<HashMap<PolicyName, Learnt>>,
 }
 
 struct Learnt {
-    policy: Option<Policy>,
+    policy: Option<Arc<Policy>>,
     at: Instant,
 }
 
 impl Policies {
     pub(super) fn new(given: HashMap<PolicyName, Policy>) -> Self {
+        let given = given.into_iter().map(|(name, policy)| (name, Arc::new(policy))).collect();
         Self { given, learnt: RwLock::default() }
     }
 
     /// What a check is decided by without the server.
     pub(super) fn terms<'a>(&self, under: Under<'a, &'a Rules>) -> Result<Terms<'a>, Error> {
         match under {
-            Under::Rules(rules) => Ok(in_force(Cow::Borrowed(rules))),
+            Under::Rules(rules) => Ok(in_force(Held::Given(rules))),
             Under::Policy(name) => self.known(name),
         }
     }
@@ -42,7 +67,7 @@ impl Policies {
     /// The same, for one key of several.
     pub(super) fn terms_of_one<'a>(&self, under: Under<'a, Rule>) -> Result<Terms<'a>, Error> {
         match under {
-            Under::Rules(rule) => Ok(in_force(Cow::Owned(Rules::one(rule)))),
+            Under::Rules(rule) => Ok(in_force(Held::One(Box::new(Rules::one(rule))))),
             Under::Policy(name) => self.known(name),
         }
     }
@@ -68,12 +93,12 @@ impl Policies {
     /// What the server answered.
     pub(super) fn learn(&self, name: PolicyName, policy: Option<Policy>) {
         let mut all = self.learnt.write().unwrap_or_else(PoisonError::into_inner);
-        all.insert(name, Learnt { policy, at: Instant::now() });
+        all.insert(name, Learnt { policy: policy.map(Arc::new), at: Instant::now() });
     }
 
     fn known<'a>(&self, name: &PolicyName) -> Result<Terms<'a>, Error> {
         let terms =
-            |policy: &Policy| Terms { rules: Cow::Owned(policy.rules.clone()), mode: policy.mode };
+            |policy: &Arc<Policy>| Terms { rules: Held::Policy(policy.clone()), mode: policy.mode };
         if let Some(policy) = self.given.get(name) {
             return Ok(terms(policy));
         }
@@ -85,6 +110,6 @@ impl Policies {
     }
 }
 
-fn in_force(rules: Cow<'_, Rules>) -> Terms<'_> {
-    Terms { rules, mode: ratelog_core::Mode::Enforce }
+fn in_force(rules: Held<'_>) -> Terms<'_> {
+    Terms { rules, mode: Mode::Enforce }
 }
