@@ -16,6 +16,7 @@ mod remote;
 mod target;
 mod wire;
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -92,20 +93,16 @@ impl RateLimiter {
         check: impl Into<Check<'a>>,
     ) -> Result<Decision, Error> {
         let (key, check) = (key.as_ref(), check.into());
-        let Some(denials) = &self.0.denials else { return self.decide(key, check, true).await };
-        if let Some(denied) = denials.get(key, &check) {
+        let denials = self.0.denials.as_ref();
+        if let Some(denied) = denials.and_then(|denials| denials.get(key, &check)) {
             return Ok(denied);
         }
-        let ticket = denials.ticket(key);
-        let decision = self.decide(key, check, true).await?;
-        let of_server = matches!(decision.source(), Source::Module | Source::Script);
-        if of_server && !decision.allowed() {
-            match &self.0.remote {
-                Some(remote) if remote.tracks() => self.watch(key, check, denials),
-                _ => denials.put(key, &check, &decision, ticket),
-            }
+        let operation = Checking { key, check, records: true };
+        if let ControlFlow::Break(answer) = self.seek_server(&operation) {
+            return answer;
         }
-        Ok(decision)
+        // The future that asks a server is large. In a box, it is not moved about with checks that ask none.
+        Box::pin(self.check_at_server(key, check)).await
     }
 
     /// The decision that [`Self::check`] would come to, recording nothing.
@@ -185,6 +182,20 @@ impl RateLimiter {
         }
     }
 
+    async fn check_at_server(&self, key: &[u8], check: Check<'_>) -> Result<Decision, Error> {
+        let Some(denials) = &self.0.denials else { return self.decide(key, check, true).await };
+        let ticket = denials.ticket(key);
+        let decision = self.decide(key, check, true).await?;
+        let of_server = matches!(decision.source(), Source::Module | Source::Script);
+        if of_server && !decision.allowed() {
+            match &self.0.remote {
+                Some(remote) if remote.tracks() => self.watch(key, check, denials),
+                _ => denials.put(key, &check, &decision, ticket),
+            }
+        }
+        Ok(decision)
+    }
+
     async fn decide(&self, key: &[u8], check: Check<'_>, records: bool) -> Result<Decision, Error> {
         let decision = self.run(&Checking { key, check, records }).await?;
         if let (Under::Policy(name), Source::Module, Fallback::Local { .. }, Some(remote)) =
@@ -225,16 +236,31 @@ impl RateLimiter {
     }
 
     async fn run<O: Operation>(&self, operation: &O) -> Result<O::Answer, Error> {
-        let Parts { remote, local, policies, .. } = &*self.0;
-        let Some(remote) = remote else { return operation.local(local, policies) };
-        match remote.run(operation, policies).await {
+        let remote = match self.seek_server(operation) {
+            ControlFlow::Continue(remote) => remote,
+            ControlFlow::Break(answer) => return answer,
+        };
+        match remote.run(operation, &self.0.policies).await {
             Ok(answer) => Ok(answer),
             Err(Failure::Refused(error)) => Err(error),
             Err(Failure::Away(error)) => self.fall_back(operation, remote).ok_or(error),
-            Err(Failure::Open) => self
-                .fall_back(operation, remote)
-                .ok_or_else(|| Error::Unavailable(remote.last_error())),
         }
+    }
+
+    /// The server that is to be asked; or, where there is none or it is away, the answer.
+    fn seek_server<O: Operation>(
+        &self,
+        operation: &O,
+    ) -> ControlFlow<Result<O::Answer, Error>, &Arc<Remote>> {
+        let Parts { remote, local, policies, .. } = &*self.0;
+        let Some(remote) = remote else {
+            return ControlFlow::Break(operation.local(local, policies));
+        };
+        if remote.is_there() {
+            return ControlFlow::Continue(remote);
+        }
+        let answer = self.fall_back(operation, remote);
+        ControlFlow::Break(answer.ok_or_else(|| Error::Unavailable(remote.last_error())))
     }
 
     fn fall_back<O: Operation>(&self, operation: &O, remote: &Remote) -> Option<O::Answer> {

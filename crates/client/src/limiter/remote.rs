@@ -53,8 +53,6 @@ pub(super) struct Settings {
 
 /// Why the server did not answer.
 pub(super) enum Failure {
-    /// It was not asked.
-    Open,
     /// It is away.
     Away(Error),
     /// It is there, and refuses.
@@ -88,10 +86,9 @@ impl Remote {
         operation: &O,
         policies: &Policies,
     ) -> Result<O::Answer, Failure> {
-        if !self.breaker.is_closed() {
-            return Err(Failure::Open);
-        }
-        let Some(wire) = self.wire() else { return Err(Failure::Open) };
+        let Some(wire) = self.wire() else {
+            return Err(Failure::Away(Error::Unavailable(self.last_error())));
+        };
         let answer = self.in_time(self.settings.timeout, self.ask(wire, operation, policies)).await;
         let Err(error) = answer else {
             self.breaker.succeeded();
@@ -103,6 +100,11 @@ impl Remote {
         };
         self.failed(error.to_string(), absence == Absence::Lost);
         Err(Failure::Away(error))
+    }
+
+    /// Whether it is worth asking.
+    pub(super) fn is_there(&self) -> bool {
+        self.breaker.is_closed()
     }
 
     pub(super) fn health(&self) -> Health {
