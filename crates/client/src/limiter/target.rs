@@ -118,12 +118,26 @@ fn single(scheme: &str, place: &str) -> Result<Target, Error> {
 }
 
 fn server(scheme: &str, place: &str) -> Result<ConnectionInfo, Error> {
-    if scheme == "rediss" && cfg!(not(feature = "tls")) {
-        return Err(without("rediss://", "tls"));
+    if scheme == "rediss" {
+        prepare_tls()?;
     }
     let url = format!("{scheme}://{place}");
     let info = url.as_str().into_connection_info().map_err(|error| wrong(&error))?;
     Ok(settled(info, place))
+}
+
+/// The redis crate leaves the choice of the cryptography to the program: where it has made none, this makes it.
+#[cfg(feature = "tls")]
+#[expect(clippy::unnecessary_wraps, reason = "without the feature it fails")]
+fn prepare_tls() -> Result<(), Error> {
+    // An error says that the program has made its choice.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Ok(())
+}
+
+#[cfg(not(feature = "tls"))]
+fn prepare_tls() -> Result<(), Error> {
+    Err(without("rediss://", "tls"))
 }
 
 /// `user:password@host:port,host:port/path?query`: each host as a server of its own, and the path.
@@ -203,6 +217,7 @@ fn sentinel(scheme: &str, _place: &str) -> Result<Target, Error> {
     Err(without(&format!("{scheme}+sentinel://"), "sentinel"))
 }
 
+#[cfg(not(all(feature = "tls", feature = "cluster-async", feature = "sentinel")))]
 fn without(scheme: &str, feature: &str) -> Error {
     Error::Config(format!("{scheme} needs ratelog-client's feature '{feature}'"))
 }

@@ -17,5 +17,6 @@ mod deny_cache;
 mod fallback;
 mod script;
 mod support;
+mod tls;
 mod tower;
 mod waiting;
