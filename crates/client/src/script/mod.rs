@@ -1,7 +1,7 @@
 //! The commands of a server without the module: one Lua script over sorted sets, with the module's semantics and
 //! answers.
 //!
-//! It needs Redis 6.2 or any Valkey. What the module keeps in the server besides the logs (policies, overrides,
+//! It needs Redis 5 or any Valkey. What the module keeps in the server besides the logs (policies, overrides,
 //! statistics) is not there. A key's log is a sorted set under the key's name and `:ratelog-log`, so that a module
 //! loaded later does not meet it: its counts begin at zero. A hash tag keeps its slot in a cluster; keys without one are
 //! each in the slot of the longer name, so those of [`mcheck`] need one.

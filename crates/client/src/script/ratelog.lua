@@ -1,5 +1,5 @@
 -- Exact rate limits in a server without the Ratelog module: the module's semantics and replies, over sorted sets.
--- For Redis 6.2 and later and every Valkey; by EVALSHA, on a replica too (there only peeks).
+-- For Redis 5 and later and every Valkey; by EVALSHA, on a replica too (there only peeks).
 --
 -- KEYS     the subjects' keys, each with ':ratelog-log' behind it, so that the module never meets a sorted set
 -- ARGV     check  cost rules limit window_ms [limit window_ms ...]     one decision: six integers
@@ -31,41 +31,54 @@ local now = millis(call('TIME')) -- the clock, read once
 local BATCH = 1000
 local NEVER = math.huge
 
--- A number as the server takes it: a Lua number of eight digits or more may reach it as '1e+8'.
+-- A number as the server takes it where it is no score: as a Lua number it may arrive as '1e+8'.
 local function text(number) return string.format('%.0f', number) end
 
--- The log at `key`, where a clock behind its newest hit is taken to be at it; or nil and the server's error.
+-- The log at `key`, where a clock behind its newest hit is taken to be at it; or nil and an error.
 local function open(key)
-  local own = redis.pcall('ZMSCORE', key, 'retention', 'offset', 'base')
-  if own.err then return nil, own end
+  -- The log's own members, three at most, and the oldest hit.
+  local head = redis.pcall('ZRANGE', key, 0, 3, 'WITHSCORES')
+  if head.err then return nil, head end
   local log = {
-    key = key, clock = now, retention = 0, offset = 0, base = 0, newest = 0, total = 0,
+    key = key, clock = now, retention = 0, offset = 0, base = 0, oldest = 0, newest = 0, total = 0,
     befores = {}, -- by span
     changes = {}, -- scores and members to be put
     pending = 0, keep = 0, -- units to be recorded, and for how long
   }
-  if own[1] then
-    local newest = call('ZRANGE', key, -1, -1, 'WITHSCORES')
-    log.total, log.newest = tonumber(newest[1]), tonumber(newest[2])
-    log.retention = 0 - own[1]
-    log.offset = 0 - (own[2] or 0)
-    log.base = 0 - (own[3] or 0)
-    log.clock = now + log.offset
-    if log.newest > log.clock then
-      log.offset = log.newest - now
-      log.clock = log.newest
-      log.shifted = true
-    end
+  local size = #head
+  if size == 0 then return log end
+  local own, place = {}, 1
+  while place < size and tonumber(head[place + 1]) < 0 do
+    own[head[place]] = 0 - head[place + 1]
+    place = place + 2
+  end
+  if not own.retention or place > size then
+    return nil, redis.error_reply('WRONGTYPE the sorted set is not one of Ratelog')
+  end
+  log.retention, log.offset, log.base = own.retention, own.offset or 0, own.base or 0
+  log.oldest = tonumber(head[place + 1])
+  local total, newest = head[size - 1], head[size]
+  if size == 8 then
+    local last = call('ZRANGE', key, -1, -1, 'WITHSCORES')
+    total, newest = last[1], last[2]
+  end
+  log.total, log.newest = tonumber(total), tonumber(newest)
+  log.clock = now + log.offset
+  if log.newest > log.clock then
+    log.offset = log.newest - now
+    log.clock = log.newest
+    log.shifted = true
   end
   return log
 end
 
 -- The total before the last `span` ms.
 local function before(log, span)
+  local boundary = log.clock - span
+  if log.oldest > boundary then return log.base end
   local total = log.befores[span]
   if not total then
-    local hit = call('ZREVRANGEBYSCORE', log.key, text(log.clock - span), 0, 'LIMIT', 0, 1)
-    total = hit[1] and tonumber(hit[1]) or log.base
+    total = tonumber(call('ZREVRANGEBYSCORE', log.key, boundary, 0, 'LIMIT', 0, 1)[1])
     log.befores[span] = total
   end
   return total
@@ -81,7 +94,7 @@ end
 -- The first hit of the last `span` ms whose total is `target` or more: its rank, total and instant. There is one.
 local function find(log, span, target)
   -- Below the log's own scores there is nothing to count.
-  local low = call('ZCOUNT', log.key, '-inf', text(max(log.clock - span, -1)))
+  local low = call('ZCOUNT', log.key, '-inf', max(log.clock - span, -1))
   -- A hit has at least one unit, so the totals bound the ranks from both ends; hits of one unit tell them.
   local high = low + target - before(log, span) - 1
   if low < high then
@@ -98,37 +111,9 @@ local function find(log, span, target)
   return low, tonumber(hit[1]), tonumber(hit[2])
 end
 
--- How one rule stands towards a check of `units`.
-local function stand(log, limit, window, units)
-  local span = min(window, log.retention)
-  local used, reset = usage(log, span)
-  local excess = used + units - limit
-  local retry = 0
-  if units > limit then
-    retry = NEVER
-  elseif excess > 0 then
-    local _, _, instant = find(log, span, before(log, span) + excess)
-    retry = instant + span - log.clock
-  end
-  return {limit = limit, window = window, remaining = max(0, limit - used), retry = retry, reset = reset}
-end
-
-local function binds_before(standing, other)
-  if standing.retry == 0 and other.retry == 0 then return standing.remaining < other.remaining end
-  return standing.retry > other.retry
-end
-
-local function reply(standing)
-  local retry = standing.retry
-  return {
-    retry == 0 and 1 or 0, standing.limit, standing.remaining, retry == NEVER and -1 or retry,
-    standing.reset, standing.window,
-  }
-end
-
 local function put(log, score, member)
   local changes = log.changes
-  changes[#changes + 1] = text(score)
+  changes[#changes + 1] = score
   changes[#changes + 1] = member
 end
 
@@ -146,7 +131,7 @@ end
 local function drop_expired(log, at_once)
   local total = before(log, log.retention)
   if total == log.base then return end
-  local boundary = text(log.clock - log.retention)
+  local boundary = log.clock - log.retention
   if not at_once and total - log.base > BATCH and call('ZCOUNT', log.key, 0, boundary) > BATCH then
     local first = call('ZCOUNT', log.key, '-inf', '(0')
     call('ZREMRANGEBYRANK', log.key, first, first + BATCH - 1)
@@ -154,6 +139,51 @@ local function drop_expired(log, at_once)
     call('ZREMRANGEBYSCORE', log.key, 0, boundary)
     put(log, -total, 'base')
   end
+end
+
+local operation = ARGV[1]
+
+if operation == 'reset' or operation == 'refund' then
+  local log, wrong = open(KEYS[1])
+  if wrong then return wrong end
+  local held = usage(log, log.retention)
+  local units = operation == 'refund' and tonumber(ARGV[2]) or held
+  if units >= held then
+    if log.retention > 0 then call('UNLINK', log.key) end
+    return held
+  end
+  local kept = log.total - units
+  local rank, total, instant = find(log, log.retention, kept)
+  if total == kept then
+    call('ZREMRANGEBYRANK', log.key, text(rank + 1), -1)
+  else
+    call('ZREMRANGEBYRANK', log.key, text(rank), -1)
+    put(log, instant, text(kept))
+  end
+  drop_expired(log, true)
+  if log.shifted then put(log, -log.offset, 'offset') end
+  commit(log)
+  log.newest = instant
+  expire(log)
+  return units
+end
+
+-- How one rule stands towards a check of `units`: what remains, and the ms until it lets the check pass and until its
+-- window is empty.
+local function stand(log, limit, window, units)
+  local span = min(window, log.retention)
+  local used, reset = usage(log, span)
+  local excess = used + units - limit
+  local retry = 0
+  if units > limit then
+    retry = NEVER
+  elseif excess == 1 and log.oldest > log.clock - span then
+    retry = log.oldest + span - log.clock
+  elseif excess > 0 then
+    local _, _, instant = find(log, span, before(log, span) + excess)
+    retry = instant + span - log.clock
+  end
+  return max(0, limit - used), retry, reset
 end
 
 local function record_first(log)
@@ -199,94 +229,64 @@ end
 
 -- The binding rule's standing, and the longest window.
 local function decide(log, units)
-  local binding, longest = nil, 0
+  local binding, longest
   for _ = 1, next_number() do
     local limit, window = next_number(), next_number()
-    local standing = stand(log, limit, window, units)
-    if not binding or binds_before(standing, binding) then binding = standing end
+    local remaining, retry, reset = stand(log, limit, window, units)
+    local binds
+    if not binding then
+      binding, longest, binds = {}, 0, true
+    elseif retry == 0 and binding.retry == 0 then
+      binds = remaining < binding.remaining
+    else
+      binds = retry > binding.retry
+    end
+    if binds then
+      binding.limit, binding.window = limit, window
+      binding.remaining, binding.retry, binding.reset = remaining, retry, reset
+    end
     longest = max(longest, window)
   end
   return binding, longest
 end
 
 -- Each key is decided as if those before it had been recorded, which counts where a key is given twice.
-local function check(writes)
-  local cost = tonumber(ARGV[2])
-  local logs, opened, standings, all = {}, {}, {}, true
-  for place, key in ipairs(KEYS) do
-    local log = opened[key]
-    if not log then
-      local wrong
-      log, wrong = open(key)
-      if wrong then return wrong end
-      opened[key] = log
-      logs[#logs + 1] = log
-    end
-    local units = log.pending + cost
-    local standing, longest = decide(log, units)
-    standing.units = units
-    standings[place] = standing
-    if standing.retry == 0 then
-      log.pending = units
-      log.keep = max(log.keep, longest)
-    else
-      all = false
-    end
+local cost = tonumber(ARGV[2])
+local logs, opened, standings, all = {}, {}, {}, true
+for place, key in ipairs(KEYS) do
+  local log = opened[key]
+  if not log then
+    local wrong
+    log, wrong = open(key)
+    if wrong then return wrong end
+    opened[key] = log
+    logs[#logs + 1] = log
   end
-  if writes then
-    for _, log in ipairs(logs) do
-      if all then record(log) elseif log.shifted then shift(log) end
-    end
-  end
-  local replies = {}
-  for place, standing in ipairs(standings) do
-    if writes and all then
-      standing.remaining = standing.remaining - standing.units
-      standing.reset = standing.window
-    end
-    replies[place] = reply(standing)
-  end
-  return ARGV[1] == 'mcheck' and replies or replies[1]
-end
-
-local function reset()
-  local log, wrong = open(KEYS[1])
-  if wrong then return wrong end
-  local held = usage(log, log.retention)
-  if log.retention > 0 then call('UNLINK', log.key) end
-  return held
-end
-
-local function refund()
-  local log, wrong = open(KEYS[1])
-  if wrong then return wrong end
-  local units = tonumber(ARGV[2])
-  local held = usage(log, log.retention)
-  if units >= held then
-    if log.retention > 0 then call('UNLINK', log.key) end
-    return held
-  end
-  local kept = log.total - units
-  local rank, total, instant = find(log, log.retention, kept)
-  if total == kept then
-    call('ZREMRANGEBYRANK', log.key, text(rank + 1), -1)
+  local units = log.pending + cost
+  local standing, longest = decide(log, units)
+  standing.units = units
+  standings[place] = standing
+  if standing.retry == 0 then
+    log.pending = units
+    log.keep = max(log.keep, longest)
   else
-    call('ZREMRANGEBYRANK', log.key, text(rank), -1)
-    put(log, instant, text(kept))
+    all = false
   end
-  drop_expired(log, true)
-  if log.shifted then put(log, -log.offset, 'offset') end
-  commit(log)
-  log.newest = instant
-  expire(log)
-  return units
 end
 
-local operations = {
-  check = function() return check(true) end,
-  mcheck = function() return check(true) end,
-  peek = function() return check(false) end,
-  refund = refund,
-  reset = reset,
-}
-return operations[ARGV[1]]()
+local records = all and operation ~= 'peek'
+if operation ~= 'peek' then
+  for _, log in ipairs(logs) do
+    if records then record(log) elseif log.shifted then shift(log) end
+  end
+end
+
+local replies = {}
+for place, standing in ipairs(standings) do
+  local remaining, retry, reset = standing.remaining, standing.retry, standing.reset
+  if records then remaining, reset = remaining - standing.units, standing.window end
+  replies[place] = {
+    retry == 0 and 1 or 0, standing.limit, remaining, retry == NEVER and -1 or retry, reset, standing.window,
+  }
+end
+return operation == 'mcheck' and replies or replies[1]

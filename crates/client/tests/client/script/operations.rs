@@ -76,27 +76,31 @@ async fn a_key_ends_by_itself_when_its_last_unit_has() {
 }
 
 #[tokio::test]
-async fn another_type_under_the_name_is_an_error_and_stays_as_it_is() {
+async fn what_is_no_log_of_ours_is_an_error_and_stays_as_it_is() {
     let server = server();
     let mut db = connect(&server).await;
     let mut other = server.connect();
     other.run::<()>(["SET", &name("text"), "mine"]);
+    other.run::<()>(["ZADD", &name("scores"), "-7", "key", "1", "retention", "5", "2"]);
+    other.run::<()>(["ZADD", &name("cut"), "-60000", "retention"]);
     let before = other.digest();
-    let wrong = |answer: Result<(), Error>| match answer {
-        Err(Error::Redis(error)) => {
-            assert_eq!(error.code(), Some("WRONGTYPE"));
-            let text = "Operation against a key holding the wrong kind of value";
-            assert_eq!(error.detail(), Some(text));
-        }
-        other => panic!("{other:?}"),
-    };
-    let rules = rules([(1, HOUR)]);
-    wrong(run(&mut db, &check("text", &rules).unwrap()).await.map(drop));
-    wrong(run(&mut db, &peek("text", &rules).unwrap()).await.map(drop));
-    let both = Checks::new(cost(1), "new", rules.first()).and("text", rules.first());
-    wrong(run(&mut db, &mcheck(&both).unwrap()).await.map(drop));
-    wrong(run(&mut db, &refund("text", cost(1))).await.map(drop));
-    wrong(run(&mut db, &reset("text")).await.map(drop));
+    let other_type = "Operation against a key holding the wrong kind of value";
+    let other_set = "the sorted set is not one of Ratelog";
+    for (key, text) in [("text", other_type), ("scores", other_set), ("cut", other_set)] {
+        let wrong = |answer: Result<(), Error>| match answer {
+            Err(Error::Redis(error)) => {
+                assert_eq!((error.code(), error.detail()), (Some("WRONGTYPE"), Some(text)));
+            }
+            other => panic!("{other:?}"),
+        };
+        let rules = rules([(1, HOUR)]);
+        wrong(run(&mut db, &check(key, &rules).unwrap()).await.map(drop));
+        wrong(run(&mut db, &peek(key, &rules).unwrap()).await.map(drop));
+        let both = Checks::new(cost(1), "new", rules.first()).and(key, rules.first());
+        wrong(run(&mut db, &mcheck(&both).unwrap()).await.map(drop));
+        wrong(run(&mut db, &refund(key, cost(1))).await.map(drop));
+        wrong(run(&mut db, &reset(key)).await.map(drop));
+    }
     assert_eq!(other.digest(), before);
 }
 
