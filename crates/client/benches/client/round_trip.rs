@@ -10,6 +10,9 @@ use redis::aio::MultiplexedConnection;
 
 use crate::{Extent, Outcome, timing};
 
+/// In how many turns a round measures each way, so that none has a better time of the machine than another.
+const TURNS: u32 = 50;
+
 /// Callers at once, where many share a connection.
 const CALLERS: usize = 64;
 
@@ -55,12 +58,18 @@ pub async fn run(extent: Extent) -> Outcome<String> {
     let (mut alone, mut together) = (vec![Series::default(); 4], vec![Series::default(); 4]);
     // The first round warms everything up and does not count.
     for round in 0..=extent.rounds {
-        for (place, (_, way)) in ways.iter_mut().enumerate() {
-            let one = one_after_another(way, &rules, extent.calls).await?;
-            let many = at_once(way, &rules, extent.calls).await?;
-            if round > 0 {
-                alone[place].push(one);
-                together[place].push(many);
+        let (mut one, mut many) = ([0.0; 4], [0.0; 4]);
+        for _ in 0..TURNS {
+            for (place, (_, way)) in ways.iter_mut().enumerate() {
+                one[place] += one_after_another(way, &rules, extent.calls / TURNS as usize).await?;
+                many[place] +=
+                    at_once(way, &rules, extent.calls * 4 / TURNS as usize / CALLERS).await?;
+            }
+        }
+        if round > 0 {
+            for place in 0..ways.len() {
+                alone[place].push(one[place] / f64::from(TURNS));
+                together[place].push(many[place] / f64::from(TURNS));
             }
         }
     }
@@ -94,8 +103,7 @@ async fn one_after_another(way: &mut Way, rules: &Rules, calls: usize) -> Outcom
     failed.map_or(Ok(time), |failed| Err(failed.into()))
 }
 
-async fn at_once(way: &Way, rules: &Rules, calls: usize) -> Outcome<f64> {
-    let each = calls / CALLERS * 4;
+async fn at_once(way: &Way, rules: &Rules, each: usize) -> Outcome<f64> {
     let began = std::time::Instant::now();
     let callers: Vec<_> = (0..CALLERS)
         .map(|caller| {
