@@ -15,6 +15,7 @@ mod commands;
 mod commands_cluster;
 mod deny_cache;
 mod fallback;
+mod rights;
 mod script;
 mod support;
 mod tls;
