@@ -5,7 +5,7 @@ use super::{Server, policies};
 
 #[derive(Debug, PartialEq, Eq)]
 pub struct Regime {
-    /// See [`policies`].
+    /// See [`policies()`].
     pub policies: (String, String),
     /// `0 k deny until -1`: see [`Listed`].
     pub overrides: Vec<String>,

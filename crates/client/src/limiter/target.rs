@@ -55,19 +55,19 @@ impl Target {
             Self::Single(_) => true,
             #[cfg(feature = "sentinel")]
             Self::Sentinel(_) => true,
-            _ => false,
+            #[cfg(feature = "cluster-async")]
+            Self::Cluster(_) => false,
+            Self::Given(_) => false,
         }
     }
 
     /// Whether the server can tell a connection, unasked, of what others change.
     pub(super) fn tells_of_changes(&self) -> bool {
-        match self {
-            Self::Single(client) => {
-                let settings = client.get_connection_info().redis_settings();
-                settings.protocol() != ProtocolVersion::RESP2
-            }
-            _ => self.makes_connections(),
+        if let Self::Single(client) = self {
+            let settings = client.get_connection_info().redis_settings();
+            return settings.protocol() != ProtocolVersion::RESP2;
         }
+        self.makes_connections()
     }
 
     /// A new connection, for a caller that waits no longer than `timeout`. `pushes` is given what the server tells
