@@ -38,13 +38,13 @@ impl Comparison {
     fn check(&mut self, key: usize) {
         let (rules, cost, arguments) = self.arguments();
         let (reply, instants) = self.timed(|db| db.decide(&format!("RL.CHECK {key}{arguments}")));
-        // When its instant is no longer shown, it has expired, and it does not matter which it was.
-        let newest = self.db.hits(&key.to_string()).first().map(|hit| hit.0);
-        let instants = match newest.filter(|newest| instants.contains(newest)) {
-            Some(newest) if reply.allowed => vec![newest],
-            _ => instants,
-        };
-        self.agree(key, &reply, &instants, |oracle, now| oracle.check(now, &rules, cost));
+        // What the log shows then tells at which of the instants the units were recorded, and for how long.
+        let (shown, later) = self.timed(|db| db.hits(&key.to_string()));
+        self.agree(key, &(reply, true), &instants, |oracle, now| {
+            let decision = oracle.check(now, &rules, cost);
+            let shows = later.iter().any(|&then| then >= now && oracle.hits(then) == shown);
+            (decision, shows)
+        });
     }
 
     fn peek(&mut self, key: usize) {
