@@ -81,15 +81,21 @@ impl Comparison {
         }
         let before = self.db.now_ms();
         let reply = self.db.decide_all(&command);
-        let mut instants: Vec<_> = (before..=self.db.now_ms()).collect();
+        let after = self.db.now_ms();
+        let instants: Vec<_> = (before..=after).collect();
         let all = reply.iter().all(|decision| decision.allowed);
         self.outcomes[usize::from(!all)] += 1;
-        // When its instant is no longer shown, it has expired, and it does not matter which it was.
-        let newest = self.db.hits(&checks[0].0.to_string()).first().map(|hit| hit.0);
-        if let Some(newest) = newest.filter(|newest| all && instants.contains(newest)) {
-            instants = vec![newest];
-        }
-        self.agree(&reply, &instants, |oracles, now| check(oracles, now, &checks, cost));
+        // What the logs show then tells at which of the instants the units were recorded, and for how long.
+        let shown: Vec<_> =
+            checks.iter().map(|(key, _)| (*key, self.db.hits(&key.to_string()))).collect();
+        let later = after..=self.db.now_ms();
+        self.agree(&(reply, true), &instants, |oracles, now| {
+            let decisions = check(oracles, now, &checks, cost);
+            let shows = shown.iter().all(|(key, hits)| {
+                later.clone().any(|then| then >= now && oracles[*key].hits(then) == *hits)
+            });
+            (decisions, shows)
+        });
     }
 
     fn refund(&mut self) {
