@@ -104,3 +104,67 @@ impl Breaker {
         self.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Breaker;
+    use crate::limiter::State;
+
+    fn closed() -> Breaker {
+        let breaker = Breaker::new(3);
+        breaker.recovered();
+        breaker
+    }
+
+    fn fails(breaker: &Breaker, lost: bool) -> bool {
+        breaker.failed("no answer".to_owned(), lost)
+    }
+
+    #[test]
+    fn failures_open_it_only_in_a_row() {
+        let breaker = closed();
+        for _ in 0..5 {
+            assert!(!fails(&breaker, false) && !fails(&breaker, false));
+            breaker.succeeded();
+        }
+        assert!(breaker.is_closed());
+        assert_eq!([(); 3].map(|()| fails(&breaker, false)), [false, false, true]);
+        assert!(!breaker.is_closed());
+    }
+
+    #[test]
+    fn a_lost_connection_opens_it_once() {
+        let breaker = closed();
+        assert!(fails(&breaker, true));
+        // What was under way still fails: one recovery is enough.
+        assert!(!fails(&breaker, true));
+        assert_eq!(breaker.health().opened, 1);
+    }
+
+    #[test]
+    fn a_late_answer_does_not_close_it() {
+        let breaker = closed();
+        fails(&breaker, true);
+        breaker.succeeded();
+        assert!(!breaker.is_closed());
+    }
+
+    #[test]
+    fn one_absence_has_one_beginning_however_many_probes_it_takes() {
+        let breaker = closed();
+        fails(&breaker, true);
+        let since = breaker.health().since;
+        for _ in 0..3 {
+            breaker.probing();
+            assert_eq!(breaker.health().state, State::HalfOpen);
+            breaker.probe_failed("refused".to_owned());
+            assert_eq!(breaker.health().state, State::Open);
+        }
+        assert_eq!(breaker.health().since, since);
+        assert_eq!(breaker.last_error(), "refused");
+        breaker.probing();
+        breaker.recovered();
+        assert_eq!(breaker.health().state, State::Closed);
+        assert!(breaker.health().since >= since);
+    }
+}

@@ -33,6 +33,7 @@ impl Builder {
     /// | --- | --- |
     /// | `memory://` | none: this process alone |
     /// | `redis://user:password@host:6379/0` | one server; `rediss://` with TLS (feature `tls`) |
+    /// | `unix:///path/to/socket` | one server on this machine |
     /// | `redis+cluster://host:7000,host:7001` | a cluster, found by any of its nodes (feature `cluster-async`) |
     /// | `redis+sentinel://host:26379,host:26379/service/0` | the primary that Sentinels know by that name (feature `sentinel`); user and password are the primary's |
     ///

@@ -82,8 +82,12 @@ impl Denials {
         Ticket { mark: self.mark(key).load(Ordering::Acquire), taken: Instant::now() }
     }
 
-    /// Keeps a denial, unless it has no end or the key was forgotten meanwhile.
+    /// Keeps a denial of the server's, unless it has no end or the key was forgotten meanwhile. What a fallback denies
+    /// says nothing of the key.
     pub(super) fn put(&self, key: &[u8], check: &Check<'_>, decision: &Decision, ticket: Ticket) {
+        if !matches!(decision.source(), Source::Module | Source::Script) {
+            return;
+        }
         let decided = *decision.as_core();
         let (false, Some(wait)) = (decided.allowed, decided.retry_after) else { return };
         let wait = Duration::from_millis(wait);
@@ -161,4 +165,74 @@ impl Hash for Asked<'_> {
 /// Whole milliseconds, rounded up: after so many the time is over.
 fn millis_up(time: Duration) -> u64 {
     u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use ratelog_core::{Cost, Log, PolicyName, Rules};
+
+    use super::{Denials, POLICY_TRUST};
+    use crate::{Check, Decision, Source};
+
+    fn denied(rules: &Rules, source: Source) -> Decision {
+        let now = ratelog_core::Instant::from_clock(1_700_000_000_000);
+        let mut log = Log::new();
+        ratelog_core::check(&mut log, now, rules, Cost::ONE);
+        Decision::new(ratelog_core::check(&mut log, now, rules, Cost::ONE), source)
+    }
+
+    #[test]
+    fn only_what_a_server_denied_is_kept() {
+        let rules: Rules = "1/hour".parse().unwrap();
+        let check = Check::from(&rules);
+        for (source, kept) in [
+            (Source::Module, true),
+            (Source::Script, true),
+            (Source::Local, false),
+            (Source::Fallback, false),
+        ] {
+            let denials = Denials::new(10);
+            denials.put(b"k", &check, &denied(&rules, source), denials.ticket(b"k"));
+            assert_eq!(denials.get(b"k", &check).is_some(), kept, "{source:?}");
+        }
+    }
+
+    #[test]
+    fn a_denial_that_is_older_than_the_forgetting_of_its_key_is_not_kept() {
+        let rules: Rules = "1/hour".parse().unwrap();
+        let (check, denied) = (Check::from(&rules), denied(&rules, Source::Module));
+        let denials = Denials::new(10);
+        for forget in [|denials: &Denials| denials.forget(b"k"), Denials::forget_all] {
+            let ticket = denials.ticket(b"k");
+            forget(&denials);
+            denials.put(b"k", &check, &denied, ticket);
+            assert_eq!(denials.get(b"k", &check), None);
+        }
+        denials.put(b"k", &check, &denied, denials.ticket(b"k"));
+        assert!(denials.get(b"k", &check).is_some());
+    }
+
+    #[test]
+    fn one_at_a_time_asks_about_a_key() {
+        let rules: Rules = "1/hour".parse().unwrap();
+        let denials = Denials::new(10);
+        assert!(denials.claim(b"k") && !denials.claim(b"k"));
+        assert_eq!(denials.get(b"k", &Check::from(&rules)), None);
+        denials.settle(b"k");
+        assert!(denials.claim(b"k"));
+    }
+
+    #[test]
+    fn a_policys_denial_is_believed_for_less_than_it_says() {
+        let rules: Rules = "1/hour".parse().unwrap();
+        let name: PolicyName = "api".parse().unwrap();
+        let (check, denials) = (Check::from(&name), Denials::new(10));
+        let ticket = denials.ticket(b"k");
+        let long_ago =
+            super::Ticket { taken: ticket.taken.checked_sub(POLICY_TRUST).unwrap(), ..ticket };
+        denials.put(b"k", &check, &denied(&rules, Source::Module), long_ago);
+        assert_eq!(denials.get(b"k", &check), None);
+        denials.put(b"k", &check, &denied(&rules, Source::Module), ticket);
+        assert!(denials.get(b"k", &check).is_some());
+    }
 }

@@ -186,8 +186,7 @@ impl RateLimiter {
         let Some(denials) = &self.0.denials else { return self.decide(key, check, true).await };
         let ticket = denials.ticket(key);
         let decision = self.decide(key, check, true).await?;
-        let of_server = matches!(decision.source(), Source::Module | Source::Script);
-        if of_server && !decision.allowed() {
+        if !decision.allowed() {
             match &self.0.remote {
                 Some(remote) if remote.tracks() => self.watch(key, check, denials),
                 _ => denials.put(key, &check, &decision, ticket),

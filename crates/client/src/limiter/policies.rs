@@ -113,3 +113,43 @@ impl Policies {
 fn in_force(rules: Held<'_>) -> Terms<'_> {
     Terms { rules, mode: Mode::Enforce }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use ratelog_core::{Mode, Policy, PolicyName};
+
+    use super::{MAX_LEARNT, Policies};
+    use crate::{Error, Under};
+
+    fn name(number: usize) -> PolicyName {
+        format!("p{number}").parse().unwrap()
+    }
+
+    fn policy(rules: &str) -> Policy {
+        Policy { rules: rules.parse().unwrap(), mode: Mode::Enforce }
+    }
+
+    #[test]
+    fn the_server_is_asked_once_for_a_policy_and_never_for_one_that_was_given() {
+        let policies = Policies::new(HashMap::from([(name(0), policy("1/hour"))]));
+        assert!(!policies.wants(&name(0)));
+        assert!(policies.wants(&name(1)) && !policies.wants(&name(1)));
+        let of =
+            |number| policies.terms(Under::Policy(&name(number))).map(|terms| terms.rules.first());
+        assert!(matches!(of(1), Err(Error::NoPolicy(_))));
+        policies.learn(name(1), Some(policy("2/hour")));
+        assert_eq!(of(0).unwrap().limit().units(), 1);
+        assert_eq!(of(1).unwrap().limit().units(), 2);
+        policies.learn(name(1), None);
+        assert!(of(1).is_err());
+    }
+
+    #[test]
+    fn no_more_policies_are_learnt_than_there_are() {
+        let policies = Policies::new(HashMap::new());
+        assert!((0..MAX_LEARNT).all(|number| policies.wants(&name(number))));
+        assert!(!policies.wants(&name(MAX_LEARNT)));
+    }
+}
