@@ -1,64 +1,14 @@
 //! A limiter whose server goes away, in every way that servers do, and comes back.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use ratelog_client::limiter::{Builder, Fallback, State};
-use ratelog_client::{Error, RateLimiter, Source};
-use ratelog_test_support::{Client, Cluster, Sentinels, Server, Stop};
+use ratelog_client::limiter::{Fallback, State};
+use ratelog_client::{Error, Source};
+use ratelog_test_support::{Client, Server, Stop};
 use tokio::net::TcpListener;
 
-use crate::support::{brisk, rules, until, until_state, url};
-
-async fn source(limiter: &RateLimiter) -> Source {
-    limiter.check("k", &rules(&[(1_000_000, 60_000)])).await.unwrap().source()
-}
-
-/// Callers without pause, who are answered whatever happens.
-struct Load {
-    stop: Arc<AtomicBool>,
-    callers: Vec<tokio::task::JoinHandle<Result<(), Error>>>,
-    by_module: Arc<AtomicU64>,
-    by_this_process: Arc<AtomicU64>,
-}
-
-impl Load {
-    fn start(limiter: &RateLimiter, callers: usize) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let (by_module, by_this_process) = (Arc::default(), Arc::default());
-        let caller = |number| {
-            let limiter = limiter.clone();
-            let stop = Arc::clone(&stop);
-            let counts: [Arc<AtomicU64>; 2] =
-                [Arc::clone(&by_module), Arc::clone(&by_this_process)];
-            tokio::spawn(async move {
-                let rules = rules(&[(100, 1_000)]);
-                while !stop.load(Ordering::Relaxed) {
-                    let decision = limiter.check(format!("load:{number}"), &rules).await?;
-                    let count = usize::from(decision.source() != Source::Module);
-                    counts[count].fetch_add(1, Ordering::Relaxed);
-                    tokio::task::yield_now().await;
-                }
-                Ok(())
-            })
-        };
-        Self { callers: (0..callers).map(caller).collect(), stop, by_module, by_this_process }
-    }
-
-    /// Waits until more checks have been answered by whom `count` is of.
-    async fn goes_on(count: &AtomicU64) {
-        let before = count.load(Ordering::Relaxed);
-        until("checks are answered", async || count.load(Ordering::Relaxed) > before + 100).await;
-    }
-
-    async fn stop(self) {
-        self.stop.store(true, Ordering::Relaxed);
-        for caller in self.callers {
-            caller.await.unwrap().unwrap();
-        }
-    }
-}
+use crate::load::Load;
+use crate::support::{brisk, rules, source, until, until_state, url};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn checks_go_on_while_a_server_under_load_is_killed_and_started_again() {
@@ -253,62 +203,4 @@ async fn a_limiter_that_is_dropped_leaves_its_server_alone() {
     let began = std::time::Instant::now();
     until("a probe would have come", async || began.elapsed() > Duration::from_millis(200)).await;
     connections(&mut admin, 1).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_primary_that_sentinels_replaced_is_found() {
-    let mut primary = Server::start();
-    let replica = primary.start_replica(&[]);
-    let sentinels = Sentinels::watch(&primary, 1);
-    let hosts: Vec<_> = sentinels.ports().iter().map(|port| format!("127.0.0.1:{port}")).collect();
-    let limiter =
-        Builder::new(&format!("redis+sentinel://{}/{}", hosts.join(","), Sentinels::NAME))
-            .unwrap()
-            .probe_every(Duration::from_millis(5), Duration::from_millis(50))
-            .build()
-            .await
-            .unwrap();
-    assert_eq!(source(&limiter).await, Source::Module);
-    primary.stop(Stop::Kill);
-    assert_eq!(source(&limiter).await, Source::Local);
-    let port = sentinels.primary_after(&primary);
-    assert_eq!(port, replica.port());
-    until_state(&limiter, State::Closed).await;
-    assert_eq!(source(&limiter).await, Source::Module);
-    assert!(replica.connect().units("k") > 0);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_primary_of_a_cluster_that_failed_over_is_found() {
-    let mut cluster = Cluster::impatient(3, 1, &[]);
-    let url = format!("redis+cluster://127.0.0.1:{}", cluster[0].port());
-    let limiter = brisk(&url).build().await.unwrap();
-    assert_eq!(source(&limiter).await, Source::Module);
-    let old = cluster.primary_of("k");
-    cluster[old].stop(Stop::Kill);
-    let load = Load::start(&limiter, 2);
-    cluster.primary_after(old, "k");
-    until("the new primary answers", async || source(&limiter).await == Source::Module).await;
-    Load::goes_on(&load.by_module).await;
-    load.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_connection_that_mends_itself_is_used_again_when_it_has() {
-    let mut server = Server::start();
-    let manager = redis::Client::open(url(&server)).unwrap().get_connection_manager().await;
-    let limiter = Builder::over(manager.unwrap())
-        .probe_every(Duration::from_millis(5), Duration::from_millis(50))
-        .build()
-        .await
-        .unwrap();
-    assert_eq!(source(&limiter).await, Source::Module);
-    server.stop(Stop::Kill);
-    until("the server is missed", async || {
-        source(&limiter).await == Source::Local && limiter.health().state != State::Closed
-    })
-    .await;
-    server.start_again();
-    until_state(&limiter, State::Closed).await;
-    assert_eq!(source(&limiter).await, Source::Module);
 }

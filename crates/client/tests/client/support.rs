@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ratelog_client::limiter::{Builder, State};
-use ratelog_client::{Limit, PolicyName, RateLimiter, Rule, Rules, Window};
+use ratelog_client::{Limit, PolicyName, RateLimiter, Rule, Rules, Source, Window};
 use ratelog_test_support::Server;
 use tokio::time::{Instant, sleep};
 
@@ -43,4 +43,9 @@ pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 
 pub async fn until_state(limiter: &RateLimiter, state: State) {
     until(&format!("{state:?}"), async || limiter.health().state == state).await;
+}
+
+/// Who answers a check just now.
+pub async fn source(limiter: &RateLimiter) -> Source {
+    limiter.check("k", &rules(&[(1_000_000, 60_000)])).await.unwrap().source()
 }
