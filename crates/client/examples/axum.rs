@@ -29,7 +29,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let limiter = RateLimiter::connect(&url).await?;
 
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
-    println!("listening on http://{}, counting in {url}", listener.local_addr()?);
+    println!("listening on http://{}", listener.local_addr()?);
     let app = app(&limiter)?.into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, app).await?;
     Ok(())

@@ -72,6 +72,8 @@ impl From<Vec<u8>> for Key {
 ///
 /// Whoever can make up values gets a new limit with each. Let a layer further out refuse those that nobody was given, or
 /// limit by address too.
+///
+/// The value becomes a key in the server as it is, where `RL.TOP` shows it: of what is secret, take a digest in a closure.
 pub fn header<K: Into<Key>>(
     name: HeaderName,
     otherwise: impl Fn(&Parts) -> K,
