@@ -4,7 +4,7 @@ use crate::{Limit, Window};
 ///
 /// The binding rule is, when the check is denied, the one with the longest retry-after; when it is
 /// allowed, the one with the least remaining. The first given wins a tie. Spans are whole milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Decision {
     /// Whether every rule lets the check pass.
     pub allowed: bool,

@@ -3,7 +3,7 @@ use std::num::NonZeroU32;
 use crate::decimal;
 
 /// How many units a rule lets through in its window; at least one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Limit(NonZeroU32);
 
 impl Limit {

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use crate::{Limit, Window};
 
 /// At most [`limit`](Self::limit) units in any span of [`window`](Self::window).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Rule {
     limit: Limit,
     window: Window,
@@ -36,7 +36,7 @@ impl Rule {
 }
 
 /// The rules of one check: 1 to [`Rules::MAX`] of them, in the order given.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Rules {
     first: Rule,
     rest: ArrayVec<Rule, { Rules::MAX - 1 }>,

@@ -4,7 +4,7 @@ use crate::decimal;
 use crate::unit::Unit;
 
 /// A span of time in whole milliseconds, from one millisecond to ten years.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Window(u64);
 
 impl Window {

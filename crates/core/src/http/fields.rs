@@ -1,7 +1,9 @@
 use std::borrow::Cow;
+use std::slice::from_ref;
 
-use sfv::{Integer, KeyRef, ListSerializer, key_ref};
+use sfv::{Integer, KeyRef, ListSerializer, StringRef, key_ref};
 
+use super::told::{Bindings, bindings, most_binding};
 use super::{Family, Limits};
 use crate::Decision;
 
@@ -53,17 +55,27 @@ pub type Field<'a> = (&'static str, Cow<'a, str>);
 /// With any family, where the decision denies and [`retry_after`] tells a time.
 #[must_use]
 pub fn fields<'a>(family: Family, limits: &'a Limits, decision: &Decision) -> Vec<Field<'a>> {
-    let t = effective_window(decision);
+    of_several(family, from_ref(limits), limits.field(), from_ref(decision))
+}
+
+/// The fields of a decision for each of `limits`, which `field` lists.
+pub(super) fn of_several<'a>(
+    family: Family,
+    limits: &'a [Limits],
+    field: &'a str,
+    decisions: &[Decision],
+) -> Vec<Field<'a>> {
+    let Some(decision) = most_binding(decisions) else { return Vec::new() };
     let draft_11 = family.has_draft_11().then(|| {
-        let binding = limits.binding(decision);
-        let limit = service_limit(&binding.name, decision.remaining, t);
-        [(names::RATELIMIT_POLICY, binding.policy_field), (names::RATELIMIT, limit.into())]
+        let Bindings { names, policy_field } = bindings(limits, field, decisions);
+        let limit = service_limits(names.iter().map(|name| &**name).zip(decisions));
+        [(names::RATELIMIT_POLICY, policy_field), (names::RATELIMIT, limit.into())]
     });
     let x_ratelimit = family.has_x_ratelimit().then(|| {
         [
             (names::X_RATELIMIT_LIMIT, decision.limit.units()),
             (names::X_RATELIMIT_REMAINING, decision.remaining),
-            (names::X_RATELIMIT_RESET, t),
+            (names::X_RATELIMIT_RESET, effective_window(decision)),
         ]
         .map(|(name, value)| (name, integer(value).to_string().into()))
     });
@@ -90,14 +102,16 @@ fn effective_window(decision: &Decision) -> u64 {
     retry_after(decision).unwrap_or_else(|| seconds(decision.reset_after))
 }
 
-fn service_limit(name: &sfv::StringRef, remaining: u64, t: u64) -> String {
+fn service_limits<'a>(binding: impl Iterator<Item = (&'a StringRef, &'a Decision)>) -> String {
     const AVAILABLE: &KeyRef = key_ref("r");
     const EFFECTIVE_WINDOW: &KeyRef = key_ref("t");
     let mut list = ListSerializer::new();
-    let _ = list
-        .bare_item(name)
-        .parameter(AVAILABLE, integer(remaining))
-        .parameter(EFFECTIVE_WINDOW, integer(t));
+    for (name, decision) in binding {
+        let _ = list
+            .bare_item(name)
+            .parameter(AVAILABLE, integer(decision.remaining))
+            .parameter(EFFECTIVE_WINDOW, integer(effective_window(decision)));
+    }
     list.finish().unwrap_or_default()
 }
 

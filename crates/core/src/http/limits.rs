@@ -1,10 +1,9 @@
-use std::borrow::Cow;
 use std::fmt;
 
 use sfv::{KeyRef, ListSerializer, StringRef, key_ref};
 
 use super::fields::{integer, seconds};
-use crate::{Decision, PolicyName, Rule, Rules};
+use crate::{PolicyName, Rule, Rules};
 
 /// The limits of a route as HTTP tells of them: its rules, each under a name.
 ///
@@ -15,6 +14,8 @@ use crate::{Decision, PolicyName, Rule, Rules};
 pub struct Limits {
     listed: Vec<Item>,
     policy: Option<PolicyName>,
+    /// What the names begin with.
+    prefix: String,
     /// The `RateLimit-Policy` of the listed rules; empty if there are none.
     field: String,
 }
@@ -22,14 +23,8 @@ pub struct Limits {
 /// A rule under its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Item {
-    name: sfv::String,
-    rule: Rule,
-}
-
-/// The rule that a decision speaks of.
-pub(super) struct Binding<'a> {
-    pub(super) name: Cow<'a, StringRef>,
-    pub(super) policy_field: Cow<'a, str>,
+    pub(super) name: sfv::String,
+    pub(super) rule: Rule,
 }
 
 impl Limits {
@@ -79,23 +74,52 @@ impl Limits {
 
     fn of(listed: Vec<Item>, policy: Option<PolicyName>) -> Self {
         let field = policy_field(&listed);
-        Self { listed, policy, field }
+        Self { listed, policy, prefix: String::new(), field }
     }
 
-    /// The rule that `decision` speaks of, by its name, and a policy field that lists it.
-    pub(super) fn binding(&self, decision: &Decision) -> Binding<'_> {
-        let rule = Rule::new(decision.limit, decision.window);
-        if let Some(item) = self.listed.iter().find(|item| item.rule == rule) {
-            let name = Cow::Borrowed(&*item.name);
-            return Binding { name, policy_field: self.field.as_str().into() };
+    /// The same, with names that begin with a place among several.
+    pub(super) fn prefixed(self, place: usize) -> Self {
+        let Self { mut listed, policy, prefix, .. } = self;
+        for Item { name, .. } in &mut listed {
+            *name = plain(format!("{place}:{name}"));
         }
-        let mut name = text_of(rule, self.policy.as_ref());
-        while self.listed.iter().any(|item| item.name == name) {
+        let field = policy_field(&listed);
+        Self { listed, policy, prefix: format!("{place}:{prefix}"), field }
+    }
+
+    /// Whether a rule of the one could have the name of a rule of the other's.
+    pub(super) fn is_confused_with(&self, other: &Self) -> bool {
+        let is_of_one_policy = self.policy.is_some() && self.policy == other.policy;
+        let has_a_name = other.listed.iter().any(|item| self.has_name(&item.name));
+        has_a_name || (is_of_one_policy && self.prefix == other.prefix)
+    }
+
+    /// The `RateLimit-Policy` of the rules that are known; empty if there are none.
+    pub(super) fn field(&self) -> &str {
+        &self.field
+    }
+
+    pub(super) fn has_name(&self, name: &StringRef) -> bool {
+        self.listed.iter().any(|item| *item.name == *name)
+    }
+
+    /// The name that `rule` is listed by.
+    pub(super) fn name_of(&self, rule: Rule) -> Option<&StringRef> {
+        self.listed.iter().find(|item| item.rule == rule).map(|item| &*item.name)
+    }
+
+    /// A name for `rule`, which is not listed.
+    pub(super) fn name_besides(
+        &self,
+        rule: Rule,
+        is_taken: impl Fn(&StringRef) -> bool,
+    ) -> sfv::String {
+        let text = text_of(rule, self.policy.as_ref());
+        let mut name = plain(format!("{}{text}", self.prefix));
+        while is_taken(&name) {
             name = plain(format!("now:{name}"));
         }
-        let mut all = self.listed.clone();
-        all.push(Item { name: name.clone(), rule });
-        Binding { name: Cow::Owned(name), policy_field: policy_field(&all).into() }
+        name
     }
 }
 
@@ -120,7 +144,7 @@ fn plain(text: String) -> sfv::String {
     sfv::String::from_string(text).unwrap_or_default()
 }
 
-fn policy_field(items: &[Item]) -> String {
+pub(super) fn policy_field(items: &[Item]) -> String {
     const QUOTA: &KeyRef = key_ref("q");
     const WINDOW: &KeyRef = key_ref("w");
     let mut list = ListSerializer::new();

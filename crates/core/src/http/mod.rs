@@ -33,6 +33,7 @@ mod problem;
 mod quota;
 #[cfg(test)]
 mod tests;
+mod told;
 mod when;
 
 pub use family::{Family, UnknownFamily};
@@ -40,3 +41,4 @@ pub use fields::{Field, fields, names, retry_after};
 pub use hint::Hint;
 pub use limits::{Limits, NameError};
 pub use problem::{PROBLEM_JSON, QUOTA_EXCEEDED, problem};
+pub use told::Told;

@@ -1,6 +1,9 @@
+use std::slice::from_ref;
+
 use serde_json::json;
 
 use super::Limits;
+use super::told::{bindings, most_binding};
 use crate::Decision;
 
 /// The type of a denial's problem details.
@@ -16,12 +19,20 @@ pub const PROBLEM_JSON: &str = "application/problem+json";
 /// can never pass. The order of its members is not set.
 #[must_use]
 pub fn problem(limits: &Limits, decision: &Decision) -> String {
+    of_several(from_ref(limits), limits.field(), from_ref(decision))
+}
+
+/// The problem of the decisions that deny, of one for each of `limits`, which `field` lists.
+pub(super) fn of_several(limits: &[Limits], field: &str, decisions: &[Decision]) -> String {
+    let names = bindings(limits, field, decisions).names;
+    let denied = names.iter().zip(decisions).filter(|(_, decision)| !decision.allowed);
+    let violated: Vec<_> = denied.map(|(name, _)| name.as_str()).collect();
     let problem = json!({
         "type": QUOTA_EXCEEDED,
         "title": "Request cannot be satisfied as assigned quota has been exceeded",
         "status": 429,
-        "violated-policies": [limits.binding(decision).name.as_str()],
-        "retry_after_ms": decision.retry_after,
+        "violated-policies": violated,
+        "retry_after_ms": most_binding(decisions).and_then(|decision| decision.retry_after),
     });
     problem.to_string()
 }
