@@ -1,0 +1,22 @@
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+
+/// A key: bytes, or text as UTF-8.
+pub(crate) struct Key<'a>(pub(crate) &'a [u8]);
+
+impl<'a> FromPyObject<'a, '_> for Key<'a> {
+    type Error = PyErr;
+
+    fn extract(key: Borrowed<'a, '_, PyAny>) -> PyResult<Self> {
+        if key.is_instance_of::<PyString>() {
+            return key.extract::<&str>().map(|text| Self(text.as_bytes()));
+        }
+        Ok(Self(key.extract::<&[u8]>()?))
+    }
+}
+
+impl AsRef<[u8]> for Key<'_> {
+    fn as_ref(&self) -> &[u8] {
+        self.0
+    }
+}

@@ -1,0 +1,45 @@
+//! What Ratelog's Rust client and its Python package share, as the module `ratelog._core`: conversions only.
+//!
+//! `ratelog/_core.pyi` tells what each of these guarantees.
+#![forbid(unsafe_code)]
+#![allow(clippy::needless_pass_by_value, reason = "PyO3 hands arguments over by value")]
+
+mod decision;
+mod family;
+mod headers;
+mod hint;
+mod key;
+mod limits;
+mod local;
+mod rules;
+mod script;
+mod source;
+mod time;
+mod told;
+mod units;
+
+use pyo3::prelude::*;
+
+#[pymodule]
+mod _core {
+    #[pymodule_export]
+    use crate::decision::Decision;
+    #[pymodule_export]
+    use crate::hint::Hint;
+    #[pymodule_export]
+    use crate::limits::Limits;
+    #[pymodule_export]
+    use crate::local::LocalLimiter;
+    #[pymodule_export]
+    use crate::told::Told;
+
+    #[pymodule_export]
+    #[allow(non_upper_case_globals, reason = "Python has it so")]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
+    #[pymodule_export]
+    const DEFAULT_MAX_BYTES: usize = crate::local::DEFAULT_MAX_BYTES;
+    #[pymodule_export]
+    const SCRIPT: &str = crate::script::SCRIPT;
+    #[pymodule_export]
+    const SCRIPT_SUFFIX: &str = crate::script::SCRIPT_SUFFIX;
+}
