@@ -1,0 +1,62 @@
+"""What an error of redis-py says of the server."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from redis.exceptions import (
+    AskError,
+    AuthenticationError,
+    BusyLoadingError,
+    ClusterDownError,
+    ConnectionError,
+    MaxConnectionsError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisClusterException,
+    RedisError,
+    ResponseError,
+    TimeoutError,
+    TryAgainError,
+)
+
+from ._core import absence as absence_of_code
+
+if TYPE_CHECKING:
+    from typing import Literal
+
+    Absence = Literal["unserved", "lost"]
+
+TRANSPORT = (RedisError, OSError, asyncio.TimeoutError)
+"""What is raised where there is no reply."""
+
+_UNSERVED = (
+    asyncio.TimeoutError,
+    AskError,
+    BusyLoadingError,
+    ClusterDownError,
+    MaxConnectionsError,
+    OutOfMemoryError,
+    RedisClusterException,
+    TimeoutError,
+    TryAgainError,
+)
+_LOST = (AuthenticationError, ReadOnlyError, ConnectionError, OSError)
+
+
+def absence_of(error: object) -> Absence | None:
+    """`lost` if the connection leads nowhere, or to no primary; `unserved` if the server did not serve this one; `None`
+    if it is there and refuses the command itself."""
+    if isinstance(error, _UNSERVED):
+        return "unserved"
+    if isinstance(error, _LOST):
+        return "lost"
+    if isinstance(error, ResponseError):
+        return absence_of_code(str(error).split(" ", 1)[0])
+    return None
+
+
+def describe(error: BaseException) -> str:
+    """The error in a line, also where it has no text."""
+    return str(error) or type(error).__name__

@@ -1,0 +1,1 @@
+"""How servers are asked: the only part that differs between the asynchronous and the synchronous limiter."""

@@ -1,0 +1,172 @@
+"""Asking through redis-py's asyncio client.
+
+What is asked within one turn of the event loop goes out together, as one pipeline on one connection, in that same turn;
+what comes while all connections are busy goes out together as soon as one is free. So a busy process pays redis-py's
+cost once for many checks, and a lone check waits for nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import ResponseError
+
+from ..failure import TRANSPORT
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..commands import Command, Reply
+
+KEYLESS = frozenset({"RL.POLICY", "SCRIPT"})
+"""Commands that a cluster's client cannot place by a key."""
+
+
+class Batch:
+    """What goes out together, and by when it has to be answered."""
+
+    __slots__ = ("asked", "is_over", "task", "timer")
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Sequence[Command], asyncio.Future[list[Reply]]]] = []
+        self.timer: asyncio.TimerHandle | None = None
+        self.task: asyncio.Task[None] | None = None
+        self.is_over = False
+
+    def fail(self, error: BaseException) -> None:
+        """Nothing more will be answered."""
+        self.end()
+        for _, future in self.asked:
+            if not future.done():
+                future.set_exception(error)
+
+    def end(self) -> None:
+        """Everything is answered that will be."""
+        self.is_over = True
+        if self.timer is not None:
+            self.timer.cancel()
+
+
+class AsyncLink:
+    """Batches over the connections of one client, which belongs to one event loop."""
+
+    def __init__(self, client: Any, *, cluster: bool, timeout: float, lanes: int) -> None:
+        self._client = client
+        self._timeout = timeout
+        self._free = lanes
+        self._exchange = self._of_cluster if cluster else self._of_server
+        self._loop = asyncio.get_running_loop()
+        self._next: Batch | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def ask(self, commands: Sequence[Command]) -> asyncio.Future[list[Reply]]:
+        """The replies to `commands`, errors of the server among them as exceptions; within the timeout."""
+        future: asyncio.Future[list[Reply]] = self._loop.create_future()
+        batch = self._next
+        if batch is None:
+            batch = self._next = Batch()
+            batch.timer = self._loop.call_later(self._timeout, self._expire, batch)
+            if self._free:
+                self._loop.call_soon(self._send)
+        batch.asked.append((commands, future))
+        return future
+
+    async def ask_alone(self, commands: Sequence[Command], timeout: float) -> list[Reply]:
+        """The same, beside all batches, and as patiently as told."""
+        future: asyncio.Future[list[Reply]] = self._loop.create_future()
+        batch = Batch()
+        batch.asked.append((commands, future))
+        await asyncio.wait_for(self._exchange(batch), timeout)
+        return await future
+
+    def close(self, error: BaseException) -> None:
+        """Ends what is under way, with `error`."""
+        if self._next is not None:
+            self._next.fail(error)
+            self._next = None
+        for task in self._tasks:
+            task.cancel()
+
+    def _send(self) -> None:
+        batch = self._next
+        if batch is None or not self._free:
+            return
+        self._next = None
+        self._free -= 1
+        batch.task = self._loop.create_task(self._carry(batch))
+        self._tasks.add(batch.task)
+        batch.task.add_done_callback(self._tasks.discard)
+
+    async def _carry(self, batch: Batch) -> None:
+        try:
+            await self._exchange(batch)
+            batch.end()
+        except BaseException as error:
+            batch.fail(error if isinstance(error, TRANSPORT) else ConnectionAbortedError(type(error).__name__))
+            if not isinstance(error, (*TRANSPORT, asyncio.CancelledError)):
+                raise
+        finally:
+            self._free += 1
+            self._send()
+
+    def _expire(self, batch: Batch) -> None:
+        if self._next is batch:
+            self._next = None
+        batch.fail(asyncio.TimeoutError(f"no reply within {self._timeout:g} s"))
+        if batch.task is not None:
+            batch.task.cancel()
+
+    async def _of_server(self, batch: Batch) -> None:
+        """A batch on a connection of its own. Not by redis-py's pipeline: it may send again what was not answered."""
+        pool = self._client.connection_pool
+        connection = await pool.get_connection()
+        try:
+            asked = batch.asked
+            packed = connection.pack_commands([command for commands, _ in asked for command in commands])
+            await connection.send_packed_command(packed, check_health=False)
+            for commands, future in asked:
+                replies = [await _read(connection) for _ in commands]
+                if not future.done():
+                    future.set_result(replies)
+        except BaseException:
+            # Replies may be under way that nobody is going to read.
+            await connection.disconnect(nowait=True)
+            raise
+        finally:
+            await pool.release(connection)
+
+    async def _of_cluster(self, batch: Batch) -> None:
+        keyed = [command for commands, _ in batch.asked for command in commands if command[0] not in KEYLESS]
+        replies = iter(await self._of_shards(keyed))
+        for commands, future in batch.asked:
+            answered: list[Reply] = [
+                await self._of_any(command) if command[0] in KEYLESS else next(replies) for command in commands
+            ]
+            if not future.done():
+                future.set_result(answered)
+
+    async def _of_shards(self, commands: Sequence[Command]) -> Sequence[Reply]:
+        if not commands:
+            return ()
+        pipeline = self._client.pipeline()
+        for command in commands:
+            pipeline.execute_command(*command)
+        replies: list[Reply] = await pipeline.execute(raise_on_error=False)
+        return replies
+
+    async def _of_any(self, command: Command) -> Reply:
+        nodes = self._client.PRIMARIES if command[0] == "SCRIPT" else self._client.RANDOM
+        try:
+            reply: Reply = await self._client.execute_command(*command, target_nodes=nodes)
+        except ResponseError as error:
+            return error
+        return reply
+
+
+async def _read(connection: Any) -> Reply:
+    try:
+        reply: Reply = await connection.read_response()
+    except ResponseError as error:
+        return error
+    return reply

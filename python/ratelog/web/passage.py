@@ -1,0 +1,132 @@
+"""One request's way past its limits: each is checked once, whoever asks first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..events import logger
+from .limit import Applied, RateLimit
+from .planner import Plan, path_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .._core import Decision, Limits
+    from ..check import Check
+    from .declarations import Declarations
+    from .types import Scope
+
+PASSAGE = "ratelog"
+"""Where the passage is in a request's scope."""
+
+
+class Denial:
+    """Why a request is refused: the denied checks, and what the response tells."""
+
+    def __init__(self, passage: Passage, checks: Sequence[Check], decisions: Sequence[Decision]) -> None:
+        self.checks = checks
+        self.decisions = decisions
+        self.passage = passage
+
+    @property
+    def retry_after_ms(self) -> int | None:
+        """The wait after which the request is not denied again for the same reason; `None`: it always will be."""
+        waits = [decision.retry_after_ms for decision in self.decisions]
+        return None if None in waits else max(wait for wait in waits if wait is not None)
+
+    def fields(self) -> list[tuple[bytes, bytes]]:
+        """The header fields of the response."""
+        return self.passage.fields()
+
+    def problem(self) -> bytes:
+        """The body: problem details (RFC 9457)."""
+        told = self.passage.limiter.told(tuple(check.limits for check in self.checks))
+        return told.problem(self.decisions)
+
+
+class Passage:
+    """What was checked of a request, and with what outcome. Kept in its scope."""
+
+    __slots__ = ("_checked", "_limits", "_outcomes", "denial", "has_middleware", "is_exempt", "limiter")
+
+    def __init__(self, limiter: Declarations) -> None:
+        self.limiter = limiter
+        self.has_middleware = False
+        self.is_exempt = False
+        self.denial: Denial | None = None
+        self._checked: dict[RateLimit, Decision | None] = {}
+        self._limits: list[Limits] = []
+        self._outcomes: list[Decision] = []
+
+    async def check(self, applied: Sequence[Applied], connection: Any, late: str | None = None) -> Denial | None:
+        """Checks what was not checked yet, in one round trip."""
+        limits: list[RateLimit] = []
+        checks: list[Check] = []
+        for limit, scope in applied:
+            if limit in self._checked:
+                continue
+            check = await limit.check(connection, scope, late)
+            self._checked[limit] = None
+            if check is not None and check not in checks:
+                limits.append(limit)
+                checks.append(check)
+        if not checks:
+            return None
+        decisions = await self.limiter.decide(checks)
+        denied: list[tuple[Check, Decision]] = []
+        for limit, check, decision in zip(limits, checks, decisions, strict=False):
+            self._checked[limit] = decision
+            if decision is not None:
+                self._limits.append(check.limits)
+                self._outcomes.append(decision)
+                if not decision.allowed:
+                    denied.append((check, decision))
+        if denied:
+            self.denial = Denial(self, [check for check, _ in denied], [decision for _, decision in denied])
+            for check, decision in denied:
+                logger.info(
+                    "denied key=%r limit=%d window_ms=%d retry_after_ms=%s source=%s",
+                    *(check.key.decode(), decision.limit, decision.window_ms, decision.retry_after_ms, decision.source),
+                    extra={"ratelog": {"event": "denied", "key": check.key.decode(), "source": decision.source}},
+                )
+        return self.denial
+
+    async def admit(self, limit: RateLimit, connection: Any, late: str | None) -> Decision | None:
+        """Lets the request pass a limit that its endpoint meets.
+
+        Raises:
+            RateLimited: it does not pass.
+        """
+        if self.is_exempt:
+            return None
+        if limit not in self._checked:
+            planner = self.limiter.planner(connection.scope)
+            plan = Plan(()) if planner is None else planner.own(connection.scope)
+            if plan.exempt:
+                self.is_exempt = True
+                return None
+            known = [one for one in plan.applied if one.limit is limit]
+            applied = known or [Applied(limit, limit.scope or path_of(connection.scope))]
+            others = [one for one in plan.applied if one.limit.late_key is None] if late is None else []
+            await self.check([*applied, *others], connection, late)
+        if self.denial is not None:
+            from .refusal import RateLimited, handle
+
+            handle(connection.scope)
+            raise RateLimited(self.denial)
+        return self._checked.get(limit)
+
+    def fields(self) -> list[tuple[bytes, bytes]]:
+        """What the response tells of all that was decided."""
+        if not self._limits:
+            return []
+        return self.limiter.told(tuple(self._limits)).fields(self._outcomes)
+
+
+def passage_of(limiter: Declarations, scope: Scope) -> Passage:
+    """The passage of the request by this limiter; each limiter has its own."""
+    passages: dict[int, Passage] = scope.setdefault(PASSAGE, {})
+    passage = passages.get(id(limiter))
+    if passage is None:
+        passage = passages[id(limiter)] = Passage(limiter)
+    return passage
