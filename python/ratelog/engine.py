@@ -62,8 +62,9 @@ class Engine:
         self.alone = Alone(self.local, self.policies, settings.on_failure, int(settings.probe_max * 1000))
         self.denials = Denials(settings.deny_cache) if settings.deny_cache and remote else None
         self.on_opened: Callable[[], None] = lambda: None
-        self.watch: Callable[[Check], None] | None = None
-        """Has a denial remembered whose end the server tells of, where it does."""
+        self.watch: Callable[[Check], bool] = lambda _: False
+        """Has a denial remembered whose end the server tells of; false where it does not."""
+        self.tracks: Callable[[], bool] = lambda: False
         self._module = Module()
         self._script = Script(self.policies)
         self.dialect: Dialect = self._script if settings.backend == "script" else self._module
@@ -94,11 +95,7 @@ class Engine:
         self.breaker.succeeded()
         if denials is not None:
             for check, decision, ticket in zip(checks, decisions, tickets, strict=False):
-                if decision.allowed:
-                    continue
-                if self.watch is not None:
-                    self.watch(check)
-                else:
+                if not decision.allowed and not self.watch(check):
                     denials.put(*check, decision, ticket)
         return list(decisions)
 
@@ -177,7 +174,7 @@ class Engine:
             on_failure=self.settings.on_failure,
             last_error=breaker.last_error,
             opened=breaker.opened,
-            tracks=self.watch is not None,
+            tracks=self.tracks(),
             local_keys=len(self.local),
             local_bytes=self.local.bytes,
             evicted=self.local.evicted,

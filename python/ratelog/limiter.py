@@ -11,6 +11,7 @@ from .base import Limiter, Options
 from .commands import Command, Reply
 from .failure import TRANSPORT
 from .link.aio import AsyncLink
+from .link.watcher import Watcher
 from .web.declarations import Declarations
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class RateLimiter(Limiter, Declarations):
         self._searching: asyncio.Task[None] | None = None
         self._link: AsyncLink
         self._own: Any = None
+        self._watcher: Watcher | None = None
         self._engine.on_opened = self._find_again
 
     __init__.__doc__ = Limiter.__init__.__doc__
@@ -142,7 +144,9 @@ class RateLimiter(Limiter, Declarations):
             return
         if self._searching is not None:
             self._searching.cancel()
-        self._link.close(ConnectionAbortedError("the limiter was closed"))
+        if self._watcher is not None:
+            await self._watcher.close()
+        await self._link.close(ConnectionAbortedError("the limiter was closed"))
         if self._own is not None:
             await self._own.aclose()
 
@@ -180,6 +184,14 @@ class RateLimiter(Limiter, Declarations):
         settings = self.settings
         client = self._client if self._client is not None else self._target.client("redis.asyncio", settings)
         self._own = client if self._client is None else None
+        engine = self._engine
+        if engine.denials is not None and not engine.cluster:
+            probes = (settings.probe_min, settings.probe_max)
+            self._watcher = Watcher(client, engine.denials, lambda: engine.dialect, probes)
+            engine.watch, engine.tracks = (
+                self._watcher.watch,
+                lambda: self._watcher is not None and self._watcher.tracks,
+            )
         self._link = AsyncLink(client, cluster=self._engine.cluster, timeout=settings.timeout, lanes=settings.pool_size)
         if not await self._drive(self._engine.probe(), self._ask_patiently):
             self._find_again()

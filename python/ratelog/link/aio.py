@@ -13,14 +13,19 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import ResponseError
 
 from ..failure import TRANSPORT
+from .packing import packed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Coroutine, Sequence
 
     from ..commands import Command, Reply
 
 KEYLESS = frozenset({"RL.POLICY", "SCRIPT"})
 """Commands that a cluster's client cannot place by a key."""
+
+
+WARM = 1.0
+"""Seconds for which a connection is taken to be there without a look: the pool looks at each, at some cost."""
 
 
 class Batch:
@@ -59,6 +64,7 @@ class AsyncLink:
         self._loop = asyncio.get_running_loop()
         self._next: Batch | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._warm: list[tuple[Any, float]] = []
 
     def ask(self, commands: Sequence[Command]) -> asyncio.Future[list[Reply]]:
         """The replies to `commands`, errors of the server among them as exceptions; within the timeout."""
@@ -80,13 +86,16 @@ class AsyncLink:
         await asyncio.wait_for(self._exchange(batch), timeout)
         return await future
 
-    def close(self, error: BaseException) -> None:
+    async def close(self, error: BaseException) -> None:
         """Ends what is under way, with `error`."""
         if self._next is not None:
             self._next.fail(error)
             self._next = None
         for task in self._tasks:
             task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while self._warm:
+            await self._client.connection_pool.release(self._warm.pop()[0])
 
     def _send(self) -> None:
         batch = self._next
@@ -94,9 +103,13 @@ class AsyncLink:
             return
         self._next = None
         self._free -= 1
-        batch.task = self._loop.create_task(self._carry(batch))
-        self._tasks.add(batch.task)
-        batch.task.add_done_callback(self._tasks.discard)
+        batch.task = self._background(self._carry(batch))
+
+    def _background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _carry(self, batch: Batch) -> None:
         try:
@@ -119,12 +132,11 @@ class AsyncLink:
 
     async def _of_server(self, batch: Batch) -> None:
         """A batch on a connection of its own. Not by redis-py's pipeline: it may send again what was not answered."""
-        pool = self._client.connection_pool
-        connection = await pool.get_connection()
+        connection = await self._take()
         try:
             asked = batch.asked
-            packed = connection.pack_commands([command for commands, _ in asked for command in commands])
-            await connection.send_packed_command(packed, check_health=False)
+            words = packed(connection, [command for commands, _ in asked for command in commands])
+            await connection.send_packed_command(words, check_health=False)
             for commands, future in asked:
                 replies = [await _read(connection) for _ in commands]
                 if not future.done():
@@ -132,9 +144,31 @@ class AsyncLink:
         except BaseException:
             # Replies may be under way that nobody is going to read.
             await connection.disconnect(nowait=True)
+            await self._client.connection_pool.release(connection)
             raise
-        finally:
+        if not self._warm:
+            self._loop.call_later(WARM, self._cool)
+        self._warm.append((connection, self._loop.time() + WARM))
+
+    def _cool(self) -> None:
+        """Gives back to the pool what was not in use for a while; others may have the client too."""
+        now = self._loop.time()
+        cold = [connection for connection, until in self._warm if until <= now]
+        self._warm = [(connection, until) for connection, until in self._warm if until > now]
+        for connection in cold:
+            self._background(self._client.connection_pool.release(connection))
+        if self._warm:
+            self._loop.call_later(WARM, self._cool)
+
+    async def _take(self) -> Any:
+        """A connection: one that was in use just now, or one that the pool has looked at or makes."""
+        pool = self._client.connection_pool
+        while self._warm:
+            connection, until = self._warm.pop()
+            if self._loop.time() < until:
+                return connection
             await pool.release(connection)
+        return await pool.get_connection()
 
     async def _of_cluster(self, batch: Batch) -> None:
         keyed = [command for commands, _ in batch.asked for command in commands if command[0] not in KEYLESS]

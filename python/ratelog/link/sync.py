@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import ResponseError
 
 from .aio import KEYLESS
+from .packing import packed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +31,7 @@ class SyncLink:
         pool = self._client.connection_pool
         connection = pool.get_connection()
         try:
-            connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+            connection.send_packed_command(packed(connection, commands), check_health=False)
             return [_read(connection) for _ in commands]
         except BaseException:
             # Replies may be under way that nobody is going to read.
