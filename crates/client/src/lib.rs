@@ -24,7 +24,7 @@
 //! # Features
 //!
 //! None is on by default: the crate is then the typed commands for blocking connections, over `redis` and
-//! `ratelog-core` alone.
+//! Ratelog's own crates alone.
 //!
 //! | feature | adds |
 //! | --- | --- |

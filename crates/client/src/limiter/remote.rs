@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+use ratelog_caller::script::subject;
 use ratelog_core::{Cost, PolicyName};
 use redis::{PushInfo, PushKind, Value};
 
@@ -18,7 +19,7 @@ use super::policies::Policies;
 use super::target::Target;
 use super::wire::Wire;
 use crate::command;
-use crate::{AsyncCommands, Error, script};
+use crate::{AsyncCommands, Error};
 
 /// A key that a probe writes to without changing anything: a replica refuses it, and so does a server that loads.
 const PROBE_KEY: &str = "ratelog:probe";
@@ -253,7 +254,7 @@ fn forget(denials: &Denials, data: Vec<Value>) {
         Some(Value::Array(keys)) => {
             for key in keys {
                 if let Value::BulkString(key) = key {
-                    denials.forget(script::subject(&key).unwrap_or(&key));
+                    denials.forget(subject(&key).unwrap_or(&key));
                 }
             }
         }

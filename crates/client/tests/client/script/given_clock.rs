@@ -1,13 +1,11 @@
 //! The script with a clock that the test gives.
 
+use ratelog_caller::script::TEXT;
 use ratelog_client::command::Command;
 use ratelog_test_support::{Client, Server};
 use redis::{Arg, Value};
 
 use super::log::name;
-
-/// The script as it is shipped.
-pub const TEXT: &str = include_str!("../../../src/script/ratelog.lua");
 
 /// What the test's script has in place of lines of the real one: the clock is the last argument, keys end by that clock
 /// in an age to come, and so few hits are dropped at once that a short log shows it.

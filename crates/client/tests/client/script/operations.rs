@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use ratelog_caller::script::TEXT;
 use ratelog_client::script::{check, mcheck, peek, refund, reset, run};
 use ratelog_client::{Check, Checks, Decision, Error, PolicyName, Source};
 use ratelog_test_support::{Module, Server, until};
 use redis::aio::MultiplexedConnection;
 use tokio::task::JoinSet;
 
-use super::given_clock::{GivenClock, START, TEXT};
+use super::given_clock::{GivenClock, START};
 use super::log::{hits, name};
 use super::{connect, cost, rule, rules, server};
 

@@ -23,6 +23,7 @@
 
 use std::sync::LazyLock;
 
+use ratelog_caller::script::{SUFFIX, TEXT};
 use ratelog_core::{Cost, Rules};
 use redis::{Cmd, Script, ServerErrorKind, Value, cmd};
 
@@ -30,12 +31,7 @@ use crate::command::{Command, Route};
 use crate::reply::{self, Fault};
 use crate::{AsyncCommands, Check, Checks, Decision, Error, Source, Under};
 
-const TEXT: &str = include_str!("ratelog.lua");
-
 static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(TEXT));
-
-/// What stands behind a key's name in that of its log.
-const SUFFIX: &[u8] = b":ratelog-log";
 
 /// Where the first key stands in `EVALSHA hash keys key [key ...]`.
 const FIRST_KEY: usize = 3;
@@ -149,7 +145,7 @@ fn rules_of<R>(under: Under<'_, R>) -> Result<R, Error> {
 }
 
 fn call<'a>(keys: impl IntoIterator<Item = &'a [u8]>, operation: &str) -> Cmd {
-    let names: Vec<_> = keys.into_iter().map(|key| [key, SUFFIX].concat()).collect();
+    let names: Vec<_> = keys.into_iter().map(|key| [key, SUFFIX.as_bytes()].concat()).collect();
     let mut words = cmd("EVALSHA");
     words.arg(SCRIPT.get_hash()).arg(names.len()).arg(names).arg(operation);
     words
@@ -160,11 +156,6 @@ fn add_rules(words: &mut Cmd, rules: &Rules) {
     for rule in rules.iter() {
         words.arg(rule.limit().units()).arg(rule.window().millis());
     }
-}
-
-/// The user's key whose log this is.
-pub(crate) fn subject(log: &[u8]) -> Option<&[u8]> {
-    log.strip_suffix(SUFFIX)
 }
 
 fn command<T>(words: Cmd, read: fn(Value) -> Result<T, Fault>) -> Command<T> {
