@@ -1,21 +1,9 @@
 //! What an error says of the server.
 
-use redis::{ErrorKind, RedisError, ServerErrorKind};
+use ratelog_caller::Absence;
+use redis::{ErrorKind, RedisError};
 
 use crate::Error;
-
-/// Why a server gave no answer that counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Absence {
-    /// It did not serve this one: too slow, loading, out of memory, a part of the cluster down.
-    Unserved,
-    /// The connection leads nowhere any more, or to a server that is no primary any more.
-    Lost,
-}
-
-/// Errors of servers that have no kind of their own and are about the server, not about the command.
-const UNSERVED: [&str; 6] = ["BUSY", "MISCONF", "NOREPLICAS", "OOM", "UNKILLABLE", "LOADING"];
-const LOST: [&str; 3] = ["NOAUTH", "WRONGPASS", "DENIED"];
 
 /// What the error says of the server's absence; `None` if the server is there and refuses the command itself.
 pub(crate) fn absence(error: &Error) -> Option<Absence> {
@@ -27,28 +15,17 @@ pub(crate) fn absence(error: &Error) -> Option<Absence> {
 }
 
 fn of_redis(error: &RedisError) -> Option<Absence> {
-    let coded = |codes: &[&str]| error.code().is_some_and(|code| codes.contains(&code));
-    match error.kind() {
-        _ if coded(&UNSERVED) => Some(Absence::Unserved),
-        _ if coded(&LOST) => Some(Absence::Lost),
+    let of_kind = || match error.kind() {
         ErrorKind::Io if error.is_timeout() => Some(Absence::Unserved),
-        ErrorKind::Server(
-            ServerErrorKind::BusyLoading
-            | ServerErrorKind::MasterDown
-            | ServerErrorKind::ClusterDown
-            | ServerErrorKind::TryAgain
-            | ServerErrorKind::Moved
-            | ServerErrorKind::Ask,
-        )
-        | ErrorKind::ClusterConnectionNotFound => Some(Absence::Unserved),
-        ErrorKind::Server(ServerErrorKind::ReadOnly)
-        | ErrorKind::AuthenticationFailed
+        ErrorKind::ClusterConnectionNotFound => Some(Absence::Unserved),
+        ErrorKind::AuthenticationFailed
         | ErrorKind::MasterNameNotFoundBySentinel
         | ErrorKind::Parse
         | ErrorKind::RESP3NotSupported
         | ErrorKind::Io => Some(Absence::Lost),
         _ => None,
-    }
+    };
+    error.code().and_then(Absence::of_code).or_else(of_kind)
 }
 
 /// Whether the server does not have the command, and so not the module.

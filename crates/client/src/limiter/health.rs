@@ -1,5 +1,7 @@
 use std::time::SystemTime;
 
+use ratelog_caller::{History, State};
+
 /// How a limiter gets on with its server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -18,18 +20,13 @@ pub struct Health {
     pub tracks: bool,
 }
 
-/// A circuit breaker's states.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum State {
-    /// The server is asked.
-    Closed,
-    /// It is not: the fallback answers.
-    Open,
-    /// It is not, but a probe is on its way.
-    HalfOpen,
-}
-
 impl Health {
+    /// That of a limiter whose server has this history.
+    pub(super) fn of(history: History, uses_script: bool, tracks: bool) -> Self {
+        let History { state, since, last_error, opened } = history;
+        Self { state, since, last_error, opened, uses_script, tracks }
+    }
+
     /// That of a limiter without a server.
     pub(super) const fn alone(since: SystemTime) -> Self {
         Self {
@@ -39,18 +36,6 @@ impl Health {
             opened: 0,
             uses_script: false,
             tracks: false,
-        }
-    }
-}
-
-impl State {
-    pub(super) const fn of(number: u8) -> Self {
-        if number == Self::Closed as u8 {
-            Self::Closed
-        } else if number == Self::HalfOpen as u8 {
-            Self::HalfOpen
-        } else {
-            Self::Open
         }
     }
 }

@@ -3,7 +3,6 @@
 mod asked;
 #[cfg(feature = "blocking")]
 pub mod blocking;
-mod breaker;
 mod builder;
 mod denials;
 mod failure;
@@ -34,7 +33,8 @@ use remote::{Failure, Remote};
 pub use builder::Builder;
 pub(crate) use failure::absence;
 pub use fallback::{Backend, Fallback};
-pub use health::{Health, State};
+pub use health::Health;
+pub use ratelog_caller::State;
 pub use wire::Wire;
 
 /// Checks in a server, with a timeout, and by other means while the server is away. Cheap to clone.

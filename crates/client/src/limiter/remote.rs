@@ -4,14 +4,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBuilder};
 use ratelog_caller::script::subject;
+use ratelog_caller::{Absence, Breaker, Probes};
 use ratelog_core::{Cost, PolicyName};
 use redis::{PushInfo, PushKind, Value};
 
-use super::breaker::Breaker;
 use super::denials::Denials;
-use super::failure::{Absence, absence, is_unknown_command};
+use super::failure::{absence, is_unknown_command};
 use super::fallback::Backend;
 use super::health::Health;
 use super::operation::Operation;
@@ -109,7 +108,7 @@ impl Remote {
     }
 
     pub(super) fn health(&self) -> Health {
-        Health { uses_script: self.uses_script(), tracks: self.tracks(), ..self.breaker.health() }
+        Health::of(self.breaker.history(), self.uses_script(), self.tracks())
     }
 
     pub(super) fn last_error(&self) -> String {
@@ -265,13 +264,7 @@ fn forget(denials: &Denials, data: Vec<Value>) {
 /// Probes until one is answered, at longer and longer intervals, or the limiter is gone.
 async fn recover(remote: Weak<Remote>) {
     let Some(settings) = remote.upgrade().map(|remote| remote.settings) else { return };
-    let mut waits = ExponentialBuilder::new()
-        .with_min_delay(settings.probe_min)
-        .with_max_delay(settings.probe_max)
-        .without_max_times()
-        .with_jitter()
-        .build();
-    loop {
+    for wait in Probes::new(settings.probe_min, settings.probe_max) {
         match remote.upgrade() {
             None => return,
             Some(remote) => {
@@ -280,6 +273,6 @@ async fn recover(remote: Weak<Remote>) {
                 }
             }
         }
-        tokio::time::sleep(waits.next().unwrap_or(settings.probe_max)).await;
+        tokio::time::sleep(wait).await;
     }
 }
