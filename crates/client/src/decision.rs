@@ -1,6 +1,8 @@
 use std::time::Duration;
 
 #[cfg(feature = "limiter")]
+use ratelog_caller::told_under;
+#[cfg(feature = "limiter")]
 use ratelog_core::Mode;
 
 /// The outcome of a check, told of its binding rule, and who came to it.
@@ -37,12 +39,7 @@ impl Decision {
     /// As it is told under a policy of this mode: what rules on trial deny is answered as allowed.
     #[cfg(feature = "limiter")]
     pub(crate) fn under(self, mode: Mode) -> Self {
-        if mode == Mode::Enforce || self.decided.allowed {
-            return self;
-        }
-        let decided =
-            ratelog_core::Decision { allowed: true, retry_after: Some(0), ..self.decided };
-        Self { decided, ..self }
+        Self { decided: told_under(mode, self.decided), ..self }
     }
 
     /// Whether the check passed, and its units are recorded.

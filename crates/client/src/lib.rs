@@ -41,7 +41,6 @@
 //! | `serde` | rules as text in configuration files |
 #![forbid(unsafe_code)]
 
-mod check;
 pub mod command;
 mod commands;
 mod decision;
@@ -61,7 +60,6 @@ pub mod script;
 #[cfg(feature = "tower")]
 pub mod tower;
 
-pub use check::{Check, Checks, Under};
 #[cfg(feature = "aio")]
 pub use commands::AsyncCommands;
 pub use commands::Commands;
@@ -69,6 +67,7 @@ pub use decision::{Decision, Source};
 pub use error::Error;
 #[cfg(feature = "limiter")]
 pub use limiter::RateLimiter;
+pub use ratelog_caller::{Check, Checks, Under};
 pub use ratelog_core::{Action, Cost, Limit, Mode, Policy, PolicyName, Rule, Rules, Window};
 
 /// The examples of the documents that are not the crate's own.

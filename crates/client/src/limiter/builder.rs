@@ -3,12 +3,11 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use ratelog_caller::{Denials, Policies};
 use ratelog_core::{Policy, PolicyName};
 
-use super::denials::Denials;
 use super::fallback::{Backend, Fallback};
 use super::local::Local;
-use super::policies::Policies;
 use super::remote::{Remote, Settings};
 use super::target::Target;
 use super::wire::Wire;

@@ -4,13 +4,11 @@ mod asked;
 #[cfg(feature = "blocking")]
 pub mod blocking;
 mod builder;
-mod denials;
 mod failure;
 mod fallback;
 mod health;
 mod local;
 mod operation;
-mod policies;
 mod remote;
 mod target;
 mod wire;
@@ -19,15 +17,14 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use ratelog_caller::{Denials, Grant, Policies, Ticket};
 use ratelog_core::Cost;
 
 use crate::command::{self, Override};
 use crate::{Check, Checks, Decision, Error, Source, Under};
 use asked::Asked;
-use denials::Denials;
 use local::Local;
-use operation::{Checking, CheckingAll, Grant, Managing, Operation, Refunding, Resetting};
-use policies::Policies;
+use operation::{Checking, CheckingAll, Managing, Operation, Refunding, Resetting};
 use remote::{Failure, Remote};
 
 pub use builder::Builder;
@@ -95,7 +92,7 @@ impl RateLimiter {
         let (key, check) = (key.as_ref(), check.into());
         let denials = self.0.denials.as_ref();
         if let Some(denied) = denials.and_then(|denials| denials.get(key, &check)) {
-            return Ok(denied);
+            return Ok(Decision::new(denied, Source::DenyCache));
         }
         let operation = Checking { key, check, records: true };
         if let ControlFlow::Break(answer) = self.seek_server(&operation) {
@@ -189,7 +186,7 @@ impl RateLimiter {
         if !decision.allowed() {
             match &self.0.remote {
                 Some(remote) if remote.tracks() => self.watch(key, check, denials),
-                _ => denials.put(key, &check, &decision, ticket),
+                _ => remember(denials, key, &check, &decision, ticket),
             }
         }
         Ok(decision)
@@ -216,9 +213,8 @@ impl RateLimiter {
         let (key, asked) = (key.to_vec(), Asked::from(check));
         tokio::spawn(async move {
             let (check, ticket) = (asked.check(), denials.ticket(&key));
-            match limiter.decide(&key, check, false).await {
-                Ok(denied) if !denied.allowed() => denials.put(&key, &check, &denied, ticket),
-                _ => {}
+            if let Ok(decision) = limiter.decide(&key, check, false).await {
+                remember(&denials, &key, &check, &decision, ticket);
             }
             denials.settle(&key);
         });
@@ -271,4 +267,9 @@ impl RateLimiter {
             Fallback::Error => None,
         }
     }
+}
+
+fn remember(denials: &Denials, key: &[u8], check: &Check<'_>, decision: &Decision, ticket: Ticket) {
+    let by_server = matches!(decision.source(), Source::Module | Source::Script);
+    denials.put(key, check, decision.as_core(), by_server, ticket);
 }

@@ -1,9 +1,9 @@
 //! What a limiter can be asked: each operation in every way that it can be answered.
 
-use ratelog_core::{Cost, Decision as Decided, Limit, Mode, Rule, Rules, Window};
+use ratelog_caller::{Grant, Policies, Terms, UnknownPolicy, granted};
+use ratelog_core::{Cost, Mode, Rules};
 
 use super::local::Local;
-use super::policies::{Policies, Terms};
 use super::wire::Wire;
 use crate::command::{self, Command};
 use crate::{Check, Checks, Decision, Error, Source, script};
@@ -35,14 +35,6 @@ pub(super) trait Operation: Sync {
     }
 }
 
-/// What is answered without looking at any log.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Grant {
-    Allow,
-    /// With the milliseconds after which it is worth another try.
-    Deny(u64),
-}
-
 /// A check, or a peek.
 pub(super) struct Checking<'a> {
     pub(super) key: &'a [u8],
@@ -59,20 +51,20 @@ impl Operation for Checking<'_> {
     }
 
     async fn scripted(&self, wire: &mut Wire, policies: &Policies) -> Result<Decision, Error> {
-        let terms = policies.terms(self.check.under())?;
+        let terms = known(policies.terms(self.check.under()))?;
         let ask = if self.records { script::check } else { script::peek };
         let check = Check::from(&*terms.rules).cost(self.check.units());
         Ok(script::run(wire, &ask(self.key, check)?).await?.under(terms.mode))
     }
 
     fn local(&self, local: &Local, policies: &Policies) -> Result<Decision, Error> {
-        let terms = policies.terms(self.check.under())?;
+        let terms = known(policies.terms(self.check.under()))?;
         let decide = if self.records { Local::check } else { Local::peek };
         Ok(decide(local, self.key, &terms, self.check.units()))
     }
 
     fn outright(&self, grant: Grant, policies: &Policies) -> Option<Decision> {
-        Some(granted(grant, policies.terms(self.check.under()).ok(), self.check.units()))
+        Some(outright(grant, policies.terms(self.check.under()), self.check.units()))
     }
 }
 
@@ -81,7 +73,7 @@ pub(super) struct CheckingAll<'a>(pub(super) &'a Checks<'a>);
 
 impl CheckingAll<'_> {
     fn terms(&self, policies: &Policies) -> Result<Vec<(&[u8], Terms<'_>)>, Error> {
-        let of_key = |(key, under)| Ok((key, policies.terms_of_one(under)?));
+        let of_key = |(key, under)| Ok((key, known(policies.terms_of_one(under))?));
         self.0.keys().map(of_key).collect()
     }
 }
@@ -121,7 +113,7 @@ impl Operation for CheckingAll<'_> {
 
     fn outright(&self, grant: Grant, policies: &Policies) -> Option<Vec<Decision>> {
         let cost = self.0.units();
-        let of_key = |(_, under)| granted(grant, policies.terms_of_one(under).ok(), cost);
+        let of_key = |(_, under)| outright(grant, policies.terms_of_one(under), cost);
         Some(self.0.keys().map(of_key).collect())
     }
 }
@@ -209,31 +201,13 @@ impl<T: Send, F: Fn() -> Command<T> + Sync> Operation for Managing<T, F> {
     }
 }
 
-/// A decision without a log: of the first rule, or, where no rules are known, of one that the check just keeps to.
-fn granted(grant: Grant, terms: Option<Terms<'_>>, cost: Cost) -> Decision {
-    let rule = terms.map_or_else(|| just(cost), |terms| terms.rules.first());
-    let decided = Decided {
-        allowed: matches!(grant, Grant::Allow),
-        limit: rule.limit(),
-        remaining: match grant {
-            Grant::Allow => rule.limit().units().saturating_sub(cost.units()),
-            Grant::Deny(_) => 0,
-        },
-        retry_after: match grant {
-            Grant::Allow => Some(0),
-            Grant::Deny(wait) => Some(wait),
-        },
-        reset_after: match grant {
-            Grant::Allow => rule.window().millis(),
-            Grant::Deny(wait) => wait,
-        },
-        window: rule.window(),
-    };
-    Decision::new(decided, Source::Fallback)
+/// A decision without a log, by the rules that are known.
+fn outright<E>(grant: Grant, terms: Result<Terms<'_>, E>, cost: Cost) -> Decision {
+    let terms = terms.ok();
+    let rules = terms.as_ref().map(|terms| &*terms.rules);
+    Decision::new(granted(grant, rules, cost), Source::Fallback)
 }
 
-/// The limit that `cost` just reaches, in a second.
-fn just(cost: Cost) -> Rule {
-    const SECOND: Window = Window::from_millis(1_000).unwrap();
-    Rule::new(Limit::from(cost), SECOND)
+fn known<T>(terms: Result<T, UnknownPolicy>) -> Result<T, Error> {
+    terms.map_err(|unknown| Error::NoPolicy(format!("NOPOLICY {unknown}")))
 }

@@ -5,16 +5,14 @@ use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use ratelog_caller::script::subject;
-use ratelog_caller::{Absence, Breaker, Probes};
+use ratelog_caller::{Absence, Breaker, Denials, Policies, Probes};
 use ratelog_core::{Cost, PolicyName};
 use redis::{PushInfo, PushKind, Value};
 
-use super::denials::Denials;
 use super::failure::{absence, is_unknown_command};
 use super::fallback::Backend;
 use super::health::Health;
 use super::operation::Operation;
-use super::policies::Policies;
 use super::target::Target;
 use super::wire::Wire;
 use crate::command;

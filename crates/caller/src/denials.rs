@@ -1,13 +1,12 @@
-//! The deny cache: denials that still hold, so that who hammers a limit costs no round trip.
-
+use std::fmt;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use quick_cache::sync::Cache;
-use ratelog_core::Decision as Decided;
+use ratelog_core::Decision;
 
-use crate::{Check, Decision, Source, Under};
+use crate::{Check, Under};
 
 /// How long a denial under a policy is believed: the server may be given another policy at any time.
 const POLICY_TRUST: Duration = Duration::from_secs(1);
@@ -15,12 +14,27 @@ const POLICY_TRUST: Duration = Duration::from_secs(1);
 /// How many counters tell of forgotten keys. Keys that share one only cost each other a round trip.
 const MARKS: usize = 1_024;
 
-/// Denials by key, at most so many; those that are asked for stay.
+/// The deny cache: denials that still hold, so that who hammers a limit costs no round trip.
+///
+/// It holds denials by key, at most so many; those that are asked for stay.
 ///
 /// A denial holds until its retry-after: nothing that is recorded can shorten it. What can (a refund, a reset, an
 /// override) must [`forget`](Self::forget) it, and what was denied before that and told after it must not be kept: a
 /// [`Ticket`] is taken before the server is asked, and is void once its key has been forgotten.
-pub(super) struct Denials {
+///
+/// ```
+/// use ratelog_caller::{Check, Denials, Grant, granted};
+/// use ratelog_core::{Cost, Rules};
+///
+/// let rules: Rules = "1/hour".parse()?;
+/// let (denials, check) = (Denials::new(10_000), Check::from(&rules));
+/// let ticket = denials.ticket(b"user:42");
+/// let denied = granted(Grant::Deny(5_000), Some(&rules), Cost::ONE); // the server's answer
+/// denials.put(b"user:42", &check, &denied, true, ticket);
+/// assert!(denials.get(b"user:42", &check).is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Denials {
     held: Cache<Box<[u8]>, Entry>,
     marks: Box<[AtomicU32]>,
     hasher: RandomState,
@@ -37,7 +51,7 @@ enum Entry {
 struct Denial {
     /// Of rules and cost, or of policy and cost.
     asked: u64,
-    decided: Decided,
+    decided: Decision,
     /// Before it surely lets nothing through.
     until: Instant,
     /// When the wait that is told is over.
@@ -45,14 +59,16 @@ struct Denial {
 }
 
 /// Taken before a check; says whether its denial may be kept.
-#[derive(Clone, Copy)]
-pub(super) struct Ticket {
+#[derive(Clone, Copy, Debug)]
+pub struct Ticket {
     mark: u32,
     taken: Instant,
 }
 
 impl Denials {
-    pub(super) fn new(capacity: usize) -> Self {
+    /// A cache of at most `capacity` keys.
+    #[must_use]
+    pub fn new(capacity: usize) -> Self {
         Self {
             held: Cache::new(capacity),
             marks: (0..MARKS).map(|_| AtomicU32::new(0)).collect(),
@@ -60,8 +76,9 @@ impl Denials {
         }
     }
 
-    /// The denial of the same check of the key, if one still holds.
-    pub(super) fn get(&self, key: &[u8], check: &Check<'_>) -> Option<Decision> {
+    /// The denial of the same check of the key, if one still holds, as it is by now.
+    #[must_use]
+    pub fn get(&self, key: &[u8], check: &Check<'_>) -> Option<Decision> {
         let Entry::Denied(denial) = self.held.get(key)? else { return None };
         let now = Instant::now();
         if now >= denial.until {
@@ -74,22 +91,28 @@ impl Denials {
         let wait = millis_up(denial.over.saturating_duration_since(now)).max(1);
         let passed = denial.decided.retry_after.unwrap_or_default().saturating_sub(wait);
         let reset_after = denial.decided.reset_after.saturating_sub(passed);
-        let decided = Decided { retry_after: Some(wait), reset_after, ..denial.decided };
-        Some(Decision::new(decided, Source::DenyCache))
+        Some(Decision { retry_after: Some(wait), reset_after, ..denial.decided })
     }
 
-    pub(super) fn ticket(&self, key: &[u8]) -> Ticket {
+    /// To be taken before the server is asked about the key.
+    #[must_use]
+    pub fn ticket(&self, key: &[u8]) -> Ticket {
         Ticket { mark: self.mark(key).load(Ordering::Acquire), taken: Instant::now() }
     }
 
-    /// Keeps a denial of the server's, unless it has no end or the key was forgotten meanwhile. What a fallback denies
-    /// says nothing of the key.
-    pub(super) fn put(&self, key: &[u8], check: &Check<'_>, decision: &Decision, ticket: Ticket) {
-        if !matches!(decision.source(), Source::Module | Source::Script) {
+    /// Keeps a denial of the server's, unless it has no end or the key was forgotten meanwhile. What was not decided
+    /// `by_server` is not kept: what a fallback denies says nothing of the key.
+    pub fn put(
+        &self,
+        key: &[u8],
+        check: &Check<'_>,
+        decided: &Decision,
+        by_server: bool,
+        ticket: Ticket,
+    ) {
+        let (true, false, Some(wait)) = (by_server, decided.allowed, decided.retry_after) else {
             return;
-        }
-        let decided = *decision.as_core();
-        let (false, Some(wait)) = (decided.allowed, decided.retry_after) else { return };
+        };
         let wait = Duration::from_millis(wait);
         let trust = match check.under() {
             Under::Rules(_) => wait,
@@ -100,7 +123,7 @@ impl Denials {
         else {
             return;
         };
-        let denial = Denial { asked: self.asked(check), decided, until, over };
+        let denial = Denial { asked: self.asked(check), decided: *decided, until, over };
         self.held.insert(key.into(), Entry::Denied(denial));
         // Whoever forgets the key from here on removes it; whoever did before has changed the mark.
         if self.mark(key).load(Ordering::Acquire) != ticket.mark {
@@ -110,7 +133,8 @@ impl Denials {
 
     /// Whether nobody else is asking about the key: the caller then does, and settles it with [`Self::put`] or
     /// [`Self::settle`].
-    pub(super) fn claim(&self, key: &[u8]) -> bool {
+    #[must_use]
+    pub fn claim(&self, key: &[u8]) -> bool {
         if matches!(self.held.get(key), Some(Entry::Awaited)) {
             return false;
         }
@@ -119,16 +143,18 @@ impl Denials {
     }
 
     /// Nobody is asking about the key any more.
-    pub(super) fn settle(&self, key: &[u8]) {
+    pub fn settle(&self, key: &[u8]) {
         self.held.remove_if(key, |entry| matches!(entry, Entry::Awaited));
     }
 
-    pub(super) fn forget(&self, key: &[u8]) {
+    /// Forgets the key's denial, and any that was asked for before.
+    pub fn forget(&self, key: &[u8]) {
         self.mark(key).fetch_add(1, Ordering::AcqRel);
         self.held.remove(key);
     }
 
-    pub(super) fn forget_all(&self) {
+    /// Forgets the denials of all keys.
+    pub fn forget_all(&self) {
         for mark in &self.marks {
             mark.fetch_add(1, Ordering::AcqRel);
         }
@@ -143,6 +169,12 @@ impl Denials {
         static NONE: AtomicU32 = AtomicU32::new(0);
         let index = usize::try_from(self.hasher.hash_one(key) % MARKS as u64).unwrap_or(0);
         self.marks.get(index).unwrap_or(&NONE)
+    }
+}
+
+impl fmt::Debug for Denials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Denials").field("keys", &self.held.len()).finish_non_exhaustive()
     }
 }
 
@@ -169,46 +201,41 @@ fn millis_up(time: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use ratelog_core::{Cost, Log, PolicyName, Rules};
+    use ratelog_core::{Cost, Decision, Log, PolicyName, Rules};
 
     use super::{Denials, POLICY_TRUST};
-    use crate::{Check, Decision, Source};
+    use crate::Check;
 
-    fn denied(rules: &Rules, source: Source) -> Decision {
+    fn denied(rules: &Rules) -> Decision {
         let now = ratelog_core::Instant::from_clock(1_700_000_000_000);
         let mut log = Log::new();
         ratelog_core::check(&mut log, now, rules, Cost::ONE);
-        Decision::new(ratelog_core::check(&mut log, now, rules, Cost::ONE), source)
+        ratelog_core::check(&mut log, now, rules, Cost::ONE)
     }
 
     #[test]
     fn only_what_a_server_denied_is_kept() {
         let rules: Rules = "1/hour".parse().unwrap();
         let check = Check::from(&rules);
-        for (source, kept) in [
-            (Source::Module, true),
-            (Source::Script, true),
-            (Source::Local, false),
-            (Source::Fallback, false),
-        ] {
+        for by_server in [true, false] {
             let denials = Denials::new(10);
-            denials.put(b"k", &check, &denied(&rules, source), denials.ticket(b"k"));
-            assert_eq!(denials.get(b"k", &check).is_some(), kept, "{source:?}");
+            denials.put(b"k", &check, &denied(&rules), by_server, denials.ticket(b"k"));
+            assert_eq!(denials.get(b"k", &check).is_some(), by_server);
         }
     }
 
     #[test]
     fn a_denial_that_is_older_than_the_forgetting_of_its_key_is_not_kept() {
         let rules: Rules = "1/hour".parse().unwrap();
-        let (check, denied) = (Check::from(&rules), denied(&rules, Source::Module));
+        let (check, denied) = (Check::from(&rules), denied(&rules));
         let denials = Denials::new(10);
         for forget in [|denials: &Denials| denials.forget(b"k"), Denials::forget_all] {
             let ticket = denials.ticket(b"k");
             forget(&denials);
-            denials.put(b"k", &check, &denied, ticket);
+            denials.put(b"k", &check, &denied, true, ticket);
             assert_eq!(denials.get(b"k", &check), None);
         }
-        denials.put(b"k", &check, &denied, denials.ticket(b"k"));
+        denials.put(b"k", &check, &denied, true, denials.ticket(b"k"));
         assert!(denials.get(b"k", &check).is_some());
     }
 
@@ -230,9 +257,9 @@ mod tests {
         let ticket = denials.ticket(b"k");
         let long_ago =
             super::Ticket { taken: ticket.taken.checked_sub(POLICY_TRUST).unwrap(), ..ticket };
-        denials.put(b"k", &check, &denied(&rules, Source::Module), long_ago);
+        denials.put(b"k", &check, &denied(&rules), true, long_ago);
         assert_eq!(denials.get(b"k", &check), None);
-        denials.put(b"k", &check, &denied(&rules, Source::Module), ticket);
+        denials.put(b"k", &check, &denied(&rules), true, ticket);
         assert!(denials.get(b"k", &check).is_some());
     }
 }

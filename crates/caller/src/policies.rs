@@ -1,13 +1,11 @@
-//! The policies that this process knows: given by its caller, or learnt from the server.
-
 use std::collections::HashMap;
-use std::ops::Deref;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use ratelog_core::{Mode, Policy, PolicyName, Rule, Rules};
 
-use crate::{Error, Under};
+use crate::Under;
+use crate::terms::{Held, Terms, UnknownPolicy};
 
 /// After this time a policy that was learnt is asked for again.
 const FRESH: Duration = Duration::from_secs(60);
@@ -15,49 +13,45 @@ const FRESH: Duration = Duration::from_secs(60);
 /// So many are learnt at most. More names than this are no policies but keys, or an attack.
 const MAX_LEARNT: usize = 1_000;
 
-/// What a check of one key is decided by, where the server does not know it.
-pub(super) struct Terms<'a> {
-    pub(super) rules: Held<'a>,
-    pub(super) mode: Mode,
-}
-
-/// Rules that are the caller's, or a policy's; small, where rules are not.
-pub(super) enum Held<'a> {
-    Given(&'a Rules),
-    One(Box<Rules>),
-    Policy(Arc<Policy>),
-}
-
-impl Deref for Held<'_> {
-    type Target = Rules;
-
-    fn deref(&self) -> &Rules {
-        match self {
-            Self::Given(rules) => rules,
-            Self::One(rule) => rule,
-            Self::Policy(policy) => &policy.rules,
-        }
-    }
-}
-
-pub(super) struct Policies {
+/// The policies that this process knows: given by its caller, or learnt from the server.
+///
+/// ```
+/// use ratelog_caller::{Policies, Under};
+/// use ratelog_core::{Mode, Policy, PolicyName};
+/// use std::collections::HashMap;
+///
+/// let name: PolicyName = "login".parse()?;
+/// let policies = Policies::new(HashMap::new());
+/// assert!(policies.wants(&name));
+/// policies.learn(name.clone(), Some(Policy { rules: "5/minute".parse()?, mode: Mode::Enforce }));
+/// assert_eq!(policies.terms(Under::Policy(&name))?.rules.first().limit().units(), 5);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Policies {
     given: HashMap<PolicyName, Arc<Policy>>,
     learnt: RwLock<HashMap<PolicyName, Learnt>>,
 }
 
+#[derive(Debug)]
 struct Learnt {
     policy: Option<Arc<Policy>>,
     at: Instant,
 }
 
 impl Policies {
-    pub(super) fn new(given: HashMap<PolicyName, Policy>) -> Self {
+    /// Those that are given; the server is never asked for them.
+    #[must_use]
+    pub fn new(given: HashMap<PolicyName, Policy>) -> Self {
         let given = given.into_iter().map(|(name, policy)| (name, Arc::new(policy))).collect();
         Self { given, learnt: RwLock::default() }
     }
 
     /// What a check is decided by without the server.
-    pub(super) fn terms<'a>(&self, under: Under<'a, &'a Rules>) -> Result<Terms<'a>, Error> {
+    ///
+    /// # Errors
+    /// [`UnknownPolicy`] for one that was neither given nor learnt.
+    pub fn terms<'a>(&self, under: Under<'a, &'a Rules>) -> Result<Terms<'a>, UnknownPolicy> {
         match under {
             Under::Rules(rules) => Ok(in_force(Held::Given(rules))),
             Under::Policy(name) => self.known(name),
@@ -65,7 +59,10 @@ impl Policies {
     }
 
     /// The same, for one key of several.
-    pub(super) fn terms_of_one<'a>(&self, under: Under<'a, Rule>) -> Result<Terms<'a>, Error> {
+    ///
+    /// # Errors
+    /// As [`Self::terms`].
+    pub fn terms_of_one<'a>(&self, under: Under<'a, Rule>) -> Result<Terms<'a>, UnknownPolicy> {
         match under {
             Under::Rules(rule) => Ok(in_force(Held::One(Box::new(Rules::one(rule))))),
             Under::Policy(name) => self.known(name),
@@ -73,7 +70,7 @@ impl Policies {
     }
 
     /// Whether the server is to be asked for the policy. Says so once a while: the caller then has to ask.
-    pub(super) fn wants(&self, name: &PolicyName) -> bool {
+    pub fn wants(&self, name: &PolicyName) -> bool {
         let is_fresh = |learnt: &Learnt| learnt.at.elapsed() < FRESH;
         let all = self.learnt.read().unwrap_or_else(PoisonError::into_inner);
         if self.given.contains_key(name) || all.get(name).is_some_and(is_fresh) {
@@ -90,13 +87,13 @@ impl Policies {
         true
     }
 
-    /// What the server answered.
-    pub(super) fn learn(&self, name: PolicyName, policy: Option<Policy>) {
+    /// What the server answered: the policy, or that it has none of that name.
+    pub fn learn(&self, name: PolicyName, policy: Option<Policy>) {
         let mut all = self.learnt.write().unwrap_or_else(PoisonError::into_inner);
         all.insert(name, Learnt { policy: policy.map(Arc::new), at: Instant::now() });
     }
 
-    fn known<'a>(&self, name: &PolicyName) -> Result<Terms<'a>, Error> {
+    fn known<'a>(&self, name: &PolicyName) -> Result<Terms<'a>, UnknownPolicy> {
         let terms =
             |policy: &Arc<Policy>| Terms { rules: Held::Policy(policy.clone()), mode: policy.mode };
         if let Some(policy) = self.given.get(name) {
@@ -104,9 +101,7 @@ impl Policies {
         }
         let all = self.learnt.read().unwrap_or_else(PoisonError::into_inner);
         let learnt = all.get(name).and_then(|learnt| learnt.policy.as_ref());
-        learnt.map(terms).ok_or_else(|| {
-            Error::NoPolicy(format!("NOPOLICY no policy named '{name}' is known in this process"))
-        })
+        learnt.map(terms).ok_or_else(|| UnknownPolicy(name.clone()))
     }
 }
 
@@ -121,7 +116,7 @@ mod tests {
     use ratelog_core::{Mode, Policy, PolicyName};
 
     use super::{MAX_LEARNT, Policies};
-    use crate::{Error, Under};
+    use crate::Under;
 
     fn name(number: usize) -> PolicyName {
         format!("p{number}").parse().unwrap()
@@ -138,7 +133,7 @@ mod tests {
         assert!(policies.wants(&name(1)) && !policies.wants(&name(1)));
         let of =
             |number| policies.terms(Under::Policy(&name(number))).map(|terms| terms.rules.first());
-        assert!(matches!(of(1), Err(Error::NoPolicy(_))));
+        assert_eq!(of(1).unwrap_err().to_string(), "no policy named 'p1' is known in this process");
         policies.learn(name(1), Some(policy("2/hour")));
         assert_eq!(of(0).unwrap().limit().units(), 1);
         assert_eq!(of(1).unwrap().limit().units(), 2);

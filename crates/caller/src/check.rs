@@ -1,5 +1,3 @@
-//! What is asked of a key.
-
 use ratelog_core::{Cost, PolicyName, Rule, Rules};
 
 /// What a check is decided under.
@@ -16,7 +14,8 @@ pub enum Under<'a, R> {
 /// Made of rules or the name of a policy; it costs one unit unless told otherwise.
 ///
 /// ```
-/// use ratelog_client::{Check, Cost, Rules};
+/// use ratelog_caller::Check;
+/// use ratelog_core::{Cost, Rules};
 ///
 /// let rules: Rules = "100/minute".parse()?;
 /// let check = Check::from(&rules).cost(Cost::new(5).ok_or("no cost")?);
@@ -67,7 +66,8 @@ impl<'a> From<&'a PolicyName> for Check<'a> {
 /// all keys must be in one slot, which a hash tag sees to.
 ///
 /// ```
-/// use ratelog_client::{Checks, Cost, PolicyName, Rules};
+/// use ratelog_caller::Checks;
+/// use ratelog_core::{Cost, PolicyName, Rules};
 ///
 /// let rules: Rules = "100/minute".parse()?;
 /// let policy = PolicyName::parse(b"per-tenant").ok_or("no name")?;
