@@ -10,6 +10,7 @@
 //! | feature | adds |
 //! | --- | --- |
 //! | `limiter` | a server that may be away: circuit breaker, probes, deny cache, known policies, and the limiter in this process |
+//! | `http` | trusted proxies, and what a client's address is counted under |
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "limiter")]
@@ -23,6 +24,8 @@ mod clock;
 mod denials;
 #[cfg(feature = "limiter")]
 mod granted;
+#[cfg(feature = "http")]
+pub mod http;
 #[cfg(feature = "limiter")]
 mod local;
 #[cfg(feature = "limiter")]

@@ -28,6 +28,7 @@ use std::net::IpAddr;
 
 use http::HeaderName;
 use http::request::Parts;
+use ratelog_caller::http::client_text;
 
 use super::TrustedProxies;
 
@@ -107,18 +108,11 @@ pub fn client(
     peer: impl Fn(&Parts) -> Option<IpAddr>,
 ) -> impl Fn(&Parts) -> Key {
     move |request| match peer(request) {
-        Some(peer) => of_address(proxies.client(peer, &request.headers)).into(),
-        None => Key::Unknown("the peer's address is not known"),
-    }
-}
-
-fn of_address(address: IpAddr) -> String {
-    match address.to_canonical() {
-        IpAddr::V4(address) => format!("ip:{address}"),
-        IpAddr::V6(address) => {
-            let network = address.to_bits() & (u128::MAX << 64);
-            format!("ip:{}/64", std::net::Ipv6Addr::from_bits(network))
+        Some(peer) => {
+            let address = proxies.client(peer, &request.headers);
+            format!("ip:{}", client_text(address)).into()
         }
+        None => Key::Unknown("the peer's address is not known"),
     }
 }
 
@@ -141,17 +135,10 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_one_client_however_it_is_written() {
-        for (address, key) in [
-            ("192.0.2.1", "ip:192.0.2.1"),
-            ("::ffff:192.0.2.1", "ip:192.0.2.1"),
-            ("2001:db8:0:1::", "ip:2001:db8:0:1::/64"),
-            ("2001:db8:0:1:ffff:ffff:ffff:ffff", "ip:2001:db8:0:1::/64"),
-            ("2001:db8:0:2::1", "ip:2001:db8:0:2::/64"),
-        ] {
-            let address: IpAddr = address.parse().unwrap();
-            assert_eq!(peer(move |_: &Parts| Some(address))(&request()), counted(key));
-        }
+    fn a_peer_is_counted_under_its_network_and_apart_from_other_kinds_of_keys() {
+        let address: IpAddr = "2001:db8:0:1::5".parse().unwrap();
+        let key = peer(move |_: &Parts| Some(address))(&request());
+        assert_eq!(key, counted("ip:2001:db8:0:1::/64"));
     }
 
     #[test]

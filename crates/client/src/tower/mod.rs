@@ -53,11 +53,9 @@
 
 mod body;
 mod failure;
-mod forwarded;
 mod future;
 pub mod key;
 mod layer;
-mod proxies;
 mod refusal;
 mod route;
 mod service;
@@ -67,6 +65,6 @@ pub use failure::{Failure, OnFailure};
 pub use future::ResponseFuture;
 pub use key::Key;
 pub use layer::{Denial, RateLimitLayer};
-pub use proxies::{NetworkError, TrustedProxies};
+pub use ratelog_caller::http::{NetworkError, TrustedProxies};
 pub use route::Route;
 pub use service::RateLimitService;

@@ -2,8 +2,6 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use http::{HeaderName, header};
-
 /// A field that proxies add an entry to.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Field {
@@ -12,10 +10,10 @@ pub(super) enum Field {
 }
 
 impl Field {
-    pub(super) const fn name(self) -> HeaderName {
+    pub(super) const fn name(self) -> &'static str {
         match self {
-            Self::XForwardedFor => HeaderName::from_static("x-forwarded-for"),
-            Self::Forwarded => header::FORWARDED,
+            Self::XForwardedFor => "x-forwarded-for",
+            Self::Forwarded => "forwarded",
         }
     }
 
@@ -53,10 +51,9 @@ fn of_element(element: &str) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderMap, HeaderValue};
     use proptest::prelude::*;
 
-    use crate::tower::TrustedProxies;
+    use crate::http::TrustedProxies;
 
     /// The client of a request that came through 10.0.0.1 with these lines of `Forwarded`.
     fn client<T: AsRef<[u8]>>(lines: &[T]) -> String {
@@ -64,11 +61,7 @@ mod tests {
     }
 
     fn told<T: AsRef<[u8]>>(name: &'static str, proxies: &TrustedProxies, lines: &[T]) -> String {
-        let mut headers = HeaderMap::new();
-        for line in lines {
-            headers.append(name, HeaderValue::from_bytes(line.as_ref()).unwrap());
-        }
-        proxies.client([10, 0, 0, 1].into(), &headers).to_string()
+        proxies.client([10, 0, 0, 1].into(), lines.iter().map(|line| (name, line))).to_string()
     }
 
     #[test]

@@ -1,7 +1,6 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use http::HeaderMap;
 use ipnet::{IpNet, Ipv4Net};
 
 use super::forwarded::Field;
@@ -16,13 +15,11 @@ use super::forwarded::Field;
 /// One field only is read, the one that the proxies set: a field that they pass on untouched is the client's own words.
 ///
 /// ```
-/// use http::HeaderMap;
-/// use ratelog_client::tower::TrustedProxies;
+/// use ratelog_caller::http::TrustedProxies;
 ///
 /// let proxies = TrustedProxies::x_forwarded_for(["10.0.0.0/8", "2001:db8::7"])?;
-/// let mut headers = HeaderMap::new();
-/// headers.insert("x-forwarded-for", "198.51.100.9, 192.0.2.1, 10.0.0.2".parse()?);
-/// assert_eq!(proxies.client("10.0.0.1".parse()?, &headers), "192.0.2.1".parse::<std::net::IpAddr>()?);
+/// let headers = [("x-forwarded-for", "198.51.100.9, 192.0.2.1, 10.0.0.2")];
+/// assert_eq!(proxies.client("10.0.0.1".parse()?, headers).to_string(), "192.0.2.1");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -68,17 +65,40 @@ impl TrustedProxies {
 
     /// The address of the client of a request that came from `peer` with these header fields.
     ///
-    /// Addresses of IPv4 within IPv6 are taken, and answered, as of IPv4.
+    /// Addresses of IPv4 within IPv6 are taken, and answered, as of IPv4. Names are compared without regard to case. A
+    /// `HeaderMap` of the crate `http` can be passed as it is.
     #[must_use]
-    pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
-        let mut client = peer.to_canonical();
-        let lines = headers.get_all(self.field.name()).iter().rev();
+    pub fn client<N: AsRef<[u8]>, V: AsRef<[u8]>>(
+        &self,
+        peer: IpAddr,
+        headers: impl IntoIterator<Item = (N, V)>,
+    ) -> IpAddr {
+        let peer = peer.to_canonical();
+        if !self.trusts(peer) {
+            return peer;
+        }
+        self.told_client(headers).unwrap_or(peer)
+    }
+
+    /// The same for a peer that is trusted and has no address, as that of a Unix socket; `None` if nobody tells one.
+    #[must_use]
+    pub fn told_client<N: AsRef<[u8]>, V: AsRef<[u8]>>(
+        &self,
+        headers: impl IntoIterator<Item = (N, V)>,
+    ) -> Option<IpAddr> {
+        let is_field = |name: &N| name.as_ref().eq_ignore_ascii_case(self.field.name().as_bytes());
+        let lines = headers.into_iter().filter(|(name, _)| is_field(name));
+        let lines: Vec<V> = lines.map(|(_, line)| line).collect();
         // Not by a parser of whole fields: what a client writes must not change how the rest is read.
-        let mut entries = lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
-        while self.trusts(client) {
-            match entries.next().and_then(|entry| self.field.address(entry)) {
-                Some(address) => client = address.to_canonical(),
-                None => break,
+        let entries =
+            lines.iter().rev().flat_map(|line| line.as_ref().rsplit(|byte| *byte == b','));
+        let mut client = None;
+        for entry in entries {
+            let Some(address) = self.field.address(entry) else { break };
+            let address = address.to_canonical();
+            client = Some(address);
+            if !self.trusts(address) {
+                break;
             }
         }
         client
@@ -120,20 +140,15 @@ impl std::error::Error for NetworkError {}
 mod tests {
     use std::net::IpAddr;
 
-    use http::{HeaderMap, HeaderValue};
     use proptest::prelude::*;
 
     use super::TrustedProxies;
 
     const NETWORKS: [&str; 3] = ["10.0.0.0/8", "2001:db8::7", "::ffff:192.0.2.0/120"];
 
-    fn headers(name: &'static str, lines: &[&str]) -> HeaderMap {
-        let line = |line: &&str| (name.parse().unwrap(), HeaderValue::from_str(line).unwrap());
-        lines.iter().map(line).collect()
-    }
-
-    fn client(proxies: &TrustedProxies, name: &'static str, peer: &str, lines: &[&str]) -> String {
-        proxies.client(peer.parse().unwrap(), &headers(name, lines)).to_string()
+    fn client(proxies: &TrustedProxies, name: &str, peer: &str, lines: &[&str]) -> String {
+        let headers = lines.iter().map(|line| (name, line));
+        proxies.client(peer.parse().unwrap(), headers).to_string()
     }
 
     #[test]
@@ -161,7 +176,7 @@ mod tests {
             ("::ffff:10.0.0.1", &["2001:db8::1, 2001:db8::7"], "2001:db8::1"),
             ("10.0.0.1", &["203.0.113.1, ::ffff:10.0.0.2, 192.0.2.9"], "203.0.113.1"),
         ] {
-            assert_eq!(client(&proxies, "x-forwarded-for", peer, lines), told, "{peer} {lines:?}");
+            assert_eq!(client(&proxies, "X-Forwarded-For", peer, lines), told, "{peer} {lines:?}");
         }
     }
 
@@ -177,11 +192,24 @@ mod tests {
     #[test]
     fn bytes_that_are_no_text_hide_nothing_right_of_them() {
         let proxies = TrustedProxies::x_forwarded_for(NETWORKS).unwrap();
-        let mut headers = HeaderMap::new();
-        let line = HeaderValue::from_bytes(b"\xff, 203.0.113.1, 10.0.0.2").unwrap();
-        headers.insert("x-forwarded-for", line);
-        let told = proxies.client("10.0.0.1".parse().unwrap(), &headers);
+        let headers = [("x-forwarded-for", b"\xff, 203.0.113.1, 10.0.0.2")];
+        let told = proxies.client("10.0.0.1".parse().unwrap(), headers);
         assert_eq!(told.to_string(), "203.0.113.1");
+    }
+
+    #[test]
+    fn a_peer_without_an_address_is_not_the_client() {
+        let proxies = TrustedProxies::x_forwarded_for(NETWORKS).unwrap();
+        for (line, told) in [
+            (Some("198.51.100.9, 203.0.113.1"), Some("203.0.113.1")),
+            (Some("203.0.113.1, 10.0.0.2"), Some("203.0.113.1")),
+            (Some("unknown"), None),
+            (None, None),
+        ] {
+            let headers = line.map(|line| ("x-forwarded-for", line));
+            let client = proxies.told_client(headers).map(|client| client.to_string());
+            assert_eq!(client.as_deref(), told, "{line:?}");
+        }
     }
 
     #[test]
@@ -216,7 +244,6 @@ mod tests {
                 line.iter().map(|(text, _)| text.as_str()).collect::<Vec<_>>().join(",")
             };
             let texts: Vec<String> = lines.iter().map(text).collect();
-            let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
 
             let told = lines.iter().flatten().map(|(_, told)| *told);
             let chain: Vec<Option<IpAddr>> = told.chain([Some(peer)]).collect();
@@ -227,8 +254,8 @@ mod tests {
             let leftmost = (0..chain.len())
                 .find(|&i| chain[i].is_some() && chain[i + 1..].iter().all(is_proxy));
 
-            let headers = headers("x-forwarded-for", &texts);
-            prop_assert_eq!(Some(proxies.client(peer, &headers)), chain[leftmost.unwrap()]);
+            let headers = texts.iter().map(|line| ("x-forwarded-for", line));
+            prop_assert_eq!(Some(proxies.client(peer, headers)), chain[leftmost.unwrap()]);
         }
     }
 }
