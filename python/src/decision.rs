@@ -1,9 +1,10 @@
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
-use ratelog_core::wire;
+use ratelog_caller::told_under;
+use ratelog_core::{Mode, wire};
 
-use crate::rules::value_error;
+use crate::number::value_error;
 use crate::source::Source;
 
 #[pyclass(frozen, eq, hash, module = "ratelog._core")]
@@ -81,12 +82,7 @@ impl Decision {
     }
 
     fn unenforced(&self) -> Self {
-        if self.decided.allowed {
-            return Self { ..*self };
-        }
-        let decided =
-            ratelog_core::Decision { allowed: true, retry_after: Some(0), ..self.decided };
-        Self { decided, ..*self }
+        Self { decided: told_under(Mode::Shadow, self.decided), ..*self }
     }
 
     fn __bool__(&self) -> bool {
@@ -107,8 +103,8 @@ impl Decision {
 }
 
 impl Decision {
-    pub(crate) fn local(decided: ratelog_core::Decision) -> Self {
-        Self { decided, source: Source::Local }
+    pub(crate) fn new_by(source: Source, decided: ratelog_core::Decision) -> Self {
+        Self { decided, source }
     }
 
     fn of(fields: [i64; 6], source: Source) -> PyResult<Self> {

@@ -1,7 +1,7 @@
 use pyo3::prelude::*;
 use ratelog_core::http::Family;
 
-use crate::rules::value_error;
+use crate::number::value_error;
 
 pub(crate) struct Fields(pub(crate) Family);
 

@@ -4,13 +4,21 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::needless_pass_by_value, reason = "PyO3 hands arguments over by value")]
 
+mod absence;
+mod breaker;
 mod decision;
+mod denials;
 mod family;
+mod granted;
 mod headers;
 mod hint;
 mod key;
 mod limits;
 mod local;
+mod number;
+mod policies;
+mod policy_name;
+mod probes;
 mod rules;
 mod script;
 mod source;
@@ -23,13 +31,25 @@ use pyo3::prelude::*;
 #[pymodule]
 mod _core {
     #[pymodule_export]
+    use crate::absence::absence;
+    #[pymodule_export]
+    use crate::breaker::Breaker;
+    #[pymodule_export]
     use crate::decision::Decision;
+    #[pymodule_export]
+    use crate::denials::{Denials, Ticket};
+    #[pymodule_export]
+    use crate::granted::granted;
     #[pymodule_export]
     use crate::hint::Hint;
     #[pymodule_export]
     use crate::limits::Limits;
     #[pymodule_export]
     use crate::local::LocalLimiter;
+    #[pymodule_export]
+    use crate::policies::Policies;
+    #[pymodule_export]
+    use crate::probes::Probes;
     #[pymodule_export]
     use crate::told::Told;
 

@@ -3,10 +3,13 @@ use std::hash::{Hash, Hasher};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
+use ratelog_caller::{self as caller, Check};
 use ratelog_core::http;
-use ratelog_core::{PolicyName, Rules};
+use ratelog_core::{Cost, PolicyName, Rules};
 
-use crate::rules::{Pairs, pairs, value_error};
+use crate::number::value_error;
+use crate::policy_name::Name;
+use crate::rules::{Pairs, pairs};
 
 #[pyclass(frozen, eq, hash, module = "ratelog._core")]
 pub(crate) struct Limits {
@@ -16,7 +19,6 @@ pub(crate) struct Limits {
     script_words: Py<PyTuple>,
 }
 
-/// What a check is decided under.
 #[derive(PartialEq, Eq, Hash)]
 enum Under {
     Rules(Box<Rules>),
@@ -39,17 +41,15 @@ impl Limits {
     }
 
     #[staticmethod]
-    fn of_policy(py: Python<'_>, name: &str) -> PyResult<Self> {
-        let policy: PolicyName = name
-            .parse()
-            .map_err(|error| PyValueError::new_err(format!("{error}, not {name:?}")))?;
-        let told = http::Limits::from(&policy);
-        Self::told_as(py, Under::Policy(policy), told)
+    fn of_policy(py: Python<'_>, name: Name) -> PyResult<Self> {
+        let told = http::Limits::from(&name.0);
+        Self::told_as(py, Under::Policy(name.0), told)
     }
 
     #[staticmethod]
     fn of_rules(py: Python<'_>, rules: Pairs) -> PyResult<Self> {
-        Self::by_text(py, rules.0)
+        let told = http::Limits::from(&rules.0);
+        Self::told_as(py, Under::Rules(rules.0.into()), told)
     }
 
     #[getter]
@@ -94,16 +94,31 @@ impl Limits {
 }
 
 impl Limits {
-    /// Rules that are named by their texts.
-    pub(crate) fn by_text(py: Python<'_>, rules: Rules) -> PyResult<Self> {
-        let told = http::Limits::from(&rules);
-        Self::told_as(py, Under::Rules(rules.into()), told)
+    /// The rules of a policy.
+    pub(crate) fn known(py: Python<'_>, name: &PolicyName, rules: &Rules) -> PyResult<Self> {
+        let told = http::Limits::of_policy(name, rules);
+        Self::told_as(py, Under::Rules(rules.clone().into()), told)
     }
 
     fn told_as(py: Python<'_>, under: Under, told: http::Limits) -> PyResult<Self> {
         let words = PyTuple::new(py, words(&under))?.unbind();
         let script_words = PyTuple::new(py, script_words(&under))?.unbind();
         Ok(Self { under, told, words, script_words })
+    }
+
+    /// What a check is decided under.
+    pub(crate) fn under(&self) -> caller::Under<'_, &Rules> {
+        match &self.under {
+            Under::Rules(rules) => caller::Under::Rules(rules),
+            Under::Policy(name) => caller::Under::Policy(name),
+        }
+    }
+
+    pub(crate) fn check(&self, cost: Cost) -> Check<'_> {
+        match &self.under {
+            Under::Rules(rules) => Check::from(&**rules).cost(cost),
+            Under::Policy(name) => Check::from(name).cost(cost),
+        }
     }
 
     pub(crate) fn told(&self) -> &http::Limits {

@@ -1,23 +1,24 @@
 use std::num::NonZeroU32;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use ratelog_caller::{Clock, Local};
+use ratelog_core::Instant;
 use ratelog_core::limiter::Limiter;
-use ratelog_core::{Instant, Rules};
 
 use crate::decision::Decision;
 use crate::key::Key;
 use crate::limits::Limits;
-use crate::rules::whole;
+use crate::number::whole;
+use crate::source::Source;
 use crate::units::{Units, UnixMillis};
 
 pub(crate) const DEFAULT_MAX_BYTES: usize = Limiter::DEFAULT_MAX_BYTES;
 
 #[pyclass(frozen, module = "ratelog._core")]
 pub(crate) struct LocalLimiter {
-    limiter: Limiter,
-    instances: NonZeroU32,
+    local: Local,
+    clock: Clock,
 }
 
 #[pymethods]
@@ -25,7 +26,7 @@ impl LocalLimiter {
     #[new]
     #[pyo3(signature = (max_bytes = Bytes(DEFAULT_MAX_BYTES), *, instances = Instances(NonZeroU32::MIN)))]
     fn new(max_bytes: Bytes, instances: Instances) -> Self {
-        Self { limiter: Limiter::new(max_bytes.0), instances: instances.0 }
+        Self { local: Local::new(max_bytes.0, instances.0), clock: Clock::start() }
     }
 
     #[pyo3(signature = (key, limits, cost = Units::default(), *, now_ms = None))]
@@ -36,8 +37,8 @@ impl LocalLimiter {
         cost: Units,
         now_ms: Option<UnixMillis>,
     ) -> PyResult<Decision> {
-        let check = |rules: &_| self.limiter.check(key.0, now(now_ms), rules, cost.0);
-        Ok(Decision::local(self.by_share(limits.only_rules()?, check)))
+        let rules = limits.only_rules()?;
+        Ok(decided(self.local.check(key.0, self.now(now_ms), rules, cost.0)))
     }
 
     #[pyo3(signature = (key, limits, cost = Units::default(), *, now_ms = None))]
@@ -48,8 +49,8 @@ impl LocalLimiter {
         cost: Units,
         now_ms: Option<UnixMillis>,
     ) -> PyResult<Decision> {
-        let peek = |rules: &_| self.limiter.peek(key.0, now(now_ms), rules, cost.0);
-        Ok(Decision::local(self.by_share(limits.only_rules()?, peek)))
+        let rules = limits.only_rules()?;
+        Ok(decided(self.local.peek(key.0, self.now(now_ms), rules, cost.0)))
     }
 
     #[pyo3(signature = (checks, cost = Units::default(), *, now_ms = None))]
@@ -59,68 +60,56 @@ impl LocalLimiter {
         cost: Units,
         now_ms: Option<UnixMillis>,
     ) -> PyResult<Vec<Decision>> {
-        let mut shares = Vec::with_capacity(checks.len());
+        let mut keys = Vec::with_capacity(checks.len());
         for (key, limits) in &checks {
-            let rules = limits.get().only_rules()?;
-            shares.push((key.extract::<Key<'_>>()?, self.by_share(rules, Rules::clone)));
+            keys.push((key.extract::<Key<'_>>()?, limits.get().only_rules()?));
         }
-        let shares: Vec<_> = shares.iter().map(|(key, rules)| (key, rules)).collect();
-        let decided = self.limiter.mcheck(&shares, now(now_ms), cost.0);
-        Ok(decided.into_iter().map(Decision::local).collect())
+        let decisions = self.local.mcheck(&keys, self.now(now_ms), cost.0);
+        Ok(decisions.into_iter().map(decided).collect())
     }
 
     #[pyo3(signature = (key, cost = Units::default(), *, now_ms = None))]
     fn refund(&self, key: Key<'_>, cost: Units, now_ms: Option<UnixMillis>) -> u64 {
-        self.limiter.refund(key.0, now(now_ms), cost.0.units())
+        self.local.limiter().refund(key.0, self.now(now_ms), cost.0.units())
     }
 
     #[pyo3(signature = (key, *, now_ms = None))]
     fn reset(&self, key: Key<'_>, now_ms: Option<UnixMillis>) -> u64 {
-        self.limiter.reset(key.0, now(now_ms))
+        self.local.limiter().reset(key.0, self.now(now_ms))
     }
 
     fn clear(&self, py: Python<'_>) {
-        py.detach(|| self.limiter.clear());
+        py.detach(|| self.local.limiter().clear());
     }
 
     fn __len__(&self) -> usize {
-        self.limiter.len()
+        self.local.limiter().len()
     }
 
     #[getter]
     fn bytes(&self) -> usize {
-        self.limiter.bytes()
+        self.local.limiter().bytes()
     }
 
     #[getter]
     fn max_bytes(&self) -> usize {
-        self.limiter.max_bytes()
+        self.local.limiter().max_bytes()
     }
 
     #[getter]
     fn evicted(&self) -> u64 {
-        self.limiter.evicted()
+        self.local.limiter().evicted()
     }
 }
 
 impl LocalLimiter {
-    fn by_share<T>(&self, rules: &Rules, decide: impl FnOnce(&Rules) -> T) -> T {
-        if self.instances == NonZeroU32::MIN {
-            decide(rules)
-        } else {
-            decide(&rules.shared(self.instances))
-        }
+    fn now(&self, given: Option<UnixMillis>) -> Instant {
+        given.map_or_else(|| self.clock.now(), |now| now.0)
     }
 }
 
-fn now(given: Option<UnixMillis>) -> Instant {
-    given.map_or_else(
-        || {
-            let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            Instant::from_clock(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
-        },
-        |now| now.0,
-    )
+fn decided(decision: ratelog_core::Decision) -> Decision {
+    Decision::new_by(Source::Local, decision)
 }
 
 /// A bound on memory.

@@ -2,6 +2,8 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use ratelog_core::{Limit, Rule, Rules, TooManyRules, Window};
 
+use crate::number::{value_error, whole};
+
 /// Rules as pairs of limit (units) and window (ms).
 pub(crate) struct Pairs(pub(crate) Rules);
 
@@ -38,22 +40,6 @@ fn read_window(millis: &Bound<'_, PyAny>) -> PyResult<Window> {
         let max = Window::MAX.millis();
         PyValueError::new_err(format!("a window is from 1 to {max} ms, not {millis}"))
     })
-}
-
-/// The integer, `None` where it is beyond what any bound allows.
-pub(crate) fn whole(number: &Bound<'_, PyAny>) -> PyResult<Option<i64>> {
-    match number.extract() {
-        Ok(number) => Ok(Some(number)),
-        Err(error) if error.is_instance_of::<pyo3::exceptions::PyOverflowError>(number.py()) => {
-            Ok(None)
-        }
-        Err(error) => Err(error),
-    }
-}
-
-/// The error of a text or a number, in its own words.
-pub(crate) fn value_error(error: &impl ToString) -> PyErr {
-    PyValueError::new_err(error.to_string())
 }
 
 /// As Python has them.

@@ -25,6 +25,11 @@ impl Source {
             Self::Fallback => "fallback",
         }
     }
+
+    /// Whether a server came to it.
+    pub(crate) fn is_server(self) -> bool {
+        matches!(self, Self::Module | Self::Script)
+    }
 }
 
 impl<'a> FromPyObject<'a, '_> for Source {

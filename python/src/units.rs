@@ -2,7 +2,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use ratelog_core::{Cost, Instant, Limit};
 
-use crate::rules::whole;
+use crate::number::whole;
 
 /// The units of a check: 1 to 1,000,000.
 pub(crate) struct Units(pub(crate) Cost);
