@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ratelog._core import Decision
+
+ALLOWED = [1, 100, 99, 0, 60_000, 60_000]
+
+
+def test_a_reply_is_read_as_it_was_written() -> None:
+    decision = Decision.read(ALLOWED, "script")
+    told = (decision.limit, decision.remaining, decision.retry_after_ms, decision.reset_after_ms, decision.window_ms)
+    assert decision
+    assert decision.allowed
+    assert told == (100, 99, 0, 60_000, 60_000)
+    assert decision.source == "script"
+    assert decision == Decision(True, 100, 99, 0, 60_000, 60_000, "script")
+    assert hash(decision) == hash(Decision(True, 100, 99, 0, 60_000, 60_000, "script"))
+    assert repr(decision) == (
+        "Decision(True, limit=100, remaining=99, retry_after_ms=0, reset_after_ms=60000, window_ms=60000, "
+        "source='script')"
+    )
+
+
+def test_what_never_passes_has_no_wait() -> None:
+    decision = Decision.read([0, 5, 5, -1, 0, 1_000], "module")
+    assert not decision
+    assert decision.retry_after_ms is None
+    assert "retry_after_ms=None" in repr(decision)
+    assert decision == Decision(False, 5, 5, None, 0, 1_000)
+
+
+def test_who_decided_is_part_of_a_decision() -> None:
+    assert Decision.read(ALLOWED, "module") != Decision.read(ALLOWED, "local")
+    with pytest.raises(ValueError) as error:
+        Decision.read(ALLOWED, "server")  # type: ignore[arg-type]
+    assert str(error.value) == '"server" is none of the sources module, script, local, deny-cache, fallback'
+
+
+def test_a_trial_of_rules_denies_nobody_and_changes_nothing_else() -> None:
+    denied = Decision(False, 5, 0, 700, 900, 1_000, "local")
+    assert denied.unenforced() == Decision(True, 5, 0, 0, 900, 1_000, "local")
+    allowed = Decision(True, 5, 4, 0, 1_000, 1_000)
+    assert allowed.unenforced() == allowed
+
+
+@pytest.mark.parametrize(
+    ("index", "value", "message"),
+    [
+        (0, 2, "allowed of a decision cannot be 2"),
+        (1, 0, "limit of a decision cannot be 0"),
+        (2, -1, "remaining of a decision cannot be -1"),
+        (3, -2, "retry_after_ms of a decision cannot be -2"),
+        (4, -1, "reset_after_ms of a decision cannot be -1"),
+        (5, 0, "window_ms of a decision cannot be 0"),
+    ],
+)
+def test_a_number_that_no_decision_has_is_refused(index: int, value: int, message: str) -> None:
+    reply = ALLOWED.copy()
+    reply[index] = value
+    with pytest.raises(ValueError) as error:
+        Decision.read(reply, "module")
+    assert str(error.value) == message
+
+
+def test_a_wait_below_nothing_is_refused() -> None:
+    with pytest.raises(ValueError) as error:
+        Decision(False, 5, 0, -1, 900, 1_000)
+    assert str(error.value) == "retry_after_ms of a decision is 0 or more, or None"
+
+
+@given(st.one_of(st.none(), st.integers(), st.text(), st.lists(st.one_of(st.integers(), st.text(), st.binary()))))
+def test_a_reply_that_is_no_decision_is_refused_with_its_text(reply: object) -> None:
+    try:
+        decision = Decision.read(reply, "module")
+    except ValueError as error:
+        is_six = isinstance(reply, list) and len(reply) == 6 and all(isinstance(each, int) for each in reply)
+        assert is_six or str(error) == f"the reply is not the six integers of a decision: {reply!r}"  # noqa: PT017
+    else:
+        assert isinstance(reply, list)
+        assert decision.limit == reply[1]
+
+
+def test_integers_beyond_any_clock_are_refused() -> None:
+    with pytest.raises(ValueError, match="the reply is not the six integers of a decision"):
+        Decision.read([1, 100, 2**64, 0, 60_000, 60_000], "module")

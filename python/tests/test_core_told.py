@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ratelog._core import Decision, Hint, Limits, Told
+
+if TYPE_CHECKING:
+    from ratelog._core import Family
+
+BURST = Limits("100/minute; 1000/day", names=["burst", "daily"])
+DENIED = Decision(False, 100, 0, 4_001, 59_000, 60_000)
+POLICY = (b"ratelimit-policy", b'"burst";q=100;w=60, "daily";q=1000;w=86400')
+
+
+def test_a_denial_has_one_time_for_all_fields() -> None:
+    x_ratelimit = [(b"x-ratelimit-limit", b"100"), (b"x-ratelimit-remaining", b"0"), (b"x-ratelimit-reset", b"5")]
+    draft_11 = [POLICY, (b"ratelimit", b'"burst";r=0;t=5')]
+    told: dict[Family, list[tuple[bytes, bytes]]] = {
+        "draft-11": draft_11,
+        "x-ratelimit": x_ratelimit,
+        "both": draft_11 + x_ratelimit,
+        "none": [],
+    }
+    for family, fields in told.items():
+        assert Told([BURST], family).fields([DENIED]) == [*fields, (b"retry-after", b"5")]
+
+
+def test_several_limits_are_told_in_one_field_each() -> None:
+    told = Told([BURST, Limits("100/minute"), Limits("100/minute")])
+    fields = told.fields([DENIED, Decision(True, 100, 7, 0, 60_000, 60_000), Decision(False, 100, 0, 9_000, 9, 60_000)])
+    assert fields == [
+        (POLICY[0], POLICY[1] + b', "100/minute";q=100;w=60, "3:100/minute";q=100;w=60'),
+        (b"ratelimit", b'"burst";r=0;t=5, "100/minute";r=7;t=60, "3:100/minute";r=0;t=9'),
+        (b"retry-after", b"9"),
+    ]
+
+
+def test_a_rule_that_an_operator_set_is_listed_besides() -> None:
+    fields = dict(Told([BURST]).fields([Decision(True, 7, 3, 0, 60_000, 60_000)]))
+    assert fields[b"ratelimit-policy"] == POLICY[1] + b', "7/minute";q=7;w=60'
+    assert fields[b"ratelimit"] == b'"7/minute";r=3;t=60'
+
+
+def test_numbers_that_nobody_counted_are_not_told() -> None:
+    told = Told([BURST, BURST], "both")
+    assert told.fields([DENIED, Decision(False, 100, 0, 5_000, 5_000, 60_000, "fallback")]) == [(b"retry-after", b"5")]
+
+
+def test_a_problem_has_all_reasons_and_the_longest_wait() -> None:
+    told = Told([BURST, Limits("5/second"), Limits("9/hour")])
+    decisions = [DENIED, Decision(True, 5, 2, 0, 1_000, 1_000), Decision(False, 9, 0, None, 0, 3_600_000)]
+    assert json.loads(told.problem(decisions)) == {
+        "type": "https://iana.org/assignments/http-problem-types#quota-exceeded",
+        "title": "Request cannot be satisfied as assigned quota has been exceeded",
+        "status": 429,
+        "violated-policies": ["burst", "9/hour"],
+        "retry_after_ms": None,
+    }
+
+
+def test_each_limit_has_to_have_its_decision() -> None:
+    told = Told([BURST])
+    for ask in (told.fields, told.problem):
+        with pytest.raises(ValueError) as error:
+            ask([DENIED, DENIED])
+        assert str(error.value) == "2 decisions are given for 1 limits"
+
+
+def test_fields_of_no_family_are_refused() -> None:
+    with pytest.raises(ValueError) as error:
+        Told([BURST], "draft-10")  # type: ignore[arg-type]
+    assert str(error.value) == '"draft-10" is none of the fields draft-11, x-ratelimit, both and none'
+
+
+decisions = st.builds(
+    Decision,
+    st.booleans(),
+    st.sampled_from([5, 100]),
+    st.integers(0, 200),
+    st.one_of(st.none(), st.integers(0, 10**9)),
+    st.integers(0, 10**9),
+    st.sampled_from([60_000, 1_000]),
+)
+
+
+@given(st.lists(decisions, min_size=1, max_size=4), st.sampled_from(["draft-11", "both"]))
+def test_who_waits_as_told_waits_for_every_denial(decided: list[Decision], family: Family) -> None:
+    told = Told([BURST, Limits("5/second"), BURST, Limits.of_policy("login")][: len(decided)], family)
+    fields = told.fields(decided)
+    waits = [it.retry_after_ms for it in decided if not it]
+    wait = Hint.read(fields, 0.0).retry_after
+    if not waits or None in waits:
+        assert wait is None
+    else:
+        assert wait is not None
+        assert all(wait * 1_000 >= (each or 0) for each in waits)
+    names = [item.partition(";")[0] for item in dict(fields)[b"ratelimit"].decode().split(", ")]
+    listed = [item.partition(";")[0] for item in dict(fields)[b"ratelimit-policy"].decode().split(", ")]
+    assert len(names) == len(set(names)) == len(decided)
+    assert len(listed) == len(set(listed))
+    assert set(names) <= set(listed)
