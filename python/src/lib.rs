@@ -63,3 +63,12 @@ mod _core {
     #[pymodule_export]
     const SCRIPT_SUFFIX: &str = crate::script::SCRIPT_SUFFIX;
 }
+
+/// Python's allocator aligns to no more: what wants more, as counters apart from each other do, has to be boxed.
+const _: () = {
+    const MOST: usize = 16;
+    assert!(align_of::<breaker::Breaker>() <= MOST);
+    assert!(align_of::<denials::Denials>() <= MOST);
+    assert!(align_of::<local::LocalLimiter>() <= MOST);
+    assert!(align_of::<policies::Policies>() <= MOST);
+};

@@ -17,7 +17,7 @@ pub(crate) const DEFAULT_MAX_BYTES: usize = Limiter::DEFAULT_MAX_BYTES;
 
 #[pyclass(frozen, module = "ratelog._core")]
 pub(crate) struct LocalLimiter {
-    local: Local,
+    local: Box<Local>,
     clock: Clock,
 }
 
@@ -26,7 +26,7 @@ impl LocalLimiter {
     #[new]
     #[pyo3(signature = (max_bytes = Bytes(DEFAULT_MAX_BYTES), *, instances = Instances(NonZeroU32::MIN)))]
     fn new(max_bytes: Bytes, instances: Instances) -> Self {
-        Self { local: Local::new(max_bytes.0, instances.0), clock: Clock::start() }
+        Self { local: Local::new(max_bytes.0, instances.0).into(), clock: Clock::start() }
     }
 
     #[pyo3(signature = (key, limits, cost = Units::default(), *, now_ms = None))]
