@@ -8,6 +8,15 @@ impl FromPyObject<'_, '_> for Headers {
     type Error = PyErr;
 
     fn extract(headers: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
-        headers.try_iter()?.map(|field| field?.extract()).collect::<PyResult<_>>().map(Self)
+        headers.try_iter()?.map(|field| read(&field?)).collect::<PyResult<_>>().map(Self)
     }
+}
+
+/// A tuple, or any other sequence of two, as ASGI has it.
+fn read(field: &Bound<'_, PyAny>) -> PyResult<(PyBackedBytes, PyBackedBytes)> {
+    if let Ok(field) = field.extract() {
+        return Ok(field);
+    }
+    let [name, value] = field.extract()?;
+    Ok((name, value))
 }

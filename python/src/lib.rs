@@ -19,6 +19,7 @@ mod number;
 mod policies;
 mod policy_name;
 mod probes;
+mod proxies;
 mod rules;
 mod script;
 mod source;
@@ -50,6 +51,8 @@ mod _core {
     use crate::policies::Policies;
     #[pymodule_export]
     use crate::probes::Probes;
+    #[pymodule_export]
+    use crate::proxies::Proxies;
     #[pymodule_export]
     use crate::told::Told;
 
