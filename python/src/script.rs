@@ -1,2 +1,4 @@
-pub(crate) const SCRIPT: &str = include_str!("../../crates/client/src/script/ratelog.lua");
-pub(crate) const SCRIPT_SUFFIX: &str = ":ratelog-log";
+use ratelog_caller::script;
+
+pub(crate) const SCRIPT: &str = script::TEXT;
+pub(crate) const SCRIPT_SUFFIX: &str = script::SUFFIX;
