@@ -11,6 +11,7 @@
 //! | --- | --- |
 //! | `limiter` | a server that may be away: circuit breaker, probes, deny cache, known policies, and the limiter in this process |
 //! | `http` | trusted proxies, and what a client's address is counted under |
+//! | `retry` | how long to wait, whether to repeat a request, and when to send the next |
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "limiter")]
@@ -32,6 +33,8 @@ mod local;
 mod policies;
 #[cfg(feature = "limiter")]
 mod probes;
+#[cfg(feature = "retry")]
+pub mod retry;
 pub mod script;
 #[cfg(feature = "limiter")]
 mod terms;

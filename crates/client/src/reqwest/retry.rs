@@ -55,12 +55,8 @@ impl Middleware for Retry {
 fn after(repeatable: Repeatable, answer: &Result<Response>) -> Repeat {
     match answer {
         Ok(response) => repeatable.after(response.status(), response.headers(), SystemTime::now()),
-        Err(Error::Reqwest(error)) if error.is_connect() && repeatable != Repeatable::No => {
-            Repeat::Backoff
-        }
-        Err(Error::Reqwest(error)) if error.is_request() && repeatable == Repeatable::Yes => {
-            Repeat::Backoff
-        }
+        Err(Error::Reqwest(error)) if error.is_connect() => repeatable.after_error(false),
+        Err(Error::Reqwest(error)) if error.is_request() => repeatable.after_error(true),
         Err(_) => Repeat::Never,
     }
 }

@@ -71,17 +71,9 @@
 //! # assert_eq!(answer.status(), 200);
 //! ```
 
-mod policy;
-mod repeatable;
 mod run;
-mod waits;
 
-pub use policy::RetryPolicy;
-pub use ratelog_core::http::Hint;
-pub use repeatable::Repeatable;
+pub use ratelog_caller::retry::{Hint, Repeat, Repeatable, RetryPolicy, Waits};
 #[cfg(feature = "reqwest")]
 pub(crate) use run::Tries;
 pub use run::{Outcome, retry, until_allowed};
-#[cfg(feature = "reqwest")]
-pub(crate) use waits::spread;
-pub use waits::{Repeat, Waits};

@@ -8,7 +8,7 @@ use super::Waits;
 /// milliseconds, then twice as long each time.
 ///
 /// ```
-/// use ratelog_client::retry::RetryPolicy;
+/// use ratelog_caller::retry::RetryPolicy;
 /// use std::time::Duration;
 ///
 /// let patient = RetryPolicy::default().max_tries(20).max_total(Duration::from_secs(600));

@@ -1,20 +1,17 @@
 use std::time::SystemTime;
 
-use http::{HeaderMap, Method, StatusCode};
-
 use super::{Hint, Repeat};
 
 /// Whether a request may be sent again.
 ///
 /// ```
-/// use http::{HeaderMap, Method, StatusCode};
-/// use ratelog_client::retry::{Repeat, Repeatable};
-/// use std::time::SystemTime;
+/// use ratelog_caller::retry::{Repeat, Repeatable};
+/// use std::time::{Duration, SystemTime};
 ///
-/// let post = Repeatable::of(&Method::POST, &HeaderMap::new());
-/// let after = |status| post.after(status, &HeaderMap::new(), SystemTime::now());
-/// assert_eq!(after(StatusCode::TOO_MANY_REQUESTS), Repeat::Backoff);
-/// assert_eq!(after(StatusCode::SERVICE_UNAVAILABLE), Repeat::Never);
+/// let post = Repeatable::of("POST", [("content-type", "text/plain")]);
+/// let after = |status: u16| post.after(status, [("retry-after", "5")], SystemTime::now());
+/// assert_eq!(after(429), Repeat::After(Duration::from_secs(5)));
+/// assert_eq!(after(503), Repeat::Never);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Repeatable {
@@ -31,9 +28,17 @@ pub enum Repeatable {
 impl Repeatable {
     /// Yes for methods that are idempotent (RFC 9110: GET, HEAD, OPTIONS, TRACE, PUT, DELETE) and requests with an
     /// `Idempotency-Key`; others as long as they were not executed.
+    ///
+    /// A `Method` and a `HeaderMap` of the crate `http` can be passed as they are.
     #[must_use]
-    pub fn of(method: &Method, headers: &HeaderMap) -> Self {
-        if method.is_idempotent() || headers.contains_key("idempotency-key") {
+    pub fn of<N: AsRef<[u8]>, V: AsRef<[u8]>>(
+        method: impl AsRef<str>,
+        headers: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
+        let is_idempotent =
+            matches!(method.as_ref(), "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE");
+        let is_key = |name: &[u8]| name.eq_ignore_ascii_case(b"idempotency-key");
+        if is_idempotent || headers.into_iter().any(|(name, _)| is_key(name.as_ref())) {
             Self::Yes
         } else {
             Self::Unexecuted
@@ -46,13 +51,15 @@ impl Repeatable {
     /// Gateway), 503 (Service Unavailable) and 504 (Gateway Timeout). It waits for as long as the answer tells:
     /// [`Hint::wait`].
     #[must_use]
-    pub fn after(self, status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Repeat {
-        let repeated = match status {
-            StatusCode::TOO_MANY_REQUESTS => self != Self::No,
-            StatusCode::REQUEST_TIMEOUT
-            | StatusCode::BAD_GATEWAY
-            | StatusCode::SERVICE_UNAVAILABLE
-            | StatusCode::GATEWAY_TIMEOUT => self == Self::Yes,
+    pub fn after<N: AsRef<[u8]>, V: AsRef<[u8]>>(
+        self,
+        status: impl Into<u16>,
+        headers: impl IntoIterator<Item = (N, V)>,
+        now: SystemTime,
+    ) -> Repeat {
+        let repeated = match status.into() {
+            429 => self != Self::No,
+            408 | 502 | 503 | 504 => self == Self::Yes,
             _ => false,
         };
         if !repeated {
@@ -60,42 +67,37 @@ impl Repeatable {
         }
         Hint::read(headers, now).wait().map_or(Repeat::Backoff, Repeat::After)
     }
+
+    /// Whether to repeat a request that got no answer; `connected` says that there was a connection, so that it may have
+    /// arrived and been executed.
+    #[must_use]
+    pub fn after_error(self, connected: bool) -> Repeat {
+        let repeated = if connected { self == Self::Yes } else { self != Self::No };
+        if repeated { Repeat::Backoff } else { Repeat::Never }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::Repeatable::{self, No, Unexecuted, Yes};
-    use super::{HeaderMap, Method, Repeat, StatusCode, SystemTime};
-    use http::HeaderValue;
+    use super::{Repeat, SystemTime};
     use std::time::Duration;
 
     #[test]
     fn a_request_that_acts_twice_if_sent_twice_is_not_repeatable() {
-        let none = HeaderMap::new();
+        let none: [(&str, &str); 0] = [];
         for method in ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"] {
-            assert_eq!(Repeatable::of(&method.parse().unwrap(), &none), Yes, "{method}");
+            assert_eq!(Repeatable::of(method, none), Yes, "{method}");
         }
-        let key = HeaderMap::from_iter([(
-            "idempotency-key".parse().unwrap(),
-            HeaderValue::from_static("\"8e03978e\""),
-        )]);
+        let key = [("accept", "*/*"), ("Idempotency-Key", "\"8e03978e\"")];
         for method in ["POST", "PATCH", "CONNECT", "get", "PURGE"] {
-            let method: Method = method.parse().unwrap();
-            assert_eq!(Repeatable::of(&method, &none), Unexecuted, "{method}");
-            assert_eq!(Repeatable::of(&method, &key), Yes, "{method}");
+            assert_eq!(Repeatable::of(method, none), Unexecuted, "{method}");
+            assert_eq!(Repeatable::of(method, key), Yes, "{method}");
         }
     }
 
-    fn after(
-        repeatable: Repeatable,
-        status: u16,
-        fields: &[(&'static str, &'static str)],
-    ) -> Repeat {
-        let fields = fields
-            .iter()
-            .map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value)));
-        let status = StatusCode::from_u16(status).unwrap();
-        repeatable.after(status, &fields.collect(), SystemTime::now())
+    fn after(repeatable: Repeatable, status: u16, fields: &[(&str, &str)]) -> Repeat {
+        repeatable.after(status, fields.iter().copied(), SystemTime::now())
     }
 
     #[test]
@@ -113,6 +115,13 @@ mod tests {
         for status in [200, 204, 301, 304, 400, 401, 403, 404, 409, 425, 500, 501] {
             assert_eq!(after(Yes, status, &[("retry-after", "5")]), Repeat::Never, "{status}");
         }
+    }
+
+    #[test]
+    fn what_got_lost_on_a_connection_may_have_been_executed() {
+        let after = |connected| [No, Unexecuted, Yes].map(|it| it.after_error(connected));
+        assert_eq!(after(false), [Repeat::Never, Repeat::Backoff, Repeat::Backoff]);
+        assert_eq!(after(true), [Repeat::Never, Repeat::Never, Repeat::Backoff]);
     }
 
     #[test]

@@ -44,7 +44,7 @@ impl Waits {
     /// wait does not fit into the policy's times.
     ///
     /// ```
-    /// use ratelog_client::retry::{Repeat, RetryPolicy};
+    /// use ratelog_caller::retry::{Repeat, RetryPolicy};
     /// use std::time::Duration;
     ///
     /// let told = Duration::from_secs(5);
@@ -76,7 +76,8 @@ impl Waits {
 
 /// By how much to lengthen a wait that others were told as well: by chance, at most by a tenth of it, or by `least`
 /// where that is more.
-pub(crate) fn spread(told: Duration, least: Duration) -> Duration {
+#[must_use]
+pub fn spread(told: Duration, least: Duration) -> Duration {
     (told / 10).max(least).mul_f32(fastrand::f32())
 }
 
