@@ -14,47 +14,18 @@
 //! | `retry` | how long to wait, whether to repeat a request, and when to send the next |
 #![forbid(unsafe_code)]
 
-#[cfg(feature = "limiter")]
-mod absence;
-#[cfg(feature = "limiter")]
-mod breaker;
 mod check;
-#[cfg(feature = "limiter")]
-mod clock;
-#[cfg(feature = "limiter")]
-mod denials;
-#[cfg(feature = "limiter")]
-mod granted;
 #[cfg(feature = "http")]
 pub mod http;
 #[cfg(feature = "limiter")]
-mod local;
-#[cfg(feature = "limiter")]
-mod policies;
-#[cfg(feature = "limiter")]
-mod probes;
+mod limiter;
 #[cfg(feature = "retry")]
 pub mod retry;
 pub mod script;
-#[cfg(feature = "limiter")]
-mod terms;
 
-#[cfg(feature = "limiter")]
-pub use absence::Absence;
-#[cfg(feature = "limiter")]
-pub use breaker::{Breaker, History, State};
 pub use check::{Check, Checks, Under};
 #[cfg(feature = "limiter")]
-pub use clock::Clock;
-#[cfg(feature = "limiter")]
-pub use denials::{Denials, Ticket};
-#[cfg(feature = "limiter")]
-pub use granted::{Grant, granted};
-#[cfg(feature = "limiter")]
-pub use local::Local;
-#[cfg(feature = "limiter")]
-pub use policies::Policies;
-#[cfg(feature = "limiter")]
-pub use probes::Probes;
-#[cfg(feature = "limiter")]
-pub use terms::{Held, Terms, UnknownPolicy, told_under};
+pub use limiter::{
+    Absence, Breaker, Clock, Denials, Grant, Held, History, Local, Policies, Probes, State, Terms,
+    Ticket, UnknownPolicy, granted, told_under,
+};

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use ratelog_core::{Mode, Policy, PolicyName, Rule, Rules};
 
+use super::terms::{Held, Terms, UnknownPolicy};
 use crate::Under;
-use crate::terms::{Held, Terms, UnknownPolicy};
 
 /// After this time a policy that was learnt is asked for again.
 const FRESH: Duration = Duration::from_secs(60);
