@@ -1,7 +1,7 @@
 # What people run, and CI with them. The work is done in scripts/, which can be run by themselves.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test test-servers lint bench coverage leaks fuzz docs clean
+.PHONY: help setup build run example test test-servers lint bench coverage leaks fuzz docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,20 +15,25 @@ build: setup ## build the module: target/release/libratelog.so
 run: setup ## start a server with the module on PORT (6379) and show three commands
 	@scripts/run
 
+example: setup ## a FastAPI application with limits on PORT (8000), and a client that waits them out
+	@scripts/example
+
 test: setup ## every test, on the machine's own server or on SERVER=/path/to/redis-server
 	@scripts/test
+	@scripts/test-python
 
 test-servers: setup ## the suites that talk to servers, on Redis 7.0, Redis 8.2 and Valkey 9.1
 	@scripts/test-servers
 
-lint: setup ## formatting, clippy, documentation, scripts; a warning is an error
+lint: setup ## formatting, clippy, ruff, mypy, documentation, scripts; a warning is an error
 	@scripts/lint
 
-bench: setup ## side by side with INCR, Lua and redis-cell, as ratios; then the core, and the client
+bench: setup ## side by side with INCR, Lua and redis-cell, as ratios; then the core, and the clients
 	@scripts/bench
 
-coverage: setup ## the core's line coverage; anything under 100 % fails
+coverage: setup ## the coverage of the core (100 %) and of the Python package; what is under its bar fails
 	@scripts/coverage
+	@scripts/coverage-python
 
 leaks: setup ## the server suite under valgrind and AddressSanitizer; anything found in the module fails
 	@scripts/leaks

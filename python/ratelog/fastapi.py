@@ -1,0 +1,9 @@
+"""What needs FastAPI: the router that tells the limiter's health, the documentation of limits, and what a limit raises."""
+
+from __future__ import annotations
+
+from .web.health import health_router
+from .web.openapi import document
+from .web.refusal import RateLimited
+
+__all__ = ["RateLimited", "document", "health_router"]
