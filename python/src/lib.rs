@@ -13,6 +13,7 @@ mod granted;
 mod headers;
 mod hint;
 mod key;
+mod lane;
 mod limits;
 mod local;
 mod number;
@@ -20,11 +21,13 @@ mod policies;
 mod policy_name;
 mod probes;
 mod proxies;
+mod retry;
 mod rules;
 mod script;
 mod source;
 mod time;
 mod told;
+mod tries;
 mod units;
 
 use pyo3::prelude::*;
@@ -44,6 +47,8 @@ mod _core {
     #[pymodule_export]
     use crate::hint::Hint;
     #[pymodule_export]
+    use crate::lane::Lane;
+    #[pymodule_export]
     use crate::limits::Limits;
     #[pymodule_export]
     use crate::local::LocalLimiter;
@@ -54,7 +59,11 @@ mod _core {
     #[pymodule_export]
     use crate::proxies::Proxies;
     #[pymodule_export]
+    use crate::retry::RetryPolicy;
+    #[pymodule_export]
     use crate::told::Told;
+    #[pymodule_export]
+    use crate::tries::Tries;
 
     #[pymodule_export]
     #[allow(non_upper_case_globals, reason = "Python has it so")]

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ratelog._core import RetryPolicy, Tries
+
+NOW = 1_800_000_000.0
+
+
+def after(seconds: int) -> list[tuple[bytes, bytes]]:
+    return [(b"Retry-After", str(seconds).encode())]
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "repeatable", "repeated"),
+    [
+        ("GET", [], None, {429, 503, "lost", "unconnected"}),
+        ("PUT", [], None, {429, 503, "lost", "unconnected"}),
+        ("POST", [], None, {429, "unconnected"}),
+        ("POST", [(b"Idempotency-Key", b"7")], None, {429, 503, "lost", "unconnected"}),
+        ("POST", [], True, {429, 503, "lost", "unconnected"}),
+        ("GET", [], False, set()),
+    ],
+)
+def test_what_may_have_been_executed_is_repeated_only_if_that_does_no_harm(
+    method: str, headers: list[tuple[bytes, bytes]], repeatable: bool | None, repeated: set[object]
+) -> None:
+    def tries() -> Tries:
+        return Tries(RetryPolicy(), method, headers, repeatable)
+
+    waits: dict[object, float | None] = {
+        **{status: tries().after_response(status, after(1), NOW, 0.0) for status in (200, 404, 429, 500, 503)},
+        "lost": tries().after_error(True, 0.0),
+        "unconnected": tries().after_error(False, 0.0),
+    }
+    assert {what for what, wait in waits.items() if wait is not None} == repeated
+
+
+@given(st.integers(0, 40), st.floats(0, 100))
+def test_no_try_comes_before_its_time_or_after_all_time(told: int, elapsed: float) -> None:
+    tries = Tries(RetryPolicy(max_total=60, max_single_wait=30), "GET", [])
+    wait = tries.after_response(429, after(told), NOW, elapsed)
+    if told > min(60 - elapsed, 30):
+        assert wait is None
+    else:
+        assert wait is not None
+        assert told <= wait <= min(told + max(told / 10, 0.1), 60 - elapsed, 30) + 1e-6
+
+
+def test_waits_grow_where_none_is_told_until_all_tries_are_made() -> None:
+    tries = Tries(RetryPolicy(max_tries=4, base=1.0, factor=3.0), "GET", [])
+    waits = [tries.after_response(503, [], NOW, 0.0) for _ in range(4)]
+    least = (1.0, 3.0, 9.0)
+    assert waits[3] is None
+    assert all(wait is not None and low <= wait <= 2 * low for wait, low in zip(waits, least, strict=False))
+
+
+def test_the_first_try_is_made_in_any_case() -> None:
+    assert Tries(RetryPolicy(max_tries=0), "GET", []).after_response(429, after(0), NOW, 0.0) is None
+
+
+@pytest.mark.parametrize("factor", [-1.0, 0.0, math.nan, math.inf, 1e300])
+def test_an_odd_factor_breaks_nothing(factor: float) -> None:
+    tries = Tries(RetryPolicy(factor=factor), "GET", [])
+    waits = [tries.after_error(False, 0.0) for _ in range(4)]
+    assert all(wait is not None and 0.1 <= wait <= 30 for wait in waits)
+
+
+@pytest.mark.parametrize("name", ["max_total", "max_single_wait", "base"])
+@pytest.mark.parametrize("value", [-0.1, math.nan])
+def test_a_negative_time_is_refused(name: str, value: float) -> None:
+    with pytest.raises(ValueError, match=f"{name} is no span of time in seconds"):
+        RetryPolicy(**{name: value})  # type: ignore[arg-type]
+
+
+def test_tries_that_cannot_be_counted_are_refused() -> None:
+    with pytest.raises(ValueError) as error:
+        RetryPolicy(max_tries=-1)
+    assert str(error.value) == "max_tries is from 0 to 4294967295, not -1"
