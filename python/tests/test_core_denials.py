@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -32,7 +33,8 @@ def test_a_denial_answers_the_same_check_and_no_other() -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "kept"), [("module", True), ("script", True), ("local", False), ("deny-cache", False), ("fallback", False)]
+    ("source", "kept"),
+    [("module", True), ("script", True), ("local", False), ("deny-cache", False), ("fallback", False)],
 )
 def test_only_what_a_server_denied_is_kept(source: Source, kept: bool) -> None:
     denials = Denials(10)
@@ -50,7 +52,7 @@ def test_what_is_allowed_or_never_passes_is_not_kept() -> None:
 
 def test_a_denial_from_before_its_key_was_forgotten_is_not_kept() -> None:
     denials = Denials(10)
-    for forget in (lambda: denials.forget(b"k"), denials.forget_all):
+    for forget in (partial(denials.forget, b"k"), denials.forget_all):
         denials.put(b"k", LIMITS, 1, DENIED, denials.ticket(b"k"))
         ticket = denials.ticket(b"k")
         forget()

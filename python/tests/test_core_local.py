@@ -32,7 +32,7 @@ def test_every_case_gives_its_decisions(case: dict[str, Any]) -> None:
 def test_all_keys_are_recorded_or_none() -> None:
     limiter = LocalLimiter()
     user, everyone = Limits("1/minute"), Limits("10/minute")
-    checks = [("user:42", user), (b"everyone", everyone)]
+    checks: list[tuple[str | bytes, Limits]] = [("user:42", user), (b"everyone", everyone)]
     assert [it.allowed for it in limiter.mcheck(checks, now_ms=START)] == [True, True]
     assert [it.allowed for it in limiter.mcheck(checks, now_ms=START)] == [False, True]
     assert limiter.peek("everyone", everyone, now_ms=START).remaining == 9

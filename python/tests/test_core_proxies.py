@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ratelog._core import Proxies
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Headers = list[tuple[bytes, bytes]]
+
+TRUSTED = ["10.0.0.0/8", "192.0.2.7", "2001:db8:ffff::/48"]
+NETWORKS = [ipaddress.ip_network(text) for text in TRUSTED]
+
+
+def forwarded_for(*lines: str) -> Headers:
+    return [(b"X-Forwarded-For", line.encode()) for line in lines]
+
+
+def canonical(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    address = ipaddress.ip_address(text)
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def told(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
+    return str(address if address.version == 4 else ipaddress.ip_network((address, 64), strict=False))
+
+
+def naive_client(peer: str, entries: Sequence[str]) -> str:
+    """Goes left from the peer for as long as what it has reached is trusted."""
+    client = canonical(peer)
+    for entry in reversed(entries):
+        if not any(client in network for network in NETWORKS):
+            break
+        try:
+            client = canonical(entry)
+        except ValueError:
+            break
+    return told(client)
+
+
+v4 = st.one_of(st.ip_addresses(v=4), st.ip_addresses(network="10.0.0.0/8"), st.just(ipaddress.ip_address("192.0.2.7")))
+v6 = st.one_of(st.ip_addresses(v=6), st.ip_addresses(network="2001:db8:ffff::/48"))
+mapped = v4.map(lambda address: f"::ffff:{address}")
+addresses = st.one_of(v4.map(str), v6.map(str), v6.map(lambda address: str(address.exploded).upper()), mapped)
+entries = st.lists(st.one_of(addresses, addresses, st.sampled_from(["unknown", "", "_hidden", "1.2.3", "example.com"])))
+
+
+@given(addresses, entries, st.data())
+def test_the_client_is_the_first_from_the_right_that_is_not_trusted(
+    peer: str, told_by: list[str], data: st.DataObject
+) -> None:
+    cut = data.draw(st.integers(0, len(told_by)))
+    lines = [", ".join(part) for part in (told_by[:cut], told_by[cut:]) if part]
+    assert Proxies(TRUSTED).client(peer, forwarded_for(*lines)) == naive_client(peer, told_by)
+
+
+@given(st.lists(st.tuples(st.sampled_from([b"x-forwarded-for", b"forwarded"]), st.binary(max_size=60))), st.booleans())
+def test_no_bytes_make_a_client_of_what_is_no_address(headers: Headers, older: bool) -> None:
+    client = Proxies(TRUSTED, "x-forwarded-for" if older else "forwarded").client("10.0.0.1", headers)
+    assert client is not None
+    ipaddress.ip_network(client)
+
+
+def test_what_a_client_writes_is_not_believed() -> None:
+    headers = forwarded_for("198.51.100.9, 192.0.2.1", "10.0.0.2")
+    assert Proxies(["10.0.0.0/8"]).client("10.0.0.1", headers) == "192.0.2.1"
+    assert Proxies([]).client("10.0.0.1", headers) == "10.0.0.1"
+    assert Proxies(["10.0.0.0/8"]).client("203.0.113.5", headers) == "203.0.113.5"
+
+
+def test_one_field_only_is_read() -> None:
+    headers = [*forwarded_for("198.51.100.9"), (b"forwarded", b'for="[2001:db8::5]:4711";proto=https')]
+    assert Proxies(["10.0.0.1"]).client("10.0.0.1", headers) == "198.51.100.9"
+    assert Proxies(["10.0.0.1"], "forwarded").client("10.0.0.1", headers) == "2001:db8::/64"
+
+
+def test_a_network_of_ipv6_is_one_client() -> None:
+    proxies = Proxies([])
+    assert proxies.client("2001:db8:0:1::5", []) == proxies.client("2001:db8:0:1:ffff::9", []) == "2001:db8:0:1::/64"
+    assert proxies.client("::ffff:192.0.2.1", []) == "192.0.2.1"
+    assert proxies.client("fe80::1%eth0", []) == "fe80::/64"
+
+
+@pytest.mark.parametrize("peer", [None, "", "testclient"])
+def test_a_peer_without_an_address_is_trusted_only_if_told_so(peer: str | None) -> None:
+    headers = forwarded_for("192.0.2.1, 10.0.0.2")
+    assert Proxies(["10.0.0.0/8"]).client(peer, headers) is None
+    assert Proxies(["unix", "10.0.0.0/8"]).client(peer, headers) == "192.0.2.1"
+    assert Proxies(["unix"]).client(peer, []) is None
+
+
+def test_headers_are_read_as_asgi_has_them_and_only_if_they_matter() -> None:
+    proxies = Proxies(["10.0.0.0/8"])
+    lists = [[b"host", b"example.com"], [b"x-forwarded-for", b"192.0.2.1"]]
+    assert proxies.client("10.0.0.1", lists) == "192.0.2.1"  # type: ignore[arg-type]
+    assert proxies.client("10.0.0.1", iter(forwarded_for("192.0.2.1"))) == "192.0.2.1"
+    assert proxies.client("192.0.2.1", 5) == "192.0.2.1"  # type: ignore[arg-type]
+    for headers in (5, [("x-forwarded-for", "192.0.2.1")], [(b"x-forwarded-for",)]):
+        with pytest.raises((TypeError, ValueError)):
+            proxies.client("10.0.0.1", headers)  # type: ignore[arg-type]
+
+
+def test_what_is_no_network_is_refused() -> None:
+    with pytest.raises(ValueError) as error:
+        Proxies(["10.0.0.0/8", "proxy.example.com"])
+    assert str(error.value) == '"proxy.example.com" is neither a network such as 10.0.0.0/8 nor an address'
+    with pytest.raises(ValueError) as error:
+        Proxies([], "x-real-ip")  # type: ignore[arg-type]
+    assert str(error.value) == '"x-real-ip" is none of the fields x-forwarded-for and forwarded'
