@@ -6,7 +6,7 @@ count time by a clock that is never set.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, Literal, final
+from typing import Final, Literal, TypeAlias, final
 
 from typing_extensions import Self
 
@@ -14,9 +14,9 @@ __version__: Final[str]
 
 DEFAULT_MAX_BYTES: Final[int]
 
-Family = Literal["draft-11", "x-ratelimit", "both", "none"]
-Source = Literal["module", "script", "local", "deny-cache", "fallback"]
-Headers = Iterable[tuple[bytes, bytes]]
+Family: TypeAlias = Literal["draft-11", "x-ratelimit", "both", "none"]
+Source: TypeAlias = Literal["module", "script", "local", "deny-cache", "fallback"]
+Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
 
 @final
 class Limits:
