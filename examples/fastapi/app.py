@@ -2,7 +2,8 @@
 
     uvicorn --app-dir examples/fastapi app:app
 
-The limits of `/login` and of files are in ratelog.toml beside this file, and can be changed while it runs: `POST /reload`.
+The limits of `/login` and of files are in ratelog.toml beside this file, and can be changed while it runs: by
+`POST /reload`.
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ import sys
 from time import monotonic
 
 import httpx
-
 from ratelog.httpx import RetryTransport
 
 FIELDS = ("ratelimit-policy", "ratelimit", "retry-after")

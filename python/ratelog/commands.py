@@ -27,7 +27,7 @@ PROBE: Command = ("RL.REFUND", PROBE_KEY)
 """Changes nothing, and yet is a write: a replica refuses it, and so does a server that loads."""
 
 
-class OneByOne(Exception):
+class OneByOne(Exception):  # noqa: N818 - it is no error, but another way
     """These checks need a command each."""
 
 

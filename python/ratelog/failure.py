@@ -10,15 +10,19 @@ from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
     ClusterDownError,
-    ConnectionError,
     MaxConnectionsError,
     OutOfMemoryError,
     ReadOnlyError,
     RedisClusterException,
     RedisError,
     ResponseError,
-    TimeoutError,
     TryAgainError,
+)
+from redis.exceptions import (
+    ConnectionError as RedisConnectionError,
+)
+from redis.exceptions import (
+    TimeoutError as RedisTimeoutError,
 )
 
 from ._core import absence as absence_of_code
@@ -39,10 +43,10 @@ _UNSERVED = (
     MaxConnectionsError,
     OutOfMemoryError,
     RedisClusterException,
-    TimeoutError,
+    RedisTimeoutError,
     TryAgainError,
 )
-_LOST = (AuthenticationError, ReadOnlyError, ConnectionError, OSError)
+_LOST = (AuthenticationError, ReadOnlyError, RedisConnectionError, OSError)
 
 
 def absence_of(error: object) -> Absence | None:

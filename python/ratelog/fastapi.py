@@ -1,4 +1,4 @@
-"""What needs FastAPI: the router that tells the limiter's health, the documentation of limits, and what a limit raises."""
+"""What needs FastAPI: a router for the limiter's health, the documentation of limits, and what a limit raises."""
 
 from __future__ import annotations
 

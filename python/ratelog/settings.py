@@ -49,7 +49,7 @@ def _limits(value: object) -> object:
 
 def _rules(value: object) -> object:
     if isinstance(value, Mapping):
-        raise ValueError("expected rules such as '100/minute', or a list of them")
+        raise ValueError("expected rules such as '100/minute', or a list of them")  # noqa: TRY004 - pydantic's way
     return _limits(value)
 
 
@@ -169,8 +169,8 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Code before the environment before the file."""
         return init_settings, env_settings, TomlSource(settings_cls)

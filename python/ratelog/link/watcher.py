@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import ResponseError
 
 from .._core import SCRIPT_SUFFIX, Denials, Probes, Ticket
-from ..check import Check
 from ..commands import Dialect, read_decision
 from ..failure import TRANSPORT
 from .packing import packed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..check import Check
 
 _TRACK = ("CLIENT", "TRACKING", "ON", "NOLOOP")
 _SUFFIX = SCRIPT_SUFFIX.encode()
