@@ -207,15 +207,17 @@ class Engine:
         dialect, replies = yield from self._exchange(
             lambda dialect: [dialect.check(check) if records else dialect.peek(check) for check in checks]
         )
-        recorded = [
-            check
-            for check, reply in zip(checks, replies, strict=False)
-            if not isinstance(reply, Exception) and Decision.read(reply, dialect.source).allowed
-        ]
+        decisions = [self._read_or_error(check, reply, dialect) for check, reply in zip(checks, replies, strict=True)]
+        recorded = [place for place, decision in enumerate(decisions) if isinstance(decision, Decision) and decision]
         if records and len(recorded) < len(checks) and recorded:
             # What this replies changes nothing: a unit that stays for its window errs on the side of the limit.
-            yield [dialect.refund(check.key, check.cost) for check in recorded]
-        return [self._read(check, reply, dialect) for check, reply in zip(checks, replies, strict=False)]
+            yield [dialect.refund(checks[place].key, checks[place].cost) for place in recorded]
+            for place in recorded:
+                decisions[place] = _before(decisions[place], checks[place].cost)
+        return [_settled(decision) for decision in decisions]
+
+    def _read_or_error(self, check: Check, reply: Reply, dialect: Dialect) -> Decision | Exception:
+        return refused(reply) if isinstance(reply, Exception) else self._read(check, reply, dialect)
 
     def _read(self, check: Check, reply: Reply, dialect: Dialect) -> Decision:
         decision = read_decision(reply, dialect.source)
@@ -293,3 +295,16 @@ class Engine:
 
     def _unavailable(self) -> UnavailableError:
         return UnavailableError(f"the server is away: {self.breaker.last_error or 'no connection has been made yet'}")
+
+
+def _before(decision: Decision | Exception, cost: int) -> Decision:
+    """An allowed decision, as if it had recorded nothing."""
+    told = _settled(decision)
+    remaining = min(told.limit, told.remaining + cost)
+    return Decision(True, told.limit, remaining, 0, told.reset_after_ms, told.window_ms, told.source)
+
+
+def _settled(decision: Decision | Exception) -> Decision:
+    if isinstance(decision, Exception):
+        raise decision
+    return decision

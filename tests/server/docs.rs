@@ -4,8 +4,6 @@
 //! `redis-cli` prints it. Numbers of four digits and more are times, and compared as such. A word may stand
 //! in single quotes, as a shell takes it.
 
-use std::process::Command;
-
 use redis::Value;
 
 use crate::support::{Client, Server};
@@ -34,21 +32,6 @@ fn every_example_of_the_readme_gives_what_it_shows() {
 #[test]
 fn every_example_of_the_operations_gives_what_it_shows() {
     assert!(run_examples(OPERATIONS) >= 5);
-}
-
-#[test]
-fn the_python_of_the_readme_runs() {
-    let Some(python) = std::env::var_os("RATELOG_PYTHON") else {
-        println!("skipped: RATELOG_PYTHON names no Python with redis-py; `make test` sets one up");
-        return;
-    };
-    let server = Server::start();
-    let port = format!("redis.Redis(port={})", server.port());
-    let [example] = blocks(README, "python")[..] else { panic!("one Python block") };
-    let script =
-        format!("{}\nprint(allowed, remaining)\n", example.replace("redis.Redis()", &port));
-    let output = Command::new(python).arg("-c").arg(script).output().expect("Python runs");
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "1 99\n", "{output:?}");
 }
 
 /// Runs the examples on a new server, and on another if a minute began meanwhile. Returns how many there were.

@@ -1,0 +1,21 @@
+"""What the fixtures that make things are, to a type checker."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from .driver import Driver
+    from .server import Server
+
+
+class Start(Protocol):
+    """Starts a server that ends with the test."""
+
+    def __call__(self, *lines: str, module: bool = True, sentinel: bool = False) -> Server: ...
+
+
+class Open(Protocol):
+    """Opens a limiter that is closed with the test."""
+
+    def __call__(self, url: str | None = None, **options: Any) -> Driver: ...
