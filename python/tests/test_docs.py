@@ -27,7 +27,13 @@ def run(block: Block, server: Server, folder: Path) -> str:
     text = block.text.replace("localhost:6379", f"127.0.0.1:{server.port}")
     text = text.replace("redis.Redis()", f"redis.Redis(port={server.port})")
     ran = subprocess.run(
-        [PYTHON, "-W", "error", "-c", text], cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=False
+        [PYTHON, "-W", "error", "-c", text],
+        cwd=folder,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert ran.returncode == 0, f"line {block.line}: {ran.stderr}"
     return ran.stdout
@@ -41,7 +47,9 @@ class App:
         (folder / "app.py").write_text(block.text.replace("localhost:6379", f"127.0.0.1:{server.port}"))
         server.db().flushall()
         self._process = subprocess.Popen(
-            [PYTHON, "-m", "uvicorn", "app:app", "--port", str(self.port), "--log-level", "warning"], cwd=folder, env=ENVIRONMENT
+            [PYTHON, "-m", "uvicorn", "app:app", "--port", str(self.port), "--log-level", "warning"],
+            cwd=folder,
+            env=ENVIRONMENT,
         )
         until_sync(f"the application of line {block.line} listens", self._listens)
 

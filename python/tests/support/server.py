@@ -132,7 +132,10 @@ class Server:
             config.write_text("\n".join([*lines, *self._lines, ""]))
         arguments = [BINARY, str(config), *(["--sentinel"] if self._sentinel else [])]
         self._process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        until_sync("the server answers or ends", lambda: self._process and (self._process.poll() is not None or self._answers()))
+        until_sync(
+            "the server answers or ends",
+            lambda: self._process and (self._process.poll() is not None or self._answers()),
+        )
         if self._process.poll() is None:
             return True
         self._process = None
