@@ -1,11 +1,10 @@
-"""Every example of the documents is run, by the wheel in an environment that has nothing else, and prints what it says."""
+"""Each example of the documents runs, by the wheel in an environment that has nothing else, and prints what it says."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
@@ -18,6 +17,7 @@ from ratelog.settings import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 PYTHON = os.environ.get("RATELOG_BARE_PYTHON", sys.executable)
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("RATELOG_")}

@@ -28,7 +28,7 @@ def free_port() -> int:
         return cast("int", listener.getsockname()[1])
 
 
-class PortTaken(Exception):
+class PortTakenError(Exception):
     pass
 
 
@@ -109,7 +109,7 @@ class Server:
         self.port = free_port()
         try:
             return self._starts()
-        except PortTaken:
+        except PortTakenError:
             return False
 
     def _starts(self) -> bool:
@@ -140,7 +140,7 @@ class Server:
             return True
         self._process = None
         if "in use" in self.log or "creating" in self.log:
-            raise PortTaken
+            raise PortTakenError
         raise AssertionError(f"the server did not start:\n{self.log}")
 
     def _answers(self) -> bool:
