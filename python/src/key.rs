@@ -1,3 +1,4 @@
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
@@ -11,7 +12,9 @@ impl<'a> FromPyObject<'a, '_> for Key<'a> {
         if key.is_instance_of::<PyString>() {
             return key.extract::<&str>().map(|text| Self(text.as_bytes()));
         }
-        Ok(Self(key.extract::<&[u8]>()?))
+        key.extract::<&[u8]>().map(Self).map_err(|_| {
+            PyTypeError::new_err(format!("a key is str or bytes, not {}", key.get_type()))
+        })
     }
 }
 
