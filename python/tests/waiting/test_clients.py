@@ -1,0 +1,196 @@
+"""Each client against a real server, which it is refused by or held back from."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import httpx2
+import pytest
+import requests
+from fastapi import FastAPI
+from support.serving import serving
+
+import ratelog.httpx
+import ratelog.httpx2
+import ratelog.requests
+from ratelog import Checked, RateLimiter
+from ratelog._core import RetryPolicy
+from ratelog.waiting.lanes import Lanes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def by_httpx(url: str, times: int) -> list[int]:
+    with httpx.Client(transport=ratelog.httpx.RetryTransport()) as client:
+        return [client.get(url).status_code for _ in range(times)]
+
+
+def by_httpx2(url: str, times: int) -> list[int]:
+    with httpx2.Client(transport=ratelog.httpx2.RetryTransport()) as client:
+        return [client.post(url, content=b"x").status_code for _ in range(times)]
+
+
+def by_async_httpx(url: str, times: int) -> list[int]:
+    async def all_at_once() -> list[int]:
+        async with httpx.AsyncClient(transport=ratelog.httpx.AsyncRetryTransport()) as client:
+            return [answer.status_code for answer in await asyncio.gather(*[client.get(url) for _ in range(times)])]
+
+    return asyncio.run(all_at_once())
+
+
+def by_async_httpx2(url: str, times: int) -> list[int]:
+    async def all_at_once() -> list[int]:
+        async with httpx2.AsyncClient(transport=ratelog.httpx2.AsyncRetryTransport()) as client:
+            return [answer.status_code for answer in await asyncio.gather(*[client.get(url) for _ in range(times)])]
+
+    return asyncio.run(all_at_once())
+
+
+def by_requests(url: str, times: int) -> list[int]:
+    with requests.Session() as session:
+        session.mount("http://", ratelog.requests.RetryAdapter())
+        return [session.get(url).status_code for _ in range(times)]
+
+
+def by_requests_in_threads(url: str, times: int) -> list[int]:
+    statuses: list[int] = []
+    with requests.Session() as session:
+        session.mount("http://", ratelog.requests.RetryAdapter())
+        threads = [threading.Thread(target=lambda: statuses.append(session.get(url).status_code)) for _ in range(times)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    return statuses
+
+
+CLIENTS = [by_httpx, by_httpx2, by_async_httpx, by_async_httpx2, by_requests, by_requests_in_threads]
+
+
+class Limited:
+    """An application of two requests a second, and what it decided."""
+
+    def __init__(self, headers: str) -> None:
+        self.decided: list[bool] = []
+        limiter = RateLimiter("memory://", default="2/second", headers=headers, hooks=[self._heard])
+        self.app = FastAPI()
+        limiter.protect(self.app)
+        self.app.add_api_route("/", lambda: None, methods=["GET", "POST"])
+
+    def _heard(self, event: object) -> None:
+        if isinstance(event, Checked):
+            self.decided.append(event.allowed)
+
+
+@pytest.fixture(params=["draft-11", "none"])
+def limited(request: pytest.FixtureRequest) -> Iterator[tuple[str, Limited]]:
+    limited = Limited(request.param)
+    with serving(limited.app) as url:
+        yield url, limited
+
+
+@pytest.mark.parametrize("ask", CLIENTS, ids=lambda ask: ask.__name__)
+def test_whoever_waits_as_told_gets_through(ask: Any, limited: tuple[str, Limited]) -> None:
+    url, application = limited
+    assert ask(url, 5) == [200] * 5
+    assert application.decided.count(True) == 5
+
+
+def test_whoever_heeds_the_fields_is_hardly_refused() -> None:
+    limited = Limited("draft-11")
+    with serving(limited.app) as url:
+        by_httpx(url, 5)
+    assert limited.decided == [True] * 5
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_stream_is_sent_once(asynchronous: bool) -> None:
+    limited = Limited("draft-11")
+
+    async def stream_async() -> Any:
+        yield b"x"
+
+    async def ask_async(url: str) -> int:
+        async with httpx.AsyncClient(transport=ratelog.httpx.AsyncRetryTransport(max_wait=0)) as client:
+            for _ in range(2):
+                await client.post(url)
+            return (await client.post(url, content=stream_async())).status_code
+
+    def ask(url: str) -> int:
+        with httpx.Client(transport=ratelog.httpx.RetryTransport(max_wait=0)) as client:
+            for _ in range(2):
+                client.post(url)
+            return client.post(url, content=iter([b"x"])).status_code
+
+    with serving(limited.app) as url:
+        assert (asyncio.run(ask_async(url)) if asynchronous else ask(url)) == 429
+
+
+def test_nobody_listening_is_the_callers_error_in_the_end() -> None:
+    policy = RetryPolicy(max_tries=2, base=0.001)
+    nobody = "http://127.0.0.1:1/"
+    with (
+        httpx.Client(transport=ratelog.httpx.RetryTransport(policy=policy)) as client,
+        pytest.raises(httpx.ConnectError),
+    ):
+        client.get(nobody)
+    with requests.Session() as session:
+        session.mount("http://", ratelog.requests.RetryAdapter(policy))
+        with pytest.raises(requests.ConnectionError):
+            session.get(nobody)
+
+    async def ask() -> None:
+        async with httpx.AsyncClient(transport=ratelog.httpx.AsyncRetryTransport(policy=policy)) as client:
+            await client.get(nobody)
+
+    with pytest.raises(httpx.ConnectError):
+        asyncio.run(ask())
+
+
+def test_an_error_that_is_no_servers_is_not_repeated() -> None:
+    tries = 0
+
+    class Failing(httpx.BaseTransport):
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            nonlocal tries
+            tries += 1
+            raise KeyError("a fault of the program")
+
+    with httpx.Client(transport=ratelog.httpx.RetryTransport(Failing())) as client, pytest.raises(KeyError):
+        client.get("http://example.com/")
+    assert tries == 1
+    with pytest.raises(requests.exceptions.InvalidURL), requests.Session() as session:
+        session.mount("http://", ratelog.requests.RetryAdapter())
+        session.get("http://.example.com/")
+
+
+def test_requests_of_one_partition_share_what_is_left() -> None:
+    seen: list[str] = []
+    answers = iter([httpx.Response(200, headers={"ratelimit": '"a";r=0;t=60'}), httpx.Response(200)])
+    within = httpx.MockTransport(lambda _: next(answers))
+
+    def partition(request: httpx.Request) -> str:
+        seen.append(request.url.path)
+        return request.url.path
+
+    with httpx.Client(transport=ratelog.httpx.RetryTransport(within, partition=partition)) as client:
+        # The second is not held back for a minute: it is of another partition.
+        assert [client.get(f"http://example.com/{path}").status_code for path in "ab"] == [200, 200]
+    assert seen == ["/a", "/b"]
+    with requests.Session() as session:
+        session.mount("http://", ratelog.requests.RetryAdapter(RetryPolicy(max_tries=1), partition=lambda _: "one"))
+        with pytest.raises(requests.ConnectionError):
+            session.get("http://127.0.0.1:1/")
+
+
+def test_who_waits_for_another_answer_goes_on_when_it_is_there() -> None:
+    lanes = Lanes(threading.Event)
+    shared = lanes.of("one")
+    answered = shared.answered
+    shared.tell()
+    assert answered.is_set()
+    assert not shared.answered.is_set()
