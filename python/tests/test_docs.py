@@ -23,8 +23,10 @@ PYTHON = os.environ.get("RATELOG_BARE_PYTHON", sys.executable)
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("RATELOG_")}
 
 
-def run(block: Block, server: Server, folder: Path) -> str:
+def run(block: Block, server: Server, folder: Path, apps: list[App]) -> str:
     text = block.text.replace("localhost:6379", f"127.0.0.1:{server.port}")
+    if apps:
+        text = text.replace("127.0.0.1:8000", f"127.0.0.1:{apps[-1].port}")
     text = text.replace("redis.Redis()", f"redis.Redis(port={server.port})")
     ran = subprocess.run(
         [PYTHON, "-W", "error", "-c", text],
@@ -82,7 +84,7 @@ def test_what_the_documents_show_is_what_happens(name: str, server: Server, tmp_
         if block.is_app:
             apps.append(App(block, server, tmp_path))
         elif block.language == "python":
-            printed = run(block, server, tmp_path)
+            printed = run(block, server, tmp_path, apps)
         elif block.language == "text" and printed is not None:
             assert steady(printed) == steady(block.text), where
             printed = None
