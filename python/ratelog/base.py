@@ -30,6 +30,7 @@ class Options(TypedDict, total=False):
     prefix: str
     default: LimitsLike | Sequence[str] | Mapping[str, LimitsLike]
     default_policy: str
+    key: str
     exempt: Sequence[str]
     endpoints: Sequence[Mapping[str, object]]
     trusted_proxies: Sequence[str]
@@ -100,8 +101,12 @@ class Limiter:
         for name in Settings.model_fields:
             if name not in RELOADABLE and getattr(settings, name) != getattr(self.settings, name):
                 raise ConfigError(f"{name}: this cannot change while running")
-        self.settings = settings
-        self._reloaded()
+        before, self.settings = self.settings, settings
+        try:
+            self._reloaded()
+        except ConfigError:
+            self.settings = before
+            raise
         self._announcer.state(Reloaded(str(self._config or os.environ.get("RATELOG_CONFIG", "environment"))))
 
     def _reloaded(self) -> None:

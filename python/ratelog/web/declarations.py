@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
-from weakref import WeakKeyDictionary
 
 from .._core import Decision, Limits, Told
 from ..check import LimitsLike, limits_of
 from ..errors import ConfigError
 from .decorate import decorated
-from .limit import RateLimit, settled
+from .limit import RateLimit, has_dependencies, settled
 from .passage import Passage, passage_of
 from .planner import Planner, Rulebook
 from .routes import EXEMPT
-from .subject import Subjects, tidy
+from .subject import BUILT_IN, Subjects, tidy
 from .types import CostFunction, KeyFunction, LimitsFunction, PlanFunction, Scope, Terms
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ class Declarations:
     def __init__(self) -> None:
         self._plan: PlanFunction | None = None
         self._keys: dict[str, KeyFunction] = {}
-        self._planners: WeakKeyDictionary[Any, Planner] = WeakKeyDictionary()
+        self._planners: dict[int, Planner] = {}
         self.denial_handler: DenialHandler | None = None
         self._read_settings()
 
@@ -104,9 +103,15 @@ class Declarations:
         return function
 
     def key(self, name: str) -> Callable[[KeyFunction], KeyFunction]:
-        """A decorator of a function that tells what a connection is counted under, known by `name` to the settings."""
+        """A decorator of a function that tells what a connection is counted under, known by `name` to the settings.
+
+        Raises:
+            TypeError: the function takes more than the connection.
+        """
 
         def known(function: KeyFunction) -> KeyFunction:
+            if has_dependencies(function):
+                raise TypeError(f"the key {name!r} takes the connection alone: nobody calls its dependencies")
             self._keys[name] = function
             return function
 
@@ -142,9 +147,10 @@ class Declarations:
         app = scope.get("app", app)
         if app is None:
             return None
-        planner = self._planners.get(app)
+        # The planner keeps the application, so that its id is its own.
+        planner = self._planners.get(id(app))
         if planner is None:
-            planner = self._planners[app] = Planner(self, app)
+            planner = self._planners[id(app)] = Planner(self, app)
         return planner
 
     def subject(self, key: str | None, connection: HTTPConnection) -> Any:
@@ -153,6 +159,10 @@ class Declarations:
         function = self._keys.get(name)
         if function is not None:
             return function(connection)
+        if name not in BUILT_IN:
+            raise ConfigError(
+                f"there is no key named {name!r}: expected ip, api_key, user, or a name given by limiter.key"
+            )
         return getattr(self._subjects, name)(connection.scope)
 
     async def plan_of(self, connection: HTTPConnection) -> str | None:
@@ -167,15 +177,14 @@ class Declarations:
 
         Its hash tag keeps all keys of a subject in one slot of a cluster.
         """
-        return f"{self.settings.prefix}:{{{tidy(subject)}}}:{scope}".encode()
+        return f"{self.settings.prefix}:{{{tidy(subject)}}}:{scope}".encode(errors="surrogatepass")
 
     def told(self, limits: tuple[Limits, ...]) -> Told:
         """What responses tell of these limits."""
         return _told(limits, self.settings.headers)
 
     def _read_settings(self) -> None:
-        self._subjects = Subjects(self.settings)
-        self.rulebook = Rulebook(self.settings, self)
+        self._subjects, self.rulebook = Subjects(self.settings), Rulebook(self.settings, self)
 
     def _terms(self, limits: Sequence[Given]) -> Terms:
         if len(limits) == 1 and not isinstance(limits[0], (str, Limits)):

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from .types import CostFunction, KeyFunction, Terms
 
 
+_CONNECTIONS = frozenset({"Any", "HTTPConnection", "Request", "WebSocket"})
+
+
 class Applied(NamedTuple):
     """A limit, and what it counts together: an endpoint, a scope that several share, or `*`, all requests."""
 
@@ -43,7 +46,7 @@ class RateLimit:
         self.cost = cost if callable(cost) else cost_of(cost)
         self.scope = scope
         self.override_defaults = override_defaults
-        self.late_key = key if callable(key) and _has_dependencies(key) else None
+        self.late_key = key if callable(key) and has_dependencies(key) else None
         if _is_fastapi_here():
             self.__signature__ = self._signature()
 
@@ -52,8 +55,9 @@ class RateLimit:
         limits = self.terms if isinstance(self.terms, Limits) else await self._terms(connection)
         if limits is None:
             return None
+        subject: Any
         if self.late_key is not None:
-            subject: Any = late
+            subject = late
         elif callable(self.key):
             subject = await settled(self.key(connection))
         else:
@@ -71,7 +75,7 @@ class RateLimit:
         """The dependency. FastAPI gives it the connection, and the response that headers are put on."""
         decision = await self.admit(connection, late)
         passage = self.limiter.passage(connection.scope)
-        if not passage.has_middleware:
+        if not passage.has_told:
             for name, value in passage.fields():
                 response.headers[name.decode()] = value.decode()
         return decision
@@ -117,16 +121,19 @@ async def settled(value: Any) -> Any:
     return await value if inspect.isawaitable(value) else value
 
 
-def _has_dependencies(key: KeyFunction) -> bool:
+def has_dependencies(key: KeyFunction) -> bool:
     """Whether FastAPI has to call it: it asks for something other than the connection alone."""
-    parameters = list(inspect.signature(key).parameters.values())
-    if len(parameters) != 1:
+    try:
+        parameters = list(inspect.signature(key).parameters.values())
+    except ValueError:
+        # One that is written in C.
+        return False
+    if len(parameters) != 1 or parameters[0].default is not inspect.Parameter.empty:
         return True
     annotation = parameters[0].annotation
-    name = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "")
-    has_default = parameters[0].default is not inspect.Parameter.empty
-    return has_default or not (
-        annotation is inspect.Parameter.empty or name.split(".")[-1] in ("HTTPConnection", "Request", "WebSocket")
+    words = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", str(annotation))
+    return annotation is not inspect.Parameter.empty and not all(
+        word.strip().split(".")[-1] in _CONNECTIONS for word in words.split("|")
     )
 
 

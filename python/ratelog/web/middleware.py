@@ -18,8 +18,11 @@ class RateLimitMiddleware:
     """Limits all requests of an ASGI application: `app.add_middleware(RateLimitMiddleware, limiter=limiter)`.
 
     What the defaults, the configuration and the endpoint's own limits say is checked together, in one round trip,
-    before the application sees the request. Every response tells of it. Starts and closes the limiter with the
-    application.
+    before the application sees the request. Every response tells of it, but Starlette's own to an error that nobody
+    handles. Starts and closes the limiter with the application.
+
+    What a function of a key, cost or plan raises is answered by the application's exception handlers. A key of the user
+    needs the authentication middleware around this one: added after it.
     """
 
     def __init__(self, app: ASGIApp, limiter: Declarations) -> None:
@@ -34,21 +37,28 @@ class RateLimitMiddleware:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
-        from starlette.requests import HTTPConnection
+        from starlette.requests import HTTPConnection, Request
 
         passage = self.limiter.passage(scope)
-        if passage.has_middleware:
+        if passage.has_told:
             # The middleware of an application around this one tells of it all.
             telling = send
         else:
-            passage.has_middleware = True
-            telling = _telling(passage, send)
+            passage.has_told = True
+            telling = telling_of(passage, send)
         planner = self.limiter.planner(scope, self.app)
         plan = planner.plan(scope) if planner is not None else Plan(())
-        passage.is_exempt = passage.is_exempt or plan.exempt
-        if plan.applied:
-            connection = HTTPConnection(scope)
-            if await passage.check(plan.applied, connection):
+        passage.follow(plan)
+        if plan.applied and not passage.is_exempt:
+            connection = Request(scope) if scope["type"] == "http" else HTTPConnection(scope)
+            try:
+                denial = await passage.check(plan.applied, connection)
+            except Exception as error:  # noqa: BLE001  # raised again if nobody handles it
+                from .refusal import answer_error
+
+                await answer_error(error, scope, receive, telling)
+                return
+            if denial is not None:
                 from .refusal import refuse
 
                 await refuse(passage, connection, receive, telling)
@@ -66,14 +76,16 @@ class RateLimitMiddleware:
         return also
 
 
-def _telling(passage: Passage, send: Send) -> Send:
+def telling_of(passage: Passage, send: Send) -> Send:
     """Adds the header fields of all that was checked by the time the response begins."""
 
     async def telling(message: Message) -> None:
         if message["type"] in _STARTS:
             fields = passage.fields()
             if fields:
-                message["headers"] = [*message.get("headers", ()), *fields]
+                names = {name for name, _ in fields} if passage.denial is not None else ()
+                others = [field for field in message.get("headers", ()) if field[0].lower() not in names]
+                message["headers"] = [*others, *fields]
         await send(message)
 
     return telling

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..events import logger
 from .limit import Applied, RateLimit
-from .planner import Plan, path_of
+from .planner import Plan, path_of, unlike
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,14 +47,17 @@ class Denial:
 class Passage:
     """What was checked of a request, and with what outcome. Kept in its scope."""
 
-    __slots__ = ("_checked", "_limits", "_outcomes", "denial", "has_middleware", "is_exempt", "limiter")
+    __slots__ = ("_checked", "_limits", "_outcomes", "_scopes", "denial", "has_told", "is_exempt", "limiter", "plan")
 
     def __init__(self, limiter: Declarations) -> None:
         self.limiter = limiter
-        self.has_middleware = False
+        self.has_told = False
+        """Whether the response is sure to have the header fields: there is a middleware, or it has them by now."""
         self.is_exempt = False
+        self.plan: Plan | None = None
         self.denial: Denial | None = None
         self._checked: dict[RateLimit, Decision | None] = {}
+        self._scopes: list[str] = []
         self._limits: list[Limits] = []
         self._outcomes: list[Decision] = []
 
@@ -67,6 +70,7 @@ class Passage:
                 continue
             check = await limit.check(connection, scope, late)
             self._checked[limit] = None
+            self._scopes.append(scope)
             if check is not None and check not in checks:
                 limits.append(limit)
                 checks.append(check)
@@ -91,6 +95,12 @@ class Passage:
                 )
         return self.denial
 
+    def follow(self, plan: Plan) -> None:
+        """What a middleware found out of the endpoint; the outermost that knows it counts."""
+        self.is_exempt = self.is_exempt or plan.exempt
+        if self.plan is None or self.plan.name is None:
+            self.plan = plan
+
     async def admit(self, limit: RateLimit, connection: Any, late: str | None) -> Decision | None:
         """Lets the request pass a limit that its endpoint meets.
 
@@ -100,14 +110,13 @@ class Passage:
         if self.is_exempt:
             return None
         if limit not in self._checked:
-            planner = self.limiter.planner(connection.scope)
-            plan = Plan(()) if planner is None else planner.own(connection.scope)
+            plan = self._plan(connection.scope)
             if plan.exempt:
                 self.is_exempt = True
                 return None
-            known = [one for one in plan.applied if one.limit is limit]
-            applied = known or [Applied(limit, limit.scope or path_of(connection.scope))]
-            others = [one for one in plan.applied if one.limit.late_key is None] if late is None else []
+            known = [one for one in plan.declared if one.limit is limit]
+            others = [one for one in plan.declared if one.limit.late_key is None] if late is None else []
+            applied = known or [self._undeclared(limit, plan, connection.scope)]
             await self.check([*applied, *others], connection, late)
         if self.denial is not None:
             from .refusal import RateLimited, handle
@@ -121,6 +130,21 @@ class Passage:
         if not self._limits:
             return []
         return self.limiter.told(tuple(self._limits)).fields(self._outcomes)
+
+    def _plan(self, scope: Scope) -> Plan:
+        if self.plan is None or self.plan.name is None:
+            planner = self.limiter.planner(scope)
+            self.plan = Plan(()) if planner is None else planner.own(scope)
+        return self.plan
+
+    def _undeclared(self, limit: RateLimit, plan: Plan, scope: Scope) -> Applied:
+        """A limit that the endpoint meets and no route told of. Not counted by the path, which strangers choose."""
+        name = plan.name
+        if name is None:
+            endpoint = scope.get("endpoint")
+            known = getattr(endpoint, "__qualname__", None)
+            name = path_of(scope) if known is None else f"{getattr(endpoint, '__module__', '')}.{known}"
+        return Applied(limit, unlike(limit.scope or name, [*self._scopes, *(one.scope for one in plan.declared)]))
 
 
 def passage_of(limiter: Declarations, scope: Scope) -> Passage:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import ConfigError
@@ -10,7 +11,6 @@ from .routes import Endpoint, Routes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from re import Pattern
 
     from ..settings import Settings
     from .declarations import Declarations
@@ -20,13 +20,15 @@ ALL = "*"
 """The scope of the defaults."""
 
 MAX_REMEMBERED = 4096
+LONGEST_REMEMBERED = 256
+"""Requests and paths of so many characters, of which plans are remembered: strangers choose them."""
 
 
 class Configured(NamedTuple):
     """An endpoint of the configuration."""
 
     methods: frozenset[str]
-    pattern: Pattern[str]
+    pattern: re.Pattern[str]
     limit: RateLimit | None
     scope: str
 
@@ -36,6 +38,10 @@ class Plan(NamedTuple):
 
     applied: Sequence[Applied]
     exempt: bool = False
+    declared: Sequence[Applied] = ()
+    """What is on the endpoint itself, late keys among them."""
+    name: str | None = None
+    """The endpoint, if there is one that is known."""
 
 
 class Rulebook:
@@ -44,6 +50,9 @@ class Rulebook:
     def __init__(self, settings: Settings, limiter: Declarations) -> None:
         terms = settings.default_terms
         self.default = None if terms is None else RateLimit(limiter, terms)
+        for path in settings.exempt:
+            if not path.startswith("/"):
+                raise ConfigError(f"exempt: expected a path that begins with '/', not {path!r}")
         self._exact = frozenset(path for path in settings.exempt if not _is_pattern(path))
         self._exempt = [compiled(path) for path in settings.exempt if _is_pattern(path)]
         self._configured = [
@@ -71,8 +80,10 @@ class Rulebook:
 
     def configured(self, method: str, path: str) -> Configured | None:
         """The first endpoint of the configuration that matches."""
+        # What reaches a route is to match, too: HEAD where there is GET, and a line feed at the end.
+        methods = {method.upper(), "GET"} if method.upper() == "HEAD" else {method.upper()}
         for endpoint in self._configured:
-            if (not endpoint.methods or method in endpoint.methods) and endpoint.pattern.fullmatch(path):
+            if (not endpoint.methods or methods & endpoint.methods) and endpoint.pattern.match(path):
                 return endpoint
         return None
 
@@ -90,73 +101,92 @@ class Planner:
         """The limits that are checked before the application sees the request."""
         rulebook = self._limiter.rulebook
         path = path_of(scope)
-        method = scope.get("method", "WEBSOCKET")
+        method = method_of(scope)
         place = (method, path, scope.get("root_path", ""))
-        known = self._plans.get(place)
+        has_overrides = bool(getattr(self.app, "dependency_overrides", ()))
+        known = None if has_overrides else self._plans.get(place)
         if known is not None and known[0] is rulebook:
             return known[1]
         plan = self._made(rulebook, method, path, scope)
-        if not self._overrides():
+        if not has_overrides and self.routes.go_by_path and sum(map(len, place)) <= LONGEST_REMEMBERED:
             if len(self._plans) >= MAX_REMEMBERED:
                 self._plans.clear()
             self._plans[place] = (rulebook, plan)
         return plan
 
     def own(self, scope: Scope) -> Plan:
-        """The limits that were declared on the request's endpoint, those with a late key too."""
-        endpoint = self.routes.find(scope)
-        if endpoint is None or endpoint.exempt or self._limiter.rulebook.is_exempt(path_of(scope)):
-            return Plan((), exempt=endpoint is None or endpoint.exempt)
-        return Plan(self._declared(endpoint))
+        """What is on the endpoint that serves the request by now."""
+        # Mounts have moved the root of the path, perhaps that of the application itself.
+        below = scope.get("root_path", "")
+        for root in dict.fromkeys((below, scope.get("app_root_path", below))):
+            there = {**scope, "root_path": root}
+            endpoint = self.routes.find(there)
+            if endpoint is not None and endpoint.target is scope.get("endpoint"):
+                return self._own(there, endpoint)
+        return self._own({**scope, "root_path": scope.get("app_root_path", below)}, None)
+
+    def _own(self, scope: Scope, endpoint: Endpoint | None) -> Plan:
+        path = path_of(scope)
+        rulebook = self._limiter.rulebook
+        configured = rulebook.configured(method_of(scope), path)
+        if (
+            rulebook.is_exempt(path)
+            or (endpoint is not None and endpoint.exempt)
+            or (configured is not None and configured.limit is None)
+        ):
+            return Plan((), exempt=True)
+        return Plan((), declared=self._declared(endpoint), name=None if endpoint is None else endpoint.name)
 
     def _made(self, rulebook: Rulebook, method: str, path: str, scope: Scope) -> Plan:
-        if rulebook.is_exempt(path):
-            return Plan((), exempt=True)
-        endpoint = self.routes.find(scope)
+        own = self._own(scope, self.routes.find(scope))
+        if own.exempt:
+            return own
+        applied = [one for one in own.declared if one.limit.late_key is None]
         configured = rulebook.configured(method, path)
-        if (endpoint is not None and endpoint.exempt) or (configured is not None and configured.limit is None):
-            return Plan((), exempt=True)
-        declared = [] if endpoint is None else self._declared(endpoint)
-        applied = [one for one in declared if one.limit.late_key is None]
         if configured is not None and configured.limit is not None:
-            scopes = [one.scope for one in declared]
-            applied.append(Applied(configured.limit, _unlike(configured.limit.scope or configured.scope, scopes)))
-        overridden = any(one.limit.override_defaults for one in (*declared, *applied))
+            scopes = [one.scope for one in own.declared]
+            applied.append(Applied(configured.limit, unlike(configured.limit.scope or configured.scope, scopes)))
+        overridden = any(one.limit.override_defaults for one in (*own.declared, *applied))
         if rulebook.default is not None and not overridden:
             applied.insert(0, Applied(rulebook.default, ALL))
-        return Plan(tuple(applied))
+        return own._replace(applied=tuple(applied))
 
-    def _declared(self, endpoint: Endpoint) -> list[Applied]:
-        overridden = self._overrides()
+    def _declared(self, endpoint: Endpoint | None) -> tuple[Applied, ...]:
+        if endpoint is None:
+            return ()
         applied: list[Applied] = []
         for limit in endpoint.limits:
-            if limit.limiter is self._limiter and limit not in overridden:
+            if limit.limiter is self._limiter:
                 scopes = [one.scope for one in applied]
-                applied.append(Applied(limit, _unlike(limit.scope or endpoint.name, scopes)))
-        return applied
+                applied.append(Applied(limit, unlike(limit.scope or endpoint.name, scopes)))
+        return tuple(applied)
 
-    def _overrides(self) -> Any:
-        """The dependencies that a test has put others in place of."""
-        return getattr(self.app, "dependency_overrides", ())
+
+def method_of(scope: Scope) -> str:
+    """The method, as the configuration names it."""
+    method: str = scope.get("method", "WEBSOCKET")
+    return method
 
 
 def path_of(scope: Scope) -> str:
     """The path within the application."""
     path: str = scope["path"]
     root: str = scope.get("root_path", "")
-    return path[len(root) :] or "/" if root and path.startswith(root) else path
+    rest = path.removeprefix(root)
+    return rest or "/" if not rest or rest.startswith("/") else path
 
 
-def _unlike(scope: str, others: Sequence[str]) -> str:
-    """A scope that none of the others is: limits of one endpoint do not count in each other's logs."""
-    return scope if scope not in others else _unlike(f"{scope}#", others)
+def unlike(scope: str, others: Sequence[str]) -> str:
+    """A scope that none of the others is, nor that of the defaults: limits of one request do not count in each other's
+    logs."""
+    return scope if scope != ALL and scope not in others else unlike(f"{scope}#", others)
 
 
 def _is_pattern(path: str) -> bool:
-    return "{" in path or path.endswith("*")
+    return "{" in path or "*" in path
 
 
-def compiled(path: str) -> Pattern[str]:
+def compiled(path: str) -> re.Pattern[str]:
     """A path as in a route, or with `*` at its end, as a pattern.
 
     Raises:
@@ -165,7 +195,13 @@ def compiled(path: str) -> Pattern[str]:
     from starlette.routing import compile_path
 
     route = f"{path[:-1]}{{rest_:path}}" if path.endswith("*") else path
+    if "*" in route:
+        raise ConfigError(f"the path {path!r} is no pattern of a route: '*' stands at its end")
     try:
-        return compile_path(route)[0]
+        pattern, _, parameters = compile_path(route)
     except (AssertionError, ValueError) as error:
         raise ConfigError(f"the path {path!r} is no pattern of a route: {error}") from None
+    if not len(parameters) == route.count("{") == route.count("}"):
+        raise ConfigError(f"the path {path!r} is no pattern of a route: a brace without its parameter")
+    # A parameter of a route may have a line feed in it, and so may the rest of a path here.
+    return re.compile(pattern.pattern, re.DOTALL)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from starlette.exceptions import HTTPException
+from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.responses import Response
 
 from .limit import settled
+from .middleware import telling_of
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
@@ -25,7 +27,10 @@ class RateLimited(HTTPException):
     """An endpoint's own limit denies the request. What handles `HTTPException` handles it."""
 
     def __init__(self, denial: Denial) -> None:
-        super().__init__(TOO_MANY_REQUESTS, "Request cannot be satisfied as assigned quota has been exceeded")
+        headers = (
+            None if denial.passage.has_told else {name.decode(): value.decode() for name, value in denial.fields()}
+        )
+        super().__init__(TOO_MANY_REQUESTS, "Request cannot be satisfied as assigned quota has been exceeded", headers)
         self.denial = denial
 
 
@@ -48,7 +53,9 @@ async def answer(passage: Passage, connection: HTTPConnection) -> Response:
     handler = passage.limiter.denial_handler
     if handler is None:
         return Response(denial.problem(), TOO_MANY_REQUESTS, media_type=PROBLEM)
-    response: Response = await settled(handler(connection, denial))
+    response = await settled(handler(connection, denial))
+    if not isinstance(response, Response):
+        raise TypeError(f"what handles denials gives a Response, not {type(response).__name__}")
     response.status_code = TOO_MANY_REQUESTS
     return response
 
@@ -65,9 +72,26 @@ async def _answer_raised(connection: HTTPConnection, error: RateLimited) -> Any:
     if connection.scope["type"] == "websocket":
         return _Refusal(passage, connection)
     response = await answer(passage, connection)
-    if not passage.has_middleware:
-        response.raw_headers.extend(error.denial.fields())
+    if not passage.has_told:
+        tell(passage, response)
     return response
+
+
+def tell(passage: Passage, response: Response) -> None:
+    """Puts the header fields on a response, where no middleware does."""
+    for name, value in passage.fields():
+        response.headers[name.decode()] = value.decode()
+
+
+async def answer_error(error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers an error as it would be answered if the endpoint had raised it."""
+
+    async def fail(*_: object) -> None:
+        raise error
+
+    handlers = getattr(scope.get("app"), "exception_handlers", {})
+    known = {kind: handler for kind, handler in handlers.items() if kind not in (500, Exception)}
+    await ExceptionMiddleware(cast("Any", fail), known)(cast("Any", scope), cast("Any", receive), cast("Any", send))
 
 
 class _Refusal:
@@ -79,6 +103,7 @@ class _Refusal:
 
     async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
         if "websocket.http.response" in self._connection.scope.get("extensions", {}):
-            await refuse(self._passage, self._connection, receive, send)
+            passage = self._passage
+            await refuse(passage, self._connection, receive, send if passage.has_told else telling_of(passage, send))
         else:
             await send({"type": "websocket.close", "code": TRY_AGAIN_LATER, "reason": "rate limited"})

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .types import Scope
 
 LONGEST = 128
+BUILT_IN = frozenset({"ip", "api_key", "user"})
 _PLAIN = re.compile(r"[A-Za-z0-9:/.@_~+=,\-]+")
 
 
@@ -23,7 +24,7 @@ def hashed(secret: str | bytes) -> str:
     >>> hashed("s3cr3t")
     'e8ded8ef5b7d6bbbb0d8c0ac4d4b4d5f'
     """
-    data = secret.encode() if isinstance(secret, str) else secret
+    data = secret.encode(errors="surrogatepass") if isinstance(secret, str) else secret
     return blake2b(data, digest_size=16).hexdigest()
 
 
@@ -33,7 +34,7 @@ def tidy(subject: str) -> str:
         return f"hash:{hashed(subject)}"
     if _PLAIN.fullmatch(subject):
         return subject
-    plain = quote(subject, safe=":/.@_~+=,-")
+    plain = quote(subject, safe=":/.@_~+=,-", errors="surrogatepass")
     return plain if plain and len(plain) <= LONGEST else f"hash:{hashed(subject)}"
 
 

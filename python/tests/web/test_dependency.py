@@ -1,0 +1,300 @@
+"""Limits as FastAPI dependencies."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import pytest
+from asgi import ask, client_of, remaining, statuses
+from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException
+from fastapi.responses import JSONResponse
+from starlette.middleware.cors import CORSMiddleware
+
+from ratelog import Decision, RateLimiter
+
+WITH_AND_WITHOUT = pytest.mark.parametrize("middleware", [True, False], ids=["middleware", "alone"])
+
+
+def app_of(limiter: RateLimiter, middleware: bool) -> FastAPI:
+    app = FastAPI()
+    if middleware:
+        limiter.protect(app)
+    return app
+
+
+def caller(x_user: Annotated[str, Header()]) -> str | None:
+    if x_user == "nobody":
+        raise HTTPException(403)
+    return None if x_user == "root" else x_user
+
+
+@WITH_AND_WITHOUT
+async def test_all_rules_of_a_dependency_hold(middleware: bool) -> None:
+    limiter = RateLimiter("memory://")
+    app = app_of(limiter, middleware)
+
+    @app.get("/", dependencies=[Depends(limiter("3/minute", "2/hour"))])
+    def endpoint() -> int:
+        return 1
+
+    responses = [await ask(app, "/") for _ in range(3)]
+    assert [response.status_code for response in responses] == [200, 200, 429]
+    assert responses[0].headers["ratelimit-policy"] == '"3/minute";q=3;w=60, "2/hour";q=2;w=3600'
+    assert remaining(responses[0]) == {"2/hour": 1}
+    assert responses[2].headers["retry-after"]
+
+
+@WITH_AND_WITHOUT
+async def test_the_decision_is_given_to_the_endpoint(middleware: bool) -> None:
+    limiter = RateLimiter("memory://")
+    app = app_of(limiter, middleware)
+    limit = limiter("3/minute")
+
+    @app.get("/", response_model=None)
+    def endpoint(decision: Decision | None = Depends(limit)) -> list[int | str]:  # noqa: B008
+        assert decision is not None
+        return [decision.remaining, decision.source]
+
+    assert (await ask(app, "/")).json() == [2, "local"]
+
+
+@WITH_AND_WITHOUT
+async def test_one_dependency_met_several_times_counts_once(middleware: bool) -> None:
+    limiter = RateLimiter("memory://")
+    app = app_of(limiter, middleware)
+    limit = limiter("9/minute")
+
+    async def nested(_: Any = Depends(limit, use_cache=False)) -> None: ...  # noqa: B008
+
+    router = APIRouter(dependencies=[Depends(limit), Depends(nested)])
+
+    @router.get("/", dependencies=[Depends(limit, use_cache=False)])
+    def endpoint() -> int:
+        return 1
+
+    app.include_router(router)
+    assert remaining(await ask(app, "/")) == {"9/minute": 8}
+
+
+@WITH_AND_WITHOUT
+async def test_each_path_of_a_function_is_counted_by_itself(middleware: bool) -> None:
+    limiter = RateLimiter("memory://")
+    app = app_of(limiter, middleware)
+
+    @app.get("/one", dependencies=[Depends(limiter("1/minute"))])
+    @app.get("/two/{id:int}", dependencies=[Depends(limiter("1/minute"))])
+    def endpoint() -> int:
+        return 1
+
+    assert await statuses(app, "/one", "/two/1", "/one", "/two/2") == [200, 200, 429, 429]
+
+
+@WITH_AND_WITHOUT
+async def test_a_scope_is_counted_together(middleware: bool) -> None:
+    limiter = RateLimiter("memory://")
+    app = app_of(limiter, middleware)
+
+    @app.get("/one", dependencies=[Depends(limiter("2/minute", scope="search"))])
+    @app.get("/two", dependencies=[Depends(limiter("2/minute", scope="search"))])
+    def endpoint() -> int:
+        return 1
+
+    assert await statuses(app, "/one", "/two", "/one") == [200, 200, 429]
+
+
+@WITH_AND_WITHOUT
+async def test_several_limits_of_an_endpoint_do_not_count_in_each_others_logs(middleware: bool) -> None:
+    limiter = RateLimiter("memory://")
+    app = app_of(limiter, middleware)
+
+    @app.get("/", dependencies=[Depends(limiter("9/minute")), Depends(limiter("8/hour")), Depends(limiter("7/day"))])
+    def endpoint() -> int:
+        return 1
+
+    assert remaining(await ask(app, "/")) == {"9/minute": 8, "8/hour": 7, "7/day": 6}
+
+
+async def test_a_scope_named_as_that_of_the_defaults_has_its_own_log() -> None:
+    limiter = RateLimiter("memory://", default="9/minute")
+    app = app_of(limiter, True)
+
+    @app.get("/", dependencies=[Depends(limiter("8/minute", scope="*"))])
+    def endpoint() -> int:
+        return 1
+
+    assert remaining(await ask(app, "/")) == {"9/minute": 8, "8/minute": 7}
+
+
+@WITH_AND_WITHOUT
+async def test_a_key_may_have_dependencies_of_its_own(middleware: bool) -> None:
+    limiter = RateLimiter("memory://", default="100/minute")
+    app = app_of(limiter, middleware)
+
+    @app.get("/", dependencies=[Depends(limiter("1/minute", key=caller))])
+    def endpoint() -> int:
+        return 1
+
+    assert await statuses(app, "/", "/", headers={"x-user": "ann"}) == [200, 429]
+    assert await statuses(app, "/", headers={"x-user": "bob"}) == [200]
+    assert await statuses(app, "/", "/", headers={"x-user": "root"}) == [200, 200]
+    assert await statuses(app, "/", headers={"x-user": "nobody"}) == [403]
+    assert await statuses(app, "/") == [422]
+
+
+@WITH_AND_WITHOUT
+async def test_a_late_denial_is_answered_as_an_early_one(middleware: bool) -> None:
+    limiter = RateLimiter("memory://")
+    app = app_of(limiter, middleware)
+
+    @app.get("/late", dependencies=[Depends(limiter("1/minute", key=caller))])
+    @app.get("/early", dependencies=[Depends(limiter("1/minute"))])
+    def endpoint() -> int:
+        return 1
+
+    async with client_of(app, headers={"x-user": "ann"}) as client:
+        answers = [[await client.get(path) for _ in range(2)][1] for path in ("/late", "/early")]
+    for answer in answers:
+        assert answer.status_code == 429
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.headers["ratelimit-policy"] == '"1/minute";q=1;w=60'
+        assert 59 <= int(answer.headers["retry-after"]) <= 60
+        assert answer.json()["violated-policies"] == ["1/minute"]
+    assert {name for name, _ in answers[0].headers.items()} == {name for name, _ in answers[1].headers.items()}
+
+
+@WITH_AND_WITHOUT
+async def test_a_late_key_that_is_no_text_is_an_error_that_says_so(middleware: bool) -> None:
+    def number(x_user: Annotated[int, Header()]) -> Any:
+        return x_user
+
+    limiter = RateLimiter("memory://")
+    app = app_of(limiter, middleware)
+
+    @app.get("/", dependencies=[Depends(limiter("1/minute", key=number))])
+    def endpoint() -> int:
+        return 1
+
+    with pytest.raises(TypeError, match="a key is a str or None, not int"):
+        await ask(app, "/", headers={"x-user": "7"})
+
+
+async def test_an_applications_handler_of_429_is_used_for_late_denials() -> None:
+    limiter = RateLimiter("memory://")
+    app = app_of(limiter, False)
+    app.add_exception_handler(
+        429,
+        lambda _, error: JSONResponse({"own": error.detail}, 429, headers=error.headers),
+    )
+
+    @app.get("/", dependencies=[Depends(limiter("1/minute"))])
+    def endpoint() -> int:
+        return 1
+
+    await ask(app, "/")
+    response = await ask(app, "/")
+    assert response.json() == {"own": "Request cannot be satisfied as assigned quota has been exceeded"}
+    assert response.headers["retry-after"]
+    assert response.headers["ratelimit"]
+
+
+@WITH_AND_WITHOUT
+async def test_an_overridden_dependency_does_not_limit(middleware: bool) -> None:
+    limiter = RateLimiter("memory://")
+    app = app_of(limiter, middleware)
+    limit, inside = limiter("1/minute"), limiter("1/minute")
+
+    async def wraps(_: Any = Depends(inside)) -> None: ...  # noqa: B008
+
+    @app.get("/limit", dependencies=[Depends(limit)])
+    @app.get("/wraps", dependencies=[Depends(wraps)])
+    def endpoint() -> int:
+        return 1
+
+    assert await statuses(app, "/limit", "/limit", "/wraps", "/wraps") == [200, 429, 200, 429]
+    app.dependency_overrides = {limit: lambda: None, wraps: lambda: None}
+    assert await statuses(app, "/limit", "/wraps") == [200, 200]
+    app.dependency_overrides = {}
+    assert await statuses(app, "/limit", "/wraps") == [429, 429]
+
+
+@WITH_AND_WITHOUT
+async def test_yield_dependencies_are_unwound_when_a_later_limit_denies(middleware: bool) -> None:
+    limiter = RateLimiter("memory://")
+    app = app_of(limiter, middleware)
+    trace: list[str] = []
+
+    async def session() -> Any:
+        trace.append("open")
+        try:
+            yield
+        finally:
+            trace.append("close")
+
+    @app.get("/", dependencies=[Depends(session), Depends(limiter("1/minute", key=caller))])
+    def endpoint() -> int:
+        trace.append("endpoint")
+        return 1
+
+    assert await statuses(app, "/", "/", headers={"x-user": "ann"}) == [200, 429]
+    assert trace == ["open", "endpoint", "close", "open", "close"]
+
+
+async def test_a_limit_in_a_mounted_application_is_found_without_middleware_of_its_own() -> None:
+    limiter = RateLimiter("memory://", default="9/minute")
+    app, sub = app_of(limiter, True), FastAPI()
+
+    @sub.get("/{id}", dependencies=[Depends(limiter("2/minute"))])
+    def endpoint() -> int:
+        return 1
+
+    app.mount("/tenants/{tenant}", sub)
+    app.mount("/wrapped/{tenant}", CORSMiddleware(sub))
+    assert await statuses(app, "/tenants/a/1", "/tenants/b/2", "/tenants/c/3") == [200, 200, 429]
+    assert await statuses(app, "/wrapped/a/1", "/wrapped/b/2", "/wrapped/c/3") == [200, 200, 429]
+
+
+async def test_limits_in_a_mounted_application_hold_without_any_middleware() -> None:
+    limiter = RateLimiter("memory://")
+    app, sub = FastAPI(), FastAPI()
+
+    @sub.get("/{id}", dependencies=[Depends(limiter("2/minute"))])
+    def endpoint() -> int:
+        return 1
+
+    app.mount("/tenants/{tenant}", sub)
+    assert await statuses(app, "/tenants/a/1", "/tenants/b/2", "/tenants/c/3") == [200, 200, 429]
+
+
+async def test_a_dependency_of_another_limiter_counts_with_that_one() -> None:
+    one, other = RateLimiter("memory://", default="9/minute"), RateLimiter("memory://")
+    app = app_of(one, True)
+
+    @app.get("/", dependencies=[Depends(other("1/hour"))])
+    def endpoint() -> int:
+        return 1
+
+    first, second = await ask(app, "/"), await ask(app, "/")
+    assert remaining(first)["9/minute"] == 8
+    assert (first.status_code, second.status_code) == (200, 429)
+    assert second.json()["violated-policies"] == ["1/hour"]
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ((), "at least one rule"),
+        (({},), "at least one plan"),
+        (("5/minute", {"pro": "5/minute"}), "stand alone"),
+        (("5/fortnight",), "fortnight"),
+        ((5,), "limits are a str"),
+    ],
+)
+def test_limits_that_are_none_are_refused_where_they_are_declared(limits: Any, message: str) -> None:
+    with pytest.raises((ValueError, TypeError), match=message):
+        RateLimiter("memory://")(*limits)
+
+
+@pytest.mark.parametrize("cost", [0, -1, 1_000_001, True, 1.5])
+def test_a_cost_that_is_none_is_refused_where_it_is_declared(cost: Any) -> None:
+    with pytest.raises(ValueError, match="a cost is a whole number"):
+        RateLimiter("memory://")("5/minute", cost=cost)

@@ -1,0 +1,233 @@
+"""What a request is counted under."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from asgi import ask, statuses
+from fastapi import FastAPI
+from starlette.authentication import AuthCredentials, AuthenticationBackend, SimpleUser
+from starlette.middleware.authentication import AuthenticationMiddleware
+
+from ratelog import Checked, ConfigError, Event, RateLimiter, hashed
+
+if TYPE_CHECKING:
+    from starlette.requests import HTTPConnection, Request
+
+
+def watched(**options: Any) -> tuple[RateLimiter, list[str]]:
+    """A limiter, and the keys of its checks."""
+    keys: list[str] = []
+
+    def hook(event: Event) -> None:
+        if isinstance(event, Checked):
+            keys.extend(check.key.decode() for check in event.checks)
+
+    return RateLimiter("memory://", hooks=[hook], **options), keys
+
+
+def app_of(limiter: RateLimiter, **options: Any) -> FastAPI:
+    app = FastAPI()
+    limiter.protect(app)
+
+    @app.get("/")
+    @limiter.limit("2/minute", **options)
+    def endpoint() -> int:
+        return 1
+
+    return app
+
+
+class ByHeader(AuthenticationBackend):
+    async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, SimpleUser] | None:
+        name = conn.headers.get("x-name")
+        return None if name is None else (AuthCredentials(["authenticated"]), SimpleUser(name))
+
+
+class Identified(SimpleUser):
+    @property
+    def identity(self) -> str:
+        return f"id-{self.username}"
+
+
+async def test_the_address_counts_and_a_key_tells_it() -> None:
+    limiter, keys = watched()
+    app = app_of(limiter)
+    assert await statuses(app, "/", "/", "/") == [200, 200, 429]
+    assert await statuses(app, "/", ip="192.0.2.2") == [200]
+    assert keys[-2:] == ["ratelog:{ip:192.0.2.1}:GET /", "ratelog:{ip:192.0.2.2}:GET /"]
+
+
+@pytest.mark.parametrize(
+    ("ip", "subject"),
+    [("2001:db8:0:1::7", "ip:2001:db8:0:1::/64"), ("testclient", "ip:testclient"), ("fe80::1%eth0", None)],
+)
+async def test_other_addresses_have_a_subject_too(ip: str, subject: str | None) -> None:
+    limiter, keys = watched()
+    assert (await ask(app_of(limiter), "/", ip=ip)).status_code == 200
+    if subject is not None:
+        assert keys == [f"ratelog:{{{subject}}}:GET /"]
+
+
+async def test_a_spoofed_forwarding_field_gives_no_fresh_limit() -> None:
+    limiter, _ = watched(trusted_proxies=["203.0.113.0/24"])
+    app = app_of(limiter)
+    for turn in range(2):
+        assert await statuses(app, "/", headers={"x-forwarded-for": f"198.51.100.{turn}"}) == [200]
+    assert await statuses(app, "/", headers={"x-forwarded-for": "198.51.100.9"}) == [429]
+    proxied = {"headers": {"x-forwarded-for": "1.2.3.4, 192.0.2.1"}, "ip": "203.0.113.9"}
+    assert await statuses(app, "/", **proxied) == [429]
+
+
+async def test_a_peer_without_address_is_counted() -> None:
+    limiter, keys = watched()
+    app = app_of(limiter)
+
+    async def without(scope: Any, receive: Any, send: Any) -> None:
+        await app({**scope, "client": None}, receive, send)
+
+    assert await statuses(without, "/", "/", "/") == [200, 200, 429]
+    assert keys[0] == "ratelog:{ip:unknown}:GET /"
+
+
+async def test_an_api_key_is_hashed_and_without_one_the_address_counts() -> None:
+    limiter, keys = watched(api_key_header="X-Token")
+    app = app_of(limiter, key="api_key")
+    await statuses(app, "/", headers={"x-token": "s3cr3t"})
+    await statuses(app, "/", headers={"x-token": ""})
+    assert keys == [f"ratelog:{{key:{hashed('s3cr3t')}}}:GET /", "ratelog:{ip:192.0.2.1}:GET /"]
+
+
+async def test_a_user_counts_where_authentication_is_outside() -> None:
+    limiter, keys = watched()
+    app = app_of(limiter, key="user")
+    app.add_middleware(AuthenticationMiddleware, backend=ByHeader())
+    await statuses(app, "/", headers={"x-name": "ann b"})
+    await statuses(app, "/")
+    assert keys == ["ratelog:{user:ann%20b}:GET /", "ratelog:{ip:192.0.2.1}:GET /"]
+
+
+async def test_a_user_has_an_identity_if_it_tells_one() -> None:
+    class Backend(ByHeader):
+        async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, SimpleUser] | None:
+            return AuthCredentials(), Identified("ann")
+
+    limiter, keys = watched(key="user")
+    app = app_of(limiter)
+    app.add_middleware(AuthenticationMiddleware, backend=Backend())
+    await ask(app, "/")
+    assert keys == ["ratelog:{user:id-ann}:GET /"]
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+async def test_a_function_tells_the_key_or_that_there_is_no_limit(asynchronous: bool) -> None:
+    def of(request: Request) -> str | None:
+        return None if request.headers.get("x-free") else f"{request.method}:{request.url.path}"
+
+    async def of_later(request: Request) -> str | None:
+        return of(request)
+
+    limiter, keys = watched()
+    app = app_of(limiter, key=of_later if asynchronous else of)
+    assert await statuses(app, "/", "/", "/") == [200, 200, 429]
+    assert await statuses(app, "/", "/", headers={"x-free": "1"}) == [200, 200]
+    assert keys == ["ratelog:{GET:/}:GET /"] * 3
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+async def test_a_key_given_a_name_is_known_to_settings_and_limits(asynchronous: bool) -> None:
+    limiter, keys = watched(key="tenant", default="9/minute")
+
+    def tenant(connection: HTTPConnection) -> str:
+        return str(connection.headers["x-tenant"])
+
+    async def tenant_later(connection: HTTPConnection) -> str:
+        return tenant(connection)
+
+    limiter.key("tenant")(tenant_later if asynchronous else tenant)
+    await ask(app_of(limiter, key="tenant"), "/", headers={"x-tenant": "t"})
+    assert keys == ["ratelog:{t}:*", "ratelog:{t}:GET /"]
+
+
+@pytest.mark.parametrize("name", ["tenant", "_proxies", "__class__", ""])
+async def test_a_name_of_no_key_is_an_error_that_tells_the_names(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"there is no key named '{name}': expected ip, api_key, user, or a name"):
+        await ask(app_of(RateLimiter("memory://"), key=name), "/")
+
+
+def test_a_named_key_with_dependencies_is_refused_where_it_is_given() -> None:
+    with pytest.raises(TypeError, match="the key 'x' takes the connection alone"):
+        RateLimiter("memory://").key("x")(lambda a, b: "x")
+
+
+async def test_a_key_that_is_no_text_is_an_error() -> None:
+    with pytest.raises(TypeError, match="a key is a str or None, not int"):
+        await ask(app_of(RateLimiter("memory://"), key=lambda _: 7), "/")
+
+
+async def test_a_key_that_raises_is_not_a_way_past_the_limit() -> None:
+    def key(_: HTTPConnection) -> str:
+        raise KeyError("x-tenant")
+
+    with pytest.raises(KeyError):
+        await ask(app_of(RateLimiter("memory://"), key=key), "/")
+
+
+def _union(connection: Request | HTTPConnection) -> str:
+    return "union"
+
+
+def _any(connection: Any) -> str:
+    return "any"
+
+
+class Callable:
+    def __call__(self, connection: HTTPConnection) -> str:
+        return "callable"
+
+
+@pytest.mark.parametrize("key", [_union, _any, Callable(), lambda *_: "star"])
+async def test_what_takes_the_connection_alone_is_no_dependency(key: Any) -> None:
+    assert RateLimiter("memory://")("1/minute", key=key).late_key is None
+
+
+async def test_a_function_written_in_c_is_no_dependency() -> None:
+    from operator import attrgetter
+
+    limiter, keys = watched()
+    await ask(app_of(limiter, key=attrgetter("client.host")), "/")
+    assert keys == ["ratelog:{192.0.2.1}:GET /"]
+
+
+@pytest.mark.parametrize(
+    ("subject", "told"),
+    [
+        ("", f"hash:{hashed('')}"),
+        ("x" * 128, "x" * 128),
+        ("x" * 129, f"hash:{hashed('x' * 129)}"),
+        ("a{b}c", "a%7Bb%7Dc"),
+        ("ü" * 30, f"hash:{hashed('ü' * 30)}"),
+        ("\n", "%0A"),
+        ("%20", "%2520"),
+        ("\udcff", "%ED%B3%BF"),
+    ],
+)
+async def test_a_subject_is_tidy_whatever_it_is(subject: str, told: str) -> None:
+    limiter, keys = watched()
+    await ask(app_of(limiter, key=lambda _: subject), "/")
+    assert keys == [f"ratelog:{{{told}}}:GET /"]
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+async def test_a_cost_may_be_told_by_a_function(asynchronous: bool) -> None:
+    def cost(connection: HTTPConnection) -> int:
+        return int(connection.headers["x-cost"])
+
+    async def cost_later(connection: HTTPConnection) -> int:
+        return cost(connection)
+
+    app = app_of(RateLimiter("memory://"), cost=cost_later if asynchronous else cost)
+    assert await statuses(app, "/", "/", headers={"x-cost": "2"}) == [200, 429]
+    with pytest.raises(ValueError, match="a cost is a whole number from 1 to 1,000,000, not 0"):
+        await ask(app, "/", headers={"x-cost": "0"})

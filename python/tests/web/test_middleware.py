@@ -1,0 +1,318 @@
+"""The middleware around whole applications."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from asgi import ask, client_of, remaining, statuses
+from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI, HTTPException, Request
+from fastapi.responses import JSONResponse, StreamingResponse
+from starlette.middleware.cors import CORSMiddleware
+from support.patience import until
+
+from ratelog import RateLimiter, RateLimitMiddleware
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+
+def protected(limiter: RateLimiter) -> FastAPI:
+    app = FastAPI()
+    limiter.protect(app)
+
+    @app.get("/a")
+    def a() -> str:
+        return "a"
+
+    @app.get("/b")
+    async def b() -> str:
+        return "b"
+
+    return app
+
+
+async def test_defaults_count_all_endpoints_and_unknown_paths_together() -> None:
+    app = protected(RateLimiter("memory://", default="3/minute"))
+    assert await statuses(app, "/a", "/b", "/nope", "/a") == [200, 200, 404, 429]
+
+
+async def test_a_method_that_no_route_has_counts_too() -> None:
+    app = protected(RateLimiter("memory://", default="1/minute"))
+    assert (await ask(app, "/a", "DELETE")).status_code == 405
+    assert (await ask(app, "/a", "DELETE")).status_code == 429
+
+
+async def test_two_middlewares_of_one_limiter_count_once() -> None:
+    limiter = RateLimiter("memory://", default="10/minute")
+    app = protected(limiter)
+    app.add_middleware(RateLimitMiddleware, limiter=limiter)
+    response = await ask(app, "/a")
+    assert remaining(response) == {"10/minute": 9}
+    assert len(response.headers.get_list("ratelimit")) == 1
+
+
+async def test_two_limiters_each_count_and_tell() -> None:
+    app = protected(RateLimiter("memory://", default="10/minute"))
+    app.add_middleware(RateLimitMiddleware, limiter=RateLimiter("memory://", default="5/hour"))
+    assert remaining(await ask(app, "/a")) == {"10/minute": 9, "5/hour": 4}
+
+
+async def test_a_mounted_application_with_the_same_limiter_counts_once() -> None:
+    limiter = RateLimiter("memory://", default="10/minute")
+    app, sub = FastAPI(), FastAPI()
+    limiter.protect(app)
+    limiter.protect(sub)
+
+    @sub.get("/s")
+    @limiter.limit("2/minute")
+    def s() -> int:
+        return 1
+
+    app.mount("/sub", sub)
+    response = await ask(app, "/sub/s")
+    assert remaining(response) == {"10/minute": 9, "2/minute": 1}
+    assert len(response.headers.get_list("ratelimit")) == 1
+
+
+async def test_a_mounted_application_with_another_limiter_is_limited_by_both() -> None:
+    outer, inner = RateLimiter("memory://", default="10/minute"), RateLimiter("memory://", default="1/hour")
+    app = FastAPI()
+    outer.protect(app)
+    app.mount("/sub", protected(inner))
+    assert await statuses(app, "/sub/a", "/sub/a") == [200, 429]
+    assert remaining(await ask(app, "/nope")) == {"10/minute": 7}
+
+
+async def test_a_path_that_the_outer_application_exempts_is_exempt_in_a_mounted_one() -> None:
+    limiter = RateLimiter("memory://", default="1/minute", exempt=["/sub/a"])
+    app = FastAPI()
+    limiter.protect(app)
+    app.mount("/sub", protected(limiter))
+    assert await statuses(app, "/sub/a", "/sub/a") == [200, 200]
+
+
+async def test_a_root_path_of_a_proxy_is_no_part_of_the_path() -> None:
+    app = protected(RateLimiter("memory://", default="1/minute", exempt=["/a"]))
+    assert await statuses(app, "/api/a", "/api/a", "/api/b", "/api/b", root_path="/api") == [200, 200, 200, 429]
+
+
+async def test_a_root_path_hides_no_path_that_only_begins_alike() -> None:
+    app = protected(RateLimiter("memory://", default="1/minute", exempt=["/a"]))
+    assert await statuses(app, "/api/x/a", "/apix/a", root_path="/api/x") == [200, 404]
+    assert await statuses(app, "/apix/a", root_path="/api") == [429]
+
+
+async def test_a_redirect_to_the_path_without_slash_counts_as_a_request() -> None:
+    app = protected(RateLimiter("memory://", default="2/minute"))
+    assert await statuses(app, "/a/", "/a", "/a") == [307, 200, 429]
+
+
+async def test_a_preflight_that_cors_answers_first_is_not_counted() -> None:
+    app = protected(RateLimiter("memory://", default="1/minute"))
+    app.add_middleware(CORSMiddleware, allow_origins=["https://example.com"])
+    async with client_of(app, headers={"origin": "https://example.com"}) as client:
+        for _ in range(3):
+            preflight = await client.options("/a", headers={"access-control-request-method": "GET"})
+            assert preflight.status_code == 200
+        assert (await client.get("/a")).status_code == 200
+        denied = await client.get("/a")
+    assert denied.status_code == 429
+    assert denied.headers["access-control-allow-origin"] == "https://example.com"
+
+
+async def test_an_endpoints_own_error_carries_the_fields() -> None:
+    app = protected(RateLimiter("memory://", default="9/minute"))
+
+    @app.get("/raises")
+    def raises() -> None:
+        raise HTTPException(418)
+
+    response = await ask(app, "/raises")
+    assert (response.status_code, remaining(response)) == (418, {"9/minute": 8})
+
+
+async def test_an_unhandled_error_is_not_swallowed() -> None:
+    app = protected(RateLimiter("memory://", default="9/minute"))
+
+    @app.get("/fails")
+    def fails() -> None:
+        raise RuntimeError("of the endpoint")
+
+    with pytest.raises(RuntimeError, match="of the endpoint"):
+        await ask(app, "/fails")
+    assert remaining(await ask(app, "/a")) == {"9/minute": 7}
+
+
+async def test_streams_and_background_tasks_pass_untouched() -> None:
+    app = protected(RateLimiter("memory://", default="9/minute"))
+    done: list[str] = []
+
+    @app.get("/stream")
+    async def stream() -> StreamingResponse:
+        async def chunks() -> AsyncIterator[bytes]:
+            yield b"one "
+            yield b"two"
+
+        return StreamingResponse(chunks())
+
+    @app.get("/later")
+    def later(tasks: BackgroundTasks) -> None:
+        tasks.add_task(done.append, "done")
+
+    assert (await ask(app, "/stream")).text == "one two"
+    await ask(app, "/later")
+    assert done == ["done"]
+
+
+async def test_a_routers_prefixes_and_dependencies_are_found_at_any_depth() -> None:
+    limiter = RateLimiter("memory://")
+    app = FastAPI()
+    limiter.protect(app)
+    inner = APIRouter(prefix="/inner", dependencies=[Depends(limiter("7/minute"))])
+    middle = APIRouter(prefix="/middle", dependencies=[Depends(limiter("8/minute", scope="shared"))])
+
+    @inner.get("/{name:path}")
+    def endpoint(name: str) -> str:
+        return name
+
+    middle.include_router(inner)
+    app.include_router(middle, prefix="/v1", dependencies=[Depends(limiter("9/minute"))])
+    app.include_router(middle, prefix="/v2")
+    assert remaining(await ask(app, "/v1/middle/inner/x/y")) == {"9/minute": 8, "8/minute": 7, "7/minute": 6}
+    assert remaining(await ask(app, "/v1/middle/inner/z")) == {"9/minute": 7, "8/minute": 6, "7/minute": 5}
+    assert remaining(await ask(app, "/v2/middle/inner/z")) == {"8/minute": 5, "7/minute": 6}
+
+
+async def test_a_route_that_is_added_after_a_request_for_it_is_limited() -> None:
+    limiter = RateLimiter("memory://")
+    app = FastAPI()
+    limiter.protect(app)
+    assert await statuses(app, "/late") == [404]
+
+    @app.get("/late")
+    @limiter.limit("1/minute")
+    def late() -> int:
+        return 1
+
+    assert await statuses(app, "/late", "/late") == [200, 429]
+
+
+@pytest.mark.parametrize("where", ["key", "cost", "limits"])
+@pytest.mark.parametrize("asynchronous", [False, True])
+async def test_an_http_error_of_a_function_is_answered_as_an_endpoints_would_be(where: str, asynchronous: bool) -> None:
+    def refuse(_: Request) -> Any:
+        raise HTTPException(401, "who are you?", {"www-authenticate": "Bearer"})
+
+    async def refuse_later(_: Request) -> Any:
+        raise HTTPException(401, "who are you?", {"www-authenticate": "Bearer"})
+
+    function: Callable[[Any], Any] = refuse_later if asynchronous else refuse
+    limiter = RateLimiter("memory://")
+    app = FastAPI()
+    limiter.protect(app)
+
+    @app.get("/")
+    @(limiter.limit(function) if where == "limits" else limiter.limit("1/minute", **{where: function}))  # type: ignore[arg-type]
+    def endpoint() -> int:
+        return 1
+
+    response = await ask(app, "/")
+    assert (response.status_code, response.json()) == (401, {"detail": "who are you?"})
+    assert response.headers["www-authenticate"] == "Bearer"
+
+
+async def test_an_error_of_a_function_meets_the_applications_handlers() -> None:
+    class UnknownError(Exception):
+        pass
+
+    def key(_: Request) -> str:
+        raise UnknownError
+
+    limiter = RateLimiter("memory://")
+    app = FastAPI()
+    limiter.protect(app)
+    app.add_exception_handler(UnknownError, lambda _, __: JSONResponse({"handled": True}, 400))
+
+    @app.get("/")
+    @limiter.limit("1/minute", key=key)
+    def endpoint() -> int:
+        return 1
+
+    response = await ask(app, "/")
+    assert (response.status_code, response.json()) == (400, {"handled": True})
+    app.exception_handlers.clear()
+    app.middleware_stack = None
+    with pytest.raises(UnknownError):
+        await ask(app, "/")
+
+
+async def test_a_scope_of_another_type_is_passed_on() -> None:
+    seen: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(scope["type"])
+
+    await RateLimitMiddleware(app, RateLimiter("memory://", default="1/minute"))({"type": "other"}, None, None)  # type: ignore[arg-type]
+    assert seen == ["other"]
+
+
+async def test_an_application_without_routes_is_limited_by_the_defaults() -> None:
+    class Slotted:
+        __slots__ = ()
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            await JSONResponse({})(scope, receive, send)
+
+    app = RateLimitMiddleware(Slotted(), RateLimiter("memory://", default="1/minute"))
+    assert await statuses(app, "/x", "/y") == [200, 429]
+
+
+async def test_the_limiter_starts_and_closes_with_the_application(server: Any) -> None:
+    db = server.db()
+    before = len(db.client_list())
+    limiter = RateLimiter(server.url, default="9/minute", timeout=2.0)
+    app = protected(limiter)
+    messages = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
+    states: list[tuple[str, str]] = []
+
+    async def receive() -> Any:
+        return next(messages)
+
+    async def send(message: Any) -> None:
+        states.append((message["type"], limiter.health().state))
+
+    await app({"type": "lifespan"}, receive, send)
+    assert [name for name, _ in states] == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+    assert states[0][1] == "closed"
+    await until("its connections are closed", lambda: len(db.client_list()) == before)
+
+
+async def test_a_limiter_serves_without_lifespan(server: Any) -> None:
+    limiter = RateLimiter(server.url, default="1/minute", timeout=2.0)
+    assert await statuses(protected(limiter), "/a", "/a") == [200, 429]
+    await limiter.aclose()
+
+
+def test_a_limiter_serves_one_event_loop_after_the_other(server: Any) -> None:
+    import asyncio
+
+    limiter = RateLimiter(server.url, default="2/minute", timeout=2.0)
+    app = protected(limiter)
+
+    async def once() -> list[int]:
+        try:
+            return await statuses(app, "/a")
+        finally:
+            await limiter.aclose()
+
+    assert [asyncio.run(once()) for _ in range(3)] == [[200], [200], [429]]
+
+
+async def test_a_denial_is_one_structured_log_line(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "ratelog")
+    await statuses(protected(RateLimiter("memory://", default="1/minute")), "/a", "/a")
+    (record,) = [record for record in caplog.records if record.name == "ratelog"]
+    assert "denied key='ratelog:{ip:192.0.2.1}:*'" in record.getMessage()
+    assert record.__dict__["ratelog"]["event"] == "denied"
