@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from contextlib import aclosing
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
@@ -22,21 +23,32 @@ def decorated(endpoint: Callable[..., Any], limit: RateLimit) -> Callable[..., A
     In FastAPI by a dependency, which is a parameter that the endpoint itself does not get. In Starlette by the request
     that the endpoint is called with.
     """
+    if inspect.isclass(endpoint):
+        raise TypeError(f"the class {endpoint.__qualname__} is limited by its methods: decorate these")
     name = f"{PARAMETER}_{len(getattr(endpoint, LIMITS, ()))}"
 
-    async def pass_limit(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def asked(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The connection whose limit nobody checked; `None`: FastAPI has."""
         if name in kwargs:
             del kwargs[name]
-        else:
-            await limit.admit(_connection(args, kwargs, endpoint))
+            return None
+        if limit.late_key is not None:
+            raise TypeError(f"the key of {endpoint.__qualname__} has dependencies, which only FastAPI can call")
+        return _connection(args, kwargs, endpoint)
 
-    def pass_limit_in_thread(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if name in kwargs:
-            del kwargs[name]
-        else:
+    async def pass_limit(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        connection = asked(args, kwargs)
+        if connection is not None:
+            await limit.admit(connection)
+        return connection
+
+    def pass_limit_in_thread(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        connection = asked(args, kwargs)
+        if connection is not None:
             from anyio.from_thread import run
 
-            run(limit.admit, _connection(args, kwargs, endpoint))
+            run(limit.admit, connection)
+        return connection
 
     wrapper: Callable[..., Any]
     if inspect.isasyncgenfunction(endpoint):
@@ -44,15 +56,16 @@ def decorated(endpoint: Callable[..., Any], limit: RateLimit) -> Callable[..., A
         @wraps(endpoint)
         async def wrapper(*args: Any, **kwargs: Any) -> Any:
             await pass_limit(args, kwargs)
-            async for item in endpoint(*args, **kwargs):
-                yield item
+            async with aclosing(endpoint(*args, **kwargs)) as items:
+                async for item in items:
+                    yield item
 
     elif inspect.iscoroutinefunction(endpoint):
 
         @wraps(endpoint)
         async def wrapper(*args: Any, **kwargs: Any) -> Any:
-            await pass_limit(args, kwargs)
-            return await endpoint(*args, **kwargs)
+            connection = await pass_limit(args, kwargs)
+            return _told(limit, connection, await endpoint(*args, **kwargs))
 
     elif inspect.isgeneratorfunction(endpoint):
 
@@ -65,12 +78,23 @@ def decorated(endpoint: Callable[..., Any], limit: RateLimit) -> Callable[..., A
 
         @wraps(endpoint)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
-            pass_limit_in_thread(args, kwargs)
-            return endpoint(*args, **kwargs)
+            connection = pass_limit_in_thread(args, kwargs)
+            return _told(limit, connection, endpoint(*args, **kwargs))
 
     setattr(wrapper, LIMITS, (*getattr(endpoint, LIMITS, ()), limit))
     _ask_for(limit, name, endpoint, wrapper)
     return wrapper
+
+
+def _told(limit: RateLimit, connection: Any, response: Any) -> Any:
+    """The response, with the header fields where no middleware puts them on it."""
+    if connection is not None and response is not None:
+        passage = limit.limiter.passage(connection.scope)
+        if not passage.has_told:
+            from .refusal import tell
+
+            tell(passage, response)
+    return response
 
 
 def _ask_for(limit: RateLimit, name: str, endpoint: Callable[..., Any], wrapper: Any) -> None:
@@ -79,12 +103,20 @@ def _ask_for(limit: RateLimit, name: str, endpoint: Callable[..., Any], wrapper:
         from fastapi import Depends
     except ImportError:
         return
-    signature = inspect.signature(endpoint)
+    signature = _signature(endpoint)
     parameters = list(signature.parameters.values())
     rest = [parameter for parameter in parameters if parameter.kind is inspect.Parameter.VAR_KEYWORD]
     asked = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=Depends(limit), annotation=Any)
     kept = [parameter for parameter in parameters if parameter not in rest]
     wrapper.__signature__ = signature.replace(parameters=[*kept, asked, *rest])
+
+
+def _signature(endpoint: Callable[..., Any]) -> inspect.Signature:
+    """With annotations that are text read where the endpoint is: older FastAPIs would read them where the wrapper is."""
+    try:
+        return inspect.signature(endpoint, eval_str=True)
+    except (AttributeError, NameError, TypeError):
+        return inspect.signature(endpoint)
 
 
 def _connection(args: tuple[Any, ...], kwargs: dict[str, Any], endpoint: Callable[..., Any]) -> Any:

@@ -1,0 +1,262 @@
+"""Limits as decorators of endpoints."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from typing import TYPE_CHECKING, Annotated, Any
+
+import pytest
+from asgi import ask, client_of, remaining, statuses
+from fastapi import Depends, FastAPI, Header
+from pydantic import BaseModel
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse, StreamingResponse
+from starlette.routing import Route
+
+from ratelog import RateLimiter
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from starlette.requests import Request
+
+WITH_AND_WITHOUT = pytest.mark.parametrize("middleware", [True, False], ids=["middleware", "alone"])
+
+
+class Item(BaseModel):
+    name: str
+
+
+def app_of(limiter: RateLimiter, middleware: bool) -> FastAPI:
+    app = FastAPI()
+    if middleware:
+        limiter.protect(app)
+    return app
+
+
+@WITH_AND_WITHOUT
+@pytest.mark.parametrize("asynchronous", [False, True])
+async def test_an_endpoint_needs_no_request_and_keeps_its_parameters(middleware: bool, asynchronous: bool) -> None:
+    limiter = RateLimiter("memory://")
+    app = app_of(limiter, middleware)
+
+    def sync(item: Item, q: int = 3, *, x: Annotated[str, Header()] = "h") -> list[Any]:
+        """Documented."""
+        return [item.name, q, x]
+
+    async def later(item: Item, q: int = 3, *, x: Annotated[str, Header()] = "h") -> list[Any]:
+        """Documented."""
+        return [item.name, q, x]
+
+    endpoint = limiter.limit("1/minute")(later if asynchronous else sync)
+    app.post("/")(endpoint)
+    async with client_of(app, headers={"x": "y"}) as client:
+        first = await client.post("/?q=4", json={"name": "n"})
+        second = await client.post("/?q=4", json={"name": "n"})
+    assert (first.json(), remaining(first)) == (["n", 4, "y"], {"1/minute": 0})
+    assert second.status_code == 429
+    assert endpoint.__doc__ == "Documented."
+
+
+async def test_the_middleware_denies_before_the_body_is_looked_at() -> None:
+    limiter = RateLimiter("memory://")
+    app = app_of(limiter, True)
+
+    @app.post("/")
+    @limiter.limit("1/minute")
+    def endpoint(item: Item) -> None: ...
+
+    async with client_of(app) as client:
+        assert (await client.post("/", content=b"no JSON")).status_code == 422
+        assert (await client.post("/", content=b"no JSON")).status_code == 429
+
+
+@WITH_AND_WITHOUT
+async def test_two_decorators_both_hold(middleware: bool) -> None:
+    limiter = RateLimiter("memory://")
+    app = app_of(limiter, middleware)
+
+    @app.get("/")
+    @limiter.limit("9/minute")
+    @limiter.limit("2/hour", key="api_key")
+    async def endpoint(q: int = 1) -> int:
+        return q
+
+    responses = [await ask(app, "/") for _ in range(3)]
+    assert remaining(responses[0]) == {"2/hour": 1, "9/minute": 8}
+    assert [response.status_code for response in responses] == [200, 200, 429]
+
+
+@WITH_AND_WITHOUT
+async def test_decorators_of_others_may_stand_above_and_below(middleware: bool) -> None:
+    def shouting(function: Any) -> Any:
+        @functools.wraps(function)
+        async def wrapper(*args: Any, **kwargs: Any) -> Any:
+            return (await function(*args, **kwargs)).upper()
+
+        return wrapper
+
+    limiter = RateLimiter("memory://")
+    app = app_of(limiter, middleware)
+
+    @app.get("/above")
+    @shouting
+    @limiter.limit("1/minute")
+    async def above(q: str) -> str:
+        return q
+
+    @app.get("/below")
+    @limiter.limit("1/minute")
+    @shouting
+    async def below(q: str) -> str:
+        return q
+
+    for path in ("/above?q=x", "/below?q=x"):
+        first, second = await ask(app, path), await ask(app, path)
+        assert (first.json(), second.status_code) == ("X", 429)
+
+
+@WITH_AND_WITHOUT
+async def test_a_function_with_star_parameters_is_called_without_ours(middleware: bool) -> None:
+    limiter = RateLimiter("memory://")
+    app = app_of(limiter, middleware)
+
+    @limiter.limit("1/minute")
+    def endpoint(**rest: Any) -> dict[str, Any]:
+        return rest
+
+    assert list(inspect.signature(endpoint).parameters)[-1] == "rest"
+    app.get("/", dependencies=[])(limiter.limit("5/minute")(lambda: 5))
+    assert remaining(await ask(app, "/")) == {"5/minute": 4}
+
+
+@WITH_AND_WITHOUT
+async def test_a_dependency_may_be_decorated(middleware: bool) -> None:
+    limiter = RateLimiter("memory://")
+    app = app_of(limiter, middleware)
+
+    @limiter.limit("1/minute")
+    def expensive(q: int = 1) -> int:
+        return q
+
+    @app.get("/")
+    def endpoint(value: int = Depends(expensive)) -> int:
+        return value
+
+    first, second = await ask(app, "/?q=7"), await ask(app, "/?q=7")
+    assert (first.json(), second.status_code) == (7, 429)
+
+
+@WITH_AND_WITHOUT
+@pytest.mark.parametrize("asynchronous", [False, True])
+async def test_generators_stay_generators_and_are_closed(middleware: bool, asynchronous: bool) -> None:
+    limiter = RateLimiter("memory://")
+    app = app_of(limiter, middleware)
+    trace: list[str] = []
+
+    @limiter.limit("1/minute")
+    def some() -> Iterator[str]:
+        try:
+            yield "a"
+        finally:
+            trace.append("closed")
+
+    @limiter.limit("1/minute")
+    async def some_later() -> AsyncIterator[str]:
+        try:
+            yield "a"
+        finally:
+            trace.append("closed")
+
+    chosen: Any = some_later if asynchronous else some
+    assert inspect.isasyncgenfunction(chosen) is asynchronous
+    assert inspect.isgeneratorfunction(chosen) is not asynchronous
+
+    @app.get("/", response_class=PlainTextResponse)
+    def endpoint(value: str = Depends(chosen)) -> str:
+        return value
+
+    first, second = await ask(app, "/"), await ask(app, "/")
+    assert (first.text, second.status_code) == ("a", 429)
+    assert trace == ["closed"]
+
+
+async def test_an_asynchronous_generator_is_closed_at_once_when_its_reader_goes() -> None:
+    limiter = RateLimiter("memory://")
+    trace: list[str] = []
+
+    @limiter.limit("9/minute")
+    async def items() -> AsyncIterator[int]:
+        try:
+            yield 1
+            yield 2
+        finally:
+            trace.append("closed")
+
+    generator: Any = items(ratelog_decision_0=None)  # type: ignore[call-arg]
+    assert await generator.__anext__() == 1
+    await generator.aclose()
+    assert trace == ["closed"]
+
+
+@WITH_AND_WITHOUT
+async def test_a_response_that_streams_is_limited_and_told_of(middleware: bool) -> None:
+    limiter = RateLimiter("memory://")
+
+    @limiter.limit("1/minute")
+    async def endpoint(request: Request) -> StreamingResponse:
+        return StreamingResponse(iter([b"a", b"b"]))
+
+    app = Starlette(routes=[Route("/", endpoint)])
+    if middleware:
+        limiter.protect(app)
+    first, second = await ask(app, "/"), await ask(app, "/")
+    assert (first.text, remaining(first)) == ("ab", {"1/minute": 0})
+    assert second.status_code == 429
+
+
+def test_a_class_is_refused_where_it_is_decorated() -> None:
+    with pytest.raises(TypeError, match=r"the class .*Endpoint is limited by its methods"):
+
+        @RateLimiter("memory://").limit("1/minute")
+        class Endpoint:
+            pass
+
+
+async def test_a_call_without_a_request_is_an_error_that_names_the_endpoint() -> None:
+    limiter = RateLimiter("memory://")
+
+    @limiter.limit("1/minute")
+    async def endpoint() -> None: ...
+
+    with pytest.raises(TypeError, match=r"endpoint is limited, and was called without a request"):
+        await endpoint()
+
+
+async def test_a_key_with_dependencies_is_an_error_where_fastapi_does_not_call_it() -> None:
+    def caller(x_user: Annotated[str, Header()]) -> str:
+        return x_user
+
+    limiter = RateLimiter("memory://")
+
+    @limiter.limit("1/minute", key=caller)
+    async def endpoint(request: Request) -> PlainTextResponse:
+        return PlainTextResponse("unlimited")
+
+    with pytest.raises(TypeError, match=r"endpoint has dependencies, which only FastAPI can call"):
+        await ask(Starlette(routes=[Route("/", endpoint)]), "/")
+
+
+@WITH_AND_WITHOUT
+async def test_the_same_function_on_two_paths_is_counted_by_path(middleware: bool) -> None:
+    limiter = RateLimiter("memory://")
+    app = app_of(limiter, middleware)
+
+    @app.get("/one")
+    @app.get("/two")
+    @limiter.limit("1/minute")
+    def endpoint() -> int:
+        return 1
+
+    assert await statuses(app, "/one", "/two", "/one", "/two") == [200, 200, 429, 429]
