@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from re import sub
+from re import Match, sub
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from .planner import ALL
 from .refusal import PROBLEM
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from .declarations import Declarations
     from .limit import RateLimit
 
+_METHODS = frozenset({"get", "put", "post", "delete", "options", "head", "patch", "trace"})
 _INTEGER = {"type": "integer", "minimum": 0}
 _HEADERS = {
     "RateLimit-Policy": ("The limits: q units in w seconds, an item for each rule.", {"type": "string"}),
@@ -47,11 +51,14 @@ def document(app: Any, limiter: Declarations) -> None:
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            schema: dict[str, Any] = plain()
+            schema = plain()
             _add(app, limiter, schema)
+            app.openapi_schema = schema
         told: dict[str, Any] = app.openapi_schema
         return told
 
+    # What was made before says nothing of limits.
+    app.openapi_schema = None
     app.openapi = openapi
 
 
@@ -61,10 +68,12 @@ def _add(app: Any, limiter: Declarations, schema: dict[str, Any]) -> None:
         return
     limited = False
     for path, operations in schema.get("paths", {}).items():
-        for method, operation in operations.items():
-            scope = {"type": "http", "method": method.upper(), "path": _example(path), "root_path": "", "headers": []}
+        for method in _METHODS.intersection(operations):
+            operation = operations[method]
+            example = _example(path, planner.routes.convertors(method.upper(), path))
+            scope = {"type": "http", "method": method.upper(), "path": example, "root_path": "", "headers": []}
             plan = planner.plan(scope)
-            late = [] if plan.exempt else [one for one in planner.own(scope).applied if one.limit.late_key is not None]
+            late = [one for one in plan.declared if one.limit.late_key is not None]
             limits = [(one.limit, one.scope == ALL) for one in (*plan.applied, *late)]
             if not limits:
                 continue
@@ -76,9 +85,13 @@ def _add(app: Any, limiter: Declarations, schema: dict[str, Any]) -> None:
         schema.setdefault("components", {}).setdefault("schemas", {}).setdefault("QuotaExceeded", _SCHEMA)
 
 
-def _example(path: str) -> str:
-    """A path that the template matches: a parameter may be a number."""
-    return sub(r"\{[^}]*\}", "0", path)
+def _example(path: str, convertors: Mapping[str, Any]) -> str:
+    """A path that the template matches."""
+
+    def value(parameter: Match[str]) -> str:
+        return str(UUID(int=0)) if type(convertors.get(parameter[1])).__name__ == "UUIDConvertor" else "0"
+
+    return sub(r"\{([^}]*)\}", value, path)
 
 
 def _describe(limit: RateLimit, default: bool, limiter: Declarations) -> str:

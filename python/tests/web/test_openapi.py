@@ -1,0 +1,139 @@
+"""What FastAPI's documentation tells."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import pytest
+from fastapi import APIRouter, Depends, FastAPI, Header
+from starlette.responses import PlainTextResponse
+
+from ratelog import RateLimiter
+
+
+def caller(x_user: Annotated[str, Header()]) -> str:
+    return x_user
+
+
+def app_of(limiter: RateLimiter) -> FastAPI:
+    app = FastAPI()
+
+    @app.get("/limited")
+    @limiter.limit("10/second", "1000/hour", key="api_key")
+    def limited() -> int:
+        """Tells."""
+        return 1
+
+    @app.get("/free")
+    @limiter.exempt
+    def free() -> int:
+        return 1
+
+    @app.get("/items/{id}/{when}/{n:int}/{rest:path}", dependencies=[Depends(limiter("5/minute", key=caller))])
+    @app.put("/items/{id}/{n}", dependencies=[Depends(limiter({"free": "1/day", "pro": "2/day"}))])
+    def items(id: str, n: int, when: str = "", rest: str = "") -> int:  # noqa: A002
+        return 1
+
+    router = APIRouter(prefix="/r", dependencies=[Depends(limiter("4/minute", key=lambda _: "k"))])
+
+    @router.get("/{id:uuid}/{n:int}/{x:float}")
+    def of_router(id: str, n: int, x: float) -> int:  # noqa: A002
+        return 1
+
+    @router.get("/caller", dependencies=[Depends(limiter(lambda _: "1/minute"))])
+    def by_caller() -> int:
+        return 1
+
+    app.include_router(router, prefix="/v1")
+    limiter.protect(app)
+    return app
+
+
+def operation(schema: dict[str, Any], path: str, method: str = "get") -> dict[str, Any]:
+    told: dict[str, Any] = schema["paths"][path][method]
+    return told
+
+
+def test_an_operation_tells_its_limits_and_its_denial() -> None:
+    schema = app_of(RateLimiter("memory://")).openapi()
+    limited = operation(schema, "/limited")
+    assert limited["description"] == "Tells.\n\n**Rate limit:** 10/second; 1000/hour per API key"
+    denial = limited["responses"]["429"]
+    assert list(denial["headers"]) == ["RateLimit-Policy", "RateLimit", "Retry-After"]
+    assert denial["content"] == {"application/problem+json": {"schema": {"$ref": "#/components/schemas/QuotaExceeded"}}}
+    assert schema["components"]["schemas"]["QuotaExceeded"]["properties"]["status"]["const"] == 429
+    assert "ratelog_decision_0" not in str(schema)
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "words"),
+    [
+        ("/items/{id}/{when}/{n}/{rest}", "get", "5/minute per caller"),
+        ("/items/{id}/{n}", "put", "free: 1/day, pro: 2/day per client address"),
+        ("/v1/r/{id}/{n}/{x}", "get", "4/minute per caller"),
+        ("/v1/r/caller", "get", "by caller per client address; 4/minute per caller"),
+    ],
+)
+def test_parameters_of_all_kinds_routers_and_late_keys_are_found(path: str, method: str, words: str) -> None:
+    told = operation(app_of(RateLimiter("memory://")).openapi(), path, method)["description"]
+    assert set(told.removeprefix("**Rate limit:** ").split("; ")) == set(words.split("; "))
+
+
+def test_defaults_and_the_settings_are_told_and_what_is_exempt_is_not() -> None:
+    limiter = RateLimiter(
+        "memory://",
+        default="7/minute",
+        key="tenant",
+        endpoints=[{"path": "/v1/r/{id:uuid}/*", "policy": "uploads"}, {"path": "/limited", "exempt": True}],
+    )
+    schema = app_of(limiter).openapi()
+    assert operation(schema, "/v1/r/{id}/{n}/{x}")["description"] == (
+        "**Rate limit:** 7/minute per tenant, in all endpoints together; 4/minute per caller; policy uploads per tenant"
+    )
+    for path in ("/free", "/limited"):
+        assert "429" not in operation(schema, path)["responses"]
+        assert "Rate limit" not in operation(schema, path).get("description", "")
+
+
+def test_nothing_is_added_where_nothing_is_limited() -> None:
+    app = FastAPI()
+    RateLimiter("memory://").protect(app)
+    app.get("/")(lambda: 1)
+    assert "429" not in str(app.openapi())
+    assert "QuotaExceeded" not in str(app.openapi())
+
+
+@pytest.mark.parametrize(("family", "count"), [("x-ratelimit", 4), ("both", 6), ("none", 1)])
+def test_the_fields_are_those_of_the_family(family: str, count: int) -> None:
+    denial = operation(app_of(RateLimiter("memory://", headers=family)).openapi(), "/limited")["responses"]["429"]
+    assert len(denial["headers"]) == count
+
+
+def test_a_handlers_body_is_not_claimed_to_be_a_problem_and_an_own_429_is_kept() -> None:
+    limiter = RateLimiter("memory://")
+    limiter.on_denied(lambda _, __: PlainTextResponse("no"))
+    app = app_of(limiter)
+    app.get("/own", responses={429: {"description": "my own"}})(limiter.limit("1/minute")(lambda: 1))
+    schema = app.openapi()
+    assert "content" not in operation(schema, "/limited")["responses"]["429"]
+    assert operation(schema, "/own")["responses"]["429"]["description"] == "my own"
+
+
+def test_a_schema_that_was_made_before_is_made_again() -> None:
+    limiter = RateLimiter("memory://", default="1/minute")
+    app = FastAPI()
+    app.get("/")(lambda: 1)
+    app.openapi()
+    limiter.protect(app)
+    assert "429" in app.openapi()["paths"]["/"]["get"]["responses"]
+    assert app.openapi() is app.openapi()
+
+
+def test_a_schema_of_the_applications_own_making_is_added_to() -> None:
+    limiter = RateLimiter("memory://", default="1/minute")
+    app = FastAPI()
+    app.get("/")(lambda: 1)
+    operations = {"summary": "not an operation", "parameters": [], "get": {"responses": {}}}
+    app.openapi = lambda: {"openapi": "3.1.0", "paths": {"/": operations}}  # type: ignore[method-assign]
+    limiter.protect(app)
+    assert "429" in app.openapi()["paths"]["/"]["get"]["responses"]
