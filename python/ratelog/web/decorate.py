@@ -112,7 +112,7 @@ def _ask_for(limit: RateLimit, name: str, endpoint: Callable[..., Any], wrapper:
 
 
 def _signature(endpoint: Callable[..., Any]) -> inspect.Signature:
-    """With annotations that are text read where the endpoint is: older FastAPIs would read them where the wrapper is."""
+    """With annotations that are text read where the endpoint is: old FastAPIs would read them where the wrapper is."""
     try:
         return inspect.signature(endpoint, eval_str=True)
     except (AttributeError, NameError, TypeError):

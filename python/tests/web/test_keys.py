@@ -45,6 +45,12 @@ class ByHeader(AuthenticationBackend):
         return None if name is None else (AuthCredentials(["authenticated"]), SimpleUser(name))
 
 
+class Nameless(SimpleUser):
+    @property
+    def identity(self) -> str:
+        raise NotImplementedError
+
+
 class Identified(SimpleUser):
     @property
     def identity(self) -> str:
@@ -118,6 +124,18 @@ async def test_a_user_has_an_identity_if_it_tells_one() -> None:
     app.add_middleware(AuthenticationMiddleware, backend=Backend())
     await ask(app, "/")
     assert keys == ["ratelog:{user:id-ann}:GET /"]
+
+
+async def test_a_user_without_identity_is_told_by_name() -> None:
+    class Backend(ByHeader):
+        async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, SimpleUser] | None:
+            return AuthCredentials(), Nameless("ann")
+
+    limiter, keys = watched(key="user")
+    app = app_of(limiter)
+    app.add_middleware(AuthenticationMiddleware, backend=Backend())
+    await ask(app, "/")
+    assert keys == ["ratelog:{user:ann}:GET /"]
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])

@@ -10,7 +10,6 @@ from asgi import ask, client_of, remaining, statuses
 from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.middleware.cors import CORSMiddleware
-from support.patience import until
 
 from ratelog import RateLimiter, RateLimitMiddleware
 
@@ -267,47 +266,6 @@ async def test_an_application_without_routes_is_limited_by_the_defaults() -> Non
 
     app = RateLimitMiddleware(Slotted(), RateLimiter("memory://", default="1/minute"))
     assert await statuses(app, "/x", "/y") == [200, 429]
-
-
-async def test_the_limiter_starts_and_closes_with_the_application(server: Any) -> None:
-    db = server.db()
-    before = len(db.client_list())
-    limiter = RateLimiter(server.url, default="9/minute", timeout=2.0)
-    app = protected(limiter)
-    messages = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
-    states: list[tuple[str, str]] = []
-
-    async def receive() -> Any:
-        return next(messages)
-
-    async def send(message: Any) -> None:
-        states.append((message["type"], limiter.health().state))
-
-    await app({"type": "lifespan"}, receive, send)
-    assert [name for name, _ in states] == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
-    assert states[0][1] == "closed"
-    await until("its connections are closed", lambda: len(db.client_list()) == before)
-
-
-async def test_a_limiter_serves_without_lifespan(server: Any) -> None:
-    limiter = RateLimiter(server.url, default="1/minute", timeout=2.0)
-    assert await statuses(protected(limiter), "/a", "/a") == [200, 429]
-    await limiter.aclose()
-
-
-def test_a_limiter_serves_one_event_loop_after_the_other(server: Any) -> None:
-    import asyncio
-
-    limiter = RateLimiter(server.url, default="2/minute", timeout=2.0)
-    app = protected(limiter)
-
-    async def once() -> list[int]:
-        try:
-            return await statuses(app, "/a")
-        finally:
-            await limiter.aclose()
-
-    assert [asyncio.run(once()) for _ in range(3)] == [[200], [200], [429]]
 
 
 async def test_a_denial_is_one_structured_log_line(caplog: pytest.LogCaptureFixture) -> None:
