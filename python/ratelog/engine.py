@@ -36,7 +36,7 @@ from .commands import (
 )
 from .errors import UnavailableError
 from .events import Announcer, CameBack, WentAway
-from .failure import TRANSPORT, absence_of, describe
+from .failure import TRANSPORT, LimiterClosedError, absence_of, describe
 from .health import Health
 from .overrides import read_map, read_rules, text
 
@@ -154,6 +154,8 @@ class Engine:
 
     def is_away(self, error: BaseException) -> bool:
         """Whether the error says that the server is away; the breaker then counts it."""
+        if isinstance(error, LimiterClosedError):
+            return True
         absence = absence_of(error)
         if absence is None:
             return False

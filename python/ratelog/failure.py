@@ -32,8 +32,13 @@ if TYPE_CHECKING:
 
     Absence = Literal["unserved", "lost"]
 
-TRANSPORT = (RedisError, OSError, asyncio.TimeoutError)
+TRANSPORT = (RedisError, RedisClusterException, OSError, asyncio.TimeoutError)
 """What is raised where there is no reply."""
+
+
+class LimiterClosedError(ConnectionAbortedError):
+    """The limiter was closed while it asked: nothing is said of the server."""
+
 
 _UNSERVED = (
     asyncio.TimeoutError,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ._core import Decision, Probes
 from .base import Limiter, Options
 from .commands import Command, Reply
-from .failure import TRANSPORT
+from .failure import TRANSPORT, LimiterClosedError
 from .link.aio import AsyncLink
 from .link.watcher import Watcher
 from .web.declarations import Declarations
@@ -146,7 +146,7 @@ class RateLimiter(Limiter, Declarations):
             self._searching.cancel()
         if self._watcher is not None:
             await self._watcher.close()
-        await self._link.close(ConnectionAbortedError("the limiter was closed"))
+        await self._link.close(LimiterClosedError("the limiter was closed"))
         if self._own is not None:
             await self._own.aclose()
 

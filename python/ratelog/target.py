@@ -83,6 +83,8 @@ class Target:
             "socket_timeout": settings.timeout if flavour == "redis" else None,
             "max_connections": settings.pool_size + 2,
             "client_name": "ratelog",
+            # By RESP3, redis-py asks for notices of maintenance, and then uses connections that the server has closed.
+            "protocol": 2,
         }
         if self.kind == "single":
             return redis.Redis.from_url(self.url, **common)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import ResponseError
 
-from ..failure import TRANSPORT
+from ..failure import TRANSPORT, LimiterClosedError
 from .packing import packed
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ class AsyncLink:
         self._exchange = self._of_cluster if cluster else self._of_server
         self._loop = asyncio.get_running_loop()
         self._next: Batch | None = None
+        self._under_way: set[Batch] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._warm: list[tuple[Any, float]] = []
 
@@ -91,6 +92,8 @@ class AsyncLink:
         if self._next is not None:
             self._next.fail(error)
             self._next = None
+        for batch in self._under_way:
+            batch.fail(error)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -103,7 +106,10 @@ class AsyncLink:
             return
         self._next = None
         self._free -= 1
+        self._under_way.add(batch)
         batch.task = self._background(self._carry(batch))
+        # Not by the task itself: one that is cancelled before its first step never runs.
+        batch.task.add_done_callback(lambda _: self._carried(batch))
 
     def _background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(work)
@@ -111,17 +117,23 @@ class AsyncLink:
         task.add_done_callback(self._tasks.discard)
         return task
 
+    def _carried(self, batch: Batch) -> None:
+        self._under_way.discard(batch)
+        self._free += 1
+        self._send()
+
     async def _carry(self, batch: Batch) -> None:
         try:
             await self._exchange(batch)
             batch.end()
+        except TRANSPORT as error:
+            batch.fail(error)
+        except asyncio.CancelledError:
+            batch.fail(LimiterClosedError("the event loop ends"))
+            raise
         except BaseException as error:
-            batch.fail(error if isinstance(error, TRANSPORT) else ConnectionAbortedError(type(error).__name__))
-            if not isinstance(error, (*TRANSPORT, asyncio.CancelledError)):
-                raise
-        finally:
-            self._free += 1
-            self._send()
+            batch.fail(ConnectionAbortedError(type(error).__name__))
+            raise
 
     def _expire(self, batch: Batch) -> None:
         if self._next is batch:
@@ -165,7 +177,7 @@ class AsyncLink:
         pool = self._client.connection_pool
         while self._warm:
             connection, until = self._warm.pop()
-            if self._loop.time() < until:
+            if self._loop.time() < until and not await _is_stale(connection):
                 return connection
             await pool.release(connection)
         return await pool.get_connection()
@@ -196,6 +208,14 @@ class AsyncLink:
         except ResponseError as error:
             return error
         return reply
+
+
+async def _is_stale(connection: Any) -> bool:
+    """Whether the server closed it, or said something that nobody asked for; the pool then mends it."""
+    try:
+        return bool(await connection.can_read())
+    except TRANSPORT:
+        return True
 
 
 async def _read(connection: Any) -> Reply:
