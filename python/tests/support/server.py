@@ -9,7 +9,7 @@ import socket
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import redis
 
@@ -18,8 +18,6 @@ from .patience import until_sync
 ROOT = Path(__file__).parents[3]
 BINARY = shutil.which(os.environ.get("SERVER", "redis-server")) or "redis-server"
 MODULE = Path(os.environ.get("RATELOG_MODULE", ROOT / "target/release/libratelog.so"))
-
-S = TypeVar("S", bound="Server")
 
 
 def free_port() -> int:
