@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Fields = list[tuple[bytes, bytes]]
 R = TypeVar("R")
-T = TypeVar("T", contravariant=True)
+R_contra = TypeVar("R_contra", contravariant=True)
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,10 @@ class Sent:
     """Overrules what its method and headers say of sending it again."""
 
 
-class Client(Protocol[T]):
+class Client(Protocol[R_contra]):
     """What the journey has to know of a client."""
 
-    def told(self, response: T) -> tuple[int, Fields]:
+    def told(self, response: R_contra) -> tuple[int, Fields]:
         """The status and the header fields of a response."""
 
     def arrived(self, error: BaseException) -> bool | None:

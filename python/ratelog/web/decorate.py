@@ -125,4 +125,6 @@ def _connection(args: tuple[Any, ...], kwargs: dict[str, Any], endpoint: Callabl
     for argument in (*args, *kwargs.values()):
         if isinstance(argument, HTTPConnection):
             return argument
-    raise TypeError(f"{endpoint.__qualname__} is limited, and was called without a request")
+    raise TypeError(
+        f"{endpoint.__qualname__} is limited, and was called without a request: its __wrapped__ is not limited"
+    )

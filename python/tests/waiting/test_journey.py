@@ -96,7 +96,7 @@ def test_a_refused_request_is_sent_again_when_it_was_told_and_not_before(
 
 def test_what_is_not_told_is_waited_for_longer_each_time() -> None:
     world = World()
-    policy = RetryPolicy(base=1, factor=4)
+    policy = RetryPolicy(base=1, factor=4, max_single_wait=120, max_total=600)
     world.travel(sent(), *[refused(status=503)] * 3, FINE, policy=policy)
     gaps = [later - earlier - 1 for earlier, later in zip(world.sent_at, world.sent_at[1:], strict=False)]
     for least, gap in zip([1, 4, 16], gaps, strict=True):
