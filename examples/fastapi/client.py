@@ -6,6 +6,7 @@ import sys
 from time import monotonic
 
 import httpx
+
 from ratelog.httpx import RetryTransport
 
 FIELDS = ("ratelimit-policy", "ratelimit", "retry-after")

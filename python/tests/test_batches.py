@@ -7,11 +7,11 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.driver import BRISK
-from support.patience import until
 
 from ratelog import RateLimiter
 from ratelog.link.aio import WARM
+from support.driver import BRISK
+from support.patience import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

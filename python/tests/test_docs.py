@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+
+from ratelog.settings import load
 from support.documents import Block, asked, blocks, curl, steady
 from support.patience import until_sync
 from support.server import ROOT, Server, free_port
-
-from ratelog.settings import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,6 @@ import httpx2
 import pytest
 import requests
 from fastapi import FastAPI
-from support.serving import serving
 
 import ratelog.httpx
 import ratelog.httpx2
@@ -19,6 +18,7 @@ import ratelog.requests
 from ratelog import Checked, RateLimiter
 from ratelog._core import RetryPolicy
 from ratelog.waiting.lanes import Lanes
+from support.serving import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,6 +7,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
+
 from support.patience import until
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from asgi import ask, statuses
 from fastapi import FastAPI
-from support.server import free_port
 
 from ratelog import RateLimiter
 from ratelog.web.health import health_router
+from support.server import free_port
 
 
 def app_of(limiter: RateLimiter, path: str | None = None) -> FastAPI:

@@ -7,9 +7,9 @@ from typing import Any
 
 from asgi import statuses
 from fastapi import FastAPI
-from support.patience import until
 
 from ratelog import RateLimiter
+from support.patience import until
 
 
 def app_of(limiter: RateLimiter) -> FastAPI:
