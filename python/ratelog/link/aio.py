@@ -202,12 +202,16 @@ class AsyncLink:
         return replies
 
     async def _of_any(self, command: Command) -> Reply:
-        nodes = self._client.PRIMARIES if command[0] == "SCRIPT" else self._client.RANDOM
         try:
-            reply: Reply = await self._client.execute_command(*command, target_nodes=nodes)
+            reply: Reply = await self._client.execute_command(*command, target_nodes=nodes_of(self._client, command))
         except ResponseError as error:
             return error
         return reply
+
+
+def nodes_of(cluster: Any, command: Command) -> Any:
+    """The nodes of a cluster that a command without a key is for: every primary is to have the script."""
+    return cluster.get_primaries() if command[0] == "SCRIPT" else [cluster.get_random_node()]
 
 
 async def _is_stale(connection: Any) -> bool:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import ResponseError
 
-from .aio import KEYLESS
+from .aio import KEYLESS, nodes_of
 from .packing import packed
 
 if TYPE_CHECKING:
@@ -44,9 +44,7 @@ class SyncLink:
         return [self._of_shard(command) for command in commands]
 
     def _of_shard(self, command: Command) -> Reply:
-        where = {}
-        if command[0] in KEYLESS:
-            where["target_nodes"] = self._client.PRIMARIES if command[0] == "SCRIPT" else self._client.RANDOM
+        where = {"target_nodes": nodes_of(self._client, command)} if command[0] in KEYLESS else {}
         try:
             reply: Reply = self._client.execute_command(*command, **where)
         except ResponseError as error:
