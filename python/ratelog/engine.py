@@ -115,6 +115,8 @@ class Engine:
             raise self._unavailable()
         try:
             (reply,) = yield (command,)
+            if isinstance(reply, Exception):
+                raise needs_module(what) if is_unknown_command(reply) else refused(reply)
         except TRANSPORT as error:
             if self.is_away(error):
                 raise self._unavailable() from error
@@ -122,8 +124,6 @@ class Engine:
         finally:
             if changed is not None:
                 self.forget(changed)
-        if isinstance(reply, Exception):
-            raise needs_module(what) if is_unknown_command(reply) else refused(reply)
         self.breaker.succeeded()
         return reply
 
@@ -210,12 +210,17 @@ class Engine:
             lambda dialect: [dialect.check(check) if records else dialect.peek(check) for check in checks]
         )
         decisions = [self._read_or_error(check, reply, dialect) for check, reply in zip(checks, replies, strict=True)]
-        recorded = [place for place, decision in enumerate(decisions) if isinstance(decision, Decision) and decision]
-        if records and len(recorded) < len(checks) and recorded:
-            # What this replies changes nothing: a unit that stays for its window errs on the side of the limit.
-            yield [dialect.refund(checks[place].key, checks[place].cost) for place in recorded]
+        if records and not all(isinstance(decision, Decision) and decision for decision in decisions):
+            # By the script, a shadow policy passes what it did not record.
+            recorded = [place for place, reply in enumerate(replies) if _is_recorded(reply, dialect)]
             for place in recorded:
                 decisions[place] = _before(decisions[place], checks[place].cost)
+            if recorded:
+                try:
+                    # What this replies changes nothing: a unit that stays for its window errs on the side of the limit.
+                    yield [dialect.refund(checks[place].key, checks[place].cost) for place in recorded]
+                except TRANSPORT as error:
+                    self.is_away(error)
         return [_settled(decision) for decision in decisions]
 
     def _read_or_error(self, check: Check, reply: Reply, dialect: Dialect) -> Decision | Exception:
@@ -297,6 +302,10 @@ class Engine:
 
     def _unavailable(self) -> UnavailableError:
         return UnavailableError(f"the server is away: {self.breaker.last_error or 'no connection has been made yet'}")
+
+
+def _is_recorded(reply: Reply, dialect: Dialect) -> bool:
+    return not isinstance(reply, Exception) and Decision.read(reply, dialect.source).allowed
 
 
 def _before(decision: Decision | Exception, cost: int) -> Decision:

@@ -97,13 +97,17 @@ class SyncRateLimiter(Limiter):
                 return
             client = self._client if self._client is not None else self._target.client("redis", self.settings)
             self._own = client if self._client is None else None
-            self._link = SyncLink(client, cluster=self._engine.cluster)
+            self._link = SyncLink(
+                client, cluster=self._engine.cluster, timeout=self.settings.timeout, lanes=self.settings.pool_size
+            )
+            self._closed = threading.Event()
             if not self._drive(self._engine.probe(), self._link):
                 self._find_again()
             self._process = os.getpid()
 
     def close(self) -> None:
-        """Closes the connections, unless the client was handed in."""
+        """Ends probes, and closes the connections unless the client was handed in. A check starts the limiter anew."""
+        self._process = 0
         self._closed.set()
         if self._own is not None:
             self._own.close()
@@ -136,9 +140,11 @@ class SyncRateLimiter(Limiter):
             return outcome
 
     def _find_again(self) -> None:
-        threading.Thread(target=self._search, args=(self._link,), name="ratelog-probes", daemon=True).start()
+        threading.Thread(
+            target=self._search, args=(self._link, self._closed), name="ratelog-probes", daemon=True
+        ).start()
 
-    def _search(self, link: SyncLink) -> None:
+    def _search(self, link: SyncLink, closed: threading.Event) -> None:
         for wait in Probes(self.settings.probe_min, self.settings.probe_max):
-            if self._drive(self._engine.probe(), link) or self._closed.wait(wait):
+            if self._drive(self._engine.probe(), link) or closed.wait(wait):
                 return

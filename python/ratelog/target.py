@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from redis import Redis
 from redis.backoff import NoBackoff
 
 from .errors import ConfigError
@@ -52,6 +53,8 @@ class Target:
         kind = _KINDS.get(scheme)
         if not separator or kind is None:
             raise ConfigError(f"url: expected one of {', '.join(f'{known}://' for known in _KINDS)}, not {scheme!r}")
+        if kind == "single":
+            _check(url)
         if kind in ("memory", "single"):
             return cls(url, kind)
         name, _, query = rest.partition("?")
@@ -99,6 +102,14 @@ class Target:
         patience["socket_timeout"] = options["socket_connect_timeout"]
         sentinel = redis.sentinel.Sentinel(list(self.hosts), sentinel_kwargs=patience)
         return sentinel.master_for(self.service, **options)
+
+
+def _check(url: str) -> None:
+    """Has redis-py say what it thinks of a URL before there is a server to ask."""
+    try:
+        Redis.from_url(url).connection_pool.make_connection()
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"url: expected one that redis-py can read: {error}") from None
 
 
 def _host(text: str, default: int) -> tuple[str, int]:

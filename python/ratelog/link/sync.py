@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import ResponseError
+from redis.exceptions import ResponseError, TimeoutError
 
 from .aio import KEYLESS, nodes_of
 from .packing import packed
@@ -18,13 +19,20 @@ if TYPE_CHECKING:
 class SyncLink:
     """Pipelines over the connections of one client."""
 
-    def __init__(self, client: Any, *, cluster: bool) -> None:
+    def __init__(self, client: Any, *, cluster: bool, timeout: float, lanes: int) -> None:
         self._client = client
+        self._timeout = timeout
+        self._lanes = BoundedSemaphore(lanes)
         self._exchange = self._of_cluster if cluster else self._of_server
 
     def ask(self, commands: Sequence[Command]) -> list[Reply]:
         """The replies to `commands`, errors of the server among them as exceptions; within the client's timeout."""
-        return self._exchange(commands)
+        if not self._lanes.acquire(timeout=self._timeout):
+            raise TimeoutError(f"no connection was free within {self._timeout:g} s")
+        try:
+            return self._exchange(commands)
+        finally:
+            self._lanes.release()
 
     def _of_server(self, commands: Sequence[Command]) -> list[Reply]:
         """Not by redis-py's pipeline: it may send again what was not answered."""

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, cast
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from .patience import until_sync
 
@@ -142,10 +144,10 @@ class Server:
         raise AssertionError(f"the server did not start:\n{self.log}")
 
     def _answers(self) -> bool:
-        client = redis.Redis(port=self.port, single_connection_client=False, socket_timeout=5)
+        client = redis.Redis(port=self.port, socket_timeout=5, retry=Retry(NoBackoff(), 0))
         try:
             client.ping()
-        except redis.AuthenticationError:
+        except (redis.AuthenticationError, redis.BusyLoadingError):
             return True
         except redis.RedisError as error:
             return "NOAUTH" in str(error)
