@@ -69,7 +69,8 @@ class RateLimiter(Limiter, Declarations):
             redis.exceptions.ResponseError: what the server refuses, such as a limit over its bound.
             NoPolicyError: there is no policy of that name.
         """
-        return await self._run(self._check(key, limits, cost))
+        decision = self._at_once(key, limits, cost)
+        return await self._run(self._check(key, limits, cost)) if decision is None else decision
 
     async def peek(self, key: str | bytes, limits: LimitsLike, cost: int = 1) -> Decision:
         """The decision that `check` would come to, recording nothing."""

@@ -53,7 +53,8 @@ class SyncRateLimiter(Limiter):
 
     def check(self, key: str | bytes, limits: LimitsLike, cost: int = 1) -> Decision:
         """As `RateLimiter.check`."""
-        return self._run(self._check(key, limits, cost))
+        decision = self._at_once(key, limits, cost)
+        return self._run(self._check(key, limits, cost)) if decision is None else decision
 
     def peek(self, key: str | bytes, limits: LimitsLike, cost: int = 1) -> Decision:
         """As `RateLimiter.peek`."""
