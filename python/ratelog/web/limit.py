@@ -62,7 +62,8 @@ class RateLimit:
             subject = await settled(self.key(connection))
         else:
             subject = self.limiter.subject(self.key, connection)
-            if inspect.isawaitable(subject):
+            # Asked first: most subjects are text, and to ask whether it is awaitable takes longer.
+            if not isinstance(subject, str) and inspect.isawaitable(subject):
                 subject = await subject
         if subject is None:
             return None
