@@ -24,6 +24,7 @@ Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 class Sample(NamedTuple):
     """One measurement of an application."""
 
+    requests: int
     per_second: float
     p50: float
     """Milliseconds."""
@@ -106,4 +107,4 @@ def _hey(app: App, *extent: str) -> list[dict[str, str]]:
 
 def _sample(waits: list[float], took: float, cpu: float) -> Sample:
     parts = quantiles(waits, n=100)
-    return Sample(len(waits) / took, parts[49] * 1e3, parts[98] * 1e3, cpu * 1e6 / len(waits))
+    return Sample(len(waits), len(waits) / took, parts[49] * 1e3, parts[98] * 1e3, cpu * 1e6 / len(waits))

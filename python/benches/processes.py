@@ -78,6 +78,11 @@ class Store(Process):
         valkey = facts.get("valkey_version")
         return f"Redis {facts['redis_version']}" if valkey is None else f"Valkey {valkey}"
 
+    def commands(self) -> int:
+        """How many it has served."""
+        facts: Any = self.client.info("stats")
+        return int(facts["total_commands_processed"])
+
     def stop(self) -> None:
         """Ends it, and removes its folder."""
         self.client.close()

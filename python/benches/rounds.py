@@ -7,6 +7,7 @@ import sys
 from statistics import median
 from typing import TYPE_CHECKING
 
+from apps import ASK_NOBODY
 from load import paced, saturated
 
 if TYPE_CHECKING:
@@ -45,10 +46,17 @@ def measure(apps: Sequence[App], store: Store, rounds: int, seconds: float) -> t
     for number in range(rounds):
         chance.shuffle(order)
         for app in order:
-            # Nobody's log is longer than its own load made it.
-            store.client.flushall()
-            full.add(app.name, saturated(app, seconds))
-            store.client.flushall()
-            steady.add(app.name, paced(app, seconds, RATE))
+            full.add(app.name, _sample(app, store, lambda app: saturated(app, seconds)))
+            steady.add(app.name, _sample(app, store, lambda app: paced(app, seconds, RATE)))
         sys.stderr.write(f"round {number + 1} of {rounds}\n")
     return full, steady
+
+
+def _sample(app: App, store: Store, load: Callable[[App], Sample]) -> Sample:
+    # Nobody's log is longer than its own load made it.
+    store.client.flushall()
+    before = store.commands()
+    sample = load(app)
+    if app.name not in ASK_NOBODY and store.commands() - before < sample.requests:
+        raise RuntimeError(f"{app.name} did not ask the server about every request")
+    return sample
