@@ -6,13 +6,13 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from ratelog import Limits, UnavailableError
 from support.driver import BRISK
 from support.hung import Hung
 from support.load import Load
 from support.patience import PATIENCE, until
 from support.server import free_port
-
-from ratelog import Limits, UnavailableError
 
 if TYPE_CHECKING:
     from support.driver import Driver
@@ -97,7 +97,7 @@ async def test_without_a_server_the_answer_is_what_was_chosen(open_limiter: Open
         assert decision.retry_after_ms == (0 if allowed else 500)
     assert (await limiter.check("k", Limits.of_policy("gold"))).allowed is allowed
     for change in (limiter.refund, limiter.reset):
-        with pytest.raises(UnavailableError, match="the server is away: .*"):
+        with pytest.raises(UnavailableError, match=r"the server is away: .*"):
             await change("k")
     assert limiter.health().serving is allowed
 
