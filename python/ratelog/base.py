@@ -122,8 +122,8 @@ class Limiter:
         return decisions
 
     def _at_once(self, key: str | bytes, limits: LimitsLike, cost: int) -> Decision | None:
-        """The decision of a check that needs neither server, nor hooks, nor policies; `None` for others. A flow would come
-        to the same, and cost more than the decision."""
+        """The decision of a check that needs neither server, nor hooks, nor policies; `None` for others. A flow would
+        come to the same, and cost more than the decision."""
         if self._engine.remote or self._announcer.has_hooks:
             return None
         rules = limits_of(limits)

@@ -162,7 +162,7 @@ async def test_a_replica_is_no_server_to_check_at_until_it_is_promoted(start: St
 async def test_a_server_that_loads_its_data_is_away_until_it_has(start: Start, open_limiter: Open) -> None:
     server = start("key-load-delay 20000", "loading-process-events-interval-bytes 1024", "enable-debug-command yes")
     db = server.db()
-    db.execute_command("DEBUG", "POPULATE", 200, "fill", 1024)
+    db.execute_command("DEBUG", "POPULATE", 2000, "fill", 1024)
     db.save()
     server.kill()
     server.start_again()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import ResponseError, TimeoutError
+from redis.exceptions import ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from .aio import KEYLESS, nodes_of
 from .packing import packed
@@ -28,7 +29,7 @@ class SyncLink:
     def ask(self, commands: Sequence[Command]) -> list[Reply]:
         """The replies to `commands`, errors of the server among them as exceptions; within the client's timeout."""
         if not self._lanes.acquire(timeout=self._timeout):
-            raise TimeoutError(f"no connection was free within {self._timeout:g} s")
+            raise RedisTimeoutError(f"no connection was free within {self._timeout:g} s")
         try:
             return self._exchange(commands)
         finally:

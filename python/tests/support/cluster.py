@@ -35,4 +35,4 @@ class Cluster:
     @staticmethod
     def _is_complete(node: Server) -> bool:
         info = node.db().cluster("INFO")
-        return info["cluster_state"] == "ok" and info["cluster_known_nodes"] == "3"
+        return (info["cluster_state"], info["cluster_known_nodes"]) == ("ok", "3")
