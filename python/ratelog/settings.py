@@ -37,20 +37,22 @@ EXEMPT = (
 """The paths that are not limited unless told otherwise."""
 
 
-def _limits(value: object) -> object:
+def _read(value: object, expected: str) -> Limits:
     if isinstance(value, (list, tuple)) and value and all(isinstance(rule, str) for rule in value):
         value = "; ".join(value)
+    if isinstance(value, Limits):
+        return value
     if isinstance(value, str):
         return Limits(value)
-    if isinstance(value, (Limits, Mapping)):
-        return value
-    raise ValueError("expected rules such as '100/minute', a list of them, or a table of rules for each plan")
+    raise ValueError(f"expected rules such as '100/minute', {expected}")
 
 
 def _rules(value: object) -> object:
-    if isinstance(value, Mapping):
-        raise ValueError("expected rules such as '100/minute', or a list of them")  # noqa: TRY004 - pydantic's way
-    return _limits(value)
+    return _read(value, "or a list of them")
+
+
+def _limits(value: object) -> object:
+    return value if isinstance(value, Mapping) else _read(value, "a list of them, or a table of rules for each plan")
 
 
 def _words(value: object) -> object:

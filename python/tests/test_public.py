@@ -1,0 +1,40 @@
+"""What the package shows to its users."""
+
+from __future__ import annotations
+
+import inspect
+from importlib.resources import files
+
+import ratelog
+import ratelog.fastapi
+import ratelog.httpx
+import ratelog.httpx2
+import ratelog.requests
+
+NAMES = [
+    "CameBack", "Check", "Checked", "ConfigError", "Decision", "Denial", "Endpoint", "Event", "Health", "Limits",
+    "LocalLimiter", "NeedsModuleError", "NoPolicyError", "Override", "RateLimit", "RateLimitMiddleware", "RateLimiter",
+    "RatelogError", "Reloaded", "Settings", "SyncRateLimiter", "UnavailableError", "WentAway", "__version__", "hashed",
+]  # fmt: skip
+
+
+def test_the_public_names_are_these_and_no_others() -> None:
+    assert sorted(ratelog.__all__) == sorted(NAMES)
+    assert sorted(ratelog.fastapi.__all__) == ["RateLimited", "document", "health_router"]
+    for module in (ratelog.httpx, ratelog.httpx2):
+        assert sorted(module.__all__) == ["AsyncRetryTransport", "RetryPolicy", "RetryTransport"]
+    assert sorted(ratelog.requests.__all__) == ["RetryAdapter", "RetryPolicy"]
+    assert all(hasattr(ratelog, name) for name in NAMES)
+
+
+def test_the_package_is_typed() -> None:
+    assert (files("ratelog") / "py.typed").is_file()
+    assert (files("ratelog") / "_core.pyi").is_file()
+
+
+def test_every_public_class_and_method_says_what_it_does() -> None:
+    for name in (ratelog.RateLimiter, ratelog.SyncRateLimiter, ratelog.RateLimit, ratelog.Settings, ratelog.Denial):
+        assert inspect.getdoc(name)
+        for member, value in vars(name).items():
+            if not member.startswith("_") and inspect.isfunction(value):
+                assert value.__doc__, f"{name.__name__}.{member}"
