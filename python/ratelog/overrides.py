@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Literal, cast
 
 from redis.exceptions import ResponseError
@@ -32,8 +33,7 @@ def set_command(key: bytes, action: str, limits: LimitsLike | None, ttl: float |
 
     Raises:
         ValueError: an action that is none, a `limit` without rules, rules with another action, a policy, or a `ttl`
-        under
-            a millisecond.
+            under a millisecond or without end.
     """
     if action not in ("allow", "deny", "limit"):
         raise ValueError(f"an override's action is 'allow', 'deny' or 'limit', not {action!r}")
@@ -45,7 +45,7 @@ def set_command(key: bytes, action: str, limits: LimitsLike | None, ttl: float |
         if rules.policy is not None:
             raise ValueError("an override takes rules, not a policy")
         words = rules.words
-    if ttl is not None and not ttl >= 0.001:
+    if ttl is not None and not 0.001 <= ttl < inf:
         raise ValueError(f"an override's ttl is a number of seconds, at least 0.001, not {ttl!r}")
     end = () if ttl is None else ("PX", int(ttl * 1000))
     return ("RL.OVERRIDE", "SET", key, action.upper(), *words, *end)

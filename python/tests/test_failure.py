@@ -6,13 +6,13 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-from ratelog import Limits, UnavailableError
 from support.driver import BRISK
 from support.hung import Hung
 from support.load import Load
 from support.patience import PATIENCE, until
 from support.server import free_port
+
+from ratelog import Limits, UnavailableError
 
 if TYPE_CHECKING:
     from support.driver import Driver
@@ -97,7 +97,7 @@ async def test_without_a_server_the_answer_is_what_was_chosen(open_limiter: Open
         assert decision.retry_after_ms == (0 if allowed else 500)
     assert (await limiter.check("k", Limits.of_policy("gold"))).allowed is allowed
     for change in (limiter.refund, limiter.reset):
-        with pytest.raises(UnavailableError, match=r"the server is away: .*"):
+        with pytest.raises(UnavailableError, match="the server is away: "):
             await change("k")
     assert limiter.health().serving is allowed
 
@@ -160,7 +160,12 @@ async def test_a_replica_is_no_server_to_check_at_until_it_is_promoted(start: St
 
 
 async def test_a_server_that_loads_its_data_is_away_until_it_has(start: Start, open_limiter: Open) -> None:
-    server = start("key-load-delay 20000", "loading-process-events-interval-bytes 1024", "enable-debug-command yes")
+    server = start(
+        "key-load-delay 20000",
+        "loading-process-events-interval-bytes 1024",
+        "enable-debug-command yes",
+        "rdbcompression no",
+    )
     db = server.db()
     db.execute_command("DEBUG", "POPULATE", 2000, "fill", 1024)
     db.save()

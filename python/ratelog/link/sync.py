@@ -5,10 +5,10 @@ from __future__ import annotations
 from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Any
 
+from redis import exceptions
 from redis.exceptions import ResponseError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from .aio import KEYLESS, nodes_of
+from .aio import KEYLESS
 from .packing import packed
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class SyncLink:
     def ask(self, commands: Sequence[Command]) -> list[Reply]:
         """The replies to `commands`, errors of the server among them as exceptions; within the client's timeout."""
         if not self._lanes.acquire(timeout=self._timeout):
-            raise RedisTimeoutError(f"no connection was free within {self._timeout:g} s")
+            raise exceptions.TimeoutError(f"no connection was free within {self._timeout:g} s")
         try:
             return self._exchange(commands)
         finally:
@@ -53,7 +53,9 @@ class SyncLink:
         return [self._of_shard(command) for command in commands]
 
     def _of_shard(self, command: Command) -> Reply:
-        where = {"target_nodes": nodes_of(self._client, command)} if command[0] in KEYLESS else {}
+        where = {}
+        if command[0] in KEYLESS:
+            where["target_nodes"] = self._client.PRIMARIES if command[0] == "SCRIPT" else self._client.RANDOM
         try:
             reply: Reply = self._client.execute_command(*command, **where)
         except ResponseError as error:

@@ -41,6 +41,13 @@ class Wire:
     def url(self) -> str:
         return f"redis://127.0.0.1:{self._listener.getsockname()[1]}/0"
 
+    def lead_to(self, port: int) -> None:
+        """Has connections from now on lead to another server, and ends those that are."""
+        self._port = port
+        for end in self._sockets:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
     def _accept(self) -> None:
         while True:
             try:
