@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import textwrap
 from typing import TYPE_CHECKING
 
 from redis.exceptions import (
@@ -67,5 +68,6 @@ def absence_of(error: object) -> Absence | None:
 
 
 def describe(error: BaseException) -> str:
-    """The error in a line, also where it has no text."""
-    return str(error) or type(error).__name__
+    """The error in a line, also where it has no text; redis-py may show a whole command, and so the script."""
+    line = str(error).partition("\n")[0]
+    return textwrap.shorten(line, 300, placeholder=" ...") or type(error).__name__

@@ -45,7 +45,6 @@ class SyncRateLimiter(Limiter):
         self._lock = threading.Lock()
         self._process = 0
         self._link: SyncLink | None = None
-        self._own: Any = None
         self._closed = threading.Event()
         self._engine.on_opened = self._find_again
 
@@ -96,10 +95,11 @@ class SyncRateLimiter(Limiter):
         with self._lock:
             if self._process == os.getpid():
                 return
-            client = self._client if self._client is not None else self._target.client("redis", self.settings)
-            self._own = client if self._client is None else None
             self._link = SyncLink(
-                client, cluster=self._engine.cluster, timeout=self.settings.timeout, lanes=self.settings.pool_size
+                self._connect,
+                cluster=self._engine.cluster,
+                timeout=self.settings.timeout,
+                lanes=self.settings.pool_size,
             )
             self._closed = threading.Event()
             if not self._drive(self._engine.probe(), self._link):
@@ -110,8 +110,8 @@ class SyncRateLimiter(Limiter):
         """Ends probes, and closes the connections unless the client was handed in. A check starts the limiter anew."""
         self._process = 0
         self._closed.set()
-        if self._own is not None:
-            self._own.close()
+        if self._link is not None and self._client is None:
+            self._link.close()
 
     def __enter__(self) -> Self:
         return self
@@ -139,6 +139,9 @@ class SyncRateLimiter(Limiter):
         except StopIteration as stop:
             outcome: T = stop.value
             return outcome
+
+    def _connect(self) -> Any:
+        return self._client if self._client is not None else self._target.client("redis", self.settings)
 
     def _find_again(self) -> None:
         threading.Thread(

@@ -1,75 +1,92 @@
-"""A cluster: each check goes to the shard of its key."""
+"""A limiter of a cluster."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-import redis
-
-from ratelog import Limits, NoPolicyError, RateLimiter
+from redis.exceptions import ResponseError
 from support.cluster import Cluster
+from support.load import Load
+from support.patience import until
+
+from ratelog import Limits, NoPolicyError
 
 if TYPE_CHECKING:
     from support.types import Open, Start
 
-KEYS = [f"user:{number}" for number in range(12)]
 
-
-@pytest.fixture
-def cluster(start: Start) -> Cluster:
-    return Cluster(start)
-
-
-@pytest.mark.parametrize("backend", ["module", "script"])
-async def test_keys_of_all_shards_are_checked(cluster: Cluster, open_limiter: Open, backend: str) -> None:
-    limiter = open_limiter(cluster.url, backend=backend)
-    for remaining in (1, 0):
-        decisions = [await limiter.check(key, "2/minute") for key in KEYS]
-        assert [(decision.allowed, decision.remaining) for decision in decisions] == [(True, remaining)] * 12
-    assert not any([await limiter.check(key, "2/minute") for key in KEYS])
-    assert limiter.health().backend == backend
-    assert sum(node.db().dbsize() > 0 for node in cluster.nodes) >= 2
-
-
-@pytest.mark.parametrize("backend", ["module", "script"])
-async def test_keys_of_several_slots_are_checked_all_or_nothing(
-    cluster: Cluster, open_limiter: Open, backend: str
-) -> None:
-    limiter = open_limiter(cluster.url, backend=backend)
-    rules = [(key, "1/minute" if key == KEYS[-1] else "5/minute") for key in KEYS]
-    assert all(await limiter.mcheck(rules))
-    decisions = await limiter.mcheck(rules)
-    assert [decision.allowed for decision in decisions] == [True] * 11 + [False]
-    assert {decision.remaining for decision in decisions[:-1]} == {4}
-    # What the others recorded was taken back.
-    assert {(await limiter.peek(key, "5/minute")).remaining for key in KEYS[:-1]} == {4}
-
-
-async def test_keys_of_one_slot_are_one_command(cluster: Cluster, open_limiter: Open) -> None:
+async def test_keys_of_all_nodes_are_checked_and_kept_where_they_belong(start: Start, open_limiter: Open) -> None:
+    cluster = Cluster(start)
     limiter = open_limiter(cluster.url)
-    assert all(await limiter.mcheck([("{t}:a", "5/minute"), ("{t}:b", "5/minute")]))
-    commands = [node.db().info("commandstats") for node in cluster.nodes]
-    calls = [stats["calls"] for info in commands for name, stats in info.items() if name.lower() == "cmdstat_rl.mcheck"]
-    assert calls == [1]
-
-
-async def test_a_policy_is_learnt_from_any_shard(cluster: Cluster, open_limiter: Open) -> None:
+    names = [f"k:{n}" for n in range(30)]
+    decisions = await asyncio.gather(*[limiter.check(name, "9/minute", 2) for name in names])
+    assert {(d.remaining, d.source) for d in decisions} == {(7, "module")}
+    assert cluster.keys() == sorted(name.encode() for name in names)
+    assert await limiter.refund("k:1") == 1
+    assert await limiter.reset("k:1") == 1
+    await limiter.set_override("k:1", "deny")
+    assert not await limiter.peek("k:1", "9/minute")
+    with pytest.raises(NoPolicyError):
+        await limiter.check("k:2", Limits.of_policy("gold"))
     for node in cluster.nodes:
-        node.db().execute_command("RL.POLICY", "SET", "api", 3, "1m")
+        node.db().execute_command("RL.POLICY", "SET", "gold", 5, "1m")
+    assert (await limiter.check("k:2", Limits.of_policy("gold"))).limit == 5
+    with pytest.raises(ResponseError, match="limit '1000001'"):
+        await limiter.check("k:3", "1000001/minute")
+
+    # Several keys: one command in one slot, and all or nothing over several.
+    one_slot = await limiter.mcheck([("{a}x", "5/minute"), ("{a}y", "1/minute")])
+    assert [d.remaining for d in one_slot] == [4, 0]
+    spread = [("{a}x", "5/minute"), ("{a}y", "1/minute"), ("{b}z", "3/minute"), ("{c}z", "3/minute")]
+    assert [d.allowed for d in await limiter.mcheck(spread)] == [True, False, True, True]
+    assert [(await limiter.peek(key, "3/minute")).remaining for key in ("{b}z", "{c}z")] == [3, 3]
+
+
+async def test_a_cluster_without_the_module_runs_the_script_on_every_node(start: Start, open_limiter: Open) -> None:
+    cluster = Cluster(start, module=False)
     limiter = open_limiter(cluster.url)
-    assert (await limiter.check("user:1", Limits.of_policy("api"))).limit == 3
-    with pytest.raises(NoPolicyError, match="no policy named 'other'"):
-        await limiter.check("user:1", Limits.of_policy("other"))
+    decisions = [await limiter.check(f"k:{n}", "9/minute") for n in range(12)]
+    assert {(d.remaining, d.source) for d in decisions} == {(8, "script")}
+    cluster.nodes[1].db().script_flush()
+    decisions = await asyncio.gather(*[limiter.check(f"k:{n}", "9/minute") for n in range(12)])
+    assert {d.remaining for d in decisions} == {7}
+
+
+async def test_a_cluster_that_is_killed_under_load_is_missed_by_nobody(start: Start, open_limiter: Open) -> None:
+    cluster = Cluster(start)
+    limiter = open_limiter(cluster.url)
+    async with Load(limiter, 6) as load:
+        await load.goes_on("module")
+        for node in cluster.nodes:
+            node.kill()
+        await load.goes_on("local")
+        for node in cluster.nodes:
+            node.start_again()
+        await load.goes_on("module")
+
+
+async def test_a_cluster_that_is_not_there_yet_is_found_when_it_is(start: Start, open_limiter: Open) -> None:
+    cluster = Cluster(start)
     for node in cluster.nodes:
         node.kill()
-    decision = await limiter.check("user:1", Limits.of_policy("api"))
-    assert (decision.source, decision.limit) == ("local", 3)
+    limiter = open_limiter(cluster.url)
+    assert await limiter.source() == "local"
+    for node in cluster.nodes:
+        node.start_again()
+    await until("the cluster is found", lambda: limiter.health().state == "closed")
+    assert await limiter.source() == "module"
 
 
-async def test_a_client_of_a_cluster_can_be_handed_in(cluster: Cluster) -> None:
-    client = redis.asyncio.RedisCluster(port=cluster.nodes[0].port, host="127.0.0.1")
-    async with RateLimiter(client=client) as limiter:
-        assert [(await limiter.check(key, "2/minute")).remaining for key in KEYS] == [1] * 12
-    assert await client.ping()
-    await client.aclose()
+async def test_a_check_that_came_late_counts_once_in_a_cluster_too(start: Start, open_limiter: Open) -> None:
+    cluster = Cluster(start)
+    limiter = open_limiter(cluster.url, timeout=0.1, failures=1)
+    assert (await limiter.check("k", "9/minute")).source == "module"
+    for node in cluster.nodes:
+        node.pause()
+    assert (await limiter.check("k", "9/minute")).source == "local"
+    for node in cluster.nodes:
+        node.resume()
+    await until("the cluster is back", lambda: limiter.health().state == "closed")
+    assert (await limiter.peek("k", "9/minute")).remaining == 7

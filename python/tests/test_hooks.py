@@ -1,63 +1,78 @@
-"""What hooks and the log are told."""
+"""What a limiter tells of itself."""
 
 from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING
 
-import pytest
-
-from ratelog import CameBack, Checked, RateLimiter, Reloaded, WentAway
 from support.patience import until
+
+from ratelog import CameBack, Checked, Event, Reloaded, WentAway
 
 if TYPE_CHECKING:
     import pytest
-
-    from ratelog import Event
+    from support.server import Server
     from support.types import Open, Start
 
 
-async def test_hooks_hear_of_each_check() -> None:
+async def test_a_hook_hears_of_each_check_and_of_nothing_twice(server: Server, open_limiter: Open) -> None:
     heard: list[Event] = []
-    limiter = RateLimiter("memory://", hooks=[heard.append])
-    await limiter.check("k", "1/hour")
-    await limiter.mcheck([("k", "1/hour"), ("other", "5/hour")])
-    first, second = (event for event in heard if isinstance(event, Checked))
-    assert (first.allowed, [check.key for check in first.checks]) == (True, [b"k"])
-    assert (second.allowed, len(second.decisions)) == (False, 2)
-    assert first.seconds >= 0
+    limiter = open_limiter(server.url, hooks=[heard.append])
+    await limiter.check("k", "1/minute")
+    await limiter.check("k", "1/minute")
+    await limiter.mcheck([("k", "1/minute"), ("l", "1/minute")])
+    await limiter.peek("k", "1/minute")
+    assert [type(event) for event in heard] == [Checked] * 3
+    first, second, both = [event for event in heard if isinstance(event, Checked)]
+    assert (first.allowed, second.allowed, both.allowed) == (True, False, False)
+    assert [check.key for check in both.checks] == [b"k", b"l"]
+    assert [bool(decision) for decision in both.decisions] == [False, True]
+    assert 0 < first.seconds < 60
 
 
-async def test_a_hook_that_fails_harms_nobody(caplog: pytest.LogCaptureFixture) -> None:
-    def fail(_: object) -> None:
-        raise KeyError("a fault of the hook")
-
-    limiter = RateLimiter("memory://", hooks=[fail])
-    assert await limiter.check("k", "1/hour")
-    assert [record.message for record in caplog.records] == ["a hook of the limiter failed"]
-
-
-async def test_an_absence_is_told_once_and_so_is_its_end(
+async def test_a_server_that_goes_and_comes_is_told_once_each_to_log_and_hooks(
     start: Start, open_limiter: Open, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "ratelog")
-    heard: list[Event] = []
     server = start()
-    limiter = open_limiter(server.url, hooks=[heard.append])
-    assert await limiter.source() == "module"
-    server.kill()
-    for _ in range(20):
-        assert (await limiter.check("k", "1000/hour")).source == "local"
-    server.start_again()
-    await until("the server is found", lambda: limiter.health().state == "closed")
-    told = [event for event in heard if not isinstance(event, Checked)]
-    assert [type(event) for event in told] == [WentAway, CameBack]
-    events = [record.__dict__["ratelog"]["event"] for record in caplog.records]
-    assert events == ["server_away", "server_back"]
-    assert "on_failure='local'" in caplog.records[0].message
-
-
-async def test_a_reload_is_told() -> None:
     heard: list[Event] = []
-    RateLimiter("memory://", hooks=[heard.append]).reload()
+    limiter = open_limiter(server.url, hooks=[heard.append], on_failure="allow")
+    await limiter.check("k", "1/minute")
+    server.kill()
+    for _ in range(5):
+        await limiter.check("k", "1/minute")
+    server.start_again()
+    await until("the server is back", lambda: limiter.health().state == "closed")
+    went, came = [event for event in heard if not isinstance(event, Checked)]
+    assert isinstance(went, WentAway)
+    assert (went.on_failure, bool(went.error)) == ("allow", True)
+    assert isinstance(came, CameBack)
+    assert (came.backend, came.away >= 0) == ("module", True)
+    lines = [record for record in caplog.records if record.name == "ratelog"]
+    assert [record.levelname for record in lines] == ["WARNING", "INFO"]
+    assert lines[0].getMessage() == f"server_away error={went.error!r} on_failure='allow'"
+    assert lines[1].getMessage() == f"server_back away={came.away!r} backend='module'"
+    assert lines[0].__dict__["ratelog"] == {"event": "server_away", "error": went.error, "on_failure": "allow"}
+
+
+async def test_a_hook_that_raises_does_no_harm_to_checks_or_to_other_hooks(
+    open_limiter: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard: list[Event] = []
+
+    def broken(_: Event) -> None:
+        raise RuntimeError("no room")
+
+    limiter = open_limiter("memory://", hooks=[broken, heard.append])
+    assert await limiter.check("k", "1/minute")
+    assert len(heard) == 1
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("ERROR", "a hook of the limiter failed")
+    ]
+
+
+async def test_a_reload_is_told(open_limiter: Open) -> None:
+    heard: list[Event] = []
+    limiter = open_limiter("memory://", hooks=[heard.append])
+    limiter.limiter.reload()
     assert heard == [Reloaded("environment")]

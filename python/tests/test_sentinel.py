@@ -1,44 +1,31 @@
-"""Sentinels: the limiter follows the primary."""
+"""A limiter whose server is named by Sentinels."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
-from ratelog import ConfigError, RateLimiter
 from support.patience import until
+from support.sentinel import Sentinels
+from support.server import free_port
 
 if TYPE_CHECKING:
-    from support.driver import Driver
     from support.types import Open, Start
 
 
-async def test_checks_follow_a_failover(start: Start, open_limiter: Open) -> None:
-    primary = start()
-    replica = start(f"replicaof 127.0.0.1 {primary.port}", "repl-diskless-sync-delay 0")
-    sentinel = start(
-        f"sentinel monitor api 127.0.0.1 {primary.port} 1",
-        "sentinel down-after-milliseconds api 300",
-        "sentinel failover-timeout api 2000",
-        sentinel=True,
-    )
-    limiter = open_limiter(f"redis+sentinel://127.0.0.1:{sentinel.port}/api/0")
-    await until("the primary answers", lambda: _answers(limiter))
-    await until("the replica has what the primary has", lambda: replica.db().exists("k") == 1)
-    await until("the Sentinel knows the replica", lambda: len(sentinel.db().sentinel_slaves("api")) == 1)
+async def test_a_primary_that_sentinels_replaced_is_found(start: Start, open_limiter: Open) -> None:
+    primary, replica = start(), start()
+    replica.db().replicaof("127.0.0.1", primary.port)
+    sentinels = Sentinels(start, primary)
+    limiter = open_limiter(sentinels.url)
+    assert await limiter.source() == "module"
     primary.kill()
-    assert (await limiter.check("k", "1000000/minute")).source in ("local", "module")
-    await until("the new primary answers", lambda: _answers(limiter))
-    assert replica.db().info("replication")["role"] == "master"
+    assert await limiter.source() == "local"
+    await until("the new primary is found", lambda: limiter.health().state == "closed")
+    assert await limiter.source() == "module"
+    assert replica.db().exists("k")
 
 
-async def _answers(limiter: Driver) -> bool:
-    return await limiter.source("k") == "module"
-
-
-def test_a_url_without_a_service_is_refused() -> None:
-    with pytest.raises(
-        ConfigError, match=r"^url: expected the service's name: redis\+sentinel://host:26379/service/0$"
-    ):
-        RateLimiter("redis+sentinel://127.0.0.1:26379")
+async def test_sentinels_that_nobody_runs_leave_the_limiter_to_itself(open_limiter: Open) -> None:
+    limiter = open_limiter(f"redis+sentinel://127.0.0.1:{free_port()},127.0.0.1:{free_port()}/ratelog")
+    assert await limiter.source() == "local"
+    assert limiter.health().state != "closed"

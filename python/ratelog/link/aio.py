@@ -14,14 +14,12 @@ from redis.exceptions import ResponseError
 
 from ..failure import TRANSPORT, LimiterClosedError
 from .packing import packed
+from .placing import UNPLACED, nodes_for
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
 
     from ..commands import Command, Reply
-
-KEYLESS = frozenset({"RL.POLICY", "SCRIPT"})
-"""Commands that a cluster's client cannot place by a key."""
 
 
 WARM = 1.0
@@ -183,11 +181,11 @@ class AsyncLink:
         return await pool.get_connection()
 
     async def _of_cluster(self, batch: Batch) -> None:
-        keyed = [command for commands, _ in batch.asked for command in commands if command[0] not in KEYLESS]
+        keyed = [command for commands, _ in batch.asked for command in commands if command[0] not in UNPLACED]
         replies = iter(await self._of_shards(keyed))
         for commands, future in batch.asked:
             answered: list[Reply] = [
-                await self._of_any(command) if command[0] in KEYLESS else next(replies) for command in commands
+                await self._of_any(command) if command[0] in UNPLACED else next(replies) for command in commands
             ]
             if not future.done():
                 future.set_result(answered)
@@ -202,16 +200,12 @@ class AsyncLink:
         return replies
 
     async def _of_any(self, command: Command) -> Reply:
+        await self._client.initialize()
         try:
-            reply: Reply = await self._client.execute_command(*command, target_nodes=nodes_of(self._client, command))
+            reply: Reply = await self._client.execute_command(*command, target_nodes=nodes_for(self._client, command))
         except ResponseError as error:
             return error
         return reply
-
-
-def nodes_of(cluster: Any, command: Command) -> Any:
-    """The nodes of a cluster that a command without a key is for: every primary is to have the script."""
-    return cluster.get_primaries() if command[0] == "SCRIPT" else [cluster.get_random_node()]
 
 
 async def _is_stale(connection: Any) -> bool:

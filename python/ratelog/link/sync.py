@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Lock
 from typing import TYPE_CHECKING, Any
 
 from redis import exceptions
 from redis.exceptions import ResponseError
 
-from .aio import KEYLESS
 from .packing import packed
+from .placing import UNPLACED, nodes_for
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ..commands import Command, Reply
 
@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 class SyncLink:
     """Pipelines over the connections of one client."""
 
-    def __init__(self, client: Any, *, cluster: bool, timeout: float, lanes: int) -> None:
-        self._client = client
+    def __init__(self, connect: Callable[[], Any], *, cluster: bool, timeout: float, lanes: int) -> None:
+        """`connect` makes the client when it is needed: that of a cluster asks the nodes before it is made."""
+        self._connect = connect
+        self._made: Any = None
+        self._making = Lock()
         self._timeout = timeout
         self._lanes = BoundedSemaphore(lanes)
         self._exchange = self._of_cluster if cluster else self._of_server
@@ -34,6 +37,19 @@ class SyncLink:
             return self._exchange(commands)
         finally:
             self._lanes.release()
+
+    @property
+    def _client(self) -> Any:
+        if self._made is None:
+            with self._making:
+                if self._made is None:
+                    self._made = self._connect()
+        return self._made
+
+    def close(self) -> None:
+        """Closes the client's connections."""
+        if self._made is not None:
+            self._made.close()
 
     def _of_server(self, commands: Sequence[Command]) -> list[Reply]:
         """Not by redis-py's pipeline: it may send again what was not answered."""
@@ -53,11 +69,12 @@ class SyncLink:
         return [self._of_shard(command) for command in commands]
 
     def _of_shard(self, command: Command) -> Reply:
+        client = self._client
         where = {}
-        if command[0] in KEYLESS:
-            where["target_nodes"] = self._client.PRIMARIES if command[0] == "SCRIPT" else self._client.RANDOM
+        if command[0] in UNPLACED:
+            where["target_nodes"] = nodes_for(client, command)
         try:
-            reply: Reply = self._client.execute_command(*command, **where)
+            reply: Reply = client.execute_command(*command, **where)
         except ResponseError as error:
             return error
         return reply

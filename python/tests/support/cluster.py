@@ -1,4 +1,4 @@
-"""A cluster of three primaries, made of real servers."""
+"""A real cluster of primaries with even shares of the slots."""
 
 from __future__ import annotations
 
@@ -15,24 +15,30 @@ SLOTS = 16_384
 
 
 class Cluster:
-    """Each of `nodes` has a third of the slots."""
+    """Serves when it is made."""
 
-    def __init__(self, start: Start, *, module: bool = True) -> None:
-        # By itself the bus would be 10,000 above the port, which may be more than there are.
-        buses = [free_port() for _ in range(3)]
-        lines = ("cluster-enabled yes", "cluster-node-timeout 2000")
-        self.nodes: list[Server] = [start(*lines, f"cluster-port {bus}", module=module) for bus in buses]
+    def __init__(self, start: Start, primaries: int = 3, *, module: bool = True) -> None:
+        self.nodes: list[Server] = []
+        for _ in range(primaries):
+            bus = f"cluster-port {free_port()}"
+            self.nodes.append(start("cluster-enabled yes", "cluster-node-timeout 2000", bus, module=module))
         for place, node in enumerate(self.nodes):
-            first, last = place * SLOTS // 3, (place + 1) * SLOTS // 3 - 1
-            node.db().execute_command("CLUSTER ADDSLOTSRANGE", first, last)
-            node.db().execute_command("CLUSTER MEET", "127.0.0.1", self.nodes[0].port, buses[0])
-        until_sync("every node knows every other", lambda: all(map(self._is_complete, self.nodes)))
+            db = node.db()
+            first, last = (SLOTS * share // primaries for share in (place, place + 1))
+            db.execute_command("CLUSTER", "ADDSLOTSRANGE", first, last - 1)
+            link = int(db.config_get("cluster-port")["cluster-port"])
+            self.nodes[0].db().execute_command("CLUSTER", "MEET", "127.0.0.1", node.port, link)
+        until_sync("the cluster serves", lambda: all(self._serves(node) for node in self.nodes))
 
     @property
     def url(self) -> str:
         return "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
 
-    @staticmethod
-    def _is_complete(node: Server) -> bool:
-        info = node.db().cluster("INFO")
-        return (info["cluster_state"], info["cluster_known_nodes"]) == ("ok", "3")
+    def keys(self) -> list[bytes]:
+        """All keys of all nodes."""
+        return sorted(key for node in self.nodes for key in node.db().keys("*"))
+
+    def _serves(self, node: Server) -> bool:
+        db = node.db(protocol=2)
+        info = str(db.execute_command("CLUSTER INFO"))
+        return "'cluster_state': 'ok'" in info and len(db.execute_command("CLUSTER SLOTS")) == len(self.nodes)

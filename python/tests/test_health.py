@@ -1,0 +1,58 @@
+"""How a limiter says that it gets on with its server."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from support.patience import until
+
+if TYPE_CHECKING:
+    from support.types import Open, Start
+
+
+async def test_health_follows_the_server(start: Start, open_limiter: Open) -> None:
+    server = start()
+    limiter = open_limiter(server.url, on_failure="deny")
+    before = limiter.health()
+    assert (before.state, before.serving, before.last_error, before.opened) == ("open", False, None, 0)
+    began = datetime.now(timezone.utc)
+    await limiter.start()
+    there = limiter.health()
+    assert (there.state, there.backend, there.serving, there.last_error) == ("closed", "module", True, None)
+    assert abs((there.since - began).total_seconds()) < 60
+    server.kill()
+    await limiter.check("k", "1/minute")
+    away = limiter.health()
+    assert (away.state in ("open", "half-open"), away.serving, away.opened) == (True, False, 1)
+    assert away.last_error
+    assert away.since >= there.since
+    server.start_again()
+    await until("the server is back", lambda: limiter.health().state == "closed")
+    assert limiter.health().last_error is not None
+
+
+async def test_health_counts_what_this_process_holds(open_limiter: Open) -> None:
+    limiter = open_limiter("memory://", local_max_bytes=65_536)
+    await limiter.check("k", "9/minute")
+    health = limiter.health()
+    assert (health.backend, health.local_keys, health.evicted, health.tracks) == ("local", 1, 0, False)
+    assert 0 < health.local_bytes <= 65_536
+
+
+async def test_health_is_json(open_limiter: Open) -> None:
+    told = json.loads(json.dumps(open_limiter("memory://").health().as_dict()))
+    assert datetime.fromisoformat(told.pop("since")).tzinfo is not None
+    assert told == {
+        "state": "closed",
+        "backend": "local",
+        "on_failure": "local",
+        "last_error": None,
+        "opened": 0,
+        "tracks": False,
+        "local_keys": 0,
+        "local_bytes": told["local_bytes"],
+        "evicted": 0,
+        "serving": True,
+    }
