@@ -12,6 +12,7 @@ from .commands import Command, Reply
 from .failure import TRANSPORT, LimiterClosedError
 from .link.aio import AsyncLink
 from .link.watcher import Watcher
+from .target import clients_of
 from .web.declarations import Declarations
 
 if TYPE_CHECKING:
@@ -149,7 +150,8 @@ class RateLimiter(Limiter, Declarations):
             await self._watcher.close()
         await self._link.close(LimiterClosedError("the limiter was closed"))
         if self._own is not None:
-            await self._own.aclose()
+            for client in clients_of(self._own):
+                await client.aclose()
 
     async def __aenter__(self) -> Self:
         await self.start()

@@ -112,6 +112,12 @@ def _check(url: str) -> None:
         raise ConfigError(f"url: expected one that redis-py can read: {error}") from None
 
 
+def clients_of(client: Any) -> list[Any]:
+    """A client, and those that it asks for its server: Sentinels are not closed with it."""
+    sentinels = getattr(getattr(client, "connection_pool", None), "sentinel_manager", None)
+    return [client, *(sentinels.sentinels if sentinels is not None else ())]
+
+
 def _host(text: str, default: int) -> tuple[str, int]:
     parts = urlsplit(f"//{text}")
     try:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 from redis.exceptions import ResponseError
+
+from ratelog import Limits, NoPolicyError
 from support.cluster import Cluster
 from support.load import Load
 from support.patience import until
-
-from ratelog import Limits, NoPolicyError
 
 if TYPE_CHECKING:
     from support.types import Open, Start

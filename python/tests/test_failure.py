@@ -6,13 +6,13 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from ratelog import Limits, UnavailableError
 from support.driver import BRISK
 from support.hung import Hung
 from support.load import Load
 from support.patience import PATIENCE, until
 from support.server import free_port
-
-from ratelog import Limits, UnavailableError
 
 if TYPE_CHECKING:
     from support.driver import Driver

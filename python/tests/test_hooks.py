@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from support.patience import until
-
 from ratelog import CameBack, Checked, Event, Reloaded, WentAway
+from support.patience import until
 
 if TYPE_CHECKING:
     import pytest
+
     from support.server import Server
     from support.types import Open, Start
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 from redis.exceptions import ResponseError
-from support.patience import until
-from support.wire import Wire
 
 from ratelog import Limits, NeedsModuleError, NoPolicyError
 from ratelog._core import SCRIPT_SUFFIX
+from support.patience import until
+from support.wire import Wire
 
 if TYPE_CHECKING:
     from support.server import Server

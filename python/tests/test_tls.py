@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import trustme
+
 from support.server import BINARY, free_port
 
 if TYPE_CHECKING:

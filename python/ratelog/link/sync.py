@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from redis import exceptions
 from redis.exceptions import ResponseError
 
+from ..target import clients_of
 from .packing import packed
 from .placing import UNPLACED, nodes_for
 
@@ -49,7 +50,8 @@ class SyncLink:
     def close(self) -> None:
         """Closes the client's connections."""
         if self._made is not None:
-            self._made.close()
+            for client in clients_of(self._made):
+                client.close()
 
     def _of_server(self, commands: Sequence[Command]) -> list[Reply]:
         """Not by redis-py's pipeline: it may send again what was not answered."""
