@@ -13,9 +13,9 @@ from requests.exceptions import ConnectTimeout, Timeout
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from ._core import RetryPolicy
+from .waiting.drive import drive
 from .waiting.journey import Fields, Patience, Sent
 from .waiting.lanes import Lanes
-from .waiting.transport import drive
 
 if TYPE_CHECKING:
     from collections.abc import Callable

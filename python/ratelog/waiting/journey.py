@@ -80,6 +80,10 @@ class Patience:
     now: Callable[[], float] = monotonic
     date: Callable[[], float] = time
 
+    def __post_init__(self) -> None:
+        if not self.max_wait >= 0:
+            raise ValueError(f"max_wait is a time in seconds, not {self.max_wait}")
+
     def journey(self, sent: Sent, client: Client[R], lanes: Lanes, lane_name: str) -> Journey[R]:
         """The tries of a request: the last response, or the last error."""
         began = self.now()
@@ -90,7 +94,7 @@ class Patience:
             try:
                 response = yield SEND
                 status, headers = client.told(response)
-                shared.lane.answered(status == 429, Hint.read(headers, self.date()), self.now())
+                shared.answered(status == 429, Hint.read(headers, self.date()), self.now())
             except Exception as error:
                 arrived = client.arrived(error)
                 wait = None
@@ -107,16 +111,14 @@ class Patience:
                     return result
                 yield Discard(response)
             finally:
-                shared.lane.left()
-                shared.tell()
+                shared.left()
             yield Pause(wait)
 
     def _enter(self, shared: Shared) -> Generator[Step, Any, None]:
         latest = self.now() + self.max_wait
-        while True:
-            answered = shared.answered
-            wait = shared.lane.enter(self.now(), latest)
-            if wait == 0:
-                return
-            left = latest - self.now()
-            yield Pause(max(left, 0.0), answered) if wait is None else Pause(wait)
+        place = shared.line_up()
+        try:
+            while (wait := shared.ask(place, self.now(), latest)) is not None:
+                yield Pause(wait, place.called)
+        finally:
+            shared.step_out(place)

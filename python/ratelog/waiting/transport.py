@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from time import sleep
 from typing import TYPE_CHECKING, Any
 
-from .journey import SEND, Discard, Fields, Journey, Patience, Pause, Sent
+import anyio
+
+from .drive import drive
+from .journey import Discard, Fields, Journey, Patience, Pause, Send, Sent
 from .lanes import Lanes
 
 if TYPE_CHECKING:
@@ -79,7 +81,7 @@ class SyncWaiting(Waiting):
 
 
 class AsyncWaiting(Waiting):
-    """Awaits."""
+    """Awaits, under asyncio or trio."""
 
     def __init__(
         self,
@@ -87,9 +89,9 @@ class AsyncWaiting(Waiting):
         transport: Any,
         patience: Patience,
         most: int,
-        pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        pause: Callable[[float], Awaitable[object]] = anyio.sleep,
     ) -> None:
-        super().__init__(httpx, transport, patience, asyncio.Event, most)
+        super().__init__(httpx, transport, patience, anyio.Event, most)
         self._pause = pause
 
     async def handle_async_request(self, request: Any) -> Any:
@@ -98,7 +100,7 @@ class AsyncWaiting(Waiting):
         try:
             step = next(journey)
             while True:
-                if step is SEND:
+                if isinstance(step, Send):
                     try:
                         response = await self._transport.handle_async_request(request)
                     except Exception as error:  # noqa: BLE001 - the journey raises what it does not know
@@ -108,7 +110,7 @@ class AsyncWaiting(Waiting):
                     continue
                 if isinstance(step, Discard):
                     await step.response.aclose()
-                elif isinstance(step, Pause):
+                else:
                     await self._let_pass(step)
                 step = next(journey)
         except StopIteration as stop:
@@ -124,34 +126,5 @@ class AsyncWaiting(Waiting):
         if pause.awaited is None:
             await self._pause(pause.seconds)
             return
-        try:
-            await asyncio.wait_for(pause.awaited.wait(), pause.seconds)
-        except asyncio.TimeoutError:
-            return
-
-
-def drive(journey: Journey[Any], send: Callable[[], Any], pause: Callable[[float], object]) -> Any:
-    """A journey of a client that blocks."""
-    try:
-        step = next(journey)
-        while True:
-            if step is SEND:
-                try:
-                    response = send()
-                except Exception as error:  # noqa: BLE001 - the journey raises what it does not know
-                    step = journey.throw(error)
-                else:
-                    step = journey.send(response)
-                continue
-            if isinstance(step, Discard):
-                step.response.close()
-            elif isinstance(step, Pause):
-                if step.awaited is None:
-                    pause(step.seconds)
-                else:
-                    step.awaited.wait(step.seconds)
-            step = next(journey)
-    except StopIteration as stop:
-        return stop.value
-    finally:
-        journey.close()
+        with anyio.move_on_after(pause.seconds):
+            await pause.awaited.wait()

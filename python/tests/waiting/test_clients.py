@@ -17,7 +17,6 @@ import ratelog.httpx2
 import ratelog.requests
 from ratelog import Checked, RateLimiter
 from ratelog._core import RetryPolicy
-from ratelog.waiting.lanes import Lanes
 from support.serving import serving
 
 if TYPE_CHECKING:
@@ -151,23 +150,6 @@ def test_nobody_listening_is_the_callers_error_in_the_end() -> None:
         asyncio.run(ask())
 
 
-def test_an_error_that_is_no_servers_is_not_repeated() -> None:
-    tries = 0
-
-    class Failing(httpx.BaseTransport):
-        def handle_request(self, request: httpx.Request) -> httpx.Response:
-            nonlocal tries
-            tries += 1
-            raise KeyError("a fault of the program")
-
-    with httpx.Client(transport=ratelog.httpx.RetryTransport(Failing())) as client, pytest.raises(KeyError):
-        client.get("http://example.com/")
-    assert tries == 1
-    with pytest.raises(requests.exceptions.InvalidURL), requests.Session() as session:
-        session.mount("http://", ratelog.requests.RetryAdapter())
-        session.get("http://.example.com/")
-
-
 def test_requests_of_one_partition_share_what_is_left() -> None:
     seen: list[str] = []
     answers = iter([httpx.Response(200, headers={"ratelimit": '"a";r=0;t=60'}), httpx.Response(200)])
@@ -185,12 +167,3 @@ def test_requests_of_one_partition_share_what_is_left() -> None:
         session.mount("http://", ratelog.requests.RetryAdapter(RetryPolicy(max_tries=1), partition=lambda _: "one"))
         with pytest.raises(requests.ConnectionError):
             session.get("http://127.0.0.1:1/")
-
-
-def test_who_waits_for_another_answer_goes_on_when_it_is_there() -> None:
-    lanes = Lanes(threading.Event)
-    shared = lanes.of("one")
-    answered = shared.answered
-    shared.tell()
-    assert answered.is_set()
-    assert not shared.answered.is_set()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ratelog._core import RetryPolicy
 from ratelog.waiting.journey import SEND, Discard, Fields, Patience, Pause, Sent
@@ -36,8 +39,15 @@ class World:
     def arrived(self, error: BaseException) -> bool | None:
         return {"lost": True, "unconnected": False}.get(str(error)) if isinstance(error, BrokenError) else None
 
-    def travel(self, sent: Sent, *answers: Answer | Exception, lanes: Lanes | None = None, **patience: Any) -> Answer:
-        """The outcome; each try takes a second."""
+    def travel(
+        self,
+        sent: Sent,
+        *answers: Answer | Exception,
+        lanes: Lanes | None = None,
+        exhausts: bool = True,
+        **patience: Any,
+    ) -> Answer:
+        """The outcome, which all the answers lead to, unless it `exhausts` them not; each try takes a second."""
         rules = Patience(**patience, now=lambda: self.now, date=lambda: self.now)
         journey = rules.journey(sent, self, Lanes(Event) if lanes is None else lanes, sent.origin)
         left = list(answers)
@@ -51,13 +61,12 @@ class World:
                     step = journey.throw(answer) if isinstance(answer, Exception) else journey.send(answer)
                     continue
                 if isinstance(step, Pause):
-                    assert step.awaited is None
                     self.now += step.seconds
                 elif isinstance(step, Discard):
                     self.closed.append(step.response)
                 step = next(journey)
         except StopIteration as stop:
-            assert not left, "there were answers that nobody asked for"
+            assert not (left and exhausts), "there were answers that nobody asked for"
             answer = stop.value
             assert isinstance(answer, tuple)
             return answer
@@ -155,6 +164,13 @@ def test_a_request_is_held_back_while_nothing_is_left() -> None:
     assert 5 <= world.sent_at[1] - world.sent_at[0] - 1 <= 6
 
 
+def test_a_refusal_holds_back_those_who_come_after() -> None:
+    world, lanes = World(), Lanes(Event)
+    world.travel(sent(), refused(("retry-after", "5")), lanes=lanes, policy=RetryPolicy(max_tries=1))
+    world.travel(sent(), FINE, lanes=lanes)
+    assert 5 <= world.sent_at[1] - world.sent_at[0] - 1 <= 6
+
+
 def test_no_request_is_held_back_for_longer_than_it_is_told_to_wait() -> None:
     world, lanes = World(), Lanes(Event)
     world.travel(sent(), (200, [(b"ratelimit", b'"a";r=0;t=500')]), lanes=lanes)
@@ -172,6 +188,44 @@ def test_what_is_remembered_of_origins_is_bounded() -> None:
     assert lanes.of("0") is first
 
 
+@given(
+    st.integers(200, 599),
+    st.lists(
+        st.tuples(
+            st.sampled_from([b"retry-after", b"ratelimit", b"x-ratelimit-remaining", b"x-ratelimit-reset", b"date"]),
+            st.one_of(
+                st.binary(max_size=40),
+                st.text('"abqrtw=;,. -+0123456789', max_size=40).map(str.encode),
+                st.integers(-9, 10**20).map(lambda seconds: str(seconds).encode()),
+            ),
+        ),
+        max_size=6,
+    ),
+    st.sampled_from(["GET", "POST"]),
+)
+def test_no_fields_whatever_make_a_request_fail_or_wait_beyond_its_bounds(
+    status: int, fields: Fields, method: str
+) -> None:
+    world, lanes = World(), Lanes(Event)
+    told = (status, fields)
+    policy = RetryPolicy(max_tries=3, max_total=40, max_single_wait=15)
+    for _ in range(2):
+        began = world.now
+        outcome = world.travel(sent(method), told, told, told, lanes=lanes, policy=policy, max_wait=20, exhausts=False)
+        assert outcome == told
+        tries = len(world.sent_at)
+        # Each is held back for max_wait at most, and takes a second; no pause begins that ends after 40 seconds.
+        assert world.now - began <= 40 + 21
+        assert tries <= 3
+        world.sent_at.clear()
+
+
+@pytest.mark.parametrize("seconds", [-1.0, math.nan])
+def test_a_wait_that_is_none_is_refused(seconds: float) -> None:
+    with pytest.raises(ValueError, match="max_wait is a time in seconds, not"):
+        Patience(max_wait=seconds)
+
+
 class Event:
     def set(self) -> None:
-        """Nobody waits."""
+        """Nobody else waits."""
