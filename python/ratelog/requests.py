@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from requests.adapters import HTTPAdapter
 from requests.exceptions import ConnectionError as RequestsConnectionError
-from requests.exceptions import ConnectTimeout, Timeout
+from requests.exceptions import ConnectTimeout, ProxyError, SSLError, Timeout
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from ._core import RetryPolicy
@@ -27,7 +27,10 @@ __all__ = ["RetryAdapter", "RetryPolicy"]
 
 class RetryAdapter(HTTPAdapter):
     """`ratelog.httpx.RetryTransport` for requests. `repeatable` overrules what methods say, for all requests of the
-    adapter."""
+    adapter; `session.send(request, repeatable=...)` does it for one. It cannot be pickled."""
+
+    # So that pickling fails, rather than the first request of what was pickled.
+    __attrs__ = [*HTTPAdapter.__attrs__, "_patience"]  # noqa: RUF012 - as it is in HTTPAdapter
 
     def __init__(
         self,
@@ -45,20 +48,21 @@ class RetryAdapter(HTTPAdapter):
         self._pause: Callable[[float], object] = sleep
         super().__init__(**options)
 
-    def send(self, request: PreparedRequest, *args: Any, **options: Any) -> Response:
+    def send(self, request: PreparedRequest, *args: Any, repeatable: bool | None = None, **options: Any) -> Response:
         """Sends the request, again and again if need be."""
         url = urlsplit(request.url or "")
         sent = Sent(
             request.method or "GET",
             fields_of(request.headers),
-            f"{url.scheme}://{url.netloc}",
+            f"{url.scheme}://{url.hostname}:{url.port}",
             request.body is None or isinstance(request.body, (bytes, str)),
-            self._repeatable,
+            self._repeatable if repeatable is None else repeatable,
         )
         partition = self._patience.partition
         name = sent.origin if partition is None else partition(request)
         journey = self._patience.journey(sent, self, self._lanes, name)
-        response: Response = drive(journey, lambda: HTTPAdapter.send(self, request, *args, **options), self._pause)
+        send = super().send
+        response: Response = drive(journey, lambda: send(request, *args, **options), self._pause)
         return response
 
     def told(self, response: Response) -> tuple[int, Fields]:
@@ -66,8 +70,8 @@ class RetryAdapter(HTTPAdapter):
         return response.status_code, fields_of(response.headers)
 
     def arrived(self, error: BaseException) -> bool | None:
-        """Whether the request may have arrived; `None` for an error that is no server's."""
-        if not isinstance(error, (RequestsConnectionError, Timeout)):
+        """Whether the request may have arrived; `None` for an error that the next try would meet again."""
+        if isinstance(error, (ProxyError, SSLError)) or not isinstance(error, (RequestsConnectionError, Timeout)):
             return None
         reason = getattr(error.args[0] if error.args else None, "reason", None)
         return not isinstance(error, ConnectTimeout) and not isinstance(

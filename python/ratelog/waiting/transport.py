@@ -24,16 +24,18 @@ class HttpxClient:
 
     def __init__(self, httpx: Any) -> None:
         self._unread: type[Exception] = httpx.RequestNotRead
-        self._errors: type[Exception] = httpx.TransportError
         self._unconnected = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+        self._lost = (httpx.NetworkError, httpx.TimeoutException, httpx.RemoteProtocolError)
 
     def told(self, response: Any) -> tuple[int, Fields]:
         """Status and header fields."""
         return response.status_code, response.headers.raw
 
     def arrived(self, error: BaseException) -> bool | None:
-        """Whether the request may have arrived."""
-        return not isinstance(error, self._unconnected) if isinstance(error, self._errors) else None
+        """Whether the request may have arrived; `None` for an error that the next try would meet again."""
+        if isinstance(error, self._unconnected):
+            return False
+        return True if isinstance(error, self._lost) else None
 
     def sent(self, request: Any) -> Sent:
         """What is to be known of a request."""
