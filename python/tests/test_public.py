@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import subprocess
+import sys
 from importlib.resources import files
 
 import ratelog
@@ -38,3 +40,16 @@ def test_every_public_class_and_method_says_what_it_does() -> None:
         for member, value in vars(name).items():
             if not member.startswith("_") and inspect.isfunction(value):
                 assert value.__doc__, f"{name.__name__}.{member}"
+
+
+def test_both_limiters_have_the_same_operations() -> None:
+    def operations(cls: type) -> dict[str, list[str]]:
+        shared = ("check", "peek", "mcheck", "refund", "reset", "set_override", "get_override", "del_override", "start")
+        return {name: list(inspect.signature(getattr(cls, name)).parameters) for name in shared}
+
+    assert operations(ratelog.RateLimiter) == operations(ratelog.SyncRateLimiter)
+
+
+def test_importing_it_needs_no_web_framework_and_no_http_client() -> None:
+    code = "import sys, ratelog; assert not {'fastapi', 'starlette', 'httpx', 'httpx2', 'requests'} & sys.modules.keys()"
+    subprocess.run([sys.executable, "-c", code], check=True)

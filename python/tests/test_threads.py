@@ -1,34 +1,81 @@
-"""The synchronous limiter in threads, and over a fork."""
+"""The synchronous limiter in many threads, and in processes that fork."""
 
 from __future__ import annotations
 
 import os
+import threading
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
+
+import pytest
+from support.driver import BRISK
+from support.patience import until_sync
 
 from ratelog import SyncRateLimiter
 
 if TYPE_CHECKING:
     from support.server import Server
+    from support.types import Start
 
 
-def test_threads_get_as_much_as_there_is_together(server: Server) -> None:
-    with SyncRateLimiter(server.url, timeout=2) as limiter, ThreadPoolExecutor(8) as pool:
-        decisions = list(pool.map(lambda _: limiter.check("k", "50/hour"), range(200)))
-    assert sum(map(bool, decisions)) == 50
-    assert {decision.source for decision in decisions} == {"module"}
+def test_a_limit_is_exact_for_any_number_of_threads(server: Server) -> None:
+    with SyncRateLimiter(server.url, pool_size=2, **BRISK) as limiter, ThreadPoolExecutor(32) as threads:
+        decisions = list(threads.map(lambda _: limiter.check("k", "100/hour"), range(400)))
+        assert sum(decision.allowed for decision in decisions) == 100
+        assert {decision.source for decision in decisions} == {"module"}
+        assert limiter.health().opened == 0
+        # And no more connections than were allowed.
+        names = [client["name"] for client in server.db().client_list()]
+        assert 1 <= names.count("ratelog") <= 2
 
 
-def test_a_child_makes_connections_of_its_own(server: Server) -> None:
-    with SyncRateLimiter(server.url, timeout=2) as limiter:
-        assert limiter.check("k", "10/hour").remaining == 9
-        child = os.fork()
-        if child == 0:
-            # Nothing of the test's is run in the child, whatever happens.
-            try:
-                decision = limiter.check("k", "10/hour")
-                os._exit(0 if (decision.source, decision.remaining) == ("module", 8) else 1)
-            finally:
-                os._exit(2)
-        assert os.waitpid(child, 0)[1] == 0
-        assert limiter.check("k", "10/hour").remaining == 7
+def test_a_thread_waits_for_a_connection_no_longer_than_for_a_reply(start: Start) -> None:
+    server = start()
+    options = {**BRISK, "timeout": 0.2, "pool_size": 1, "failures": 1000}
+    with SyncRateLimiter(server.url, **options) as limiter, ThreadPoolExecutor(4) as threads:
+        limiter.check("k", "9/minute")
+        server.pause()
+        decisions = list(threads.map(lambda _: limiter.check("k", "9/minute"), range(4)))
+        assert {decision.source for decision in decisions} == {"local"}
+        server.resume()
+
+
+def test_one_thread_alone_looks_for_the_server(start: Start) -> None:
+    server = start()
+    with SyncRateLimiter(server.url, **BRISK) as limiter, ThreadPoolExecutor(16) as threads:
+        limiter.check("k", "9/minute")
+        server.kill()
+        list(threads.map(lambda _: limiter.check("k", "9/minute"), range(64)))
+        probing = [thread for thread in threading.enumerate() if thread.name == "ratelog-probes"]
+        assert len(probing) == 1
+        server.start_again()
+        until_sync("the server is back", lambda: limiter.health().state == "closed")
+        probing[0].join()
+        assert limiter.health().opened == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system does not fork")
+def test_a_process_that_forked_asks_on_connections_of_its_own(server: Server) -> None:
+    with SyncRateLimiter(server.url, **BRISK) as limiter:
+        assert limiter.check("k", "1000/hour").remaining == 999
+        children = []
+        for _ in range(3):
+            with warnings.catch_warnings():
+                # A test runner has threads.
+                warnings.simplefilter("ignore", DeprecationWarning)
+                child = os.fork()
+            if child == 0:
+                sources = {limiter.check("k", "1000/hour").source for _ in range(50)}
+                os._exit(0 if sources == {"module"} else 1)
+            children.append(child)
+        assert {limiter.check("k", "1000/hour").source for _ in range(50)} == {"module"}
+        assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [0, 0, 0]
+        assert limiter.peek("k", "1000/hour").remaining == 1000 - 201
+
+
+def test_a_client_that_was_handed_in_stays_open(server: Server) -> None:
+    client = server.db()
+    with SyncRateLimiter(client=client, **BRISK) as limiter:
+        assert limiter.check("k", "9/minute").source == "module"
+    assert client.ping()

@@ -64,6 +64,7 @@ class AsyncLink:
         self._under_way: set[Batch] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._warm: list[tuple[Any, float]] = []
+        self._is_cooling = False
 
     def ask(self, commands: Sequence[Command]) -> asyncio.Future[list[Reply]]:
         """The replies to `commands`, errors of the server among them as exceptions; within the timeout."""
@@ -156,7 +157,8 @@ class AsyncLink:
             await connection.disconnect(nowait=True)
             await self._client.connection_pool.release(connection)
             raise
-        if not self._warm:
+        if not self._is_cooling:
+            self._is_cooling = True
             self._loop.call_later(WARM, self._cool)
         self._warm.append((connection, self._loop.time() + WARM))
 
@@ -167,7 +169,8 @@ class AsyncLink:
         self._warm = [(connection, until) for connection, until in self._warm if until > now]
         for connection in cold:
             self._background(self._client.connection_pool.release(connection))
-        if self._warm:
+        self._is_cooling = bool(self._warm)
+        if self._is_cooling:
             self._loop.call_later(WARM, self._cool)
 
     async def _take(self) -> Any:
