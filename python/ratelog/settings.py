@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 from pydantic_settings import TomlConfigSettingsSource as TomlSource
 
-from ._core import Limits, Proxies
+from ._core import Limits, Policies, Proxies
 from .errors import ConfigError
 
 if sys.version_info >= (3, 11):
@@ -103,6 +103,13 @@ class Endpoint(BaseModel):
         return self.limits if self.policy is None else Limits.of_policy(self.policy)
 
 
+def _called(key: str, make: Callable[..., object], *arguments: object) -> None:
+    try:
+        make(*arguments)
+    except ValueError as error:
+        raise ValueError(f"{key}: {error}") from None
+
+
 class Settings(BaseSettings):
     """All settings, with their defaults. Times are seconds."""
 
@@ -158,11 +165,13 @@ class Settings(BaseSettings):
     def _fits_together(self) -> Settings:
         if self.default is not None and self.default_policy is not None:
             raise ValueError("expected default or default_policy, not both")
-        if self.default_policy is not None:
-            Limits.of_policy(self.default_policy)
         if self.probe_max < self.probe_min:
             raise ValueError(f"expected probe_max to be at least probe_min ({self.probe_min}), not {self.probe_max}")
-        Proxies([network for network in self.trusted_proxies if network != "unix"], self.proxy_field)
+        networks = [network for network in self.trusted_proxies if network != "unix"]
+        if self.default_policy is not None:
+            _called("default_policy", Limits.of_policy, self.default_policy)
+        _called("policies", Policies, self.policies)
+        _called("trusted_proxies", Proxies, networks, self.proxy_field)
         return self
 
     @classmethod
@@ -209,15 +218,22 @@ def load(config: str | os.PathLike[str] | None = None, **given: Any) -> Settings
 
     try:
         return Loaded(**given)
-    except TOMLDecodeError as error:
+    except (TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: this is no TOML: {error}") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from None
+    except SettingsError as error:
+        name = str(error).split('"')[1]
+        raise ConfigError(f"environment variable {ENV_PREFIX}{name.upper()}: expected JSON") from None
     except ValidationError as error:
-        lines = [_line(mistake, given, path) for mistake in error.errors(include_url=False, include_input=False)]
-        raise ConfigError("\n".join(lines)) from None
+        mistakes = error.errors(include_url=False, include_input=False)
+        # Of what may be a table, that it is no text tells nothing.
+        told = [mistake for mistake in mistakes if "is-instance[Limits]" not in mistake["loc"]]
+        raise ConfigError("\n".join(_line(mistake, given, path) for mistake in told or mistakes)) from None
 
 
 def _line(mistake: Any, given: Mapping[str, object], path: Path | None) -> str:
-    place = [part for part in mistake["loc"] if part not in ("is-instance[Limits]", "dict[str,function-before]")]
+    place = [part for part in mistake["loc"] if not str(part).startswith(("is-instance[", "dict["))]
     name = str(place[0]) if place else ""
     key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".")
     message = mistake["msg"].removeprefix("Value error, ")

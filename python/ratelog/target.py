@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from redis import Redis
 from redis.backoff import NoBackoff
+from redis.connection import parse_url
+from redis.exceptions import RedisError
 
 from .errors import ConfigError
 
@@ -54,16 +56,16 @@ class Target:
         if not separator or kind is None:
             raise ConfigError(f"url: expected one of {', '.join(f'{known}://' for known in _KINDS)}, not {scheme!r}")
         if kind == "single":
-            _check(url)
+            _options(url)
         if kind in ("memory", "single"):
             return cls(url, kind)
         name, _, query = rest.partition("?")
         credentials, _, places = name.rpartition("@")
         hosts, _, path = places.partition("/")
         user, _, password = credentials.partition(":")
-        options: dict[str, Any] = dict(parse_qsl(query))
+        options = _options(f"redis{'s' if scheme.startswith('rediss') else ''}://?{query}")
         options |= {key: unquote(value) for key, value in (("username", user), ("password", password)) if value}
-        if scheme.startswith("rediss"):
+        if options.pop("connection_class", None) is not None:
             options["ssl"] = True
         found = tuple(_host(host, 26379 if kind == "sentinel" else 6379) for host in hosts.split(","))
         service, _, database = path.partition("/")
@@ -104,12 +106,17 @@ class Target:
         return sentinel.master_for(self.service, **options)
 
 
-def _check(url: str) -> None:
-    """Has redis-py say what it thinks of a URL before there is a server to ask."""
+def _options(url: str) -> dict[str, Any]:
+    """What redis-py reads from a URL; nothing of it is shown that may be of a password."""
     try:
         Redis.from_url(url).connection_pool.make_connection()
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"url: expected one that redis-py can read: {error}") from None
+        return dict(parse_url(url))  # type: ignore[no-untyped-call]
+    except TypeError as error:
+        option = str(error).rpartition(" ")[2]
+        raise ConfigError(f"url: redis-py has no option {option}") from None
+    except (ValueError, RedisError) as error:
+        text = str(error) if str(error).startswith("Invalid") else "expected scheme://user:password@host:port/0"
+        raise ConfigError(f"url: {text}") from None
 
 
 def clients_of(client: Any) -> list[Any]:
@@ -119,8 +126,8 @@ def clients_of(client: Any) -> list[Any]:
 
 
 def _host(text: str, default: int) -> tuple[str, int]:
-    parts = urlsplit(f"//{text}")
     try:
+        parts = urlsplit(f"//{text}")
         port = parts.port
     except ValueError:
         raise ConfigError(f"url: expected host:port, not {text!r}") from None
