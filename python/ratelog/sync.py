@@ -46,6 +46,7 @@ class SyncRateLimiter(Limiter):
         self._process = 0
         self._link: SyncLink | None = None
         self._closed = threading.Event()
+        self._searching: threading.Thread | None = None
         self._engine.on_opened = self._find_again
 
     __init__.__doc__ = Limiter.__init__.__doc__
@@ -110,6 +111,9 @@ class SyncRateLimiter(Limiter):
         """Ends probes, and closes the connections unless the client was handed in. A check starts the limiter anew."""
         self._process = 0
         self._closed.set()
+        # A probe that is under way would meet a connection without a socket.
+        if self._searching is not None and self._searching is not threading.current_thread():
+            self._searching.join()
         if self._link is not None and self._client is None:
             self._link.close()
 
@@ -144,11 +148,11 @@ class SyncRateLimiter(Limiter):
         return self._client if self._client is not None else self._target.client("redis", self.settings)
 
     def _find_again(self) -> None:
-        threading.Thread(
-            target=self._search, args=(self._link, self._closed), name="ratelog-probes", daemon=True
-        ).start()
+        arguments = (self._link, self._closed)
+        self._searching = threading.Thread(target=self._search, args=arguments, name="ratelog-probes", daemon=True)
+        self._searching.start()
 
     def _search(self, link: SyncLink, closed: threading.Event) -> None:
         for wait in Probes(self.settings.probe_min, self.settings.probe_max):
-            if self._drive(self._engine.probe(), link) or closed.wait(wait):
+            if closed.is_set() or self._drive(self._engine.probe(), link) or closed.wait(wait):
                 return

@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
-from support.driver import BRISK
-from support.patience import until_sync
 
 from ratelog import SyncRateLimiter
+from support.driver import BRISK
+from support.patience import until_sync
 
 if TYPE_CHECKING:
     from support.server import Server
