@@ -10,8 +10,10 @@ from redis.exceptions import ResponseError
 
 from ratelog import Limits, NoPolicyError
 from support.cluster import Cluster
+from support.driver import Driver
 from support.load import Load
 from support.patience import until
+from support.server import free_port
 
 if TYPE_CHECKING:
     from support.types import Open, Start
@@ -90,3 +92,23 @@ async def test_a_check_that_came_late_counts_once_in_a_cluster_too(start: Start,
         node.resume()
     await until("the cluster is back", lambda: limiter.health().state == "closed")
     assert (await limiter.peek("k", "9/minute")).remaining == 7
+
+
+async def test_callers_who_give_up_cost_the_others_nothing_in_a_cluster_too(start: Start) -> None:
+    limiter = Driver("async", Cluster(start).url)
+    await limiter.check("warm", "9/minute")
+    tasks = [asyncio.ensure_future(limiter.check(f"k:{n}", f"{n + 100}/minute")) for n in range(10)]
+    await asyncio.sleep(0)
+    for task in tasks[::2]:
+        task.cancel()
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [outcome.limit for outcome in outcomes[1::2] if not isinstance(outcome, BaseException)] == [
+        n + 100 for n in range(1, 10, 2)
+    ]
+    await limiter.close()
+
+
+async def test_a_cluster_that_never_was_there_is_left_in_peace(open_limiter: Open) -> None:
+    limiter = open_limiter(f"redis+cluster://127.0.0.1:{free_port()}")
+    assert await limiter.source() == "local"
+    await limiter.close()

@@ -33,6 +33,14 @@ async def test_an_override_decides_until_it_is_taken_away(server: Server, open_l
     assert (await limiter.check("k", "9/minute")).limit == 9
 
 
+async def test_a_key_of_another_type_takes_no_override(server: Server, open_limiter: Open) -> None:
+    server.db().set("text", "value")
+    limiter = open_limiter(server.url)
+    with pytest.raises(ResponseError, match="WRONGTYPE"):
+        await limiter.set_override("text", "deny")
+    assert limiter.health().state == "closed"
+
+
 @pytest.mark.parametrize(
     ("override", "text"),
     [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from threading import BoundedSemaphore, Lock
+from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Any
 
 from redis import exceptions
@@ -25,7 +25,6 @@ class SyncLink:
         """`connect` makes the client when it is needed: that of a cluster asks the nodes before it is made."""
         self._connect = connect
         self._made: Any = None
-        self._making = Lock()
         self._timeout = timeout
         self._lanes = BoundedSemaphore(lanes)
         self._exchange = self._of_cluster if cluster else self._of_server
@@ -41,10 +40,9 @@ class SyncLink:
 
     @property
     def _client(self) -> Any:
+        # Nobody else asks before a probe was answered.
         if self._made is None:
-            with self._making:
-                if self._made is None:
-                    self._made = self._connect()
+            self._made = self._connect()
         return self._made
 
     def close(self) -> None:
