@@ -26,14 +26,18 @@ WARM = 1.0
 """Seconds for which a connection is taken to be there without a look: the pool looks at each, at some cost."""
 
 
+Asked = list[tuple["Sequence[Command]", "asyncio.Future[list[Reply]]"]]
+
+
 class Batch:
     """What goes out together, and by when it has to be answered."""
 
     __slots__ = ("asked", "is_over", "task", "timer")
 
+    timer: asyncio.TimerHandle
+
     def __init__(self) -> None:
-        self.asked: list[tuple[Sequence[Command], asyncio.Future[list[Reply]]]] = []
-        self.timer: asyncio.TimerHandle | None = None
+        self.asked: Asked = []
         self.task: asyncio.Task[None] | None = None
         self.is_over = False
 
@@ -47,8 +51,7 @@ class Batch:
     def end(self) -> None:
         """Everything is answered that will be."""
         self.is_over = True
-        if self.timer is not None:
-            self.timer.cancel()
+        self.timer.cancel()
 
 
 class AsyncLink:
@@ -81,9 +84,7 @@ class AsyncLink:
     async def ask_alone(self, commands: Sequence[Command], timeout: float) -> list[Reply]:
         """The same, beside all batches, and as patiently as told."""
         future: asyncio.Future[list[Reply]] = self._loop.create_future()
-        batch = Batch()
-        batch.asked.append((commands, future))
-        await asyncio.wait_for(self._exchange(batch), timeout)
+        await asyncio.wait_for(self._exchange([(commands, future)]), timeout)
         return await future
 
     async def close(self, error: BaseException) -> None:
@@ -123,7 +124,7 @@ class AsyncLink:
 
     async def _carry(self, batch: Batch) -> None:
         try:
-            await self._exchange(batch)
+            await self._exchange(batch.asked)
             batch.end()
         except TRANSPORT as error:
             batch.fail(error)
@@ -141,11 +142,10 @@ class AsyncLink:
         if batch.task is not None:
             batch.task.cancel()
 
-    async def _of_server(self, batch: Batch) -> None:
+    async def _of_server(self, asked: Asked) -> None:
         """A batch on a connection of its own. Not by redis-py's pipeline: it may send again what was not answered."""
         connection = await self._take()
         try:
-            asked = batch.asked
             words = packed(connection, [command for commands, _ in asked for command in commands])
             await connection.send_packed_command(words, check_health=False)
             for commands, future in asked:
@@ -183,10 +183,10 @@ class AsyncLink:
             await pool.release(connection)
         return await pool.get_connection()
 
-    async def _of_cluster(self, batch: Batch) -> None:
-        keyed = [command for commands, _ in batch.asked for command in commands if command[0] not in UNPLACED]
+    async def _of_cluster(self, asked: Asked) -> None:
+        keyed = [command for commands, _ in asked for command in commands if command[0] not in UNPLACED]
         replies = iter(await self._of_shards(keyed))
-        for commands, future in batch.asked:
+        for commands, future in asked:
             answered: list[Reply] = [
                 await self._of_any(command) if command[0] in UNPLACED else next(replies) for command in commands
             ]
