@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from redis.exceptions import ConnectionError as Lost
-from redis.exceptions import ResponseError
+from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import TimeoutError as Late
 
 from ratelog import Check, Limits
 from ratelog.engine import Engine
@@ -83,6 +84,25 @@ def test_a_change_that_is_lost_is_made_here() -> None:
     decider = engine()
     assert Talk(decider.reset(b"k"), Lost("gone")).outcome == 0
     assert Talk(decider.reset(b"k")).asked == []
+
+
+def test_only_failures_in_a_row_open_the_breaker() -> None:
+    decider = engine(failures=2)
+    check = [Check(b"k", Limits("2/minute"))]
+    for _ in range(3):
+        assert Talk(decider.check(check), Late("late")).outcome[0].source == "local"
+        assert Talk(decider.check(check), [ALLOWED]).outcome[0].source == "module"
+    for _ in range(2):
+        Talk(decider.check(check), Late("late"))
+    assert not decider.breaker.is_closed
+
+
+def test_only_what_lacked_the_script_is_sent_again() -> None:
+    decider = engine(UNKNOWN)
+    checks = [Check(b"a", Limits("2/minute")), Check(b"b", Limits("2/minute"), 2)]
+    talk = Talk(decider.check(checks, recall=False), [ALLOWED, NoScriptError("none")], ["hash"], [ALLOWED])
+    assert talk.names() == [["EVALSHA", "EVALSHA"], ["SCRIPT"], ["EVALSHA"]]
+    assert talk.asked[2] == talk.asked[0][1:]
 
 
 def test_a_policy_that_went_while_it_was_asked_for_is_known_to_be_none() -> None:

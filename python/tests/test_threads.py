@@ -66,12 +66,37 @@ def test_a_process_that_forked_asks_on_connections_of_its_own(server: Server) ->
                 warnings.simplefilter("ignore", DeprecationWarning)
                 child = os.fork()
             if child == 0:
-                sources = {limiter.check("k", "1000/hour").source for _ in range(50)}
-                os._exit(0 if sources == {"module"} else 1)
+                # Nothing of the test's is run in the child, whatever happens.
+                try:
+                    sources = {limiter.check("k", "1000/hour").source for _ in range(50)}
+                    os._exit(0 if sources == {"module"} else 1)
+                finally:
+                    os._exit(2)
             children.append(child)
         assert {limiter.check("k", "1000/hour").source for _ in range(50)} == {"module"}
         assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [0, 0, 0]
         assert limiter.peek("k", "1000/hour").remaining == 1000 - 201
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system does not fork")
+def test_a_process_that_forked_while_the_server_was_away_finds_it_by_itself(start: Start) -> None:
+    server = start()
+    with SyncRateLimiter(server.url, **BRISK) as limiter:
+        limiter.check("k", "9/hour")
+        server.kill()
+        assert limiter.check("k", "9/hour").source == "local"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            child = os.fork()
+        if child == 0:
+            try:
+                limiter.check("k", "9/hour")
+                until_sync("the server is found", lambda: limiter.health().state == "closed")
+                os._exit(0 if limiter.check("k", "9/hour").source == "module" else 1)
+            finally:
+                os._exit(2)
+        server.start_again()
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_a_client_that_was_handed_in_stays_open(server: Server) -> None:
