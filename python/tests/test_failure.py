@@ -49,6 +49,7 @@ async def test_checks_go_on_while_a_server_under_load_is_killed_and_started_agai
     assert (health.state, health.opened) == ("closed", 3)
     assert set(load.answered) == {"module", "local"}
     assert load.longest < BRISK["timeout"] + SLACK
+    await until("the last return is told", lambda: told(caplog)[-1] == "server_back")
     assert told(caplog) == ["server_away", "server_back"] * 3
 
 
@@ -126,6 +127,7 @@ async def test_a_server_that_is_not_there_yet_is_found_when_it_is(
     server.start_again()
     await until_closed(limiter)
     assert await limiter.source() == "module"
+    await until("the return is told", lambda: told(caplog)[-1] == "server_back")
     assert told(caplog) == ["server_away", "server_back"]
 
 

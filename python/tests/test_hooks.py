@@ -42,7 +42,7 @@ async def test_a_server_that_goes_and_comes_is_told_once_each_to_log_and_hooks(
     for _ in range(5):
         await limiter.check("k", "1/minute")
     server.start_again()
-    await until("the server is back", lambda: limiter.health().state == "closed")
+    await until("its return is told", lambda: any(isinstance(event, CameBack) for event in heard))
     went, came = [event for event in heard if not isinstance(event, Checked)]
     assert isinstance(went, WentAway)
     assert (went.on_failure, bool(went.error)) == ("allow", True)
