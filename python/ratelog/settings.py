@@ -142,19 +142,19 @@ class Settings(BaseSettings):
 
     on_failure: Literal["local", "allow", "deny"] = "local"
     """What becomes of requests while the server is away."""
-    instances: Annotated[int, Field(ge=1)] = 1
+    instances: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     """Among how many processes a limit is shared while the server is away."""
-    local_max_bytes: Annotated[int, Field(ge=65_536)] = 67_108_864
+    local_max_bytes: Annotated[int, Field(ge=65_536, le=1 << 48)] = 67_108_864
     policies: dict[str, Rules] = Field(default_factory=dict)
     """Rules of policies for when the server is away, or has no module."""
-    deny_cache: Annotated[int, Field(ge=0)] = 0
+    deny_cache: Annotated[int, Field(ge=0, le=1_000_000_000)] = 0
     """Remembers denials of so many keys until their retry-after; 0: of none."""
     backend: Literal["auto", "module", "script"] = "auto"
 
     timeout: Seconds = 0.1
     """The longest that a check waits for the server."""
     connect_timeout: Seconds = 1.0
-    failures: Annotated[int, Field(ge=1)] = 5
+    failures: Annotated[int, Field(ge=1, le=1_000_000)] = 5
     """Checks in a row without an answer after which the circuit breaker opens."""
     probe_min: Seconds = 0.1
     probe_max: Seconds = 5.0

@@ -211,6 +211,16 @@ def test_a_url_is_shown_to_nobody() -> None:
     assert "secret" not in str(refused.value)
 
 
+@pytest.mark.parametrize("name", ["failures", "instances", "local_max_bytes", "deny_cache", "pool_size"])
+def test_a_number_beyond_its_bound_is_told_with_it(name: str) -> None:
+    bound = next(fact.le for fact in Settings.model_fields[name].metadata if hasattr(fact, "le"))
+    given: dict[str, Any] = {name: bound}
+    RateLimiter(**given)
+    for given[name] in (bound + 1, 1 << 64):
+        with pytest.raises(ConfigError, match=f"argument: {name}: Input should be less than or equal to {bound}"):
+            RateLimiter(**given)
+
+
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9) | st.binary(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
