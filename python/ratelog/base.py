@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from .check import Check, LimitsLike, check_of, cost_of, key_of, limits_of
 from .commands import Command, read_count
-from .engine import Engine, Flow
+from .engine import Engine
 from .errors import ConfigError
 from .events import Announcer, Checked, Hook, Reloaded
 from .overrides import Override, OverrideAction, read_override, set_command
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from ._core import Decision
     from .health import Health
+    from .server import Flow
 
 
 class Options(TypedDict, total=False):
@@ -114,10 +115,12 @@ class Limiter:
 
     def _decide(self, checks: Sequence[Check], *, recall: bool = True) -> Flow[list[Decision | None]]:
         """A decision each, told to the hooks. `None` only where `recall` lets a remembered denial decide them all."""
-        if not self._announcer.has_hooks:
-            return (yield from self._engine.check(checks, recall=recall))
+        flow = self._engine.check(checks, recall=recall)
+        return self._told(flow, checks) if self._announcer.has_hooks else flow
+
+    def _told(self, flow: Flow[list[Decision | None]], checks: Sequence[Check]) -> Flow[list[Decision | None]]:
         began = perf_counter()
-        decisions = yield from self._engine.check(checks, recall=recall)
+        decisions = yield from flow
         self._announcer.checked(Checked(checks, decisions, perf_counter() - began))
         return decisions
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._core import Decision, Probes
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
     from .check import LimitsLike
-    from .engine import Flow
     from .events import Hook
     from .overrides import Override, OverrideAction
+    from .server import Flow
 
 T = TypeVar("T")
 Ask = Callable[[Sequence[Command]], Awaitable[list[Reply]]]
@@ -160,13 +160,17 @@ class RateLimiter(Limiter, Declarations):
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
-    async def _run(self, flow: Flow[T]) -> T:
+    def _run(self, flow: Flow[T]) -> Coroutine[Any, Any, T]:
+        if not self._engine.remote:
+            return self._drive(flow, _nobody)
         # Connections belong to one event loop.
-        if self._engine.remote:
-            if self._loop is not asyncio.get_running_loop():
-                await self.start()
-            return await self._drive(flow, self._link.ask)
-        return await self._drive(flow, _nobody)
+        if self._loop is not asyncio.get_running_loop():
+            return self._start_and_run(flow)
+        return self._drive(flow, self._link.ask)
+
+    async def _start_and_run(self, flow: Flow[T]) -> T:
+        await self.start()
+        return await self._drive(flow, self._link.ask)
 
     @staticmethod
     async def _drive(flow: Flow[T], ask: Ask) -> T:
@@ -190,7 +194,7 @@ class RateLimiter(Limiter, Declarations):
         engine = self._engine
         if engine.denials is not None and not engine.cluster:
             probes = (settings.probe_min, settings.probe_max)
-            self._watcher = Watcher(client, engine.denials, lambda: engine.dialect, probes)
+            self._watcher = Watcher(client, engine.denials, lambda: engine.server.dialect, probes)
             engine.watch, engine.tracks = (
                 self._watcher.watch,
                 lambda: self._watcher is not None and self._watcher.tracks,

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
     from .check import LimitsLike
-    from .engine import Flow
     from .events import Hook
     from .overrides import Override, OverrideAction
+    from .server import Flow
 
 T = TypeVar("T")
 

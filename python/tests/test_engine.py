@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ratelog.commands import Command
-    from ratelog.engine import Flow
+    from ratelog.server import Flow
 
 ALLOWED = [1, 2, 1, 0, 60_000, 60_000]
 DENIED = [0, 2, 0, 9_000, 60_000, 60_000]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
@@ -11,7 +11,7 @@ from ..check import LimitsLike, limits_of
 from ..errors import ConfigError
 from .decorate import decorated
 from .limit import RateLimit, has_dependencies, settled
-from .passage import Passage, passage_of
+from .passage import Passage
 from .planner import Planner, Rulebook
 from .routes import EXEMPT
 from .subject import BUILT_IN, Subjects, tidy
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
 
     from ..check import Check
-    from ..engine import Flow
+    from ..server import Flow
     from ..settings import Settings
     from .passage import Denial
 
@@ -47,6 +47,8 @@ class Declarations:
         self._plan: PlanFunction | None = None
         self._keys: dict[str, KeyFunction] = {}
         self._planners: dict[int, Planner] = {}
+        self._place = f"ratelog.{id(self):x}"
+        """Where a request's passage is in its scope: each limiter has its own."""
         self.denial_handler: DenialHandler | None = None
         self._read_settings()
 
@@ -134,13 +136,16 @@ class Declarations:
 
     # What follows is for the parts of this package.
 
-    async def decide(self, checks: Sequence[Check]) -> list[Decision | None]:
+    def decide(self, checks: Sequence[Check]) -> Awaitable[list[Decision | None]]:
         """A decision for each of the checks of a request."""
-        return await self._run(self._decide(checks))
+        return self._run(self._decide(checks))
 
     def passage(self, scope: Scope) -> Passage:
         """The passage of a request."""
-        return passage_of(self, scope)
+        passage: Passage | None = scope.get(self._place)
+        if passage is None:
+            passage = scope[self._place] = Passage(self)
+        return passage
 
     def planner(self, scope: Scope, app: Any = None) -> Planner | None:
         """The planner of the application that a request is for."""
@@ -211,7 +216,7 @@ class Declarations:
         """Closes the connections."""
         raise NotImplementedError
 
-    async def _run(self, flow: Flow[T]) -> T:
+    def _run(self, flow: Flow[T]) -> Awaitable[T]:
         raise NotImplementedError
 
     def _decide(self, checks: Sequence[Check], *, recall: bool = True) -> Flow[list[Decision | None]]:

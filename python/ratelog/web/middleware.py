@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .planner import Plan
+from .planner import UNKNOWN
 
 if TYPE_CHECKING:
     from .declarations import Declarations
-    from .passage import Passage
     from .types import ASGIApp, Message, Receive, Scope, Send
-
-_STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 
 
 class RateLimitMiddleware:
@@ -26,8 +23,13 @@ class RateLimitMiddleware:
     """
 
     def __init__(self, app: ASGIApp, limiter: Declarations) -> None:
+        # Not at the head: the rest of the package does without Starlette.
+        from starlette.requests import HTTPConnection, Request
+
         self.app = app
         self.limiter = limiter
+        self._request = Request
+        self._connection = HTTPConnection
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -37,20 +39,14 @@ class RateLimitMiddleware:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
-        from starlette.requests import HTTPConnection, Request
-
         passage = self.limiter.passage(scope)
-        if passage.has_told:
-            # The middleware of an application around this one tells of it all.
-            telling = send
-        else:
-            passage.has_told = True
-            telling = telling_of(passage, send)
+        # Where the middleware of an application around this one tells of it all, this one does not.
+        telling = send if passage.has_told else passage.telling(send)
         planner = self.limiter.planner(scope, self.app)
-        plan = planner.plan(scope) if planner is not None else Plan(())
+        plan = planner.plan(scope) if planner is not None else UNKNOWN
         passage.follow(plan)
         if plan.applied and not passage.is_exempt:
-            connection = Request(scope) if scope["type"] == "http" else HTTPConnection(scope)
+            connection = self._request(scope) if scope["type"] == "http" else self._connection(scope)
             try:
                 denial = await passage.check(plan.applied, connection)
             except Exception as error:  # noqa: BLE001  # raised again if nobody handles it
@@ -74,18 +70,3 @@ class RateLimitMiddleware:
             await send(message)
 
         return also
-
-
-def telling_of(passage: Passage, send: Send) -> Send:
-    """Adds the header fields of all that was checked by the time the response begins."""
-
-    async def telling(message: Message) -> None:
-        if message["type"] in _STARTS:
-            fields = passage.fields()
-            if fields:
-                names = {name for name, _ in fields} if passage.denial is not None else ()
-                others = [field for field in message.get("headers", ()) if field[0].lower() not in names]
-                message["headers"] = [*others, *fields]
-        await send(message)
-
-    return telling

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..events import logger
 from .limit import Applied, RateLimit
-from .planner import Plan, path_of, unlike
+from .planner import UNKNOWN, Plan, path_of, unlike
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,10 +14,9 @@ if TYPE_CHECKING:
     from .._core import Decision, Limits
     from ..check import Check
     from .declarations import Declarations
-    from .types import Scope
+    from .types import Message, Scope, Send
 
-PASSAGE = "ratelog"
-"""Where the passage is in a request's scope."""
+_STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 
 
 class Denial:
@@ -47,7 +46,7 @@ class Denial:
 class Passage:
     """What was checked of a request, and with what outcome. Kept in its scope."""
 
-    __slots__ = ("_checked", "_limits", "_outcomes", "_scopes", "denial", "has_told", "is_exempt", "limiter", "plan")
+    __slots__ = ("_checked", "_denied", "_limits", "_outcomes", "_scopes", "has_told", "is_exempt", "limiter", "plan")
 
     def __init__(self, limiter: Declarations) -> None:
         self.limiter = limiter
@@ -55,11 +54,19 @@ class Passage:
         """Whether the response is sure to have the header fields: there is a middleware, or it has them by now."""
         self.is_exempt = False
         self.plan: Plan | None = None
-        self.denial: Denial | None = None
+        self._denied: tuple[tuple[Check, Decision], ...] = ()
         self._checked: dict[RateLimit, Decision | None] = {}
-        self._scopes: list[str] = []
-        self._limits: list[Limits] = []
-        self._outcomes: list[Decision] = []
+        self._scopes: tuple[str, ...] = ()
+        self._limits: tuple[Limits, ...] = ()
+        self._outcomes: tuple[Decision, ...] = ()
+
+    @property
+    def denial(self) -> Denial | None:
+        """Why the request is refused, if it is."""
+        if not self._denied:
+            return None
+        checks, decisions = zip(*self._denied, strict=True)
+        return Denial(self, checks, decisions)
 
     async def check(self, applied: Sequence[Applied], connection: Any, late: str | None = None) -> Denial | None:
         """Checks what was not checked yet, in one round trip."""
@@ -70,30 +77,27 @@ class Passage:
                 continue
             check = await limit.check(connection, scope, late)
             self._checked[limit] = None
-            self._scopes.append(scope)
+            self._scopes += (scope,)
             if check is not None and check not in checks:
                 limits.append(limit)
                 checks.append(check)
         if not checks:
             return None
         decisions = await self.limiter.decide(checks)
-        denied: list[tuple[Check, Decision]] = []
         for limit, check, decision in zip(limits, checks, decisions, strict=False):
             self._checked[limit] = decision
             if decision is not None:
-                self._limits.append(check.limits)
-                self._outcomes.append(decision)
+                self._limits += (check.limits,)
+                self._outcomes += (decision,)
                 if not decision.allowed:
-                    denied.append((check, decision))
-        if denied:
-            self.denial = Denial(self, [check for check, _ in denied], [decision for _, decision in denied])
-            for check, decision in denied:
-                logger.info(
-                    "denied key=%r limit=%d window_ms=%d retry_after_ms=%s source=%s",
-                    *(check.key.decode(), decision.limit, decision.window_ms, decision.retry_after_ms, decision.source),
-                    extra={"ratelog": {"event": "denied", "key": check.key.decode(), "source": decision.source}},
-                )
+                    self._denied += ((check, decision),)
+                    _log(check, decision)
         return self.denial
+
+    def telling(self, send: Send) -> Send:
+        """Adds the header fields of all that was checked by the time the response begins."""
+        self.has_told = True
+        return _Telling(self, send)
 
     def follow(self, plan: Plan) -> None:
         """What a middleware found out of the endpoint; the outermost that knows it counts."""
@@ -129,12 +133,12 @@ class Passage:
         """What the response tells of all that was decided."""
         if not self._limits:
             return []
-        return self.limiter.told(tuple(self._limits)).fields(self._outcomes)
+        return self.limiter.told(self._limits).fields(self._outcomes)
 
     def _plan(self, scope: Scope) -> Plan:
         if self.plan is None or self.plan.name is None:
             planner = self.limiter.planner(scope)
-            self.plan = Plan(()) if planner is None else planner.own(scope)
+            self.plan = UNKNOWN if planner is None else planner.own(scope)
         return self.plan
 
     def _undeclared(self, limit: RateLimit, plan: Plan, scope: Scope) -> Applied:
@@ -147,10 +151,29 @@ class Passage:
         return Applied(limit, unlike(limit.scope or name, [*self._scopes, *(one.scope for one in plan.declared)]))
 
 
-def passage_of(limiter: Declarations, scope: Scope) -> Passage:
-    """The passage of the request by this limiter; each limiter has its own."""
-    passages: dict[int, Passage] = scope.setdefault(PASSAGE, {})
-    passage = passages.get(id(limiter))
-    if passage is None:
-        passage = passages[id(limiter)] = Passage(limiter)
-    return passage
+def _log(check: Check, decision: Decision) -> None:
+    key = check.key.decode()
+    logger.info(
+        "denied key=%r limit=%d window_ms=%d retry_after_ms=%s source=%s",
+        *(key, decision.limit, decision.window_ms, decision.retry_after_ms, decision.source),
+        extra={"ratelog": {"event": "denied", "key": key, "source": decision.source}},
+    )
+
+
+class _Telling:
+    """Sends the header fields along. Not known to the passage: what sends has the scope, which has the passage."""
+
+    __slots__ = ("_passage", "_send")
+
+    def __init__(self, passage: Passage, send: Send) -> None:
+        self._passage = passage
+        self._send = send
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] in _STARTS:
+            fields = self._passage.fields()
+            if fields:
+                names = {name for name, _ in fields} if self._passage.denial is not None else ()
+                others = [field for field in message.get("headers", ()) if field[0].lower() not in names]
+                message["headers"] = [*others, *fields]
+        await self._send(message)

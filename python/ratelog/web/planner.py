@@ -44,6 +44,10 @@ class Plan(NamedTuple):
     """The endpoint, if there is one that is known."""
 
 
+UNKNOWN = Plan(())
+"""The plan where nobody knows the application."""
+
+
 class Rulebook:
     """What the settings say of paths; made anew when they are read again."""
 

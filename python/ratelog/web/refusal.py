@@ -9,7 +9,6 @@ from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.responses import Response
 
 from .limit import settled
-from .middleware import telling_of
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
@@ -104,6 +103,6 @@ class _Refusal:
     async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
         if "websocket.http.response" in self._connection.scope.get("extensions", {}):
             passage = self._passage
-            await refuse(passage, self._connection, receive, send if passage.has_told else telling_of(passage, send))
+            await refuse(passage, self._connection, receive, send if passage.has_told else passage.telling(send))
         else:
             await send({"type": "websocket.close", "code": TRY_AGAIN_LATER, "reason": "rate limited"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ from ratelog import RateLimiter, RateLimitMiddleware
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+
+    from support.server import Server
 
 
 def protected(limiter: RateLimiter) -> FastAPI:
@@ -274,3 +277,36 @@ async def test_a_denial_is_one_structured_log_line(caplog: pytest.LogCaptureFixt
     (record,) = [record for record in caplog.records if record.name == "ratelog"]
     assert "denied key='ratelog:{ip:192.0.2.1}:*'" in record.getMessage()
     assert record.__dict__["ratelog"]["event"] == "denied"
+
+
+class Exchange:
+    """A request as servers keep it: with the scope beside what sends the response."""
+
+    def __init__(self) -> None:
+        self.scope = {"type": "http", "method": "GET", "path": "/b", "query_string": b"", "headers": []}
+        self.sent: list[Any] = []
+
+    async def receive(self) -> Any:
+        raise AssertionError("nobody reads the body")
+
+    async def send(self, message: Any) -> None:
+        self.sent.append(message)
+
+
+@pytest.mark.parametrize("limit", [1_000, 1], ids=["allowed", "denied"])
+async def test_requests_leave_nothing_for_the_garbage_collector(server: Server, limit: int) -> None:
+    limiter = RateLimiter(server.url, default=f"{limit}/minute", timeout=30)
+    app = protected(limiter)
+    async with limiter:
+        for count in (5, 50):
+            gc.collect()
+            gc.disable()
+            try:
+                for _ in range(count):
+                    exchange = Exchange()
+                    await app(exchange.scope, exchange.receive, exchange.send)
+                    del exchange
+                found = gc.collect()
+            finally:
+                gc.enable()
+    assert found < 50
