@@ -5,7 +5,7 @@ use ratelog_client::limiter::{Backend, State};
 use ratelog_client::{Checks, Cost, Error, Mode, Policy, Source, script};
 use ratelog_test_support::{Client, Module, Server};
 
-use crate::support::{brisk, policy_name, rule, rules, until, url};
+use crate::support::{brisk, connection, policy_name, rule, rules, until, url};
 
 fn without_module() -> Server {
     Server::configured(Module::Absent, &["enable-module-command yes"])
@@ -112,7 +112,7 @@ async fn a_denial_of_the_script_is_forgotten_when_anybody_changes_the_key() {
     let limiter = brisk(&url(&server)).deny_cache(100).build().await.unwrap();
     let one = rules(&[(1, 60_000)]);
     let client = redis::Client::open(url(&server)).unwrap();
-    let mut other = client.get_multiplexed_async_connection().await.unwrap();
+    let mut other = connection(&client).await;
     limiter.check("k", &one).await.unwrap();
     until("the denial is remembered", async || {
         limiter.check("k", &one).await.unwrap().source() == Source::DenyCache

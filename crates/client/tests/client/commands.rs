@@ -8,7 +8,7 @@ use ratelog_client::{
 };
 use ratelog_test_support::{Cluster, Server};
 
-use crate::support::{policy_name, rule, rules};
+use crate::support::{connection, policy_name, rule, rules};
 
 /// A blocking connection, in the place of an asynchronous one: what is shown of these holds for those.
 struct Blocking<C>(C);
@@ -46,7 +46,7 @@ async fn an_asynchronous_connection_has_the_commands_in_both_protocols() {
         let server = Server::start();
         let url = format!("redis://127.0.0.1:{}/?protocol={protocol}", server.port());
         let client = redis::Client::open(url).unwrap();
-        all_commands(client.get_multiplexed_async_connection().await.unwrap()).await;
+        all_commands(connection(&client).await).await;
     }
 }
 

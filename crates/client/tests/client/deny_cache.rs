@@ -6,7 +6,7 @@ use ratelog_client::command::Override;
 use ratelog_client::{AsyncCommands, Check, Cost, RateLimiter, Rules, Source};
 use ratelog_test_support::{Client, Server};
 
-use crate::support::{brisk, policy_name, rules, until, url};
+use crate::support::{brisk, connection, policy_name, rules, until, url};
 
 async fn remembering(server: &Server) -> RateLimiter {
     let limiter = brisk(&url(server)).deny_cache(100).build().await.unwrap();
@@ -115,7 +115,7 @@ async fn a_denial_is_forgotten_when_anybody_changes_the_key() {
     let server = Server::start();
     let limiter = remembering(&server).await;
     let client = redis::Client::open(url(&server)).unwrap();
-    let mut other = client.get_multiplexed_async_connection().await.unwrap();
+    let mut other = connection(&client).await;
     let two = rules(&[(2, 60_000)]);
     for change in [
         "RL.RESET k",

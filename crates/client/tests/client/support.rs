@@ -49,3 +49,12 @@ pub async fn until_state(limiter: &RateLimiter, state: State) {
 pub async fn source(limiter: &RateLimiter) -> Source {
     limiter.check("k", &rules(&[(1_000_000, 60_000)])).await.unwrap().source()
 }
+
+/// A connection of the `redis` crate's own, as patient as the tests are: its half a second is short on a busy machine.
+pub async fn connection(client: &redis::Client) -> redis::aio::MultiplexedConnection {
+    let patience = Some(ratelog_test_support::patient(Duration::from_secs(40)));
+    let patient = redis::AsyncConnectionConfig::new()
+        .set_connection_timeout(patience)
+        .set_response_timeout(patience);
+    client.get_multiplexed_async_connection_with_config(&patient).await.unwrap()
+}

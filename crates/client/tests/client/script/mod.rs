@@ -13,13 +13,15 @@ use ratelog_client::{Cost, Limit, Rule, Rules, Window};
 use ratelog_test_support::{Module, Server};
 use redis::aio::MultiplexedConnection;
 
+use crate::support::connection;
+
 fn server() -> Server {
     Server::configured(Module::Absent, &[])
 }
 
 async fn connect(server: &Server) -> MultiplexedConnection {
     let client = redis::Client::open(("127.0.0.1", server.port())).unwrap();
-    client.get_multiplexed_async_connection().await.unwrap()
+    connection(&client).await
 }
 
 /// Limits, and windows in milliseconds.
