@@ -43,8 +43,8 @@ impl Denials {
         self.0.put(key.0, &limits.check(cost.0), &decision.decided, by_server, ticket.0);
     }
 
-    fn claim(&self, key: Key<'_>) -> bool {
-        self.0.claim(key.0)
+    fn claim(&self, key: Key<'_>, limits: &Limits, cost: Units) -> bool {
+        self.0.claim(key.0, &limits.check(cost.0))
     }
 
     fn settle(&self, key: Key<'_>) {

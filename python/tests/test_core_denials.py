@@ -63,10 +63,10 @@ def test_a_denial_from_before_its_key_was_forgotten_is_not_kept() -> None:
 
 def test_one_at_a_time_asks_about_a_key() -> None:
     denials = Denials(10)
-    assert denials.claim(b"k")
-    assert not denials.claim(b"k")
+    assert denials.claim(b"k", LIMITS, 1)
+    assert not denials.claim(b"k", LIMITS, 1)
     denials.settle(b"k")
-    assert denials.claim(b"k")
+    assert denials.claim(b"k", LIMITS, 1)
     denials.put(b"k", LIMITS, 1, DENIED, denials.ticket(b"k"))
     assert held(denials)
     denials.settle(b"k")

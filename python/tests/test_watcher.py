@@ -75,7 +75,7 @@ async def test_a_denial_that_is_over_when_the_server_watches_is_not_remembered(s
         denials = limiter._engine.denials
         assert denials is not None
         for allowed, remembered in ((1, False), (0, True)):
-            assert denials.claim(b"k")
+            assert denials.claim(*check)
             watcher._asked.append((check, denials.ticket(b"k"), limiter._engine.server.dialect))
             watcher._answered([allowed, 1, 0, 0 if allowed else 9_000, 9_000, 3_600_000])
             assert isinstance(denials.get(*check), Decision) is remembered

@@ -50,8 +50,7 @@ class Watcher:
         does."""
         if self._connection is None:
             return False
-        # One that came to be remembered while this check was under way would be forgotten by a claim.
-        if self._denials.get(*check) is None and self._denials.claim(check.key):
+        if self._denials.claim(*check):
             dialect = self._dialect()
             self._asked.append((check, self._denials.ticket(check.key), dialect))
             self._connection._writer.writelines(packed(self._connection, [dialect.peek(check)]))  # noqa: SLF001

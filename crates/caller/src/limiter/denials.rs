@@ -131,11 +131,12 @@ impl Denials {
         }
     }
 
-    /// Whether nobody else is asking about the key: the caller then does, and settles it with [`Self::put`] or
-    /// [`Self::settle`].
+    /// Whether a denial of `check` is to be asked for: none is held, and nobody else is asking about the key. The caller
+    /// then does, and settles it with [`Self::put`] or [`Self::settle`].
     #[must_use]
-    pub fn claim(&self, key: &[u8]) -> bool {
-        if matches!(self.held.get(key), Some(Entry::Awaited)) {
+    pub fn claim(&self, key: &[u8], check: &Check<'_>) -> bool {
+        let awaited = matches!(self.held.get(key), Some(Entry::Awaited));
+        if awaited || self.get(key, check).is_some() {
             return false;
         }
         self.held.insert(key.into(), Entry::Awaited);
@@ -242,11 +243,21 @@ mod tests {
     #[test]
     fn one_at_a_time_asks_about_a_key() {
         let rules: Rules = "1/hour".parse().unwrap();
-        let denials = Denials::new(10);
-        assert!(denials.claim(b"k") && !denials.claim(b"k"));
-        assert_eq!(denials.get(b"k", &Check::from(&rules)), None);
+        let (check, denials) = (Check::from(&rules), Denials::new(10));
+        assert!(denials.claim(b"k", &check) && !denials.claim(b"k", &check));
+        assert_eq!(denials.get(b"k", &check), None);
         denials.settle(b"k");
-        assert!(denials.claim(b"k"));
+        assert!(denials.claim(b"k", &check));
+    }
+
+    #[test]
+    fn a_denial_that_is_held_is_not_asked_for_again() {
+        let [hour, day]: [Rules; 2] = ["1/hour", "1/day"].map(|rules| rules.parse().unwrap());
+        let (check, denials) = (Check::from(&hour), Denials::new(10));
+        denials.put(b"k", &check, &denied(&hour), true, denials.ticket(b"k"));
+        assert!(!denials.claim(b"k", &check));
+        assert!(denials.get(b"k", &check).is_some());
+        assert!(denials.claim(b"k", &Check::from(&day)));
     }
 
     #[test]

@@ -206,7 +206,7 @@ impl RateLimiter {
     /// Has the denial remembered by a peek: reading the key makes the server tell this connection when anybody changes
     /// it. Whoever is denied does not wait for that.
     fn watch(&self, key: &[u8], check: Check<'_>, denials: &Arc<Denials>) {
-        if !denials.claim(key) {
+        if !denials.claim(key, &check) {
             return;
         }
         let (limiter, denials) = (self.clone(), Arc::clone(denials));
