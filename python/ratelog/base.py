@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from ._core import Decision
+    from .flow import Flow
     from .health import Health
-    from .server import Flow
 
 
 class Options(TypedDict, total=False):

@@ -1,4 +1,4 @@
-"""What a limiter decides, without doing any I/O: each operation is a `Flow`, as those of `server`.
+"""What a limiter decides, without doing any I/O: each operation is a `Flow`, as those of `Server`.
 
 So the asynchronous and the synchronous limiter differ in how they ask, and in nothing else.
 """
@@ -16,13 +16,14 @@ from .errors import UnavailableError
 from .events import Announcer, CameBack, WentAway
 from .failure import TRANSPORT, LimiterClosedError, absence_of, describe
 from .health import Health
-from .server import Flow, Server
+from .server import Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ._core import Ticket
     from .check import Check
+    from .flow import Flow
     from .settings import Settings
 
 
@@ -38,9 +39,11 @@ class Engine:
         self.policies = Policies(settings.policies)
         self.local = LocalLimiter(settings.local_max_bytes, instances=settings.instances)
         self.alone = Alone(self.local, self.policies, settings.on_failure, int(settings.probe_max * 1000))
-        self.server = Server(settings, self.policies, cluster=cluster, is_away=self.is_away)
         self.denials = Denials(settings.deny_cache) if settings.deny_cache and remote else None
-        self.on_opened: Callable[[], None] = lambda: None
+        self.server = Server(settings, self.policies, cluster=cluster, is_away=self.is_away, forget=self.forget)
+        self._told_away = False
+        self.seek: Callable[[], None] = lambda: None
+        """Has the server looked for, unless it is."""
         self.watch: Callable[[Check], bool] = lambda _: False
         """Has a denial remembered whose end the server tells of; false where it does not."""
         self.tracks: Callable[[], bool] = lambda: False
@@ -59,7 +62,7 @@ class Engine:
                 return remembered
         if not self.remote:
             return list(self.alone.locally(checks, records))
-        if not self.breaker.is_closed:
+        if not self._asks():
             return list(self.alone.fall_back(checks, records))
         try:
             decisions = yield from self.server.check(checks, records=records)
@@ -86,7 +89,7 @@ class Engine:
         """A command that only the module has; `changed` is the key that may be allowed by it."""
         if not self.remote or not self.server.has_module:
             raise needs_module(what)
-        if not self.breaker.is_closed:
+        if not self._asks():
             raise self._unavailable()
         try:
             reply = yield from self.server.manage(what, command)
@@ -103,17 +106,20 @@ class Engine:
     def probe(self) -> Flow[bool]:
         """Whether the server is there; closes the breaker if it is."""
         away_since = self.breaker.since
-        first = self.breaker.last_error is None
-        self.breaker.probing()
+        if not self.breaker.is_closed:
+            self.breaker.probing()
         try:
             yield from self.server.probe()
-        except TRANSPORT as error:
+        except LimiterClosedError:
+            return False
+        except Exception as error:  # noqa: BLE001 - whatever it is, there is no server to be asked
+            self.breaker.failed(describe(error), True)
             self.breaker.probe_failed(describe(error))
-            if first:
-                self.announcer.state(WentAway(describe(error), self.settings.on_failure))
+            self._went_away(error)
             return False
         self.breaker.recovered()
-        if not first:
+        if self._told_away:
+            self._told_away = False
             self.announcer.state(CameBack(max(0.0, time.time() - away_since), self.server.dialect.source))
         return True
 
@@ -130,10 +136,8 @@ class Engine:
         if absence is None:
             return False
         if self.breaker.failed(describe(error), absence == "lost"):
-            if self.denials is not None:
-                self.denials.forget_all()
-            self.announcer.state(WentAway(describe(error), self.settings.on_failure))
-            self.on_opened()
+            self._went_away(error)
+            self.seek()
         return True
 
     def health(self) -> Health:
@@ -156,7 +160,7 @@ class Engine:
         try:
             if not self.remote:
                 return locally(key, *arguments)
-            if self.breaker.is_closed:
+            if self._asks():
                 try:
                     count = yield from asking
                     self.breaker.succeeded()
@@ -170,6 +174,20 @@ class Engine:
         finally:
             # Even if it failed: the server may have done it.
             self.forget(key)
+
+    def _asks(self) -> bool:
+        """Whether the server is to be asked; if it is not, somebody looks for it."""
+        if self.breaker.is_closed:
+            return True
+        self.seek()
+        return False
+
+    def _went_away(self, error: BaseException) -> None:
+        if self.denials is not None:
+            self.denials.forget_all()
+        if not self._told_away:
+            self._told_away = True
+            self.announcer.state(WentAway(describe(error), self.settings.on_failure))
 
     def _unavailable(self) -> UnavailableError:
         return UnavailableError(f"the server is away: {self.breaker.last_error or 'no connection has been made yet'}")

@@ -11,6 +11,7 @@ from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
     ClusterDownError,
+    InvalidResponse,
     MaxConnectionsError,
     OutOfMemoryError,
     ReadOnlyError,
@@ -46,13 +47,14 @@ _UNSERVED = (
     AskError,
     BusyLoadingError,
     ClusterDownError,
+    InvalidResponse,
     MaxConnectionsError,
     OutOfMemoryError,
     RedisClusterException,
     RedisTimeoutError,
     TryAgainError,
 )
-_LOST = (AuthenticationError, ReadOnlyError, RedisConnectionError, OSError)
+_LOST = (AuthenticationError, InvalidResponse, ReadOnlyError, RedisConnectionError, OSError)
 
 
 def absence_of(error: object) -> Absence | None:
@@ -65,6 +67,12 @@ def absence_of(error: object) -> Absence | None:
     if isinstance(error, ResponseError):
         return absence_of_code(str(error).split(" ", 1)[0])
     return None
+
+
+def unconnected(error: Exception) -> RedisConnectionError:
+    """What kept a connection from being made, where it is no error of redis-py's: a provider of credentials may raise
+    anything."""
+    return RedisConnectionError(f"no connection could be made: {error!r}")
 
 
 def describe(error: BaseException) -> str:

@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ._core import Decision, Probes
 from .base import Limiter, Options
-from .commands import Command, Reply
-from .failure import TRANSPORT, LimiterClosedError
-from .link.aio import AsyncLink
-from .link.watcher import Watcher
-from .target import clients_of
+from .flow import nobody, run_async
+from .link.async_session import AsyncSession
 from .web.declarations import Declarations
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Coroutine, Sequence
 
     from typing_extensions import Self, Unpack
 
-    from .check import LimitsLike
+    from ._core import Decision
+    from .check import Check, LimitsLike
+    from .commands import Command, Reply
     from .events import Hook
+    from .flow import Flow
     from .overrides import Override, OverrideAction
-    from .server import Flow
 
 T = TypeVar("T")
-Ask = Callable[[Sequence[Command]], Awaitable[list[Reply]]]
 
 
 class RateLimiter(Limiter, Declarations):
@@ -52,13 +49,11 @@ class RateLimiter(Limiter, Declarations):
     ) -> None:
         Limiter.__init__(self, url, client=client, config=config, hooks=hooks, **options)
         Declarations.__init__(self)
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._starting: tuple[asyncio.AbstractEventLoop, asyncio.Task[None]] | None = None
-        self._searching: asyncio.Task[None] | None = None
-        self._link: AsyncLink
-        self._own: Any = None
-        self._watcher: Watcher | None = None
-        self._engine.on_opened = self._find_again
+        self._sessions: dict[asyncio.AbstractEventLoop, AsyncSession] = {}
+        self._session: AsyncSession | None = None
+        """The one that was in use just now."""
+        self._engine.seek = self._search
+        self._engine.watch, self._engine.tracks = self._watch, self._tracks
 
     __init__.__doc__ = Limiter.__init__.__doc__
 
@@ -131,27 +126,18 @@ class RateLimiter(Limiter, Declarations):
 
     async def start(self) -> None:
         """Connects, and asks the server a first question; the first check does it by itself."""
-        if not self._engine.remote:
-            return
-        loop = asyncio.get_running_loop()
-        if self._starting is None or self._starting[0] is not loop:
-            self._starting = (loop, loop.create_task(self._connect(loop)))
-        # Whoever waits for it may give up; the others still wait.
-        await asyncio.shield(self._starting[1])
+        if self._engine.remote:
+            await self._begun()
 
     async def aclose(self) -> None:
-        """Ends probes, and closes the connections unless the client was handed in. A check starts the limiter anew."""
-        loop, self._loop, self._starting = self._loop, None, None
-        if loop is not asyncio.get_running_loop():
-            return
-        if self._searching is not None:
-            self._searching.cancel()
-        if self._watcher is not None:
-            await self._watcher.close()
-        await self._link.close(LimiterClosedError("the limiter was closed"))
-        if self._own is not None:
-            for client in clients_of(self._own):
-                await client.aclose()
+        """Ends probes, and closes the connections unless the client was handed in; those of the running event loop. A
+        check starts the limiter anew."""
+        loop = asyncio.get_running_loop()
+        if self._session is not None and self._session.loop is loop:
+            self._session = None
+        session = self._sessions.pop(loop, None)
+        if session is not None:
+            await session.close()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -162,60 +148,45 @@ class RateLimiter(Limiter, Declarations):
 
     def _run(self, flow: Flow[T]) -> Coroutine[Any, Any, T]:
         if not self._engine.remote:
-            return self._drive(flow, _nobody)
-        # Connections belong to one event loop.
-        if self._loop is not asyncio.get_running_loop():
-            return self._start_and_run(flow)
-        return self._drive(flow, self._link.ask)
+            return run_async(flow, _nobody)
+        session = self._session
+        if session is None or session.loop is not asyncio.get_running_loop():
+            return self._begin_and_run(flow)
+        return session.drive(flow)
 
-    async def _start_and_run(self, flow: Flow[T]) -> T:
-        await self.start()
-        return await self._drive(flow, self._link.ask)
+    async def _begin_and_run(self, flow: Flow[T]) -> T:
+        return await (await self._begun()).drive(flow)
 
-    @staticmethod
-    async def _drive(flow: Flow[T], ask: Ask) -> T:
-        try:
-            commands = next(flow)
-            while True:
-                try:
-                    replies = await ask(commands)
-                except TRANSPORT as error:
-                    commands = flow.throw(error)
-                else:
-                    commands = flow.send(replies)
-        except StopIteration as stop:
-            outcome: T = stop.value
-            return outcome
+    async def _begun(self) -> AsyncSession:
+        """Connections belong to one event loop: a session for this one."""
+        loop = asyncio.get_running_loop()
+        session = self._sessions.get(loop)
+        if session is None:
+            for other in [other for other in self._sessions if other.is_closed()]:
+                del self._sessions[other]
+            client = self._client if self._client is not None else self._target.client("redis.asyncio", self.settings)
+            session = self._sessions[loop] = AsyncSession(self._engine, client, owns=self._client is None)
+        await session.begun()
+        if self._sessions.get(loop) is session:
+            self._session = session
+        return session
 
-    async def _connect(self, loop: asyncio.AbstractEventLoop) -> None:
-        settings = self.settings
-        client = self._client if self._client is not None else self._target.client("redis.asyncio", settings)
-        self._own = client if self._client is None else None
-        engine = self._engine
-        if engine.denials is not None and not engine.cluster:
-            probes = (settings.probe_min, settings.probe_max)
-            self._watcher = Watcher(client, engine.denials, lambda: engine.server.dialect, probes)
-            engine.watch, engine.tracks = (
-                self._watcher.watch,
-                lambda: self._watcher is not None and self._watcher.tracks,
-            )
-        self._link = AsyncLink(client, cluster=self._engine.cluster, timeout=settings.timeout, lanes=settings.pool_size)
-        if not await self._drive(self._engine.probe(), self._ask_patiently):
-            self._find_again()
-        self._loop = loop
+    def _here(self) -> AsyncSession | None:
+        return self._sessions.get(asyncio.get_running_loop())
 
-    async def _ask_patiently(self, commands: Sequence[Command]) -> list[Reply]:
-        return await self._link.ask_alone(commands, self.settings.connect_timeout)
+    def _search(self) -> None:
+        session = self._here()
+        if session is not None:
+            session.search()
 
-    def _find_again(self) -> None:
-        self._searching = asyncio.get_running_loop().create_task(self._search())
+    def _watch(self, check: Check) -> bool:
+        session = self._here()
+        return session is not None and session.watcher is not None and session.watcher.watch(check)
 
-    async def _search(self) -> None:
-        for wait in Probes(self.settings.probe_min, self.settings.probe_max):
-            if await self._drive(self._engine.probe(), self._ask_patiently):
-                return
-            await asyncio.sleep(wait)
+    def _tracks(self) -> bool:
+        watchers = [session.watcher for session in self._sessions.copy().values()]
+        return bool(watchers) and all(watcher is not None and watcher.tracks for watcher in watchers)
 
 
-async def _nobody(_: Sequence[Command]) -> list[Reply]:
-    raise NotImplementedError("a limiter without a server asks nobody")
+async def _nobody(commands: Sequence[Command]) -> Sequence[Reply]:
+    return nobody(commands)

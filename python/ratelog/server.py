@@ -1,14 +1,12 @@
 """How the server is asked: by the module's commands or by the script, whichever it turns out to speak.
 
-Does no I/O. Each operation is a generator, a `Flow`: it yields the commands that the server is to be asked, is sent
-their replies (those that are errors among them, as exceptions), or has thrown into it what was raised instead of
-replies, and returns the outcome.
+Does no I/O: each operation is a `Flow`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from time import monotonic
+from typing import TYPE_CHECKING
 
 from redis.crc import key_slot
 
@@ -35,23 +33,36 @@ from .failure import TRANSPORT, absence_of
 from .overrides import read_map, read_rules, text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from .check import Check
+    from .flow import Flow
     from .settings import Settings
 
-T = TypeVar("T")
-Flow = Generator[Sequence[Command], Sequence[Reply], T]
+
+LOOK = 30.0
+"""Seconds between two looks for the module on a server that had none."""
 
 
 class Server:
     """What is known of the server, and what it is asked. An absence is raised, as `failure` knows it."""
 
     def __init__(
-        self, settings: Settings, policies: Policies, *, cluster: bool, is_away: Callable[[BaseException], bool]
+        self,
+        settings: Settings,
+        policies: Policies,
+        *,
+        cluster: bool,
+        is_away: Callable[[BaseException], bool],
+        forget: Callable[[bytes], None],
     ) -> None:
+        """`forget` hears of keys of which units were taken back: a denial that these led to may be over."""
         self._settings = settings
+        self._look_at = 0.0
         self._policies = policies
         self._cluster = cluster
         self._is_away = is_away
+        self._forget = forget
         self._module = Module()
         self._script = Script(policies)
         self.dialect: Dialect = self._script if settings.backend == "script" else self._module
@@ -102,8 +113,7 @@ class Server:
         (reply,) = yield (PROBE,)
         if isinstance(reply, Exception) and absence_of(reply):
             raise reply
-        without = is_unknown_command(reply) and self._settings.backend == "auto"
-        self.dialect = self._script if without or self._settings.backend == "script" else self._module
+        self._seen(reply)
 
     def _check_each(self, checks: Sequence[Check], records: bool) -> Flow[list[Decision]]:
         """A command for each; if one is denied, what the others recorded is taken back."""
@@ -120,6 +130,9 @@ class Server:
                     yield [dialect.refund(checks[place].key, checks[place].cost) for place in recorded]
                 except TRANSPORT as error:
                     self._is_away(error)
+                finally:
+                    for place in recorded:
+                        self._forget(checks[place].key)
         return [_settled(decision) for decision in decisions]
 
     def _read_or_error(self, check: Check, reply: Reply, dialect: Dialect) -> Decision | Exception:
@@ -136,7 +149,10 @@ class Server:
     ) -> Flow[tuple[Dialect, list[Reply]]]:
         """The replies to what `commands` has a dialect ask, and the dialect that the server turned out to speak."""
         dialect = self.dialect
-        replies = list((yield commands(dialect, *arguments)))
+        looking = self._looking()
+        replies = list((yield [*commands(dialect, *arguments), *looking]))
+        if looking and not absence_of(reply := replies.pop()):
+            self._seen(reply)
         if dialect is self._module and self._settings.backend == "auto" and is_unknown_command(replies[0]):
             self.dialect = dialect = self._script
             replies = list((yield commands(dialect, *arguments)))
@@ -153,6 +169,19 @@ class Server:
             if isinstance(reply, Exception) and absence_of(reply):
                 raise reply
         return dialect, replies
+
+    def _looking(self) -> tuple[Command, ...]:
+        """The question whether a server that is asked by the script has got the module, now and then."""
+        if self.dialect is self._module or self._settings.backend == "script" or monotonic() < self._look_at:
+            return ()
+        self._look_at = monotonic() + LOOK
+        return (PROBE,)
+
+    def _seen(self, reply: Reply) -> None:
+        """The reply to a probe, which was none of an absence."""
+        without = self._settings.backend == "script" or (self._settings.backend == "auto" and is_unknown_command(reply))
+        self.dialect = self._script if without else self._module
+        self._look_at = monotonic() + LOOK
 
     def _wanted(self, check: Check) -> tuple[Command, ...]:
         """The question for a policy that this process would need if the server went away."""

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ._core import Decision, Probes
 from .base import Limiter, Options
-from .failure import TRANSPORT
-from .link.sync import SyncLink
+from .flow import nobody, run
+from .link.sync_session import SyncSession
+from .target import lanes_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from typing_extensions import Self, Unpack
 
+    from ._core import Decision
     from .check import LimitsLike
     from .events import Hook
+    from .flow import Flow
     from .overrides import Override, OverrideAction
-    from .server import Flow
 
 T = TypeVar("T")
 
@@ -42,12 +44,12 @@ class SyncRateLimiter(Limiter):
         **options: Unpack[Options],
     ) -> None:
         super().__init__(url, client=client, config=config, hooks=hooks, **options)
-        self._lock = threading.Lock()
-        self._process = 0
-        self._link: SyncLink | None = None
-        self._closed = threading.Event()
-        self._searching: threading.Thread | None = None
-        self._engine.on_opened = self._find_again
+        self._lock = threading.RLock()
+        self._session: SyncSession | None = None
+        self._beginning: SyncSession | None = None
+        """The same, from before its server was asked a first question."""
+        self._engine.seek = self._search
+        _limiters.add(self)
 
     __init__.__doc__ = Limiter.__init__.__doc__
 
@@ -93,29 +95,15 @@ class SyncRateLimiter(Limiter):
 
     def start(self) -> None:
         """Connects, and asks the server a first question; the first check does it by itself."""
-        with self._lock:
-            if self._process == os.getpid():
-                return
-            self._link = SyncLink(
-                self._connect,
-                cluster=self._engine.cluster,
-                timeout=self.settings.timeout,
-                lanes=self.settings.pool_size,
-            )
-            self._closed = threading.Event()
-            if not self._drive(self._engine.probe(), self._link):
-                self._find_again()
-            self._process = os.getpid()
+        if self._engine.remote:
+            self._begun()
 
     def close(self) -> None:
         """Ends probes, and closes the connections unless the client was handed in. A check starts the limiter anew."""
-        self._process = 0
-        self._closed.set()
-        # A probe that is under way would meet a connection without a socket.
-        if self._searching is not None and self._searching is not threading.current_thread():
-            self._searching.join()
-        if self._link is not None and self._client is None:
-            self._link.close()
+        with self._lock:
+            session, self._session, self._beginning = self._session, None, None
+        if session is not None and session.process == os.getpid():
+            session.close()
 
     def __enter__(self) -> Self:
         return self
@@ -124,35 +112,51 @@ class SyncRateLimiter(Limiter):
         self.close()
 
     def _run(self, flow: Flow[T]) -> T:
-        # Connections do not outlive a fork, nor do threads.
-        if self._engine.remote and self._process != os.getpid():
-            self.start()
-        return self._drive(flow, self._link)
+        if not self._engine.remote:
+            return run(flow, nobody)
+        session = self._session
+        if session is None or session.process != os.getpid():
+            session = self._begun()
+        return session.drive(flow)
 
-    @staticmethod
-    def _drive(flow: Flow[T], link: SyncLink | None) -> T:
-        try:
-            commands = next(flow)
-            while True:
-                try:
-                    replies = link.ask(commands) if link is not None else ()
-                except TRANSPORT as error:
-                    commands = flow.throw(error)
-                else:
-                    commands = flow.send(replies)
-        except StopIteration as stop:
-            outcome: T = stop.value
-            return outcome
+    def _begun(self) -> SyncSession:
+        """Connections do not outlive a fork, nor do threads: a session for this process."""
+        with self._lock:
+            session = self._beginning
+            if session is None or session.process != os.getpid():
+                lanes = self.settings.pool_size
+                session = self._beginning = SyncSession(
+                    self._engine,
+                    self._connect,
+                    lanes=lanes if self._client is None else lanes_of(self._client, lanes),
+                    owns=self._client is None,
+                )
+                # A hook that is told of the outcome may ask this limiter.
+                session.begin()
+                self._session = session
+            return session
 
     def _connect(self) -> Any:
         return self._client if self._client is not None else self._target.client("redis", self.settings)
 
-    def _find_again(self) -> None:
-        arguments = (self._link, self._closed)
-        self._searching = threading.Thread(target=self._search, args=arguments, name="ratelog-probes", daemon=True)
-        self._searching.start()
+    def _search(self) -> None:
+        session = self._beginning
+        if session is not None:
+            session.search()
 
-    def _search(self, link: SyncLink, closed: threading.Event) -> None:
-        for wait in Probes(self.settings.probe_min, self.settings.probe_max):
-            if closed.is_set() or self._drive(self._engine.probe(), link) or closed.wait(wait):
-                return
+    def _forked(self) -> None:
+        """Whoever held the lock is not in this process."""
+        self._lock = threading.RLock()
+        self._session = self._beginning = None
+
+
+_limiters: weakref.WeakSet[SyncRateLimiter] = weakref.WeakSet()
+
+
+def _forked() -> None:
+    for limiter in _limiters:
+        limiter._forked()  # noqa: SLF001 - it is this module's
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)

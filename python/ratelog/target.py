@@ -125,6 +125,12 @@ def clients_of(client: Any) -> list[Any]:
     return [client, *(sentinels.sentinels if sentinels is not None else ())]
 
 
+def lanes_of(client: Any, most: int) -> int:
+    """How many connections at once may be had of a client: `most`, or what its pool allows."""
+    allowed = getattr(getattr(client, "connection_pool", None), "max_connections", None)
+    return most if allowed is None else max(1, min(most, allowed))
+
+
 def _host(text: str, default: int) -> tuple[str, int]:
     try:
         parts = urlsplit(f"//{text}")

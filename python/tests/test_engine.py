@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from redis.exceptions import BusyLoadingError, NoScriptError, ResponseError
 from redis.exceptions import ConnectionError as Lost
-from redis.exceptions import NoScriptError, ResponseError
 from redis.exceptions import TimeoutError as Late
 
-from ratelog import Check, Limits
+from ratelog import Check, Limits, server
 from ratelog.engine import Engine
-from ratelog.events import Announcer
+from ratelog.events import Announcer, CameBack, WentAway
+from ratelog.failure import LimiterClosedError
 from ratelog.settings import load
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ratelog.commands import Command
-    from ratelog.server import Flow
+    from ratelog.events import Event
+    from ratelog.flow import Flow
 
 ALLOWED = [1, 2, 1, 0, 60_000, 60_000]
 DENIED = [0, 2, 0, 9_000, 60_000, 60_000]
@@ -150,3 +153,72 @@ def next_outcome(decider: Engine, checks: list[Check]) -> Any:
     talk = Talk(decider.check(checks))
     assert talk.asked == []
     return talk.outcome
+
+
+def test_an_outage_is_told_once_and_its_end_only_after_it() -> None:
+    told: list[Event] = []
+    decider = Engine(load(failures=2), Announcer([told.append]), remote=True, cluster=False)
+    check = [Check(b"k", Limits("2/minute"))]
+    assert Talk(decider.probe(), [0]).outcome is True
+    # One failure is no outage, and a probe that follows ends none.
+    Talk(decider.check(check), Late("late"))
+    assert Talk(decider.probe(), [0]).outcome is True
+    assert told == []
+    # A probe may be the first to meet one.
+    assert [Talk(decider.probe(), Lost("gone")).outcome for _ in range(2)] == [False, False]
+    assert [type(event) for event in told] == [WentAway]
+    assert (decider.breaker.state, decider.breaker.opened) == ("open", 1)
+    assert Talk(decider.probe(), [0]).outcome is True
+    Talk(decider.check(check), Lost("gone"))
+    Talk(decider.probe(), [0])
+    assert [type(event) for event in told] == [WentAway, CameBack] * 2
+
+
+def test_a_probe_while_the_server_is_there_keeps_nobody_from_it() -> None:
+    decider = engine()
+    flow = decider.probe()
+    next(flow)
+    assert decider.breaker.is_closed
+    assert Talk(decider.check([Check(b"k", Limits("2/minute"))]), [ALLOWED]).outcome[0].source == "module"
+
+
+def test_a_probe_that_the_limiters_end_meets_says_nothing_of_the_server() -> None:
+    decider = engine()
+    assert Talk(decider.probe(), LimiterClosedError("closed")).outcome is False
+    assert decider.breaker.last_error is None
+
+
+def test_whatever_is_raised_by_a_probe_there_is_no_server_then() -> None:
+    decider = engine()
+    assert Talk(decider.probe(), RuntimeError("what nobody foresaw")).outcome is False
+    assert decider.breaker.last_error == "what nobody foresaw"
+
+
+def test_a_denial_that_a_check_led_to_which_was_taken_back_is_forgotten() -> None:
+    decider = engine(deny_cache=9)
+    checks = [Check(b"a", Limits("2/minute; 9/hour")), Check(b"b", Limits("2/minute; 9/hour"))]
+    flow = decider.check(checks, recall=False)
+    next(flow)
+    flow.send([ALLOWED, DENIED])
+    # While units are there that are about to be taken back, another check is denied by them.
+    other = [checks[0]]
+    Talk(decider.check(other), [DENIED])
+    with pytest.raises(StopIteration):
+        flow.send([1])
+    assert Talk(decider.check(other), [ALLOWED]).outcome[0].allowed
+
+
+def test_a_server_that_had_no_module_is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    decider = engine(UNKNOWN)
+    check = [Check(b"k", Limits("2/minute"))]
+    assert Talk(decider.check(check), [ALLOWED]).names() == [["EVALSHA"]]
+    monkeypatch.setattr(server, "monotonic", lambda: monotonic() + server.LOOK)
+    assert Talk(decider.check(check), [ALLOWED, UNKNOWN]).names() == [["EVALSHA", "RL.REFUND"]]
+    assert Talk(decider.check(check), [ALLOWED]).names() == [["EVALSHA"]]
+    monkeypatch.setattr(server, "monotonic", lambda: monotonic() + 2 * server.LOOK)
+    # A server that is loading says nothing of its modules.
+    Talk(decider.check(check), [ALLOWED, BusyLoadingError("LOADING")])
+    assert not decider.server.has_module
+    monkeypatch.setattr(server, "monotonic", lambda: monotonic() + 3 * server.LOOK)
+    Talk(decider.check(check), [ALLOWED, 0])
+    assert Talk(decider.check(check), [ALLOWED]).names() == [["RL.CHECK"]]

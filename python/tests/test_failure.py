@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import importlib
 import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from redis import CredentialProvider
 
 from ratelog import Limits, UnavailableError
 from support.driver import BRISK
-from support.hung import Hung
+from support.hung import Babbling, Hung
 from support.load import Load
 from support.patience import PATIENCE, until
 from support.server import free_port
+from support.wire import Wire
 
 if TYPE_CHECKING:
     from support.driver import Driver
@@ -161,6 +165,68 @@ async def test_a_replica_is_no_server_to_check_at_until_it_is_promoted(start: St
     assert limiter.health().state != "closed"
 
 
+async def test_the_new_primary_is_found_though_connections_to_the_old_one_live_on(
+    start: Start, open_limiter: Open
+) -> None:
+    # As behind an address that moves, or a proxy.
+    primary, replica = start(), start()
+    with Wire(primary.port) as wire:
+        limiter = open_limiter(wire.url)
+        await asyncio.gather(*[limiter.check(f"k:{n}", "9/minute") for n in range(4)])
+        wire.lead_to(replica.port, ends=False)
+        primary.db().replicaof("127.0.0.1", replica.port)
+        assert await limiter.source() == "local"
+        await until_closed(limiter)
+        for n in range(4):
+            assert (await limiter.check("k", "9/minute")).remaining == 8 - n
+        assert replica.db().execute_command("RL.PEEK", "k", 9, 60)[2] == 5
+
+
+async def test_a_server_that_talks_nonsense_is_away(open_limiter: Open) -> None:
+    with Babbling() as babbling:
+        limiter = open_limiter(babbling.url, on_failure="deny")
+        for _ in range(3):
+            assert await limiter.source() == "fallback"
+        assert "invalid response" in (limiter.health().last_error or "").lower() or limiter.health().last_error
+        await limiter.close()
+
+
+async def test_credentials_that_cannot_be_had_are_an_absence(server: Server, flavour: str, open_limiter: Open) -> None:
+    class Vault(CredentialProvider):
+        is_open = False
+
+        def get_credentials(self) -> tuple[str, str]:
+            if not self.is_open:
+                raise RuntimeError("the vault is closed")
+            return "default", ""
+
+    vault = Vault()
+    redis = importlib.import_module("redis.asyncio" if flavour == "async" else "redis")
+    server.db().execute_command("ACL", "SETUSER", "default", "nopass")
+    client = redis.Redis(host="127.0.0.1", port=server.port, credential_provider=vault, protocol=2)
+    limiter = open_limiter(client=client)
+    for _ in range(3):
+        assert await limiter.source() == "local"
+    assert "the vault is closed" in (limiter.health().last_error or "")
+    vault.is_open = True
+    await until_closed(limiter)
+    assert await limiter.source() == "module"
+    await limiter.close()
+    await client.aclose() if flavour == "async" else client.close()
+
+
+async def test_a_client_with_few_connections_is_no_absence(server: Server, flavour: str, open_limiter: Open) -> None:
+    redis = importlib.import_module("redis.asyncio" if flavour == "async" else "redis")
+    client = redis.Redis(host="127.0.0.1", port=server.port, max_connections=2, protocol=2)
+    limiter = open_limiter(client=client, pool_size=16)
+    for _ in range(5):
+        decisions = await asyncio.gather(*[limiter.check(f"k:{n}", "9/minute") for n in range(40)])
+        assert {decision.source for decision in decisions} == {"module"}
+    assert (limiter.health().opened, limiter.health().last_error) == (0, None)
+    await limiter.close()
+    await client.aclose() if flavour == "async" else client.close()
+
+
 async def test_a_server_that_loads_its_data_is_away_until_it_has(start: Start, open_limiter: Open) -> None:
     server = start(
         "key-load-delay 20000",
@@ -211,6 +277,24 @@ async def test_a_limiter_that_is_closed_stops_looking_for_its_server(start: Star
     # Longer than the longest interval between two probes, by the server's clock.
     await until("a probe would have come", lambda: int(db.time()[0]) - began >= 2)
     assert int(db.info("stats")["total_connections_received"]) == asked
+
+
+async def test_a_limiter_that_is_closed_under_load_tells_of_no_absence(
+    server: Server, open_limiter: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    limiter = open_limiter(server.url, deny_cache=100)
+    async with Load(limiter, 8) as load:
+        for _ in range(20):
+            await load.goes_on("module")
+            await limiter.close()
+        await load.goes_on("module")
+    await limiter.close()
+    assert told(caplog) == []
+    assert limiter.health().opened == 0
+    # Its own among them.
+    db = server.db()
+    names = ("ratelog", "ratelog-watcher")
+    await until("no connection is left", lambda: not [c for c in db.client_list() if c["name"] in names])
 
 
 async def test_an_unanswered_manager_is_told_so(start: Start, open_limiter: Open) -> None:

@@ -14,7 +14,7 @@ from ratelog.events import Announcer
 from ratelog.settings import load
 
 if TYPE_CHECKING:
-    from ratelog.server import Flow
+    from ratelog.flow import Flow
 
 LOST = RedisConnectionError("the connection is gone")
 ALLOWED = [1, 5, 4, 0, 60000, 60000]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -10,11 +11,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ratelog import SyncRateLimiter
+from ratelog import SyncRateLimiter, WentAway
 from support.driver import BRISK
+from support.hung import Hung
 from support.patience import until_sync
+from support.server import free_port
 
 if TYPE_CHECKING:
+    from ratelog import Event
     from support.server import Server
     from support.types import Start
 
@@ -104,3 +108,36 @@ def test_a_client_that_was_handed_in_stays_open(server: Server) -> None:
     with SyncRateLimiter(client=client, **BRISK) as limiter:
         assert limiter.check("k", "9/minute").source == "module"
     assert client.ping()
+
+
+def test_a_hook_may_ask_the_limiter_that_tells_it() -> None:
+    answers = []
+
+    def hook(event: Event) -> None:
+        if isinstance(event, WentAway):
+            answers.append(limiter.check("k", "9/minute").source)
+
+    limiter = SyncRateLimiter(f"redis://127.0.0.1:{free_port()}", hooks=[hook], **BRISK)
+    with limiter:
+        assert limiter.check("k", "9/minute").source == "local"
+    assert answers == ["local"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system does not fork")
+def test_a_process_that_forked_while_the_limiter_started_starts_it_anew() -> None:
+    with Hung() as hung, SyncRateLimiter(hung.url, **BRISK) as limiter:
+        starting = threading.Thread(target=limiter.check, args=("k", "9/minute"))
+        starting.start()
+        until_sync("it starts", lambda: limiter._beginning is not None)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            child = os.fork()
+        if child == 0:
+            try:
+                # Ends a child that hangs.
+                signal.alarm(60)
+                os._exit(0 if limiter.check("k", "9/minute").source == "local" else 1)
+            finally:
+                os._exit(2)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        starting.join()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from ratelog import Check, Decision, Limits, RateLimiter
@@ -70,7 +71,7 @@ async def test_a_user_who_may_not_peek_is_answered_by_the_server(start: Start) -
 
 async def test_a_denial_that_is_over_when_the_server_watches_is_not_remembered(server: Server) -> None:
     async with await watched(server) as limiter:
-        watcher: Any = limiter._watcher
+        watcher: Any = limiter._sessions[asyncio.get_running_loop()].watcher
         check = Check(b"k", Limits(HOURLY))
         denials = limiter._engine.denials
         assert denials is not None
@@ -79,3 +80,23 @@ async def test_a_denial_that_is_over_when_the_server_watches_is_not_remembered(s
             watcher._asked.append((check, denials.ticket(b"k"), limiter._engine.server.dialect))
             watcher._answered([allowed, 1, 0, 0 if allowed else 9_000, 9_000, 3_600_000])
             assert isinstance(denials.get(*check), Decision) is remembered
+
+
+async def test_a_connection_that_fell_silent_is_trusted_no_more(start: Start) -> None:
+    server = start()
+    options = {**BRISK, "connect_timeout": 0.2}
+    async with RateLimiter(server.url, deny_cache=100, **options) as limiter:
+        await until("the server tells of changes", lambda: limiter.health().tracks)
+        server.pause()
+        await until("nobody tells", lambda: not limiter.health().tracks)
+        server.resume()
+        await until("the server tells of changes again", lambda: limiter.health().tracks)
+
+
+async def test_a_connection_that_is_idle_is_kept(server: Server) -> None:
+    async with RateLimiter(server.url, deny_cache=100, **{**BRISK, "connect_timeout": 0.05}) as limiter:
+        await until("the server tells of changes", lambda: limiter.health().tracks)
+        db: Any = server.db()
+        await until("it was asked", lambda: int(db.info("commandstats").get("cmdstat_ping", {}).get("calls", 0)) > 5)
+        watchers = [client for client in db.client_list() if client["name"] == "ratelog-watcher"]
+        assert len(watchers) == 1

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
 
     from ..check import Check
-    from ..server import Flow
+    from ..flow import Flow
     from ..settings import Settings
     from .passage import Denial
 

@@ -19,6 +19,9 @@ class Wire:
         self._port = port
         self._cut_at = cut_at
         self.cutting = False
+        self.opens = threading.Event()
+        """Until it is set, connections are taken, and nothing of them is passed on."""
+        self.opens.set()
         self.cuts = 0
         self._sockets: list[socket.socket] = []
 
@@ -29,6 +32,7 @@ class Wire:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.opens.set()
         for end in (self._listener, *self._sockets):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
@@ -41,10 +45,10 @@ class Wire:
     def url(self) -> str:
         return f"redis://127.0.0.1:{self._listener.getsockname()[1]}/0"
 
-    def lead_to(self, port: int) -> None:
-        """Has connections from now on lead to another server, and ends those that are."""
+    def lead_to(self, port: int, *, ends: bool = True) -> None:
+        """Has connections from now on lead to another server, and ends those that are, if told."""
         self._port = port
-        for end in self._sockets:
+        for end in self._sockets if ends else ():
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
 
@@ -61,6 +65,7 @@ class Wire:
             thread.start()
 
     def _carry(self, near: socket.socket, far: socket.socket) -> None:
+        self.opens.wait()
         with contextlib.suppress(OSError):
             while command := near.recv(65536):
                 cuts = self.cutting and self._cut_at in command
