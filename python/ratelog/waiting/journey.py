@@ -74,7 +74,7 @@ class Patience:
 
     policy: RetryPolicy = field(default_factory=RetryPolicy)
     max_wait: float = 60.0
-    """Seconds that a request is held back at most, before it is sent, while nothing is left of a limit."""
+    """Seconds that a request is held back at most, over all its tries, while nothing is left of a limit."""
     partition: Callable[[Any], str] | None = None
     """Which requests share a limit; none: those of one origin."""
     now: Callable[[], float] = monotonic
@@ -89,8 +89,11 @@ class Patience:
         began = self.now()
         tries = Tries(self.policy, sent.method, sent.headers, sent.repeatable)
         shared = lanes.of(lane_name)
+        held = 0.0
         while True:
-            yield from self._enter(shared)
+            asked = self.now()
+            yield from self._enter(shared, asked + max(self.max_wait - held, 0))
+            held += self.now() - asked
             try:
                 response = yield SEND
                 status, headers = client.told(response)
@@ -114,8 +117,7 @@ class Patience:
                 shared.left()
             yield Pause(wait)
 
-    def _enter(self, shared: Shared) -> Generator[Step, Any, None]:
-        latest = self.now() + self.max_wait
+    def _enter(self, shared: Shared, latest: float) -> Generator[Step, Any, None]:
         place = shared.line_up()
         try:
             while (wait := shared.ask(place, self.now(), latest)) is not None:

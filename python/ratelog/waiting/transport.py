@@ -23,7 +23,7 @@ class HttpxClient:
     """httpx, or httpx2, as a journey sees it."""
 
     def __init__(self, httpx: Any) -> None:
-        self._unread: type[Exception] = httpx.RequestNotRead
+        self._in_memory: type[Any] = httpx.ByteStream
         self._unconnected = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
         self._lost = (httpx.NetworkError, httpx.TimeoutException, httpx.RemoteProtocolError)
 
@@ -40,10 +40,7 @@ class HttpxClient:
     def sent(self, request: Any) -> Sent:
         """What is to be known of a request."""
         url = request.url
-        try:
-            replayable = request.content is not None
-        except self._unread:
-            replayable = False
+        replayable = isinstance(request.stream, self._in_memory)
         origin = f"{url.scheme}://{url.host}:{url.port}"
         return Sent(request.method, request.headers.raw, origin, replayable, request.extensions.get(REPEATABLE))
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ratelog._core import RetryPolicy
+from ratelog._core import Hint, RetryPolicy
 from ratelog.waiting.journey import SEND, Discard, Fields, Patience, Pause, Sent
 from ratelog.waiting.lanes import Lanes
 
@@ -176,6 +176,24 @@ def test_no_request_is_held_back_for_longer_than_it_is_told_to_wait() -> None:
     world.travel(sent(), (200, [(b"ratelimit", b'"a";r=0;t=500')]), lanes=lanes)
     world.travel(sent(), FINE, lanes=lanes, max_wait=3)
     assert world.sent_at[1] - world.sent_at[0] - 1 <= 3
+
+
+def test_tries_share_the_time_that_a_request_is_held_back() -> None:
+    lanes = Lanes(Event)
+    exhausted = refused(("ratelimit", '"a";r=0;t=20'), status=200)
+
+    class Crowded(World):
+        def arrived(self, error: BaseException) -> bool:
+            """The request got lost, while the answer to another told that nothing is left."""
+            lanes.of(sent().origin).answered(False, Hint.read(exhausted[1], self.now), self.now)
+            return True
+
+    world = Crowded()
+    world.travel(sent(), exhausted, lanes=lanes)
+    world.travel(sent(), BrokenError("lost"), FINE, lanes=lanes, max_wait=30, policy=NO_JITTER)
+    first, second = (later - earlier - 1 for earlier, later in zip(world.sent_at, world.sent_at[1:], strict=False))
+    assert 20 <= first <= 30
+    assert second <= 10.1
 
 
 def test_what_is_remembered_of_origins_is_bounded() -> None:

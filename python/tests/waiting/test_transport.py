@@ -85,6 +85,25 @@ def test_responses_in_between_are_closed_and_the_last_is_not(library: Any, trans
     assert closed == [429, 503, 200]
 
 
+@pytest.mark.parametrize(("library", "transports"), LIBRARIES)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_redirected_request_is_sent_again_with_its_body(library: Any, transports: Any, method: str) -> None:
+    bodies: list[bytes] = []
+    answers = iter(
+        [library.Response(307, headers={"location": "/there"}), library.Response(429), library.Response(200)]
+    )
+
+    def answer(request: Any) -> Any:
+        bodies.append(request.read())
+        return next(answers)
+
+    transport = transports.RetryTransport(library.MockTransport(answer), POLICY)
+    body = b"body" if method == "POST" else b""
+    with library.Client(transport=transport, follow_redirects=True) as client:
+        assert client.request(method, URL, content=body).status_code == 200
+    assert bodies == [body] * 3
+
+
 @pytest.mark.parametrize("given_up", ["sent", "waiting"])
 async def test_a_request_that_is_given_up_holds_nobody_back(given_up: str) -> None:
     going: list[str] = []
