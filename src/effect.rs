@@ -145,7 +145,7 @@ fn settle(key: &mut WriteKey<'_>) {
         Some(Lifetime::Over) | None => key.delete(),
         Some(Lifetime::Set(Expiry::Never)) => key.persist(),
         Some(Lifetime::Set(Expiry::At(at))) => key.set_expires_at(at),
-        Some(Lifetime::Kept) => {}
+        Some(Lifetime::PolicyEntry) => {}
     }
     key.signal_modified();
 }

@@ -28,7 +28,6 @@ mod policy_effect;
 mod policy_json;
 mod reply;
 mod request;
-mod ruling;
 mod server;
 mod value;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use ahash::AHashMap;
-use ratelog_core::{Policy, PolicyName, Verdict};
+use ratelog_core::{Evaluation, Policy, PolicyName};
 use sha2::{Digest, Sha256};
 
 use crate::monitor::Counts;
@@ -14,35 +14,41 @@ use crate::policy_json;
 /// Policies by name, and how their checks ended on this node.
 #[derive(Default)]
 pub struct Policies {
-    by_name: AHashMap<PolicyName, Rc<Kept>>,
+    by_name: AHashMap<PolicyName, Rc<PolicyEntry>>,
     /// Of the policies as they are; `None` where they have changed since.
     digest: Option<String>,
 }
 
-/// A policy that is kept, and its counts.
-pub struct Kept {
+/// A policy and its counts.
+pub struct PolicyEntry {
     /// What it says.
     pub policy: Policy,
     counts: Cell<Counts>,
 }
 
-impl Kept {
+impl std::borrow::Borrow<Policy> for PolicyEntry {
+    fn borrow(&self) -> &Policy {
+        &self.policy
+    }
+}
+
+impl PolicyEntry {
     /// How its checks ended.
     pub fn counts(&self) -> Counts {
         self.counts.get()
     }
 
     /// Counts a check under the policy.
-    pub fn count(&self, verdict: &Verdict) {
+    pub fn count(&self, evaluation: &Evaluation) {
         let mut counts = self.counts.get();
-        counts.add(verdict);
+        counts.add(evaluation);
         self.counts.set(counts);
     }
 }
 
 impl Policies {
     /// The policy called `name`.
-    pub fn get(&self, name: &[u8]) -> Option<Rc<Kept>> {
+    pub fn get(&self, name: &[u8]) -> Option<Rc<PolicyEntry>> {
         self.by_name.get(std::str::from_utf8(name).ok()?).cloned()
     }
 
@@ -53,8 +59,9 @@ impl Policies {
 
     /// Keeps `policy` as `name`, in place of another of that name, whose counts it takes on.
     pub fn set(&mut self, name: PolicyName, policy: Policy) {
-        let counts = self.by_name.get(name.as_str()).map(|kept| kept.counts()).unwrap_or_default();
-        self.by_name.insert(name, Rc::new(Kept { policy, counts: Cell::new(counts) }));
+        let counts =
+            self.by_name.get(name.as_str()).map(|entry| entry.counts()).unwrap_or_default();
+        self.by_name.insert(name, Rc::new(PolicyEntry { policy, counts: Cell::new(counts) }));
         self.digest = None;
     }
 
@@ -75,21 +82,21 @@ impl Policies {
 
     /// Goes on from the counts of `before`, where names are the same.
     pub fn take_on_counts(&mut self, before: &Self) {
-        for (name, kept) in &self.by_name {
+        for (name, entry) in &self.by_name {
             if let Some(before) = before.by_name.get(name) {
-                kept.counts.set(before.counts());
+                entry.counts.set(before.counts());
             }
         }
     }
 
     /// All of them, by name.
-    pub fn sorted(&self) -> BTreeMap<&PolicyName, &Rc<Kept>> {
+    pub fn sorted(&self) -> BTreeMap<&PolicyName, &Rc<PolicyEntry>> {
         self.by_name.iter().collect()
     }
 
     /// All of them as JSON: the same text wherever the policies are the same.
     pub fn to_json(&self) -> String {
-        policy_json::write(self.sorted().iter().map(|(&name, kept)| (name, &kept.policy)))
+        policy_json::write(self.sorted().iter().map(|(&name, entry)| (name, &entry.policy)))
     }
 
     /// The first eight bytes of the SHA-256 of [`Self::to_json`], in hexadecimal.
@@ -104,8 +111,8 @@ impl Policies {
 
     /// Counts from nothing again.
     pub fn reset_counts(&mut self) {
-        for kept in self.by_name.values() {
-            kept.counts.set(Counts::default());
+        for entry in self.by_name.values() {
+            entry.counts.set(Counts::default());
         }
     }
 }

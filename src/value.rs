@@ -37,7 +37,7 @@ pub enum Lifetime {
     /// Nothing is left: delete it.
     Over,
     /// It expires when it should.
-    Kept,
+    PolicyEntry,
     /// Make it expire then.
     Set(Expiry),
 }
@@ -134,15 +134,15 @@ impl Value {
         let Some((needed, latest)) = self.expiry_range() else {
             return Lifetime::Over;
         };
-        let kept = match (set, needed, latest) {
+        let entry = match (set, needed, latest) {
             (Expiry::At(at), Expiry::At(needed), Expiry::At(latest)) => {
                 (needed..=latest).contains(&at)
             }
             _ => set == needed,
         };
-        let wanted = if kept { set } else { latest };
+        let wanted = if entry { set } else { latest };
         self.notes.set_expiry(Some(wanted));
-        if kept { Lifetime::Kept } else { Lifetime::Set(wanted) }
+        if entry { Lifetime::PolicyEntry } else { Lifetime::Set(wanted) }
     }
 
     /// The earliest and the latest that the key may expire; `None` if it holds nothing.
@@ -203,11 +203,11 @@ mod tests {
         let mut value = Value::default();
         assert_eq!(lifetime(&mut value), Lifetime::Over);
         assert_eq!(record(&mut value, 1_000, 3_200), until(4_400));
-        assert_eq!(record(&mut value, 1_200, 3_200), Lifetime::Kept);
+        assert_eq!(record(&mut value, 1_200, 3_200), Lifetime::PolicyEntry);
         assert_eq!(record(&mut value, 1_201, 3_200), until(4_601));
         assert_eq!(record(&mut value, 1_201, 3_600_000), until(3_606_201));
         value.log.refund(at(1_201), 1);
-        assert_eq!(lifetime(&mut value), Lifetime::Kept);
+        assert_eq!(lifetime(&mut value), Lifetime::PolicyEntry);
         value.log.refund(at(1_201), 1);
         assert_eq!(lifetime(&mut value), until(3_606_200));
     }
@@ -217,11 +217,11 @@ mod tests {
         let mut value = Value::default();
         put(&mut value, Some(9_000));
         assert_eq!(lifetime(&mut value), until(9_000));
-        assert_eq!(record(&mut value, 1_000, 3_200), Lifetime::Kept);
+        assert_eq!(record(&mut value, 1_000, 3_200), Lifetime::PolicyEntry);
         assert_eq!(record(&mut value, 8_950, 3_200), until(12_350));
         put(&mut value, None);
         assert_eq!(lifetime(&mut value), Lifetime::Set(Expiry::Never));
-        assert_eq!(record(&mut value, 20_000, 3_200), Lifetime::Kept);
+        assert_eq!(record(&mut value, 20_000, 3_200), Lifetime::PolicyEntry);
         value.set_override(None);
         assert_eq!(lifetime(&mut value), until(23_400));
         value.log.clear();
@@ -249,7 +249,7 @@ mod tests {
     fn a_copy_asks_when_its_key_expires() {
         let mut value = Value::default();
         record(&mut value, 1_000, 3_200);
-        assert_eq!(value.copy().lifetime(Expiry::At(4_250)), Lifetime::Kept);
+        assert_eq!(value.copy().lifetime(Expiry::At(4_250)), Lifetime::PolicyEntry);
         assert_eq!(value.copy().lifetime(Expiry::At(9_000)), until(4_400));
         assert_eq!(value.copy().lifetime(Expiry::Never), until(4_400));
     }

@@ -1,9 +1,9 @@
 use super::CHECK_ARGS;
+use super::rules::{count, effect_of, evaluate, resolve};
 use crate::config;
 use crate::error::Error;
 use crate::reply;
 use crate::request;
-use crate::ruling::{Ruling, effect_of};
 use crate::server::{Args, Command, Context, KeyAccess, Keys, Spec, WriteKey};
 
 /// `RL.CHECK key limit window [limit window ...]|POLICY name [COST n]`
@@ -26,16 +26,16 @@ impl Command for Check {
     fn run(ctx: &Context<'_>, args: Args<'_>) -> Result<(), Error> {
         let (name, args) = args.split_key().ok_or(Error::Arity)?;
         let request = request::Check::parse(args, &config::bounds())?;
-        let ruling = Ruling::find(ctx, &request.asked)?;
+        let rules = resolve(ctx, &request.source)?;
         let mut key = WriteKey::open(ctx, name)?;
         let now = ctx.now();
 
-        let verdict = ruling.decide(&mut key, now, request.cost.units());
-        if let Some(effect) = effect_of(&verdict, &mut key, now, request.cost) {
+        let evaluation = evaluate(&rules, &mut key, now, request.cost.units());
+        if let Some(effect) = effect_of(&evaluation, &mut key, now, request.cost) {
             effect.commit(&mut key)?;
         }
-        ruling.count(&mut key, &verdict, now);
-        reply::decision(ctx, &verdict.decision());
+        count(&rules, &mut key, &evaluation, now);
+        reply::decision(ctx, &evaluation.recorded_decision());
         Ok(())
     }
 }

@@ -1,13 +1,13 @@
 use ahash::AHashMap;
-use ratelog_core::{Cost, Instant, Verdict};
+use ratelog_core::{Cost, Evaluation, Instant, RuleSource, Rules};
 
+use super::rules::{CheckRules, count, evaluate, resolve, shift_of};
 use super::{KEY, RULE};
 use crate::config;
 use crate::effect::{Effect, Record};
 use crate::error::Error;
 use crate::reply;
-use crate::request::{self, Asked, Bounds};
-use crate::ruling::{Ruling, shift_of};
+use crate::request::{self, Bounds, parse_rule_source};
 use crate::server::{
     Arg, ArgKind, Args, Command, Context, KeyAccess, KeyName, Keys, Spec, WriteKey,
 };
@@ -48,34 +48,39 @@ impl Command for MCheck {
         let bounds = config::bounds();
         let mut args = args;
         let cost = request::parse_cost("cost", args.next().ok_or(Error::Arity)?, &bounds)?;
-        let asked = parse(args, &bounds)?;
+        let source = parse(args, &bounds)?;
         let now = ctx.now();
 
-        let mut checks = Checks::decide(ctx, &asked, now, cost)?;
+        let mut checks = Checks::decide(ctx, &source, now, cost)?;
         let all = checks.are_all_allowed();
         if all {
             checks.record(ctx, now, cost)?;
         }
         checks.shift(now)?;
         checks.count(now);
-        let told = |verdict: &Verdict| if all { verdict.decision() } else { verdict.standing };
-        reply::decisions(ctx, checks.decided.iter().map(|check| told(&check.verdict)));
+        let told = |evaluation: &Evaluation| {
+            if all { evaluation.recorded_decision() } else { evaluation.decision }
+        };
+        reply::decisions(ctx, checks.decided.iter().map(|check| told(&check.evaluation)));
         Ok(())
     }
 }
 
 /// Reads `key limit window` or `key POLICY name`, as often as it is given.
-fn parse<'a>(args: Args<'a>, bounds: &Bounds) -> Result<Vec<(KeyName<'a>, Asked<'a>)>, Error> {
-    let mut asked = Vec::with_capacity(args.len() / 3);
+fn parse<'a>(
+    args: Args<'a>,
+    bounds: &Bounds,
+) -> Result<Vec<(KeyName<'a>, RuleSource<Rules, &'a [u8]>)>, Error> {
+    let mut source = Vec::with_capacity(args.len() / 3);
     let mut left = args;
     while let Some((name, mut rest)) = left.split_key() {
         let (Some(first), Some(second)) = (rest.next(), rest.next()) else {
             return Err(Error::Arity);
         };
-        asked.push((name, Asked::parse_pair(first, second, bounds)?));
+        source.push((name, parse_rule_source(first, second, bounds)?));
         left = rest;
     }
-    Ok(asked)
+    Ok(source)
 }
 
 /// The checks of one command, and their keys, each opened once.
@@ -93,42 +98,42 @@ struct Key<'a> {
 struct Decided<'a> {
     /// Where in `keys` its key is.
     place: usize,
-    ruling: Ruling<'a>,
-    verdict: Verdict,
+    rules: CheckRules<'a>,
+    evaluation: Evaluation,
 }
 
 impl<'a> Checks<'a> {
     /// Decides each check as if those before it had been recorded. Nothing is changed.
     fn decide(
         ctx: &'a Context<'a>,
-        asked: &'a [(KeyName<'a>, Asked<'a>)],
+        source: &'a [(KeyName<'a>, RuleSource<Rules, &'a [u8]>)],
         now: Instant,
         cost: Cost,
     ) -> Result<Self, Error> {
-        let mut places = Places::of(asked.len());
+        let mut places = Places::of(source.len());
         let mut checks = Self {
-            keys: Vec::with_capacity(asked.len()),
-            decided: Vec::with_capacity(asked.len()),
+            keys: Vec::with_capacity(source.len()),
+            decided: Vec::with_capacity(source.len()),
         };
-        for &(name, ref asked) in asked {
-            let ruling = Ruling::find(ctx, asked)?;
+        for &(name, ref source) in source {
+            let rules = resolve(ctx, source)?;
             let place = places.find(&checks.keys, name);
             if place == checks.keys.len() {
                 checks.keys.push(Key { key: WriteKey::open(ctx, name)?, pending: 0 });
             }
             if let Some(Key { key, pending }) = checks.keys.get_mut(place) {
-                let verdict = ruling.decide(key, now, *pending + cost.units());
-                if verdict.record_for.is_some() {
-                    *pending = verdict.units;
+                let evaluation = evaluate(&rules, key, now, *pending + cost.units());
+                if evaluation.record_for.is_some() {
+                    *pending = evaluation.units;
                 }
-                checks.decided.push(Decided { place, ruling, verdict });
+                checks.decided.push(Decided { place, rules, evaluation });
             }
         }
         Ok(checks)
     }
 
     fn are_all_allowed(&self) -> bool {
-        self.decided.iter().all(|check| check.verdict.standing.allowed)
+        self.decided.iter().all(|check| check.evaluation.decision.allowed)
     }
 
     /// Records the units at all keys, as one effect.
@@ -139,16 +144,16 @@ impl<'a> Checks<'a> {
             }
         }
         let Self { keys, decided } = self;
-        for Decided { place, verdict, .. } in &*decided {
+        for Decided { place, evaluation, .. } in &*decided {
             if let (Some(Key { key, .. }), Some(window)) =
-                (keys.get_mut(*place), verdict.record_for)
+                (keys.get_mut(*place), evaluation.record_for)
             {
                 Effect::Record(Record { instant: now, cost, window }).apply(key);
             }
         }
         let records = decided.iter().filter_map(|check| {
             let name = keys.get(check.place)?.key.name();
-            Some((name, Record { instant: now, cost, window: check.verdict.record_for? }))
+            Some((name, Record { instant: now, cost, window: check.evaluation.record_for? }))
         });
         ctx.propagate_records(records);
         Ok(())
@@ -165,9 +170,9 @@ impl<'a> Checks<'a> {
     }
 
     fn count(&mut self, now: Instant) {
-        for Decided { place, ruling, verdict } in &self.decided {
+        for Decided { place, rules, evaluation } in &self.decided {
             if let Some(Key { key, .. }) = self.keys.get_mut(*place) {
-                ruling.count(key, verdict, now);
+                count(rules, key, evaluation, now);
             }
         }
     }

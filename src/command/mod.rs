@@ -11,6 +11,7 @@ mod peek;
 mod policy;
 mod refund;
 mod reset;
+mod rules;
 mod stats;
 mod top;
 

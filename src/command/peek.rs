@@ -1,11 +1,11 @@
 use ratelog_core::Log;
 
 use super::CHECK_ARGS;
+use super::rules::resolve;
 use crate::config;
 use crate::error::Error;
 use crate::reply;
 use crate::request;
-use crate::ruling::Ruling;
 use crate::server::{Args, Command, Context, KeyAccess, Keys, ReadKey, Spec};
 
 /// `RL.PEEK key limit window [limit window ...]|POLICY name [COST n]`
@@ -28,17 +28,17 @@ impl Command for Peek {
     fn run(ctx: &Context<'_>, args: Args<'_>) -> Result<(), Error> {
         let (name, args) = args.split_key().ok_or(Error::Arity)?;
         let request = request::Check::parse(args, &config::bounds())?;
-        let ruling = Ruling::find(ctx, &request.asked)?;
+        let rules = resolve(ctx, &request.source)?;
         let key = ReadKey::open(ctx, name)?;
         let now = ctx.now();
 
-        let none = Log::new();
-        let (log, put) = match key.value() {
+        let empty = Log::new();
+        let (log, key_override) = match key.value() {
             Some(value) => (&value.log, value.live_override(now)),
-            None => (&none, None),
+            None => (&empty, None),
         };
-        let verdict = ruling.terms(put).peek(log, now, request.cost.units());
-        reply::decision(ctx, &verdict.standing);
+        let evaluation = rules.peek(key_override, log, now, request.cost.units());
+        reply::decision(ctx, &evaluation.decision);
         Ok(())
     }
 }

@@ -114,8 +114,8 @@ impl Command for Get {
     fn run(ctx: &Context<'_>, args: Args<'_>) -> Result<(), Error> {
         let mut args = args;
         let name = request::parse_policy_name(args.next().ok_or(Error::Arity)?)?;
-        let kept = POLICIES.with(ctx, |policies| policies.get(name.as_str().as_bytes()));
-        reply::policy(ctx, kept.as_ref().map(|kept| &kept.policy));
+        let entry = POLICIES.with(ctx, |policies| policies.get(name.as_str().as_bytes()));
+        reply::policy(ctx, entry.as_ref().map(|entry| &entry.policy));
         Ok(())
     }
 }

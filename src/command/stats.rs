@@ -34,7 +34,7 @@ impl Command for Stats {
         let totals = MONITOR.with(ctx, |monitor| monitor.totals);
         let policies: Vec<(String, Counts)> = POLICIES.with(ctx, |policies| {
             let sorted = policies.sorted();
-            sorted.iter().map(|(name, kept)| (name.to_string(), kept.counts())).collect()
+            sorted.iter().map(|(name, entry)| (name.to_string(), entry.counts())).collect()
         });
         if reset {
             MONITOR.with(ctx, |monitor| monitor.totals = Counts::default());

@@ -21,7 +21,7 @@ impl Command for Top {
         arity: -2,
         tips: Some(c"request_policy:all_shards response_policy:special"),
         summary: c"Tells the keys of the node that are checked or denied most these minutes.",
-        complexity: c"O(K*log(K)) for K keys that are kept (rl.top-k).",
+        complexity: c"O(K*log(K)) for K keys that are entry (rl.top-k).",
         args: &[
             Arg::new(
                 c"ranking",

@@ -1,4 +1,4 @@
-use ratelog_core::{Ground, Verdict};
+use ratelog_core::{DecidedBy, Evaluation};
 
 /// How checks ended, since the server started or the counts were reset.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,17 +28,17 @@ impl Counts {
     }
 
     /// Counts one check.
-    pub fn add(&mut self, verdict: &Verdict) {
+    pub fn add(&mut self, evaluation: &Evaluation) {
         self.checks += 1;
-        if verdict.standing.allowed {
+        if evaluation.decision.allowed {
             self.allowed += 1;
         } else {
             self.denied += 1;
         }
-        match verdict.ground {
-            Ground::Rules => {}
-            Ground::Shadow => self.shadow_denied += 1,
-            Ground::Override => self.overridden += 1,
+        match evaluation.decided_by {
+            DecidedBy::Rules => {}
+            DecidedBy::Shadow => self.shadow_denied += 1,
+            DecidedBy::Override => self.overridden += 1,
         }
     }
 }

@@ -14,7 +14,7 @@ mod traffic;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use ratelog_core::{Instant, Verdict};
+use ratelog_core::{Evaluation, Instant};
 
 pub use counts::Counts;
 use sketch::Sketch;
@@ -86,11 +86,11 @@ impl Heaviest {
 
 impl Monitor {
     /// Counts one check of the key `name`; the `k` heaviest keys are wanted.
-    pub fn count(&mut self, name: &[u8], verdict: &Verdict, now: Instant, k: usize) {
-        self.totals.add(verdict);
+    pub fn count(&mut self, name: &[u8], evaluation: &Evaluation, now: Instant, k: usize) {
+        self.totals.add(evaluation);
         self.want(k);
         if let Some(heaviest) = &mut self.heaviest {
-            heaviest.add(name, verdict.standing.allowed, now);
+            heaviest.add(name, evaluation.decision.allowed, now);
         }
     }
 
@@ -122,16 +122,16 @@ impl Monitor {
 #[cfg(test)]
 mod tests {
     use super::{Monitor, Ranking};
-    use ratelog_core::{Cost, Instant, Limit, Log, Mode, Rule, Rules, Terms, Window};
+    use ratelog_core::{Cost, Instant, Limit, Log, ResolvedRules, Rule, Rules, Window};
 
     #[test]
     fn checks_and_denials_have_rankings_of_their_own() {
         let now = Instant::from_unix_millis(1_000_000).unwrap();
         let rules =
             Rules::one(Rule::new(Limit::new(2).unwrap(), Window::from_millis(1_000).unwrap()));
-        let terms = Terms { rules: &rules, mode: Mode::Enforce, overruled_by: None };
-        let verdict = |units| terms.decide(&mut Log::new(), now, units);
-        let (allowed, denied) = (verdict(Cost::ONE.units()), verdict(3));
+        let evaluation =
+            |units| ResolvedRules::from(&rules).evaluate(None, &mut Log::new(), now, units);
+        let (allowed, denied) = (evaluation(Cost::ONE.units()), evaluation(3));
 
         let mut monitor = Monitor::default();
         for _ in 0..3 {

@@ -1,4 +1,4 @@
-use ratelog_core::{Cost, Rules};
+use ratelog_core::{Cost, RuleSource, Rules};
 
 use super::{Bounds, is, keyword, parse_cost, rules};
 use crate::error::Error;
@@ -7,22 +7,9 @@ use crate::error::Error;
 #[derive(Debug, PartialEq, Eq)]
 pub struct Check<'a> {
     /// What to decide by.
-    pub asked: Asked<'a>,
+    pub source: RuleSource<Rules, &'a [u8]>,
     /// The units asked for.
     pub cost: Cost,
-}
-
-/// What a caller wants a check to be decided by.
-#[derive(Debug, PartialEq, Eq)]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "rules are the usual case, and are not to be allocated"
-)]
-pub enum Asked<'a> {
-    /// These rules, in the order given.
-    Rules(Rules),
-    /// The policy of this name.
-    Policy(&'a [u8]),
 }
 
 const COST: &str = "COST";
@@ -37,39 +24,41 @@ impl<'a> Check<'a> {
     pub fn parse(args: impl Iterator<Item = &'a [u8]>, bounds: &Bounds) -> Result<Self, Error> {
         let mut args = args;
         let first = args.next().ok_or(Error::Arity)?;
-        let (asked, word) = if is(first, POLICY) {
+        let (source, word) = if is(first, POLICY) {
             let name = args.next().ok_or(Error::KeywordWithoutValue(POLICY))?;
-            (Asked::Policy(name), args.next())
+            (RuleSource::Policy(name), args.next())
         } else {
             let (rules, word) = rules(first, &mut args, bounds)?;
-            (Asked::Rules(rules), word)
+            (RuleSource::Rules(rules), word)
         };
         let cost = match word {
             None => Cost::ONE,
             Some(word) => parse_cost("cost", keyword(COST, word, &mut args)?, bounds)?,
         };
-        Ok(Self { asked, cost })
+        Ok(Self { source, cost })
     }
 }
 
-impl<'a> Asked<'a> {
-    /// Reads `limit window` or `POLICY name`.
-    ///
-    /// # Errors
-    /// [`Error`] for a bad limit or window.
-    pub fn parse_pair(first: &'a [u8], second: &'a [u8], bounds: &Bounds) -> Result<Self, Error> {
-        if is(first, POLICY) {
-            return Ok(Self::Policy(second));
-        }
-        let mut window = std::iter::once(second);
-        super::rule(first, &mut window, bounds).map(|rule| Self::Rules(Rules::one(rule)))
+/// Reads `limit window` or `POLICY name`.
+///
+/// # Errors
+/// [`Error`] for a bad limit or window.
+pub fn parse_rule_source<'a>(
+    first: &'a [u8],
+    second: &'a [u8],
+    bounds: &Bounds,
+) -> Result<RuleSource<Rules, &'a [u8]>, Error> {
+    if is(first, POLICY) {
+        return Ok(RuleSource::Policy(second));
     }
+    let mut window = std::iter::once(second);
+    super::rule(first, &mut window, bounds).map(|rule| RuleSource::Rules(Rules::one(rule)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::words;
-    use super::{Asked, Bounds, Check};
+    use super::{Bounds, Check, RuleSource, parse_rule_source};
     use crate::error::Error;
 
     fn check(line: &str) -> Result<Check<'_>, Error> {
@@ -82,9 +71,9 @@ mod tests {
 
     #[test]
     fn a_check_is_rules_and_a_cost() {
-        let rules = |line| match check(line).unwrap().asked {
-            Asked::Rules(rules) => rules,
-            Asked::Policy(name) => panic!("{name:?}"),
+        let rules = |line| match check(line).unwrap().source {
+            RuleSource::Rules(rules) => rules,
+            RuleSource::Policy(name) => panic!("{name:?}"),
         };
         let three = "10 1s 100 1m 1000 1h cost 5";
         let pairs: Vec<_> = rules(three)
@@ -100,11 +89,11 @@ mod tests {
     #[test]
     fn a_check_may_name_a_policy_instead() {
         let request = check("policy api/search COST 3").unwrap();
-        assert_eq!(request.asked, Asked::Policy(b"api/search"));
+        assert_eq!(request.source, RuleSource::Policy(&b"api/search"[..]));
         assert_eq!(request.cost.units(), 3);
-        let pair = |first, second| Asked::parse_pair(first, second, &Bounds::default());
-        assert_eq!(pair(b"Policy", b"x"), Ok(Asked::Policy(b"x")));
-        assert_eq!(pair(b"10", b"60").unwrap(), check("10 60").unwrap().asked);
+        let pair = |first, second| parse_rule_source(first, second, &Bounds::default());
+        assert_eq!(pair(b"Policy", b"x"), Ok(RuleSource::Policy(&b"x"[..])));
+        assert_eq!(pair(b"10", b"60").unwrap(), check("10 60").unwrap().source);
         assert_eq!(told(pair(b"10", b"60x")), told(check("10 60x")));
         assert_eq!(
             told(pair(b"", b"60")),

@@ -8,7 +8,7 @@ mod refund;
 
 use ratelog_core::{Cost, Instant, Limit, PolicyName, Rule, Rules, TooManyRules, Window};
 
-pub use check::{Asked, Check};
+pub use check::{Check, parse_rule_source};
 pub use count::parse_count;
 pub use r#override::Override;
 pub use policy::PolicySet;

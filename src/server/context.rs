@@ -25,7 +25,7 @@ impl Context<'_> {
     }
 
     /// The server's clock. A command asks once.
-    #[allow(clippy::unused_self, reason = "the clock may be asked during a call alone")]
+    #[allow(clippy::unused_self, reason = "the clock may be source during a call alone")]
     pub fn now(&self) -> Instant {
         // SAFETY: takes nothing and reads the clock.
         Instant::from_clock(unsafe { api!(RedisModule_Milliseconds)() })

@@ -38,8 +38,8 @@ unsafe extern "C" fn tell(raw: *mut RedisModuleInfoCtx, for_crash_report: c_int)
             }
             if info.section("policies") {
                 POLICIES.with_lock_held(|policies| {
-                    for (name, kept) in policies.sorted() {
-                        info.dictionary(&format!("policy_{name}"), || info.counts(&kept.counts()));
+                    for (name, entry) in policies.sorted() {
+                        info.dictionary(&format!("policy_{name}"), || info.counts(&entry.counts()));
                     }
                 });
             }

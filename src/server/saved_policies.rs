@@ -59,7 +59,7 @@ pub(super) unsafe extern "C" fn load(io: *mut RedisModuleIO, encoding: c_int, _:
         match loaded {
             Ok(policies) => {
                 // SAFETY: called under the server's lock.
-                unsafe { POLICIES.with_lock_held(|kept| kept.replace(policies)) };
+                unsafe { POLICIES.with_lock_held(|entry| entry.replace(policies)) };
                 OK
             }
             Err(reason) => {
@@ -85,7 +85,7 @@ pub(super) fn loading(ctx: &Context<'_>, kind: u64) {
         }
         _ => {
             let before = POLICIES.with(ctx, std::mem::take);
-            BEFORE_LOAD.with(ctx, |kept| *kept = Some(before));
+            BEFORE_LOAD.with(ctx, |entry| *entry = Some(before));
         }
     }
 }

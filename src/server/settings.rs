@@ -18,7 +18,7 @@ use crate::request;
 const ERROR: c_int = 1;
 const PREFIX: &str = "rl.";
 
-/// What the server reads when it asks for the longest window; the server's string, kept here.
+/// What the server reads when it asks for the longest window; the server's string, entry here.
 static MAX_WINDOW_TEXT: AtomicPtr<RedisModuleString> = AtomicPtr::new(null_mut());
 
 /// Registers the settings and reads what the server's configuration says of them. An argument of

@@ -21,7 +21,6 @@
 #![forbid(unsafe_code)]
 
 mod cost;
-mod decide;
 mod decimal;
 mod decision;
 #[cfg(feature = "http")]
@@ -34,24 +33,23 @@ mod log;
 mod r#override;
 mod policy;
 mod rule;
+mod rule_source;
 #[cfg(feature = "text")]
 mod text;
 mod unit;
-mod verdict;
 mod window;
 pub mod wire;
 
 pub use cost::Cost;
-pub use decide::{check, decide, peek};
 pub use decimal::parse as parse_decimal;
-pub use decision::Decision;
+pub use decision::{DecidedBy, Decision, Evaluation, check, decide, peek};
 pub use instant::Instant;
 pub use limit::Limit;
 pub use log::{Hit, Log, SnapshotError, View};
 pub use r#override::{Action, Override};
 pub use policy::{Mode, ParsePolicyNameError, Policy, PolicyName};
 pub use rule::{Rule, Rules, TooManyRules};
+pub use rule_source::{OwnedRuleSource, ResolvedRules, RuleSource};
 #[cfg(feature = "text")]
 pub use text::ParseRulesError;
-pub use verdict::{Ground, Terms, Verdict};
 pub use window::Window;

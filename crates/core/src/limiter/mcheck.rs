@@ -1,10 +1,10 @@
 use std::collections::HashMap;
 
-use super::held::Held;
 use super::shard::LogMut;
+use super::shard_guard::ShardGuard;
 use super::table::Hash;
-use super::{Limiter, seen_by};
-use crate::{Cost, Decision, Instant, Log, Mode, Rules, Terms, Verdict};
+use super::{Limiter, effective_now};
+use crate::{Cost, Decision, Evaluation, Instant, Log, ResolvedRules, Rules};
 
 impl Limiter {
     /// Checks several keys at once, each under its rules, all or nothing: units of `cost` are recorded on every key
@@ -34,21 +34,21 @@ impl Limiter {
         now: Instant,
         cost: Cost,
     ) -> Vec<Decision> {
-        let decisions = Subjects::hold(self, checks).check(checks, now, cost);
+        let decisions = LockedKeys::lock(self, checks).check(checks, now, cost);
         self.make_room(now);
         decisions
     }
 }
 
 /// The keys of several checks, each once, while no other thread has them.
-struct Subjects<'a> {
-    shards: Vec<Held<'a>>,
-    keys: Vec<Subject<'a>>,
+struct LockedKeys<'a> {
+    shards: Vec<ShardGuard<'a>>,
+    keys: Vec<LockedKey<'a>>,
     /// For each check, where in `keys` its key is.
     places: Vec<usize>,
 }
 
-struct Subject<'a> {
+struct LockedKey<'a> {
     key: &'a [u8],
     hash: Hash,
     /// Where in the shards held.
@@ -61,15 +61,15 @@ struct Subject<'a> {
     pending: u64,
 }
 
-impl<'a> Subjects<'a> {
-    fn hold<K: AsRef<[u8]>>(limiter: &'a Limiter, checks: &'a [(K, &Rules)]) -> Self {
+impl<'a> LockedKeys<'a> {
+    fn lock<K: AsRef<[u8]>>(limiter: &'a Limiter, checks: &'a [(K, &Rules)]) -> Self {
         let hashes = checks.iter().map(|(key, _)| limiter.hash(key.as_ref()));
         let mut numbers: Vec<_> = hashes.map(|hash| limiter.shards.number(hash)).collect();
         // All threads lock in the same order, so that none waits for one that waits for it.
         numbers.sort_unstable();
         numbers.dedup();
         let mut held = Self {
-            shards: numbers.iter().map(|number| limiter.hold_number(*number)).collect(),
+            shards: numbers.iter().map(|number| limiter.lock_shard(*number)).collect(),
             keys: Vec::with_capacity(checks.len()),
             places: Vec::with_capacity(checks.len()),
         };
@@ -80,7 +80,7 @@ impl<'a> Subjects<'a> {
                 let hash = limiter.hash(key);
                 let shard = numbers.partition_point(|number| *number < limiter.shards.number(hash));
                 let slot = held.shards.get(shard).and_then(|shard| shard.find(key, hash));
-                held.keys.push(Subject { key, hash, shard, slot, new: Log::new(), pending: 0 });
+                held.keys.push(LockedKey { key, hash, shard, slot, new: Log::new(), pending: 0 });
                 held.keys.len() - 1
             });
             held.places.push(place);
@@ -91,28 +91,28 @@ impl<'a> Subjects<'a> {
     /// Decides each check as if those before it had been recorded; records all of them or none.
     fn check<K>(mut self, checks: &[(K, &Rules)], now: Instant, cost: Cost) -> Vec<Decision> {
         let rules = checks.iter().map(|(_, rules)| *rules);
-        let verdicts: Vec<Verdict> = self.each(rules, |subject, log, rules| {
-            let terms = Terms { rules, mode: Mode::Enforce, overruled_by: None };
-            let units = subject.pending + cost.units();
-            let verdict = terms.decide(log, seen_by(log, now), units);
-            if verdict.standing.allowed {
-                subject.pending = units;
+        let evaluations: Vec<Evaluation> = self.map_each(rules, |locked, log, rules| {
+            let units = locked.pending + cost.units();
+            let now = effective_now(log, now);
+            let evaluation = ResolvedRules::from(rules).evaluate(None, log, now, units);
+            if evaluation.decision.allowed {
+                locked.pending = units;
             }
-            verdict
+            evaluation
         });
-        let all = verdicts.iter().all(|verdict| verdict.standing.allowed);
-        let decisions = self.each(verdicts.into_iter(), |_, log, verdict| {
-            let now = seen_by(log, now);
-            if let Some(window) = verdict.record_for.filter(|_| all) {
+        let all_allowed = evaluations.iter().all(|evaluation| evaluation.decision.allowed);
+        let decisions = self.map_each(evaluations.into_iter(), |_, log, evaluation| {
+            let now = effective_now(log, now);
+            if let Some(window) = evaluation.record_for.filter(|_| all_allowed) {
                 log.record(now, cost, window);
-                verdict.decision()
+                evaluation.recorded_decision()
             } else {
                 log.shift(now);
-                verdict.standing
+                evaluation.decision
             }
         });
         // Last, as it can move or evict what has a slot.
-        for Subject { key, hash, shard, new, .. } in self.keys {
+        for LockedKey { key, hash, shard, new, .. } in self.keys {
             if let Some(shard) = self.shards.get_mut(shard).filter(|_| !new.is_empty()) {
                 shard.insert(key, hash, new, now);
             }
@@ -121,21 +121,21 @@ impl<'a> Subjects<'a> {
     }
 
     /// What `act` makes of each check's key, its log and what is `given` for the check.
-    fn each<T, U>(
+    fn map_each<T, U>(
         &mut self,
         given: impl Iterator<Item = T>,
-        mut act: impl FnMut(&mut Subject<'a>, &mut Log, T) -> U,
+        mut act: impl FnMut(&mut LockedKey<'a>, &mut Log, T) -> U,
     ) -> Vec<U> {
         self.places
             .iter()
             .zip(given)
             .filter_map(|(place, given)| {
-                let subject = self.keys.get_mut(*place)?;
-                let shard = self.shards.get_mut(subject.shard)?;
-                let mut new = std::mem::take(&mut subject.new);
-                let mut known = subject.slot.and_then(|slot| shard.log_mut(slot));
-                let done = act(subject, known.as_mut().map_or(&mut new, LogMut::get), given);
-                subject.new = new;
+                let locked = self.keys.get_mut(*place)?;
+                let shard = self.shards.get_mut(locked.shard)?;
+                let mut new = std::mem::take(&mut locked.new);
+                let mut known = locked.slot.and_then(|slot| shard.log_mut(slot));
+                let done = act(locked, known.as_mut().map_or(&mut new, LogMut::get), given);
+                locked.new = new;
                 Some(done)
             })
             .collect()

@@ -4,7 +4,7 @@ use super::key::Key;
 use crate::Log;
 
 /// Bytes that an allocator takes for itself with each allocation, about.
-pub(super) const ALLOCATION: usize = 16;
+pub(super) const ALLOCATION_OVERHEAD: usize = 16;
 
 /// What all shards hold together, and what had to go for it. Alone in its cache lines: it is written more often
 /// than what stands beside it.
@@ -51,14 +51,14 @@ impl Memory {
 
 /// Bytes that a log holds beside itself.
 #[inline]
-pub(super) fn of_log(log: &Log) -> usize {
-    log.heap_bytes() + log.allocations() * ALLOCATION
+pub(super) fn log_bytes(log: &Log) -> usize {
+    log.heap_bytes() + log.allocations() * ALLOCATION_OVERHEAD
 }
 
 /// Bytes that a key holds beside itself.
-pub(super) fn of_key(key: &Key) -> usize {
+pub(super) fn key_bytes(key: &Key) -> usize {
     match key.heap_bytes() {
         0 => 0,
-        bytes => bytes + ALLOCATION,
+        bytes => bytes + ALLOCATION_OVERHEAD,
     }
 }

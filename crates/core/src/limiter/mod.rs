@@ -39,11 +39,11 @@
 //! a second behind a key's newest unit is taken to be at it. Anything further behind is a clock that was set back:
 //! the key's log shifts back with it.
 
-mod held;
 mod key;
 mod mcheck;
 mod memory;
 mod shard;
+mod shard_guard;
 mod shards;
 mod table;
 
@@ -65,7 +65,7 @@ pub struct Limiter {
 }
 
 /// Milliseconds by which an instant may be behind one that was passed before.
-const OUT_OF_ORDER: i64 = 1_000;
+const MAX_CLOCK_SKEW_MS: i64 = 1_000;
 
 /// A shard for each so many bytes of the bound.
 const SHARD_BYTES: usize = 1 << 20;
@@ -92,8 +92,8 @@ impl Limiter {
     /// Decides a check of `cost` on `key` at `now`; if it is allowed, its units are recorded.
     pub fn check(&self, key: &[u8], now: Instant, rules: &Rules, cost: Cost) -> Decision {
         let hash = self.hash(key);
-        let mut shard = self.hold(hash);
-        let decide = |log: &mut Log| check(log, seen_by(log, now), rules, cost);
+        let mut shard = self.lock_for(hash);
+        let decide = |log: &mut Log| check(log, effective_now(log, now), rules, cost);
         let slot = shard.find(key, hash);
         let known = slot.and_then(|slot| shard.log_mut(slot)).map(|mut log| decide(log.get()));
         let decision = known.unwrap_or_else(|| shard.decide_new(key, hash, now, decide));
@@ -106,9 +106,9 @@ impl Limiter {
     #[must_use]
     pub fn peek(&self, key: &[u8], now: Instant, rules: &Rules, cost: Cost) -> Decision {
         let hash = self.hash(key);
-        let shard = self.hold(hash);
+        let shard = self.lock_for(hash);
         match shard.find(key, hash).and_then(|slot| shard.log(slot)) {
-            Some(log) => peek(log, seen_by(log, now), rules, cost),
+            Some(log) => peek(log, effective_now(log, now), rules, cost),
             None => peek(&Log::new(), now, rules, cost),
         }
     }
@@ -116,9 +116,9 @@ impl Limiter {
     /// Takes the newest `units` of `key` back, or as many as there are at `now`. Returns the units taken back.
     pub fn refund(&self, key: &[u8], now: Instant, units: u64) -> u64 {
         let hash = self.hash(key);
-        let mut shard = self.hold(hash);
+        let mut shard = self.lock_for(hash);
         let Some(slot) = shard.find(key, hash) else { return 0 };
-        let refund = |log: &mut Log| (log.refund(seen_by(log, now), units), log.is_empty());
+        let refund = |log: &mut Log| (log.refund(effective_now(log, now), units), log.is_empty());
         let refunded = shard.log_mut(slot).map(|mut log| refund(log.get()));
         let (taken, is_empty) = refunded.unwrap_or_default();
         if is_empty {
@@ -130,7 +130,7 @@ impl Limiter {
     /// Forgets the units of `key`. Returns how many there were at `now`.
     pub fn reset(&self, key: &[u8], now: Instant) -> u64 {
         let hash = self.hash(key);
-        let mut shard = self.hold(hash);
+        let mut shard = self.lock_for(hash);
         let Some(slot) = shard.find(key, hash) else { return 0 };
         let forgotten = shard.log(slot).map_or(0, |log| log.at(now).units());
         shard.remove(slot, &self.hasher);
@@ -139,7 +139,7 @@ impl Limiter {
 
     /// Forgets all keys.
     pub fn clear(&self) {
-        for mut shard in self.hold_each() {
+        for mut shard in self.lock_each() {
             *shard = Shard::default();
         }
     }
@@ -147,7 +147,7 @@ impl Limiter {
     /// Keys held, also those whose units have expired but that were not looked at since.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.hold_each().map(|shard| shard.len()).sum()
+        self.lock_each().map(|shard| shard.len()).sum()
     }
 
     /// Whether no keys are held.
@@ -182,9 +182,9 @@ impl Limiter {
 
 /// The clock that reads `now`, as the log is to see it.
 #[inline]
-fn seen_by(log: &Log, now: Instant) -> Instant {
+fn effective_now(log: &Log, now: Instant) -> Instant {
     let newest = Instant::from_clock(log.effective(now));
-    if newest.unix_millis() - now.unix_millis() <= OUT_OF_ORDER { newest } else { now }
+    if newest.unix_millis() - now.unix_millis() <= MAX_CLOCK_SKEW_MS { newest } else { now }
 }
 
 impl fmt::Debug for Limiter {

@@ -1,7 +1,7 @@
 use ahash::RandomState;
 
 use super::key::Key;
-use super::memory::{of_key, of_log};
+use super::memory::{key_bytes, log_bytes};
 use super::table::{Entry, Hash, Table};
 use crate::{Instant, Log};
 
@@ -35,9 +35,9 @@ pub(super) enum Evicted {
 }
 
 /// Entries that are looked at with each new key.
-const LOOKED_AT: usize = 2;
+const SWEEP_ENTRIES: usize = 2;
 /// Entries among which is chosen what has to go.
-const SAMPLE: usize = 8;
+const EVICTION_SAMPLES: usize = 8;
 
 impl Shard {
     /// Bytes that the shard holds beside itself.
@@ -68,13 +68,13 @@ impl Shard {
     #[inline]
     pub(super) fn log_mut(&mut self, slot: usize) -> Option<LogMut<'_>> {
         let log = &mut self.table.get_mut(slot)?.log;
-        Some(LogMut { before: of_log(log), log, heap_bytes: &mut self.heap_bytes })
+        Some(LogMut { before: log_bytes(log), log, heap_bytes: &mut self.heap_bytes })
     }
 
     /// Adds a key that is not there yet.
     pub(super) fn push(&mut self, key: &[u8], hash: Hash, log: Log) {
         let entry = Entry { log, key: Key::new(key) };
-        let bytes = of_key(&entry.key) + of_log(&entry.log);
+        let bytes = key_bytes(&entry.key) + log_bytes(&entry.log);
         let before = self.table.heap_bytes();
         self.table.push(hash, entry);
         self.heap_bytes = self.heap_bytes + self.table.heap_bytes() + bytes - before;
@@ -84,18 +84,18 @@ impl Shard {
         let hash_of = |key: &[u8]| Hash::new(hasher.hash_one(key));
         let before = self.table.heap_bytes();
         if let Some(entry) = self.table.swap_remove(slot, hash_of) {
-            let bytes = of_key(&entry.key) + of_log(&entry.log);
+            let bytes = key_bytes(&entry.key) + log_bytes(&entry.log);
             self.heap_bytes = self.heap_bytes + self.table.heap_bytes() - before - bytes;
         }
     }
 
     /// Goes on to the next entries, and drops those that have expired.
     pub(super) fn sweep(&mut self, now: Instant, hasher: &RandomState) {
-        for _ in 0..LOOKED_AT {
+        for _ in 0..SWEEP_ENTRIES {
             if self.cursor >= self.len() {
                 self.cursor = 0;
             }
-            if self.lasts(self.cursor, now) > 0 {
+            if self.time_to_live(self.cursor, now) > 0 {
                 self.cursor += 1;
             } else {
                 self.remove(self.cursor, hasher);
@@ -105,11 +105,11 @@ impl Shard {
 
     /// Drops the entry that would be empty soonest, among a few drawn at random.
     pub(super) fn evict(&mut self, now: Instant, hasher: &RandomState) -> Evicted {
-        let drawn: [usize; SAMPLE] = std::array::from_fn(|_| self.draw(hasher));
-        let lasting = drawn.map(|slot| (self.lasts(slot, now), slot));
-        let (lasts, slot) = lasting.into_iter().min().unwrap_or_default();
+        let drawn: [usize; EVICTION_SAMPLES] = std::array::from_fn(|_| self.draw(hasher));
+        let lasting = drawn.map(|slot| (self.time_to_live(slot, now), slot));
+        let (time_to_live, slot) = lasting.into_iter().min().unwrap_or_default();
         self.remove(slot, hasher);
-        if lasts > 0 { Evicted::Live } else { Evicted::Expired }
+        if time_to_live > 0 { Evicted::Live } else { Evicted::Expired }
     }
 
     /// Any slot.
@@ -121,12 +121,12 @@ impl Shard {
     }
 
     /// Milliseconds until the entry in `slot` is empty; 0 if it is.
-    fn lasts(&self, slot: usize, now: Instant) -> u64 {
+    fn time_to_live(&self, slot: usize, now: Instant) -> u64 {
         let Some(log) = self.log(slot) else { return 0 };
         let expires_at = log.expires_at().unwrap_or_default();
-        let lasts = u64::try_from(expires_at - now.unix_millis()).unwrap_or_default();
+        let time_to_live = u64::try_from(expires_at - now.unix_millis()).unwrap_or_default();
         // After a clock step back it counts from now.
-        lasts.min(log.retention())
+        time_to_live.min(log.retention())
     }
 }
 
@@ -139,6 +139,6 @@ impl LogMut<'_> {
 
 impl Drop for LogMut<'_> {
     fn drop(&mut self) {
-        *self.heap_bytes = *self.heap_bytes + of_log(self.log) - self.before;
+        *self.heap_bytes = *self.heap_bytes + log_bytes(self.log) - self.before;
     }
 }

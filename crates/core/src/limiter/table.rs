@@ -10,7 +10,7 @@ use crate::Log;
 /// are never moved and are freed when they are empty: the table takes what its entries take, and never doubles.
 #[derive(Default)]
 pub(super) struct Table {
-    index: HashTable<Place>,
+    index: HashTable<IndexEntry>,
     /// All full but the last two, of which one may be empty.
     pages: Vec<Vec<Entry>>,
     len: usize,
@@ -26,14 +26,14 @@ pub(super) struct Entry {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Hash(u64);
 
-struct Place {
+struct IndexEntry {
     hash: u32,
     slot: u32,
 }
 
 /// Entries in a page.
 const PAGE: usize = 16;
-const PAGE_BYTES: usize = PAGE * size_of::<Entry>() + super::memory::ALLOCATION;
+const PAGE_BYTES: usize = PAGE * size_of::<Entry>() + super::memory::ALLOCATION_OVERHEAD;
 
 impl Hash {
     pub(super) fn new(hash: u64) -> Self {
@@ -53,7 +53,7 @@ impl Hash {
 }
 
 /// A hash as the index wants it: with its lowest and its highest bits in use.
-fn spread(hash: u32) -> u64 {
+fn index_hash(hash: u32) -> u64 {
     u64::from(hash) << 32 | u64::from(hash)
 }
 
@@ -66,11 +66,11 @@ impl Table {
     #[inline]
     pub(super) fn find(&self, key: &[u8], hash: Hash) -> Option<usize> {
         let hash = hash.within_shard();
-        let is_it = |place: &Place| {
+        let is_it = |place: &IndexEntry| {
             place.hash == hash
                 && self.get(place.slot as usize).is_some_and(|entry| entry.key.bytes() == key)
         };
-        self.index.find(spread(hash), is_it).map(|place| place.slot as usize)
+        self.index.find(index_hash(hash), is_it).map(|place| place.slot as usize)
     }
 
     #[inline]
@@ -87,7 +87,9 @@ impl Table {
     pub(super) fn push(&mut self, hash: Hash, entry: Entry) {
         let Ok(slot) = u32::try_from(self.len) else { return };
         let hash = hash.within_shard();
-        self.index.insert_unique(spread(hash), Place { hash, slot }, |place| spread(place.hash));
+        self.index.insert_unique(index_hash(hash), IndexEntry { hash, slot }, |place| {
+            index_hash(place.hash)
+        });
         if self.len == self.pages.len() * PAGE {
             self.pages.push(Vec::with_capacity(PAGE));
         }
@@ -119,9 +121,9 @@ impl Table {
     }
 
     /// Where the index has the entry in `slot`.
-    fn place(&mut self, hash: Hash, slot: usize) -> Option<OccupiedEntry<'_, Place>> {
-        let is_it = |place: &Place| place.slot as usize == slot;
-        self.index.find_entry(spread(hash.within_shard()), is_it).ok()
+    fn place(&mut self, hash: Hash, slot: usize) -> Option<OccupiedEntry<'_, IndexEntry>> {
+        let is_it = |place: &IndexEntry| place.slot as usize == slot;
+        self.index.find_entry(index_hash(hash.within_shard()), is_it).ok()
     }
 
     /// Frees what is far more than the entries need, so that the next few need not ask for it again.
@@ -133,7 +135,7 @@ impl Table {
             self.pages.shrink_to(2 * (self.pages.len() + 2));
         }
         if self.index.capacity() > 4 * (self.len + PAGE) {
-            self.index.shrink_to(2 * (self.len + PAGE), |place| spread(place.hash));
+            self.index.shrink_to(2 * (self.len + PAGE), |place| index_hash(place.hash));
         }
     }
 

@@ -1,5 +1,5 @@
-use super::code::{Code, FIRST_EXPONENT, MAX_BITS};
-use super::mark::Mark;
+use super::codec::{Code, FIRST_EXPONENT, MAX_BITS};
+use super::position::Position;
 
 /// The bytes of a full block: what a search may have to walk over.
 const MAX_BYTES: usize = 1024;
@@ -24,7 +24,7 @@ pub(super) struct Tail {
 /// A full block and where it begins.
 #[derive(Clone, Debug)]
 pub(super) struct Sealed {
-    pub(super) start: Mark,
+    pub(super) start: Position,
     pub(super) bytes: Box<[u8]>,
     /// Bits written.
     pub(super) bits: u16,
@@ -69,7 +69,7 @@ impl Tail {
     }
 
     /// The whole bytes before `start`, where they are at least a quarter of the block: worth a move.
-    pub(super) fn dead_bytes(&self, start: Mark) -> Option<u16> {
+    pub(super) fn dead_bytes(&self, start: Position) -> Option<u16> {
         let dead = start.bit / 8;
         (usize::from(dead) * 4 >= self.bytes().len()).then_some(dead)
     }
@@ -80,10 +80,10 @@ impl Tail {
         self.bits -= dead * 8;
     }
 
-    /// Takes back all codes from `mark` on.
-    pub(super) fn truncate(&mut self, mark: Mark) {
-        self.bits = mark.bit;
-        self.exponent = mark.exponent;
+    /// Takes back all codes from `position` on.
+    pub(super) fn truncate(&mut self, position: Position) {
+        self.bits = position.bit;
+        self.exponent = position.exponent;
     }
 
     /// Takes back all codes, and the bytes if they are many.
@@ -96,17 +96,17 @@ impl Tail {
     }
 
     /// The block, full and begun at `start`; the tail is empty after it.
-    pub(super) fn seal(&mut self, start: Mark) -> Sealed {
+    pub(super) fn seal(&mut self, start: Position) -> Sealed {
         let bits = std::mem::take(&mut self.bits);
         let bytes = resized(&self.allocated, usize::from(bits).div_ceil(8));
         self.allocated = Box::default();
         Sealed { start, bytes, bits }
     }
 
-    /// Makes the tail of a block again, with its codes before `mark`.
-    pub(super) fn reopen(&mut self, block: Sealed, mark: Mark) {
+    /// Makes the tail of a block again, with its codes before `position`.
+    pub(super) fn reopen(&mut self, block: Sealed, position: Position) {
         self.allocated = block.bytes;
-        self.truncate(mark);
+        self.truncate(position);
     }
 
     /// Passes the bytes allocated through `relocate`.

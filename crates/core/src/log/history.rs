@@ -1,7 +1,7 @@
 use std::collections::VecDeque;
 
 use super::block::Sealed;
-use super::mark::{Cursor, Mark};
+use super::position::{Cursor, Position};
 
 /// What only a log of several blocks or windows needs.
 #[derive(Clone, Debug)]
@@ -11,7 +11,7 @@ pub(super) struct History {
     /// The bytes of all of them.
     sealed_bytes: usize,
     /// Where the tail begins.
-    pub(super) tail_start: Mark,
+    pub(super) tail_start: Position,
     pub(super) cursors: Vec<Cursor>,
 }
 
@@ -20,7 +20,7 @@ impl History {
         Self {
             sealed: VecDeque::new(),
             sealed_bytes: 0,
-            tail_start: Mark::first(0),
+            tail_start: Position::first(0),
             cursors: Vec::new(),
         }
     }

@@ -5,11 +5,11 @@
 //! Units recorded in the same millisecond are one *entry*: an instant and its units. Entries are kept in
 //! the order of time. The newest is *open*: its instant and units stand in the header, so that recording
 //! again in the same millisecond is one addition. Each older one is *closed*: a bit code of its units and
-//! of the gap to the entry after it (`code.rs`). Codes fill *blocks* of at most 1 KiB; the last,
+//! of the gap to the entry after it (`codec.rs`). Codes fill *blocks* of at most 1 KiB; the last,
 //! the *tail*, grows and is written; the full ones before it are sealed and only read.
 //!
 //! ```text
-//! header  | newest: instant, units | units ever | oldest: mark | retention | tail | history |
+//! header  | newest: instant, units | units ever | oldest: position | retention | tail | history |
 //!                                                   |                          |       |
 //!             .-------------------------------------'     .--------------------'       |
 //!             v                                           v                            v
@@ -19,8 +19,8 @@
 //!
 //! # Work
 //!
-//! A *mark* names an entry: block, bit, instant, and the units recorded before it since the log was last
-//! empty. Units between two marks are one subtraction, so a window's usage is known once the mark of its
+//! A *position* names an entry: block, bit, instant, and the units recorded before it since the log was last
+//! empty. Units between two positions are one subtraction, so a window's usage is known once the position of its
 //! first entry is. That is found from the oldest entry if nothing has expired (no look at the codes at
 //! all), else by a binary search over the blocks and a walk inside one (commonly some 500 entries of a few
 //! nanoseconds each, never more than 8192), started where the last check of the window left off (a
@@ -40,9 +40,9 @@
 //! of 3 to 4 ms) are half a megabyte.
 
 mod block;
-mod code;
+mod codec;
 mod history;
-mod mark;
+mod position;
 mod record;
 mod refund;
 mod seek;
@@ -52,8 +52,8 @@ mod view;
 use crate::Instant;
 use block::Tail;
 use history::History;
-pub(crate) use mark::Cursor;
-use mark::Mark;
+pub(crate) use position::Cursor;
+use position::Position;
 pub use snapshot::SnapshotError;
 pub use view::{Hit, View};
 
@@ -71,7 +71,7 @@ pub struct Log {
     /// Units recorded since the log was last empty, less those refunded.
     end: u64,
     newest_units: u32,
-    oldest: Mark,
+    oldest: Position,
     tail: Tail,
     /// What only a log of several blocks or windows needs.
     history: Option<Box<History>>,
@@ -92,7 +92,7 @@ impl Log {
             retention: 0,
             end: 0,
             newest_units: 0,
-            oldest: Mark::first(0),
+            oldest: Position::first(0),
             tail: Tail::default(),
             history: None,
         }
@@ -151,7 +151,7 @@ impl Log {
     }
 
     /// Where the tail begins.
-    fn tail_start(&self) -> Mark {
+    fn tail_start(&self) -> Position {
         match &self.history {
             Some(history) if !history.sealed.is_empty() => history.tail_start,
             _ => self.oldest,

@@ -1,5 +1,5 @@
-use super::code::Code;
-use super::mark::{Cursor, Mark};
+use super::codec::Code;
+use super::position::{Cursor, Position};
 use super::{History, Log};
 use crate::{Cost, Instant, Rules, Window};
 
@@ -14,7 +14,7 @@ impl Log {
         self.retention = self.retention.max(window.span());
         let now = now.unix_millis();
         if self.is_empty() {
-            self.oldest = Mark::first(now);
+            self.oldest = Position::first(now);
             self.newest = now;
         } else if now > self.newest {
             self.close_newest(now);
@@ -55,7 +55,7 @@ impl Log {
         if let Some(history) = &mut self.history {
             let passed = (oldest.block - self.oldest.block) as usize;
             history.drop_first(passed);
-            history.cursors.retain(|cursor| cursor.mark.before >= oldest.before);
+            history.cursors.retain(|cursor| cursor.position.before >= oldest.before);
             if history.sealed.is_empty() && history.cursors.is_empty() {
                 self.history = None;
             }
@@ -64,7 +64,7 @@ impl Log {
     }
 
     /// Keeps where a window was found to begin, for the next check.
-    pub(crate) fn remember(&mut self, cursor: Cursor) {
+    pub(crate) fn cache_cursor(&mut self, cursor: Cursor) {
         let cursors = &mut self.history.get_or_insert_with(|| Box::new(History::new())).cursors;
         if let Some(known) = cursors.iter_mut().find(|known| known.span == cursor.span) {
             *known = cursor;
@@ -110,7 +110,7 @@ impl Log {
         self.tail.forget(dead);
         self.oldest.bit -= dead * 8;
         if let Some(history) = &mut self.history {
-            history.cursors.iter_mut().for_each(|cursor| cursor.mark.bit -= dead * 8);
+            history.cursors.iter_mut().for_each(|cursor| cursor.position.bit -= dead * 8);
         }
     }
 
@@ -118,7 +118,7 @@ impl Log {
     #[cold]
     fn seal_tail(&mut self) {
         let start = self.tail_start();
-        let next = Mark {
+        let next = Position {
             at: self.newest,
             before: self.end,
             block: start.block + 1,

@@ -1,5 +1,5 @@
 use super::Log;
-use super::mark::Mark;
+use super::position::Position;
 use crate::Instant;
 
 impl Log {
@@ -27,18 +27,18 @@ impl Log {
         units
     }
 
-    /// Takes back the codes from `mark` on.
-    fn truncate(&mut self, mark: Mark) {
-        let kept = (mark.block - self.oldest.block) as usize;
+    /// Takes back the codes from `position` on.
+    fn truncate(&mut self, position: Position) {
+        let kept = (position.block - self.oldest.block) as usize;
         if let Some(history) = &mut self.history {
             history.cursors.clear();
             if let Some(reopened) = history.cut(kept) {
                 history.tail_start = reopened.start;
-                self.tail.reopen(reopened, mark);
+                self.tail.reopen(reopened, position);
                 return;
             }
         }
-        self.tail.truncate(mark);
+        self.tail.truncate(position);
     }
 }
 

@@ -1,6 +1,6 @@
 use super::Log;
-use super::code::Step;
-use super::mark::{Cursor, Mark};
+use super::codec::Step;
+use super::position::{Cursor, Position};
 use crate::{Instant, Window};
 
 /// The distance in bits that a walk must have gone for its end to be worth remembering.
@@ -13,7 +13,7 @@ pub(crate) struct Usage {
     pub(crate) reset_after: u64,
     /// Where the window begins, if it was work to find out.
     pub(crate) cursor: Option<Cursor>,
-    first: Mark,
+    first: Position,
     /// Milliseconds after which a unit has left the window or expired.
     span: i64,
 }
@@ -31,7 +31,7 @@ pub(super) struct Walk<'a> {
     log: &'a Log,
     block: Codes<'a>,
     /// The entry arrived at.
-    pub(super) mark: Mark,
+    pub(super) position: Position,
 }
 
 impl Log {
@@ -51,7 +51,7 @@ impl Log {
         let from = self.nearest(boundary);
         let first = self.seek_from(from, boundary);
         let far = first.block != from.block || first.bit - from.bit > WORTH_A_CURSOR;
-        let cursor = far.then_some(Cursor { span, boundary, mark: first });
+        let cursor = far.then_some(Cursor { span, boundary, position: first });
         Usage { units: self.end - first.before, reset_after, cursor, first, span }
     }
 
@@ -67,34 +67,34 @@ impl Log {
     }
 
     /// The first entry after `boundary`, which the newest must be.
-    pub(super) fn seek(&self, boundary: i64) -> Mark {
+    pub(super) fn seek(&self, boundary: i64) -> Position {
         self.seek_from(self.nearest(boundary), boundary)
     }
 
-    fn seek_from(&self, from: Mark, boundary: i64) -> Mark {
+    fn seek_from(&self, from: Position, boundary: i64) -> Position {
         let from = self.skip_blocks(from, |start| start.at <= boundary);
         let mut walk = self.walk(from);
-        while walk.mark.at <= boundary {
+        while walk.position.at <= boundary {
             walk.step();
         }
-        walk.mark
+        walk.position
     }
 
     /// The closed entry at or after `from` that holds the unit with `index` units before it.
-    pub(super) fn closed_entry_of(&self, index: u64, from: Mark) -> Mark {
+    pub(super) fn closed_entry_of(&self, index: u64, from: Position) -> Position {
         let from = self.skip_blocks(from, |start| start.before <= index);
         let mut walk = self.walk(from);
-        let mut entry = walk.mark;
+        let mut entry = walk.position;
         walk.step();
-        while walk.mark.before <= index {
-            entry = walk.mark;
+        while walk.position.before <= index {
+            entry = walk.position;
             walk.step();
         }
         entry
     }
 
     /// The instant of the unit with `index` units before it, which stands at or after `from`.
-    fn instant_of(&self, index: u64, from: Mark) -> i64 {
+    fn instant_of(&self, index: u64, from: Position) -> i64 {
         if index == from.before {
             from.at
         } else if index >= self.end - u64::from(self.newest_units) {
@@ -104,19 +104,23 @@ impl Log {
         }
     }
 
-    /// The latest known mark that no entry after `boundary` stands before.
-    fn nearest(&self, boundary: i64) -> Mark {
+    /// The latest known position that no entry after `boundary` stands before.
+    fn nearest(&self, boundary: i64) -> Position {
         let cursors = self.history.as_ref().map_or(&[][..], |history| &history.cursors);
-        cursors.iter().filter(|cursor| cursor.boundary <= boundary).map(|cursor| cursor.mark).fold(
-            self.oldest,
-            |best, mark| {
-                if mark.before > best.before { mark } else { best }
-            },
-        )
+        cursors
+            .iter()
+            .filter(|cursor| cursor.boundary <= boundary)
+            .map(|cursor| cursor.position)
+            .fold(
+                self.oldest,
+                |best, position| {
+                    if position.before > best.before { position } else { best }
+                },
+            )
     }
 
     /// The start of the last block that `reached` holds for, if it is after `from`; else `from`.
-    fn skip_blocks(&self, from: Mark, reached: impl Fn(&Mark) -> bool) -> Mark {
+    fn skip_blocks(&self, from: Position, reached: impl Fn(&Position) -> bool) -> Position {
         let Some(history) = &self.history else {
             return from;
         };
@@ -134,9 +138,9 @@ impl Log {
         history.sealed.get(passed - 1).map_or(from, |block| later(from, block.start))
     }
 
-    /// A walk that starts at `mark`.
-    pub(super) fn walk(&self, mark: Mark) -> Walk<'_> {
-        Walk { log: self, block: self.block(mark.block), mark }
+    /// A walk that starts at `position`.
+    pub(super) fn walk(&self, position: Position) -> Walk<'_> {
+        Walk { log: self, block: self.block(position.block), position }
     }
 
     /// The block with this number.
@@ -149,29 +153,30 @@ impl Log {
     }
 }
 
-/// The mark of the later entry; `from` where they are the same.
-fn later(from: Mark, start: Mark) -> Mark {
+/// The position of the later entry; `from` where they are the same.
+fn later(from: Position, start: Position) -> Position {
     if start.before > from.before { start } else { from }
 }
 
 impl Walk<'_> {
     /// Whether the walk has arrived at the open entry, after which there is none.
     pub(super) fn is_at_newest(&self) -> bool {
-        !self.block.sealed && self.mark.bit >= self.block.bits
+        !self.block.sealed && self.position.bit >= self.block.bits
     }
 
     /// Goes on to the next entry; must not be called at the newest. Returns the units passed over.
     #[inline]
     pub(super) fn step(&mut self) -> u64 {
-        let step = Step::read(self.block.bytes, usize::from(self.mark.bit), self.mark.exponent);
-        self.mark.at += step.gap.cast_signed();
-        self.mark.before += step.units;
-        self.mark.bit += step.width;
-        self.mark.exponent = step.exponent;
-        if self.block.sealed && self.mark.bit >= self.block.bits {
-            self.mark.block += 1;
-            self.mark.bit = 0;
-            self.block = self.log.block(self.mark.block);
+        let step =
+            Step::read(self.block.bytes, usize::from(self.position.bit), self.position.exponent);
+        self.position.at += step.gap.cast_signed();
+        self.position.before += step.units;
+        self.position.bit += step.width;
+        self.position.exponent = step.exponent;
+        if self.block.sealed && self.position.bit >= self.block.bits {
+            self.position.block += 1;
+            self.position.bit = 0;
+            self.block = self.log.block(self.position.block);
         }
         step.units
     }

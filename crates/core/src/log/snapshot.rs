@@ -1,14 +1,14 @@
 //! A log as bytes: the same for every log of the same value, whatever its blocks were.
 //!
-//! Nothing at all for a log without units. Else one stream of the codes of `code.rs`. First, as plain
+//! Nothing at all for a log without units. Else one stream of the codes of `codec.rs`. First, as plain
 //! numbers: the retention, the oldest instant plus 2^41, and the newest entry's units. Then the closed
 //! entries from the oldest on; then a one, and zeros up to the next byte.
 
 use std::fmt;
 
 use super::Log;
-use super::code::{self, Bits, Code, FIRST_EXPONENT, MAX_BITS, Step};
-use super::mark::Mark;
+use super::codec::{self, Bits, Code, FIRST_EXPONENT, MAX_BITS, Step};
+use super::position::Position;
 use super::refund::within_entry;
 use crate::{Instant, Window};
 
@@ -59,9 +59,9 @@ impl Log {
         let mut walk = self.walk(self.oldest);
         let mut exponent = FIRST_EXPONENT;
         while !walk.is_at_newest() {
-            let at = walk.mark.at;
+            let at = walk.position.at;
             let units = walk.step();
-            let code = Code::new(exponent, units, (walk.mark.at - at).cast_unsigned());
+            let code = Code::new(exponent, units, (walk.position.at - at).cast_unsigned());
             exponent = code.exponent;
             writer.code(code);
         }
@@ -89,7 +89,7 @@ impl Log {
 
         let mut log = Self::new();
         log.retention = window.cast_signed();
-        log.oldest = Mark::first(oldest);
+        log.oldest = Position::first(oldest);
         log.newest = oldest;
         let mut exponent = FIRST_EXPONENT;
         while !reader.is_at_end() {
@@ -179,7 +179,7 @@ impl<'a> Reader<'a> {
     /// A plain number in `1..=max`.
     fn number(&mut self, max: u64) -> Result<u64, SnapshotError> {
         let (number, width) =
-            code::read_plain(code::read(self.bytes, self.bit), MAX_PLAIN_EXPONENT)
+            codec::read_plain(codec::read(self.bytes, self.bit), MAX_PLAIN_EXPONENT)
                 .filter(|(number, _)| *number <= max)
                 .ok_or(SnapshotError::Malformed { bit: self.bit })?;
         self.advance(width).map(|()| number)

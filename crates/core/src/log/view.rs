@@ -1,5 +1,5 @@
 use super::Log;
-use super::mark::Mark;
+use super::position::Position;
 use crate::Instant;
 
 /// The units of a log that are kept at an instant; a clock behind the newest unit is taken to be at it.
@@ -9,7 +9,7 @@ pub struct View<'a> {
     /// Milliseconds that the log would be shifted back.
     back: i64,
     /// The first entry that has not expired; `None` if all have.
-    first: Option<Mark>,
+    first: Option<Position>,
 }
 
 /// One instant, and the units recorded at it.
@@ -38,7 +38,7 @@ impl Log {
     }
 
     /// Where a block after the oldest begins.
-    fn block_start(&self, block: u32) -> Mark {
+    fn block_start(&self, block: u32) -> Position {
         let index = (block - self.oldest.block) as usize;
         let sealed = self.history.as_ref().and_then(|history| history.sealed.get(index));
         sealed.map_or(self.tail_start(), |sealed| sealed.start)
@@ -83,11 +83,11 @@ impl View<'_> {
     }
 
     /// The hits from `start` to the end of its block, oldest first.
-    fn block_hits(&self, start: Mark) -> Vec<Hit> {
+    fn block_hits(&self, start: Position) -> Vec<Hit> {
         let mut hits = Vec::new();
         let mut walk = self.log.walk(start);
-        while walk.mark.block == start.block {
-            let instant = self.instant(walk.mark.at);
+        while walk.position.block == start.block {
+            let instant = self.instant(walk.position.at);
             if walk.is_at_newest() {
                 hits.push(Hit { instant, units: self.log.newest_units.into() });
                 break;

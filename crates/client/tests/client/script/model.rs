@@ -4,8 +4,8 @@
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use ratelog_client::script;
-use ratelog_client::{Check, Checks, Cost, Decision, Limit, Mode, Rule, Rules, Window};
-use ratelog_core::{Instant, Log, Terms};
+use ratelog_client::{Check, Checks, Cost, Decision, Limit, Rule, Rules, Window};
+use ratelog_core::{Instant, Log, ResolvedRules};
 use ratelog_test_support::Server;
 
 use super::given_clock::{GivenClock, START};
@@ -197,27 +197,28 @@ fn decide_together(
     cost: Cost,
 ) -> Vec<ratelog_core::Decision> {
     let mut pending = [0; 3];
-    let mut verdicts = Vec::new();
+    let mut evaluations = Vec::new();
     for (key, rule) in checks {
-        let terms = Terms { rules: &Rules::one(*rule), mode: Mode::Enforce, overruled_by: None };
-        let verdict = terms.peek(&logs[*key], now, pending[*key] + cost.units());
-        if verdict.standing.allowed {
-            pending[*key] = verdict.units;
+        let rules = Rules::one(*rule);
+        let units = pending[*key] + cost.units();
+        let evaluation = ResolvedRules::from(&rules).peek(None, &logs[*key], now, units);
+        if evaluation.decision.allowed {
+            pending[*key] = evaluation.units;
         }
-        verdicts.push(verdict);
+        evaluations.push(evaluation);
     }
-    let all = verdicts.iter().all(|verdict| verdict.standing.allowed);
+    let all_allowed = evaluations.iter().all(|evaluation| evaluation.decision.allowed);
     for (key, rule) in checks {
-        if all {
+        if all_allowed {
             logs[*key].record(now, cost, rule.window());
         } else {
             logs[*key].shift(now);
         }
     }
-    let told = |verdict: &ratelog_core::Verdict| {
-        if all { verdict.decision() } else { verdict.standing }
+    let reply = |evaluation: &ratelog_core::Evaluation| {
+        if all_allowed { evaluation.recorded_decision() } else { evaluation.decision }
     };
-    verdicts.iter().map(told).collect()
+    evaluations.iter().map(reply).collect()
 }
 
 /// Where the clock begins, and what happens.

@@ -1,8 +1,8 @@
-use super::code::FIRST_EXPONENT;
+use super::codec::FIRST_EXPONENT;
 
 /// The place of one entry in a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Mark {
+pub(super) struct Position {
     /// The entry's instant, in milliseconds since the Unix epoch; below zero only after a clock step.
     pub(super) at: i64,
     /// Units recorded before this entry, counted since the log was last empty.
@@ -15,7 +15,7 @@ pub(super) struct Mark {
     pub(super) exponent: u8,
 }
 
-impl Mark {
+impl Position {
     /// The first entry of a log.
     pub(super) const fn first(at: i64) -> Self {
         Self { at, before: 0, block: 0, bit: 0, exponent: FIRST_EXPONENT }
@@ -27,8 +27,8 @@ impl Mark {
 pub(crate) struct Cursor {
     /// The window's span in milliseconds, by which the cursor is replaced.
     pub(super) span: i64,
-    /// The last instant outside the window; entries up to it stand before `mark`.
+    /// The last instant outside the window; entries up to it stand before `position`.
     pub(super) boundary: i64,
     /// The first entry inside.
-    pub(super) mark: Mark,
+    pub(super) position: Position,
 }

@@ -7,7 +7,7 @@ use super::table::Hash;
 use crate::{Instant, Log};
 
 /// A shard, while no other thread has it. What it takes is told to the limiter's memory in the end.
-pub(super) struct Held<'a> {
+pub(super) struct ShardGuard<'a> {
     shard: MutexGuard<'a, Shard>,
     limiter: &'a Limiter,
     /// Bytes that the shard held when it was locked.
@@ -16,18 +16,18 @@ pub(super) struct Held<'a> {
 
 impl Limiter {
     /// The shard for the keys with `hash`.
-    pub(super) fn hold(&self, hash: Hash) -> Held<'_> {
-        self.hold_number(self.shards.number(hash))
+    pub(super) fn lock_for(&self, hash: Hash) -> ShardGuard<'_> {
+        self.lock_shard(self.shards.number(hash))
     }
 
-    pub(super) fn hold_number(&self, number: usize) -> Held<'_> {
+    pub(super) fn lock_shard(&self, number: usize) -> ShardGuard<'_> {
         let shard = self.shards.lock(number);
-        Held { before: shard.heap_bytes(), shard, limiter: self }
+        ShardGuard { before: shard.heap_bytes(), shard, limiter: self }
     }
 
     /// Each shard, one after the other.
-    pub(super) fn hold_each(&self) -> impl Iterator<Item = Held<'_>> {
-        (0..self.shards.count()).map(|number| self.hold_number(number))
+    pub(super) fn lock_each(&self) -> impl Iterator<Item = ShardGuard<'_>> {
+        (0..self.shards.count()).map(|number| self.lock_shard(number))
     }
 
     /// Keeps to the bound. No shard may be held by the caller.
@@ -44,7 +44,7 @@ impl Limiter {
         let count = self.shards.count();
         let first = self.hash(&self.memory.evicted().to_le_bytes()).of_shard() % count;
         for number in (first..count).chain(0..first) {
-            self.hold_number(number).evict_while_over(now, |_| 0);
+            self.lock_shard(number).evict_while_over(now, |_| 0);
             if !self.memory.is_over() {
                 break;
             }
@@ -52,7 +52,7 @@ impl Limiter {
     }
 }
 
-impl Held<'_> {
+impl ShardGuard<'_> {
     /// What `decide` makes of a key that is not there yet, which it is afterwards if it then has units.
     #[inline(never)] // Known keys are the common case, and this is long.
     pub(super) fn decide_new<T>(
@@ -97,7 +97,7 @@ impl Held<'_> {
     }
 }
 
-impl Deref for Held<'_> {
+impl Deref for ShardGuard<'_> {
     type Target = Shard;
 
     fn deref(&self) -> &Shard {
@@ -105,13 +105,13 @@ impl Deref for Held<'_> {
     }
 }
 
-impl DerefMut for Held<'_> {
+impl DerefMut for ShardGuard<'_> {
     fn deref_mut(&mut self) -> &mut Shard {
         &mut self.shard
     }
 }
 
-impl Drop for Held<'_> {
+impl Drop for ShardGuard<'_> {
     fn drop(&mut self) {
         self.limiter.memory.replace(self.before, self.shard.heap_bytes());
     }

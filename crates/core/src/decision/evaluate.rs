@@ -1,0 +1,148 @@
+use std::borrow::Borrow;
+use std::ops::Deref;
+
+use arrayvec::ArrayVec;
+
+use super::rule_state::RuleState;
+use super::{DecidedBy, Decision, Evaluation};
+use crate::log::{Cursor, Log};
+use crate::{Action, Cost, Instant, Mode, Override, Policy, ResolvedRules, Rules};
+
+/// Decides a check of `cost` at `now` and records its units if it is allowed.
+pub fn check(log: &mut Log, now: Instant, rules: &Rules, cost: Cost) -> Decision {
+    let decision = decide(log, now, rules, cost);
+    if decision.allowed {
+        log.record(now, cost, rules.longest_window());
+    } else {
+        log.shift(now);
+    }
+    decision
+}
+
+/// The decision of a check of `cost` at `now`, as of after its units are recorded. The caller records them:
+/// [`Log::record`] if the check is allowed, [`Log::shift`] if it is denied.
+///
+/// The log's value stays as it is; the log may cache where the windows begin, for the next check.
+pub fn decide(log: &mut Log, now: Instant, rules: &Rules, cost: Cost) -> Decision {
+    ResolvedRules::from(rules).evaluate(None, log, now, cost.units()).recorded_decision()
+}
+
+/// The decision that a check of `cost` would get at `now`, with the log as it stands.
+#[must_use]
+pub fn peek(log: &Log, now: Instant, rules: &Rules, cost: Cost) -> Decision {
+    apply_rules(log, now, rules, cost.units(), |_| {})
+}
+
+impl<R: Borrow<Rules>, P: Deref<Target: Borrow<Policy>>> ResolvedRules<R, P> {
+    /// Evaluates a check of `units` at `now` on a key with this override. If a command checks the key several
+    /// times, `units` includes those of the checks before. Nothing is recorded: the caller does that.
+    ///
+    /// The log's value stays as it is; the log may cache where the windows begin, for the next check.
+    pub fn evaluate(
+        &self,
+        key_override: Option<&Override>,
+        log: &mut Log,
+        now: Instant,
+        units: u64,
+    ) -> Evaluation {
+        let check = Check { rules: self.rules(), mode: self.mode(), key_override, now, units };
+        let mut cursors = ArrayVec::<Cursor, { Rules::MAX }>::new();
+        let evaluation = check.evaluate(log, |cursor| cursors.extend(cursor));
+        for cursor in &cursors {
+            log.cache_cursor(*cursor);
+        }
+        evaluation
+    }
+
+    /// Like [`Self::evaluate`], for a log that is only read.
+    #[must_use]
+    pub fn peek(
+        &self,
+        key_override: Option<&Override>,
+        log: &Log,
+        now: Instant,
+        units: u64,
+    ) -> Evaluation {
+        let check = Check { rules: self.rules(), mode: self.mode(), key_override, now, units };
+        check.evaluate(log, |_| {})
+    }
+}
+
+/// Everything that decides one check of one key, except for its log.
+struct Check<'a> {
+    rules: &'a Rules,
+    mode: Mode,
+    key_override: Option<&'a Override>,
+    now: Instant,
+    units: u64,
+}
+
+impl Check<'_> {
+    fn evaluate(&self, log: &Log, on_cursor: impl FnMut(Option<Cursor>)) -> Evaluation {
+        let &Self { rules, mode, key_override, now, units } = self;
+        if let Some(key_override) = key_override
+            && key_override.is_live(now)
+        {
+            return self.apply_override(key_override, log, on_cursor);
+        }
+        let decision = apply_rules(log, now, rules, units, on_cursor);
+        if decision.allowed {
+            let record_for = Some(rules.longest_window());
+            Evaluation { decision, units, record_for, decided_by: DecidedBy::Rules }
+        } else if mode == Mode::Shadow {
+            let decision = allow_all(log, now, rules);
+            Evaluation { decision, units, record_for: None, decided_by: DecidedBy::Shadow }
+        } else {
+            Evaluation { decision, units, record_for: None, decided_by: DecidedBy::Rules }
+        }
+    }
+
+    #[cold]
+    fn apply_override(
+        &self,
+        key_override: &Override,
+        log: &Log,
+        on_cursor: impl FnMut(Option<Cursor>),
+    ) -> Evaluation {
+        let &Self { rules, now, units, .. } = self;
+        let (decision, record_for) = match &key_override.action {
+            Action::Allow => (allow_all(log, now, rules), None),
+            Action::Deny => {
+                let retry_after = key_override
+                    .until
+                    .map(|until| (until.unix_millis() - now.unix_millis()).unsigned_abs());
+                let allowed = allow_all(log, now, rules);
+                (Decision { allowed: false, remaining: 0, retry_after, ..allowed }, None)
+            }
+            Action::Limit(override_rules) => {
+                let decision = apply_rules(log, now, override_rules, units, on_cursor);
+                // The caller's windows count these units again when the override ends.
+                let window = override_rules.longest_window().max(rules.longest_window());
+                (decision, decision.allowed.then_some(window))
+            }
+        };
+        Evaluation { decision, units, record_for, decided_by: DecidedBy::Override }
+    }
+}
+
+/// The decision on `units`, with the log as it stands. `on_cursor` receives each position found in the log.
+fn apply_rules(
+    log: &Log,
+    now: Instant,
+    rules: &Rules,
+    units: u64,
+    mut on_cursor: impl FnMut(Option<Cursor>),
+) -> Decision {
+    let mut binding = RuleState::evaluate(log, now, rules.first(), units, &mut on_cursor);
+    for &rule in rules.rest() {
+        binding = binding.binding(RuleState::evaluate(log, now, rule, units, &mut on_cursor));
+    }
+    binding.into_decision()
+}
+
+/// The decision of a check that is allowed regardless of the rules, with the log as it stands.
+fn allow_all(log: &Log, now: Instant, rules: &Rules) -> Decision {
+    let first = RuleState::allowed(log, now, rules.first());
+    let allowed = rules.rest().iter().map(|&rule| RuleState::allowed(log, now, rule));
+    allowed.fold(first, RuleState::binding).into_decision()
+}

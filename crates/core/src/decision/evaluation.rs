@@ -1,0 +1,158 @@
+use super::Decision;
+use crate::Window;
+
+/// The result of evaluating one check of one key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Evaluation {
+    /// The decision with the log as it stands, before the units are recorded.
+    pub decision: Decision,
+    /// The units that the decision is for.
+    pub units: u64,
+    /// How long to keep the units; `None` if they must not be recorded.
+    pub record_for: Option<Window>,
+    /// What decided.
+    pub decided_by: DecidedBy,
+}
+
+/// What decided a check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DecidedBy {
+    /// The check's rules.
+    Rules,
+    /// The check's rules denied it, but their policy is in [`Mode::Shadow`](crate::Mode::Shadow).
+    Shadow,
+    /// An override of the key.
+    Override,
+}
+
+impl Evaluation {
+    /// The decision as of after the units are recorded, if they are to be recorded.
+    #[must_use]
+    pub fn recorded_decision(&self) -> Decision {
+        let decision = self.decision;
+        if self.record_for.is_none() {
+            return decision;
+        }
+        Decision {
+            remaining: decision.remaining.saturating_sub(self.units),
+            reset_after: decision.window.millis(),
+            ..decision
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::DecidedBy;
+    use crate::{
+        Action, Cost, Instant, Limit, Log, Mode, Override, Policy, ResolvedRules, Rule, Rules,
+        Window,
+    };
+
+    fn at(millis: i64) -> Instant {
+        Instant::from_unix_millis(millis).unwrap()
+    }
+
+    fn rule(limit: u32, millis: u64) -> Rule {
+        Rule::new(Limit::new(limit).unwrap(), Window::from_millis(millis).unwrap())
+    }
+
+    /// One unit at 1,000 and one at 1,500.
+    fn log() -> Log {
+        let mut log = Log::new();
+        for instant in [1_000, 1_500] {
+            log.record(at(instant), Cost::ONE, Window::from_millis(10_000).unwrap());
+        }
+        log
+    }
+
+    struct Case {
+        policy: Policy,
+        key_override: Option<Override>,
+    }
+
+    impl Case {
+        fn new(mode: Mode, rules: &[Rule]) -> Self {
+            let rules = Rules::new(rules.iter().copied()).unwrap();
+            Self { policy: Policy { rules, mode }, key_override: None }
+        }
+
+        /// Allowed, limit, remaining, retry-after and reset-after of a check of one unit at 2,000.
+        fn decision(&self) -> (bool, u64, u64, Option<u64>, u64) {
+            let resolved = ResolvedRules::<Rules, _>::Policy(&self.policy);
+            let key_override = self.key_override.as_ref();
+            let evaluation = resolved.evaluate(key_override, &mut log(), at(2_000), 1);
+            assert_eq!(resolved.peek(key_override, &log(), at(2_000), 1), evaluation);
+            let decision = evaluation.recorded_decision();
+            let limit = decision.limit.units();
+            (
+                decision.allowed,
+                limit,
+                decision.remaining,
+                decision.retry_after,
+                decision.reset_after,
+            )
+        }
+
+        /// What decides a check of `units` at 2,000, whether it is allowed, and how long they are kept.
+        fn outcome(&self, units: u64) -> (DecidedBy, bool, Option<u64>) {
+            let resolved = ResolvedRules::<Rules, _>::Policy(&self.policy);
+            let key_override = self.key_override.as_ref();
+            let evaluation = resolved.evaluate(key_override, &mut log(), at(2_000), units);
+            let record_for = evaluation.record_for.map(Window::millis);
+            (evaluation.decided_by, evaluation.decision.allowed, record_for)
+        }
+    }
+
+    #[test]
+    fn rules_decide_without_an_override() {
+        let case = Case::new(Mode::Enforce, &[rule(3, 2_000), rule(9, 5_000)]);
+        assert_eq!(case.decision(), (true, 3, 0, Some(0), 2_000));
+        assert_eq!(case.outcome(1), (DecidedBy::Rules, true, Some(5_000)));
+        assert_eq!(case.outcome(2), (DecidedBy::Rules, false, None));
+    }
+
+    #[test]
+    fn shadow_mode_allows_what_the_rules_deny_and_does_not_record_it() {
+        let case = Case::new(Mode::Shadow, &[rule(9, 5_000), rule(2, 2_000)]);
+        assert_eq!(case.decision(), (true, 2, 0, Some(0), 1_500));
+        assert_eq!(case.outcome(1), (DecidedBy::Shadow, true, None));
+        let case = Case::new(Mode::Shadow, &[rule(3, 2_000)]);
+        assert_eq!(case.outcome(1), (DecidedBy::Rules, true, Some(2_000)));
+    }
+
+    #[test]
+    fn a_check_that_is_always_allowed_reports_the_fullest_rule() {
+        let case = Case::new(Mode::Shadow, &[rule(9, 5_000), rule(1, 2_000), rule(2, 700)]);
+        assert_eq!(case.decision(), (true, 1, 0, Some(0), 1_500));
+    }
+
+    #[test]
+    fn an_override_takes_precedence_over_rules_and_mode() {
+        let case = |action, until, mode| {
+            let mut case = Case::new(mode, &[rule(9, 5_000), rule(2, 2_000)]);
+            case.key_override = Some(Override { action, until });
+            case
+        };
+        let limit = Action::Limit(Rules::one(rule(3, 2_000)));
+        let overridden = |allowed, record_for| (DecidedBy::Override, allowed, record_for);
+
+        let allow = case(Action::Allow, None, Mode::Enforce);
+        assert_eq!(allow.decision(), (true, 2, 0, Some(0), 1_500));
+        assert_eq!(allow.outcome(1), overridden(true, None));
+
+        let deny = case(Action::Deny, None, Mode::Shadow);
+        assert_eq!(deny.decision(), (false, 2, 0, None, 1_500));
+        assert_eq!(deny.outcome(1), overridden(false, None));
+        let deny_until = case(Action::Deny, Some(at(2_700)), Mode::Enforce);
+        assert_eq!(deny_until.decision(), (false, 2, 0, Some(700), 1_500));
+
+        let limited = case(limit.clone(), None, Mode::Shadow);
+        assert_eq!(limited.decision(), (true, 3, 0, Some(0), 2_000));
+        assert_eq!(limited.outcome(1), overridden(true, Some(5_000)));
+        assert_eq!(limited.outcome(2), overridden(false, None));
+
+        let ended = case(limit, Some(at(2_000)), Mode::Enforce);
+        assert_eq!(ended.outcome(1), (DecidedBy::Rules, false, None));
+    }
+}

@@ -1,0 +1,107 @@
+use std::borrow::Borrow;
+use std::ops::Deref;
+
+use crate::{Mode, Policy, PolicyName, Rules};
+
+/// Where a check takes its rules from: the rules themselves, or the name of a policy.
+///
+/// `R` is how the rules are held ([`Rules`], `&Rules`, [`Rule`](crate::Rule)) and `N` how the name is
+/// ([`PolicyName`], `&PolicyName`, raw bytes).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "rules are the usual case, and must not be allocated")]
+pub enum RuleSource<R, N> {
+    /// These rules.
+    Rules(R),
+    /// The policy with this name.
+    Policy(N),
+}
+
+/// A [`RuleSource`] that borrows nothing.
+pub type OwnedRuleSource = RuleSource<Rules, PolicyName>;
+
+/// The rules of a check once its policy, if it names one, has been looked up.
+///
+/// `R` is how the caller's rules are held, and `P` how the policy is: a reference, an `Rc` or an `Arc`.
+///
+/// ```
+/// use ratelog_core::{Limit, Mode, Policy, ResolvedRules, Rule, Rules, Window};
+///
+/// let rules = Rules::one(Rule::new(Limit::new(10).unwrap(), Window::from_millis(1_000).unwrap()));
+/// let inline = ResolvedRules::from(&rules);
+/// assert_eq!((inline.rules(), inline.mode()), (&rules, Mode::Enforce));
+///
+/// let policy = Policy { rules: rules.clone(), mode: Mode::Shadow };
+/// let named = ResolvedRules::<Rules, _>::Policy(&policy);
+/// assert_eq!((named.rules(), named.mode()), (&rules, Mode::Shadow));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResolvedRules<R, P> {
+    /// The caller's own rules, which are always enforced.
+    Inline(R),
+    /// The rules and the mode of a policy.
+    Policy(P),
+}
+
+impl RuleSource<&Rules, &PolicyName> {
+    /// The same source, owned.
+    #[must_use]
+    pub fn into_owned(self) -> OwnedRuleSource {
+        match self {
+            Self::Rules(rules) => RuleSource::Rules(rules.clone()),
+            Self::Policy(name) => RuleSource::Policy(name.clone()),
+        }
+    }
+}
+
+impl OwnedRuleSource {
+    /// The same source, borrowed.
+    #[must_use]
+    pub fn as_borrowed(&self) -> RuleSource<&Rules, &PolicyName> {
+        match self {
+            Self::Rules(rules) => RuleSource::Rules(rules),
+            Self::Policy(name) => RuleSource::Policy(name),
+        }
+    }
+}
+
+impl<R: Borrow<Rules>, P: Deref<Target: Borrow<Policy>>> ResolvedRules<R, P> {
+    /// The rules.
+    #[must_use]
+    pub fn rules(&self) -> &Rules {
+        match self {
+            Self::Inline(rules) => rules.borrow(),
+            Self::Policy(policy) => &policy.deref().borrow().rules,
+        }
+    }
+
+    /// Whether the rules are enforced.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        match self {
+            Self::Inline(_) => Mode::Enforce,
+            Self::Policy(policy) => policy.deref().borrow().mode,
+        }
+    }
+}
+
+impl<'a> From<&'a Rules> for ResolvedRules<&'a Rules, &'a Policy> {
+    fn from(rules: &'a Rules) -> Self {
+        Self::Inline(rules)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::RuleSource;
+    use crate::{Limit, PolicyName, Rule, Rules, Window};
+
+    #[test]
+    fn a_borrowed_source_survives_being_owned() {
+        let window = Window::from_millis(1_000).unwrap();
+        let rules = Rules::one(Rule::new(Limit::new(1).unwrap(), window));
+        let name = PolicyName::parse(b"api").unwrap();
+        for source in [RuleSource::Rules(&rules), RuleSource::Policy(&name)] {
+            assert_eq!(source.into_owned().as_borrowed(), source);
+        }
+    }
+}
