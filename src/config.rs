@@ -1,37 +1,36 @@
-//! The module's settings, as `CONFIG SET` and the server's configuration file name them.
+//! The module's settings, by their names in `CONFIG SET` and the server's configuration file.
 
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use ratelog_core::{Limit, Window};
 
-use crate::policy_json::Allowance;
 use crate::request::Bounds;
 
-/// A setting that is a whole number.
-pub struct Number {
-    /// Its name after `rl.`.
+/// A setting whose value is an integer.
+pub struct NumericSetting {
+    /// The name after `rl.`.
     pub name: &'static CStr,
-    /// What it is unless somebody sets it.
+    /// The default.
     pub default: i64,
-    /// The least that it may be.
+    /// The minimum.
     pub min: i64,
-    /// The most that it may be.
+    /// The maximum.
     pub max: i64,
     value: AtomicI64,
 }
 
-impl Number {
+impl NumericSetting {
     const fn new(name: &'static CStr, default: i64, min: i64, max: i64) -> Self {
         Self { name, default, min, max, value: AtomicI64::new(default) }
     }
 
-    /// What it is.
+    /// The present value.
     pub fn get(&self) -> i64 {
         self.value.load(Ordering::Relaxed)
     }
 
-    /// Makes it `value`, which the server has found to be in its range.
+    /// Sets the value. The server has checked its range.
     pub fn set(&self, value: i64) {
         self.value.store(value, Ordering::Relaxed);
     }
@@ -41,48 +40,44 @@ impl Number {
     }
 }
 
-/// The most that a limit or a cost may be.
-pub static MAX_LIMIT: Number = Number::new(c"max-limit", 1_000_000, 1, u32::MAX as i64);
-/// How many policies there may be.
-pub static MAX_POLICIES: Number = Number::new(c"max-policies", 1_000, 0, 100_000);
-/// How many keys `RL.TOP` tells of; 0 turns it off.
-pub static TOP_K: Number = Number::new(c"top-k", 64, 0, 1_000);
+/// The maximum of limits and costs.
+pub static MAX_LIMIT: NumericSetting =
+    NumericSetting::new(c"max-limit", 1_000_000, 1, u32::MAX as i64);
+/// The maximum number of policies.
+pub static MAX_POLICIES: NumericSetting = NumericSetting::new(c"max-policies", 1_000, 0, 100_000);
+/// The number of keys that `RL.TOP` tracks; 0 turns it off.
+pub static TOP_K: NumericSetting = NumericSetting::new(c"top-k", 64, 0, 1_000);
 
-/// All settings that are numbers.
-pub static NUMBERS: [&Number; 3] = [&MAX_LIMIT, &MAX_POLICIES, &TOP_K];
+/// All numeric settings.
+pub static NUMBERS: [&NumericSetting; 3] = [&MAX_LIMIT, &MAX_POLICIES, &TOP_K];
 
-/// The setting that is a span of time: the most that a window may be.
+/// The setting for the longest window, which is a duration.
 pub const MAX_WINDOW: &CStr = c"max-window";
 
 static MAX_WINDOW_MS: AtomicU64 = AtomicU64::new(Window::DEFAULT_MAX.millis());
 
-/// The most that a window may be.
+/// The longest window allowed.
 pub fn max_window() -> Window {
     Window::from_millis(MAX_WINDOW_MS.load(Ordering::Relaxed)).unwrap_or(Window::DEFAULT_MAX)
 }
 
-/// Makes `window` the most that a window may be.
+/// Sets the longest window allowed.
 pub fn set_max_window(window: Window) {
     MAX_WINDOW_MS.store(window.millis(), Ordering::Relaxed);
 }
 
-/// What a caller may ask for.
+/// The bounds of clients' arguments.
 pub fn bounds() -> Bounds {
     let limit = u32::try_from(MAX_LIMIT.get()).ok().and_then(Limit::new);
     Bounds { limit: limit.unwrap_or(Limit::DEFAULT_MAX), window: max_window() }
 }
 
-/// What policies may be imported.
-pub fn allowance() -> Allowance {
-    Allowance { policies: MAX_POLICIES.size(), bounds: bounds() }
-}
-
-/// How many policies there may be.
+/// The maximum number of policies.
 pub fn max_policies() -> usize {
     MAX_POLICIES.size()
 }
 
-/// How many of the heaviest keys are told.
+/// The number of heaviest keys to track.
 pub fn top_k() -> usize {
     TOP_K.size()
 }

@@ -2,76 +2,76 @@ use std::fmt;
 
 use ratelog_core::{Limit, PolicyName, Rules, Window};
 
-/// Why a command was not carried out; nothing has been changed.
+/// Why a command failed. Nothing has been changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
-    /// The number of arguments is wrong; the server has a text for it.
+    /// The number of arguments is wrong. The server has its own text for it.
     Arity,
-    /// An argument is no whole number from 1 to a bound.
+    /// An argument is not an integer from 1 to a bound.
     Integer {
-        /// What the argument stands for.
+        /// The name of the argument.
         name: &'static str,
         /// The argument.
         given: Argument,
         /// The bound.
         max: u64,
     },
-    /// An argument is no instant.
+    /// An argument is not a time.
     Instant(Argument),
-    /// An argument is no window.
+    /// An argument is not a window.
     Window {
         /// The argument.
         given: Argument,
         /// The bound.
         max: Window,
     },
-    /// The last limit has no window after it.
+    /// The last limit is not followed by a window.
     LimitWithoutWindow(Argument),
-    /// There are more rules than a check may have.
+    /// There are more rules than a check can have.
     TooManyRules(usize),
-    /// A word that is no keyword of the command.
+    /// A word is not a keyword of the command.
     UnknownKeyword(Argument),
-    /// A keyword that wants a value has none.
+    /// A keyword has no value.
     KeywordWithoutValue(&'static str),
     /// A keyword is given twice.
     RepeatedKeyword(&'static str),
-    /// An argument after all that the command takes.
+    /// There is an argument after the last one that the command takes.
     Unexpected(Argument),
-    /// A word that is no action of an override.
+    /// A word is not an action of an override.
     Action(Argument),
-    /// There is no policy of that name.
+    /// No policy has this name.
     NoPolicy(Argument),
-    /// A text that cannot be the name of a policy.
+    /// A text cannot be the name of a policy.
     PolicyName(Argument),
-    /// There are more policies than are allowed.
+    /// There would be more policies than allowed.
     TooManyPolicies {
         /// The bound.
         max: usize,
     },
-    /// A text that tells no policies, and why.
+    /// A text cannot be read as policies, for this reason.
     Policies(String),
-    /// The bytes of an internal `LOAD` are no value.
+    /// The bytes of an internal `LOAD` are not a value, for this reason.
     Payload(String),
     /// The key holds a value of another type.
     WrongType,
-    /// A new key would need memory that there is not.
+    /// There is no memory for a new key.
     OutOfMemory,
-    /// A defect of the module; it was stopped before it could reply.
+    /// The command panicked before it replied: a bug in the module.
     Panicked,
 }
 
-/// An argument as an error shows it: printable, and cut where it is long.
+/// An argument as shown in an error: escaped, and truncated if it is long.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Argument(String);
 
 impl Argument {
-    const SHOWN: usize = 64;
+    const MAX_BYTES: usize = 64;
 }
 
 impl From<&[u8]> for Argument {
     #[cold]
     fn from(bytes: &[u8]) -> Self {
-        match bytes.split_at_checked(Self::SHOWN) {
+        match bytes.split_at_checked(Self::MAX_BYTES) {
             Some((shown, rest)) if !rest.is_empty() => Self(format!("{}...", shown.escape_ascii())),
             _ => Self(bytes.escape_ascii().to_string()),
         }
@@ -85,14 +85,12 @@ impl fmt::Display for Argument {
 }
 
 impl Error {
-    /// An argument that was to be a limit.
+    /// An argument is not a limit.
     #[cold]
     pub fn limit(given: &[u8], max: Limit) -> Self {
         Self::Integer { name: "limit", given: given.into(), max: max.units() }
     }
-}
 
-impl Error {
     /// The text without its code.
     pub fn reason(&self) -> String {
         let text = self.to_string();
@@ -153,7 +151,7 @@ mod tests {
     use super::{Argument, Error};
 
     #[test]
-    fn arguments_are_shown_printable_and_cut() {
+    fn arguments_are_escaped_and_truncated() {
         let shown = |bytes: &[u8]| Argument::from(bytes).to_string();
         assert_eq!(shown(b"abc"), "'abc'");
         assert_eq!(shown(b""), "''");

@@ -1,37 +1,28 @@
 //! Exact rate limiting inside Redis and Valkey: the server module.
 //!
-//! A call's way: argument bytes become a typed `request`, the `command` opens its key, the core crate
-//! decides, the `effect` of the decision changes the key and is replicated, and the `reply` is written
-//! last. Only `server` touches the server's API.
+//! Data flows one way: argument bytes become a typed `request`; the `command` opens its key and the core crate decides;
+//! the decision becomes an effect in `state`, which changes the key and is replicated; the reply is written last, so an
+//! error never leaves a partial reply. Only `server` calls the server's API.
 #![deny(unsafe_code)]
 #![cfg_attr(
     test,
     allow(
         dead_code,
         unused_imports,
-        reason = "unit tests leave out the entry point: only a server has its allocator"
+        reason = "unit tests omit the entry point, as only a server provides the allocator"
     )
 )]
 
 mod command;
 mod config;
-mod effect;
 mod error;
-mod json_object;
 mod monitor;
 mod node;
-mod notes;
-mod override_text;
-mod overrides;
-mod policies;
-mod policy_effect;
-mod policy_json;
-mod reply;
 mod request;
 mod server;
-mod value;
+mod state;
 
-/// What the server calls: the module's entry point and its allocator.
+/// The module's entry point and its allocator.
 #[cfg(not(test))]
 #[allow(missing_docs, unsafe_code, clippy::pedantic, clippy::undocumented_unsafe_blocks)]
 mod entry {

@@ -1,13 +1,12 @@
-//! What the node keeps besides its keys.
+//! The node's state besides its keys.
 
 use crate::monitor::Monitor;
-use crate::overrides::OverrideIndex;
-use crate::policies::Policies;
 use crate::server::Global;
+use crate::state::{OverrideIndex, Policies};
 
-/// The policies: replicated and saved.
+/// The policies. They are replicated and saved.
 pub static POLICIES: Global<Policies> = Global::new();
-/// The counts: this node's alone, from its start on.
+/// The counts of this node since it started.
 pub static MONITOR: Global<Monitor> = Global::new();
-/// Where the overrides are: follows from the keys.
+/// The index of overrides, derived from the keys.
 pub static OVERRIDES: Global<OverrideIndex> = Global::new();

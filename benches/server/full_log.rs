@@ -4,7 +4,7 @@ use std::{thread::sleep, time::Duration};
 
 use redis::Connection;
 
-use ratelog_test_support::Series;
+use ratelog_test_support::Samples;
 
 use crate::{
     Outcome,
@@ -25,10 +25,10 @@ const SHORT_WINDOW_MS: i64 = 15;
 
 #[derive(Default)]
 pub struct FullLogs {
-    pub denied_ten: Series,
-    pub denied_million: Series,
-    pub sliding_ten: Series,
-    pub sliding_million: Series,
+    pub denied_ten: Samples,
+    pub denied_million: Samples,
+    pub sliding_ten: Samples,
+    pub sliding_million: Samples,
 }
 
 /// # Errors

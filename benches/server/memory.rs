@@ -16,7 +16,7 @@ pub struct Weight {
     pub name: &'static str,
     pub units: i64,
     /// Bytes of one key, by `MEMORY USAGE`.
-    pub told: i64,
+    pub reported: i64,
     /// Bytes by which `used_memory` grew for each key, everything included.
     pub grown: i64,
 }
@@ -73,7 +73,7 @@ fn weigh(
 ) -> Outcome<Weight> {
     redis::cmd("FLUSHDB").arg("SYNC").exec(connection)?;
     make(connection, "one")?;
-    let told =
+    let reported =
         redis::cmd("MEMORY").arg("USAGE").arg("one").arg("SAMPLES").arg(0).query(connection)?;
     redis::cmd("FLUSHDB").arg("SYNC").exec(connection)?;
     // The connection's own buffers have grown by now.
@@ -83,5 +83,5 @@ fn weigh(
     }
     let grown = (info::number(connection, "memory", "used_memory")? - before) / keys;
     redis::cmd("FLUSHDB").arg("SYNC").exec(connection)?;
-    Ok(Weight { name, units, told, grown })
+    Ok(Weight { name, units, reported, grown })
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use ratelog_test_support::Series;
+use ratelog_test_support::Samples;
 
 use crate::{
     full_log::FullLogs,
@@ -145,15 +145,15 @@ impl Report<'_> {
             );
         }
         text.push_str("\n| longest single check | µs | target | |\n| --- | --- | --- | --- |\n");
-        for (name, series) in [
+        for (name, samples) in [
             ("finds a million units outside its window", &self.worst.skipped),
             ("finds a million units past their retention, and drops them", &self.worst.dropped),
         ] {
-            let met = series.most() <= MILLISECOND;
+            let met = samples.most() <= MILLISECOND;
             let _ = writeln!(
                 text,
                 "| {name} | {} | {} |",
-                spread(series, 0),
+                spread(samples, 0),
                 verdict(Some(("<= 1000".to_owned(), met)))
             );
         }
@@ -178,15 +178,15 @@ impl Report<'_> {
             let each = |bytes: i64| ratio(bytes, weight.units);
             let target = match weight.units {
                 _ if !own => None,
-                1000 => Some(("<= 3 per unit".to_owned(), each(weight.told) <= 3.0)),
-                _ => Some(("<= 200 per key".to_owned(), weight.told <= 200)),
+                1000 => Some(("<= 3 per unit".to_owned(), each(weight.reported) <= 3.0)),
+                _ => Some(("<= 200 per key".to_owned(), weight.reported <= 200)),
             };
             let _ = writeln!(
                 text,
                 "| {} | {} | {:.2} | {} | {:.2} | {} |",
                 weight.name,
-                weight.told,
-                each(weight.told),
+                weight.reported,
+                each(weight.reported),
                 weight.grown,
                 each(weight.grown),
                 verdict(target),
@@ -221,8 +221,8 @@ impl Report<'_> {
     }
 }
 
-fn spread(series: &Series, digits: usize) -> String {
-    let (least, median, most) = (series.least(), series.median(), series.most());
+fn spread(samples: &Samples, digits: usize) -> String {
+    let (least, median, most) = (samples.least(), samples.median(), samples.most());
     format!("{median:.digits$} ({least:.digits$}–{most:.digits$})")
 }
 

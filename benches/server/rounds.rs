@@ -2,7 +2,7 @@
 
 use redis::{Connection, Value};
 
-use ratelog_test_support::Series;
+use ratelog_test_support::Samples;
 
 use crate::{
     Outcome,
@@ -17,11 +17,11 @@ use crate::{
 #[derive(Default)]
 pub struct Measured {
     /// Server time per call in microseconds, one call at a time on each connection.
-    pub usec: Series,
+    pub usec: Samples,
     /// Server time per call in microseconds, sixteen calls in a pipeline.
-    pub pipelined_usec: Series,
+    pub pipelined_usec: Samples,
     /// Calls per second, sixteen calls in a pipeline.
-    pub throughput: Series,
+    pub throughput: Samples,
 }
 
 impl Measured {
@@ -135,7 +135,7 @@ fn counted(connection: &mut Connection, subject: &Subject) -> Outcome<u64> {
 /// The units in an `RL.INSPECT` reply.
 fn units(fields: &[Value]) -> Outcome<u64> {
     let field = fields.chunks(2).find(|field| field[0] == Value::BulkString(b"units".to_vec()));
-    let value = field.and_then(|field| field.get(1)).ok_or("RL.INSPECT told no units")?;
+    let value = field.and_then(|field| field.get(1)).ok_or("RL.INSPECT returned no units")?;
     Ok(redis::from_redis_value(value.clone())?)
 }
 

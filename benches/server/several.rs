@@ -1,6 +1,6 @@
 //! Checks of three keys at once, and as many checks of one key; the same number of keys in each pipeline.
 
-use ratelog_test_support::Series;
+use ratelog_test_support::Samples;
 
 use crate::{
     Outcome, host::Server, load::Load, options::Options, rounds::on_every_key, subject::words,
@@ -16,8 +16,8 @@ const ALL: &str = "RL.MCHECK 1 {key} 100000 60 {key} 100000 60 {key} 100000 60";
 /// Times for three keys, in microseconds; in each round one after the other.
 #[derive(Default)]
 pub struct Several {
-    pub pipelined: Series,
-    pub at_once: Series,
+    pub pipelined: Samples,
+    pub at_once: Samples,
 }
 
 /// # Errors

@@ -2,7 +2,7 @@
 
 use redis::{Connection, Value};
 
-use ratelog_test_support::Series;
+use ratelog_test_support::Samples;
 
 use crate::{
     Outcome,
@@ -19,9 +19,9 @@ const MILLION: i64 = 1_000_000;
 #[derive(Default)]
 pub struct Worst {
     /// A million units are outside the window, but kept for a longer one.
-    pub skipped: Series,
+    pub skipped: Samples,
     /// Nearly a million units are outside the retention: the check drops them all.
-    pub dropped: Series,
+    pub dropped: Samples,
 }
 
 /// # Errors

@@ -1,24 +1,24 @@
 use std::ffi::CStr;
 use std::marker::PhantomData;
 
+use super::reply;
 use crate::error::Error;
-use crate::reply;
 use crate::server::{Args, Command, Context, Registration, Spec};
 
-/// Commands that are called by a name in common and a subcommand.
+/// Commands with a common name, each called by its subcommand.
 pub trait Family {
-    /// The name in common.
+    /// The common name.
     const NAME: &'static CStr;
     /// One sentence.
     const SUMMARY: &'static CStr;
-    /// Each subcommand: how it is called, and what it does. Without `HELP`, which each family has.
+    /// The syntax and the description of each subcommand, except for `HELP`, which each family has.
     const SUBCOMMANDS: &'static [(&'static CStr, &'static CStr)];
 }
 
-/// Registers the name in common and `HELP`; the other subcommands follow.
+/// Registers the common name and `HELP`. The caller registers the other subcommands.
 ///
 /// # Errors
-/// What the server did not take.
+/// The name of the command that the server rejects.
 pub fn register_family<F: Family>(module: &Registration) -> Result<(), String> {
     module.family(&Spec {
         name: F::NAME,
@@ -31,7 +31,7 @@ pub fn register_family<F: Family>(module: &Registration) -> Result<(), String> {
     module.command::<Help<F>>()
 }
 
-/// `HELP` of a family: what somebody at a prompt wants to know.
+/// `HELP` of a family.
 struct Help<F>(PhantomData<F>);
 
 impl<F: Family> Command for Help<F> {
@@ -40,7 +40,7 @@ impl<F: Family> Command for Help<F> {
         name: c"HELP",
         acl_categories: c"ratelog slow",
         arity: 2,
-        summary: c"Tells the subcommands.",
+        summary: c"Lists the subcommands.",
         ..Spec::COMMON
     };
 

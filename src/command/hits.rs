@@ -1,6 +1,5 @@
-use super::{COUNT, KEY};
+use super::{COUNT, KEY, reply};
 use crate::error::Error;
-use crate::reply;
 use crate::request::parse_count;
 use crate::server::{Args, Command, Context, KeyAccess, Keys, ReadKey, Spec};
 
@@ -14,8 +13,8 @@ impl Command for Hits {
         acl_categories: c"ratelog read slow",
         arity: -2,
         keys: Keys::First(KeyAccess::Read),
-        summary: c"Lists a key's units by the instant they were recorded at, newest first.",
-        complexity: c"O(M) for M instants listed.",
+        summary: c"Lists a key's units by the time they were recorded, newest first.",
+        complexity: c"O(M) for M hits listed.",
         args: &[KEY, COUNT],
         ..Spec::COMMON
     };

@@ -1,6 +1,5 @@
-use super::KEY;
+use super::{KEY, reply};
 use crate::error::Error;
-use crate::reply;
 use crate::server::{Args, Command, Context, KeyAccess, Keys, ReadKey, Spec};
 
 /// `RL.INSPECT key`
@@ -13,7 +12,7 @@ impl Command for Inspect {
         acl_categories: c"ratelog read slow",
         arity: 2,
         keys: Keys::First(KeyAccess::Read),
-        summary: c"Tells what a key's log holds.",
+        summary: c"Returns the state of a key's log and its override.",
         complexity: c"O(B) for B blocks of the log.",
         args: &[KEY],
         ..Spec::COMMON

@@ -1,20 +1,21 @@
-//! `RL._RECORD`, `RL._APPLY`, `RL._POLICY`: effects, on a replica and from the append-only file.
+//! `RL._RECORD`, `RL._APPLY` and `RL._POLICY` apply effects on a replica and from the append-only file.
 
+use super::commit::{apply, track_override};
 use super::{KEY, POLICY_NAME};
-use crate::effect::{self, Effect, Record};
 use crate::error::Error;
 use crate::node::POLICIES;
-use crate::policy_effect::{self, PolicyEffect};
 use crate::request::{self, Bounds};
 use crate::server::{
     Arg, ArgKind, Args, Command, Context, KeyAccess, Keys, Registration, Spec, WriteKey,
 };
-use crate::value::{ENCODING, Value};
+use crate::state::effect::{self, Effect, Record};
+use crate::state::policy_effect::{self, PolicyEffect};
+use crate::state::{ENCODING, OverrideChange, Value};
 
 /// Registers the internal commands.
 ///
 /// # Errors
-/// What the server did not take.
+/// The name of the command that the server rejects.
 pub fn register(module: &Registration) -> Result<(), String> {
     module.command::<RecordUnits>()?;
     module.command::<Apply>()?;
@@ -32,7 +33,7 @@ impl Command for RecordUnits {
         name: effect::RECORD,
         arity: -5,
         keys: Keys::Every { first: 3, step: 2, access: KeyAccess::Update },
-        summary: c"Internal: repeats the recording of units.",
+        summary: c"Internal: records units.",
         complexity: c"O(K*log(N)) for K keys and N units in a log; commonly O(K).",
         args: &[
             Arg::new(c"instant", ArgKind::Integer),
@@ -49,20 +50,20 @@ impl Command for RecordUnits {
         let instant = request::parse_instant(next()?)?;
         let cost = request::parse_cost("units", next()?, &Bounds::WIDEST)?;
         let mut records = Vec::with_capacity(args.len() / 2);
-        let mut left = args;
-        while let Some((name, mut rest)) = left.split_key() {
+        let mut remaining = args;
+        while let Some((name, mut rest)) = remaining.split_key() {
             let window = request::parse_millis("window_ms", rest.next().ok_or(Error::Arity)?)?;
             records.push((name, Record { instant, cost, window }));
-            left = rest;
+            remaining = rest;
         }
-        // All keys are found to be right before the first is changed.
+        // Check the types of all keys before changing the first.
         for (name, _) in &records {
             WriteKey::open(ctx, *name)?;
         }
         for (name, record) in records {
-            Effect::Record(record).apply(&mut WriteKey::open(ctx, name)?);
+            apply(&Effect::Record(record), &mut WriteKey::open(ctx, name)?);
         }
-        ctx.propagate_verbatim();
+        ctx.replicate_verbatim();
         ctx.reply().ok();
         Ok(())
     }
@@ -76,12 +77,12 @@ impl Command for Apply {
         name: effect::APPLY,
         arity: -3,
         keys: Keys::First(KeyAccess::Update),
-        summary: c"Internal: repeats an effect on a key.",
+        summary: c"Internal: applies an effect to a key.",
         complexity: c"O(log(N)) for N units in the log; LOAD is O(N).",
         args: &[
             KEY,
             Arg::new(c"effect", ArgKind::String),
-            Arg::new(c"argument", ArgKind::String).repeated().may_be_left_out(),
+            Arg::new(c"argument", ArgKind::String).repeated().optional(),
         ],
         ..INTERNAL
     };
@@ -91,20 +92,21 @@ impl Command for Apply {
         let word = args.next().ok_or(Error::Arity)?;
         if word.eq_ignore_ascii_case(effect::LOAD.to_bytes()) {
             let mut next = || args.next().ok_or(Error::Arity);
-            let (log, put) = (next()?, next()?);
+            let (log, key_override) = (next()?, next()?);
             request::end(args)?;
-            let value = Value::load(ENCODING, log, put).map_err(Error::Payload)?;
+            let value = Value::load(ENCODING, log, key_override).map_err(Error::Payload)?;
             let has_override = value.has_override();
-            // The expiry follows in a command of the server's own.
+            // The server sets the expiry by a command of its own.
             let mut key = WriteKey::open(ctx, name)?;
             key.set(value);
-            key.list_override(has_override);
+            let change = if has_override { OverrideChange::Added } else { OverrideChange::Removed };
+            track_override(&key, change);
             key.signal_modified();
         } else {
             let effect = Effect::parse(word, args)?;
-            effect.apply(&mut WriteKey::open(ctx, name)?);
+            apply(&effect, &mut WriteKey::open(ctx, name)?);
         }
-        ctx.propagate_verbatim();
+        ctx.replicate_verbatim();
         ctx.reply().ok();
         Ok(())
     }
@@ -117,7 +119,7 @@ impl Command for ApplyPolicy {
     const SPEC: Spec = Spec {
         name: policy_effect::COMMAND,
         arity: 3,
-        summary: c"Internal: repeats an effect on the policies.",
+        summary: c"Internal: applies an effect to the policies.",
         complexity: c"O(P*log(P)) for P policies.",
         args: &[Arg::new(c"effect", ArgKind::String), POLICY_NAME],
         ..INTERNAL
@@ -128,7 +130,7 @@ impl Command for ApplyPolicy {
         let mut next = || args.next().ok_or(Error::Arity);
         let effect = PolicyEffect::parse(next()?, next()?)?;
         POLICIES.with(ctx, |policies| effect.apply(policies));
-        ctx.propagate_verbatim();
+        ctx.replicate_verbatim();
         ctx.reply().ok();
         Ok(())
     }

@@ -1,16 +1,16 @@
 use ahash::AHashMap;
 use ratelog_core::{Cost, Evaluation, Instant, RuleSource, Rules};
 
+use super::commit::{apply, commit};
 use super::rules::{CheckRules, count, evaluate, resolve, shift_of};
-use super::{KEY, RULE};
+use super::{KEY, RULE, reply};
 use crate::config;
-use crate::effect::{Effect, Record};
 use crate::error::Error;
-use crate::reply;
 use crate::request::{self, Bounds, parse_rule_source};
 use crate::server::{
     Arg, ArgKind, Args, Command, Context, KeyAccess, KeyName, Keys, Spec, WriteKey,
 };
+use crate::state::{Effect, Record};
 
 /// `RL.MCHECK cost key limit window|POLICY name [key limit window|POLICY name ...]`
 pub struct MCheck;
@@ -22,7 +22,7 @@ impl Command for MCheck {
         acl_categories: c"ratelog write slow",
         arity: -5,
         keys: Keys::Every { first: 2, step: 3, access: KeyAccess::Update },
-        summary: c"Checks several keys at once; records the units at all of them or at none.",
+        summary: c"Checks several keys at once. Records the units at all keys or at none.",
         complexity: c"O(K*log(N)) for K keys and N units in a log; commonly O(K).",
         args: &[
             Arg::new(c"cost", ArgKind::Integer),
@@ -31,7 +31,7 @@ impl Command for MCheck {
                 ArgKind::Block(&[
                     KEY,
                     Arg::new(
-                        c"terms",
+                        c"rules",
                         ArgKind::OneOf(&[
                             RULE,
                             Arg::new(c"policy", ArgKind::String).after(c"POLICY"),
@@ -48,158 +48,158 @@ impl Command for MCheck {
         let bounds = config::bounds();
         let mut args = args;
         let cost = request::parse_cost("cost", args.next().ok_or(Error::Arity)?, &bounds)?;
-        let source = parse(args, &bounds)?;
+        let requests = parse(args, &bounds)?;
         let now = ctx.now();
 
-        let mut checks = Checks::decide(ctx, &source, now, cost)?;
-        let all = checks.are_all_allowed();
-        if all {
+        let mut checks = Checks::evaluate(ctx, &requests, now, cost)?;
+        let all_allowed = checks.all_allowed();
+        if all_allowed {
             checks.record(ctx, now, cost)?;
         }
         checks.shift(now)?;
         checks.count(now);
-        let told = |evaluation: &Evaluation| {
-            if all { evaluation.recorded_decision() } else { evaluation.decision }
+        let decision = |evaluation: &Evaluation| {
+            if all_allowed { evaluation.recorded_decision() } else { evaluation.decision }
         };
-        reply::decisions(ctx, checks.decided.iter().map(|check| told(&check.evaluation)));
+        reply::decisions(ctx, checks.evaluated.iter().map(|check| decision(&check.evaluation)));
         Ok(())
     }
 }
 
-/// Reads `key limit window` or `key POLICY name`, as often as it is given.
-fn parse<'a>(
-    args: Args<'a>,
-    bounds: &Bounds,
-) -> Result<Vec<(KeyName<'a>, RuleSource<Rules, &'a [u8]>)>, Error> {
-    let mut source = Vec::with_capacity(args.len() / 3);
+/// One key of the command, and where its rules come from.
+type Request<'a> = (KeyName<'a>, RuleSource<Rules, &'a [u8]>);
+
+/// Parses `key limit window` or `key POLICY name`, once for each key.
+fn parse<'a>(args: Args<'a>, bounds: &Bounds) -> Result<Vec<Request<'a>>, Error> {
+    let mut requests = Vec::with_capacity(args.len() / 3);
     let mut left = args;
     while let Some((name, mut rest)) = left.split_key() {
         let (Some(first), Some(second)) = (rest.next(), rest.next()) else {
             return Err(Error::Arity);
         };
-        source.push((name, parse_rule_source(first, second, bounds)?));
+        requests.push((name, parse_rule_source(first, second, bounds)?));
         left = rest;
     }
-    Ok(source)
+    Ok(requests)
 }
 
-/// The checks of one command, and their keys, each opened once.
+/// The checks of one command and their keys. Each key is opened once.
 struct Checks<'a> {
     keys: Vec<Key<'a>>,
-    decided: Vec<Decided<'a>>,
+    evaluated: Vec<EvaluatedCheck<'a>>,
 }
 
 struct Key<'a> {
     key: WriteKey<'a>,
-    /// Units of the checks so far that are to be recorded at it.
+    /// Units that the checks before this one will record at it.
     pending: u64,
 }
 
-struct Decided<'a> {
-    /// Where in `keys` its key is.
-    place: usize,
+struct EvaluatedCheck<'a> {
+    /// The index of its key in `keys`.
+    key: usize,
     rules: CheckRules<'a>,
     evaluation: Evaluation,
 }
 
 impl<'a> Checks<'a> {
-    /// Decides each check as if those before it had been recorded. Nothing is changed.
-    fn decide(
+    /// Evaluates each check as if those before it were recorded. Nothing is changed.
+    fn evaluate(
         ctx: &'a Context<'a>,
-        source: &'a [(KeyName<'a>, RuleSource<Rules, &'a [u8]>)],
+        requests: &'a [Request<'a>],
         now: Instant,
         cost: Cost,
     ) -> Result<Self, Error> {
-        let mut places = Places::of(source.len());
+        let mut index = KeyIndex::for_checks(requests.len());
         let mut checks = Self {
-            keys: Vec::with_capacity(source.len()),
-            decided: Vec::with_capacity(source.len()),
+            keys: Vec::with_capacity(requests.len()),
+            evaluated: Vec::with_capacity(requests.len()),
         };
-        for &(name, ref source) in source {
+        for &(name, ref source) in requests {
             let rules = resolve(ctx, source)?;
-            let place = places.find(&checks.keys, name);
-            if place == checks.keys.len() {
+            let position = index.find(&checks.keys, name);
+            if position == checks.keys.len() {
                 checks.keys.push(Key { key: WriteKey::open(ctx, name)?, pending: 0 });
             }
-            if let Some(Key { key, pending }) = checks.keys.get_mut(place) {
+            if let Some(Key { key, pending }) = checks.keys.get_mut(position) {
                 let evaluation = evaluate(&rules, key, now, *pending + cost.units());
                 if evaluation.record_for.is_some() {
                     *pending = evaluation.units;
                 }
-                checks.decided.push(Decided { place, rules, evaluation });
+                checks.evaluated.push(EvaluatedCheck { key: position, rules, evaluation });
             }
         }
         Ok(checks)
     }
 
-    fn are_all_allowed(&self) -> bool {
-        self.decided.iter().all(|check| check.evaluation.decision.allowed)
+    fn all_allowed(&self) -> bool {
+        self.evaluated.iter().all(|check| check.evaluation.decision.allowed)
     }
 
     /// Records the units at all keys, as one effect.
     fn record(&mut self, ctx: &Context<'_>, now: Instant, cost: Cost) -> Result<(), Error> {
         for Key { key, pending } in &self.keys {
             if *pending > 0 {
-                key.admit()?;
+                key.check_memory()?;
             }
         }
-        let Self { keys, decided } = self;
-        for Decided { place, evaluation, .. } in &*decided {
+        let Self { keys, evaluated } = self;
+        for check in &*evaluated {
             if let (Some(Key { key, .. }), Some(window)) =
-                (keys.get_mut(*place), evaluation.record_for)
+                (keys.get_mut(check.key), check.evaluation.record_for)
             {
-                Effect::Record(Record { instant: now, cost, window }).apply(key);
+                apply(&Effect::Record(Record { instant: now, cost, window }), key);
             }
         }
-        let records = decided.iter().filter_map(|check| {
-            let name = keys.get(check.place)?.key.name();
+        let records = evaluated.iter().filter_map(|check| {
+            let name = keys.get(check.key)?.key.name();
             Some((name, Record { instant: now, cost, window: check.evaluation.record_for? }))
         });
-        ctx.propagate_records(records);
+        ctx.replicate_records(records);
         Ok(())
     }
 
-    /// Shifts what is ahead of the clock.
+    /// Shifts the logs that are ahead of the clock.
     fn shift(&mut self, now: Instant) -> Result<(), Error> {
         for Key { key, .. } in &mut self.keys {
             if let Some(shift) = shift_of(key, now) {
-                shift.commit(key)?;
+                commit(&shift, key)?;
             }
         }
         Ok(())
     }
 
     fn count(&mut self, now: Instant) {
-        for Decided { place, rules, evaluation } in &self.decided {
-            if let Some(Key { key, .. }) = self.keys.get_mut(*place) {
-                count(rules, key, evaluation, now);
+        for check in &self.evaluated {
+            if let Some(Key { key, .. }) = self.keys.get_mut(check.key) {
+                count(&check.rules, key, &check.evaluation, now);
             }
         }
     }
 }
 
-/// Finds a key that was opened before: among a few by looking at each.
-enum Places<'a> {
-    Few,
-    Many(AHashMap<&'a [u8], usize>),
+/// Finds a key that is already open: by a linear search if the checks are few, by a hash table otherwise.
+enum KeyIndex<'a> {
+    Linear,
+    Hashed(AHashMap<&'a [u8], usize>),
 }
 
-impl<'a> Places<'a> {
-    const FEW: usize = 16;
+impl<'a> KeyIndex<'a> {
+    const MAX_LINEAR: usize = 16;
 
-    fn of(checks: usize) -> Self {
-        if checks <= Self::FEW { Self::Few } else { Self::Many(AHashMap::new()) }
+    fn for_checks(checks: usize) -> Self {
+        if checks <= Self::MAX_LINEAR { Self::Linear } else { Self::Hashed(AHashMap::new()) }
     }
 
-    /// Where in `keys` the key `name` is; behind the last if it is new.
+    /// The position of the key `name` in `keys`; their number if it is new.
     fn find(&mut self, keys: &[Key<'_>], name: KeyName<'a>) -> usize {
         let new = keys.len();
         match self {
-            Self::Few => keys
+            Self::Linear => keys
                 .iter()
                 .position(|other| other.key.name().bytes() == name.bytes())
                 .unwrap_or(new),
-            Self::Many(places) => *places.entry(name.bytes()).or_insert(new),
+            Self::Hashed(positions) => *positions.entry(name.bytes()).or_insert(new),
         }
     }
 }

@@ -1,6 +1,7 @@
-//! The commands, a file each: parse, open, decide, effect, reply.
+//! The commands, one file each. A command parses its request, opens its key, evaluates, commits the effect and replies.
 
 mod check;
+mod commit;
 mod help;
 mod hits;
 mod inspect;
@@ -10,6 +11,7 @@ mod r#override;
 mod peek;
 mod policy;
 mod refund;
+mod reply;
 mod reset;
 mod rules;
 mod stats;
@@ -30,7 +32,7 @@ use crate::server::{Arg, ArgKind, Registration};
 /// Registers every command of the module.
 ///
 /// # Errors
-/// What the server did not take.
+/// The name of the command that the server rejects.
 pub fn register(module: &Registration) -> Result<(), String> {
     module.command::<Check>()?;
     module.command::<Peek>()?;
@@ -47,8 +49,8 @@ pub fn register(module: &Registration) -> Result<(), String> {
 }
 
 const KEY: Arg = Arg::new(c"key", ArgKind::Key);
-const COST: Arg = Arg::new(c"cost", ArgKind::Integer).optional(c"COST");
-const COUNT: Arg = Arg::new(c"count", ArgKind::Integer).optional(c"COUNT");
+const COST: Arg = Arg::new(c"cost", ArgKind::Integer).optional_after(c"COST");
+const COUNT: Arg = Arg::new(c"count", ArgKind::Integer).optional_after(c"COUNT");
 const POLICY_NAME: Arg = Arg::new(c"name", ArgKind::String);
 
 /// `limit window`
@@ -62,7 +64,7 @@ const RULES: Arg = RULE.repeated();
 const CHECK_ARGS: &[Arg] = &[
     KEY,
     Arg::new(
-        c"terms",
+        c"rules",
         ArgKind::OneOf(&[RULES, Arg::new(c"policy", ArgKind::String).after(c"POLICY")]),
     ),
     COST,

@@ -2,24 +2,26 @@
 
 use std::ffi::CStr;
 
+use ratelog_core::Instant;
+
+use super::commit::commit;
 use super::help::{Family, register_family};
-use super::{COUNT, KEY, RULES};
+use super::{COUNT, KEY, RULES, reply};
 use crate::config;
-use crate::effect::Effect;
 use crate::error::Error;
-use crate::reply;
+use crate::node::OVERRIDES;
 use crate::request::{self, parse_count};
 use crate::server::{
     Arg, ArgKind, Args, Command, Context, KeyAccess, Keys, ReadKey, Registration, Spec, WriteKey,
-    live_overrides,
 };
+use crate::state::{Effect, KeyLocation};
 
 const FAMILY: &CStr = c"RL.OVERRIDE";
 
 /// Registers the family.
 ///
 /// # Errors
-/// What the server did not take.
+/// The name of the command that the server rejects.
 pub fn register(module: &Registration) -> Result<(), String> {
     register_family::<Overrides>(module)?;
     module.command::<Set>()?;
@@ -32,19 +34,19 @@ struct Overrides;
 
 impl Family for Overrides {
     const NAME: &CStr = FAMILY;
-    const SUMMARY: &CStr = c"Commands about overrides: what an operator puts on one key.";
+    const SUMMARY: &CStr = c"Commands that set, read and remove overrides of keys.";
     const SUBCOMMANDS: &[(&CStr, &CStr)] = &[
         (
             c"SET <key> ALLOW|DENY|LIMIT <limit> <window> [...] [EX <seconds>|PX <milliseconds>]",
-            c"Makes a key's checks be allowed, denied, or decided by other rules, for a time or for good.",
+            c"Allows or denies all checks of a key, or applies other rules to it.",
         ),
-        (c"GET <key>", c"Tells a key's override."),
-        (c"DEL <key>", c"Takes a key's override away."),
-        (c"LIST [COUNT <n>]", c"Lists the keys of the node that have overrides."),
+        (c"GET <key>", c"Returns a key's override."),
+        (c"DEL <key>", c"Removes a key's override."),
+        (c"LIST [COUNT <n>]", c"Lists the node's keys with overrides."),
     ];
 }
 
-const OF_THE_FAMILY: Spec = Spec { parent: Some(FAMILY), ..Spec::COMMON };
+const SUBCOMMAND: Spec = Spec { parent: Some(FAMILY), ..Spec::COMMON };
 
 /// `RL.OVERRIDE SET key ALLOW|DENY|LIMIT limit window [limit window ...] [EX seconds|PX milliseconds]`
 struct Set;
@@ -56,7 +58,7 @@ impl Command for Set {
         acl_categories: c"ratelog write slow",
         arity: -4,
         keys: Keys::First(KeyAccess::Update),
-        summary: c"Makes a key's checks be allowed, denied, or decided by other rules.",
+        summary: c"Allows or denies all checks of a key, or applies other rules to it.",
         args: &[
             KEY,
             Arg::new(
@@ -71,15 +73,15 @@ impl Command for Set {
                 ]),
             ),
             Arg::new(
-                c"lasts",
+                c"expiration",
                 ArgKind::OneOf(&[
                     Arg::new(c"seconds", ArgKind::Integer).after(c"EX"),
                     Arg::new(c"milliseconds", ArgKind::Integer).after(c"PX"),
                 ]),
             )
-            .may_be_left_out(),
+            .optional(),
         ],
-        ..OF_THE_FAMILY
+        ..SUBCOMMAND
     };
 
     fn run(ctx: &Context<'_>, args: Args<'_>) -> Result<(), Error> {
@@ -88,8 +90,8 @@ impl Command for Set {
         let mut key = WriteKey::open(ctx, name)?;
         let now = ctx.now();
 
-        let put = Some(Box::new(request.at(now)));
-        Effect::Override { instant: now, put }.commit(&mut key)?;
+        let key_override = Some(Box::new(request.at(now)));
+        commit(&Effect::Override { instant: now, key_override }, &mut key)?;
         ctx.reply().ok();
         Ok(())
     }
@@ -105,9 +107,9 @@ impl Command for Get {
         acl_categories: c"ratelog read fast",
         arity: 3,
         keys: Keys::First(KeyAccess::Read),
-        summary: c"Tells a key's override.",
+        summary: c"Returns a key's override.",
         args: &[KEY],
-        ..OF_THE_FAMILY
+        ..SUBCOMMAND
     };
 
     fn run(ctx: &Context<'_>, args: Args<'_>) -> Result<(), Error> {
@@ -115,7 +117,8 @@ impl Command for Get {
         let key = ReadKey::open(ctx, name)?;
         let now = ctx.now();
 
-        reply::put(&ctx.reply(), key.value().and_then(|value| value.live_override(now)), now);
+        let found = key.value().and_then(|value| value.live_override(now));
+        reply::key_override(&ctx.reply(), found, now);
         Ok(())
     }
 }
@@ -130,9 +133,9 @@ impl Command for Del {
         acl_categories: c"ratelog write fast",
         arity: 3,
         keys: Keys::First(KeyAccess::Delete),
-        summary: c"Takes a key's override away.",
+        summary: c"Removes a key's override.",
         args: &[KEY],
-        ..OF_THE_FAMILY
+        ..SUBCOMMAND
     };
 
     fn run(ctx: &Context<'_>, args: Args<'_>) -> Result<(), Error> {
@@ -140,11 +143,11 @@ impl Command for Del {
         let mut key = WriteKey::open(ctx, name)?;
         let now = ctx.now();
 
-        let is_there = key.value().is_some_and(|value| value.live_override(now).is_some());
-        if is_there {
-            Effect::Override { instant: now, put: None }.commit(&mut key)?;
+        let exists = key.value().is_some_and(|value| value.live_override(now).is_some());
+        if exists {
+            commit(&Effect::Override { instant: now, key_override: None }, &mut key)?;
         }
-        ctx.reply().integer(is_there.into());
+        ctx.reply().integer(exists.into());
         Ok(())
     }
 }
@@ -159,10 +162,10 @@ impl Command for List {
         acl_categories: c"ratelog read slow",
         arity: -2,
         tips: Some(c"request_policy:all_shards response_policy:special"),
-        summary: c"Lists the keys of the node that have overrides.",
+        summary: c"Lists the node's keys with overrides.",
         complexity: c"O(O*log(O)) for O overrides.",
         args: &[COUNT],
-        ..OF_THE_FAMILY
+        ..SUBCOMMAND
     };
 
     fn run(ctx: &Context<'_>, args: Args<'_>) -> Result<(), Error> {
@@ -171,4 +174,30 @@ impl Command for List {
         reply::overrides(ctx, &live_overrides(ctx, now, count), now);
         Ok(())
     }
+}
+
+/// The node's overrides that have not ended at `now`, ordered by database and key; at most `count`.
+fn live_overrides(
+    ctx: &Context<'_>,
+    now: Instant,
+    count: usize,
+) -> Vec<(KeyLocation, ratelog_core::Override)> {
+    let mut found = Vec::new();
+    let is_replica = ctx.is_replica();
+    for location in OVERRIDES.with(ctx, |overrides| overrides.locations()) {
+        if found.len() == count {
+            break;
+        }
+        let (database, name) = &location;
+        match ctx.in_database(*database, |ctx| ctx.override_of(name)) {
+            Some(key_override) if key_override.is_live(now) => found.push((location, key_override)),
+            // The next effect on the key drops the ended override and its entry.
+            Some(_) => {}
+            // A replica cannot read a key that is due to expire, but keeps it until the primary deletes it. The primary
+            // may also persist it.
+            None if is_replica => {}
+            None => OVERRIDES.with(ctx, |overrides| overrides.remove(&location)),
+        }
+    }
+    found
 }

@@ -1,10 +1,9 @@
 use ratelog_core::Log;
 
-use super::CHECK_ARGS;
 use super::rules::resolve;
+use super::{CHECK_ARGS, reply};
 use crate::config;
 use crate::error::Error;
-use crate::reply;
 use crate::request;
 use crate::server::{Args, Command, Context, KeyAccess, Keys, ReadKey, Spec};
 
@@ -18,8 +17,7 @@ impl Command for Peek {
         acl_categories: c"ratelog read fast",
         arity: -4,
         keys: Keys::First(KeyAccess::Read),
-        summary:
-            c"Decides whether a key may use more units under its rules, without recording them.",
+        summary: c"Checks a key against its rules without recording units.",
         complexity: c"O(R*log(N)) for R rules and N units in the log.",
         args: CHECK_ARGS,
         ..Spec::COMMON
@@ -28,7 +26,7 @@ impl Command for Peek {
     fn run(ctx: &Context<'_>, args: Args<'_>) -> Result<(), Error> {
         let (name, args) = args.split_key().ok_or(Error::Arity)?;
         let request = request::Check::parse(args, &config::bounds())?;
-        let rules = resolve(ctx, &request.source)?;
+        let rules = resolve(ctx, &request.rules)?;
         let key = ReadKey::open(ctx, name)?;
         let now = ctx.now();
 

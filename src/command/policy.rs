@@ -5,22 +5,21 @@ use std::ffi::CStr;
 use ratelog_core::PolicyName;
 
 use super::help::{Family, register_family};
-use super::{POLICY_NAME, RULES};
+use super::{POLICY_NAME, RULES, reply};
 use crate::config;
 use crate::error::Error;
 use crate::node::POLICIES;
-use crate::policy_effect::PolicyEffect;
-use crate::policy_json;
-use crate::reply;
 use crate::request::{self, PolicySet};
 use crate::server::{Arg, ArgKind, Args, Command, Context, Registration, Spec};
+use crate::state::PolicyEffect;
+use crate::state::policy_json::{self, ImportLimits};
 
 const FAMILY: &CStr = c"RL.POLICY";
 
 /// Registers the family.
 ///
 /// # Errors
-/// What the server did not take.
+/// The name of the command that the server rejects.
 pub fn register(module: &Registration) -> Result<(), String> {
     register_family::<Policies>(module)?;
     module.command::<Set>()?;
@@ -35,17 +34,17 @@ struct Policies;
 
 impl Family for Policies {
     const NAME: &CStr = FAMILY;
-    const SUMMARY: &CStr = c"Commands about policies: named lists of rules that the server keeps.";
+    const SUMMARY: &CStr = c"Commands that set, read and remove policies: named lists of rules.";
     const SUBCOMMANDS: &[(&CStr, &CStr)] = &[
         (
             c"SET <name> [SHADOW] <limit> <window> [<limit> <window> ...]",
-            c"Keeps 1 to 16 rules under a name. SHADOW only counts what they would have denied.",
+            c"Sets a policy of 1 to 16 rules. A SHADOW policy allows every check and counts those it would deny.",
         ),
-        (c"GET <name>", c"Tells a policy's mode and rules."),
-        (c"DEL <name>", c"Forgets a policy."),
+        (c"GET <name>", c"Returns a policy's mode and rules."),
+        (c"DEL <name>", c"Deletes a policy."),
         (c"LIST", c"Lists the names of all policies."),
-        (c"EXPORT", c"Gives all policies as JSON."),
-        (c"IMPORT <json>", c"Replaces all policies by those in a JSON text, or none."),
+        (c"EXPORT", c"Returns all policies as JSON."),
+        (c"IMPORT <json>", c"Replaces all policies with those of a JSON document, or changes nothing."),
     ];
 }
 
@@ -57,7 +56,7 @@ const READ: Spec = Spec {
     ..Spec::COMMON
 };
 
-/// A subcommand that changes them: on every node that has keys.
+/// A subcommand that changes the policies, on every primary.
 const WRITE: Spec = Spec {
     parent: Some(FAMILY),
     flags: c"write deny-oom",
@@ -67,9 +66,9 @@ const WRITE: Spec = Spec {
 };
 
 fn commit(ctx: &Context<'_>, effect: PolicyEffect) {
-    let (word, text) = effect.words();
+    let (word, text) = effect.to_args();
     POLICIES.with(ctx, |policies| effect.apply(policies));
-    ctx.propagate_policies(word, &text);
+    ctx.replicate_policies(word, &text);
 }
 
 /// `RL.POLICY SET name [SHADOW] limit window [limit window ...]`
@@ -79,18 +78,18 @@ impl Command for Set {
     const SPEC: Spec = Spec {
         name: c"SET",
         arity: -5,
-        summary: c"Keeps rules under a name.",
-        args: &[POLICY_NAME, Arg::word(c"shadow", c"SHADOW").may_be_left_out(), RULES],
+        summary: c"Sets a policy: 1 to 16 rules under a name.",
+        args: &[POLICY_NAME, Arg::word(c"shadow", c"SHADOW").optional(), RULES],
         ..WRITE
     };
 
     fn run(ctx: &Context<'_>, args: Args<'_>) -> Result<(), Error> {
         let PolicySet { name, policy } = PolicySet::parse(args, &config::bounds())?;
         let max = config::max_policies();
-        let is_one_too_many = POLICIES.with(ctx, |policies| {
+        let is_full = POLICIES.with(ctx, |policies| {
             policies.len() >= max && policies.get(name.as_str().as_bytes()).is_none()
         });
-        if is_one_too_many {
+        if is_full {
             return Err(Error::TooManyPolicies { max });
         }
         commit(ctx, PolicyEffect::Set(name, policy));
@@ -106,7 +105,7 @@ impl Command for Get {
     const SPEC: Spec = Spec {
         name: c"GET",
         arity: 3,
-        summary: c"Tells a policy's mode and rules.",
+        summary: c"Returns a policy's mode and rules.",
         args: &[POLICY_NAME],
         ..READ
     };
@@ -128,7 +127,7 @@ impl Command for Del {
         name: c"DEL",
         flags: c"write",
         arity: 3,
-        summary: c"Forgets a policy.",
+        summary: c"Deletes a policy.",
         args: &[POLICY_NAME],
         ..WRITE
     };
@@ -136,11 +135,12 @@ impl Command for Del {
     fn run(ctx: &Context<'_>, args: Args<'_>) -> Result<(), Error> {
         let mut args = args;
         let name = request::parse_policy_name(args.next().ok_or(Error::Arity)?)?;
-        let held = POLICIES.with(ctx, |policies| policies.get(name.as_str().as_bytes()).is_some());
-        if held {
+        let exists =
+            POLICIES.with(ctx, |policies| policies.get(name.as_str().as_bytes()).is_some());
+        if exists {
             commit(ctx, PolicyEffect::Delete(name));
         }
-        ctx.reply().integer(held.into());
+        ctx.reply().integer(exists.into());
         Ok(())
     }
 }
@@ -172,7 +172,7 @@ impl Command for Export {
     const SPEC: Spec = Spec {
         name: c"EXPORT",
         arity: 2,
-        summary: c"Gives all policies as JSON.",
+        summary: c"Returns all policies as JSON.",
         complexity: c"O(P*log(P)) for P policies.",
         ..READ
     };
@@ -191,7 +191,7 @@ impl Command for Import {
     const SPEC: Spec = Spec {
         name: c"IMPORT",
         arity: 3,
-        summary: c"Replaces all policies by those in a JSON text, or none.",
+        summary: c"Replaces all policies with those of a JSON document, or changes nothing.",
         complexity: c"O(P*log(P)) for P policies.",
         args: &[Arg::new(c"json", ArgKind::String)],
         ..WRITE
@@ -200,7 +200,11 @@ impl Command for Import {
     fn run(ctx: &Context<'_>, args: Args<'_>) -> Result<(), Error> {
         let mut args = args;
         let text = args.next().ok_or(Error::Arity)?;
-        let policies = policy_json::read(text, &config::allowance())?;
+        let policies = {
+            let limits =
+                ImportLimits { policies: config::max_policies(), bounds: config::bounds() };
+            policy_json::parse(text, &limits)?
+        };
         commit(ctx, PolicyEffect::Load(policies));
         ctx.reply().ok();
         Ok(())

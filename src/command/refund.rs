@@ -1,9 +1,10 @@
+use super::commit::commit;
 use super::{COST, KEY};
 use crate::config;
-use crate::effect::Effect;
 use crate::error::Error;
 use crate::request;
 use crate::server::{Args, Command, Context, KeyAccess, Keys, Spec, WriteKey};
+use crate::state::Effect;
 
 /// `RL.REFUND key [COST n]`
 pub struct Refund;
@@ -16,7 +17,7 @@ impl Command for Refund {
         arity: -2,
         keys: Keys::First(KeyAccess::Update),
         summary: c"Takes a key's newest units back.",
-        complexity: c"O(log(N)) for N units in the log, and O(B) for B blocks that it empties.",
+        complexity: c"O(log(N)) for N units in the log, and O(B) for B blocks that become empty.",
         args: &[KEY, COST],
         ..Spec::COMMON
     };
@@ -27,12 +28,12 @@ impl Command for Refund {
         let mut key = WriteKey::open(ctx, name)?;
         let now = ctx.now();
 
-        let held = key.value().map_or(0, |value| value.units(now));
-        let taken = match held {
+        let units = key.value().map_or(0, |value| value.units(now));
+        let refunded = match units {
             0 => 0,
-            _ => Effect::Refund { instant: now, units: request.units }.commit(&mut key)?,
+            _ => commit(&Effect::Refund { instant: now, units: request.units }, &mut key)?,
         };
-        ctx.reply().integer(taken.cast_signed());
+        ctx.reply().integer(refunded.cast_signed());
         Ok(())
     }
 }

@@ -1,7 +1,8 @@
 use super::KEY;
-use crate::effect::Effect;
+use super::commit::commit;
 use crate::error::Error;
 use crate::server::{Args, Command, Context, KeyAccess, Keys, Spec, WriteKey};
+use crate::state::Effect;
 
 /// `RL.RESET key`
 pub struct Reset;
@@ -13,7 +14,7 @@ impl Command for Reset {
         acl_categories: c"ratelog write fast",
         arity: 2,
         keys: Keys::First(KeyAccess::Delete),
-        summary: c"Forgets a key's units, and keeps its override.",
+        summary: c"Removes a key's units and keeps its override.",
         complexity: c"O(B) for B blocks of the log.",
         args: &[KEY],
         ..Spec::COMMON
@@ -24,11 +25,11 @@ impl Command for Reset {
         let mut key = WriteKey::open(ctx, name)?;
         let now = ctx.now();
 
-        let forgotten = key.value().map_or(0, |value| value.units(now));
+        let removed = key.value().map_or(0, |value| value.units(now));
         if key.value().is_some_and(|value| !value.log.is_empty()) {
-            Effect::Reset.commit(&mut key)?;
+            commit(&Effect::Reset, &mut key)?;
         }
-        ctx.reply().integer(forgotten.cast_signed());
+        ctx.reply().integer(removed.cast_signed());
         Ok(())
     }
 }

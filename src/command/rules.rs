@@ -5,11 +5,10 @@ use std::rc::Rc;
 use ratelog_core::{Cost, Evaluation, Instant, Log, ResolvedRules, RuleSource, Rules};
 
 use crate::config;
-use crate::effect::{Effect, Record};
 use crate::error::Error;
 use crate::node::{MONITOR, POLICIES};
-use crate::policies::PolicyEntry;
 use crate::server::{Context, WriteKey};
+use crate::state::{Effect, PolicyEntry, Record};
 
 /// The rules of one check: its own, or those of a policy of this node.
 pub type CheckRules<'a> = ResolvedRules<&'a Rules, Rc<PolicyEntry>>;
@@ -40,7 +39,7 @@ pub fn evaluate(
 ) -> Evaluation {
     let mut empty = Log::new();
     let (log, key_override) = match key.value() {
-        Some(value) => value.parts(now),
+        Some(value) => value.log_and_override(now),
         None => (&mut empty, None),
     };
     rules.evaluate(key_override, log, now, units)
@@ -60,7 +59,7 @@ pub fn count(
     let k = config::top_k();
     MONITOR.with(ctx, |monitor| monitor.count(name.bytes(), evaluation, now, k));
     let denied = !evaluation.decision.allowed;
-    if key.value().is_some_and(|value| value.notes.is_first_denial(denied)) {
+    if key.value().is_some_and(|value| value.meta.is_first_denial(denied)) {
         ctx.notify(c"rl.denied", name);
     }
 }

@@ -1,10 +1,10 @@
+use super::reply;
 use crate::error::Error;
 use crate::monitor::Counts;
 use crate::node::{MONITOR, POLICIES};
-use crate::policies::Policies;
-use crate::reply;
 use crate::request;
 use crate::server::{Arg, Args, Command, Context, Spec};
+use crate::state::Policies;
 
 /// `RL.STATS [RESET]`
 pub struct Stats;
@@ -16,9 +16,9 @@ impl Command for Stats {
         acl_categories: c"ratelog read slow",
         arity: -1,
         tips: Some(c"request_policy:all_shards response_policy:special"),
-        summary: c"Tells how the node's checks ended, in all and under each policy.",
+        summary: c"Returns the node's counts of checks by result, in total and for each policy.",
         complexity: c"O(P*log(P)) for P policies.",
-        args: &[Arg::word(c"reset", c"RESET").may_be_left_out()],
+        args: &[Arg::word(c"reset", c"RESET").optional()],
         ..Spec::COMMON
     };
 

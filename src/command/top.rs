@@ -1,17 +1,16 @@
-use super::COUNT;
+use super::{COUNT, reply};
 use crate::config;
 use crate::error::Error;
 use crate::monitor::Ranking;
 use crate::node::MONITOR;
-use crate::reply;
 use crate::request::{self, parse_count};
 use crate::server::{Arg, ArgKind, Args, Command, Context, Spec};
 
 /// `RL.TOP DENIED|CHECKED [COUNT n]`
 pub struct Top;
 
-/// How many keys are told where nothing is said.
-const COMMONLY: usize = 10;
+/// The number of keys in the reply without `COUNT`.
+const DEFAULT_COUNT: usize = 10;
 
 impl Command for Top {
     const SPEC: Spec = Spec {
@@ -20,8 +19,8 @@ impl Command for Top {
         acl_categories: c"ratelog read slow",
         arity: -2,
         tips: Some(c"request_policy:all_shards response_policy:special"),
-        summary: c"Tells the keys of the node that are checked or denied most these minutes.",
-        complexity: c"O(K*log(K)) for K keys that are entry (rl.top-k).",
+        summary: c"Returns the node's keys with the most checks or denials in recent minutes.",
+        complexity: c"O(K*log(K)) for K tracked keys (rl.top-k).",
         args: &[
             Arg::new(
                 c"ranking",
@@ -42,7 +41,7 @@ impl Command for Top {
             word if request::is(word, "CHECKED") => Ranking::Checked,
             word => return Err(Error::UnknownKeyword(word.into())),
         };
-        let count = parse_count(args)?.unwrap_or(COMMONLY);
+        let count = parse_count(args)?.unwrap_or(DEFAULT_COUNT);
         let now = ctx.now();
         let mut heaviest = MONITOR.with(ctx, |monitor| monitor.top(ranking, now, config::top_k()));
         heaviest.truncate(count);

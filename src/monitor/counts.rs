@@ -1,22 +1,22 @@
 use ratelog_core::{DecidedBy, Evaluation};
 
-/// How checks ended, since the server started or the counts were reset.
+/// Checks by result, since the server started or the counts were reset.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// All of them; each key of a check of several counts.
+    /// All checks. A check of several keys counts once for each key.
     pub checks: u64,
-    /// Those answered as allowed.
+    /// Checks answered as allowed.
     pub allowed: u64,
-    /// Those answered as denied.
+    /// Checks answered as denied.
     pub denied: u64,
-    /// Those answered as allowed that a policy in shadow would have denied.
+    /// Checks answered as allowed that a shadow policy would have denied.
     pub shadow_denied: u64,
-    /// Those that an override decided.
+    /// Checks decided by an override.
     pub overridden: u64,
 }
 
 impl Counts {
-    /// The counts by name, in the order in which they are shown.
+    /// The counts by name, in display order.
     pub fn fields(&self) -> [(&'static str, u64); 5] {
         [
             ("checks", self.checks),

@@ -1,15 +1,14 @@
-//! What this node tells people who watch it of the checks it has decided; no decision depends on it.
+//! Counts of the checks that this node has decided, for operators. No decision depends on them.
 //!
-//! Every check is counted by how it ended. For the keys that most checks ask about, a check's way is: its
-//! key's name becomes a hash, the hash counts in the `rows`, and where the count reaches a bar the name may
-//! enter the `table`. The `sketch` joins them and lets old checks fade.
+//! `counts` counts checks by result. `sketch` finds the heaviest keys: it hashes a key's name, counts the hash in
+//! `heavy_keeper`, offers the name to `top_k` when the count reaches the admission threshold, and lets old checks decay.
 
 mod counts;
-mod rows;
+mod heavy_keeper;
 mod sketch;
-mod table;
 #[cfg(test)]
-mod traffic;
+mod tests;
+mod top_k;
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -18,34 +17,34 @@ use ratelog_core::{Evaluation, Instant};
 
 pub use counts::Counts;
 use sketch::Sketch;
-pub use table::Heavy;
+pub use top_k::HeavyKey;
 
-/// What the node has counted.
+/// The node's counts.
 #[derive(Default)]
 pub struct Monitor {
-    /// How all checks ended.
+    /// All checks.
     pub totals: Counts,
-    /// The heaviest keys; `None` where nobody wants to know.
-    heaviest: Option<Heaviest>,
+    /// The heaviest keys; `None` if `rl.top-k` is 0.
+    heavy_keys: Option<HeavyKeys>,
 }
 
-/// What keys can be heavy by.
+/// The order of `RL.TOP`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ranking {
-    /// Checks that were denied.
+    /// By denied checks.
     Denied,
-    /// All checks.
+    /// By all checks.
     Checked,
 }
 
-/// Each check is in one of two sketches, so that a denied one costs no more than an allowed one. Both are given
-/// the hashes of the first.
-struct Heaviest {
+/// Two sketches. Each check is counted in one of them, so a denied check costs no more than an allowed one. Both use the
+/// hashes of the first.
+struct HeavyKeys {
     allowed: Sketch,
     denied: Sketch,
 }
 
-impl Heaviest {
+impl HeavyKeys {
     fn new(k: usize) -> Self {
         Self { allowed: Sketch::new(k), denied: Sketch::new(k) }
     }
@@ -60,24 +59,24 @@ impl Heaviest {
         sketch.add_hashed(hash, name, now);
     }
 
-    /// The keys with the most checks of both kinds. At least half of a key's checks are of one kind, so a
-    /// key is missed only if it is heavy in neither.
-    fn checked(&mut self, now: Instant) -> Vec<Heavy> {
+    /// The keys with the most checks of both kinds. At least half of a key's checks are of one kind, so a key is missed
+    /// only if it is heavy in neither sketch.
+    fn checked(&mut self, now: Instant) -> Vec<HeavyKey> {
         let Self { allowed, denied } = self;
         let mut totals = BTreeMap::<Box<[u8]>, u64>::new();
         let allowed_names = allowed.names(now);
-        for Heavy { name, count } in allowed_names {
+        for HeavyKey { name, count } in allowed_names {
             let rest = denied.count(allowed.hash(&name), now);
             totals.insert(name, count + rest);
         }
-        for Heavy { name, count } in denied.names(now) {
+        for HeavyKey { name, count } in denied.names(now) {
             let rest = allowed.count(allowed.hash(&name), now);
             let total = totals.entry(name).or_default();
             *total = (*total).max(count + rest);
         }
         let mut heaviest: Vec<_> =
-            totals.into_iter().map(|(name, count)| Heavy { name, count }).collect();
-        // A stable sort: names are in order already.
+            totals.into_iter().map(|(name, count)| HeavyKey { name, count }).collect();
+        // The sort is stable, and the names are sorted already.
         heaviest.sort_by_key(|heavy| Reverse(heavy.count));
         heaviest.truncate(self.k());
         heaviest
@@ -85,47 +84,47 @@ impl Heaviest {
 }
 
 impl Monitor {
-    /// Counts one check of the key `name`; the `k` heaviest keys are wanted.
+    /// Counts one check of the key `name`, and tracks the `k` heaviest keys.
     pub fn count(&mut self, name: &[u8], evaluation: &Evaluation, now: Instant, k: usize) {
         self.totals.add(evaluation);
-        self.want(k);
-        if let Some(heaviest) = &mut self.heaviest {
-            heaviest.add(name, evaluation.decision.allowed, now);
+        self.set_k(k);
+        if let Some(heavy_keys) = &mut self.heavy_keys {
+            heavy_keys.add(name, evaluation.decision.allowed, now);
         }
     }
 
     /// The heaviest keys at `now`, heaviest first, at most `k`.
-    pub fn top(&mut self, ranking: Ranking, now: Instant, k: usize) -> Vec<Heavy> {
-        self.want(k);
-        match (&mut self.heaviest, ranking) {
+    pub fn top(&mut self, ranking: Ranking, now: Instant, k: usize) -> Vec<HeavyKey> {
+        self.set_k(k);
+        match (&mut self.heavy_keys, ranking) {
             (None, _) => Vec::new(),
-            (Some(heaviest), Ranking::Denied) => heaviest.denied.top(now),
-            (Some(heaviest), Ranking::Checked) => heaviest.checked(now),
+            (Some(heavy_keys), Ranking::Denied) => heavy_keys.denied.top(now),
+            (Some(heavy_keys), Ranking::Checked) => heavy_keys.checked(now),
         }
     }
 
     /// Bytes of memory.
     pub fn bytes(&self) -> usize {
         let sketches =
-            self.heaviest.as_ref().map(|both| both.allowed.bytes() + both.denied.bytes());
+            self.heavy_keys.as_ref().map(|both| both.allowed.bytes() + both.denied.bytes());
         size_of::<Self>() + sketches.unwrap_or(0)
     }
 
-    /// Begins anew where another number of keys is wanted than before.
-    fn want(&mut self, k: usize) {
-        if self.heaviest.as_ref().map_or(0, Heaviest::k) != k {
-            self.heaviest = (k > 0).then(|| Heaviest::new(k));
+    /// Starts over if `k` has changed.
+    fn set_k(&mut self, k: usize) {
+        if self.heavy_keys.as_ref().map_or(0, HeavyKeys::k) != k {
+            self.heavy_keys = (k > 0).then(|| HeavyKeys::new(k));
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
+mod ranking_tests {
     use super::{Monitor, Ranking};
     use ratelog_core::{Cost, Instant, Limit, Log, ResolvedRules, Rule, Rules, Window};
 
     #[test]
-    fn checks_and_denials_have_rankings_of_their_own() {
+    fn checks_and_denials_are_ranked_separately() {
         let now = Instant::from_unix_millis(1_000_000).unwrap();
         let rules =
             Rules::one(Rule::new(Limit::new(2).unwrap(), Window::from_millis(1_000).unwrap()));

@@ -1,56 +1,55 @@
-//! The keys that most checks of about now ask about, in a fixed amount of memory.
+//! Finds the keys with the most recent checks, in a fixed amount of memory.
 //!
 //! The algorithm is `HeavyKeeper` (J. Gong et al., USENIX ATC 2018), with two rows and b = 1.08.
 //!
 //! # Counts
 //!
-//! Time is cut into half-lives. A check of the present one counts one, of the one before it a half, then a
-//! quarter, and so on. A key checked at a steady pace thus reads between one half-life's checks (just after
-//! a cut) and two (just before the next).
+//! Time is divided into half-lives. A check in the present half-life counts one, in the one before a half, then a quarter,
+//! and so on. A key that is checked at a steady rate has a count between one half-life's checks (at the start of a
+//! half-life) and two (at its end).
 //!
-//! A count is never more than that sum, unless another key in the same bucket has the same fingerprint of
-//! 32 bits: a chance of `2^-32` for each check that meets another key's bucket. It falls short
+//! A count exceeds that sum only if another key in the same bucket has the same 32-bit fingerprint: the probability is
+//! `2^-32` for each check that meets another key's bucket. A count falls short of the sum
 //!
 //! - by rounding: less than one;
-//! - by what checks of other keys take off the bucket, one of `w` in its row. For a key with `n` of `N`
-//!   checks that holds its bucket, that is more than `eps * N` with a probability of at most
-//!   `1 / (2 * eps * w * n * (b - 1))` (the paper's error bound, for checks in no particular order). Of
-//!   1,000,000 checks, `w` = 1024 and a key that has 10,000: more than 100 with less than one in a hundred.
-//!   The greater count of two rows is taken, so that both must fail;
-//! - by all of it for a key that never gets hold of a bucket, or of a place in the table. That is for keys
-//!   with less than about `N / w` checks, and for those at the light end of the table.
+//! - by decay: checks of other keys subtract from the bucket, one of `w` in its row. For a key with `n` of `N` checks that
+//!   holds its bucket, the loss is more than `eps * N` with a probability of at most `1 / (2 * eps * w * n * (b - 1))` (the
+//!   paper's error bound, for checks in random order). With 1,000,000 checks, `w` = 1024 and a key with 10,000 checks, the
+//!   loss is more than 100 with a probability below 1 %. The larger count of two rows is used, so both must fail;
+//! - entirely, for a key that never holds a bucket or a place in the table: a key with fewer than about `N / w` checks, or
+//!   one at the light end of the table.
 
 use ahash::RandomState;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use ratelog_core::Instant;
 
-use super::rows::Rows;
-use super::table::{Heavy, Table};
+use super::heavy_keeper::HeavyKeeper;
+use super::top_k::{HeavyKey, TopK};
 
-/// The time after which a check counts half as much, in milliseconds.
+/// The time after which a check counts half, in milliseconds.
 pub const HALF_LIFE: i64 = 60_000;
 
-/// Names kept for each one asked for: which keys are the last in the table is much a matter of chance.
-const SPARE: usize = 2;
+/// Names stored per name requested: the lightest keys in the table are largely random.
+const NAMES_PER_KEY: usize = 2;
 
 /// Finds the heaviest keys of a stream of checks.
 pub struct Sketch {
     k: usize,
-    rows: Rows,
-    table: Table,
+    counts: HeavyKeeper,
+    names: TopK,
     hasher: RandomState,
-    /// When the present half-life began, in milliseconds since the Unix epoch: a multiple of [`HALF_LIFE`].
+    /// The start of the present half-life, in milliseconds since the Unix epoch: a multiple of [`HALF_LIFE`].
     since: i64,
 }
 
 impl Sketch {
-    /// The most keys that a sketch can find.
+    /// The maximum number of keys.
     pub const MAX_K: usize = 1024;
 
     /// An empty sketch for the `k` heaviest keys; a `k` out of range becomes 1 or [`Self::MAX_K`].
     ///
-    /// All memory is allocated here, but for the names found.
+    /// This allocates all memory, except for the names found.
     pub fn new(k: usize) -> Self {
         let hasher = RandomState::new();
         let seed = hasher.hash_one(k);
@@ -59,11 +58,11 @@ impl Sketch {
 
     pub(super) fn with_state(k: usize, hasher: RandomState, seed: u64) -> Self {
         let k = k.clamp(1, Self::MAX_K);
-        let rows = Rows::new((16 * k).max(1024), SmallRng::seed_from_u64(seed));
-        Self { k, rows, table: Table::new(SPARE * k), hasher, since: 0 }
+        let counts = HeavyKeeper::new((16 * k).max(1024), SmallRng::seed_from_u64(seed));
+        Self { k, counts, names: TopK::new(NAMES_PER_KEY * k), hasher, since: 0 }
     }
 
-    /// The keys that this sketch can find.
+    /// The number of keys that this sketch finds.
     pub fn k(&self) -> usize {
         self.k
     }
@@ -79,51 +78,51 @@ impl Sketch {
         self.hasher.hash_one(name)
     }
 
-    /// Counts one check of the key `name`, which has this `hash`, at `now`. All the hashes that a sketch is
-    /// given must be of the same [`Self::hash`], of this sketch or another, so that sketches can share them.
+    /// Counts one check of the key `name`, which has this `hash`, at `now`. All hashes passed to a sketch must come from
+    /// the same [`Self::hash`], of this sketch or another one, so that sketches can share hashes.
     pub fn add_hashed(&mut self, hash: u64, name: &[u8], now: Instant) {
-        self.age(now);
-        let count = self.rows.add(hash);
-        if count == self.table.bar() {
-            self.table.offer(hash, name, count, |hash| self.rows.count(hash));
+        self.decay(now);
+        let count = self.counts.add(hash);
+        if count == self.names.threshold() {
+            self.names.offer(hash, name, count, |hash| self.counts.count(hash));
         }
     }
 
     /// The heaviest keys at `now`: heaviest first, then by name, at most [`Self::k`].
-    pub fn top(&mut self, now: Instant) -> Vec<Heavy> {
+    pub fn top(&mut self, now: Instant) -> Vec<HeavyKey> {
         let mut names = self.names(now);
         names.truncate(self.k);
         names
     }
 
-    /// All keys whose names are kept, some more than [`Self::k`], in the same order.
-    pub fn names(&mut self, now: Instant) -> Vec<Heavy> {
-        self.age(now);
-        self.table.refresh(|hash| self.rows.count(hash));
-        self.table.top(usize::MAX)
+    /// All keys whose names are stored, more than [`Self::k`], in the same order.
+    pub fn names(&mut self, now: Instant) -> Vec<HeavyKey> {
+        self.decay(now);
+        self.names.refresh(|hash| self.counts.count(hash));
+        self.names.top(usize::MAX)
     }
 
-    /// The count at `now` of the key with this `hash`, whether its name is kept or not.
+    /// The count at `now` of the key with this `hash`, also if its name is not stored.
     pub fn count(&mut self, hash: u64, now: Instant) -> u64 {
-        self.age(now);
-        self.rows.count(hash).into()
+        self.decay(now);
+        self.counts.count(hash).into()
     }
 
     /// Bytes on the heap.
     pub fn bytes(&self) -> usize {
-        self.rows.heap_bytes() + self.table.heap_bytes()
+        self.counts.heap_bytes() + self.names.heap_bytes()
     }
 
-    fn age(&mut self, now: Instant) {
+    fn decay(&mut self, now: Instant) {
         if !(0..HALF_LIFE).contains(&(now.unix_millis() - self.since)) {
-            self.turn(now);
+            self.start_half_life(now);
         }
     }
 
-    /// Halves the counts once for each half-life begun since the last check. A clock set back by a
-    /// half-life or more is followed, and halves nothing; less is only jitter.
+    /// Halves the counts once for each half-life that began since the last check. If the clock is set back by a half-life
+    /// or more, the sketch follows it without halving; a smaller step is taken for jitter.
     #[cold]
-    fn turn(&mut self, now: Instant) {
+    fn start_half_life(&mut self, now: Instant) {
         let half_lives = now.unix_millis() / HALF_LIFE - self.since / HALF_LIFE;
         if half_lives == -1 {
             return;
@@ -135,9 +134,9 @@ impl Sketch {
     }
 
     fn halve(&mut self, times: u32) {
-        self.table.refresh(|hash| self.rows.count(hash));
-        self.table.halve(times);
-        self.rows.halve(times);
+        self.names.refresh(|hash| self.counts.count(hash));
+        self.names.halve(times);
+        self.counts.halve(times);
     }
 }
 
@@ -147,9 +146,9 @@ mod tests {
     use ratelog_core::Instant;
 
     use super::{HALF_LIFE, Sketch};
-    use crate::monitor::Heavy;
+    use crate::monitor::HeavyKey;
 
-    /// A beginning of a half-life.
+    /// The start of a half-life.
     const START: i64 = 1_700_000_040_000;
 
     fn at(millis: i64) -> Instant {
@@ -167,16 +166,16 @@ mod tests {
     }
 
     fn top(sketch: &mut Sketch, now: i64) -> Vec<(String, u64)> {
-        let text = |heavy: Heavy| (String::from_utf8(heavy.name.into()).unwrap(), heavy.count);
+        let text = |heavy: HeavyKey| (String::from_utf8(heavy.name.into()).unwrap(), heavy.count);
         sketch.top(at(now)).into_iter().map(text).collect()
     }
 
-    fn told(pairs: &[(&str, u64)]) -> Vec<(String, u64)> {
+    fn expected(pairs: &[(&str, u64)]) -> Vec<(String, u64)> {
         pairs.iter().map(|&(name, count)| (name.to_owned(), count)).collect()
     }
 
     #[test]
-    fn keys_that_never_come_again_do_not_push_out_a_heavy_one() {
+    fn keys_seen_once_do_not_replace_a_heavy_one() {
         let mut sketch = sketch(2, 1);
         add(&mut sketch, "heavy", 300, 0);
         for key in 0..100_000_u32 {
@@ -191,13 +190,13 @@ mod tests {
         let mut sketch = sketch(8, 1);
         add(&mut sketch, "old", 1_000, HALF_LIFE - 1);
         add(&mut sketch, "new", 100, HALF_LIFE - 1);
-        assert_eq!(top(&mut sketch, HALF_LIFE - 1), told(&[("old", 1_000), ("new", 100)]));
-        assert_eq!(top(&mut sketch, HALF_LIFE), told(&[("old", 500), ("new", 50)]));
+        assert_eq!(top(&mut sketch, HALF_LIFE - 1), expected(&[("old", 1_000), ("new", 100)]));
+        assert_eq!(top(&mut sketch, HALF_LIFE), expected(&[("old", 500), ("new", 50)]));
         add(&mut sketch, "new", 100, 4 * HALF_LIFE);
-        assert_eq!(top(&mut sketch, 4 * HALF_LIFE), told(&[("new", 106), ("old", 62)]));
-        assert_eq!(top(&mut sketch, 9 * HALF_LIFE), told(&[("new", 3), ("old", 1)]));
-        assert_eq!(top(&mut sketch, 10 * HALF_LIFE), told(&[("new", 1)]));
-        assert_eq!(top(&mut sketch, 1_000_000_000 * HALF_LIFE), told(&[]));
+        assert_eq!(top(&mut sketch, 4 * HALF_LIFE), expected(&[("new", 106), ("old", 62)]));
+        assert_eq!(top(&mut sketch, 9 * HALF_LIFE), expected(&[("new", 3), ("old", 1)]));
+        assert_eq!(top(&mut sketch, 10 * HALF_LIFE), expected(&[("new", 1)]));
+        assert_eq!(top(&mut sketch, 1_000_000_000 * HALF_LIFE), expected(&[]));
     }
 
     #[test]
@@ -206,8 +205,8 @@ mod tests {
         for minute in 0..20 {
             add(&mut sketch, "steady", 100, minute * HALF_LIFE);
         }
-        assert_eq!(top(&mut sketch, 20 * HALF_LIFE - 1), told(&[("steady", 199)]));
-        assert_eq!(top(&mut sketch, 20 * HALF_LIFE), told(&[("steady", 99)]));
+        assert_eq!(top(&mut sketch, 20 * HALF_LIFE - 1), expected(&[("steady", 199)]));
+        assert_eq!(top(&mut sketch, 20 * HALF_LIFE), expected(&[("steady", 99)]));
     }
 
     #[test]
@@ -217,15 +216,15 @@ mod tests {
         // Jitter about the beginning of a half-life halves once.
         for now in [-1, 0, -HALF_LIFE, HALF_LIFE, HALF_LIFE - 1, HALF_LIFE] {
             add(&mut sketch, "a", 0, now);
-            let expected = if now >= HALF_LIFE - 1 { 50 } else { 100 };
-            assert_eq!(top(&mut sketch, now), told(&[("a", expected)]), "{now}");
+            let count = if now >= HALF_LIFE - 1 { 50 } else { 100 };
+            assert_eq!(top(&mut sketch, now), expected(&[("a", count)]), "{now}");
         }
-        assert_eq!(top(&mut sketch, -90 * HALF_LIFE), told(&[("a", 50)]));
-        assert_eq!(top(&mut sketch, -90 * HALF_LIFE + HALF_LIFE - 1), told(&[("a", 50)]));
-        assert_eq!(top(&mut sketch, -89 * HALF_LIFE), told(&[("a", 25)]));
+        assert_eq!(top(&mut sketch, -90 * HALF_LIFE), expected(&[("a", 50)]));
+        assert_eq!(top(&mut sketch, -90 * HALF_LIFE + HALF_LIFE - 1), expected(&[("a", 50)]));
+        assert_eq!(top(&mut sketch, -89 * HALF_LIFE), expected(&[("a", 25)]));
         assert_eq!(sketch.top(Instant::MAX), []);
         add(&mut sketch, "b", 3, 0);
-        assert_eq!(top(&mut sketch, 0), told(&[("b", 3)]));
+        assert_eq!(top(&mut sketch, 0), expected(&[("b", 3)]));
     }
 
     #[test]
@@ -245,12 +244,12 @@ mod tests {
         add(&mut sketch, "a", 2, 0);
         add(&mut sketch, &long, 3, 0);
         add(&mut sketch, "\0\r\n", 1, 0);
-        let expected = [(long.as_str(), 3), ("", 2), ("a", 2), ("b", 2), ("\0\r\n", 1)];
-        assert_eq!(top(&mut sketch, 0), told(&expected));
+        let pairs = [(long.as_str(), 3), ("", 2), ("a", 2), ("b", 2), ("\0\r\n", 1)];
+        assert_eq!(top(&mut sketch, 0), expected(&pairs));
     }
 
     #[test]
-    fn one_name_is_kept_if_one_is_asked_for() {
+    fn k_is_clamped_to_its_range() {
         for k in [0, 1] {
             let mut sketch = sketch(k, 1);
             assert_eq!(sketch.k(), 1);
@@ -258,10 +257,11 @@ mod tests {
             add(&mut sketch, "b", 9, 0);
             add(&mut sketch, "c", 30, 0);
             add(&mut sketch, "d", 7, 0);
-            assert_eq!(top(&mut sketch, 0), told(&[("c", 30)]));
+            assert_eq!(top(&mut sketch, 0), expected(&[("c", 30)]));
         }
         assert_eq!(Sketch::new(usize::MAX).k(), Sketch::MAX_K);
     }
+
     #[test]
     fn two_sketches_can_share_a_hash() {
         let (mut one, mut other) = (Sketch::new(4), Sketch::new(4));
@@ -270,8 +270,8 @@ mod tests {
         for _ in 0..3 {
             other.add_hashed(hash, b"a", at(0));
         }
-        assert_eq!(top(&mut one, 0), told(&[("a", 1)]));
-        assert_eq!(top(&mut other, 0), told(&[("a", 3)]));
+        assert_eq!(top(&mut one, 0), expected(&[("a", 1)]));
+        assert_eq!(top(&mut other, 0), expected(&[("a", 3)]));
         assert_ne!(one.hash(b"a"), other.hash(b"a"), "the seeds are random");
     }
 }

@@ -6,9 +6,9 @@ use crate::error::Error;
 /// `limit window [limit window ...] [COST n]` or `POLICY name [COST n]`
 #[derive(Debug, PartialEq, Eq)]
 pub struct Check<'a> {
-    /// What to decide by.
-    pub source: RuleSource<Rules, &'a [u8]>,
-    /// The units asked for.
+    /// The rules, or the name of a policy.
+    pub rules: RuleSource<Rules, &'a [u8]>,
+    /// The units that the check uses.
     pub cost: Cost,
 }
 
@@ -16,15 +16,15 @@ const COST: &str = "COST";
 const POLICY: &str = "POLICY";
 
 impl<'a> Check<'a> {
-    /// Reads the arguments after the key.
+    /// Parses the arguments after the key.
     ///
     /// # Errors
-    /// [`Error`] for no rule, a bad limit, window or cost, a limit without a window, more than
-    /// [`Rules::MAX`] rules, an unknown or repeated keyword, and anything after the cost.
+    /// [`Error`] for no rule, a bad limit, window or cost, a limit without a window, more than [`Rules::MAX`] rules, an
+    /// unknown or repeated keyword, and any argument after the cost.
     pub fn parse(args: impl Iterator<Item = &'a [u8]>, bounds: &Bounds) -> Result<Self, Error> {
         let mut args = args;
         let first = args.next().ok_or(Error::Arity)?;
-        let (source, word) = if is(first, POLICY) {
+        let (rules, word) = if is(first, POLICY) {
             let name = args.next().ok_or(Error::KeywordWithoutValue(POLICY))?;
             (RuleSource::Policy(name), args.next())
         } else {
@@ -35,11 +35,11 @@ impl<'a> Check<'a> {
             None => Cost::ONE,
             Some(word) => parse_cost("cost", keyword(COST, word, &mut args)?, bounds)?,
         };
-        Ok(Self { source, cost })
+        Ok(Self { rules, cost })
     }
 }
 
-/// Reads `limit window` or `POLICY name`.
+/// Parses `limit window` or `POLICY name`.
 ///
 /// # Errors
 /// [`Error`] for a bad limit or window.
@@ -65,13 +65,13 @@ mod tests {
         Check::parse(words(line), &Bounds::default())
     }
 
-    fn told<T: std::fmt::Debug>(result: Result<T, Error>) -> String {
+    fn error<T: std::fmt::Debug>(result: Result<T, Error>) -> String {
         result.unwrap_err().to_string()
     }
 
     #[test]
-    fn a_check_is_rules_and_a_cost() {
-        let rules = |line| match check(line).unwrap().source {
+    fn a_check_has_rules_and_a_cost() {
+        let rules = |line| match check(line).unwrap().rules {
             RuleSource::Rules(rules) => rules,
             RuleSource::Policy(name) => panic!("{name:?}"),
         };
@@ -87,22 +87,22 @@ mod tests {
     }
 
     #[test]
-    fn a_check_may_name_a_policy_instead() {
+    fn a_check_can_name_a_policy() {
         let request = check("policy api/search COST 3").unwrap();
-        assert_eq!(request.source, RuleSource::Policy(&b"api/search"[..]));
+        assert_eq!(request.rules, RuleSource::Policy(&b"api/search"[..]));
         assert_eq!(request.cost.units(), 3);
         let pair = |first, second| parse_rule_source(first, second, &Bounds::default());
         assert_eq!(pair(b"Policy", b"x"), Ok(RuleSource::Policy(&b"x"[..])));
-        assert_eq!(pair(b"10", b"60").unwrap(), check("10 60").unwrap().source);
-        assert_eq!(told(pair(b"10", b"60x")), told(check("10 60x")));
+        assert_eq!(pair(b"10", b"60").unwrap(), check("10 60").unwrap().rules);
+        assert_eq!(error(pair(b"10", b"60x")), error(check("10 60x")));
         assert_eq!(
-            told(pair(b"", b"60")),
-            told(Check::parse([&b""[..], b"60"].into_iter(), &Bounds::default()))
+            error(pair(b"", b"60")),
+            error(Check::parse([&b""[..], b"60"].into_iter(), &Bounds::default()))
         );
     }
 
     #[test]
-    fn every_malformed_check_names_its_argument() {
+    fn errors_name_the_wrong_argument() {
         let window = |given: &str| {
             format!(
                 "ERR window '{given}' is not a positive integer with a unit of ms, s, m, h or d (none \
@@ -133,11 +133,11 @@ mod tests {
             ("10 60 COST 1 COST 1", "ERR COST is given twice".into()),
             ("10 60 COST 1 100 60", "ERR unexpected argument '100'".into()),
         ] {
-            assert_eq!(told(check(line)), text, "{line}");
+            assert_eq!(error(check(line)), text, "{line}");
         }
         let seventeen = "ERR 17 rules are given, at most 16 are allowed";
-        assert_eq!(told(check(&"7 7 ".repeat(17))), seventeen);
-        assert_eq!(told(check(&("7 7 ".repeat(17) + "COST 1"))), seventeen);
+        assert_eq!(error(check(&"7 7 ".repeat(17))), seventeen);
+        assert_eq!(error(check(&("7 7 ".repeat(17) + "COST 1"))), seventeen);
         assert_eq!(check(""), Err(Error::Arity));
     }
 }

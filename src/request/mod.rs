@@ -1,4 +1,4 @@
-//! Argument bytes to typed requests. What is left over is an error.
+//! Parses argument bytes into typed requests. Any argument left over is an error.
 
 mod check;
 mod count;
@@ -16,17 +16,17 @@ pub use refund::Refund;
 
 use crate::error::Error;
 
-/// The most that a caller may ask for.
+/// The bounds of a client's arguments.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// For limits and costs.
+    /// The maximum of limits and costs.
     pub limit: Limit,
-    /// For windows.
+    /// The longest window.
     pub window: Window,
 }
 
 impl Bounds {
-    /// What a value can hold: for internal commands and what was saved, which was checked before.
+    /// The bounds of values: for internal commands and saved data, which were validated before.
     pub const WIDEST: Self = Self { limit: Limit::new(u32::MAX).unwrap(), window: Window::MAX };
 }
 
@@ -36,7 +36,7 @@ impl Default for Bounds {
     }
 }
 
-/// The rules `limit window [limit window ...]` and nothing after them.
+/// Parses `limit window [limit window ...]` and nothing after it.
 pub fn parse_rules<'a>(
     args: impl Iterator<Item = &'a [u8]>,
     bounds: &Bounds,
@@ -49,31 +49,31 @@ pub fn parse_rules<'a>(
     }
 }
 
-/// The rules that begin with the limit `first`, and the word after them.
+/// Parses the rules that start with the limit `first`. Returns them and the word after them.
 fn rules<'a>(
     first: &[u8],
     args: &mut impl Iterator<Item = &'a [u8]>,
     bounds: &Bounds,
 ) -> Result<(Rules, Option<&'a [u8]>), Error> {
     let mut rules = Rules::one(rule(first, args, bounds)?);
-    let mut left_out = 0;
+    let mut excess = 0;
     let word = loop {
         match args.next() {
             Some(limit) if looks_like_a_number(limit) => {
                 if rules.push(rule(limit, args, bounds)?) == Err(TooManyRules) {
-                    left_out += 1;
+                    excess += 1;
                 }
             }
             word => break word,
         }
     };
-    match left_out {
+    match excess {
         0 => Ok((rules, word)),
         more => Err(Error::TooManyRules(Rules::MAX + more)),
     }
 }
 
-/// The rule that begins with `limit`.
+/// Parses the rule that starts with `limit`.
 fn rule<'a>(
     limit: &[u8],
     args: &mut impl Iterator<Item = &'a [u8]>,
@@ -85,7 +85,7 @@ fn rule<'a>(
     Ok(Rule::new(parsed, parse_window(window, bounds.window)?))
 }
 
-/// The value of the only keyword a command has, which must be the last of its arguments.
+/// The value of a command's only keyword, which must be its last argument.
 fn keyword<'a>(
     expected: &'static str,
     word: &[u8],
@@ -102,7 +102,7 @@ fn keyword<'a>(
     }
 }
 
-/// Whether `word` is `keyword`, in whatever case.
+/// Whether `word` is `keyword`, ignoring case.
 pub fn is(word: &[u8], keyword: &str) -> bool {
     word.eq_ignore_ascii_case(keyword.as_bytes())
 }
@@ -111,7 +111,7 @@ fn looks_like_a_number(argument: &[u8]) -> bool {
     matches!(argument.first(), None | Some(b'0'..=b'9' | b'+' | b'-' | b'.'))
 }
 
-/// A cost in `1..=bounds.limit`, which the error calls `name`.
+/// Parses a cost in `1..=bounds.limit`. The error calls it `name`.
 pub fn parse_cost(name: &'static str, text: &[u8], bounds: &Bounds) -> Result<Cost, Error> {
     Cost::parse(text, bounds.limit).ok_or_else(|| Error::Integer {
         name,
@@ -120,26 +120,26 @@ pub fn parse_cost(name: &'static str, text: &[u8], bounds: &Bounds) -> Result<Co
     })
 }
 
-/// A window of `1..=max`.
+/// Parses a window of at most `max`.
 pub fn parse_window(text: &[u8], max: Window) -> Result<Window, Error> {
     Window::parse(text, max).ok_or_else(|| Error::Window { given: text.into(), max })
 }
 
-/// An integer in `1..=max`, which the error calls `name`.
+/// Parses an integer in `1..=max`. The error calls it `name`.
 fn parse_integer(name: &'static str, text: &[u8], max: u64) -> Result<u64, Error> {
     ratelog_core::parse_decimal(text)
         .filter(|value| (1..=max).contains(value))
         .ok_or_else(|| Error::Integer { name, given: text.into(), max })
 }
 
-/// An instant in whole milliseconds since the Unix epoch.
+/// Parses an instant in whole milliseconds since the Unix epoch.
 pub fn parse_instant(text: &[u8]) -> Result<Instant, Error> {
     ratelog_core::parse_decimal(text)
         .and_then(|millis| Instant::from_unix_millis(i64::try_from(millis).ok()?))
         .ok_or_else(|| Error::Instant(text.into()))
 }
 
-/// A window in whole milliseconds, which the error calls `name`.
+/// Parses a window in whole milliseconds. The error calls it `name`.
 pub fn parse_millis(name: &'static str, text: &[u8]) -> Result<Window, Error> {
     let max = Window::MAX.millis();
     ratelog_core::parse_decimal(text).and_then(Window::from_millis).ok_or_else(|| Error::Integer {
@@ -149,18 +149,18 @@ pub fn parse_millis(name: &'static str, text: &[u8]) -> Result<Window, Error> {
     })
 }
 
-/// The name of a policy.
+/// Parses the name of a policy.
 pub fn parse_policy_name(text: &[u8]) -> Result<PolicyName, Error> {
     PolicyName::parse(text).ok_or_else(|| Error::PolicyName(text.into()))
 }
 
-/// Nothing more.
+/// Checks that no argument is left.
 pub fn end<'a>(args: impl Iterator<Item = &'a [u8]>) -> Result<(), Error> {
     let mut args = args;
     args.next().map_or(Ok(()), |more| Err(Error::Unexpected(more.into())))
 }
 
-/// A line as the arguments that its words are.
+/// Splits a line into arguments.
 #[cfg(test)]
 fn words(line: &str) -> impl Iterator<Item = &[u8]> {
     line.split(' ').filter(|word| !word.is_empty()).map(str::as_bytes)

@@ -11,10 +11,10 @@ pub struct Refund {
 }
 
 impl Refund {
-    /// Reads the arguments after the key.
+    /// Parses the arguments after the key.
     ///
     /// # Errors
-    /// [`Error`] for a bad cost, an unknown or repeated keyword, and anything after the cost.
+    /// [`Error`] for a bad cost, an unknown or repeated keyword, and any argument after the cost.
     pub fn parse<'a>(args: impl Iterator<Item = &'a [u8]>, bounds: &Bounds) -> Result<Self, Error> {
         let mut args = args;
         let units = match args.next() {
@@ -31,7 +31,7 @@ mod tests {
     use super::{Bounds, Refund};
 
     #[test]
-    fn takes_one_keyword() {
+    fn accepts_one_keyword() {
         let refund = |line| Refund::parse(words(line), &Bounds::default());
         assert_eq!(refund("").unwrap().units.units(), 1);
         assert_eq!(refund("cost 7").unwrap().units.units(), 7);

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 
 use redis::Value;
 
-use super::patience::until;
+use super::wait::until;
 use super::{Client, ClusterClient, Decision};
 
 /// How many checks share one `WAIT`: the last ones before a fault stay unacknowledged.

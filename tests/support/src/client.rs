@@ -8,7 +8,7 @@ use redis::{
     RedisError, Value,
 };
 
-use super::{Decision, patient, until};
+use super::{Decision, scaled_timeout, until};
 
 pub const REPLY_WAIT: Duration = Duration::from_secs(60);
 
@@ -64,7 +64,7 @@ pub struct Client(redis::Connection);
 impl Client {
     /// Connects to the server on the port; it may take that long for each reply.
     pub fn open(port: u16, protocol: ProtocolVersion, wait: Duration) -> Result<Self, String> {
-        let wait = patient(wait);
+        let wait = scaled_timeout(wait);
         redis::Client::open(address(port, protocol))
             .and_then(|client| client.get_connection_with_timeout(wait))
             .and_then(|connection| {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::client::info_field;
 use super::cluster_view::View;
-use super::patience::{eventually, patient, until, within};
+use super::wait::{eventually, scaled_timeout, until, within};
 use super::{Client, Module, Server, assert_same_dataset, policies};
 
 const SLOTS: usize = 16_384;
@@ -53,7 +53,7 @@ impl Cluster {
 
     /// As [`Self::with`], and a node that does not answer is soon given up by the others.
     pub fn impatient(primaries: usize, replicas_each: usize, lines: &[&str]) -> Self {
-        let timeout = format!("cluster-node-timeout {}", patient(NODE_TIMEOUT).as_millis());
+        let timeout = format!("cluster-node-timeout {}", scaled_timeout(NODE_TIMEOUT).as_millis());
         let mut all = vec![timeout.as_str()];
         all.extend(lines);
         Self::with(primaries, replicas_each, &all)
@@ -177,7 +177,7 @@ impl Cluster {
         // The server itself gives up after a while when the others are busy.
         eventually("the replica is the primary", || {
             db.send("CLUSTER FAILOVER");
-            within(patient(FAILOVER_TIMEOUT), || is_primary(&mut db).then_some(()))
+            within(scaled_timeout(FAILOVER_TIMEOUT), || is_primary(&mut db).then_some(()))
         });
         until("all nodes agree on it", || self.is_whole());
     }

@@ -7,7 +7,7 @@ use redis::{FromRedisValue, ProtocolVersion};
 
 use super::Server;
 use super::client::{Client, Command, REPLY_WAIT};
-use super::patience::eventually;
+use super::wait::eventually;
 
 pub struct ClusterClient {
     seed: u16,

@@ -45,7 +45,7 @@ impl Counts {
 #[track_caller]
 pub fn counts(db: &mut Client, command: &str) -> (Counts, HashMap<String, Counts>) {
     let mut fields: HashMap<String, Value> = db.run(command);
-    let policies = fields.remove("policies").expect("policies are told");
+    let policies = fields.remove("policies").expect("policies are a field");
     let policies: HashMap<String, HashMap<String, i64>> =
         from_redis_value(policies).expect("counts by policy");
     let totals =

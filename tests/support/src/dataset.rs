@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use redis::Value;
 
-use super::patience::until;
+use super::wait::until;
 use super::{Client, Server, policies};
 
 /// A key's serialised value and the instant at which it expires (-1 for never).

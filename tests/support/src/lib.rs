@@ -1,5 +1,5 @@
-//! What every subject needs: real servers, clients that speak plainly, and patience; and for
-//! benchmarks, series of figures.
+//! What every subject needs: real servers, clients that speak plainly, and wait; and for
+//! benchmarks, samples of figures.
 
 mod checks;
 mod client;
@@ -9,24 +9,24 @@ mod cluster_view;
 mod counts;
 mod dataset;
 mod decision;
-mod edition;
 mod events;
-mod linger;
+mod expiry;
+mod failover;
 mod load;
-mod locate;
+mod operator_state;
 mod oracle;
 mod overrides;
-mod patience;
+mod paths;
 mod policies;
 mod random;
 mod raw;
-mod regime;
+mod samples;
 mod sentinel;
-mod series;
 mod server;
+mod server_version;
 mod settings;
 mod stream;
-mod takeover;
+mod wait;
 
 pub mod payload;
 
@@ -37,20 +37,20 @@ pub use cluster_client::ClusterClient;
 pub use counts::{Counts, counts};
 pub use dataset::{assert_same_dataset, dataset, wait_until_in_step};
 pub use decision::Decision;
-pub use edition::Edition;
 pub use events::Events;
-pub use linger::MAX_LINGER_MS;
+pub use expiry::MAX_EXPIRY_DELAY_MS;
+pub use failover::Failover;
 pub use load::{Load, Mix};
+pub use operator_state::OperatorState;
 pub use oracle::{Oracle, Rule};
 pub use overrides::{Put, field};
-pub use patience::{patient, until};
 pub use policies::{policies, set_policies};
 pub use random::Random;
 pub use raw::Raw;
-pub use regime::Regime;
+pub use samples::Samples;
 pub use sentinel::Sentinels;
-pub use series::Series;
 pub use server::{Server, Stop};
+pub use server_version::ServerVersion;
 pub use settings::Module;
 pub use stream::stream_of;
-pub use takeover::Takeover;
+pub use wait::{scaled_timeout, until};

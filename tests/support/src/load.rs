@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use redis::Value;
 
 use super::dataset::DATABASES;
-use super::patience::until;
+use super::wait::until;
 use super::{Client, Random, Server};
 
 const WRITERS: u64 = 3;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::patience::{eventually, patient, until};
+use super::wait::{eventually, scaled_timeout, until};
 use super::{Client, Server};
 
 const NAME: &str = "ratelog";
@@ -29,8 +29,8 @@ impl Sentinels {
     /// Starts three Sentinels and waits until they know each other and the primary's replicas.
     pub fn watch(primary: &Server, replicas: usize) -> Self {
         let sentinels = DOWN_AFTER_MS.map(|down_after| {
-            let down_after = patient(Duration::from_millis(down_after)).as_millis();
-            let timeout = patient(Duration::from_secs(5)).as_millis();
+            let down_after = scaled_timeout(Duration::from_millis(down_after)).as_millis();
+            let timeout = scaled_timeout(Duration::from_secs(5)).as_millis();
             let sentinel = Server::sentinel(&[
                 &format!("sentinel monitor {NAME} 127.0.0.1 {} {QUORUM}", primary.port()),
                 &format!("sentinel down-after-milliseconds {NAME} {down_after}"),

@@ -12,9 +12,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use super::client::{REPLY_WAIT, info_field};
-use super::patience::{eventually, patient, until, within};
 use super::settings::{self, Mode, Module, Ports};
-use super::{Client, Edition, Raw, locate};
+use super::wait::{eventually, scaled_timeout, until, within};
+use super::{Client, Raw, ServerVersion, paths};
 
 const END_WAIT: Duration = Duration::from_secs(20);
 
@@ -36,7 +36,7 @@ pub struct Server {
     mode: Mode,
     port: u16,
     directory: TempDir,
-    edition: Edition,
+    server_version: ServerVersion,
 }
 
 impl Server {
@@ -72,9 +72,9 @@ impl Server {
             mode,
             port,
             directory,
-            edition: Edition::Redis { major: 0, minor: 0 },
+            server_version: ServerVersion::Redis { major: 0, minor: 0 },
         };
-        server.edition = Edition::of(&mut server.connect());
+        server.server_version = ServerVersion::of(&mut server.connect());
         server
     }
 
@@ -110,11 +110,11 @@ impl Server {
 
     /// Where the module is, for a server that is to load it while it runs.
     pub fn module_path() -> String {
-        locate::module().display().to_string()
+        paths::module().display().to_string()
     }
 
-    pub fn edition(&self) -> Edition {
-        self.edition
+    pub fn server_version(&self) -> ServerVersion {
+        self.server_version
     }
 
     pub fn port(&self) -> u16 {
@@ -136,7 +136,7 @@ impl Server {
     pub fn connect_raw(&self) -> Raw {
         let stream =
             TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).expect("the server accepts");
-        stream.set_read_timeout(Some(patient(REPLY_WAIT))).expect("a read timeout");
+        stream.set_read_timeout(Some(scaled_timeout(REPLY_WAIT))).expect("a read timeout");
         Raw::new(stream)
     }
 
@@ -273,7 +273,7 @@ fn try_launch(directory: &Path, mode: Mode, port: u16) -> Result<Child, String> 
     let file = directory.join("server.log");
     let log = log_file(&file);
     let length_before = read_log(directory).len();
-    let mut child = Command::new(locate::server_binary())
+    let mut child = Command::new(paths::server_binary())
         .arg(directory.join(settings::FILE))
         .args(mode.argument())
         .current_dir(directory)
@@ -282,7 +282,7 @@ fn try_launch(directory: &Path, mode: Mode, port: u16) -> Result<Child, String> 
         .stderr(log)
         .spawn()
         .expect("the server's binary runs: is SERVER right?");
-    let ready = within(patient(REPLY_WAIT), || {
+    let ready = within(scaled_timeout(REPLY_WAIT), || {
         let ended = child.try_wait().expect("the child can be asked").is_some();
         (ended || answers(directory, mode, port)).then_some(!ended)
     });
@@ -321,5 +321,5 @@ fn read_log(directory: &Path) -> String {
 }
 
 fn ends_in_time(child: &mut Child) -> bool {
-    within(patient(END_WAIT), || child.try_wait().expect("the child can be asked")).is_some()
+    within(scaled_timeout(END_WAIT), || child.try_wait().expect("the child can be asked")).is_some()
 }

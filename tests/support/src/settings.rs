@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use super::locate;
+use super::paths;
 
 pub const FILE: &str = "server.conf";
 
-/// Nothing may happen by itself: no save point, no ping to replicas, no patience at shutdown.
+/// Nothing may happen by itself: no save point, no ping to replicas, no wait at shutdown.
 const QUIET: &str = "\
 save \"\"
 enable-debug-command yes
@@ -45,7 +45,7 @@ pub enum Module<'a> {
 
 impl Module<'_> {
     fn line(self) -> String {
-        let line = || format!("loadmodule {}", locate::module().display());
+        let line = || format!("loadmodule {}", paths::module().display());
         match self {
             Self::Loaded => line(),
             Self::LoadedWith(arguments) => format!("{} {arguments}", line()),

@@ -1,6 +1,6 @@
 //! The replication stream, as it is sent.
 
-use super::patience::until;
+use super::wait::until;
 use super::{Client, Server};
 
 /// What a replica of a new server is sent while `act` runs: every byte of it, in capitals.

@@ -3,7 +3,7 @@
 use ratelog_client::command::Stats;
 use ratelog_client::limiter::Builder;
 use ratelog_client::{AsyncCommands, Rules, Source};
-use ratelog_test_support::{Series, Server};
+use ratelog_test_support::{Samples, Server};
 
 use crate::{Extent, Outcome, timing};
 
@@ -18,10 +18,10 @@ pub async fn run(extent: Extent) -> Outcome<String> {
     while remembering.check("k", &rules).await?.source() != Source::DenyCache {
         tokio::task::yield_now().await;
     }
-    let (mut asked, mut remembered) = (Series::default(), Series::default());
+    let (mut asked, mut remembered) = (Samples::default(), Samples::default());
     let mut trips = [0, 0];
     for _ in 0..extent.rounds {
-        for (place, (limiter, series)) in
+        for (place, (limiter, samples)) in
             [(&asking, &mut asked), (&remembering, &mut remembered)].into_iter().enumerate()
         {
             db.rl_reset_stats().await?;
@@ -30,7 +30,7 @@ pub async fn run(extent: Extent) -> Outcome<String> {
                 let decision = limiter.check("k", &rules).await;
                 denied += usize::from(decision.is_ok_and(|decision| !decision.allowed()));
             });
-            series.push(time.await);
+            samples.push(time.await);
             if denied != extent.calls {
                 return Err("a check of a key over its limit was allowed".into());
             }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use ratelog_client::{RateLimiter, Rules};
 use ratelog_core::limiter::Limiter;
 use ratelog_core::{Cost, Instant};
-use ratelog_test_support::Series;
+use ratelog_test_support::Samples;
 
 use crate::{Extent, Outcome, timing};
 
@@ -18,7 +18,7 @@ pub async fn run(extent: Extent) -> Outcome<String> {
     let core = Limiter::new(1 << 30);
     let limiter = RateLimiter::connect("memory://").await?;
     let (mut lookup, mut bare, mut whole) =
-        (Series::default(), Series::default(), Series::default());
+        (Samples::default(), Samples::default(), Samples::default());
     let mut millis = 1_700_000_000_000;
     // The first round makes the keys and does not count.
     for round in 0..=extent.rounds {
@@ -40,9 +40,9 @@ pub async fn run(extent: Extent) -> Outcome<String> {
             whole.push(checked);
         }
     }
-    let line = |name: &str, series: &Series| {
-        let ratio = series.over(&lookup).median();
-        format!("| {name} | {:.2} | {ratio:.2} |\n", 1.0 / series.median())
+    let line = |name: &str, samples: &Samples| {
+        let ratio = samples.over(&lookup).median();
+        format!("| {name} | {:.2} | {ratio:.2} |\n", 1.0 / samples.median())
     };
     Ok(format!(
         "## Checks in this process\n\nMillions per second on one core, {KEYS} keys in turn, median of {} rounds; and the \

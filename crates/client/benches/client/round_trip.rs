@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ratelog_client::limiter::Builder;
 use ratelog_client::{AsyncCommands, RateLimiter, Rules};
-use ratelog_test_support::{Series, Server};
+use ratelog_test_support::{Samples, Server};
 use redis::aio::MultiplexedConnection;
 
 use crate::{Extent, Outcome, timing};
@@ -55,7 +55,7 @@ pub async fn run(extent: Extent) -> Outcome<String> {
             Way::Limiter(builder()?.deny_cache(10_000).build().await?),
         ),
     ];
-    let (mut alone, mut together) = (vec![Series::default(); 4], vec![Series::default(); 4]);
+    let (mut alone, mut together) = (vec![Samples::default(); 4], vec![Samples::default(); 4]);
     // The first round warms everything up and does not count.
     for round in 0..=extent.rounds {
         let (mut one, mut many) = ([0.0; 4], [0.0; 4]);

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use ratelog_client::limiter::{Backend, Builder};
 use ratelog_client::{RateLimiter, Rules};
-use ratelog_test_support::{Series, Server};
+use ratelog_test_support::{Samples, Server};
 
 use crate::{Extent, Outcome, timing};
 
@@ -28,8 +28,8 @@ pub async fn run(extent: Extent) -> Outcome<String> {
         extent.rounds
     );
     for (name, rules) in [("denied", &rules), ("allowed", &wide)] {
-        let mut trip = [Series::default(), Series::default()];
-        let mut time = [Series::default(), Series::default()];
+        let mut trip = [Samples::default(), Samples::default()];
+        let mut time = [Samples::default(), Samples::default()];
         for limiter in [&module, &script] {
             check(limiter, rules, KEYS * LIMIT).await;
         }
@@ -42,7 +42,7 @@ pub async fn run(extent: Extent) -> Outcome<String> {
                 time[place].push(usec_per_call(&db.run::<String>("INFO commandstats"), command)?);
             }
         }
-        let of = |[module, script]: &[Series; 2]| {
+        let of = |[module, script]: &[Samples; 2]| {
             let ratio = script.over(module).median();
             format!("{:.1} | {:.1} | {ratio:.1}", module.median(), script.median())
         };

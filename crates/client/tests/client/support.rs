@@ -34,7 +34,7 @@ pub fn brisk(url: &str) -> Builder {
 
 /// Waits until `holds` does, without holding up the runtime; fails the test when it takes too long.
 pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + ratelog_test_support::patient(Duration::from_secs(40));
+    let deadline = Instant::now() + ratelog_test_support::scaled_timeout(Duration::from_secs(40));
     while !holds().await {
         assert!(Instant::now() < deadline, "still waiting for: {what}");
         sleep(Duration::from_millis(2)).await;
@@ -50,11 +50,11 @@ pub async fn source(limiter: &RateLimiter) -> Source {
     limiter.check("k", &rules(&[(1_000_000, 60_000)])).await.unwrap().source()
 }
 
-/// A connection of the `redis` crate's own, as patient as the tests are: its half a second is short on a busy machine.
+/// A connection of the `redis` crate's own, with the timeouts of the tests: its default of half a second is too short on a busy machine.
 pub async fn connection(client: &redis::Client) -> redis::aio::MultiplexedConnection {
-    let patience = Some(ratelog_test_support::patient(Duration::from_secs(40)));
-    let patient = redis::AsyncConnectionConfig::new()
-        .set_connection_timeout(patience)
-        .set_response_timeout(patience);
-    client.get_multiplexed_async_connection_with_config(&patient).await.unwrap()
+    let timeout = Some(ratelog_test_support::scaled_timeout(Duration::from_secs(40)));
+    let config = redis::AsyncConnectionConfig::new()
+        .set_connection_timeout(timeout)
+        .set_response_timeout(timeout);
+    client.get_multiplexed_async_connection_with_config(&config).await.unwrap()
 }

@@ -1,0 +1,113 @@
+use std::ffi::CStr;
+use std::marker::PhantomData;
+
+use ratelog_core::Instant;
+use redis_module::raw::{self, RedisModuleCtx};
+
+use super::server_info::ServerInfo;
+use super::{KeyName, Reply, api, replication};
+use crate::state::{Effect, Record};
+
+/// One call of a command.
+pub struct Context<'a> {
+    pub(in crate::server) raw: *mut RedisModuleCtx,
+    call: PhantomData<&'a ()>,
+}
+
+impl Context<'_> {
+    /// Wraps the context of the current callback.
+    ///
+    /// # Safety
+    /// `raw` must be the context of a callback that lasts for `'a`.
+    pub const unsafe fn new(raw: *mut RedisModuleCtx) -> Self {
+        Self { raw, call: PhantomData }
+    }
+
+    /// The server's time. A command reads it once.
+    #[allow(clippy::unused_self, reason = "the clock may be source during a call alone")]
+    pub fn now(&self) -> Instant {
+        // SAFETY: it takes no arguments and reads the clock.
+        Instant::from_clock(unsafe { api!(RedisModule_Milliseconds)() })
+    }
+
+    /// Whether the server uses more memory than `maxmemory` allows and must not evict keys.
+    pub fn is_out_of_memory(&self) -> bool {
+        self.flags() & raw::REDISMODULE_CTX_FLAGS_OOM != 0
+            && ServerInfo::section(self, c"memory").text(c"maxmemory_policy") == Some(c"noeviction")
+    }
+
+    /// Whether the server is a replica.
+    pub fn is_replica(&self) -> bool {
+        self.flags() & raw::REDISMODULE_CTX_FLAGS_SLAVE != 0
+    }
+
+    pub(in crate::server) fn flags(&self) -> u32 {
+        // SAFETY: the context is that of the current call.
+        unsafe { api!(RedisModule_GetContextFlags)(self.raw) }.cast_unsigned()
+    }
+
+    /// The selected database.
+    pub fn database(&self) -> i32 {
+        // SAFETY: the context is that of the current call.
+        unsafe { api!(RedisModule_GetSelectedDb)(self.raw) }
+    }
+
+    /// Runs `body` with another database selected.
+    pub fn in_database<R>(&self, database: i32, body: impl FnOnce(&Self) -> R) -> R {
+        let before = self.database();
+        self.select(database);
+        let result = body(self);
+        self.select(before);
+        result
+    }
+
+    fn select(&self, database: i32) {
+        // SAFETY: the context is that of the current call.
+        unsafe { api!(RedisModule_SelectDb)(self.raw, database) };
+    }
+
+    /// Publishes a keyspace event of the module, if keyspace notifications are on.
+    pub fn notify(&self, event: &CStr, key: KeyName<'_>) {
+        let class = raw::REDISMODULE_NOTIFY_MODULE;
+        // SAFETY: the context and the key are those of the current call.
+        unsafe { api!(RedisModule_NotifyKeyspaceEvent)(self.raw, class, event.as_ptr(), key.raw) };
+    }
+
+    /// The reply to the call.
+    pub fn reply(&self) -> Reply<'_> {
+        Reply::new(self)
+    }
+
+    /// Counts a change of the dataset, and replicates `effect` to replicas and the append-only file.
+    pub fn replicate(&self, key: KeyName<'_>, effect: &Effect) {
+        if replication::is_needed(self) {
+            replication::send(self, key, effect);
+        } else {
+            self.replicate_verbatim();
+        }
+    }
+
+    /// Like [`Self::replicate`], for units recorded at several keys as one effect. Does nothing if there are none.
+    pub fn replicate_records<'k>(&self, records: impl Iterator<Item = (KeyName<'k>, Record)>) {
+        let mut records = records.peekable();
+        if records.peek().is_none() {
+            return;
+        }
+        if replication::is_needed(self) {
+            replication::send_records(self, &records.collect::<Vec<_>>());
+        } else {
+            self.replicate_verbatim();
+        }
+    }
+
+    /// Counts a change of the dataset, and replicates an effect on the policies.
+    pub fn replicate_policies(&self, word: &CStr, text: &str) {
+        replication::send_policies(self, word, text);
+    }
+
+    /// Counts a change of the dataset, and replicates the call as it is.
+    pub fn replicate_verbatim(&self) {
+        // SAFETY: the context is that of the current call.
+        unsafe { api!(RedisModule_ReplicateVerbatim)(self.raw) };
+    }
+}

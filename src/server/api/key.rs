@@ -1,0 +1,225 @@
+use std::marker::PhantomData;
+use std::ptr::{NonNull, null_mut};
+
+use ratelog_core::Override;
+use redis_module::raw::{self, RedisModuleKey};
+
+use super::{Context, KeyName, TYPE, api};
+use crate::error::Error;
+use crate::state::{Expiry, KeyLocation, Value};
+
+/// A key opened for reading.
+pub struct ReadKey<'a> {
+    key: Option<OpenKey<'a>>,
+}
+
+/// A key opened for writing.
+pub struct WriteKey<'a> {
+    ctx: &'a Context<'a>,
+    name: KeyName<'a>,
+    key: OpenKey<'a>,
+    value: Option<NonNull<Value>>,
+}
+
+/// An open handle; closed when dropped.
+struct OpenKey<'a> {
+    raw: NonNull<RedisModuleKey>,
+    call: PhantomData<&'a ()>,
+}
+
+impl<'a> OpenKey<'a> {
+    /// `None` if the key is opened for reading and does not exist.
+    fn open(ctx: &Context<'a>, name: KeyName<'a>, mode: u32) -> Option<Self> {
+        // SAFETY: context and name are those of the current call.
+        let raw = unsafe { api!(RedisModule_OpenKey)(ctx.raw, name.raw, mode.cast_signed()) };
+        NonNull::new(raw).map(|raw| Self { raw, call: PhantomData })
+    }
+
+    /// The key's database. In a transaction, Valkey reports another selected database to a callback.
+    fn database(&self) -> i32 {
+        // SAFETY: the handle is open.
+        unsafe { api!(RedisModule_GetDbIdFromModuleKey)(self.raw.as_ptr()) }
+    }
+
+    /// The key's value; `None` if the key is empty.
+    fn value(&self) -> Result<Option<NonNull<Value>>, Error> {
+        // SAFETY: the handle is open; a key of the module's type holds a `Value`.
+        unsafe {
+            if api!(RedisModule_ModuleTypeGetType)(self.raw.as_ptr()) == TYPE.get() {
+                let value = api!(RedisModule_ModuleTypeGetValue)(self.raw.as_ptr());
+                return Ok(NonNull::new(value.cast()));
+            }
+            match api!(RedisModule_KeyType)(self.raw.as_ptr()) as isize {
+                raw::REDISMODULE_KEYTYPE_EMPTY => Ok(None),
+                _ => Err(Error::WrongType),
+            }
+        }
+    }
+}
+
+impl Drop for OpenKey<'_> {
+    fn drop(&mut self) {
+        // SAFETY: the handle is open and closed once.
+        unsafe { api!(RedisModule_CloseKey)(self.raw.as_ptr()) };
+    }
+}
+
+impl<'a> ReadKey<'a> {
+    /// Opens the key.
+    ///
+    /// # Errors
+    /// [`Error::WrongType`] if it holds a value of another type.
+    pub fn open(ctx: &Context<'a>, name: KeyName<'a>) -> Result<Self, Error> {
+        let key = OpenKey::open(ctx, name, raw::REDISMODULE_READ);
+        if let Some(key) = &key {
+            key.value()?;
+        }
+        Ok(Self { key })
+    }
+
+    /// The key's value; `None` if it does not exist.
+    pub fn value(&self) -> Option<&Value> {
+        let value = self.key.as_ref()?.value().ok()??;
+        // SAFETY: the value lives as long as the key, and nothing changes it during the call.
+        Some(unsafe { value.as_ref() })
+    }
+}
+
+impl<'a> WriteKey<'a> {
+    /// Opens the key.
+    ///
+    /// # Errors
+    /// [`Error::WrongType`] if it holds a value of another type.
+    pub fn open(ctx: &'a Context<'a>, name: KeyName<'a>) -> Result<Self, Error> {
+        let mode = raw::REDISMODULE_READ | raw::REDISMODULE_WRITE;
+        let key = OpenKey::open(ctx, name, mode).ok_or(Error::WrongType)?;
+        let value = key.value()?;
+        Ok(Self { ctx, name, key, value })
+    }
+
+    /// The call that opened the key.
+    pub fn context(&self) -> &'a Context<'a> {
+        self.ctx
+    }
+
+    /// The key's name.
+    pub fn name(&self) -> KeyName<'a> {
+        self.name
+    }
+
+    /// The key's value; `None` if it does not exist.
+    pub fn value(&mut self) -> Option<&mut Value> {
+        // SAFETY: the value lives as long as the key, and only this handle accesses it during the call.
+        self.value.map(|mut value| unsafe { value.as_mut() })
+    }
+
+    /// The key's value; creates an empty one if the key does not exist.
+    pub fn value_or_create(&mut self) -> &mut Value {
+        if self.value.is_none() {
+            self.set(Value::default());
+        }
+        match self.value() {
+            Some(value) => value,
+            None => unreachable!("the value was just set"),
+        }
+    }
+
+    /// Replaces the key's value.
+    pub fn set(&mut self, value: Value) {
+        let value = NonNull::from(Box::leak(Box::new(value)));
+        // SAFETY: the handle is open for writing; the server owns the value from here and frees it by the
+        // type's `free`.
+        unsafe {
+            api!(RedisModule_ModuleTypeSetValue)(
+                self.key.raw.as_ptr(),
+                TYPE.get(),
+                value.as_ptr().cast(),
+            );
+        }
+        self.value = Some(value);
+    }
+
+    /// Deletes the key.
+    pub fn delete(&mut self) {
+        self.value = None;
+        // SAFETY: the handle is open for writing, and the value is not used after.
+        unsafe { api!(RedisModule_DeleteKey)(self.key.raw.as_ptr()) };
+    }
+
+    /// The key's expiry.
+    pub fn expiry(&self) -> Expiry {
+        // SAFETY: the handle is open.
+        let at = unsafe { api!(RedisModule_GetAbsExpire)(self.key.raw.as_ptr()) };
+        if at >= 0 { Expiry::At(at) } else { Expiry::Never }
+    }
+
+    /// Sets the key's expiry, in milliseconds since the Unix epoch.
+    pub fn set_expires_at(&mut self, at: i64) {
+        // SAFETY: the handle is open for writing.
+        unsafe { api!(RedisModule_SetAbsExpire)(self.key.raw.as_ptr(), at) };
+    }
+
+    /// Removes the key's expiry.
+    pub fn persist(&mut self) {
+        self.set_expires_at(i64::from(raw::REDISMODULE_NO_EXPIRE));
+    }
+
+    /// Checks that there is memory for the key.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`] if the key does not exist and the server is out of memory.
+    pub fn check_memory(&self) -> Result<(), Error> {
+        if self.value.is_none() && self.ctx.is_out_of_memory() {
+            return Err(Error::OutOfMemory);
+        }
+        Ok(())
+    }
+
+    /// The key's database and name.
+    pub fn location(&self) -> KeyLocation {
+        (self.key.database(), self.name.bytes().into())
+    }
+
+    /// Signals that the key has changed, to clients that watch or cache it.
+    pub fn signal_modified(&self) {
+        // SAFETY: context and name are those of the current call.
+        unsafe { api!(RedisModule_SignalModifiedKey)(self.ctx.raw, self.name.raw) };
+    }
+}
+
+/// Clears the cached expiry in the value of `name`, if it is of the module's type.
+pub fn forget_expiry(ctx: &Context<'_>, name: KeyName<'_>) {
+    with_value(ctx, name, |_, value| value.meta.set_expiry(None));
+}
+
+/// The database of `name`, if its value has an override.
+pub fn database_of_override(ctx: &Context<'_>, name: KeyName<'_>) -> Option<i32> {
+    with_value(ctx, name, |key, value| value.has_override().then(|| key.database())).flatten()
+}
+
+impl Context<'_> {
+    /// The override of a key in the selected database, also if the override has ended.
+    pub fn override_of(&self, name: &[u8]) -> Option<Override> {
+        // SAFETY: the server copies the name; the string is freed once, after its last use.
+        unsafe {
+            let raw = api!(RedisModule_CreateString)(null_mut(), name.as_ptr().cast(), name.len());
+            let found =
+                with_value(self, KeyName::new(raw), |_, value| value.key_override().cloned());
+            api!(RedisModule_FreeString)(null_mut(), raw);
+            found.flatten()
+        }
+    }
+}
+
+/// Runs `body` with the value of `name`; `None` if the key does not exist or is of another type.
+fn with_value<R>(
+    ctx: &Context<'_>,
+    name: KeyName<'_>,
+    body: impl FnOnce(&OpenKey<'_>, &mut Value) -> R,
+) -> Option<R> {
+    let mode = raw::REDISMODULE_READ | raw::REDISMODULE_OPEN_KEY_NOTOUCH;
+    let key = OpenKey::open(ctx, name, mode)?;
+    let mut value = key.value().ok()??;
+    // SAFETY: the value lives as long as the key, and no command of the module is using it.
+    Some(body(&key, unsafe { value.as_mut() }))
+}

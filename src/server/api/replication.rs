@@ -1,0 +1,160 @@
+//! Replicates effects to replicas and the append-only file, and decides whether an effect must be built at all.
+//!
+//! Building an effect costs a third of a check, and a server without replicas and append-only file drops it unread. An
+//! effect is skipped if nothing can ever need it:
+//!
+//! - The append-only file needs effects from the fork that writes its base.
+//! - A replica starts from a snapshot made by a fork and receives what follows. A later partial resynchronisation is
+//!   served from the backlog, which reaches back to such a fork at most. So effects are needed from the first fork with
+//!   a connected replica until the backlog is freed. A replica that waits for its fork receives nothing before it.
+//! - A server that was a replica, or that restarted from a snapshot with its replication id, has a backlog from which
+//!   other replicas can resume without a fork.
+//! - A cluster moves slots by other means.
+//!
+//! So the question is asked again after each fork, change of role, load and change of a replica; in between, the answer
+//! cannot become yes. Skipped effects still count as changes of the dataset (for `save` points): the call is replicated
+//! verbatim, which the server counts and then drops, as there is no replica to send it to.
+
+use std::ffi::CStr;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use redis_module::raw;
+
+use super::server_info::ServerInfo;
+use super::{Context, KeyName, api};
+use crate::state::effect::{self, Effect, Record};
+use crate::state::{override_codec, policy_effect};
+
+const UNKNOWN: u8 = 0;
+const NEEDED: u8 = 1;
+const NOT_NEEDED: u8 = 2;
+
+static STATE: AtomicU8 = AtomicU8::new(UNKNOWN);
+
+/// Makes the next effect check again, after an event that can make effects needed.
+pub fn invalidate() {
+    STATE.store(UNKNOWN, Ordering::Relaxed);
+}
+
+/// Whether anything can need the effect of the current call.
+pub fn is_needed(ctx: &Context<'_>) -> bool {
+    match STATE.load(Ordering::Relaxed) {
+        NOT_NEEDED => false,
+        UNKNOWN => {
+            let needed = check(ctx);
+            STATE.store(if needed { NEEDED } else { NOT_NEEDED }, Ordering::Relaxed);
+            needed
+        }
+        _ => true,
+    }
+}
+
+#[cold]
+fn check(ctx: &Context<'_>) -> bool {
+    let flags = ctx.flags();
+    let needing = raw::REDISMODULE_CTX_FLAGS_AOF | raw::REDISMODULE_CTX_FLAGS_CLUSTER;
+    flags & raw::REDISMODULE_CTX_FLAGS_MASTER == 0 || flags & needing != 0 || has_replicas(ctx)
+}
+
+/// Whether replicas are connected or can resume from the backlog.
+fn has_replicas(ctx: &Context<'_>) -> bool {
+    let info = ServerInfo::section(ctx, c"replication");
+    let none = |field| info.number(field) == Some(0);
+    !(none(c"connected_slaves") && none(c"repl_backlog_active"))
+}
+
+/// Replicates `effect` as the internal command that repeats it.
+pub fn send(ctx: &Context<'_>, key: KeyName<'_>, effect: &Effect) {
+    let apply = effect::APPLY.as_ptr();
+    let replicate = api!(RedisModule_Replicate);
+    // SAFETY: each format matches its arguments: s is a string, c a C string, l a long long, b bytes with their length.
+    unsafe {
+        match effect {
+            Effect::Record(Record { instant, cost, window }) => replicate(
+                ctx.raw,
+                effect::RECORD.as_ptr(),
+                c"llsl".as_ptr(),
+                instant.unix_millis(),
+                cost.units(),
+                key.raw,
+                window.millis(),
+            ),
+            Effect::Shift { instant } => replicate(
+                ctx.raw,
+                apply,
+                c"scl".as_ptr(),
+                key.raw,
+                c"SHIFT".as_ptr(),
+                instant.unix_millis(),
+            ),
+            Effect::Refund { instant, units } => replicate(
+                ctx.raw,
+                apply,
+                c"scll".as_ptr(),
+                key.raw,
+                c"REFUND".as_ptr(),
+                instant.unix_millis(),
+                units.units(),
+            ),
+            Effect::Reset => replicate(ctx.raw, apply, c"sc".as_ptr(), key.raw, c"RESET".as_ptr()),
+            Effect::Override { instant, key_override } => {
+                let text = override_codec::encode(key_override.as_deref());
+                replicate(
+                    ctx.raw,
+                    apply,
+                    c"sclb".as_ptr(),
+                    key.raw,
+                    c"OVERRIDE".as_ptr(),
+                    instant.unix_millis(),
+                    text.as_ptr(),
+                    text.len(),
+                )
+            }
+        }
+    };
+}
+
+/// Replicates units recorded at several keys, all at the same instant and with the same cost.
+pub fn send_records(ctx: &Context<'_>, records: &[(KeyName<'_>, Record)]) {
+    let Some((_, first)) = records.first() else { return };
+    let mut windows = Vec::with_capacity(records.len());
+    let mut arguments = Vec::with_capacity(2 * records.len());
+    // SAFETY: the context is that of the current call. The strings created here are freed once, after the server has
+    // retained them. The format takes two long longs, and strings with their count.
+    unsafe {
+        for (name, record) in records {
+            let millis = record.window.millis().cast_signed();
+            let window = api!(RedisModule_CreateStringFromLongLong)(ctx.raw, millis);
+            windows.push(window);
+            arguments.extend([name.raw, window]);
+        }
+        api!(RedisModule_Replicate)(
+            ctx.raw,
+            effect::RECORD.as_ptr(),
+            c"llv".as_ptr(),
+            first.instant.unix_millis(),
+            first.cost.units(),
+            arguments.as_ptr(),
+            arguments.len(),
+        );
+        for window in windows {
+            api!(RedisModule_FreeString)(ctx.raw, window);
+        }
+    }
+}
+
+/// Replicates an effect on the policies.
+pub fn send_policies(ctx: &Context<'_>, word: &CStr, text: &str) {
+    let name = policy_effect::COMMAND.as_ptr();
+    // SAFETY: the format takes a C string, and bytes with their length.
+    unsafe {
+        api!(RedisModule_Replicate)(
+            ctx.raw,
+            name,
+            c"cb".as_ptr(),
+            word.as_ptr(),
+            text.as_ptr(),
+            text.len(),
+        );
+    }
+}

@@ -1,0 +1,48 @@
+use std::ffi::CStr;
+use std::marker::PhantomData;
+
+use redis_module::raw::{RedisModuleCtx, RedisModuleServerInfoData};
+
+use super::{Context, OK, api};
+
+/// A section of `INFO`. Reading one takes microseconds, so it is not done on the usual path of a check.
+pub(super) struct ServerInfo<'a> {
+    ctx: *mut RedisModuleCtx,
+    data: *mut RedisModuleServerInfoData,
+    call: PhantomData<&'a ()>,
+}
+
+impl<'a> ServerInfo<'a> {
+    /// Reads the section.
+    pub(super) fn section(ctx: &'a Context<'_>, name: &CStr) -> Self {
+        // SAFETY: the context is that of the current call.
+        let data = unsafe { api!(RedisModule_GetServerInfo)(ctx.raw, name.as_ptr()) };
+        Self { ctx: ctx.raw, data, call: PhantomData }
+    }
+
+    /// A numeric field; `None` if it does not exist.
+    pub(super) fn number(&self, field: &CStr) -> Option<u64> {
+        let mut error = 0;
+        // SAFETY: the data is owned here.
+        let number = unsafe {
+            api!(RedisModule_ServerInfoGetFieldUnsigned)(self.data, field.as_ptr(), &raw mut error)
+        };
+        (error == OK).then_some(number)
+    }
+
+    /// A text field; `None` if it does not exist.
+    pub(super) fn text(&self, field: &CStr) -> Option<&CStr> {
+        // SAFETY: the data is owned here, and owns the text.
+        unsafe {
+            let text = api!(RedisModule_ServerInfoGetFieldC)(self.data, field.as_ptr());
+            (!text.is_null()).then(|| CStr::from_ptr(text))
+        }
+    }
+}
+
+impl Drop for ServerInfo<'_> {
+    fn drop(&mut self) {
+        // SAFETY: the data is owned here and freed once.
+        unsafe { api!(RedisModule_FreeServerInfo)(self.ctx, self.data) };
+    }
+}

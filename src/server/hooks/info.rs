@@ -1,0 +1,91 @@
+//! The module's sections of `INFO`.
+
+use std::ffi::{CString, c_int};
+
+use redis_module::raw::{RedisModuleCtx, RedisModuleInfoCtx};
+
+use crate::monitor::Counts;
+use crate::node::{MONITOR, OVERRIDES, POLICIES};
+use crate::server::api::{OK, api, guard};
+
+/// Registers the callback. Returns whether the server accepted it.
+pub(super) fn register(ctx: *mut RedisModuleCtx) -> bool {
+    // SAFETY: called while the module is loaded, with its context and a static function.
+    unsafe { api!(RedisModule_RegisterInfoFunc)(ctx, Some(add_info)) == OK }
+}
+
+unsafe extern "C" fn add_info(raw: *mut RedisModuleInfoCtx, for_crash_report: c_int) {
+    // A crash may have interrupted a change of this state.
+    if for_crash_report != 0 {
+        return;
+    }
+    guard((), || {
+        let info = Info(raw);
+        // SAFETY: called under the server's lock.
+        unsafe {
+            if info.section("ratelog") {
+                info.counts(&MONITOR.with_lock_held(|monitor| monitor.totals));
+                let (policies, digest) = POLICIES
+                    .with_lock_held(|policies| (policies.len(), policies.digest().to_owned()));
+                info.number("policies", policies as u64);
+                info.text("policies_digest", &digest);
+                info.number("overrides", OVERRIDES.with_lock_held(|list| list.len()) as u64);
+                info.number(
+                    "monitor_bytes",
+                    MONITOR.with_lock_held(|monitor| monitor.bytes()) as u64,
+                );
+            }
+            if info.section("policies") {
+                POLICIES.with_lock_held(|policies| {
+                    for (name, entry) in policies.sorted() {
+                        info.dictionary(&format!("policy_{name}"), || info.counts(&entry.counts()));
+                    }
+                });
+            }
+        }
+    });
+}
+
+/// The output of one `INFO` call.
+struct Info(*mut RedisModuleInfoCtx);
+
+impl Info {
+    /// Begins a section. Returns whether the caller wants it.
+    fn section(&self, name: &str) -> bool {
+        let name = c_string(name);
+        // SAFETY: the context is that of the current call, and the server copies texts; likewise below.
+        unsafe { api!(RedisModule_InfoAddSection)(self.0, name.as_ptr()) == OK }
+    }
+
+    fn number(&self, field: &str, value: u64) {
+        let field = c_string(field);
+        // SAFETY: as above.
+        unsafe { api!(RedisModule_InfoAddFieldULongLong)(self.0, field.as_ptr(), value) };
+    }
+
+    fn text(&self, field: &str, value: &str) {
+        let (field, value) = (c_string(field), c_string(value));
+        // SAFETY: as above.
+        unsafe { api!(RedisModule_InfoAddFieldCString)(self.0, field.as_ptr(), value.as_ptr()) };
+    }
+
+    /// A field with several values.
+    fn dictionary(&self, field: &str, body: impl FnOnce()) {
+        let field = c_string(field);
+        // SAFETY: as above.
+        unsafe { api!(RedisModule_InfoBeginDictField)(self.0, field.as_ptr()) };
+        body();
+        // SAFETY: as above.
+        unsafe { api!(RedisModule_InfoEndDictField)(self.0) };
+    }
+
+    fn counts(&self, counts: &Counts) {
+        for (name, value) in counts.fields() {
+            self.number(name, value);
+        }
+    }
+}
+
+fn c_string(text: &str) -> CString {
+    CString::new(text).unwrap_or_default()
+}

@@ -1,0 +1,12 @@
+//! What the server calls: the commands' entry point, the data type, events, settings and `INFO`.
+
+mod config;
+mod data_type;
+mod events;
+mod info;
+mod keyspace;
+mod override_tracking;
+mod policy_aux;
+mod registration;
+
+pub use registration::{Command, Registration};

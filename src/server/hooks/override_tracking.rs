@@ -1,0 +1,45 @@
+//! Keeps the node's index of overrides in step with the keys: see [`OverrideIndex`](crate::state::OverrideIndex).
+
+use redis_module::raw::{self, RedisModuleFlushInfo, RedisModuleString, RedisModuleSwapDbInfo};
+
+use crate::node::OVERRIDES;
+use crate::server::api::{Context, KeyName, bytes, database_of_override};
+use crate::state::{KeyLocation, OverrideChange};
+
+/// Indexes a key that got a new value, if the value has an override.
+pub(super) fn on_new_value(ctx: &Context<'_>, name: KeyName<'_>) {
+    if let Some(database) = database_of_override(ctx, name) {
+        OVERRIDES.with(ctx, |overrides| overrides.insert((database, name.bytes().into())));
+    }
+}
+
+/// Indexes or removes the key of a callback of the data type.
+///
+/// # Safety
+/// The server must hold its lock; `name` must be a string of the server's, or null.
+pub(super) unsafe fn track(database: i32, name: *const RedisModuleString, change: OverrideChange) {
+    if name.is_null() {
+        return;
+    }
+    // SAFETY: the caller guarantees it.
+    unsafe {
+        let location: KeyLocation = (database, bytes(name).into());
+        OVERRIDES.with_lock_held(|overrides| match change {
+            OverrideChange::Added => overrides.insert(location),
+            OverrideChange::Removed => overrides.remove(&location),
+        });
+    }
+}
+
+/// One database, or all of them, were flushed.
+pub(super) fn on_flush(ctx: &Context<'_>, kind: u64, info: &RedisModuleFlushInfo) {
+    if kind == raw::REDISMODULE_SUBEVENT_FLUSHDB_END {
+        let database = (info.dbnum >= 0).then_some(info.dbnum);
+        OVERRIDES.with(ctx, |overrides| overrides.flush(database));
+    }
+}
+
+/// Two databases were swapped.
+pub(super) fn on_swap(ctx: &Context<'_>, info: &RedisModuleSwapDbInfo) {
+    OVERRIDES.with(ctx, |overrides| overrides.swap(info.dbnum_first, info.dbnum_second));
+}

@@ -1,0 +1,125 @@
+//! The policies in snapshots, as auxiliary data in JSON.
+
+use std::ffi::{c_int, c_void};
+
+use redis_module::raw::{self, RedisModuleCtx, RedisModuleIO};
+
+use crate::node::POLICIES;
+use crate::server::api::{Context, ERROR, Global, OK, RdbReader, RdbWriter, api, guard};
+use crate::state::policy_json::{self, ImportLimits};
+use crate::state::{ENCODING, Policies, policy_effect};
+
+/// Saved before the keys (`REDISMODULE_AUX_BEFORE_RDB`).
+pub(super) const WHEN: c_int = 1;
+
+/// The policies before a load: if the load fails, the server may continue with them.
+static BEFORE_LOAD: Global<Option<Policies>> = Global::new();
+
+/// Saves the policies. Used by servers without `aux_save2`.
+pub(super) unsafe extern "C" fn save(io: *mut RedisModuleIO, _: c_int) {
+    guard((), || {
+        // SAFETY: called under the server's lock, or in a forked child, with the io of this callback.
+        unsafe { RdbWriter::new(io).write(to_json().as_bytes()) };
+    });
+}
+
+/// Saves the policies if there are any. A snapshot without auxiliary data loads without the module.
+pub(super) unsafe extern "C" fn save_if_any(io: *mut RedisModuleIO, when: c_int) {
+    guard((), || {
+        // SAFETY: called under the server's lock, or in a forked child.
+        unsafe {
+            if POLICIES.with_lock_held(|policies| policies.len() > 0) {
+                save(io, when);
+            }
+        }
+    });
+}
+
+/// # Safety
+/// The server must hold its lock, or this must be a forked child.
+unsafe fn to_json() -> String {
+    // SAFETY: the caller guarantees it.
+    unsafe { POLICIES.with_lock_held(|policies| policies.to_json()) }
+}
+
+pub(super) unsafe extern "C" fn load(io: *mut RedisModuleIO, encoding: c_int, _: c_int) -> c_int {
+    guard(ERROR, || {
+        // SAFETY: the io is that of the current callback.
+        let reader = unsafe { RdbReader::new(io) };
+        let loaded = match reader.read() {
+            _ if encoding != ENCODING => Err(format!(
+                "their encoding is {encoding}, but this version of ratelog reads {ENCODING}"
+            )),
+            None => Err("the text is truncated".into()),
+            Some(text) => policy_json::parse(text.as_ref(), &ImportLimits::WIDEST)
+                .map_err(|error| error.to_string()),
+        };
+        match loaded {
+            Ok(policies) => {
+                // SAFETY: called under the server's lock.
+                unsafe { POLICIES.with_lock_held(|current| current.replace(policies)) };
+                OK
+            }
+            Err(reason) => {
+                reader.log_rejection(&format!("the policies were rejected: {reason}"));
+                ERROR
+            }
+        }
+    })
+}
+
+/// A load replaces all policies.
+pub(super) fn on_load(ctx: &Context<'_>, kind: u64) {
+    match kind {
+        raw::REDISMODULE_SUBEVENT_LOADING_ENDED => {
+            if let Some(before) = BEFORE_LOAD.with(ctx, Option::take) {
+                POLICIES.with(ctx, |policies| policies.continue_counts(&before));
+            }
+        }
+        raw::REDISMODULE_SUBEVENT_LOADING_FAILED => {
+            if let Some(before) = BEFORE_LOAD.with(ctx, Option::take) {
+                POLICIES.with(ctx, |policies| *policies = before);
+            }
+        }
+        _ => {
+            let before = POLICIES.with(ctx, std::mem::take);
+            BEFORE_LOAD.with(ctx, |saved| *saved = Some(before));
+        }
+    }
+}
+
+/// An append-only file that is rewritten without an RDB preamble starts without policies. So they are replicated again
+/// after the fork, into the file that follows the rewritten one.
+pub(super) fn on_fork(ctx: &Context<'_>, kind: u64) {
+    let is_logged = ctx.flags() & raw::REDISMODULE_CTX_FLAGS_AOF != 0;
+    let any = POLICIES.with(ctx, |policies| policies.len() > 0);
+    if kind == raw::REDISMODULE_SUBEVENT_FORK_CHILD_BORN && is_logged && any {
+        replicate_after(ctx, 0);
+    }
+}
+
+fn replicate_after(ctx: &Context<'_>, millis: i64) {
+    // SAFETY: the context is that of the current call; the function is static and takes no data.
+    unsafe {
+        api!(RedisModule_CreateTimer)(
+            ctx.raw,
+            millis,
+            Some(replicate_policies),
+            std::ptr::null_mut(),
+        );
+    }
+}
+
+unsafe extern "C" fn replicate_policies(ctx: *mut RedisModuleCtx, _: *mut c_void) {
+    const RETRY_MS: i64 = 100;
+    guard((), || {
+        // SAFETY: the server passes the context of this call.
+        let ctx = unsafe { Context::new(ctx) };
+        // SAFETY: it takes no arguments; it returns whether clients are paused.
+        if unsafe { api!(RedisModule_AvoidReplicaTraffic)() } != 0 {
+            return replicate_after(&ctx, RETRY_MS);
+        }
+        let text = POLICIES.with(&ctx, |policies| policies.to_json());
+        ctx.replicate_policies(policy_effect::LOAD, &text);
+    });
+}

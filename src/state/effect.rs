@@ -1,0 +1,221 @@
+//! What a command does to a key. Effects are the only way a value changes: on the server that runs the command, on
+//! its replicas, and when the append-only file is loaded. The effect is replicated, never the request.
+
+use std::ffi::CStr;
+
+use ratelog_core::{Cost, Instant, Override, Window};
+
+use super::override_codec;
+use super::value::Value;
+use crate::error::Error;
+use crate::request::{self, Bounds};
+
+/// The internal command that repeats an effect on one key.
+pub const APPLY: &CStr = c"RL._APPLY";
+/// The internal command that records units, at one key or several at once.
+pub const RECORD: &CStr = c"RL._RECORD";
+/// The argument of [`APPLY`] that sets a key's whole value; rewriting the append-only file uses it.
+pub const LOAD: &CStr = c"LOAD";
+
+/// One change of one key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Records units.
+    Record(Record),
+    /// Shifts the log back to a clock that is behind it.
+    Shift {
+        /// The clock's time.
+        instant: Instant,
+    },
+    /// Takes the newest units back.
+    Refund {
+        /// When.
+        instant: Instant,
+        /// How many at most.
+        units: Cost,
+    },
+    /// Forgets all units.
+    Reset,
+    /// Sets or removes the key's override.
+    Override {
+        /// When.
+        instant: Instant,
+        /// The new override; `None` removes the present one.
+        key_override: Option<Box<Override>>,
+    },
+}
+
+/// Units that are recorded at one key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// When.
+    pub instant: Instant,
+    /// How many.
+    pub cost: Cost,
+    /// The longest window of the check.
+    pub window: Window,
+}
+
+/// The result of applying an effect to a value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Units that a refund took back.
+    pub refunded: u64,
+    /// Whether the value gained or lost an override; `None` if neither.
+    pub override_change: Option<OverrideChange>,
+}
+
+/// A change of whether a value has an override.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OverrideChange {
+    /// It had none, and has one now.
+    Added,
+    /// It had one, and has none now.
+    Removed,
+}
+
+impl Effect {
+    /// Parses the arguments of [`APPLY`] after the key and `word`.
+    ///
+    /// # Errors
+    /// [`Error`] names the first argument that is wrong, missing or unexpected.
+    pub fn parse<'a>(word: &[u8], args: impl Iterator<Item = &'a [u8]>) -> Result<Self, Error> {
+        let mut args = args;
+        let mut next = || args.next().ok_or(Error::Arity);
+        let effect = match word.to_ascii_uppercase().as_slice() {
+            b"SHIFT" => Self::Shift { instant: request::parse_instant(next()?)? },
+            b"REFUND" => Self::Refund {
+                instant: request::parse_instant(next()?)?,
+                units: request::parse_cost("units", next()?, &Bounds::WIDEST)?,
+            },
+            b"RESET" => Self::Reset,
+            b"OVERRIDE" => Self::Override {
+                instant: request::parse_instant(next()?)?,
+                key_override: override_codec::decode(next()?)?.map(Box::new),
+            },
+            _ => return Err(Error::UnknownKeyword(word.into())),
+        };
+        request::end(args)?;
+        Ok(effect)
+    }
+
+    /// Whether the effect needs a value, so that a key that does not exist is created.
+    pub fn creates_value(&self) -> bool {
+        matches!(self, Self::Record(_) | Self::Override { key_override: Some(_), .. })
+    }
+
+    /// Applies the effect. A pure function of the value and the effect, wherever it runs.
+    pub fn apply(&self, value: &mut Value) -> Outcome {
+        let had_override = value.has_override();
+        if let Some(instant) = self.instant() {
+            value.drop_ended_override(instant);
+        }
+        let mut refunded = 0;
+        match self {
+            Self::Record(record) => value.log.record(record.instant, record.cost, record.window),
+            Self::Shift { instant } => {
+                value.log.shift(*instant);
+            }
+            Self::Refund { instant, units } => refunded = value.log.refund(*instant, units.units()),
+            Self::Reset => value.log.clear(),
+            Self::Override { key_override, .. } => value.set_override(key_override.clone()),
+        }
+        let override_change = match (had_override, value.has_override()) {
+            (false, true) => Some(OverrideChange::Added),
+            (true, false) => Some(OverrideChange::Removed),
+            _ => None,
+        };
+        Outcome { refunded, override_change }
+    }
+
+    /// When the effect happened; `None` if its time does not matter.
+    fn instant(&self) -> Option<Instant> {
+        match *self {
+            Self::Record(Record { instant, .. })
+            | Self::Shift { instant }
+            | Self::Refund { instant, .. }
+            | Self::Override { instant, .. } => Some(instant),
+            Self::Reset => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ratelog_core::{Action, Cost, Instant, Override, Window};
+
+    use super::{Effect, Outcome, OverrideChange, Record};
+    use crate::state::Value;
+
+    fn at(millis: i64) -> Instant {
+        Instant::from_unix_millis(millis).unwrap()
+    }
+
+    fn record(millis: i64, cost: u32) -> Effect {
+        Effect::Record(Record {
+            instant: at(millis),
+            cost: Cost::new(cost).unwrap(),
+            window: Window::from_millis(10_000).unwrap(),
+        })
+    }
+
+    fn set_override(millis: i64, until: i64) -> Effect {
+        let key_override = Override { action: Action::Deny, until: Some(at(until)) };
+        Effect::Override { instant: at(millis), key_override: Some(Box::new(key_override)) }
+    }
+
+    fn changed(override_change: OverrideChange) -> Outcome {
+        Outcome { refunded: 0, override_change: Some(override_change) }
+    }
+
+    #[test]
+    fn the_same_effects_give_the_same_value() {
+        let effects = [
+            record(1_000, 5),
+            set_override(1_200, 60_000),
+            Effect::Refund { instant: at(1_500), units: Cost::new(2).unwrap() },
+            Effect::Shift { instant: at(900) },
+            record(2_000, 1),
+        ];
+        let [one, other] = [(); 2].map(|()| {
+            let mut value = Value::default();
+            for effect in &effects {
+                effect.apply(&mut value);
+            }
+            value.save()
+        });
+        assert_eq!(one, other);
+    }
+
+    #[test]
+    fn a_refund_reports_the_units_it_took_back() {
+        let mut value = Value::default();
+        assert_eq!(record(1_000, 5).apply(&mut value), Outcome::default());
+        let refund = Effect::Refund { instant: at(1_001), units: Cost::new(9).unwrap() };
+        assert_eq!(refund.apply(&mut value).refunded, 5);
+        assert!(value.log.is_empty());
+    }
+
+    #[test]
+    fn an_override_change_is_reported_also_when_the_override_has_ended() {
+        let mut value = Value::default();
+        assert_eq!(set_override(0, 500).apply(&mut value), changed(OverrideChange::Added));
+        assert_eq!(set_override(1, 600).apply(&mut value), Outcome::default());
+        assert_eq!(record(599, 1).apply(&mut value), Outcome::default());
+        assert_eq!(record(600, 1).apply(&mut value), changed(OverrideChange::Removed));
+
+        assert_eq!(set_override(700, 800).apply(&mut value), changed(OverrideChange::Added));
+        assert_eq!(Effect::Reset.apply(&mut value), Outcome::default());
+        let remove = Effect::Override { instant: at(701), key_override: None };
+        assert_eq!(remove.apply(&mut value), changed(OverrideChange::Removed));
+    }
+
+    #[test]
+    fn only_units_and_overrides_create_a_value() {
+        assert!(record(0, 1).creates_value() && set_override(0, 1).creates_value());
+        let remove = Effect::Override { instant: at(0), key_override: None };
+        for effect in [Effect::Shift { instant: at(0) }, Effect::Reset, remove] {
+            assert!(!effect.creates_value());
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! The values of keys and the policies of the node, and the effects that change them. Pure: no call of the server's
+//! API, so everything here is tested without a server.
+
+pub mod effect;
+mod json_object;
+mod key_meta;
+pub mod override_codec;
+mod override_index;
+mod policies;
+pub mod policy_effect;
+pub mod policy_json;
+mod value;
+
+pub use effect::{Effect, OverrideChange, Record};
+pub use key_meta::Expiry;
+pub use override_index::{KeyLocation, OverrideIndex};
+pub use policies::{Policies, PolicyEntry};
+pub use policy_effect::PolicyEffect;
+pub use value::{ENCODING, ExpiryUpdate, Value};

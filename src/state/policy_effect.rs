@@ -1,0 +1,96 @@
+//! What a command does to the node's policies. Effects are the only way they change: on the server that runs the
+//! command, on its replicas, and when the append-only file is loaded.
+
+use std::collections::BTreeMap;
+use std::ffi::CStr;
+
+use ratelog_core::{Policy, PolicyName};
+
+use super::policies::Policies;
+use super::policy_json::{self, ImportLimits};
+use crate::error::Error;
+use crate::request;
+
+/// The internal command that repeats an effect on policies.
+pub const COMMAND: &CStr = c"RL._POLICY";
+/// The first argument of an effect that replaces all policies.
+pub const LOAD: &CStr = c"LOAD";
+
+/// One change of the policies.
+#[allow(clippy::large_enum_variant, reason = "only one exists at a time")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PolicyEffect {
+    /// Sets one policy.
+    Set(PolicyName, Policy),
+    /// Deletes one policy.
+    Delete(PolicyName),
+    /// Replaces all policies.
+    Load(BTreeMap<PolicyName, Policy>),
+}
+
+impl PolicyEffect {
+    /// Parses the two arguments of the internal command.
+    ///
+    /// # Errors
+    /// [`Error`] for an unknown word, or a text that does not belong to it.
+    pub fn parse(word: &[u8], text: &[u8]) -> Result<Self, Error> {
+        match word.to_ascii_uppercase().as_slice() {
+            b"SET" => policy_json::parse_one(text).map(|(name, policy)| Self::Set(name, policy)),
+            b"DEL" => request::parse_policy_name(text).map(Self::Delete),
+            b"LOAD" => policy_json::parse(text, &ImportLimits::WIDEST).map(Self::Load),
+            _ => Err(Error::UnknownKeyword(word.into())),
+        }
+    }
+
+    /// The two arguments of the internal command.
+    pub fn to_args(&self) -> (&'static CStr, String) {
+        match self {
+            Self::Set(name, policy) => (c"SET", policy_json::format_one(name, policy)),
+            Self::Delete(name) => (c"DEL", name.to_string()),
+            Self::Load(policies) => (LOAD, policy_json::format(policies.iter())),
+        }
+    }
+
+    /// Applies the effect.
+    pub fn apply(self, policies: &mut Policies) {
+        match self {
+            Self::Set(name, policy) => policies.set(name, policy),
+            Self::Delete(name) => policies.remove(&name),
+            Self::Load(all) => policies.replace(all),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::PolicyEffect;
+    use crate::state::Policies;
+
+    #[test]
+    fn every_effect_round_trips() {
+        let one = r#"{"name":"a","rules":[{"limit":1,"window":"1s"}]}"#;
+        let all = format!(r#"{{"policies":[{one}]}}"#);
+        for (word, text) in [("SET", one), ("DEL", "a"), ("LOAD", &all)] {
+            let effect = PolicyEffect::parse(word.as_bytes(), text.as_bytes()).unwrap();
+            let (written, arguments) = effect.to_args();
+            assert_eq!((written.to_bytes(), arguments.as_str()), (word.as_bytes(), text));
+        }
+        assert!(PolicyEffect::parse(b"SET", b"").is_err());
+        assert!(PolicyEffect::parse(b"DEL", b"").is_err());
+        assert!(PolicyEffect::parse(b"PUT", b"a").is_err());
+    }
+
+    #[test]
+    fn effects_change_the_policies() {
+        let mut policies = Policies::default();
+        let mut apply = |word: &str, text: &str| {
+            PolicyEffect::parse(word.as_bytes(), text.as_bytes()).unwrap().apply(&mut policies);
+            policies.sorted().keys().map(|name| name.as_str().to_owned()).collect::<Vec<_>>()
+        };
+        let one = |name| format!(r#"{{"name":"{name}","rules":[{{"limit":1,"window":"1s"}}]}}"#);
+        assert_eq!(apply("SET", &one("a")), ["a"]);
+        assert_eq!(apply("SET", &one("b")), ["a", "b"]);
+        assert_eq!(apply("DEL", "a"), ["b"]);
+        assert_eq!(apply("LOAD", &format!(r#"{{"policies":[{}]}}"#, one("c"))), ["c"]);
+    }
+}

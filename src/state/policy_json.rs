@@ -1,0 +1,279 @@
+//! Policies as JSON: the output of `RL.POLICY EXPORT`, the input of `IMPORT`, and the format of snapshots.
+//!
+//! ```json
+//! {"policies":[{"name":"api","rules":[{"limit":100,"window":"1m"}]},
+//!              {"name":"trial","shadow":true,"rules":[{"limit":10,"window":"1s"}]}]}
+//! ```
+
+use std::collections::BTreeMap;
+
+use ratelog_core::{Limit, Mode, Policy, PolicyName, Rule, Rules, Window};
+use serde::{Deserialize, Serialize};
+
+use super::json_object::Object;
+use crate::error::Error;
+use crate::request::Bounds;
+
+/// The maximum size of a document, for each policy allowed. It is far more than the longest policy takes.
+const MAX_BYTES_PER_POLICY: usize = 4_096;
+/// The maximum length of a reason in an error.
+const MAX_REASON_CHARS: usize = 200;
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document<T> {
+    policies: Vec<Object<T>>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PolicyFields {
+    name: String,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    shadow: bool,
+    rules: Vec<Object<RuleFields>>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RuleFields {
+    limit: u64,
+    window: String,
+}
+
+/// The limits of an import.
+#[derive(Clone, Copy)]
+pub struct ImportLimits {
+    /// The maximum number of policies.
+    pub policies: usize,
+    /// The bounds of their rules.
+    pub bounds: Bounds,
+}
+
+impl ImportLimits {
+    /// The widest limits, for policies that were validated before they were saved or replicated.
+    pub const WIDEST: Self = Self { policies: usize::MAX, bounds: Bounds::WIDEST };
+}
+
+/// Formats policies as one document.
+pub fn format<'a>(policies: impl Iterator<Item = (&'a PolicyName, &'a Policy)>) -> String {
+    let policies = policies.map(|(name, policy)| Object(fields(name, policy))).collect();
+    to_json(&Document { policies })
+}
+
+/// Formats one policy.
+pub fn format_one(name: &PolicyName, policy: &Policy) -> String {
+    to_json(&fields(name, policy))
+}
+
+/// Parses a document of policies.
+///
+/// # Errors
+/// [`Error::Policies`] with the path to the first field that is wrong; [`Error::TooManyPolicies`].
+pub fn parse(text: &[u8], limits: &ImportLimits) -> Result<BTreeMap<PolicyName, Policy>, Error> {
+    // One more, as the document itself takes some bytes even if it has no policies.
+    let most = limits.policies.saturating_add(1).saturating_mul(MAX_BYTES_PER_POLICY);
+    if text.len() > most {
+        return Err(Error::Policies(format!(
+            "{} bytes are given, at most {most} are allowed",
+            text.len()
+        )));
+    }
+    let Document { policies: given } = from_json::<Document<PolicyFields>>(text)?;
+    if given.len() > limits.policies {
+        return Err(Error::TooManyPolicies { max: limits.policies });
+    }
+    let mut policies = BTreeMap::new();
+    for (index, Object(fields)) in given.iter().enumerate() {
+        let at = format!("policies[{index}].");
+        let (name, policy) = validate(fields, &at, &limits.bounds)?;
+        if policies.insert(name, policy).is_some() {
+            return Err(invalid(&at, "name", format_args!("'{}' is given twice", fields.name)));
+        }
+    }
+    Ok(policies)
+}
+
+/// Parses one policy, as [`format_one`] writes it.
+///
+/// # Errors
+/// [`Error::Policies`] with the path to the first field that is wrong.
+pub fn parse_one(text: &[u8]) -> Result<(PolicyName, Policy), Error> {
+    validate(&from_json::<PolicyFields>(text)?, "", &Bounds::WIDEST)
+}
+
+fn to_json<T: Serialize>(fields: &T) -> String {
+    serde_json::to_string(fields).unwrap_or_default()
+}
+
+fn fields(name: &PolicyName, policy: &Policy) -> PolicyFields {
+    let rules = policy.rules.iter().map(|rule| {
+        Object(RuleFields { limit: rule.limit().units(), window: rule.window().to_string() })
+    });
+    PolicyFields {
+        name: name.to_string(),
+        shadow: policy.mode == Mode::Shadow,
+        rules: rules.collect(),
+    }
+}
+
+fn from_json<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, Error> {
+    let mut reader = serde_json::Deserializer::from_slice(text);
+    let Object(parsed) = serde_path_to_error::deserialize(&mut reader)
+        .map_err(|error| Error::Policies(truncate(&error.to_string())))?;
+    reader.end().map_err(|error| Error::Policies(truncate(&error.to_string())))?;
+    Ok(parsed)
+}
+
+fn validate(
+    fields: &PolicyFields,
+    at: &str,
+    bounds: &Bounds,
+) -> Result<(PolicyName, Policy), Error> {
+    let name = PolicyName::parse(fields.name.as_bytes()).ok_or_else(|| {
+        invalid(
+            at,
+            "name",
+            format_args!("{}", Error::PolicyName(fields.name.as_bytes().into()).reason()),
+        )
+    })?;
+    let mut rules = Vec::new();
+    for (index, rule) in fields.rules.iter().enumerate().take(Rules::MAX + 1) {
+        let Object(rule) = rule;
+        rules.push(validate_rule(rule, &format!("{at}rules[{index}]."), bounds)?);
+    }
+    let given = fields.rules.len();
+    let rules = Rules::new(rules).ok_or_else(|| {
+        invalid(at, "rules", format_args!("{given} are given, 1 to {} are allowed", Rules::MAX))
+    })?;
+    let mode = if fields.shadow { Mode::Shadow } else { Mode::Enforce };
+    Ok((name, Policy { rules, mode }))
+}
+
+fn validate_rule(fields: &RuleFields, at: &str, bounds: &Bounds) -> Result<Rule, Error> {
+    let RuleFields { limit, window } = fields;
+    let max = bounds.limit;
+    let limit = u32::try_from(*limit).ok().and_then(Limit::new).filter(|limit| *limit <= max);
+    let limit = limit.ok_or_else(|| {
+        let given = fields.limit.to_string();
+        invalid(at, "limit", format_args!("{}", Error::limit(given.as_bytes(), max).reason()))
+    })?;
+    let max = bounds.window;
+    let window = Window::parse(window.as_bytes(), max).ok_or_else(|| {
+        let error = Error::Window { given: window.as_bytes().into(), max };
+        invalid(at, "window", format_args!("{}", error.reason()))
+    })?;
+    Ok(Rule::new(limit, window))
+}
+
+fn invalid(at: &str, field: &str, reason: std::fmt::Arguments<'_>) -> Error {
+    Error::Policies(truncate(&format!("{at}{field}: {reason}")))
+}
+
+/// Bounds the length of an error, whatever the input is.
+fn truncate(reason: &str) -> String {
+    match reason.char_indices().nth(MAX_REASON_CHARS) {
+        Some((cut, _)) => format!("{}...", reason.get(..cut).unwrap_or_default()),
+        None => reason.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ImportLimits, format, format_one, parse, parse_one};
+    use crate::request::Bounds;
+
+    const LIMITS: ImportLimits = ImportLimits { policies: 3, bounds: Bounds { ..BOUNDS } };
+    const BOUNDS: Bounds = Bounds {
+        limit: ratelog_core::Limit::DEFAULT_MAX,
+        window: ratelog_core::Window::DEFAULT_MAX,
+    };
+
+    fn error(text: &str) -> String {
+        parse(text.as_bytes(), &LIMITS).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn policies_round_trip() {
+        let text = r#"{"policies":[{"name":"a/b","rules":[{"limit":100,"window":"1m"},{"limit":1000,"window":"1h"}]},{"name":"z","shadow":true,"rules":[{"limit":1,"window":"1500ms"}]}]}"#;
+        let policies = parse(text.as_bytes(), &LIMITS).unwrap();
+        assert_eq!(format(policies.iter()), text);
+        for (name, policy) in &policies {
+            let one = format_one(name, policy);
+            assert_eq!(parse_one(one.as_bytes()).unwrap(), (name.clone(), policy.clone()));
+        }
+        let none = ImportLimits { policies: 0, ..LIMITS };
+        assert!(parse(br#"{"policies":[]}"#, &none).unwrap().is_empty());
+    }
+
+    #[test]
+    fn an_error_names_the_path() {
+        let policy = |fields: &str| {
+            format!(
+                r#"{{"policies":[{{"name":"a","rules":[{{"limit":1,"window":"1s"}}]}},{{{fields}}}]}}"#
+            )
+        };
+        let prefix = "ERR policies cannot be read: ";
+        for (fields, reason) in [
+            (r#""name":"b""#, "policies[1]: missing field `rules`"),
+            (r#""name":"b","rules":[]"#, "policies[1].rules: 0 are given, 1 to 16 are allowed"),
+            (r#""name":"b c","rules":[]"#, "policies[1].name: policy name 'b c' is not"),
+            (r#""name":7"#, "policies[1].name: invalid type: integer `7`"),
+            (
+                r#""name":"b","rules":[{"limit":0,"window":"1s"}]"#,
+                "policies[1].rules[0].limit: limit '0' is not an integer",
+            ),
+            (
+                r#""name":"b","rules":[{"limit":-1,"window":"1s"}]"#,
+                "policies[1].rules[0].limit: invalid value",
+            ),
+            (
+                r#""name":"b","rules":[{"limit":1,"window":"1y"}]"#,
+                "policies[1].rules[0].window: window '1y' is not",
+            ),
+            (
+                r#""name":"b","rules":[{"limit":1,"window":1}]"#,
+                "policies[1].rules[0].window: invalid type",
+            ),
+            (
+                r#""name":"b","rules":[{"limit":1,"window":"1s","x":1}]"#,
+                "policies[1].rules[0].x: unknown field `x`",
+            ),
+            (
+                r#""name":"a","rules":[{"limit":1,"window":"1s"}]"#,
+                "policies[1].name: 'a' is given twice",
+            ),
+            (r#""name":"b","name":"c""#, "policies[1]: duplicate field `name`"),
+            (
+                r#""name":"b","rules":[[1,"1s"]]"#,
+                "policies[1].rules[0]: invalid type: sequence, expected an object",
+            ),
+        ] {
+            let text = error(&policy(fields));
+            assert!(text.starts_with(&format!("{prefix}{reason}")), "{fields}: {text}");
+        }
+        for lists in [r#"[[["a",false,[]]]]"#, r#"{"policies":[["a",false,[]]]}"#] {
+            assert!(error(lists).contains("invalid type: sequence, expected an object"), "{lists}");
+        }
+        assert!(error("{}").contains("missing field `policies`"));
+        assert!(error(r#"{"policies":[]} x"#).contains("trailing characters"));
+        assert!(error("").contains("EOF"));
+    }
+
+    #[test]
+    fn errors_of_hostile_texts_are_short() {
+        let deep = "[".repeat(12_000);
+        assert!(error(&deep).len() < 300);
+        assert!(error(&format!(r#"{{"policies":{deep}"#)).len() < 300);
+        let long = format!(r#"{{"policies":[{{"{}":1}}]}}"#, "x".repeat(12_000));
+        assert!(error(&long).len() < 300, "{}", error(&long));
+        let huge = " ".repeat(4 * 4_096 + 1);
+        assert_eq!(
+            error(&huge),
+            "ERR policies cannot be read: 16385 bytes are given, at most 16384 are allowed"
+        );
+        let one = r#"{"name":"a","rules":[{"limit":1,"window":"1s"}]}"#;
+        let four = format!(r#"{{"policies":[{one},{one},{one},{one}]}}"#);
+        assert_eq!(error(&four), "ERR there would be more than 3 policies (rl.max-policies)");
+    }
+}

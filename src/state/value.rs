@@ -1,0 +1,289 @@
+use ratelog_core::{Instant, Log, Override};
+
+use super::key_meta::{Expiry, KeyMeta};
+use super::override_codec;
+
+/// The version of the encoding that [`Value::save`] writes.
+pub const ENCODING: i32 = 1;
+
+/// The longest time that a key may outlive its last unit, in milliseconds. A late expiry need not be moved by every
+/// check.
+const MAX_EXPIRY_DELAY: i64 = 5_000;
+/// The delay is also at most the retention divided by this.
+const EXPIRY_DELAY_DIVISOR: i64 = 16;
+
+/// The value of a key.
+#[derive(Default)]
+pub struct Value {
+    /// The recorded units.
+    pub log: Log,
+    /// Metadata that this node caches.
+    pub meta: KeyMeta,
+    /// The override of the key, also if it has ended.
+    key_override: Option<Box<Override>>,
+}
+
+/// A value as it is saved: a pure function of the effects applied to it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Saved {
+    /// The log's snapshot.
+    pub log: Vec<u8>,
+    /// The override's text.
+    pub key_override: String,
+}
+
+/// What must happen to the expiry of a key whose value has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExpiryUpdate {
+    /// The value is empty: delete the key.
+    Delete,
+    /// The present expiry is right.
+    Unchanged,
+    /// Set this expiry.
+    Set(Expiry),
+}
+
+impl Value {
+    /// The value in the encoding [`ENCODING`].
+    pub fn save(&self) -> Saved {
+        Saved {
+            log: self.log.to_snapshot(),
+            key_override: override_codec::encode(self.key_override.as_deref()),
+        }
+    }
+
+    /// Loads a saved value.
+    ///
+    /// # Errors
+    /// The reason: an unknown encoding, or bytes that [`Self::save`] does not write.
+    pub fn load(encoding: i32, log: &[u8], key_override: &[u8]) -> Result<Self, String> {
+        if encoding != ENCODING {
+            return Err(format!(
+                "its encoding is {encoding}, but this version of ratelog reads {ENCODING}"
+            ));
+        }
+        let log = Log::from_snapshot(log).map_err(|error| error.to_string())?;
+        let key_override =
+            override_codec::decode(key_override).map_err(|error| error.to_string())?.map(Box::new);
+        if log.is_empty() && key_override.is_none() {
+            return Err("it is empty".into());
+        }
+        Ok(Self { log, meta: KeyMeta::default(), key_override })
+    }
+
+    /// A copy for another key. The server sets that key's expiry.
+    pub fn copy(&self) -> Self {
+        Self {
+            log: self.log.clone(),
+            meta: KeyMeta::default(),
+            key_override: self.key_override.clone(),
+        }
+    }
+
+    /// Units in the log at `now`.
+    pub fn units(&self, now: Instant) -> u64 {
+        self.log.at(now).units()
+    }
+
+    /// Whether the value has neither units nor an override at `now`.
+    pub fn is_empty_at(&self, now: Instant) -> bool {
+        self.units(now) == 0 && self.live_override(now).is_none()
+    }
+
+    /// The log, and the override if it has not ended at `now`.
+    pub fn log_and_override(&mut self, now: Instant) -> (&mut Log, Option<&Override>) {
+        (&mut self.log, self.key_override.as_deref().filter(|found| found.is_live(now)))
+    }
+
+    /// The override if it has not ended at `now`.
+    pub fn live_override(&self, now: Instant) -> Option<&Override> {
+        self.key_override.as_deref().filter(|found| found.is_live(now))
+    }
+
+    /// The override, also if it has ended.
+    pub fn key_override(&self) -> Option<&Override> {
+        self.key_override.as_deref()
+    }
+
+    /// Whether there is an override, also if it has ended.
+    pub fn has_override(&self) -> bool {
+        self.key_override.is_some()
+    }
+
+    /// Sets or removes the override.
+    pub fn set_override(&mut self, key_override: Option<Box<Override>>) {
+        self.key_override = key_override;
+    }
+
+    /// Drops the override if it has ended at `now`.
+    pub fn drop_ended_override(&mut self, now: Instant) {
+        if self.key_override.as_ref().is_some_and(|found| !found.is_live(now)) {
+            self.key_override = None;
+        }
+    }
+
+    /// Bytes of memory.
+    pub fn bytes(&self) -> usize {
+        let override_bytes = self.key_override.as_deref().map_or(0, size_of_val);
+        size_of::<Self>() + self.log.heap_bytes() + override_bytes
+    }
+
+    /// Allocations that freeing the value releases.
+    pub fn allocations(&self) -> usize {
+        1 + self.log.allocations() + usize::from(self.has_override())
+    }
+
+    /// Passes each allocation of the log through `relocate`.
+    pub fn relocate(&mut self, relocate: impl FnMut(Box<[u8]>) -> Box<[u8]>) {
+        self.log.relocate(relocate);
+    }
+
+    /// What must happen to the key's expiry, which is `current`.
+    pub fn update_expiry(&mut self, current: Expiry) -> ExpiryUpdate {
+        let Some((needed, latest)) = self.expiry_range() else {
+            return ExpiryUpdate::Delete;
+        };
+        let is_right = match (current, needed, latest) {
+            (Expiry::At(at), Expiry::At(needed), Expiry::At(latest)) => {
+                (needed..=latest).contains(&at)
+            }
+            _ => current == needed,
+        };
+        let expiry = if is_right { current } else { latest };
+        self.meta.set_expiry(Some(expiry));
+        if is_right { ExpiryUpdate::Unchanged } else { ExpiryUpdate::Set(expiry) }
+    }
+
+    /// The earliest and the latest expiry that the key may have; `None` if the value is empty.
+    fn expiry_range(&self) -> Option<(Expiry, Expiry)> {
+        let retention = self.log.retention().cast_signed();
+        let delay = (retention / EXPIRY_DELAY_DIVISOR).min(MAX_EXPIRY_DELAY);
+        let units = self.log.expires_at().map(|needed| (needed, needed + delay));
+        let Some(key_override) = &self.key_override else {
+            return units.map(|(needed, latest)| (Expiry::At(needed), Expiry::At(latest)));
+        };
+        Some(match (key_override.until, units) {
+            (None, _) => (Expiry::Never, Expiry::Never),
+            (Some(until), None) => {
+                (Expiry::At(until.unix_millis()), Expiry::At(until.unix_millis()))
+            }
+            (Some(until), Some((needed, latest))) => {
+                let until = until.unix_millis();
+                (Expiry::At(needed.max(until)), Expiry::At(latest.max(until)))
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ENCODING, ExpiryUpdate, Value};
+    use crate::state::Expiry;
+    use ratelog_core::{Action, Cost, Instant, Override, Window};
+
+    fn at(millis: i64) -> Instant {
+        Instant::from_unix_millis(millis).unwrap()
+    }
+
+    fn update(value: &mut Value) -> ExpiryUpdate {
+        let current = value.meta.expiry().unwrap_or(Expiry::Never);
+        value.update_expiry(current)
+    }
+
+    fn record(value: &mut Value, millis: i64, window: u64) -> ExpiryUpdate {
+        value.log.record(at(millis), Cost::ONE, Window::from_millis(window).unwrap());
+        update(value)
+    }
+
+    fn until(millis: i64) -> ExpiryUpdate {
+        ExpiryUpdate::Set(Expiry::At(millis))
+    }
+
+    fn set_override(value: &mut Value, until: Option<i64>) {
+        let key_override = Override { action: Action::Allow, until: until.map(at) };
+        value.set_override(Some(Box::new(key_override)));
+    }
+
+    #[test]
+    fn a_value_is_two_cache_lines() {
+        assert_eq!(size_of::<Value>(), 128);
+    }
+
+    #[test]
+    fn the_expiry_moves_only_when_it_must() {
+        let mut value = Value::default();
+        assert_eq!(update(&mut value), ExpiryUpdate::Delete);
+        assert_eq!(record(&mut value, 1_000, 3_200), until(4_400));
+        assert_eq!(record(&mut value, 1_200, 3_200), ExpiryUpdate::Unchanged);
+        assert_eq!(record(&mut value, 1_201, 3_200), until(4_601));
+        assert_eq!(record(&mut value, 1_201, 3_600_000), until(3_606_201));
+        value.log.refund(at(1_201), 1);
+        assert_eq!(update(&mut value), ExpiryUpdate::Unchanged);
+        value.log.refund(at(1_201), 1);
+        assert_eq!(update(&mut value), until(3_606_200));
+    }
+
+    #[test]
+    fn a_key_lives_as_long_as_its_override() {
+        let mut value = Value::default();
+        set_override(&mut value, Some(9_000));
+        assert_eq!(update(&mut value), until(9_000));
+        assert_eq!(record(&mut value, 1_000, 3_200), ExpiryUpdate::Unchanged);
+        assert_eq!(record(&mut value, 8_950, 3_200), until(12_350));
+        set_override(&mut value, None);
+        assert_eq!(update(&mut value), ExpiryUpdate::Set(Expiry::Never));
+        assert_eq!(record(&mut value, 20_000, 3_200), ExpiryUpdate::Unchanged);
+        value.set_override(None);
+        assert_eq!(update(&mut value), until(23_400));
+        value.log.clear();
+        assert_eq!(update(&mut value), ExpiryUpdate::Delete);
+    }
+
+    #[test]
+    fn an_ended_override_leaves_no_trace() {
+        let mut value = Value::default();
+        record(&mut value, 1_000, 3_200);
+        let plain = value.save();
+        set_override(&mut value, Some(2_000));
+        assert!(value.live_override(at(1_999)).is_some());
+        assert!(value.live_override(at(2_000)).is_none());
+        value.drop_ended_override(at(1_999));
+        assert!(value.has_override());
+        value.drop_ended_override(at(2_000));
+        assert_eq!(value.save(), plain);
+        set_override(&mut value, Some(2_000));
+        assert!(!value.is_empty_at(at(2_000)));
+        assert!(value.is_empty_at(at(4_200)));
+    }
+
+    #[test]
+    fn a_copy_looks_up_the_expiry_of_its_key() {
+        let mut value = Value::default();
+        record(&mut value, 1_000, 3_200);
+        assert_eq!(value.copy().update_expiry(Expiry::At(4_250)), ExpiryUpdate::Unchanged);
+        assert_eq!(value.copy().update_expiry(Expiry::At(9_000)), until(4_400));
+        assert_eq!(value.copy().update_expiry(Expiry::Never), until(4_400));
+    }
+
+    #[test]
+    fn only_saved_values_load() {
+        let mut value = Value::default();
+        record(&mut value, 1_000, 3_200);
+        set_override(&mut value, Some(2_000));
+        let saved = value.save();
+        let load = |encoding, log: &[u8], key_override: &str| {
+            Value::load(encoding, log, key_override.as_bytes())
+        };
+        assert_eq!(load(ENCODING, &saved.log, &saved.key_override).unwrap().save(), saved);
+        assert!(load(ENCODING, &saved.log, "").is_ok());
+        assert!(load(ENCODING, b"", &saved.key_override).is_ok());
+        let reason = |encoding, log, key_override| load(encoding, log, key_override).err().unwrap();
+        assert_eq!(
+            reason(ENCODING + 1, &saved.log, ""),
+            "its encoding is 2, but this version of ratelog reads 1"
+        );
+        assert_eq!(reason(ENCODING, b"", ""), "it is empty");
+        assert_eq!(reason(ENCODING, &saved.log, "NOPE -1"), "ERR unknown keyword 'NOPE'");
+        assert!(!reason(ENCODING, b"x", "").is_empty());
+    }
+}

@@ -1,0 +1,4 @@
+//! Clusters: routing and slot migration.
+
+mod resharding;
+mod routing;

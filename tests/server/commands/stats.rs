@@ -1,0 +1,276 @@
+//! `RL.STATS`, and what `INFO` tells of the module.
+
+use std::collections::HashMap;
+
+use redis::{ProtocolVersion, Value};
+
+use crate::support::{Client, Counts, Server, Stop, counts, wait_until_in_step};
+
+fn totals(db: &mut Client) -> Counts {
+    counts(db, "RL.STATS").0
+}
+
+fn of_policy(db: &mut Client, name: &str) -> Option<Counts> {
+    counts(db, "RL.STATS").1.get(name).copied()
+}
+
+#[test]
+fn every_check_is_counted_once_and_by_how_it_was_answered() {
+    let server = Server::start();
+    let mut db = server.connect();
+    assert_eq!(counts(&mut db, "RL.STATS"), (Counts::default(), HashMap::new()));
+    for _ in 0..5 {
+        db.decide("RL.CHECK k 3 1h");
+    }
+    assert_eq!(totals(&mut db), Counts::of(3, 2));
+    // A check that is denied before there is a key, and one of many units, are one each.
+    db.decide("RL.CHECK new 3 1h COST 4");
+    db.decide("RL.CHECK other 30 1h COST 30");
+    assert_eq!(totals(&mut db), Counts::of(4, 3));
+}
+
+#[test]
+fn counts_go_on_after_a_reload_of_the_dataset() {
+    let server = Server::start();
+    let mut db = server.connect();
+    db.run::<()>("RL.POLICY SET p 1 1h");
+    for _ in 0..3 {
+        db.decide("RL.CHECK k POLICY p");
+    }
+    let before = Counts::of(1, 2);
+    assert_eq!((totals(&mut db), of_policy(&mut db, "p")), (before, Some(before)));
+    db.run::<()>("DEBUG RELOAD");
+    assert_eq!((totals(&mut db), of_policy(&mut db, "p")), (before, Some(before)));
+}
+
+#[test]
+fn what_is_no_check_is_not_counted() {
+    let server = Server::start();
+    let mut db = server.connect();
+    db.run::<()>("SET text v");
+    db.decide("RL.CHECK k 1 1h");
+    for command in [
+        "RL.PEEK k 1 1h",
+        "RL.PEEK new 1 1h",
+        "RL.INSPECT k",
+        "RL.HITS k",
+        "RL.REFUND k",
+        "RL.RESET k",
+        "RL._RECORD 1700000000000 1 k 60000",
+        "RL.CHECK k 0 1h",
+        "RL.CHECK k 1 1x",
+        "RL.CHECK k POLICY none",
+        "RL.CHECK text 1 1h",
+        "RL.MCHECK 1 new 1 1h text 1 1h",
+        "RL.MCHECK 1 new 1 1h newer POLICY none",
+        "RL.STATS",
+        "RL.TOP CHECKED",
+    ] {
+        db.attempt::<Value>(command).ok();
+    }
+    assert_eq!(totals(&mut db), Counts::of(1, 0));
+    db.run::<()>("CONFIG SET maxmemory-policy noeviction maxmemory 1");
+    assert!(db.error("RL.CHECK newest 1 1h").starts_with("OOM"));
+    assert!(db.error("RL.MCHECK 1 newest 1 1h").starts_with("OOM"));
+    assert_eq!(totals(&mut db), Counts::of(1, 0));
+}
+
+#[test]
+fn overrides_are_counted_beside_their_answers() {
+    let server = Server::start();
+    let mut db = server.connect();
+    db.run::<()>("RL.POLICY SET gold 1 1h");
+    for (action, expected) in [
+        ("ALLOW", Counts::of(3, 0).with_overridden(3)),
+        ("DENY", Counts::of(0, 3).with_overridden(3)),
+        ("LIMIT 2 1h", Counts::of(2, 1).with_overridden(3)),
+    ] {
+        db.run::<()>(&format!("RL.OVERRIDE SET k {action}"));
+        for _ in 0..3 {
+            db.decide("RL.CHECK k POLICY gold");
+        }
+        let (all, policies) = counts(&mut db, "RL.STATS RESET");
+        assert_eq!((all, policies["gold"]), (expected, expected), "{action}");
+    }
+}
+
+#[test]
+fn each_policy_has_counts_of_its_own() {
+    let server = Server::start();
+    let mut db = server.connect();
+    db.run::<()>("RL.POLICY SET gold 2 1h");
+    db.run::<()>("RL.POLICY SET trial SHADOW 1 1h");
+    db.run::<()>("RL.POLICY SET idle 1 1h");
+    for _ in 0..4 {
+        db.decide("RL.CHECK a POLICY gold");
+        db.decide("RL.CHECK b POLICY trial");
+        db.decide("RL.CHECK c 1 1h");
+        db.decide("RL.PEEK a POLICY gold");
+    }
+    let (all, policies) = counts(&mut db, "RL.STATS");
+    assert_eq!(all, Counts::of(2 + 4 + 1, 2 + 3).with_shadow_denied(3));
+    assert_eq!(policies["gold"], Counts::of(2, 2));
+    assert_eq!(policies["trial"], Counts::of(4, 0).with_shadow_denied(3));
+    assert_eq!((policies["idle"], policies.len()), (Counts::default(), 3));
+}
+
+#[test]
+fn a_check_of_several_keys_counts_each_of_them() {
+    let server = Server::start();
+    let mut db = server.connect();
+    db.run::<()>("RL.POLICY SET gold 2 1h");
+    db.run::<()>("RL.POLICY SET trial SHADOW 1 1h");
+    db.run::<()>("RL.OVERRIDE SET o ALLOW");
+    db.decide_all("RL.MCHECK 1 a POLICY gold b POLICY trial c 9 1h o 9 1h a POLICY gold");
+    assert_eq!(totals(&mut db), Counts::of(5, 0).with_overridden(1));
+    // Denied at a: the others were answered as allowed.
+    db.decide_all("RL.MCHECK 1 a POLICY gold b POLICY trial c 9 1h");
+    let (all, policies) = counts(&mut db, "RL.STATS");
+    assert_eq!(all, Counts::of(7, 1).with_overridden(1).with_shadow_denied(1));
+    assert_eq!(policies["gold"], Counts::of(2, 1));
+    assert_eq!(policies["trial"], Counts::of(2, 0).with_shadow_denied(1));
+}
+
+#[test]
+fn a_reset_tells_the_counts_and_begins_anew() {
+    let server = Server::start();
+    let mut db = server.connect();
+    db.run::<()>("RL.POLICY SET gold 1 1h");
+    for _ in 0..3 {
+        db.decide("RL.CHECK k POLICY gold");
+    }
+    for (command, expected) in [
+        ("RL.STATS FOO", "ERR unknown keyword 'FOO'"),
+        ("RL.STATS RESET FOO", "ERR unexpected argument 'FOO'"),
+        ("RL.STATS RESET RESET", "ERR unexpected argument 'RESET'"),
+    ] {
+        assert_eq!(db.error(command), expected);
+    }
+    let before = counts(&mut db, "RL.STATS");
+    assert_eq!(before.0, Counts::of(1, 2));
+    assert_eq!(counts(&mut db, "rl.stats Reset"), before);
+    let (all, policies) = counts(&mut db, "RL.STATS");
+    assert_eq!((all, policies["gold"]), (Counts::default(), Counts::default()));
+    db.decide("RL.CHECK k POLICY gold");
+    let (all, policies) = counts(&mut db, "RL.STATS");
+    assert_eq!((all, policies["gold"]), (Counts::of(0, 1), Counts::of(0, 1)));
+}
+
+#[test]
+fn a_policys_counts_stay_while_it_changes_and_go_with_it() {
+    let server = Server::start();
+    let mut db = server.connect();
+    db.run::<()>("RL.POLICY SET gold 1 1h");
+    let check = |db: &mut Client| db.decide("RL.CHECK k POLICY gold");
+    check(&mut db);
+    check(&mut db);
+    db.run::<()>("RL.POLICY SET gold 2 1h");
+    assert_eq!(of_policy(&mut db, "gold"), Some(Counts::of(1, 1)));
+    check(&mut db);
+    db.run::<()>("RL.POLICY SET gold SHADOW 2 1h");
+    check(&mut db);
+    let expected = Counts::of(3, 1).with_shadow_denied(1);
+    assert_eq!(of_policy(&mut db, "gold"), Some(expected));
+    let exported: String = db.run("RL.POLICY EXPORT");
+    db.run::<()>(["RL.POLICY", "IMPORT", &exported]);
+    assert_eq!(of_policy(&mut db, "gold"), Some(expected));
+    db.run::<i64>("RL.POLICY DEL gold");
+    assert_eq!(of_policy(&mut db, "gold"), None);
+    db.run::<()>("RL.POLICY SET gold 1 1h");
+    assert_eq!(of_policy(&mut db, "gold"), Some(Counts::default()));
+    assert_eq!(totals(&mut db), expected);
+}
+
+#[test]
+fn checks_in_transactions_and_scripts_are_counted() {
+    let server = Server::start();
+    let mut db = server.connect();
+    db.run::<()>("MULTI");
+    db.run::<()>("RL.CHECK k 2 1h");
+    db.run::<()>("RL.STATS");
+    db.run::<Value>("EXEC");
+    let script = "for i = 1, 3 do redis.call('RL.CHECK', KEYS[1], 2, '1h') end";
+    db.run::<()>(["EVAL", script, "1", "k"]);
+    assert_eq!(totals(&mut db), Counts::of(2, 2));
+}
+
+#[test]
+fn a_node_counts_what_it_decided_and_no_effect_that_it_repeats() {
+    let mut server = Server::with(&["appendonly yes"]);
+    let replica = server.start_replica(&[]);
+    let (mut db, mut reader) = (server.connect(), replica.connect());
+    db.run::<()>("RL.POLICY SET gold 2 1h");
+    for _ in 0..3 {
+        db.decide("RL.CHECK k POLICY gold");
+        db.decide_all("RL.MCHECK 1 a 9 1h b 9 1h");
+    }
+    wait_until_in_step(&server, &replica);
+    reader.decide("RL.PEEK k POLICY gold");
+    let nothing = (Counts::default(), HashMap::from([("gold".to_owned(), Counts::default())]));
+    assert_eq!(counts(&mut reader, "RL.STATS"), nothing);
+    assert_eq!(reader.run::<Value>("RL.TOP CHECKED"), Value::Array(vec![]));
+    // A reset of counts that are the node's own is no write.
+    counts(&mut reader, "RL.STATS RESET");
+    assert_eq!(totals(&mut db), Counts::of(8, 1));
+    server.restart(Stop::NoSave);
+    assert_eq!(counts(&mut server.connect(), "RL.STATS"), nothing);
+}
+
+#[test]
+fn stats_are_maps_where_the_protocol_has_maps() {
+    let server = Server::start();
+    let mut db = server.connect_speaking(ProtocolVersion::RESP3);
+    db.run::<()>("RL.POLICY SET gold 2 1h");
+    let Value::Map(fields) = db.run("RL.STATS") else {
+        panic!("a map is due");
+    };
+    let names: Vec<String> = fields
+        .iter()
+        .map(|(name, _)| redis::from_redis_value(name.clone()).expect("text"))
+        .collect();
+    assert_eq!(names, ["checks", "allowed", "denied", "shadow_denied", "overridden", "policies"]);
+    assert!(matches!(&fields[5].1, Value::Map(policies) if policies.len() == 1), "{fields:?}");
+}
+
+#[test]
+fn info_tells_the_same_in_lines_of_name_and_value() {
+    let server = Server::start();
+    let mut db = server.connect();
+    for policy in ["gold 2 1h", "trial SHADOW 1 1h", "a:b/c.d 1 1h"] {
+        db.run::<()>(&format!("RL.POLICY SET {policy}"));
+    }
+    db.run::<()>("RL.OVERRIDE SET o DENY");
+    for check in ["k POLICY gold", "k POLICY trial", "k POLICY a:b/c.d", "o 5 1h"] {
+        for _ in 0..3 {
+            db.decide(&format!("RL.CHECK {check}"));
+        }
+    }
+    let (all, policies) = counts(&mut db, "RL.STATS");
+    let info: String = db.run("INFO rl");
+    let mut fields = HashMap::new();
+    for line in info.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let (name, value) = line.split_once(':').expect("a line is a name and a value");
+        assert!(name.starts_with("rl_") && !value.is_empty(), "{line}");
+        assert_eq!(fields.insert(name, value), None, "{line}");
+    }
+    let number = |name: &str| fields[name].parse().expect("a number");
+    assert_eq!(Counts::read(|name| number(&format!("rl_{name}"))), all);
+    assert_eq!((number("rl_policies"), number("rl_overrides")), (3, 1));
+    assert!(number("rl_monitor_bytes") > 1_000);
+    let digest = fields["rl_policies_digest"];
+    assert!(digest.len() == 16 && digest.bytes().all(|byte| byte.is_ascii_hexdigit()), "{digest}");
+    // The server writes another character for what would end a name.
+    for (policy, name) in [("gold", "gold"), ("trial", "trial"), ("a:b/c.d", "a_b/c.d")] {
+        let counts: HashMap<&str, i64> = fields[&*format!("rl_policy_{name}")]
+            .split(',')
+            .filter_map(|pair| pair.split_once('='))
+            .map(|(name, value)| (name, value.parse().expect("a number")))
+            .collect();
+        assert_eq!(counts.len(), 5);
+        assert_eq!(Counts::read(|name| counts[name]), policies[policy], "{policy}");
+    }
+    // Whoever asks for everything gets it too, and the usual sections are as they were.
+    let everything: String = db.run("INFO everything");
+    assert!(everything.contains("rl_checks:12\r\n"), "{everything}");
+    assert!(!db.run::<String>("INFO").contains("rl_checks"));
+}

@@ -1,0 +1,214 @@
+//! `RL.TOP`: the keys that are checked and denied most.
+//!
+//! All counts are halved at the end of each minute: tests in which the order matters begin early in one, and
+//! counts are compared as bounds.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
+use redis::Value;
+
+use crate::support::{Client, Random, Server, until};
+
+const KEYS: usize = 100_000;
+const CHECKS: usize = 500_000;
+const LIMIT: i64 = 1_000;
+
+/// A server, and a client of it, when the present minute of its clock does not end soon.
+fn early_in_a_minute() -> (Server, Client) {
+    let server = Server::start();
+    let mut db = server.connect();
+    until("a minute begins", || db.now_ms() % 60_000 < 50_000);
+    (server, db)
+}
+
+fn top(db: &mut Client, arguments: &str) -> Vec<(String, i64)> {
+    db.run(&format!("RL.TOP {arguments}"))
+}
+
+fn names(db: &mut Client, arguments: &str) -> Vec<String> {
+    top(db, arguments).into_iter().map(|(name, _)| name).collect()
+}
+
+/// Sends commands without asking for their replies, and waits until they are carried out.
+fn pour(server: &Server, commands: impl Iterator<Item = String>) {
+    let mut raw = server.connect_raw();
+    raw.send(b"CLIENT REPLY OFF\r\n");
+    let mut part = String::new();
+    for command in commands {
+        part += &command;
+        part += "\r\n";
+        if part.len() > 100_000 {
+            raw.send(part.as_bytes());
+            part.clear();
+        }
+    }
+    raw.send(part.as_bytes());
+    raw.send(b"CLIENT REPLY ON\r\n");
+    raw.receive_until(b"+OK\r\n");
+}
+
+/// Checks of `key`, so many that they are still there when their count has been halved a few times.
+fn check(server: &Server, key: &str, times: usize) {
+    pour(server, (0..times).map(|_| format!("RL.CHECK {key} 1000000 1h")));
+}
+
+/// Ranks, each drawn with a probability in proportion to its inverse.
+fn zipf(count: usize) -> Vec<usize> {
+    let mut sum = 0.0;
+    let sums: Vec<f64> = (1..=u32::try_from(KEYS).expect("a rank fits"))
+        .map(|rank| {
+            sum += 1.0 / f64::from(rank);
+            sum
+        })
+        .collect();
+    let mut random = Random::seeded(8);
+    let mut rank = || {
+        let part = u32::try_from(random.next() >> 32).expect("half a word");
+        let drawn = sum * f64::from(part) / 2f64.powi(32);
+        sums.partition_point(|&up_to| up_to < drawn)
+    };
+    (0..count).map(|_| rank()).collect()
+}
+
+/// The ten heaviest of the true counts.
+fn ten(counts: &HashMap<usize, i64>) -> Vec<(String, i64)> {
+    let mut counts: Vec<_> =
+        counts.iter().map(|(rank, count)| (format!("key:{rank}"), *count)).collect();
+    counts.sort_by_key(|(name, count)| (Reverse(*count), name.clone()));
+    counts.truncate(10);
+    counts
+}
+
+#[test]
+fn the_true_ten_of_a_hundred_thousand_keys_are_found() {
+    let ranks = zipf(CHECKS);
+    let (server, mut db) = early_in_a_minute();
+    pour(&server, ranks.iter().map(|rank| format!("RL.CHECK key:{rank} {LIMIT} 1h")));
+    let mut checked = HashMap::<usize, i64>::new();
+    for rank in ranks {
+        *checked.entry(rank).or_default() += 1;
+    }
+    let denied = checked.iter().map(|(&rank, &count)| (rank, (count - LIMIT).max(0))).collect();
+    for (ranking, truth) in [("CHECKED", ten(&checked)), ("DENIED", ten(&denied))] {
+        let found = top(&mut db, ranking);
+        let sorted = |keys: &[(String, i64)]| {
+            let mut names: Vec<_> = keys.iter().map(|(name, _)| name.clone()).collect();
+            names.sort();
+            names
+        };
+        assert_eq!(sorted(&found), sorted(&truth), "{ranking}: {found:?} {truth:?}");
+        let truth: HashMap<_, _> = truth.into_iter().collect();
+        for (name, count) in &found {
+            assert!(
+                (1..=truth[name]).contains(count),
+                "{ranking} {name}: {count} of {}",
+                truth[name]
+            );
+        }
+        assert!(found.is_sorted_by_key(|(_, count)| Reverse(*count)), "{found:?}");
+        let all = top(&mut db, &format!("{ranking} COUNT 1000"));
+        assert_eq!(all[..10], found);
+        assert!(all.len() <= 64, "{}", all.len());
+    }
+}
+
+#[test]
+fn checks_and_denials_are_ranked_apart() {
+    let (server, mut db) = early_in_a_minute();
+    db.run::<()>("RL.POLICY SET trial SHADOW 1 1h");
+    db.run::<()>("RL.OVERRIDE SET barred DENY");
+    let mut commands = vec!["RL.CHECK free 1000000 1h"; 300];
+    commands.extend(["RL.CHECK full 1 1h COST 2"; 200]);
+    commands.extend(["RL.CHECK shadowed POLICY trial"; 100]);
+    commands.extend(["RL.MCHECK 1 several 1000000 1h barred 1000000 1h"; 50]);
+    commands.extend(["RL.PEEK peeked 1 1h"; 400]);
+    pour(&server, commands.into_iter().map(str::to_owned));
+    let checked = names(&mut db, "CHECKED");
+    assert_eq!(checked, ["free", "full", "shadowed", "barred", "several"]);
+    assert_eq!(names(&mut db, "denied"), ["full", "barred"]);
+    let heaviest = top(&mut db, "CHECKED COUNT 1");
+    assert!(heaviest[0].1 <= 300, "{heaviest:?}");
+}
+
+#[test]
+fn so_many_keys_are_told_as_are_asked_for() {
+    let (server, mut db) = early_in_a_minute();
+    assert_eq!(top(&mut db, "CHECKED"), []);
+    for key in 0..12 {
+        check(&server, &format!("key:{key}"), 400 - 30 * key);
+    }
+    let all = names(&mut db, "CHECKED COUNT 1000");
+    assert_eq!(all, (0..12).map(|key| format!("key:{key}")).collect::<Vec<_>>());
+    assert_eq!(names(&mut db, "CHECKED"), all[..10]);
+    for count in [1, 3, 12] {
+        assert_eq!(names(&mut db, &format!("Checked count {count}")), all[..count]);
+    }
+    assert_eq!(top(&mut db, "DENIED"), []);
+}
+
+#[test]
+fn names_of_any_bytes_are_told_as_they_are() {
+    let server = Server::start();
+    let mut db = server.connect();
+    let name = b"\0\r\n\xff";
+    for _ in 0..100 {
+        db.decide([&b"RL.CHECK"[..], name, b"1000", b"1h"]);
+    }
+    let found: Vec<(Vec<u8>, i64)> = db.run("RL.TOP CHECKED");
+    assert_eq!(found[0].0, name);
+}
+
+#[test]
+fn the_setting_is_how_many_keys_are_kept_and_none_turns_it_off() {
+    let (server, mut db) = early_in_a_minute();
+    let fill = || {
+        for key in 0..8 {
+            check(&server, &format!("key:{key}"), 400 - 40 * key);
+        }
+    };
+    fill();
+    let size = |db: &mut Client| db.info_number("rl_monitor_bytes");
+    let usual = size(&mut db);
+    db.run::<()>("CONFIG SET rl.top-k 0");
+    fill();
+    for ranking in ["CHECKED", "DENIED"] {
+        assert_eq!(top(&mut db, ranking), []);
+    }
+    assert!(size(&mut db) < usual / 10, "{usual} then {}", size(&mut db));
+    assert!(db.info_number("rl_checks") > 4_000, "counting goes on");
+    // Another number begins anew.
+    for (k, listed) in [("3", 3), ("5", 5), ("1000", 8), ("1", 1)] {
+        db.run::<()>(&format!("CONFIG SET rl.top-k {k}"));
+        assert_eq!(top(&mut db, "CHECKED"), [], "{k}");
+        fill();
+        assert_eq!(names(&mut db, "CHECKED COUNT 1000").len(), listed);
+        assert_eq!(names(&mut db, "CHECKED")[0], "key:0", "{k}");
+    }
+}
+
+#[test]
+fn a_call_that_is_wrong_is_told_why() {
+    let server = Server::start();
+    let mut db = server.connect();
+    let count = |given: &str| {
+        format!("ERR count '{given}' is not an integer from 1 to 9223372036854775807")
+    };
+    for (arguments, expected) in [
+        ("FOO", "ERR unknown keyword 'FOO'".to_owned()),
+        ("5", "ERR unknown keyword '5'".to_owned()),
+        ("COUNT 5", "ERR unknown keyword 'COUNT'".to_owned()),
+        ("DENIED 5", "ERR unknown keyword '5'".to_owned()),
+        ("DENIED CHECKED", "ERR unknown keyword 'CHECKED'".to_owned()),
+        ("DENIED COUNT", "ERR COUNT has no value".to_owned()),
+        ("DENIED COUNT 5 COUNT 5", "ERR COUNT is given twice".to_owned()),
+        ("DENIED COUNT 5 6", "ERR unexpected argument '6'".to_owned()),
+        ("DENIED COUNT 0", count("0")),
+        ("DENIED COUNT -1", count("-1")),
+        ("DENIED COUNT x", count("x")),
+        ("DENIED COUNT 99999999999999999999", count("99999999999999999999")),
+    ] {
+        assert_eq!(db.error(&format!("RL.TOP {arguments}")), expected, "{arguments}");
+    }
+    assert_eq!(db.run::<Value>("RL.TOP DENIED COUNT 9223372036854775807"), Value::Array(vec![]));
+}

@@ -1,0 +1,5 @@
+//! README, `docs/` and `redis.conf.example`, executed.
+
+mod docs;
+mod example_conf;
+mod operations;

@@ -1,0 +1,261 @@
+//! Overrides: what they make of a check.
+
+use crate::support::{Client, Decision, Put, Server, assert_same_dataset, field};
+
+use redis::Value;
+
+const HOUR: i64 = 3_600_000;
+/// The same rules, asked for in every way that there is.
+const WAYS: [&str; 6] = [
+    "RL.CHECK k 5 1h",
+    "RL.PEEK k 5 1h",
+    "RL.CHECK k POLICY five",
+    "RL.PEEK k POLICY five",
+    "RL.CHECK k POLICY trial",
+    "RL.PEEK k POLICY trial",
+];
+
+fn prepared() -> (Server, Client) {
+    let server = Server::start();
+    let mut db = server.connect();
+    db.run::<()>("RL.POLICY SET five 5 1h");
+    db.run::<()>("RL.POLICY SET trial SHADOW 5 1h");
+    (server, db)
+}
+
+/// What must not move while nothing is changed.
+fn witness(db: &mut Client) -> (String, String, Vec<(i64, i64)>) {
+    (db.digest(), db.info("rdb_changes_since_last_save"), db.hits("k"))
+}
+
+#[track_caller]
+fn assert_tells(decision: Decision, allowed: bool, limit: i64, remaining: i64, retry: i64) {
+    let observed = (decision.allowed, decision.limit, decision.remaining, decision.retry_after_ms);
+    assert_eq!(observed, (allowed, limit, remaining, retry));
+}
+
+#[test]
+fn allow_lets_every_check_pass_and_records_nothing() {
+    let (_server, mut db) = prepared();
+    for used in 0..=5 {
+        db.run::<()>("RL.OVERRIDE SET k ALLOW");
+        let before = witness(&mut db);
+        for way in WAYS {
+            for cost in ["", " COST 5", " COST 1000000"] {
+                let decision = db.decide(&format!("{way}{cost}"));
+                assert_tells(decision, true, 5, 5 - used, 0);
+                assert_eq!(decision.window_ms, HOUR);
+                assert_eq!(decision.reset_after_ms > 0, used > 0);
+            }
+        }
+        assert_eq!(witness(&mut db), before);
+        db.run::<()>("RL.OVERRIDE DEL k");
+        assert_eq!(db.decide("RL.CHECK k 5 1h").allowed, used < 5);
+    }
+}
+
+#[test]
+fn allow_speaks_of_the_fullest_of_the_callers_rules() {
+    let (_server, mut db) = prepared();
+    db.decide("RL.CHECK k 100 1d COST 10");
+    db.run::<()>("RL.OVERRIDE SET k ALLOW");
+    let decision = db.decide("RL.CHECK k 100 1h 7 1m 50 1d");
+    assert_tells(decision, true, 7, 0, 0);
+    assert_eq!(decision.window_ms, 60_000);
+}
+
+#[test]
+fn deny_stops_every_check_for_good() {
+    let (_server, mut db) = prepared();
+    for used in 0..=5 {
+        db.run::<()>("RL.OVERRIDE SET k DENY");
+        let before = witness(&mut db);
+        for way in WAYS {
+            let decision = db.decide(way);
+            assert_tells(decision, false, 5, 0, -1);
+            assert_eq!(decision.window_ms, HOUR);
+        }
+        assert_eq!(witness(&mut db), before);
+        db.run::<()>("RL.OVERRIDE DEL k");
+        assert_eq!(db.decide("RL.CHECK k 5 1h").allowed, used < 5);
+    }
+}
+
+#[test]
+fn deny_for_a_time_tells_when_it_ends() {
+    let (_server, mut db) = prepared();
+    db.decide("RL.CHECK k 5 1h COST 5");
+    for (lasts, millis) in [("PX 60000", 60_000), ("EX 7200", 7_200_000)] {
+        db.run::<()>(&format!("RL.OVERRIDE SET k DENY {lasts}"));
+        let end = db.override_end("k");
+        for way in WAYS {
+            let before = db.now_ms();
+            let decision = db.decide(way);
+            let after = db.now_ms();
+            assert!((end - after..=end - before).contains(&decision.retry_after_ms));
+            assert!((millis - 50_000..=millis).contains(&decision.retry_after_ms));
+            assert_tells(decision, false, 5, 0, decision.retry_after_ms);
+        }
+    }
+}
+
+#[test]
+fn limit_goes_before_the_callers_rules_whether_they_are_wider_or_narrower() {
+    let (_server, mut db) = prepared();
+    db.run::<()>("RL.OVERRIDE SET k LIMIT 8 30m 20 2h");
+    for remaining in (0..8).rev() {
+        let way = if remaining % 2 == 0 { "RL.CHECK k 1000 1h" } else { "RL.CHECK k POLICY trial" };
+        let decision = db.decide(way);
+        assert_tells(decision, true, 8, remaining, 0);
+        assert_eq!(decision.window_ms, 1_800_000);
+    }
+    for way in ["RL.CHECK k 1000 1h", "RL.CHECK k 1 1s", "RL.PEEK k 9 1h"].iter().chain(&WAYS) {
+        let denied = db.decide(*way);
+        assert!((1_700_000..=1_800_000).contains(&denied.retry_after_ms), "{way}");
+        assert_tells(denied, false, 8, 0, denied.retry_after_ms);
+    }
+    assert_eq!(db.decide("RL.CHECK k 1000 1h COST 21").retry_after_ms, -1);
+    assert_eq!(db.units("k"), 8);
+}
+
+#[test]
+fn units_recorded_under_a_limit_count_for_the_callers_longer_window_afterwards() {
+    let (_server, mut db) = prepared();
+    db.run::<()>("RL.OVERRIDE SET k LIMIT 100 10ms");
+    for _ in 0..7 {
+        assert!(db.decide("RL.CHECK k 5 1h").allowed);
+    }
+    assert_eq!(db.run::<i64>("RL.OVERRIDE DEL k"), 1);
+    assert_eq!(db.units("k"), 7);
+    let denied = db.decide("RL.CHECK k 5 1h");
+    assert_tells(denied, false, 5, 0, denied.retry_after_ms);
+    assert!((HOUR - 60_000..=HOUR).contains(&denied.retry_after_ms));
+    assert_eq!(db.decide("RL.PEEK k 10 1h").remaining, 3);
+}
+
+#[test]
+fn the_last_override_put_on_a_key_is_the_one_that_holds() {
+    let (_server, mut db) = prepared();
+    let expected = |action: &str, rules: &[(i64, i64)]| {
+        Some(Put { action: action.into(), rules: rules.to_vec(), ttl_ms: -1 })
+    };
+    assert_eq!(db.put_on("k"), None);
+    for (put, shown) in [
+        ("ALLOW", expected("allow", &[])),
+        ("deny", expected("deny", &[])),
+        ("Limit 5 1m 7 1h", expected("limit", &[(5, 60_000), (7, HOUR)])),
+        ("ALLOW", expected("allow", &[])),
+    ] {
+        assert_eq!(db.run::<String>(&format!("RL.OVERRIDE SET k {put}")), "OK");
+        assert_eq!(db.put_on("k"), shown);
+    }
+    db.run::<()>("RL.OVERRIDE SET k DENY PX 90000");
+    let timed = db.put_on("k").expect("an override").ttl_ms;
+    assert!((60_000..=90_000).contains(&timed), "{timed}");
+    db.run::<()>("RL.OVERRIDE SET k DENY");
+    assert_eq!(db.put_on("k"), expected("deny", &[]));
+    assert_eq!(db.run::<i64>("RL.OVERRIDE DEL k"), 1);
+    assert_eq!(db.run::<i64>("RL.OVERRIDE DEL k"), 0);
+    assert_eq!(db.put_on("k"), None);
+    assert_eq!(db.run::<i64>("EXISTS k"), 0);
+}
+
+#[test]
+fn an_override_is_the_keys_own_and_no_other_keys() {
+    let (_server, mut db) = prepared();
+    db.run::<()>("RL.OVERRIDE SET k DENY");
+    assert!(db.decide("RL.CHECK l 5 1h").allowed);
+    db.run::<()>("SELECT 1");
+    assert!(db.decide("RL.CHECK k 5 1h").allowed);
+    assert_eq!(db.put_on("k"), None);
+}
+
+#[test]
+fn a_reset_and_a_refund_leave_the_override() {
+    let (_server, mut db) = prepared();
+    db.decide("RL.CHECK k 9 1h COST 6");
+    for put in ["ALLOW", "DENY PX 60000", "LIMIT 9 1h"] {
+        db.run::<()>(&format!("RL.OVERRIDE SET k {put}"));
+        assert_eq!(db.run::<i64>("RL.REFUND k COST 2"), 2);
+        let text = db.override_text("k");
+        assert!(text.starts_with(&put[..4]), "{text}");
+        assert_eq!(db.run::<i64>("RL.RESET k"), 4);
+        assert_eq!(db.override_text("k"), text);
+        assert_eq!(db.run::<i64>("RL.RESET k"), 0);
+        assert_eq!(db.run::<i64>("RL.REFUND k"), 0);
+        assert_eq!(db.override_text("k"), text);
+        db.run::<i64>("RL.OVERRIDE DEL k");
+        db.decide("RL.CHECK k 9 1h COST 6");
+    }
+}
+
+#[test]
+fn inspect_shows_the_override_and_its_bytes() {
+    let (_server, mut db) = prepared();
+    db.decide("RL.CHECK k 9 1h COST 6");
+    let plain: Value = db.run("RL.INSPECT k");
+    assert_eq!(field::<Option<Put>>(&plain, "override"), Ok(None));
+    db.run::<()>("RL.OVERRIDE SET k LIMIT 5 1m");
+    let put: Value = db.run("RL.INSPECT k");
+    assert_eq!(field::<Option<Put>>(&put, "override").unwrap(), db.put_on("k"));
+    assert_eq!(field::<i64>(&put, "units"), Ok(6));
+    let bytes = |map: &Value| field::<i64>(map, "bytes").expect("a number");
+    assert!(bytes(&put) > bytes(&plain) + 100);
+    db.run::<i64>("RL.RESET k");
+    let alone: Value = db.run("RL.INSPECT k");
+    assert_eq!(field::<i64>(&alone, "units"), Ok(0));
+    assert_eq!(field::<Option<i64>>(&alone, "newest_ms"), Ok(None));
+    assert_eq!(field::<Option<Put>>(&alone, "override").unwrap(), db.put_on("k"));
+}
+
+#[test]
+fn resp3_gets_maps_and_nulls() {
+    let server = Server::start();
+    let mut raw = server.connect_raw();
+    let mut ask = |command: &str| {
+        let reply = raw.exchange_bytes(format!("{command}\r\n").as_bytes());
+        String::from_utf8(reply).expect("text")
+    };
+    ask("HELLO 3");
+    assert_eq!(ask("RL.OVERRIDE GET k"), "_\r\n");
+    assert_eq!(ask("RL.OVERRIDE LIST"), "*0\r\n");
+    assert_eq!(ask("RL.OVERRIDE SET k LIMIT 5 1m"), "+OK\r\n");
+    let fields = "$6\r\naction\r\n$5\r\nlimit\r\n$5\r\nrules\r\n*1\r\n*2\r\n:5\r\n:60000\r\n\
+                  $6\r\nttl_ms\r\n:-1\r\n";
+    assert_eq!(ask("RL.OVERRIDE GET k"), format!("%3\r\n{fields}"));
+    let place = "$3\r\nkey\r\n$1\r\nk\r\n$8\r\ndatabase\r\n:0\r\n";
+    assert_eq!(ask("RL.OVERRIDE LIST"), format!("*1\r\n%5\r\n{place}{fields}"));
+    let inspected = ask("RL.INSPECT k");
+    assert!(inspected.starts_with("%6\r\n"), "{inspected}");
+    assert!(inspected.ends_with(&format!("$8\r\noverride\r\n%3\r\n{fields}")), "{inspected}");
+}
+
+#[test]
+fn a_clock_that_stepped_back_is_followed_under_every_override() {
+    let (server, mut db) = prepared();
+    let replica = server.start_replica(&[]);
+    for (put, command) in [
+        ("ALLOW", "RL.CHECK k 9 2h"),
+        ("DENY PX 90000", "RL.CHECK k 9 2h"),
+        ("LIMIT 1 2h", "RL.CHECK k 9 2h"),
+    ] {
+        let ahead = db.now_ms() + HOUR;
+        db.record("k", 2 * HOUR, &[(ahead - 5_000, 2), (ahead, 3)]);
+        db.run::<()>(&format!("RL.OVERRIDE SET k {put}"));
+        let text = db.override_text("k");
+        let before = (db.digest(), db.info("rdb_changes_since_last_save"));
+        db.decide(&command.replace("CHECK", "PEEK"));
+        assert_eq!((db.digest(), db.info("rdb_changes_since_last_save")), before, "{put}");
+        let before = db.now_ms();
+        db.decide(command);
+        let newest = db.hits("k")[0].0;
+        assert!((before..=db.now_ms()).contains(&newest), "{put}");
+        assert_eq!(db.hits("k"), [(newest, 3), (newest - 5_000, 2)], "{put}");
+        assert_eq!(db.override_text("k"), text);
+        assert_same_dataset(&server, &replica);
+        let shifted = witness(&mut db);
+        db.decide(command);
+        assert_eq!(witness(&mut db), shifted, "{put}");
+        db.run::<()>("DEL k");
+    }
+}

@@ -1,0 +1,9 @@
+//! Policies: their commands, how they decide, and how they are saved and replicated.
+
+mod aof;
+mod checks;
+mod differential;
+mod hostile_json;
+mod json;
+mod replication;
+mod snapshots;

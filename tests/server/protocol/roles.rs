@@ -1,0 +1,173 @@
+//! The roles in `redis.conf.example`: read from it, given to a server, and tried.
+
+use redis::Value;
+
+use crate::support::{Client, Server};
+
+const EXAMPLE: &str = include_str!("../../../redis.conf.example");
+const NAMES: [&str; 3] = ["application", "operator", "dashboard"];
+
+/// What the roles may be asked for, with keys inside their pattern.
+const CALLS: [&str; 30] = [
+    "RL.CHECK limits:k 5 60",
+    "RL.CHECK limits:k POLICY gold",
+    "RL.MCHECK 1 limits:k 5 60 limits:l 5 60",
+    "RL.PEEK limits:k 5 60",
+    "RL.REFUND limits:k",
+    "RL.RESET limits:k",
+    "RL.INSPECT limits:k",
+    "RL.HITS limits:k",
+    "RL.POLICY SET gold 5 60",
+    "RL.POLICY DEL gold",
+    "RL.POLICY IMPORT {\"policies\":[]}",
+    "RL.POLICY GET gold",
+    "RL.POLICY LIST",
+    "RL.POLICY EXPORT",
+    "RL.OVERRIDE SET limits:k DENY",
+    "RL.OVERRIDE DEL limits:k",
+    "RL.OVERRIDE GET limits:k",
+    "RL.OVERRIDE LIST",
+    "RL.STATS",
+    "RL.TOP DENIED",
+    "INFO",
+    "PING",
+    "CLIENT SETNAME me",
+    "COMMAND COUNT",
+    "SUBSCRIBE __keyevent@0__:rl.denied",
+    "RL._RECORD 1700000000000 1 limits:k 60000",
+    "RL._APPLY limits:k RESET",
+    "RL._POLICY DEL gold",
+    "CONFIG SET rl.max-limit 5",
+    "FLUSHALL",
+];
+
+const CONNECTION: &str = "PING CLIENT COMMAND";
+
+/// The calls, by their first words, that a role may make.
+fn is_granted(role: &str, call: &str) -> bool {
+    let granted = match role {
+        "application" => "RL.CHECK RL.MCHECK RL.PEEK RL.REFUND",
+        "operator" => {
+            "RL.CHECK RL.MCHECK RL.PEEK RL.REFUND RL.RESET RL.INSPECT RL.HITS RL.POLICY RL.OVERRIDE \
+             RL.STATS RL.TOP INFO SUBSCRIBE"
+        }
+        _ => "RL.PEEK RL.INSPECT RL.HITS RL.STATS RL.TOP INFO",
+    };
+    let reads = [
+        "RL.POLICY GET",
+        "RL.POLICY LIST",
+        "RL.POLICY EXPORT",
+        "RL.OVERRIDE GET",
+        "RL.OVERRIDE LIST",
+    ];
+    let first = call.split(' ').next().expect("a call has a first word");
+    [granted, CONNECTION].iter().any(|words| words.split(' ').any(|word| word == first))
+        || role == "dashboard" && reads.iter().any(|read| call.starts_with(read))
+        || role == "application" && call.starts_with("RL.POLICY GET")
+}
+
+/// The line of the example that makes a user for the role, as it stands.
+fn line_of(role: &str) -> &'static str {
+    let start = format!("# user {role} ");
+    let lines: Vec<_> = EXAMPLE.lines().filter(|line| line.starts_with(&start)).collect();
+    assert_eq!(lines.len(), 1, "{role} has one line");
+    lines[0].trim_start_matches("# ")
+}
+
+/// A server with the users of the example in its configuration file.
+fn server() -> Server {
+    let default = EXAMPLE.lines().find(|line| line.starts_with("user default on "));
+    let mut lines = vec![default.expect("the default user has a line")];
+    lines.extend(NAMES.map(line_of));
+    Server::with(&lines)
+}
+
+/// A connection of the role's user, by the password of the example.
+fn login(server: &Server, role: &str) -> Client {
+    let mut db = server.connect();
+    let password = line_of(role).split(' ').find_map(|word| word.strip_prefix('>'));
+    db.run::<()>(["AUTH", role, password.expect("the user has a password")]);
+    db
+}
+
+/// Whether the server would let a user make the call.
+fn may(db: &mut Client, user: &str, call: &str) -> bool {
+    db.run::<String>(&format!("ACL DRYRUN {user} {call}")) == "OK"
+}
+
+#[test]
+fn a_role_may_do_what_it_is_for_and_nothing_else() {
+    let server = server();
+    let mut admin = server.connect();
+    for role in NAMES {
+        for call in CALLS {
+            let granted = is_granted(role, call);
+            assert_eq!(may(&mut admin, role, call), granted, "{role}: {call}");
+            if call.starts_with("SUBSCRIBE") {
+                continue;
+            }
+            match login(&server, role).attempt::<Value>(call) {
+                Ok(_) => assert!(granted, "{role} made the call {call}"),
+                Err(error) => {
+                    assert_eq!(!error.starts_with("NOPERM"), granted, "{role}: {call}: {error}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_role_reaches_the_keys_of_its_pattern_alone() {
+    let server = server();
+    for role in NAMES {
+        let mut db = login(&server, role);
+        for call in CALLS {
+            if is_granted(role, call) && call.contains(" limits:k") {
+                let elsewhere = call.replacen(" limits:k", " other", 1);
+                let error = db.error(&elsewhere);
+                assert!(error.starts_with("NOPERM"), "{role}: {elsewhere}: {error}");
+            }
+        }
+    }
+    assert_eq!(server.connect().run::<i64>("DBSIZE"), 0);
+}
+
+#[test]
+fn the_default_user_has_lost_the_internal_commands_and_no_other() {
+    let server = server();
+    let mut db = server.connect();
+    let refused: Vec<_> = CALLS.into_iter().filter(|call| !may(&mut db, "default", call)).collect();
+    assert_eq!(refused, CALLS[25..28]);
+}
+
+#[test]
+fn the_words_for_servers_with_categories_say_the_same() {
+    let server = server();
+    if !server.server_version().has_7_2_features() {
+        println!("skipped: this server has no ACL categories for modules");
+        return;
+    }
+    let mut db = server.connect();
+    let mut calls: Vec<String> = CALLS.map(str::to_owned).into();
+    // Whatever the server has, with arguments enough to be looked at.
+    let commands: Vec<String> = db.run("COMMAND LIST");
+    calls.extend(commands.iter().map(|name| name.replace('|', " ") + " 1 limits:k 5 60 5 60"));
+    for role in ["operator", "dashboard"] {
+        let start = format!("#   {role}: ");
+        let short = EXAMPLE.lines().find_map(|line| line.strip_prefix(&start));
+        let short = short.expect("the role has a short form");
+        let mut words: Vec<_> = line_of(role).split(' ').skip(2).collect();
+        words.retain(|word| !word.starts_with("+rl."));
+        db.run::<()>(&format!("ACL SETUSER short reset {} {short}", words.join(" ")));
+        let mut allowed = 0;
+        for call in &calls {
+            let Ok(answer) = db.attempt::<String>(&format!("ACL DRYRUN {role} {call}")) else {
+                continue;
+            };
+            let same = db.run::<String>(&format!("ACL DRYRUN short {call}"));
+            assert_eq!(answer.replace(role, ""), same.replace("short", ""), "{role}: {call}");
+            allowed += usize::from(answer == "OK");
+        }
+        assert!(allowed > 15, "{role}: {allowed}");
+    }
+}

@@ -1,0 +1,144 @@
+//! Nodes that cannot reach each other: how much is admitted on the wrong side, and what is left of it.
+
+use crate::support::{
+    Checks, Client, Cluster, ClusterClient, Decision, Failover, OperatorState, Server, Stop,
+    assert_same_dataset, until,
+};
+
+const KEYS: [&str; 4] = ["{s}:1", "{s}:2", "{s}:3", "{s}:held"];
+/// What is in force in the end: more than was, for the first keys by the policy.
+const LIMITS: [i64; 4] = [1200, 1200, 1200, 900];
+const RULES: &str = "POLICY api";
+/// What is asked of the side that is cut off.
+const STALE: &[u8] = b"RL.POLICY SET api 7 1h\r\nRL.POLICY SET stale 7 1h\r\n\
+    RL.OVERRIDE SET {s}:held LIMIT 700 1h\r\nRL.OVERRIDE SET {s}:stale DENY\r\n";
+/// More than a test can use up.
+const ROOMY: &str = "1000000 1h";
+
+fn admits(db: &mut Client) -> Result<bool, String> {
+    db.attempt::<Decision>(&format!("RL.CHECK k {ROOMY}")).map(|decision| decision.allowed)
+}
+
+#[test]
+fn a_primary_that_was_cut_off_comes_back_to_one_truth() {
+    let cluster = Cluster::impatient(3, 1, &[]);
+    let old = cluster.primary_of(KEYS[0]);
+    cluster.tell_primaries("RL.POLICY SET api 1000 1h");
+    cluster.tell_primaries("RL.POLICY SET night SHADOW 10 1m");
+    let mut db = cluster[old].connect();
+    db.run::<()>("RL.OVERRIDE SET {s}:held LIMIT 800 1h");
+    db.run::<()>("RL.OVERRIDE SET {s}:shut DENY");
+    let callers = (0..3).map(|_| cluster[old].connect());
+    let checks = Checks::start_acknowledged(callers, &KEYS, RULES);
+    checks.advance(2000);
+    let mut operator = cluster[old].connect_raw();
+    operator.exchange(&[b"PING"]);
+    cluster[old].pause();
+    operator.send(STALE);
+    let new = cluster.primary_after(old, KEYS[0]);
+    // The side that goes on has other rules from now on than the one that is cut off.
+    cluster.tell_primaries("RL.POLICY SET api 1200 1h");
+    cluster.tell_primaries("RL.POLICY SET day 5 1m");
+    cluster.tell_primaries("RL.POLICY DEL night");
+    let mut promoted = cluster[new].connect();
+    promoted.run::<()>("RL.OVERRIDE SET {s}:held LIMIT 900 1h");
+    promoted.run::<()>("RL.OVERRIDE SET {s}:barred DENY EX 7200");
+    promoted.run::<i64>("RL.OVERRIDE DEL {s}:shut");
+    let operator_state = OperatorState::of(&cluster[new]);
+    assert_eq!(operator_state.overrides.len(), 2);
+    let failover = Failover::by(&mut promoted, &KEYS, RULES);
+    let busy = Checks::start([ClusterClient::by(&cluster[new])], &["{s}:4"], ROOMY);
+    busy.advance(100);
+
+    // It wakes as a primary, with its callers' checks and the operator's commands waiting, and may do as they
+    // say before it hears the news.
+    cluster[old].resume();
+    let tallies = checks.until_refused();
+    failover.assert_within_bound(&tallies);
+    busy.advance(100);
+    assert_eq!(cluster.primary_after(old, KEYS[0]), new);
+    busy.advance(100);
+    let allowed = busy.stop()["{s}:4"].allowed;
+    cluster.assert_one_truth();
+    assert_eq!(cluster[old].connect().info("role"), "slave");
+    for place in [new, old] {
+        assert_eq!(OperatorState::of(&cluster[place]), operator_state);
+    }
+    assert_eq!(cluster[new].connect().units("{s}:4"), allowed);
+    let mut by_the_old = ClusterClient::by(&cluster[old]);
+    for (key, limit) in KEYS.into_iter().zip(LIMITS) {
+        let decision: Decision = by_the_old.run(&format!("RL.CHECK {key} {RULES}"));
+        assert_eq!((decision.allowed, decision.limit), (false, limit), "{key}");
+        assert_eq!(promoted.units(key), limit, "{key}");
+    }
+}
+
+#[test]
+fn a_primary_that_must_have_a_replica_admits_nothing_without_it() {
+    let server = Server::with(&["min-replicas-to-write 1", "min-replicas-max-lag 2"]);
+    let replica = server.start_replica(&[]);
+    let mut db = server.connect();
+    until("the replica is counted", || admits(&mut db).is_ok());
+
+    // A silent replica: what is admitted until that is noticed reaches it in the end.
+    let before = db.units("k");
+    replica.pause();
+    let tallies = Checks::start([server.connect()], &["k"], ROOMY).until_refused();
+    assert_eq!(db.units("k"), before + tallies["k"].allowed);
+    assert!(admits(&mut db).is_err_and(|error| error.starts_with("NOREPLICAS")));
+    assert!(db.decide(&format!("RL.PEEK k {ROOMY}")).allowed);
+    replica.resume();
+    until("the replica is counted", || admits(&mut db).is_ok());
+    assert_same_dataset(&server, &replica);
+
+    // A promoted replica: once its primary has noticed, there is one limit, and not one on each side.
+    let mut promoted = replica.connect();
+    promoted.run::<()>("REPLICAOF NO ONE");
+    until("the primary refuses", || admits(&mut db).is_err());
+    let units = db.units("k");
+    let allowed = (0..100).filter(|_| promoted.decide("RL.CHECK new 50 1h").allowed);
+    assert_eq!(allowed.count(), 50);
+    assert!(db.error("RL.CHECK new 50 1h").starts_with("NOREPLICAS"));
+    assert_eq!((db.units("k"), db.units("new")), (units, 0));
+    promoted.run::<()>("CONFIG SET min-replicas-to-write 1");
+    server.follow(&replica);
+    until("the other one is counted", || admits(&mut promoted).is_ok());
+    assert_same_dataset(&replica, &server);
+    assert_eq!(server.connect().units("new"), 50);
+}
+
+#[test]
+fn a_node_that_hears_from_no_majority_stops_admitting() {
+    let cluster = Cluster::impatient(3, 0, &["cluster-require-full-coverage no"]);
+    let place = cluster.primary_of("k");
+    let others: Vec<_> = (0..3).filter(|&other| other != place).collect();
+    let mut db = cluster[place].connect();
+    for &other in &others {
+        cluster[other].pause();
+    }
+    let tallies = Checks::start([cluster[place].connect()], &["k"], ROOMY).until_refused();
+    assert!(admits(&mut db).is_err_and(|error| error.starts_with("CLUSTERDOWN")));
+    assert!(tallies["k"].allowed > 0);
+    for &other in &others {
+        cluster[other].resume();
+    }
+    assert_eq!(cluster.primary_of("k"), place);
+    assert_eq!(db.units("k"), tallies["k"].allowed);
+}
+
+#[test]
+fn a_cluster_that_lost_slots_decides_about_the_others_only_where_it_may() {
+    let mut cluster = Cluster::impatient(3, 0, &[]);
+    let place = cluster.primary_of("k");
+    let mut db = cluster[place].connect();
+    cluster[(place + 1) % 3].stop(Stop::Kill);
+    let callers = [cluster[place].connect()];
+    let tallies = Checks::start(callers, &["k"], ROOMY).until_refused();
+    for command in ["RL.CHECK", "RL.PEEK"] {
+        let error = db.error(&format!("{command} k {ROOMY}"));
+        assert_eq!(error, "CLUSTERDOWN The cluster is down", "{command}");
+    }
+    db.run::<()>("CONFIG SET cluster-require-full-coverage no");
+    until("the slots that are left are served", || admits(&mut db) == Ok(true));
+    assert_eq!(db.units("k"), tallies["k"].allowed + 1);
+}

@@ -1,4 +1,0 @@
-//! How long a key may be there after its last unit has gone.
-
-/// At most so many milliseconds, and never more than a part of its retention.
-pub const MAX_LINGER_MS: i64 = 5_000;

@@ -1,0 +1,27 @@
+//! What operators have put on a node: its policies, and its keys' overrides with their ends.
+
+use super::overrides::Listed;
+use super::{Server, policies};
+
+#[derive(Debug, PartialEq, Eq)]
+pub struct OperatorState {
+    /// See [`policies()`].
+    pub policies: (String, String),
+    /// `0 k deny until -1`: see [`Listed`].
+    pub overrides: Vec<String>,
+}
+
+impl OperatorState {
+    /// What is in force on a primary or a replica with one database; no override may be about to end.
+    #[track_caller]
+    pub fn of(node: &Server) -> Self {
+        let mut db = node.connect();
+        db.read_replica();
+        let listed: Vec<Listed> = db.run("RL.OVERRIDE LIST");
+        let overrides = listed.iter().map(|listed| {
+            let key = str::from_utf8(&listed.key).expect("the key is text");
+            format!("{listed} until {}", db.override_end(key))
+        });
+        Self { overrides: overrides.collect(), policies: policies(&mut db) }
+    }
+}
