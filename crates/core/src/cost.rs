@@ -1,11 +1,11 @@
 use crate::Limit;
 
-/// How many units one check uses; at least one, and bounded like a limit.
+/// The units that one check uses: at least one, and bounded like a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cost(Limit);
 
 impl Cost {
-    /// The cost of a check that names none.
+    /// The default cost.
     pub const ONE: Self = Self(Limit::new(1).unwrap());
 
     /// A cost of `units`; `None` for zero.
@@ -17,13 +17,13 @@ impl Cost {
         }
     }
 
-    /// The cost that `text` writes as a strict decimal; `None` if it is none, or not in `1..=max`.
+    /// Parses a strict decimal; `None` unless it is in `1..=max`.
     #[must_use]
     pub fn parse(text: &[u8], max: Limit) -> Option<Self> {
         Limit::parse(text, max).map(Self)
     }
 
-    /// The cost in units, in as few bits as it takes.
+    /// The cost in units, as the narrowest integer.
     pub(crate) const fn get(self) -> u32 {
         self.0.get()
     }
@@ -36,7 +36,7 @@ impl Cost {
 }
 
 impl From<Cost> for Limit {
-    /// The limit that the cost just keeps to.
+    /// The lowest limit that allows the cost.
     fn from(cost: Cost) -> Self {
         cost.0
     }

@@ -1,6 +1,6 @@
-/// The value of a strict decimal integer: ASCII digits alone, without sign, blanks or leading zeros.
+/// Parses a strict decimal integer: ASCII digits only, without sign, spaces or leading zeros.
 ///
-/// `None` for anything else, and for what exceeds `u64`.
+/// Returns `None` for any other text, and for a value that exceeds `u64`.
 ///
 /// ```
 /// assert_eq!(ratelog_core::parse_decimal(b"60"), Some(60));
@@ -26,14 +26,14 @@ mod tests {
     use super::parse;
 
     #[test]
-    fn reads_what_prints() {
+    fn printed_numbers_parse() {
         for value in [0, 1, 9, 10, 4_294_967_296, u64::MAX] {
             assert_eq!(parse(value.to_string().as_bytes()), Some(value));
         }
     }
 
     #[test]
-    fn refuses_everything_else() {
+    fn other_texts_are_rejected() {
         for text in [
             "",
             "00",

@@ -1,9 +1,9 @@
-/// A moment of the server's clock, in whole milliseconds since the Unix epoch.
+/// A time, in whole milliseconds since the Unix epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Instant(i64);
 
 impl Instant {
-    /// The latest instant there is: 2^48 - 1 milliseconds, in the year 10889.
+    /// The latest instant: 2^48 - 1 milliseconds, in the year 10889.
     pub const MAX: Self = Self((1 << 48) - 1);
 
     /// The instant `millis` milliseconds after the Unix epoch; `None` before it or after [`Self::MAX`].
@@ -12,7 +12,7 @@ impl Instant {
         if millis < 0 || millis > Self::MAX.0 { None } else { Some(Self(millis)) }
     }
 
-    /// The instant that a clock reads, moved into the range there is.
+    /// The instant of a clock reading, clamped to the valid range.
     #[must_use]
     pub fn from_clock(millis: i64) -> Self {
         Self(millis.clamp(0, Self::MAX.0))
@@ -30,7 +30,7 @@ mod tests {
     use super::Instant;
 
     #[test]
-    fn keeps_to_its_range() {
+    fn the_range_is_enforced() {
         assert_eq!(Instant::from_unix_millis(-1), None);
         assert_eq!(Instant::from_unix_millis(1 << 48), None);
         assert_eq!(Instant::from_unix_millis((1 << 48) - 1), Some(Instant::MAX));

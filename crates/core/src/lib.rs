@@ -1,8 +1,8 @@
 //! The sliding-window log and the decision behind Ratelog.
 //!
-//! This crate holds what must be the same wherever a check is answered: the [`Log`] of one key, the
-//! [`Rules`] a caller asks about, and the [`Decision`] they give at an [`Instant`]. It knows no
-//! server, no clock and no I/O; the caller passes the time in.
+//! This crate holds everything that must be the same wherever a check is decided: the [`Log`] of one key, the [`Rules`]
+//! of a check, and the [`Decision`] that they give at an [`Instant`]. It has no server, no clock and no I/O: the caller
+//! passes the time.
 //!
 //! ```
 //! use ratelog_core::{Cost, Instant, Limit, Log, Rule, Rules, Window, check};

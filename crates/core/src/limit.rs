@@ -2,15 +2,15 @@ use std::num::NonZeroU32;
 
 use crate::decimal;
 
-/// How many units a rule lets through in its window; at least one.
+/// The units that a rule allows in its window: at least one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Limit(NonZeroU32);
 
 impl Limit {
-    /// The bound on limits unless an operator sets another: a million units.
+    /// The default bound on limits: a million units.
     pub const DEFAULT_MAX: Self = Self(NonZeroU32::new(1_000_000).unwrap());
 
-    /// The greatest limit that can be written.
+    /// The highest limit that can be represented.
     pub const MAX: Self = Self(NonZeroU32::MAX);
 
     /// A limit of `units`; `None` for zero.
@@ -22,7 +22,7 @@ impl Limit {
         }
     }
 
-    /// The limit that `text` writes as a strict decimal; `None` if it is none, or not in `1..=max`.
+    /// Parses a strict decimal; `None` unless it is in `1..=max`.
     #[must_use]
     pub fn parse(text: &[u8], max: Self) -> Option<Self> {
         let units = u32::try_from(decimal::parse(text)?).ok()?;

@@ -1,28 +1,28 @@
 use crate::{Instant, Rules};
 
-/// What an operator put on one key, in place of what its rules say.
+/// An operator's override of one key. It takes precedence over the rules of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Override {
-    /// What becomes of the key's checks.
+    /// What the override does.
     pub action: Action,
-    /// When it ends; `None` if it stays.
+    /// When the override ends; `None` if it does not end.
     pub until: Option<Instant>,
 }
 
-/// What an override makes of a check.
-#[allow(clippy::large_enum_variant, reason = "there are few overrides, each in a box of its own")]
+/// What an override does to checks of its key.
+#[allow(clippy::large_enum_variant, reason = "overrides are few, and each is boxed")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// It is allowed, and its units are not recorded.
+    /// Allows them without recording units.
     Allow,
-    /// It is denied.
+    /// Denies them.
     Deny,
-    /// It is decided by these rules in place of the caller's.
+    /// Applies these rules in place of the check's.
     Limit(Rules),
 }
 
 impl Override {
-    /// Whether it still holds at `now`: it ends at the instant it is set to end at.
+    /// Whether the override has not ended at `now`. At the instant [`until`](Self::until) it has ended.
     #[must_use]
     pub fn is_live(&self, now: Instant) -> bool {
         self.until.is_none_or(|until| now < until)

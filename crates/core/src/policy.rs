@@ -2,15 +2,15 @@ use std::fmt;
 
 use crate::Rules;
 
-/// What a policy is called: 1 to 64 characters of `A-Z a-z 0-9 . _ : - /`.
+/// The name of a policy: 1 to 64 characters of `A-Z a-z 0-9 . _ : - /`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PolicyName(Box<str>);
 
 impl PolicyName {
-    /// The most characters that a name may have.
+    /// The maximum length of a name.
     pub const MAX: usize = 64;
 
-    /// The name that `text` is; `None` if it is empty, too long or holds any other character.
+    /// Parses a name; `None` if it is empty, too long or has any other character.
     ///
     /// ```
     /// use ratelog_core::PolicyName;
@@ -19,10 +19,10 @@ impl PolicyName {
     /// ```
     #[must_use]
     pub fn parse(text: &[u8]) -> Option<Self> {
-        let of_a_name = |byte: &u8| {
+        let is_allowed = |byte: &u8| {
             byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b':' | b'-' | b'/')
         };
-        if !(1..=Self::MAX).contains(&text.len()) || !text.iter().all(of_a_name) {
+        if !(1..=Self::MAX).contains(&text.len()) || !text.iter().all(is_allowed) {
             return None;
         }
         std::str::from_utf8(text).ok().map(|name| Self(name.into()))
@@ -44,10 +44,10 @@ impl std::borrow::Borrow<str> for PolicyName {
 impl std::str::FromStr for PolicyName {
     type Err = ParsePolicyNameError;
 
-    /// As [`PolicyName::parse`].
+    /// Parses a name, like [`PolicyName::parse`].
     ///
     /// # Errors
-    /// [`ParsePolicyNameError`] where the text is empty, too long, or holds another character, such as a blank.
+    /// [`ParsePolicyNameError`] if the text is empty, too long, or has another character, such as a space.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Self::parse(text.as_bytes()).ok_or(ParsePolicyNameError)
     }
@@ -72,22 +72,22 @@ impl fmt::Display for PolicyName {
     }
 }
 
-/// Rules that are kept under a name.
+/// Rules with a mode, stored under a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// The rules.
     pub rules: Rules,
-    /// What becomes of a check that they deny.
+    /// Whether the rules are enforced.
     pub mode: Mode,
 }
 
-/// What becomes of a check that its rules deny.
+/// What happens to a check that its rules deny.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
     /// It is denied.
     #[default]
     Enforce,
-    /// It is answered as allowed and its units are not recorded: a trial of the rules.
+    /// It is allowed, and its units are not recorded: a dry run of the rules.
     Shadow,
 }
 
@@ -96,7 +96,7 @@ mod tests {
     use super::PolicyName;
 
     #[test]
-    fn a_name_is_short_and_plain() {
+    fn names_are_validated() {
         let longest = "x".repeat(64);
         for name in ["a", "A-Z_0.9:/", &longest] {
             let parsed = PolicyName::parse(name.as_bytes()).unwrap();
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn text_that_is_no_name_is_told_what_a_name_is() {
+    fn the_error_describes_a_valid_name() {
         assert_eq!("api".parse::<PolicyName>().unwrap().as_str(), "api");
         assert_eq!(
             "a b".parse::<PolicyName>().unwrap_err().to_string(),
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_found_by_its_text() {
+    fn names_borrow_as_text() {
         let names = std::collections::BTreeSet::from([PolicyName::parse(b"api").unwrap()]);
         assert!(names.contains("api"));
     }

@@ -18,13 +18,13 @@ impl Rule {
         Self { limit, window }
     }
 
-    /// The most units that the window may hold.
+    /// The maximum number of units in the window.
     #[must_use]
     pub const fn limit(self) -> Limit {
         self.limit
     }
 
-    /// The span that the limit speaks of.
+    /// The span of time that the limit applies to.
     #[must_use]
     pub const fn window(self) -> Window {
         self.window
@@ -43,26 +43,26 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// The most rules that one check may have.
+    /// The maximum number of rules of one check.
     pub const MAX: usize = 16;
 
-    /// The one rule of a check, or the first of several.
+    /// A single rule, or the first of several.
     #[must_use]
     pub const fn one(rule: Rule) -> Self {
         Self { first: rule, rest: ArrayVec::new_const() }
     }
 
-    /// The rules in `rules`, in their order; `None` if there are none, or more than [`Self::MAX`].
+    /// The rules, in their order; `None` if there are none or more than [`Self::MAX`].
     pub fn new(rules: impl IntoIterator<Item = Rule>) -> Option<Self> {
         let mut rules = rules.into_iter();
         let mut all = Self::one(rules.next()?);
         rules.try_for_each(|rule| all.push(rule)).ok().map(|()| all)
     }
 
-    /// Adds one more rule.
+    /// Adds a rule.
     ///
     /// # Errors
-    /// [`TooManyRules`] where there are [`Self::MAX`] already; nothing is added.
+    /// [`TooManyRules`] if there are [`Self::MAX`] already; nothing is added.
     pub fn push(&mut self, rule: Rule) -> Result<(), TooManyRules> {
         self.rest.try_push(rule).map_err(|_| TooManyRules)
     }
@@ -84,12 +84,10 @@ impl Rules {
         std::iter::once(self.first).chain(self.rest.iter().copied())
     }
 
-    /// One of `instances` equal shares of the rules: each limit divided by `instances` and rounded down, but at
-    /// least 1.
+    /// One of `instances` equal shares of the rules: each limit is divided by `instances` and rounded down, to at least 1.
     ///
-    /// While no limit is under `instances`, as many limiters that know nothing of each other, each with its
-    /// share, let through no more together than one with these rules. A check whose cost is above the share
-    /// never passes.
+    /// If no limit is below `instances`, that many independent limiters with a share each allow no more in total than one
+    /// limiter with these rules. A check whose cost exceeds the share is never allowed.
     ///
     /// ```
     /// use std::num::NonZeroU32;
@@ -110,7 +108,7 @@ impl Rules {
         share
     }
 
-    /// The longest window among the rules: what a recorded check makes its units be kept for.
+    /// The longest window of the rules: how long a check's units are kept.
     #[must_use]
     pub fn longest_window(&self) -> Window {
         self.rest.iter().map(|rule| rule.window).fold(self.first.window, Ord::max)
@@ -139,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn holds_one_to_sixteen_in_order() {
+    fn one_to_sixteen_rules_keep_their_order() {
         assert_eq!(Rules::new([]), None);
         let sixteen = (1..=16).map(|n| rule(n, 10));
         let rules = Rules::new(sixteen.clone()).unwrap();
@@ -150,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn every_rule_is_shared_and_none_is_shared_away() {
+    fn every_rule_is_shared_and_no_limit_becomes_zero() {
         let rules = Rules::new([rule(100, 10), rule(3, 30), rule(4, 20)]).unwrap();
         let share = rules.shared(4.try_into().unwrap());
         assert_eq!(share, Rules::new([rule(25, 10), rule(1, 30), rule(1, 20)]).unwrap());
@@ -158,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn knows_its_longest_window() {
+    fn the_longest_window_is_found() {
         let rules = Rules::new([rule(1, 10), rule(2, 30), rule(3, 20)]).unwrap();
         assert_eq!(rules.longest_window().millis(), 30);
         assert_eq!(Rules::one(rule(1, 10)).longest_window().millis(), 10);

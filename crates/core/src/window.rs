@@ -8,9 +8,9 @@ use crate::unit::Unit;
 pub struct Window(u64);
 
 impl Window {
-    /// The longest window that can be written: ten years of 366 days.
+    /// The longest window that can be represented: ten years of 366 days.
     pub const MAX: Self = Self(3_660 * Unit::Day.millis());
-    /// The bound on windows unless an operator sets another: 366 days.
+    /// The default bound on windows: 366 days.
     pub const DEFAULT_MAX: Self = Self(366 * Unit::Day.millis());
 
     /// A window of `millis` milliseconds; `None` for zero and beyond [`Self::MAX`].
@@ -19,8 +19,8 @@ impl Window {
         if millis == 0 || millis > Self::MAX.0 { None } else { Some(Self(millis)) }
     }
 
-    /// The window that `text` writes: a strict decimal and a unit of `ms`, `s`, `m`, `h` or `d`, where no
-    /// unit means seconds. `None` if it is none, is zero, or exceeds `max`.
+    /// Parses a strict decimal followed by a unit of `ms`, `s`, `m`, `h` or `d`; without a unit it is in seconds. Returns
+    /// `None` for any other text, for zero, and beyond `max`.
     ///
     /// ```
     /// use ratelog_core::Window;
@@ -46,7 +46,7 @@ impl Window {
         Self::from_millis(count.checked_mul(unit.millis())?)
     }
 
-    /// How often it is the longest unit that tells it exactly, and that unit.
+    /// The window as a count of the longest unit that represents it exactly.
     pub(crate) fn in_units(self) -> (u64, Unit) {
         let unit = Unit::LONGEST_FIRST
             .into_iter()
@@ -61,14 +61,15 @@ impl Window {
         self.0
     }
 
-    /// The window in milliseconds, to reckon with instants; never negative.
+    /// The window in milliseconds, for arithmetic with instants; never negative.
     pub(crate) const fn span(self) -> i64 {
         self.0.cast_signed()
     }
 }
 
 impl fmt::Display for Window {
-    /// In the longest unit that tells it exactly, as [`Window::parse`] reads it: `1m` for 60 seconds.
+    /// Formats the window in the longest unit that represents it exactly, as [`Window::parse`] reads it: `1m` for 60
+    /// seconds.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (count, unit) = self.in_units();
         write!(f, "{count}{}", unit.symbol())
@@ -84,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn knows_its_units() {
+    fn units_are_parsed() {
         assert_eq!(millis("5"), Some(5_000));
         assert_eq!(millis("5ms"), Some(5));
         assert_eq!(millis("5s"), Some(5_000));
@@ -96,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn prints_what_it_reads() {
+    fn windows_round_trip() {
         for text in ["1ms", "1500ms", "90s", "1m", "90m", "1h", "25h", "366d"] {
             assert_eq!(Window::parse(text.as_bytes(), Window::MAX).unwrap().to_string(), text);
         }
@@ -104,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_everything_else() {
+    fn other_texts_are_rejected() {
         for text in [
             "",
             "0",

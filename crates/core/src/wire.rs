@@ -1,4 +1,4 @@
-//! A decision as the six integers of a reply: one order, written and read here alone.
+//! A decision as the six integers of a reply. Only this file knows their order.
 
 use std::fmt;
 
@@ -8,10 +8,10 @@ use crate::{Decision, Limit, Window};
 pub const FIELDS: [&str; 6] =
     ["allowed", "limit", "remaining", "retry_after_ms", "reset_after_ms", "window_ms"];
 
-/// What `retry_after_ms` holds where the check can never pass.
+/// The `retry_after_ms` of a check that is never allowed.
 const NEVER: i64 = -1;
 
-/// The reply's six integers, in the order of [`FIELDS`].
+/// Encodes a decision as six integers, in the order of [`FIELDS`].
 #[must_use]
 pub fn encode(decision: &Decision) -> [i64; 6] {
     [
@@ -24,10 +24,10 @@ pub fn encode(decision: &Decision) -> [i64; 6] {
     ]
 }
 
-/// The decision that a reply's six integers tell.
+/// Decodes the six integers of a reply.
 ///
 /// # Errors
-/// [`WireError`] names the first field that holds what no decision has, such as an `allowed` of 2.
+/// [`WireError`] names the first field with an invalid value, such as an `allowed` of 2.
 pub fn decode(fields: [i64; 6]) -> Result<Decision, WireError> {
     let [allowed, limit, remaining, retry_after, reset_after, window] = fields;
     let wrong = |index: usize, value: i64| WireError { field: FIELDS.get(index).copied(), value };
@@ -48,7 +48,7 @@ pub fn decode(fields: [i64; 6]) -> Result<Decision, WireError> {
     })
 }
 
-/// A reply that is no decision.
+/// A reply that is not a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WireError {
     field: Option<&'static str>,
@@ -68,7 +68,7 @@ mod tests {
     use super::{decode, encode};
 
     #[test]
-    fn every_decision_survives_the_wire() {
+    fn every_decision_round_trips() {
         for fields in [
             [1, 100, 99, 0, 60_000, 60_000],
             [0, 5, 0, 1, 1, 1],
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn names_the_field_that_is_wrong() {
+    fn the_error_names_the_field() {
         let good = [1, 100, 99, 0, 60_000, 60_000];
         let wrong = [
             (0, 2, "allowed of a decision cannot be 2"),

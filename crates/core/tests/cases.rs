@@ -38,7 +38,7 @@ fn cost(units: Option<u32>) -> Cost {
     Cost::new(units.unwrap_or(1)).unwrap()
 }
 
-/// What answers checks of one key.
+/// An implementation of the checks of one key.
 trait Subject {
     fn check(&mut self, now: Instant, rules: &Rules, cost: Cost) -> Decision;
     fn peek(&self, now: Instant, rules: &Rules, cost: Cost) -> Decision;

@@ -1,4 +1,4 @@
-//! What the limiter tells of its memory, against what the allocator was asked for.
+//! The limiter's reported memory, compared with the allocator's statistics.
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test that fails should say where")]
 
 use std::alloc::System;
@@ -19,58 +19,58 @@ fn hour(limit: u32) -> Rules {
     Rules::one(Rule::new(Limit::new(limit).unwrap(), window))
 }
 
-/// Asserts that the limiter tells what was asked for since `region` began, and not much more.
-fn assert_told(limiter: &Limiter, region: &Region<'_, System>, place: &str) {
+/// Asserts that the limiter reports what was allocated since `region` started, and not much more.
+fn assert_reported(limiter: &Limiter, region: &Region<'_, System>, place: &str) {
     let change = region.change();
-    let asked = change.bytes_allocated - change.bytes_deallocated;
-    let told = limiter.bytes();
-    let range = asked..=asked + asked / 8 + 4_096;
-    assert!(range.contains(&told), "{place}: {asked} bytes, told as {told}");
+    let allocated = change.bytes_allocated - change.bytes_deallocated;
+    let reported = limiter.bytes();
+    let range = allocated..=allocated + allocated / 8 + 4_096;
+    assert!(range.contains(&reported), "{place}: {allocated} bytes, reported as {reported}");
 }
 
 /// Without the usual runner, whose threads allocate as well.
 fn main() {
-    what_is_told_is_what_was_asked_for();
+    reported_memory_matches_the_allocator();
     a_check_of_a_known_key_allocates_nothing();
 }
 
-fn what_is_told_is_what_was_asked_for() {
+fn reported_memory_matches_the_allocator() {
     let rules = hour(1_000_000);
     // The seeds of a process are allocated once.
     drop(Limiter::new(0));
     let region = Region::new(ALLOCATOR);
     let limiter = Limiter::new(16 << 20);
-    assert_told(&limiter, &region, "empty");
+    assert_reported(&limiter, &region, "empty");
     let check = |key: &str, now| {
         limiter.check(key.as_bytes(), at(now), &rules, Cost::ONE);
     };
     for key in 0..20_000 {
         check(&format!("short:{key}"), 0);
     }
-    assert_told(&limiter, &region, "short keys");
+    assert_reported(&limiter, &region, "short keys");
     for key in 0..2_000 {
         check(&format!("long:{key}:{}", "x".repeat(200)), 0);
     }
-    assert_told(&limiter, &region, "long keys");
+    assert_reported(&limiter, &region, "long keys");
     for hit in 0..300_000 {
         check(&format!("short:{}", hit % 7), hit * 10);
     }
-    assert_told(&limiter, &region, "large logs");
+    assert_reported(&limiter, &region, "large logs");
     for key in 0..150_000 {
         check(&format!("new:{key}"), 3_000_000);
     }
-    assert_told(&limiter, &region, "keys evicted");
+    assert_reported(&limiter, &region, "keys evicted");
     for key in 0..100_000 {
         limiter.reset(format!("new:{key}").as_bytes(), at(3_000_000));
     }
-    assert_told(&limiter, &region, "keys reset");
+    assert_reported(&limiter, &region, "keys reset");
     for key in 0..5_000 {
         check(&format!("late:{key}"), 9_000_000);
         limiter.refund(format!("new:{}", 100_000 + key).as_bytes(), at(9_000_000), 1);
     }
-    assert_told(&limiter, &region, "keys refunded");
+    assert_reported(&limiter, &region, "keys refunded");
     limiter.clear();
-    assert_told(&limiter, &region, "cleared");
+    assert_reported(&limiter, &region, "cleared");
 }
 
 fn a_check_of_a_known_key_allocates_nothing() {

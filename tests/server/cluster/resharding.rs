@@ -48,8 +48,8 @@ fn two_shards() -> (Cluster, usize) {
     db.record("{s}:one", 3_600_000, &[(now, 1)]);
     let sparse: Vec<_> = (0..50).map(|step| (now - 80_000_000 + 1_600_000 * step, 900)).collect();
     db.record("{s}:wide", 86_400_000, &sparse);
-    for (key, put) in OVERRIDES {
-        db.run::<()>(&format!("RL.OVERRIDE SET {key} {put}"));
+    for (key, key_override) in OVERRIDES {
+        db.run::<()>(&format!("RL.OVERRIDE SET {key} {key_override}"));
     }
     (cluster, place)
 }

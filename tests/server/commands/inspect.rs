@@ -79,17 +79,17 @@ fn a_key_with_nothing_but_an_override_has_no_instants() {
     assert_eq!([&reply[3], &reply[5]], [&Value::Nil, &Value::Nil]);
     assert_eq!(reply[7], Value::Int(0));
     assert!(matches!(reply[9], Value::Int(1..=600)), "{reply:?}");
-    let Value::Array(put) = &reply[11] else {
+    let Value::Array(key_override) = &reply[11] else {
         panic!("an override is shown: {reply:?}");
     };
     let text = |text: &str| Value::BulkString(text.into());
     let rule = |limit, window| Value::Array(vec![Value::Int(limit), Value::Int(window)]);
-    assert_eq!(put[..3], [text("action"), text("limit"), text("rules")]);
+    assert_eq!(key_override[..3], [text("action"), text("limit"), text("rules")]);
     assert_eq!(
-        put[3..5],
+        key_override[3..5],
         [Value::Array(vec![rule(7, 60_000), rule(9, 3_600_000)]), text("ttl_ms")]
     );
-    assert!(matches!(put[5], Value::Int(50_000..=100_000)), "{put:?}");
+    assert!(matches!(key_override[5], Value::Int(50_000..=100_000)), "{key_override:?}");
     assert_eq!(db.hits("k"), []);
 
     db.run::<()>("RL.OVERRIDE DEL k");

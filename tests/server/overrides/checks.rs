@@ -1,6 +1,6 @@
 //! Overrides: what they make of a check.
 
-use crate::support::{Client, Decision, Put, Server, assert_same_dataset, field};
+use crate::support::{Client, Decision, OverrideInfo, Server, assert_same_dataset, field};
 
 use redis::Value;
 
@@ -137,26 +137,26 @@ fn units_recorded_under_a_limit_count_for_the_callers_longer_window_afterwards()
 fn the_last_override_put_on_a_key_is_the_one_that_holds() {
     let (_server, mut db) = prepared();
     let expected = |action: &str, rules: &[(i64, i64)]| {
-        Some(Put { action: action.into(), rules: rules.to_vec(), ttl_ms: -1 })
+        Some(OverrideInfo { action: action.into(), rules: rules.to_vec(), ttl_ms: -1 })
     };
-    assert_eq!(db.put_on("k"), None);
-    for (put, shown) in [
+    assert_eq!(db.get_override("k"), None);
+    for (key_override, shown) in [
         ("ALLOW", expected("allow", &[])),
         ("deny", expected("deny", &[])),
         ("Limit 5 1m 7 1h", expected("limit", &[(5, 60_000), (7, HOUR)])),
         ("ALLOW", expected("allow", &[])),
     ] {
-        assert_eq!(db.run::<String>(&format!("RL.OVERRIDE SET k {put}")), "OK");
-        assert_eq!(db.put_on("k"), shown);
+        assert_eq!(db.run::<String>(&format!("RL.OVERRIDE SET k {key_override}")), "OK");
+        assert_eq!(db.get_override("k"), shown);
     }
     db.run::<()>("RL.OVERRIDE SET k DENY PX 90000");
-    let timed = db.put_on("k").expect("an override").ttl_ms;
+    let timed = db.get_override("k").expect("an override").ttl_ms;
     assert!((60_000..=90_000).contains(&timed), "{timed}");
     db.run::<()>("RL.OVERRIDE SET k DENY");
-    assert_eq!(db.put_on("k"), expected("deny", &[]));
+    assert_eq!(db.get_override("k"), expected("deny", &[]));
     assert_eq!(db.run::<i64>("RL.OVERRIDE DEL k"), 1);
     assert_eq!(db.run::<i64>("RL.OVERRIDE DEL k"), 0);
-    assert_eq!(db.put_on("k"), None);
+    assert_eq!(db.get_override("k"), None);
     assert_eq!(db.run::<i64>("EXISTS k"), 0);
 }
 
@@ -167,18 +167,18 @@ fn an_override_is_the_keys_own_and_no_other_keys() {
     assert!(db.decide("RL.CHECK l 5 1h").allowed);
     db.run::<()>("SELECT 1");
     assert!(db.decide("RL.CHECK k 5 1h").allowed);
-    assert_eq!(db.put_on("k"), None);
+    assert_eq!(db.get_override("k"), None);
 }
 
 #[test]
 fn a_reset_and_a_refund_leave_the_override() {
     let (_server, mut db) = prepared();
     db.decide("RL.CHECK k 9 1h COST 6");
-    for put in ["ALLOW", "DENY PX 60000", "LIMIT 9 1h"] {
-        db.run::<()>(&format!("RL.OVERRIDE SET k {put}"));
+    for key_override in ["ALLOW", "DENY PX 60000", "LIMIT 9 1h"] {
+        db.run::<()>(&format!("RL.OVERRIDE SET k {key_override}"));
         assert_eq!(db.run::<i64>("RL.REFUND k COST 2"), 2);
         let text = db.override_text("k");
-        assert!(text.starts_with(&put[..4]), "{text}");
+        assert!(text.starts_with(&key_override[..4]), "{text}");
         assert_eq!(db.run::<i64>("RL.RESET k"), 4);
         assert_eq!(db.override_text("k"), text);
         assert_eq!(db.run::<i64>("RL.RESET k"), 0);
@@ -194,18 +194,21 @@ fn inspect_shows_the_override_and_its_bytes() {
     let (_server, mut db) = prepared();
     db.decide("RL.CHECK k 9 1h COST 6");
     let plain: Value = db.run("RL.INSPECT k");
-    assert_eq!(field::<Option<Put>>(&plain, "override"), Ok(None));
+    assert_eq!(field::<Option<OverrideInfo>>(&plain, "override"), Ok(None));
     db.run::<()>("RL.OVERRIDE SET k LIMIT 5 1m");
-    let put: Value = db.run("RL.INSPECT k");
-    assert_eq!(field::<Option<Put>>(&put, "override").unwrap(), db.put_on("k"));
-    assert_eq!(field::<i64>(&put, "units"), Ok(6));
+    let key_override: Value = db.run("RL.INSPECT k");
+    assert_eq!(
+        field::<Option<OverrideInfo>>(&key_override, "override").unwrap(),
+        db.get_override("k")
+    );
+    assert_eq!(field::<i64>(&key_override, "units"), Ok(6));
     let bytes = |map: &Value| field::<i64>(map, "bytes").expect("a number");
-    assert!(bytes(&put) > bytes(&plain) + 100);
+    assert!(bytes(&key_override) > bytes(&plain) + 100);
     db.run::<i64>("RL.RESET k");
     let alone: Value = db.run("RL.INSPECT k");
     assert_eq!(field::<i64>(&alone, "units"), Ok(0));
     assert_eq!(field::<Option<i64>>(&alone, "newest_ms"), Ok(None));
-    assert_eq!(field::<Option<Put>>(&alone, "override").unwrap(), db.put_on("k"));
+    assert_eq!(field::<Option<OverrideInfo>>(&alone, "override").unwrap(), db.get_override("k"));
 }
 
 #[test]
@@ -234,28 +237,28 @@ fn resp3_gets_maps_and_nulls() {
 fn a_clock_that_stepped_back_is_followed_under_every_override() {
     let (server, mut db) = prepared();
     let replica = server.start_replica(&[]);
-    for (put, command) in [
+    for (key_override, command) in [
         ("ALLOW", "RL.CHECK k 9 2h"),
         ("DENY PX 90000", "RL.CHECK k 9 2h"),
         ("LIMIT 1 2h", "RL.CHECK k 9 2h"),
     ] {
         let ahead = db.now_ms() + HOUR;
         db.record("k", 2 * HOUR, &[(ahead - 5_000, 2), (ahead, 3)]);
-        db.run::<()>(&format!("RL.OVERRIDE SET k {put}"));
+        db.run::<()>(&format!("RL.OVERRIDE SET k {key_override}"));
         let text = db.override_text("k");
         let before = (db.digest(), db.info("rdb_changes_since_last_save"));
         db.decide(&command.replace("CHECK", "PEEK"));
-        assert_eq!((db.digest(), db.info("rdb_changes_since_last_save")), before, "{put}");
+        assert_eq!((db.digest(), db.info("rdb_changes_since_last_save")), before, "{key_override}");
         let before = db.now_ms();
         db.decide(command);
         let newest = db.hits("k")[0].0;
-        assert!((before..=db.now_ms()).contains(&newest), "{put}");
-        assert_eq!(db.hits("k"), [(newest, 3), (newest - 5_000, 2)], "{put}");
+        assert!((before..=db.now_ms()).contains(&newest), "{key_override}");
+        assert_eq!(db.hits("k"), [(newest, 3), (newest - 5_000, 2)], "{key_override}");
         assert_eq!(db.override_text("k"), text);
         assert_same_dataset(&server, &replica);
         let shifted = witness(&mut db);
         db.decide(command);
-        assert_eq!(witness(&mut db), shifted, "{put}");
+        assert_eq!(witness(&mut db), shifted, "{key_override}");
         db.run::<()>("DEL k");
     }
 }

@@ -11,10 +11,11 @@ fn fill(db: &mut Client) {
     for key in ["{k}limit", "{k}over"] {
         db.decide(&format!("RL.CHECK {key} 5 1h COST 3"));
     }
-    for (key, put) in KEYS.iter().zip(["ALLOW", "DENY EX 7200", "LIMIT 5 1m", "DENY PX 1"]) {
-        db.run::<()>(&format!("RL.OVERRIDE SET {key} {put}"));
+    for (key, key_override) in KEYS.iter().zip(["ALLOW", "DENY EX 7200", "LIMIT 5 1m", "DENY PX 1"])
+    {
+        db.run::<()>(&format!("RL.OVERRIDE SET {key} {key_override}"));
     }
-    until("one is over", || db.put_on("{k}over").is_none());
+    until("one is over", || db.get_override("{k}over").is_none());
     assert_eq!(db.overrides(), LIST);
 }
 

@@ -13,7 +13,8 @@ fn dumps(db: &mut Client) -> Vec<Vec<u8>> {
     let now = db.now_ms();
     let wide = format!("LIMIT{}", " 1000000 366d 7 1ms".repeat(8));
     let mut dumps = Vec::new();
-    for put in ["ALLOW", "DENY EX 7200", "LIMIT 5 1m", "LIMIT 10 1s 100 1m 5000 1d PX 90000", &wide]
+    for key_override in
+        ["ALLOW", "DENY EX 7200", "LIMIT 5 1m", "LIMIT 10 1s 100 1m 5000 1d PX 90000", &wide]
     {
         for hits in [0, 1, 40] {
             db.run::<()>("DEL k");
@@ -21,7 +22,7 @@ fn dumps(db: &mut Client) -> Vec<Vec<u8>> {
             if !hits.is_empty() {
                 db.record("k", 31_622_400_000, &hits);
             }
-            db.run::<()>(&format!("RL.OVERRIDE SET k {put}"));
+            db.run::<()>(&format!("RL.OVERRIDE SET k {key_override}"));
             dumps.push(db.run("DUMP k"));
         }
     }
@@ -46,7 +47,7 @@ fn use_value(db: &mut Client, key: &str) {
     db.restore("again", &dump).expect("its own dump is whole");
     assert_eq!(db.run::<Vec<u8>>("DUMP again"), dump, "{key}");
     assert_eq!(db.value_digests(&["again"]), digest);
-    assert_eq!(db.put_on("again").is_some(), db.put_on(key).is_some());
+    assert_eq!(db.get_override("again").is_some(), db.get_override(key).is_some());
     db.run::<Value>(["RL.INSPECT", key]);
     let usage: i64 = db.run(["MEMORY", "USAGE", key]);
     assert!(usage < 1_000_000, "{key} takes {usage} bytes");

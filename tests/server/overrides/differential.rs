@@ -12,7 +12,7 @@ const DATABASES: usize = 3;
 /// What a key holds: units and an override, or another type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Held {
-    Log { units: i64, put: Option<String> },
+    Log { units: i64, key_override: Option<String> },
     Other,
 }
 
@@ -37,17 +37,17 @@ impl Model {
     fn set(&mut self, database: usize, name: &str, held: Option<Held>) {
         let place = (database, name.to_owned());
         match held {
-            None | Some(Held::Log { units: 0, put: None }) => self.keys.remove(&place),
+            None | Some(Held::Log { units: 0, key_override: None }) => self.keys.remove(&place),
             Some(held) => self.keys.insert(place, held),
         };
     }
 
     /// Changes a log, which is empty where there is no key; nothing where it is of another type.
     fn change(&mut self, name: &str, change: impl FnOnce(&mut i64, &mut Option<String>)) {
-        let held = self.get(name).unwrap_or(Held::Log { units: 0, put: None });
-        if let Held::Log { mut units, mut put } = held {
-            change(&mut units, &mut put);
-            self.set(self.database, name, Some(Held::Log { units, put }));
+        let held = self.get(name).unwrap_or(Held::Log { units: 0, key_override: None });
+        if let Held::Log { mut units, mut key_override } = held {
+            change(&mut units, &mut key_override);
+            self.set(self.database, name, Some(Held::Log { units, key_override }));
         }
     }
 
@@ -69,14 +69,14 @@ impl Model {
     }
 
     fn list(&self) -> Vec<String> {
-        let put = |held: &Held| match held {
-            Held::Log { put, .. } => put.clone(),
+        let key_override = |held: &Held| match held {
+            Held::Log { key_override, .. } => key_override.clone(),
             Held::Other => None,
         };
         self.keys
             .iter()
             .filter_map(|((database, name), held)| {
-                put(held).map(|put| format!("{database} {name} {put}"))
+                key_override(held).map(|key_override| format!("{database} {name} {key_override}"))
             })
             .collect()
     }
@@ -123,22 +123,24 @@ impl Comparison {
         let replace = self.random.below(2) == 0;
         let command = match self.random.below(100) {
             0..22 => {
-                let (put, shown) = *self.random.pick(&[
+                let (key_override, shown) = *self.random.pick(&[
                     ("ALLOW", "allow"),
                     ("DENY", "deny"),
                     ("DENY EX 7000", "deny"),
                     ("LIMIT 1000 1h", "limit 1000 3600000"),
                 ]);
                 self.model.change(name, |_, held| *held = Some(shown.to_owned()));
-                format!("RL.OVERRIDE SET {name} {put}")
+                format!("RL.OVERRIDE SET {name} {key_override}")
             }
             22..27 => {
                 self.model.change(name, |_, held| *held = None);
                 format!("RL.OVERRIDE DEL {name}")
             }
             27..35 => {
-                self.model.change(name, |units, put| {
-                    let records = put.as_ref().is_none_or(|put| put.starts_with("limit"));
+                self.model.change(name, |units, key_override| {
+                    let records = key_override
+                        .as_ref()
+                        .is_none_or(|key_override| key_override.starts_with("limit"));
                     *units += i64::from(records);
                 });
                 format!("RL.CHECK {name} 100000 2h")

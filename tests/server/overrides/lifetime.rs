@@ -22,14 +22,14 @@ fn wait_for_the_end_of(db: &mut Client, key: &str) {
 #[test]
 fn a_key_with_only_a_lasting_override_stays() {
     let (_server, mut db) = started();
-    for put in ["ALLOW", "DENY", "LIMIT 5 1ms"] {
-        db.run::<()>(&format!("RL.OVERRIDE SET k {put}"));
+    for key_override in ["ALLOW", "DENY", "LIMIT 5 1ms"] {
+        db.run::<()>(&format!("RL.OVERRIDE SET k {key_override}"));
         assert_eq!(db.run::<i64>("PTTL k"), -1);
         db.decide("RL.CHECK k 5 10ms");
         assert_eq!(db.run::<i64>("PTTL k"), -1);
     }
     until("the units have expired", || db.decide("RL.PEEK k 5 10ms").reset_after_ms == 0);
-    assert!(db.put_on("k").is_some());
+    assert!(db.get_override("k").is_some());
     assert_eq!(db.run::<i64>("RL.OVERRIDE DEL k"), 1);
     until("nothing is left", || db.run::<i64>("DBSIZE") == 0);
 }
@@ -90,7 +90,7 @@ fn an_override_that_is_over_leaves_no_trace_after_the_next_effect() {
         let dump: Vec<u8> = db.run(["DUMP", key]);
         (db.value_digests(&[key]).remove(0), dump, expires_at(db, key))
     };
-    for put in ["ALLOW", "DENY", "LIMIT 1 1m 2 2m"] {
+    for key_override in ["ALLOW", "DENY", "LIMIT 1 1m 2 2m"] {
         for effect in [
             format!("RL._RECORD {} 2 KEY 3600000", now + 20_001),
             format!("RL._APPLY KEY REFUND {} 2", now + 20_001),
@@ -103,10 +103,10 @@ fn an_override_that_is_over_leaves_no_trace_after_the_next_effect() {
             }
             let plain = state(&mut db, "twin");
             assert_eq!(state(&mut db, "k"), plain);
-            db.run::<()>(&format!("RL.OVERRIDE SET k {put} PX 5"));
+            db.run::<()>(&format!("RL.OVERRIDE SET k {key_override} PX 5"));
             assert_ne!(state(&mut db, "k"), plain);
             wait_for_the_end_of(&mut db, "k");
-            assert_eq!(db.put_on("k"), None);
+            assert_eq!(db.get_override("k"), None);
             let peeks = ["k", "twin"].map(|key| db.decide(&format!("RL.PEEK {key} 9 1h")));
             assert_eq!(peeks[0].remaining, peeks[1].remaining);
             assert_eq!((peeks[0].allowed, peeks[0].limit), (true, 9));
@@ -117,7 +117,7 @@ fn an_override_that_is_over_leaves_no_trace_after_the_next_effect() {
                     .collect();
                 db.run::<()>(words.as_slice());
             }
-            assert_eq!(state(&mut db, "k"), state(&mut db, "twin"), "{put}, {effect}");
+            assert_eq!(state(&mut db, "k"), state(&mut db, "twin"), "{key_override}, {effect}");
             assert_same_dataset(&server, &replica);
         }
     }
@@ -127,14 +127,14 @@ fn an_override_that_is_over_leaves_no_trace_after_the_next_effect() {
 fn the_callers_rules_hold_again_when_an_override_is_over() {
     let (_server, mut db) = started();
     db.decide("RL.CHECK k 5 1h COST 5");
-    for put in ["ALLOW", "DENY", "LIMIT 100 1h"] {
-        db.run::<()>(&format!("RL.OVERRIDE SET k {put} PX 40"));
+    for key_override in ["ALLOW", "DENY", "LIMIT 100 1h"] {
+        db.run::<()>(&format!("RL.OVERRIDE SET k {key_override} PX 40"));
         wait_for_the_end_of(&mut db, "k");
         let decision = db.decide("RL.CHECK k 5 1h");
         assert_eq!((decision.allowed, decision.limit, decision.remaining), (false, 5, 0));
         assert!(decision.retry_after_ms > HOUR - 60_000);
         assert_eq!(db.run::<i64>("RL.OVERRIDE DEL k"), 0);
-        assert_eq!(db.put_on("k"), None);
+        assert_eq!(db.get_override("k"), None);
     }
 }
 
@@ -157,11 +157,11 @@ fn a_reset_of_a_key_whose_override_is_over_leaves_nothing() {
 #[test]
 fn an_expiry_that_a_user_set_lasts_until_the_next_effect() {
     let (_server, mut db) = started();
-    for put in ["ALLOW", "ALLOW EX 7200", "ALLOW EX 60"] {
+    for key_override in ["ALLOW", "ALLOW EX 7200", "ALLOW EX 60"] {
         for user in ["PEXPIRE k 900000", "PERSIST k", "PEXPIRE k 90000000"] {
             db.run::<()>("FLUSHALL");
             db.decide("RL.CHECK k 5 1h COST 2");
-            db.run::<()>(&format!("RL.OVERRIDE SET k {put}"));
+            db.run::<()>(&format!("RL.OVERRIDE SET k {key_override}"));
             let due = expires_at(&mut db, "k");
             db.run::<()>(user);
             let set = expires_at(&mut db, "k");
@@ -172,7 +172,7 @@ fn an_expiry_that_a_user_set_lasts_until_the_next_effect() {
             // Units may expiry.
             assert!(
                 (due - 1000..=due + MAX_EXPIRY_DELAY_MS).contains(&moved),
-                "{put}, {user}: {moved} for {due}"
+                "{key_override}, {user}: {moved} for {due}"
             );
         }
     }
@@ -181,8 +181,8 @@ fn an_expiry_that_a_user_set_lasts_until_the_next_effect() {
 #[test]
 fn a_users_expiry_ends_an_override_with_its_key() {
     let (_server, mut db) = started();
-    for put in ["DENY", "DENY EX 7200"] {
-        db.run::<()>(&format!("RL.OVERRIDE SET k {put}"));
+    for key_override in ["DENY", "DENY EX 7200"] {
+        db.run::<()>(&format!("RL.OVERRIDE SET k {key_override}"));
         assert!(!db.decide("RL.CHECK k 5 1h").allowed);
         db.run::<()>("PEXPIRE k 20");
         until("the key is gone", || db.run::<i64>("EXISTS k") == 0);
@@ -203,7 +203,7 @@ fn a_timed_override_that_a_user_made_immortal_still_ends() {
     assert_eq!(db.run::<i64>("PERSIST k"), 1);
     wait_for_the_end_of(&mut db, "k");
     assert_eq!(db.run::<i64>("EXISTS k"), 1);
-    assert_eq!(db.put_on("k"), None);
+    assert_eq!(db.get_override("k"), None);
     assert_eq!(db.run::<redis::Value>("RL.INSPECT k"), redis::Value::Nil);
     assert_eq!(db.overrides(), Vec::<String>::new());
     assert!(db.decide("RL.CHECK k 5 1h").allowed);

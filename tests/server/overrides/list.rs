@@ -105,9 +105,9 @@ fn a_key_that_is_gone_is_not_listed() {
 #[test]
 fn whole_databases_are_followed() {
     let (_server, mut db) = started();
-    for (database, put) in [(0, "ALLOW"), (1, "DENY"), (2, "LIMIT 5 1m")] {
+    for (database, key_override) in [(0, "ALLOW"), (1, "DENY"), (2, "LIMIT 5 1m")] {
         db.run::<()>(&format!("SELECT {database}"));
-        db.run::<()>(&format!("RL.OVERRIDE SET k {put}"));
+        db.run::<()>(&format!("RL.OVERRIDE SET k {key_override}"));
     }
     for (command, after) in [
         ("SWAPDB 0 1", ["0 k deny", "1 k allow", "2 k limit 5 60000"].as_slice()),
@@ -129,11 +129,16 @@ fn whole_databases_are_followed() {
 fn a_restored_override_is_listed_whatever_it_replaces() {
     let (_server, mut db) = started();
     db.run::<()>("RL.OVERRIDE SET a ALLOW");
-    let put = dump(&mut db, "a");
+    let key_override = dump(&mut db, "a");
     db.decide("RL.CHECK plain 5 1h");
     let plain = dump(&mut db, "plain");
     let past = &b"1"[..];
-    let spoilt = [&put[..put.len() - 11], b"\x01", &put[put.len() - 10..]].concat();
+    let spoilt = [
+        &key_override[..key_override.len() - 11],
+        b"\x01",
+        &key_override[key_override.len() - 10..],
+    ]
+    .concat();
     db.run::<()>("DEBUG SET-SKIP-CHECKSUM-VALIDATION 1");
 
     let mut restore = |ttl: &[u8], payload: &[u8], more: &[&[u8]]| {
@@ -146,16 +151,16 @@ fn a_restored_override_is_listed_whatever_it_replaces() {
         assert_eq!(taken, ok, "{more:?}");
         assert_eq!(listed, list, "{more:?}");
     };
-    assert_lists(past, &put, &[b"ABSTTL"], true, &without);
+    assert_lists(past, &key_override, &[b"ABSTTL"], true, &without);
     assert_lists(b"0", &spoilt, &[], false, &without);
-    assert_lists(b"0", &put, &[], true, &with);
-    assert_lists(b"0", &put, &[], false, &with);
+    assert_lists(b"0", &key_override, &[], true, &with);
+    assert_lists(b"0", &key_override, &[], false, &with);
     assert_lists(b"0", &spoilt, &[b"REPLACE"], false, &with);
-    assert_lists(b"0", &put, &[b"REPLACE"], true, &with);
-    assert_lists(b"900000", &put, &[b"REPLACE"], true, &with);
+    assert_lists(b"0", &key_override, &[b"REPLACE"], true, &with);
+    assert_lists(b"900000", &key_override, &[b"REPLACE"], true, &with);
     assert_lists(b"0", &plain, &[b"REPLACE"], true, &without);
-    assert_lists(b"0", &put, &[b"REPLACE"], true, &with);
-    assert_lists(past, &put, &[b"REPLACE", b"ABSTTL"], true, &without);
+    assert_lists(b"0", &key_override, &[b"REPLACE"], true, &with);
+    assert_lists(past, &key_override, &[b"REPLACE", b"ABSTTL"], true, &without);
 }
 
 #[test]

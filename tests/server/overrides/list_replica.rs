@@ -70,13 +70,13 @@ fn the_list_follows_dumps_that_are_restored() {
     let pair = Pair::start();
     let mut db = pair.primary.connect();
     db.run::<()>("RL.OVERRIDE SET k ALLOW");
-    let put: Vec<u8> = db.run("DUMP k");
+    let key_override: Vec<u8> = db.run("DUMP k");
     db.run::<()>("RL.OVERRIDE SET k DENY");
-    restore(&mut db, "k", "0", &put, &[b"REPLACE"]);
+    restore(&mut db, "k", "0", &key_override, &[b"REPLACE"]);
     pair.assert_list(&["0 k allow"], "RESTORE REPLACE");
-    restore(&mut db, "l", "0", &put, &[]);
+    restore(&mut db, "l", "0", &key_override, &[]);
     pair.assert_list(&["0 k allow", "0 l allow"], "RESTORE");
-    restore(&mut db, "k", "1", &put, &[b"REPLACE", b"ABSTTL"]);
+    restore(&mut db, "k", "1", &key_override, &[b"REPLACE", b"ABSTTL"]);
     pair.assert_list(&["0 l allow"], "RESTORE of what is past");
 }
 

@@ -17,7 +17,7 @@ fn fill(db: &mut Client) {
         db.record(key, 3_600_000, &hits);
     }
     let wide = format!("LIMIT{}", " 1000000 366d 7 1ms".repeat(8));
-    for (key, put) in [
+    for (key, key_override) in [
         ("allow", "ALLOW"),
         ("deny", "DENY EX 316224000"),
         ("limit", "LIMIT 5 1m 77 2h"),
@@ -25,7 +25,7 @@ fn fill(db: &mut Client) {
         ("used", "ALLOW EX 7200"),
         ("over", "DENY PX 1"),
     ] {
-        db.run::<()>(&format!("RL.OVERRIDE SET {key} {put}"));
+        db.run::<()>(&format!("RL.OVERRIDE SET {key} {key_override}"));
     }
     let end = db.override_end("over");
     until("one is over", || db.now_ms() >= end);
@@ -34,7 +34,11 @@ fn fill(db: &mut Client) {
 /// Digest, expiry and override, as shown but for the time it has left.
 fn state(db: &mut Client, key: &str) -> (String, i64, Option<String>) {
     let digest = db.value_digests(&[key]).remove(0);
-    (digest, db.run(["PEXPIRETIME", key]), db.put_on(key).map(|put| put.to_string()))
+    (
+        digest,
+        db.run(["PEXPIRETIME", key]),
+        db.get_override(key).map(|key_override| key_override.to_string()),
+    )
 }
 
 fn states(db: &mut Client) -> Vec<(String, i64, Option<String>)> {
@@ -98,9 +102,9 @@ fn migrate_carries_overrides_to_another_server_and_both_list_them_at_once() {
     db.run::<()>(&format!("MIGRATE 127.0.0.1 {port}  0 5000 COPY REPLACE KEYS {keys}"));
     assert_eq!(there.overrides(), list);
     assert_eq!(db.overrides(), list);
-    for (key, (digest, expires_at, put)) in KEYS.iter().zip(before) {
+    for (key, (digest, expires_at, key_override)) in KEYS.iter().zip(before) {
         let arrived = state(&mut there, key);
-        assert_eq!((arrived.0, arrived.2), (digest, put), "{key}");
+        assert_eq!((arrived.0, arrived.2), (digest, key_override), "{key}");
         assert!((arrived.1 - expires_at).abs() < 1000, "{key}");
         db.run::<()>(&format!("MIGRATE 127.0.0.1 {port} {key} 1 5000"));
     }
@@ -157,11 +161,11 @@ fn an_override_that_ended_before_its_append_only_file_is_replayed_is_gone() {
     let mut file = std::fs::OpenOptions::new().append(true).open(tail).expect("the AOF");
     for words in [
         vec!["SELECT".to_owned(), "0".to_owned()],
-        put("gone", old, &format!("DENY {}", old + 1000)),
-        put("used", old, &format!("LIMIT {} 1 1000ms", old + 1000)),
+        key_override("gone", old, &format!("DENY {}", old + 1000)),
+        key_override("used", old, &format!("LIMIT {} 1 1000ms", old + 1000)),
         ["RL._RECORD", &now.to_string(), "2", "used", "3600000"].map(str::to_owned).into(),
-        put("later", old, "ALLOW -1"),
-        put("later", old + 5, &format!("DENY {}", now + 600_000)),
+        key_override("later", old, "ALLOW -1"),
+        key_override("later", old + 5, &format!("DENY {}", now + 600_000)),
     ] {
         let words: String =
             words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len())).collect();
@@ -178,7 +182,7 @@ fn an_override_that_ended_before_its_append_only_file_is_replayed_is_gone() {
     until("only what lives is left", || db.run::<i64>("DBSIZE") == 2);
 }
 
-fn put(key: &str, instant: i64, text: &str) -> Vec<String> {
+fn key_override(key: &str, instant: i64, text: &str) -> Vec<String> {
     ["RL._APPLY", key, "OVERRIDE", &instant.to_string(), text].map(str::to_owned).into()
 }
 

@@ -25,13 +25,16 @@ fn a_watch_is_disturbed_by_what_changes_an_override_and_by_nothing_else() {
     for look in ["RL.OVERRIDE DEL k", "RL.OVERRIDE GET k", "RL.OVERRIDE SET k PASS"] {
         assert!(watch_survives(&server, look), "{look}");
     }
-    for put in ["ALLOW", "DENY", "LIMIT 1 1m", "ALLOW", "DENY EX 60"] {
-        assert!(!watch_survives(&server, &format!("RL.OVERRIDE SET k {put}")), "{put}");
-        if !put.starts_with("LIMIT") {
-            assert!(watch_survives(&server, "RL.CHECK k 5 1h"), "{put}");
+    for key_override in ["ALLOW", "DENY", "LIMIT 1 1m", "ALLOW", "DENY EX 60"] {
+        assert!(
+            !watch_survives(&server, &format!("RL.OVERRIDE SET k {key_override}")),
+            "{key_override}"
+        );
+        if !key_override.starts_with("LIMIT") {
+            assert!(watch_survives(&server, "RL.CHECK k 5 1h"), "{key_override}");
         }
         for look in ["RL.PEEK k 5 1h", "RL.OVERRIDE LIST", "RL.OVERRIDE GET k", "RL.INSPECT k"] {
-            assert!(watch_survives(&server, look), "{look} under {put}");
+            assert!(watch_survives(&server, look), "{look} under {key_override}");
         }
     }
     db.run::<()>("RL.OVERRIDE SET k ALLOW");
@@ -68,13 +71,13 @@ fn a_transaction_and_a_script_see_their_own_override() {
         assert_eq!(outcome.ok(), expected, "{command}");
     }
     assert_eq!(db.units("k"), 3);
-    assert_eq!(db.put_on("k"), None);
+    assert_eq!(db.get_override("k"), None);
 
     let script = "redis.call('RL.OVERRIDE', 'SET', KEYS[1], 'DENY', 'EX', 60) \
                   local denied = redis.call('RL.CHECK', KEYS[1], 9, '1h') \
                   redis.call('RL.OVERRIDE', 'SET', KEYS[1], 'LIMIT', 4, '1h') \
-                  local put = redis.call('RL.OVERRIDE', 'GET', KEYS[1]) \
-                  return {denied, redis.call('RL.CHECK', KEYS[1], 9, '1h'), put[2]}";
+                  local key_override = redis.call('RL.OVERRIDE', 'GET', KEYS[1]) \
+                  return {denied, redis.call('RL.CHECK', KEYS[1], 9, '1h'), key_override[2]}";
     let (denied, allowed, action): (Decision, Decision, String) =
         db.run(["EVAL", script, "1", "k"]);
     assert_eq!((denied.allowed, denied.limit), (false, 9));
@@ -91,9 +94,9 @@ fn checks_under_allow_and_deny_replicate_nothing_and_dirty_nothing() {
     let replica = server.start_replica(&[]);
     let mut db = server.connect();
     db.decide("RL.CHECK used 5 1h COST 5");
-    for put in ["ALLOW", "DENY", "ALLOW EX 600", "DENY EX 600"] {
+    for key_override in ["ALLOW", "DENY", "ALLOW EX 600", "DENY EX 600"] {
         for key in ["used", "unused"] {
-            db.run::<()>(&format!("RL.OVERRIDE SET {key} {put}"));
+            db.run::<()>(&format!("RL.OVERRIDE SET {key} {key_override}"));
         }
         assert_same_dataset(&server, &replica);
         let witness = |db: &mut Client| {
@@ -108,7 +111,7 @@ fn checks_under_allow_and_deny_replicate_nothing_and_dirty_nothing() {
             db.run::<Value>(["RL.OVERRIDE", "GET", key]);
         }
         db.overrides();
-        assert_eq!((witness(&mut db), db.digest()), before, "{put}");
+        assert_eq!((witness(&mut db), db.digest()), before, "{key_override}");
     }
 }
 

@@ -47,21 +47,24 @@ fn an_override_comes_and_goes_by_its_text() {
     let server = Server::start();
     let mut db = server.connect();
     let now = db.now_ms();
-    let mut put = |text: &str| {
+    let mut key_override = |text: &str| {
         db.run::<()>(["RL._APPLY", "k", "OVERRIDE", &now.to_string(), text]);
         db.run::<Vec<Value>>("RL.OVERRIDE GET k").into_iter().skip(1).step_by(2).collect::<Vec<_>>()
     };
     let word = |text: &str| Value::BulkString(text.into());
     let rule = |limit, window| Value::Array(vec![Value::Int(limit), Value::Int(window)]);
     let never = || Value::Int(-1);
-    assert_eq!(put("ALLOW -1"), [word("allow"), Value::Array(vec![]), never()]);
+    assert_eq!(key_override("ALLOW -1"), [word("allow"), Value::Array(vec![]), never()]);
     let rules = Value::Array(vec![rule(10, 1000), rule(4_294_967_295, 60_000)]);
-    assert_eq!(put("LIMIT -1 10 1000ms 4294967295 60000ms"), [word("limit"), rules, never()]);
-    let denied = put(&format!("DENY {}", now + 3_600_000));
+    assert_eq!(
+        key_override("LIMIT -1 10 1000ms 4294967295 60000ms"),
+        [word("limit"), rules, never()]
+    );
+    let denied = key_override(&format!("DENY {}", now + 3_600_000));
     assert!(matches!(denied[2], Value::Int(3_500_000..=3_600_000)), "{denied:?}");
     // One that is over is none, and a key of nothing else is no key.
-    assert_eq!(put(&format!("DENY {}", now - 1)), []);
-    assert_eq!(put(""), []);
+    assert_eq!(key_override(&format!("DENY {}", now - 1)), []);
+    assert_eq!(key_override(""), []);
     assert_eq!(db.run::<i64>("DBSIZE"), 0);
 }
 
@@ -72,16 +75,16 @@ fn a_load_replaces_the_whole_value() {
     db.decide("RL.CHECK whole 5 1h COST 3");
     db.run::<()>("RL.OVERRIDE SET whole LIMIT 9 1d");
     let dump: Vec<u8> = db.run("DUMP whole");
-    let [log, put] = payload::texts(&dump);
+    let [log, key_override] = payload::texts(&dump);
     db.run::<()>("RL.OVERRIDE SET k DENY");
-    for (log, put) in [(log, put), (log, b""), (b"", put)] {
+    for (log, key_override) in [(log, key_override), (log, b""), (b"", key_override)] {
         db.decide("RL.CHECK k 5 1h");
-        db.run::<()>([&b"RL._APPLY"[..], b"k", b"load", log, put]);
+        db.run::<()>([&b"RL._APPLY"[..], b"k", b"load", log, key_override]);
         let dump: Vec<u8> = db.run("DUMP k");
-        assert_eq!(payload::texts(&dump), [log, put]);
+        assert_eq!(payload::texts(&dump), [log, key_override]);
         assert_eq!(db.units("k"), if log.is_empty() { 0 } else { 3 });
     }
-    db.run::<()>([&b"RL._APPLY"[..], b"k", b"LOAD", log, put]);
+    db.run::<()>([&b"RL._APPLY"[..], b"k", b"LOAD", log, key_override]);
     let digests = db.value_digests(&["whole", "k"]);
     assert_eq!(digests[0], digests[1]);
 }

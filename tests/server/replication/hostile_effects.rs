@@ -202,8 +202,10 @@ fn a_payload_that_is_no_log_is_not_loaded_with_or_without_an_override() {
     let payloads: [&[u8]; 7] =
         [b"\0", b"\x01", b"\xff", &[0; 1000], &[0xff; 1000], &log[..log.len() - 1], &longer];
     for payload in payloads {
-        for (key, put) in [(&b"k"[..], &b""[..]), (b"missing", b""), (b"missing", b"DENY -1")] {
-            let error = db.error([b"RL._APPLY", key, b"LOAD", payload, put]);
+        for (key, key_override) in
+            [(&b"k"[..], &b""[..]), (b"missing", b""), (b"missing", b"DENY -1")]
+        {
+            let error = db.error([b"RL._APPLY", key, b"LOAD", payload, key_override]);
             assert!(error.starts_with("ERR payload is not a value"), "{error}");
         }
     }

@@ -43,7 +43,7 @@ pub use failover::Failover;
 pub use load::{Load, Mix};
 pub use operator_state::OperatorState;
 pub use oracle::{Oracle, Rule};
-pub use overrides::{Put, field};
+pub use overrides::{OverrideInfo, field};
 pub use policies::{policies, set_policies};
 pub use random::Random;
 pub use raw::Raw;

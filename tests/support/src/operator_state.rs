@@ -1,4 +1,4 @@
-//! What operators have put on a node: its policies, and its keys' overrides with their ends.
+//! The state that operators set on a node: its policies, and the overrides of its keys with their ends.
 
 use super::overrides::Listed;
 use super::{Server, policies};

@@ -6,9 +6,9 @@ use redis::{FromRedisValue, ParsingError, Value};
 
 use super::Client;
 
-/// What an operator put on a key.
+/// The override of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Put {
+pub struct OverrideInfo {
     pub action: String,
     /// Pairs of limit and window in milliseconds.
     pub rules: Vec<(i64, i64)>,
@@ -21,11 +21,11 @@ pub struct Put {
 pub struct Listed {
     pub database: i64,
     pub key: Vec<u8>,
-    pub put: Put,
+    pub key_override: OverrideInfo,
 }
 
 /// `deny`, `limit 5 60000`; how long it lasts is left out.
-impl fmt::Display for Put {
+impl fmt::Display for OverrideInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.action)?;
         self.rules.iter().try_for_each(|(limit, window)| write!(f, " {limit} {window}"))
@@ -35,7 +35,7 @@ impl fmt::Display for Put {
 /// `0 k deny`: database, key, override.
 impl fmt::Display for Listed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {}", self.database, self.key.escape_ascii(), self.put)
+        write!(f, "{} {} {}", self.database, self.key.escape_ascii(), self.key_override)
     }
 }
 
@@ -56,7 +56,7 @@ pub fn field<T: FromRedisValue>(map: &Value, name: &str) -> Result<T, ParsingErr
     redis::from_redis_value(found.ok_or_else(|| format!("no {name} in {map:?}"))?.1)
 }
 
-impl FromRedisValue for Put {
+impl FromRedisValue for OverrideInfo {
     fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
         let rules: Vec<Vec<i64>> = field(&value, "rules")?;
         Ok(Self {
@@ -72,7 +72,7 @@ impl FromRedisValue for Listed {
         Ok(Self {
             database: field(&value, "database")?,
             key: field(&value, "key")?,
-            put: redis::from_redis_value(value)?,
+            key_override: redis::from_redis_value(value)?,
         })
     }
 }
@@ -80,7 +80,7 @@ impl FromRedisValue for Listed {
 impl Client {
     /// `RL.OVERRIDE GET`.
     #[track_caller]
-    pub fn put_on(&mut self, key: &str) -> Option<Put> {
+    pub fn get_override(&mut self, key: &str) -> Option<OverrideInfo> {
         self.run(["RL.OVERRIDE", "GET", key])
     }
 

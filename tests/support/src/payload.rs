@@ -18,8 +18,8 @@ pub fn texts(dump: &[u8]) -> [&[u8]; 2] {
     };
     let values = &body(dump)[HEADER..];
     let (log, rest) = values[2..].split_at(text(values));
-    let put = &rest[2..2 + text(rest)];
-    [log, put]
+    let key_override = &rest[2..2 + text(rest)];
+    [log, key_override]
 }
 
 /// The body with the version of the original dump and the checksum that it needs.

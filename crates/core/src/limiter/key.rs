@@ -1,4 +1,4 @@
-/// A key as it is kept: a short one without an allocation.
+/// A stored key. A short one needs no allocation.
 pub(super) enum Key {
     Short { len: u8, bytes: [u8; Key::SHORT] },
     Long(Box<[u8]>),
@@ -25,7 +25,7 @@ impl Key {
         }
     }
 
-    /// Bytes that it holds beside itself; 0 if it has no allocation.
+    /// Bytes on the heap; 0 without an allocation.
     pub(super) fn heap_bytes(&self) -> usize {
         match self {
             Self::Short { .. } => 0,
@@ -39,7 +39,7 @@ mod tests {
     use super::Key;
 
     #[test]
-    fn keys_of_any_length_are_kept_as_they_are() {
+    fn keys_of_any_length_round_trip() {
         for len in [0, 1, 21, 22, 23, 300] {
             let bytes: Vec<u8> = (0..=255).cycle().take(len).collect();
             let key = Key::new(&bytes);

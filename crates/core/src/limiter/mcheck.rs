@@ -7,10 +7,10 @@ use super::{Limiter, effective_now};
 use crate::{Cost, Decision, Evaluation, Instant, Log, ResolvedRules, Rules};
 
 impl Limiter {
-    /// Checks several keys at once, each under its rules, all or nothing: units of `cost` are recorded on every key
-    /// or, if any check is denied, on none. Returns the decisions in their order, each with its own `allowed`.
+    /// Checks several keys at once, each under its rules, all or nothing: units of `cost` are recorded on every key or, if
+    /// any check is denied, on none. Returns the decisions in order, each with its own `allowed`.
     ///
-    /// A key that is given twice counts twice. No thread sees a part of it.
+    /// A key that is given twice is counted twice. The check is atomic for other threads.
     ///
     /// ```
     /// use ratelog_core::limiter::Limiter;
@@ -40,24 +40,24 @@ impl Limiter {
     }
 }
 
-/// The keys of several checks, each once, while no other thread has them.
+/// The keys of several checks, each once, locked against other threads.
 struct LockedKeys<'a> {
     shards: Vec<ShardGuard<'a>>,
     keys: Vec<LockedKey<'a>>,
-    /// For each check, where in `keys` its key is.
-    places: Vec<usize>,
+    /// For each check, the index of its key in `keys`.
+    indices: Vec<usize>,
 }
 
 struct LockedKey<'a> {
     key: &'a [u8],
     hash: Hash,
-    /// Where in the shards held.
+    /// The index of its shard in `shards`.
     shard: usize,
-    /// Where in the shard; `None` if it is not there yet.
+    /// Its slot in the shard; `None` if the key is new.
     slot: Option<usize>,
-    /// The log of a key that is not there yet.
+    /// The log of a new key.
     new: Log,
-    /// Units of the checks so far that are to be recorded.
+    /// Units that the checks so far will record.
     pending: u64,
 }
 
@@ -65,30 +65,37 @@ impl<'a> LockedKeys<'a> {
     fn lock<K: AsRef<[u8]>>(limiter: &'a Limiter, checks: &'a [(K, &Rules)]) -> Self {
         let hashes = checks.iter().map(|(key, _)| limiter.hash(key.as_ref()));
         let mut numbers: Vec<_> = hashes.map(|hash| limiter.shards.number(hash)).collect();
-        // All threads lock in the same order, so that none waits for one that waits for it.
+        // All threads lock in the same order, so there is no deadlock.
         numbers.sort_unstable();
         numbers.dedup();
-        let mut held = Self {
+        let mut locked_keys = Self {
             shards: numbers.iter().map(|number| limiter.lock_shard(*number)).collect(),
             keys: Vec::with_capacity(checks.len()),
-            places: Vec::with_capacity(checks.len()),
+            indices: Vec::with_capacity(checks.len()),
         };
         let mut known = HashMap::with_hasher(limiter.hasher.clone());
         for (key, _) in checks {
             let key = key.as_ref();
-            let place = *known.entry(key).or_insert_with(|| {
+            let index = *known.entry(key).or_insert_with(|| {
                 let hash = limiter.hash(key);
                 let shard = numbers.partition_point(|number| *number < limiter.shards.number(hash));
-                let slot = held.shards.get(shard).and_then(|shard| shard.find(key, hash));
-                held.keys.push(LockedKey { key, hash, shard, slot, new: Log::new(), pending: 0 });
-                held.keys.len() - 1
+                let slot = locked_keys.shards.get(shard).and_then(|shard| shard.find(key, hash));
+                locked_keys.keys.push(LockedKey {
+                    key,
+                    hash,
+                    shard,
+                    slot,
+                    new: Log::new(),
+                    pending: 0,
+                });
+                locked_keys.keys.len() - 1
             });
-            held.places.push(place);
+            locked_keys.indices.push(index);
         }
-        held
+        locked_keys
     }
 
-    /// Decides each check as if those before it had been recorded; records all of them or none.
+    /// Decides each check as if those before it were recorded. Records all of them or none.
     fn check<K>(mut self, checks: &[(K, &Rules)], now: Instant, cost: Cost) -> Vec<Decision> {
         let rules = checks.iter().map(|(_, rules)| *rules);
         let evaluations: Vec<Evaluation> = self.map_each(rules, |locked, log, rules| {
@@ -111,7 +118,7 @@ impl<'a> LockedKeys<'a> {
                 evaluation.decision
             }
         });
-        // Last, as it can move or evict what has a slot.
+        // Insert last, as it can move or evict keys that have a slot.
         for LockedKey { key, hash, shard, new, .. } in self.keys {
             if let Some(shard) = self.shards.get_mut(shard).filter(|_| !new.is_empty()) {
                 shard.insert(key, hash, new, now);
@@ -120,17 +127,17 @@ impl<'a> LockedKeys<'a> {
         decisions
     }
 
-    /// What `act` makes of each check's key, its log and what is `given` for the check.
+    /// Calls `act` for each check with its key, its log and its item of `given`.
     fn map_each<T, U>(
         &mut self,
         given: impl Iterator<Item = T>,
         mut act: impl FnMut(&mut LockedKey<'a>, &mut Log, T) -> U,
     ) -> Vec<U> {
-        self.places
+        self.indices
             .iter()
             .zip(given)
-            .filter_map(|(place, given)| {
-                let locked = self.keys.get_mut(*place)?;
+            .filter_map(|(index, given)| {
+                let locked = self.keys.get_mut(*index)?;
                 let shard = self.shards.get_mut(locked.shard)?;
                 let mut new = std::mem::take(&mut locked.new);
                 let mut known = locked.slot.and_then(|slot| shard.log_mut(slot));

@@ -3,11 +3,11 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use super::key::Key;
 use crate::Log;
 
-/// Bytes that an allocator takes for itself with each allocation, about.
+/// The approximate overhead of an allocation.
 pub(super) const ALLOCATION_OVERHEAD: usize = 16;
 
-/// What all shards hold together, and what had to go for it. Alone in its cache lines: it is written more often
-/// than what stands beside it.
+/// The memory of all shards, and the number of keys evicted for it. It has cache lines of its own, as it is written more
+/// often than its neighbours.
 #[repr(align(128))]
 pub(super) struct Memory {
     max: usize,
@@ -16,7 +16,7 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// A bound of `max`, of which `bytes` are taken.
+    /// A bound of `max`, of which `bytes` are used.
     pub(super) fn new(max: usize, bytes: usize) -> Self {
         Self { max, bytes: AtomicUsize::new(bytes), evicted: AtomicU64::new(0) }
     }
@@ -33,7 +33,7 @@ impl Memory {
         self.bytes() > self.max
     }
 
-    /// What was `before` is `after` from now on.
+    /// Replaces a size of `before` with `after`.
     pub(super) fn replace(&self, before: usize, after: usize) {
         if after != before {
             self.bytes.fetch_add(after.wrapping_sub(before), Relaxed);
@@ -49,13 +49,13 @@ impl Memory {
     }
 }
 
-/// Bytes that a log holds beside itself.
+/// A log's bytes on the heap.
 #[inline]
 pub(super) fn log_bytes(log: &Log) -> usize {
     log.heap_bytes() + log.allocations() * ALLOCATION_OVERHEAD
 }
 
-/// Bytes that a key holds beside itself.
+/// A key's bytes on the heap.
 pub(super) fn key_bytes(key: &Key) -> usize {
     match key.heap_bytes() {
         0 => 0,

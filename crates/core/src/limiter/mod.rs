@@ -1,7 +1,7 @@
-//! The limiter in a process: many keys, bounded in memory, for many threads.
+//! An in-process limiter: many keys, bounded memory, many threads.
 //!
-//! It decides as the server's module does, to the millisecond, for the checks of one process: for a service that
-//! has no server, or whose server is away.
+//! It decides exactly like the server's module, for the checks of one process. Use it if you have no server, or while your
+//! server is unavailable.
 //!
 //! ```
 //! use ratelog_core::limiter::Limiter;
@@ -20,23 +20,23 @@
 //!
 //! # Memory
 //!
-//! A key takes some 160 bytes and what it holds beyond ten units or so (a few bytes each, commonly one or two)
-//! and beyond 22 bytes of its own. A key whose units have expired is forgotten soon after, as others come.
+//! A key takes about 160 bytes, plus one or two bytes for each unit beyond the first ten, plus its name if that is longer
+//! than 22 bytes. A key whose units have expired is removed soon after, as new keys arrive.
 //!
-//! At the bound, a key has to go for each that comes: of a few drawn at random, the one that would be empty
-//! soonest. Its units no longer count, so that it may use up its limit once more within a window:
-//! [`Limiter::evicted`] counts how often that may have happened. While it is 0, every decision was exact.
+//! When full, each new key evicts one: of a few keys drawn at random, the one that would be empty soonest. Its units no
+//! longer count, so it may use up its limit once more within a window. [`Limiter::evicted`] counts such keys; while it is
+//! 0, every decision was exact.
 //!
-//! # Work
+//! # Time complexity
 //!
-//! A check of a known key is one hash, one lock, one look-up and the decision on its log, which is never in
-//! proportion to its units. A new key looks at a few others at most; growing the index of a shard, and making room
-//! for a log that grows, is spread over the checks that need it.
+//! A check of a known key is one hash, one lock, one lookup and the decision on its log, which never takes time
+//! proportional to its units. A new key examines a few others. Growing a shard's index, and making room for a log that
+//! grows, is spread over the checks that need it.
 //!
 //! # Clocks and threads
 //!
-//! Threads that read the clock and then wait for each other pass their instants out of order. So an instant up to
-//! a second behind a key's newest unit is taken to be at it. Anything further behind is a clock that was set back:
+//! Threads that read the clock and then wait for each other pass their instants out of order. So an instant up to a second
+//! behind a key's newest unit is taken to be at that unit. An instant further behind means that the clock was set back:
 //! the key's log shifts back with it.
 
 mod key;
@@ -57,27 +57,28 @@ use shard::Shard;
 use shards::Shards;
 use table::Hash;
 
-/// Exact limits for many keys, in this process alone.
+/// An exact in-process limiter for many keys.
 pub struct Limiter {
     hasher: RandomState,
     shards: Shards,
     memory: Memory,
 }
 
-/// Milliseconds by which an instant may be behind one that was passed before.
+/// The maximum time by which an instant may be behind an earlier one without being a clock step, in milliseconds.
 const MAX_CLOCK_SKEW_MS: i64 = 1_000;
 
-/// A shard for each so many bytes of the bound.
+/// The share of the bound for which there is one shard.
 const SHARD_BYTES: usize = 1 << 20;
 const MAX_SHARDS: usize = 64;
 
 impl Limiter {
-    /// A bound for most processes: 64 MiB, for some 400,000 keys.
+    /// The default bound: 64 MiB, for about 400,000 keys.
     pub const DEFAULT_MAX_BYTES: usize = 64 << 20;
-    /// The lowest bound, 64 KiB: what is lower is taken to be this.
+    /// The lowest bound: 64 KiB.
     pub const MIN_BYTES: usize = 64 << 10;
 
-    /// A limiter that holds at most `max_bytes`; while checks are answered, a few KiB more for each thread.
+    /// A limiter that uses at most `max_bytes`, raised to [`Self::MIN_BYTES`]. During checks it uses a few KiB more for each
+    /// thread.
     #[must_use]
     pub fn new(max_bytes: usize) -> Self {
         let max_bytes = max_bytes.max(Self::MIN_BYTES);
@@ -89,7 +90,7 @@ impl Limiter {
         }
     }
 
-    /// Decides a check of `cost` on `key` at `now`; if it is allowed, its units are recorded.
+    /// Decides a check of `cost` on `key` at `now`. Records its units if it is allowed.
     pub fn check(&self, key: &[u8], now: Instant, rules: &Rules, cost: Cost) -> Decision {
         let hash = self.hash(key);
         let mut shard = self.lock_for(hash);
@@ -127,36 +128,36 @@ impl Limiter {
         taken
     }
 
-    /// Forgets the units of `key`. Returns how many there were at `now`.
+    /// Removes the units of `key`. Returns how many there were at `now`.
     pub fn reset(&self, key: &[u8], now: Instant) -> u64 {
         let hash = self.hash(key);
         let mut shard = self.lock_for(hash);
         let Some(slot) = shard.find(key, hash) else { return 0 };
-        let forgotten = shard.log(slot).map_or(0, |log| log.at(now).units());
+        let removed = shard.log(slot).map_or(0, |log| log.at(now).units());
         shard.remove(slot, &self.hasher);
-        forgotten
+        removed
     }
 
-    /// Forgets all keys.
+    /// Removes all keys.
     pub fn clear(&self) {
         for mut shard in self.lock_each() {
             *shard = Shard::default();
         }
     }
 
-    /// Keys held, also those whose units have expired but that were not looked at since.
+    /// The number of keys, including those whose units have expired but that were not removed yet.
     #[must_use]
     pub fn len(&self) -> usize {
         self.lock_each().map(|shard| shard.len()).sum()
     }
 
-    /// Whether no keys are held.
+    /// Whether there are no keys.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Bytes held: keys, logs, tables, and about what the allocator takes for itself.
+    /// Memory used, in bytes: keys, logs, tables, and the approximate overhead of the allocator.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.memory.bytes()
@@ -168,8 +169,7 @@ impl Limiter {
         self.memory.max()
     }
 
-    /// How often a key was forgotten for want of memory while it had units that counted. 0 means that every
-    /// decision was exact.
+    /// The number of keys that were evicted while they had unexpired units. 0 means that every decision was exact.
     #[must_use]
     pub fn evicted(&self) -> u64 {
         self.memory.evicted()
@@ -180,7 +180,7 @@ impl Limiter {
     }
 }
 
-/// The clock that reads `now`, as the log is to see it.
+/// The instant `now` as the log should see it: see "Clocks and threads".
 #[inline]
 fn effective_now(log: &Log, now: Instant) -> Instant {
     let newest = Instant::from_clock(log.effective(now));

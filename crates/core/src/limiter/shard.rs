@@ -5,47 +5,47 @@ use super::memory::{key_bytes, log_bytes};
 use super::table::{Entry, Hash, Table};
 use crate::{Instant, Log};
 
-/// A part of the keys, and the memory that they take.
+/// A part of the keys, and the memory that they use.
 #[derive(Default)]
 pub(super) struct Shard {
     table: Table,
-    /// Bytes that the table and its entries hold beside themselves.
+    /// Bytes on the heap of the table and its entries.
     heap_bytes: usize,
-    /// The slot that is looked at next.
+    /// The slot that is swept next.
     cursor: usize,
     /// Numbers drawn so far.
     draws: u64,
 }
 
-/// A log that may grow or shrink, which its shard keeps count of.
+/// A mutable log whose change of size is added to its shard when dropped.
 pub(super) struct LogMut<'a> {
     log: &'a mut Log,
-    /// Bytes that it held.
+    /// Its size when it was borrowed.
     before: usize,
     heap_bytes: &'a mut usize,
 }
 
-/// What became of a key that had to go.
+/// The kind of an evicted key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Evicted {
-    /// Nothing: its units had expired.
+    /// Its units had expired.
     Expired,
-    /// It had units that counted.
+    /// It had unexpired units.
     Live,
 }
 
-/// Entries that are looked at with each new key.
+/// Entries swept for each new key.
 const SWEEP_ENTRIES: usize = 2;
-/// Entries among which is chosen what has to go.
+/// Entries drawn for each eviction.
 const EVICTION_SAMPLES: usize = 8;
 
 impl Shard {
-    /// Bytes that the shard holds beside itself.
+    /// Bytes on the heap.
     pub(super) fn heap_bytes(&self) -> usize {
         self.heap_bytes
     }
 
-    /// Bytes that a new key may take, beside those that its entry holds.
+    /// Bytes that the table may grow by for a new key.
     pub(super) fn growth(&self) -> usize {
         self.table.growth()
     }
@@ -64,14 +64,14 @@ impl Shard {
         self.table.get(slot).map(|entry| &entry.log)
     }
 
-    /// The log in `slot`, to be changed.
+    /// The log in `slot`, mutable.
     #[inline]
     pub(super) fn log_mut(&mut self, slot: usize) -> Option<LogMut<'_>> {
         let log = &mut self.table.get_mut(slot)?.log;
         Some(LogMut { before: log_bytes(log), log, heap_bytes: &mut self.heap_bytes })
     }
 
-    /// Adds a key that is not there yet.
+    /// Adds a new key.
     pub(super) fn push(&mut self, key: &[u8], hash: Hash, log: Log) {
         let entry = Entry { log, key: Key::new(key) };
         let bytes = key_bytes(&entry.key) + log_bytes(&entry.log);
@@ -89,7 +89,7 @@ impl Shard {
         }
     }
 
-    /// Goes on to the next entries, and drops those that have expired.
+    /// Examines the next entries and removes those that have expired.
     pub(super) fn sweep(&mut self, now: Instant, hasher: &RandomState) {
         for _ in 0..SWEEP_ENTRIES {
             if self.cursor >= self.len() {
@@ -103,16 +103,16 @@ impl Shard {
         }
     }
 
-    /// Drops the entry that would be empty soonest, among a few drawn at random.
+    /// Removes the entry that would be empty soonest, of a few drawn at random.
     pub(super) fn evict(&mut self, now: Instant, hasher: &RandomState) -> Evicted {
         let drawn: [usize; EVICTION_SAMPLES] = std::array::from_fn(|_| self.draw(hasher));
-        let lasting = drawn.map(|slot| (self.time_to_live(slot, now), slot));
-        let (time_to_live, slot) = lasting.into_iter().min().unwrap_or_default();
+        let candidates = drawn.map(|slot| (self.time_to_live(slot, now), slot));
+        let (time_to_live, slot) = candidates.into_iter().min().unwrap_or_default();
         self.remove(slot, hasher);
         if time_to_live > 0 { Evicted::Live } else { Evicted::Expired }
     }
 
-    /// Any slot.
+    /// A random slot.
     fn draw(&mut self, hasher: &RandomState) -> usize {
         self.draws = self.draws.wrapping_add(1);
         let random = hasher.hash_one(self.draws) >> 32;
@@ -125,7 +125,7 @@ impl Shard {
         let Some(log) = self.log(slot) else { return 0 };
         let expires_at = log.expires_at().unwrap_or_default();
         let time_to_live = u64::try_from(expires_at - now.unix_millis()).unwrap_or_default();
-        // After a clock step back it counts from now.
+        // After a clock step back, units last at most their retention from now.
         time_to_live.min(log.retention())
     }
 }

@@ -6,16 +6,16 @@ use super::shard::{Evicted, Shard};
 use super::table::Hash;
 use crate::{Instant, Log};
 
-/// A shard, while no other thread has it. What it takes is told to the limiter's memory in the end.
+/// A locked shard. When dropped, it adds its change of size to the limiter's memory.
 pub(super) struct ShardGuard<'a> {
     shard: MutexGuard<'a, Shard>,
     limiter: &'a Limiter,
-    /// Bytes that the shard held when it was locked.
+    /// The shard's size when it was locked.
     before: usize,
 }
 
 impl Limiter {
-    /// The shard for the keys with `hash`.
+    /// Locks the shard of the keys with `hash`.
     pub(super) fn lock_for(&self, hash: Hash) -> ShardGuard<'_> {
         self.lock_shard(self.shards.number(hash))
     }
@@ -25,12 +25,12 @@ impl Limiter {
         ShardGuard { before: shard.heap_bytes(), shard, limiter: self }
     }
 
-    /// Each shard, one after the other.
+    /// Locks each shard in turn.
     pub(super) fn lock_each(&self) -> impl Iterator<Item = ShardGuard<'_>> {
         (0..self.shards.count()).map(|number| self.lock_shard(number))
     }
 
-    /// Keeps to the bound. No shard may be held by the caller.
+    /// Evicts keys until the memory is within the bound. The caller must not hold a shard.
     #[inline]
     pub(super) fn make_room(&self, now: Instant) {
         if self.memory.is_over() {
@@ -38,7 +38,7 @@ impl Limiter {
         }
     }
 
-    /// Evicts keys of any shard, and of those after it where they are not enough.
+    /// Evicts keys of a random shard, and of the next ones if those are not enough.
     #[cold]
     fn evict_anywhere(&self, now: Instant) {
         let count = self.shards.count();
@@ -53,8 +53,8 @@ impl Limiter {
 }
 
 impl ShardGuard<'_> {
-    /// What `decide` makes of a key that is not there yet, which it is afterwards if it then has units.
-    #[inline(never)] // Known keys are the common case, and this is long.
+    /// Decides a check of a new key. Adds the key if the check recorded units.
+    #[inline(never)] // Known keys are the usual case, and this function is long.
     pub(super) fn decide_new<T>(
         &mut self,
         key: &[u8],
@@ -70,28 +70,28 @@ impl ShardGuard<'_> {
         decision
     }
 
-    /// Adds a key that is not there yet.
+    /// Adds a new key.
     pub(super) fn insert(&mut self, key: &[u8], hash: Hash, log: Log, now: Instant) {
         self.shard.sweep(now, &self.limiter.hasher);
         self.evict_while_over(now, Shard::growth);
         self.shard.push(key, hash, log);
     }
 
-    /// Evicts keys while all shards together exceed the bound with what is `needed`, but no more than make up for
-    /// that: what other threads take meanwhile is not for these keys to pay.
+    /// Evicts keys while the memory of all shards plus what is `needed` exceeds the bound. Does not evict on behalf of other
+    /// threads' allocations.
     fn evict_while_over(&mut self, now: Instant, needed: impl Fn(&Shard) -> usize) {
-        let excess = |held: &Self| {
-            (held.total() + needed(&held.shard)).saturating_sub(held.limiter.memory.max())
+        let excess = |guard: &Self| {
+            (guard.total() + needed(&guard.shard)).saturating_sub(guard.limiter.memory.max())
         };
-        let enough = self.shard.heap_bytes().saturating_sub(excess(self));
-        while excess(self) > 0 && self.shard.heap_bytes() > enough && self.shard.len() > 0 {
+        let target = self.shard.heap_bytes().saturating_sub(excess(self));
+        while excess(self) > 0 && self.shard.heap_bytes() > target && self.shard.len() > 0 {
             if self.shard.evict(now, &self.limiter.hasher) == Evicted::Live {
                 self.limiter.memory.count_evicted();
             }
         }
     }
 
-    /// What all shards hold.
+    /// The memory of all shards.
     fn total(&self) -> usize {
         self.limiter.memory.bytes() + self.shard.heap_bytes() - self.before
     }

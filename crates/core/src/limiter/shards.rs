@@ -3,22 +3,22 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::shard::Shard;
 use super::table::Hash;
 
-/// The shards, as many as a power of two, each behind its lock.
+/// The shards, each behind its own lock. Their number is a power of two.
 pub(super) struct Shards {
-    /// All but the last.
+    /// All shards but the last.
     rest: Box<[Slot]>,
     last: Slot,
 }
 
-/// A shard in cache lines of its own.
+/// A shard in its own cache lines.
 #[derive(Default)]
 #[repr(align(128))]
 struct Slot(Mutex<Shard>);
 
 impl Shards {
-    /// At most `count` shards, of which there is at least one.
+    /// At most `count` shards, but at least one.
     pub(super) fn new(count: usize) -> Self {
-        // Half of what is rounded up: `count` rounded down to a power of two.
+        // `count` rounded down to a power of two, less one.
         let rest = (count + 1).next_power_of_two() / 2 - 1;
         Self {
             rest: std::iter::repeat_with(Slot::default).take(rest).collect(),
@@ -30,7 +30,7 @@ impl Shards {
         self.rest.len() + 1
     }
 
-    /// Bytes that they hold beside themselves, while they are empty.
+    /// Bytes on the heap of empty shards.
     pub(super) fn heap_bytes(&self) -> usize {
         size_of_val(&*self.rest)
     }
@@ -40,8 +40,7 @@ impl Shards {
         hash.of_shard() & self.rest.len()
     }
 
-    /// Locks the shard with this number. One that a thread has panicked with is used on: no code of a caller runs
-    /// while it is locked.
+    /// Locks the shard with this number. A poisoned lock is used on: no code of the caller runs while it is held.
     pub(super) fn lock(&self, number: usize) -> MutexGuard<'_, Shard> {
         let slot = self.rest.get(number).unwrap_or(&self.last);
         slot.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -54,24 +53,24 @@ mod tests {
     use crate::limiter::table::Hash;
 
     #[test]
-    fn there_are_as_many_as_a_power_of_two_and_all_are_used() {
+    fn the_number_of_shards_is_a_power_of_two_and_all_are_used() {
         for (wanted, count) in [(1, 1), (2, 2), (3, 2), (4, 4), (63, 32), (64, 64)] {
             let shards = Shards::new(wanted);
             assert_eq!(shards.count(), count);
-            let held: Vec<_> = (0..count)
+            let locked: Vec<_> = (0..count)
                 .map(|number| shards.number(Hash::new((number as u64) << 32)))
                 .map(|number| shards.lock(number))
                 .collect();
-            assert_eq!(held.len(), count);
+            assert_eq!(locked.len(), count);
         }
     }
 
     #[test]
-    fn a_thread_that_panics_takes_no_shard_down() {
+    fn a_shard_survives_the_panic_of_a_thread() {
         let shards = Shards::new(1);
         std::thread::scope(|scope| {
             let panics = scope.spawn(|| {
-                let _held = shards.lock(0);
+                let _guard = shards.lock(0);
                 panic!("the panic of this test");
             });
             assert!(panics.join().is_err());

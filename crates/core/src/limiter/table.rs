@@ -6,12 +6,12 @@ use crate::Log;
 
 /// The entries of one shard, found by key or by number.
 ///
-/// Entries are numbered without gaps, so that one can be drawn at random. They stand in small pages, which
-/// are never moved and are freed when they are empty: the table takes what its entries take, and never doubles.
+/// Entries are numbered without gaps, so that one can be drawn at random. They are in small pages, which never move and are
+/// freed when they are empty: the table grows with its entries and never doubles.
 #[derive(Default)]
 pub(super) struct Table {
     index: HashTable<IndexEntry>,
-    /// All full but the last two, of which one may be empty.
+    /// All pages are full except for the last two, of which one may be empty.
     pages: Vec<Vec<Entry>>,
     len: usize,
 }
@@ -22,7 +22,7 @@ pub(super) struct Entry {
     pub(super) key: Key,
 }
 
-/// What a key's bytes hash to.
+/// The hash of a key.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Hash(u64);
 
@@ -40,19 +40,19 @@ impl Hash {
         Self(hash)
     }
 
-    /// One half chooses the shard,
+    /// The half that selects the shard.
     pub(super) fn of_shard(self) -> usize {
         (self.0 >> 32) as usize
     }
 
-    /// the other the place in its index, where it is kept.
-    #[expect(clippy::cast_possible_truncation, reason = "it is the half that is wanted")]
+    /// The half that selects the bucket in the shard's index, which stores it.
+    #[expect(clippy::cast_possible_truncation, reason = "only this half is used")]
     fn within_shard(self) -> u32 {
         self.0 as u32
     }
 }
 
-/// A hash as the index wants it: with its lowest and its highest bits in use.
+/// A hash for the index, which uses its lowest and its highest bits.
 fn index_hash(hash: u32) -> u64 {
     u64::from(hash) << 32 | u64::from(hash)
 }
@@ -66,11 +66,11 @@ impl Table {
     #[inline]
     pub(super) fn find(&self, key: &[u8], hash: Hash) -> Option<usize> {
         let hash = hash.within_shard();
-        let is_it = |place: &IndexEntry| {
-            place.hash == hash
-                && self.get(place.slot as usize).is_some_and(|entry| entry.key.bytes() == key)
+        let matches = |found: &IndexEntry| {
+            found.hash == hash
+                && self.get(found.slot as usize).is_some_and(|entry| entry.key.bytes() == key)
         };
-        self.index.find(index_hash(hash), is_it).map(|place| place.slot as usize)
+        self.index.find(index_hash(hash), matches).map(|place| place.slot as usize)
     }
 
     #[inline]
@@ -83,7 +83,7 @@ impl Table {
         self.pages.get_mut(slot / PAGE)?.get_mut(slot % PAGE)
     }
 
-    /// Adds an entry whose key is not there yet.
+    /// Adds an entry with a new key.
     pub(super) fn push(&mut self, hash: Hash, entry: Entry) {
         let Ok(slot) = u32::try_from(self.len) else { return };
         let hash = hash.within_shard();
@@ -99,14 +99,14 @@ impl Table {
         self.len += 1;
     }
 
-    /// Takes the entry in `slot` out; the last one takes its slot.
+    /// Removes the entry in `slot`; the last entry takes its slot.
     pub(super) fn swap_remove(
         &mut self,
         slot: usize,
         hash_of: impl Fn(&[u8]) -> Hash,
     ) -> Option<Entry> {
         let hash = hash_of(self.get(slot)?.key.bytes());
-        self.place(hash, slot)?.remove();
+        self.index_entry(hash, slot)?.remove();
         let last = self.len - 1;
         let mut entry = self.pages.get_mut(last / PAGE)?.pop()?;
         self.len = last;
@@ -114,19 +114,19 @@ impl Table {
             std::mem::swap(hole, &mut entry);
             let hash = hash_of(hole.key.bytes());
             let moved = u32::try_from(slot).ok()?;
-            self.place(hash, last)?.get_mut().slot = moved;
+            self.index_entry(hash, last)?.get_mut().slot = moved;
         }
         self.shrink();
         Some(entry)
     }
 
-    /// Where the index has the entry in `slot`.
-    fn place(&mut self, hash: Hash, slot: usize) -> Option<OccupiedEntry<'_, IndexEntry>> {
-        let is_it = |place: &IndexEntry| place.slot as usize == slot;
-        self.index.find_entry(index_hash(hash.within_shard()), is_it).ok()
+    /// The index entry of `slot`.
+    fn index_entry(&mut self, hash: Hash, slot: usize) -> Option<OccupiedEntry<'_, IndexEntry>> {
+        let matches = |found: &IndexEntry| found.slot as usize == slot;
+        self.index.find_entry(index_hash(hash.within_shard()), matches).ok()
     }
 
-    /// Frees what is far more than the entries need, so that the next few need not ask for it again.
+    /// Frees memory that far exceeds what the entries need. A margin stays, so that the next few entries need no allocation.
     fn shrink(&mut self) {
         if self.pages.len() * PAGE >= self.len + 2 * PAGE {
             self.pages.pop();
@@ -139,16 +139,16 @@ impl Table {
         }
     }
 
-    /// Bytes that the table holds beside itself, without those that its entries do.
+    /// Bytes on the heap, without those of the entries themselves.
     pub(super) fn heap_bytes(&self) -> usize {
         self.index.allocation_size()
             + self.pages.capacity() * size_of::<Vec<Entry>>()
             + self.pages.len() * PAGE_BYTES
     }
 
-    /// Bytes that a further entry may take; 0 where there is room for it.
+    /// Bytes that the table may grow by for another entry; 0 if there is room.
     pub(super) fn growth(&self) -> usize {
-        // Where no more than half of its room is taken, the rest having been, the index tidies up in place.
+        // If at most half of the buckets are in use and the rest are tombstones, the index rehashes in place.
         let half = self.index.num_buckets() * 7 / 16;
         let index = if self.index.capacity() > self.len || self.len < half {
             0
@@ -168,7 +168,7 @@ mod tests {
     use crate::Log;
     use crate::limiter::key::Key;
 
-    /// Few hashes, so that keys share them.
+    /// Few hashes, so that keys collide.
     fn hash_of(key: &[u8]) -> Hash {
         Hash::new(u64::from(key[0] % 7) << 20 | u64::from(key[1]))
     }
@@ -179,7 +179,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_entry_is_found_wherever_it_was_moved(
+        fn every_entry_is_found_after_moves(
             events in prop::collection::vec((any::<bool>(), any::<u16>()), 1..600),
         ) {
             let mut table = Table::default();
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_asked_for_when_it_is_told_and_given_back() {
+    fn memory_grows_as_predicted_and_is_released() {
         let mut table = Table::default();
         let mut heap = table.heap_bytes();
         assert_eq!(heap, 0);
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_is_not_freed_and_asked_for_in_turns() {
+    fn a_page_is_not_freed_and_allocated_repeatedly() {
         let mut table = Table::default();
         for key in (0..=u16::MAX).map(u16::to_le_bytes).take(PAGE + 1) {
             table.push(hash_of(&key), entry(&key));

@@ -1,27 +1,27 @@
 use super::codec::{Code, FIRST_EXPONENT, MAX_BITS};
 use super::position::Position;
 
-/// The bytes of a full block: what a search may have to walk over.
+/// The size of a full block, which bounds the length of a walk.
 const MAX_BYTES: usize = 1024;
 
-/// The bytes that a tail has without an allocation: what makes a key's value 128 bytes, two cache lines that
-/// a processor fetches together.
+/// The size of a tail without an allocation. It makes a key's value 128 bytes: two cache lines that a processor fetches
+/// together.
 const INLINE: usize = 29;
 
 /// The block that codes are appended to.
 #[derive(Clone, Debug, Default)]
 #[repr(C)]
 pub(super) struct Tail {
-    /// The codes, where they do not fit in `inline`; else empty.
+    /// The codes if they do not fit in `inline`; otherwise empty.
     allocated: Box<[u8]>,
     /// Bits written.
     pub(super) bits: u16,
-    /// The exponent of the last gap, or of the gap before the first.
+    /// The exponent of the last gap, or that of the gap before the first code.
     pub(super) exponent: u8,
     inline: [u8; INLINE],
 }
 
-/// A full block and where it begins.
+/// A full block and the position where it starts.
 #[derive(Clone, Debug)]
 pub(super) struct Sealed {
     pub(super) start: Position,
@@ -57,7 +57,7 @@ impl Tail {
         usize::from(self.bits + code.width()) <= self.bytes().len() * 8
     }
 
-    /// Whether no further code may be appended.
+    /// Whether no further code can be appended.
     pub(super) fn is_full(&self) -> bool {
         usize::from(self.bits + MAX_BITS) > MAX_BYTES * 8
     }
@@ -68,34 +68,34 @@ impl Tail {
         self.allocated = resized(self.bytes(), bits.div_ceil(8).max(self.bytes().len() + 1));
     }
 
-    /// The whole bytes before `start`, where they are at least a quarter of the block: worth a move.
+    /// The whole bytes before `start`, if they are at least a quarter of the block and so worth a move.
     pub(super) fn dead_bytes(&self, start: Position) -> Option<u16> {
         let dead = start.bit / 8;
         (usize::from(dead) * 4 >= self.bytes().len()).then_some(dead)
     }
 
-    /// Moves the codes `dead` bytes towards the front, over what stood there.
-    pub(super) fn forget(&mut self, dead: u16) {
+    /// Moves the codes `dead` bytes towards the front and overwrites what is there.
+    pub(super) fn discard_front(&mut self, dead: u16) {
         self.bytes_mut().copy_within(usize::from(dead).., 0);
         self.bits -= dead * 8;
     }
 
-    /// Takes back all codes from `position` on.
+    /// Removes all codes from `position` on.
     pub(super) fn truncate(&mut self, position: Position) {
         self.bits = position.bit;
         self.exponent = position.exponent;
     }
 
-    /// Takes back all codes, and the bytes if they are many.
+    /// Removes all codes, and frees the bytes if they are many.
     pub(super) fn clear(&mut self) {
-        if self.allocated.len() > KEPT_BYTES {
+        if self.allocated.len() > RETAINED_BYTES {
             self.allocated = Box::default();
         }
         self.bits = 0;
         self.exponent = FIRST_EXPONENT;
     }
 
-    /// The block, full and begun at `start`; the tail is empty after it.
+    /// Returns the full block, which starts at `start`, and empties the tail.
     pub(super) fn seal(&mut self, start: Position) -> Sealed {
         let bits = std::mem::take(&mut self.bits);
         let bytes = resized(&self.allocated, usize::from(bits).div_ceil(8));
@@ -103,7 +103,7 @@ impl Tail {
         Sealed { start, bytes, bits }
     }
 
-    /// Makes the tail of a block again, with its codes before `position`.
+    /// Turns a block back into the tail, with its codes before `position`.
     pub(super) fn reopen(&mut self, block: Sealed, position: Position) {
         self.allocated = block.bytes;
         self.truncate(position);
@@ -115,18 +115,18 @@ impl Tail {
     }
 }
 
-/// The bytes that an emptied tail keeps.
-const KEPT_BYTES: usize = 64;
+/// The size of the allocation that an emptied tail keeps.
+const RETAINED_BYTES: usize = 64;
 
-/// The bytes that fit of `bytes`, in an allocation for at least `len` of them.
+/// Copies `bytes` into an allocation for at least `len` bytes; excess bytes are cut off.
 fn resized(bytes: &[u8], len: usize) -> Box<[u8]> {
     let mut resized = vec![0; size_class(len)].into_boxed_slice();
     resized.iter_mut().zip(bytes).for_each(|(new, old)| *new = *old);
     resized
 }
 
-/// The size that an allocator in the server's manner would hand out for `len` bytes: steps of 16 up to
-/// 128, then four to each doubling. Asking for just that wastes at most a fifth.
+/// The size class of jemalloc, the server's allocator, for `len` bytes: steps of 16 up to 128, then four per doubling.
+/// Requesting a whole class wastes at most a fifth.
 fn size_class(len: usize) -> usize {
     let step = match len {
         0..=128 => 16,
@@ -140,7 +140,7 @@ mod tests {
     use super::size_class;
 
     #[test]
-    fn sizes_are_the_allocators() {
+    fn sizes_match_the_allocator() {
         let sizes = [
             (0, 0),
             (1, 16),

@@ -1,7 +1,7 @@
-//! The code of one closed entry: its units, and the gap to the entry after it.
+//! The code of one closed entry: its units and the gap to the next entry.
 //!
 //! Bits are taken from the low end of each byte. A number `n >= 1` is its exponent `e = floor(log2 n)`,
-//! coded as below, and then the `e` bits under its highest one.
+//! coded as below, followed by the `e` bits below its highest one.
 //!
 //! | bits | meaning |
 //! | --- | --- |
@@ -9,10 +9,10 @@
 //! | `10s` | one more (`s = 0`) or one less |
 //! | `110s` | two more or two less |
 //! | `1110` and 6 bits | that exponent |
-//! | `1111` and 6 bits | not a gap yet: units of that exponent; without it the entry holds one unit |
+//! | `1111` and 6 bits | units of that exponent, before the gap; without it the entry has one unit |
 //!
-//! Gaps that follow each other tend to be alike, so the exponent mostly takes one to four bits; random
-//! arrivals with a mean gap of `m` milliseconds cost about `log2 m + 2.5` bits, one more than their entropy.
+//! Consecutive gaps tend to be similar, so the exponent usually takes one to four bits. Random arrivals with a mean gap of
+//! `m` milliseconds take about `log2 m + 2.5` bits, one more than their entropy.
 
 /// The bits of the longest code: units of 4 + 6 + 31, a gap of 4 + 6 + 39.
 pub(super) const MAX_BITS: u16 = 90;
@@ -24,7 +24,7 @@ const MAX_UNITS_EXPONENT: u8 = 31;
 const UNITS_PREFIX: u64 = 0b1111;
 const EXPONENT_BITS: u16 = 6;
 
-/// Up to 57 bits, to be written or just read.
+/// Up to 57 bits.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Bits {
     value: u64,
@@ -54,7 +54,7 @@ impl Bits {
     /// A single one.
     pub(super) const ONE: Self = Self { value: 1, width: 1 };
 
-    /// `number >= 1` after `prefix`: the bits under its highest one.
+    /// `prefix`, followed by the bits of `number >= 1` below its highest one.
     pub(super) fn number(prefix: u64, prefix_width: u16, number: u64) -> Self {
         let exponent = exponent_of(number);
         let mantissa = number - (1 << exponent);
@@ -70,21 +70,21 @@ impl Bits {
         self.width
     }
 
-    /// Writes the bits at `bit` of `bytes`, which must have room; what stood after them is lost.
+    /// Writes the bits at `bit` of `bytes`, which must have room. Bits after them are overwritten.
     pub(super) fn write(self, bytes: &mut [u8], bit: usize) {
         let offset = bit % 8;
         let room = bytes.get_mut(bit / 8..).unwrap_or_default();
-        let kept = |byte: u8| u64::from(byte) & ((1 << offset) - 1);
+        let low_bits = |byte: u8| u64::from(byte) & ((1 << offset) - 1);
         if let Some(word) = room.first_chunk_mut::<8>() {
-            *word = (kept(word[0]) | self.value << offset).to_le_bytes();
+            *word = (low_bits(word[0]) | self.value << offset).to_le_bytes();
         } else if let Some(first) = room.first().copied() {
-            let word = (kept(first) | self.value << offset).to_le_bytes();
+            let word = (low_bits(first) | self.value << offset).to_le_bytes();
             room.iter_mut().zip(word).for_each(|(byte, new)| *byte = new);
         }
     }
 }
 
-/// The bits of `bytes` from `bit` on, at least 57 of them; zeros where there are no more.
+/// Reads at least 57 bits of `bytes` from `bit` on; zeros past the end.
 #[inline]
 pub(super) fn read(bytes: &[u8], bit: usize) -> u64 {
     let rest = bytes.get(bit / 8..).unwrap_or_default();
@@ -143,7 +143,7 @@ impl Code {
 }
 
 impl Step {
-    /// What a stream that this crate did not write must never yield past its check.
+    /// The result for a stream that this crate did not write. Validation rejects such streams first.
     const BROKEN: Self = Self { units: 1, gap: 1, exponent: FIRST_EXPONENT, width: 1 };
 
     /// Reads the entry at `bit` of a stream that this crate wrote.
@@ -152,7 +152,7 @@ impl Step {
         Self::try_read(bytes, bit, prior).unwrap_or(Self::BROKEN)
     }
 
-    /// Reads the entry at `bit` of any stream; `None` if no code stands there.
+    /// Reads the entry at `bit` of any stream; `None` if there is no code.
     #[inline]
     pub(super) fn try_read(bytes: &[u8], bit: usize, prior: u8) -> Option<Self> {
         let mut word = read(bytes, bit);
@@ -191,7 +191,7 @@ fn exponent_of(number: u64) -> u8 {
     63 - number.leading_zeros().to_le_bytes()[0]
 }
 
-/// The exponent that is written out at the low end of `word`.
+/// The exponent stored at the low end of `word`.
 fn read_exponent(word: u64) -> u8 {
     low(word, EXPONENT_BITS).to_le_bytes()[0]
 }
@@ -219,7 +219,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn streams_read_as_written(entries in prop::collection::vec((numbers(32), numbers(40)), 1..60)) {
+        fn streams_round_trip(entries in prop::collection::vec((numbers(32), numbers(40)), 1..60)) {
             let mut bytes = vec![0xff; entries.len() * usize::from(MAX_BITS) / 8 + 1];
             let (mut bit, mut exponent) = (0, FIRST_EXPONENT);
             for &(units, gap) in &entries {
@@ -240,7 +240,7 @@ mod tests {
         }
 
         #[test]
-        fn plain_numbers_read_as_written(number in numbers(40), bit in 0_usize..20) {
+        fn plain_numbers_round_trip(number in numbers(40), bit in 0_usize..20) {
             let mut bytes = [0; 10];
             let bits = Bits::plain(number);
             bits.write(&mut bytes, bit);
@@ -249,14 +249,14 @@ mod tests {
     }
 
     #[test]
-    fn alike_gaps_take_one_bit_over_their_mantissa() {
+    fn similar_gaps_take_one_bit_plus_their_mantissa() {
         assert_eq!(Code::new(FIRST_EXPONENT, 1, 1).width(), 1);
         assert_eq!(Code::new(16, 1, 86_400).width(), 17);
         assert_eq!(Code::new(0, u32::MAX.into(), (1 << 40) - 1).width(), MAX_BITS);
     }
 
     #[test]
-    fn what_is_no_code_reads_as_none() {
+    fn invalid_codes_are_rejected() {
         // A gap whose exponent is 40 or lower than 0, units of exponent 0 or 32, units twice.
         assert!(Step::try_read(&[0b1000_0111, 0b10], 0, 0).is_none());
         assert!(Step::try_read(&[0b101], 0, 0).is_none());

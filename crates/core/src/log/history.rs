@@ -3,14 +3,14 @@ use std::collections::VecDeque;
 use super::block::Sealed;
 use super::position::{Cursor, Position};
 
-/// What only a log of several blocks or windows needs.
+/// The part of a log that only several blocks or windows need.
 #[derive(Clone, Debug)]
 pub(super) struct History {
     /// The full blocks.
     pub(super) sealed: VecDeque<Sealed>,
-    /// The bytes of all of them.
+    /// The size of all of them.
     sealed_bytes: usize,
-    /// Where the tail begins.
+    /// Where the tail starts.
     pub(super) tail_start: Position,
     pub(super) cursors: Vec<Cursor>,
 }
@@ -40,14 +40,14 @@ impl History {
         }
     }
 
-    /// Keeps the first `count` blocks; returns the one after them, if there is one.
-    pub(super) fn cut(&mut self, count: usize) -> Option<Sealed> {
-        let cut = self.sealed.range(count..);
-        self.sealed_bytes -= cut.map(|block| block.bytes.len()).sum::<usize>();
+    /// Truncates to the first `count` blocks. Returns the block after them, if there is one.
+    pub(super) fn truncate(&mut self, count: usize) -> Option<Sealed> {
+        let removed = self.sealed.range(count..);
+        self.sealed_bytes -= removed.map(|block| block.bytes.len()).sum::<usize>();
         self.sealed.drain(count..).next()
     }
 
-    /// Bytes that it takes, with its blocks; found without a look at each.
+    /// Its size with its blocks. Takes constant time.
     pub(super) fn heap_bytes(&self) -> usize {
         size_of::<Self>()
             + self.sealed.capacity() * size_of::<Sealed>()
@@ -71,19 +71,19 @@ mod tests {
     }
 
     #[test]
-    fn the_bytes_of_blocks_are_kept_count_of() {
-        let kept_count = |log: &Log| log.history.as_deref().unwrap().sealed_bytes;
+    fn the_size_of_blocks_is_tracked() {
+        let tracked = |log: &Log| log.history.as_deref().unwrap().sealed_bytes;
         let mut log = Log::new();
         let year = Window::from_millis(366 * 86_400_000).unwrap();
         for unit in 0..50_000 {
             log.record(at(unit * 600_000), Cost::ONE, year);
         }
-        let full = kept_count(&log);
+        let full = tracked(&log);
         assert_eq!(full, counted(&log));
         log.refund(at(50_000 * 600_000), 20_000);
-        assert_eq!(kept_count(&log), counted(&log));
+        assert_eq!(tracked(&log), counted(&log));
         log.record(at(20_000 * 600_000 + 366 * 86_400_000), Cost::ONE, year);
-        assert_eq!(kept_count(&log), counted(&log));
-        assert!(kept_count(&log) * 4 < full);
+        assert_eq!(tracked(&log), counted(&log));
+        assert!(tracked(&log) * 4 < full);
     }
 }

@@ -2,42 +2,39 @@
 //!
 //! # Layout
 //!
-//! Units recorded in the same millisecond are one *entry*: an instant and its units. Entries are kept in
-//! the order of time. The newest is *open*: its instant and units stand in the header, so that recording
-//! again in the same millisecond is one addition. Each older one is *closed*: a bit code of its units and
-//! of the gap to the entry after it (`codec.rs`). Codes fill *blocks* of at most 1 KiB; the last,
-//! the *tail*, grows and is written; the full ones before it are sealed and only read.
+//! Units recorded in the same millisecond form one *entry*: an instant and its units. Entries are ordered by time. The
+//! newest is *open*: its instant and units are in the header, so recording again in the same millisecond is one addition.
+//! Each older entry is *closed*: a bit code of its units and of the gap to the next entry (`codec.rs`). Codes fill *blocks*
+//! of at most 1 KiB. The last block, the *tail*, grows and is written; the full blocks before it are sealed and only read.
 //!
 //! ```text
 //! header  | newest: instant, units | units ever | oldest: position | retention | tail | history |
-//!                                                   |                          |       |
-//!             .-------------------------------------'     .--------------------'       |
-//!             v                                           v                            v
+//!                                                   |                              |       |
+//!             .-------------------------------------'     .------------------------'       |
+//!             v                                           v                                v
 //! codes   | expired | live ....... | live ........ | live ... |      sealed blocks with their first
 //!           block 0                  block 1         tail            instant and unit, and cursors
 //! ```
 //!
-//! # Work
+//! # Time complexity
 //!
-//! A *position* names an entry: block, bit, instant, and the units recorded before it since the log was last
-//! empty. Units between two positions are one subtraction, so a window's usage is known once the position of its
-//! first entry is. That is found from the oldest entry if nothing has expired (no look at the codes at
-//! all), else by a binary search over the blocks and a walk inside one (commonly some 500 entries of a few
-//! nanoseconds each, never more than 8192), started where the last check of the window left off (a
-//! *cursor*): commonly one or two steps. Nothing is ever O(units):
+//! A *position* identifies an entry: its block, bit and instant, and the units recorded before it since the log was last
+//! empty. The units between two positions are one subtraction, so the usage of a window follows from the position of its
+//! first entry. That is the oldest entry if nothing has expired. Otherwise it is found by a binary search over the blocks
+//! and a walk inside one (typically 500 entries of a few nanoseconds each, at most 8192), which starts where the last check
+//! of the window ended (a *cursor*): typically one or two steps. Nothing is ever O(units):
 //!
-//! - recording: one code at the end of the tail, and now and then a block is sealed;
-//! - expiry, even of a million units at once: one such search, then the blocks before it are freed whole;
-//! - a refund: the same search for the last entry that stays, and the blocks behind it are freed whole;
-//! - a clock that steps back: one subtraction a block.
+//! - recording appends one code to the tail, and sometimes seals a block;
+//! - expiry, even of a million units at once, is one such search, and frees the blocks before the entry as a whole;
+//! - a refund is the same search for the last entry that stays, and frees the blocks after it as a whole;
+//! - a clock that steps back is one subtraction for each block.
 //!
 //! # Memory
 //!
-//! With gaps of about `2^e` milliseconds a unit takes `e + 1` bits when the gaps are even and about
-//! `e + 3.5` when they are random: 1,000 units spread at random take 8.5 bits each over a minute, 14.5
-//! over an hour and 19 over a day. To this come the header (112 bytes, of which 29 hold the first codes),
-//! and for each block 48 bytes and at most a fifth of the tail's size. A million units over an hour (gaps
-//! of 3 to 4 ms) are half a megabyte.
+//! With gaps of about `2^e` milliseconds, a unit takes `e + 1` bits if the gaps are even and about `e + 3.5` bits if they
+//! are random: 1,000 random units take 8.5 bits each over a minute, 14.5 over an hour and 19 over a day. The header takes
+//! 112 bytes, of which 29 hold the first codes. Each block adds 48 bytes and at most a fifth of the tail's size. A million
+//! units over an hour (gaps of 3 to 4 ms) take half a megabyte.
 
 mod block;
 mod codec;
@@ -57,13 +54,12 @@ use position::Position;
 pub use snapshot::SnapshotError;
 pub use view::{Hit, View};
 
-/// The units recorded for one key, each with its instant, for as long as its retention.
+/// The units recorded for one key with their instants, kept for its retention.
 ///
-/// The value is a pure function of the [`record`](Self::record), [`shift`](Self::shift) and
-/// [`refund`](Self::refund) calls made on it: two logs given the same calls have the same
-/// [`snapshot`](Self::to_snapshot), byte for byte.
+/// The value is a pure function of the calls of [`record`](Self::record), [`shift`](Self::shift) and
+/// [`refund`](Self::refund): after the same calls, two logs have the same [`snapshot`](Self::to_snapshot), byte for byte.
 #[derive(Clone, Debug)]
-#[repr(C)] // What the common check reads and writes comes first.
+#[repr(C)] // The fields that a typical check reads and writes come first.
 pub struct Log {
     newest: i64,
     /// Milliseconds.
@@ -73,7 +69,7 @@ pub struct Log {
     newest_units: u32,
     oldest: Position,
     tail: Tail,
-    /// What only a log of several blocks or windows needs.
+    /// The part that only several blocks or windows need.
     history: Option<Box<History>>,
 }
 
@@ -98,45 +94,44 @@ impl Log {
         }
     }
 
-    /// Whether the log holds no units, not even expired ones.
+    /// Whether the log has no units, not even expired ones.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.newest_units == 0
     }
 
-    /// The milliseconds since the Unix epoch at which the last unit expires; `None` if there is none.
+    /// When the last unit expires, in milliseconds since the Unix epoch; `None` if there are no units.
     #[must_use]
     pub fn expires_at(&self) -> Option<i64> {
         (!self.is_empty()).then(|| self.newest + self.retention)
     }
 
-    /// Whether a clock that reads `now` is behind the newest unit, so that [`Self::shift`] would shift.
+    /// Whether `now` is before the newest unit, so that [`Self::shift`] would shift the log.
     #[must_use]
     pub fn is_ahead_of(&self, now: Instant) -> bool {
         !self.is_empty() && self.newest > now.unix_millis()
     }
 
-    /// How long units are kept, in milliseconds: the longest window among the recorded checks; 0 while
-    /// there are none.
+    /// How long units are kept, in milliseconds: the longest window of the recorded checks; 0 if there are none.
     #[must_use]
     pub fn retention(&self) -> u64 {
         self.retention.cast_unsigned()
     }
 
-    /// Bytes that the log holds beside itself.
+    /// Bytes on the heap.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
         self.tail.heap_bytes() + self.history.as_ref().map_or(0, |history| history.heap_bytes())
     }
 
-    /// Allocations that freeing the log gives back.
+    /// The number of allocations.
     #[must_use]
     pub fn allocations(&self) -> usize {
         let tail = usize::from(self.tail.heap_bytes() > 0);
         tail + self.history.as_ref().map_or(0, |history| 2 + history.sealed.len())
     }
 
-    /// Passes each block's bytes through `relocate`, which gives them back at a better place.
+    /// Passes each block's bytes through `relocate`, which may move them.
     pub fn relocate(&mut self, mut relocate: impl FnMut(Box<[u8]>) -> Box<[u8]>) {
         for block in self.history.iter_mut().flat_map(|history| history.sealed.iter_mut()) {
             block.bytes = relocate(std::mem::take(&mut block.bytes));
@@ -144,13 +139,13 @@ impl Log {
         self.tail.relocate(&mut relocate);
     }
 
-    /// Forgets all units.
+    /// Removes all units.
     pub fn clear(&mut self) {
         self.tail.clear();
         *self = Self { tail: std::mem::take(&mut self.tail), ..Self::new() };
     }
 
-    /// Where the tail begins.
+    /// Where the tail starts.
     fn tail_start(&self) -> Position {
         match &self.history {
             Some(history) if !history.sealed.is_empty() => history.tail_start,
@@ -184,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn the_header_leaves_room_for_an_expiry_in_two_cache_lines() {
+    fn the_header_fits_in_a_value_of_two_cache_lines() {
         assert!(size_of::<Log>() <= 112, "{}", size_of::<Log>());
     }
 
@@ -214,12 +209,12 @@ mod tests {
             bytes.clone()
         });
         assert_eq!(log.to_snapshot(), before);
-        // The tail, two sealed blocks; the history and its list of blocks are moved by nobody.
+        // The tail and two sealed blocks move; the history and its list of blocks do not.
         assert_eq!((moved, log.allocations()), (3, 5));
     }
 
     #[test]
-    fn what_has_expired_gives_its_memory_back_to_the_list_of_blocks() {
+    fn expiry_frees_memory() {
         let mut log = Log::new();
         let year = rule(1_000_000, 366 * 86_400_000);
         for unit in 0..50_000 {
@@ -235,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_remembered_window_survives_that_the_codes_before_it_are_forgotten() {
+    fn a_cursor_survives_when_the_codes_before_it_are_discarded() {
         let mut log = Log::new();
         let minute = rule(2_000, 60_000);
         let second = rule(1_000, 1_000);
@@ -259,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn more_windows_than_a_check_can_have_cost_a_search_and_nothing_else() {
+    fn more_windows_than_cursors_are_decided_correctly() {
         let mut log = a_day();
         let now = at(1_000 * 86_400);
         for round in 0..2 {

@@ -1,15 +1,15 @@
 use super::codec::FIRST_EXPONENT;
 
-/// The place of one entry in a log.
+/// The position of one entry in a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Position {
     /// The entry's instant, in milliseconds since the Unix epoch; below zero only after a clock step.
     pub(super) at: i64,
     /// Units recorded before this entry, counted since the log was last empty.
     pub(super) before: u64,
-    /// The block that holds the entry, counted since the log was last empty.
+    /// The number of the block with the entry, counted since the log was last empty.
     pub(super) block: u32,
-    /// Where in the block the entry's code begins.
+    /// The bit in the block where the entry's code starts.
     pub(super) bit: u16,
     /// The exponent that the entry's gap is coded against.
     pub(super) exponent: u8,
@@ -22,13 +22,13 @@ impl Position {
     }
 }
 
-/// Where a window was found to begin: a place to look from for a later one.
+/// The start of a window, cached: a later window starts there or after.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cursor {
-    /// The window's span in milliseconds, by which the cursor is replaced.
+    /// The window's span in milliseconds. A log has one cursor for each span.
     pub(super) span: i64,
-    /// The last instant outside the window; entries up to it stand before `position`.
+    /// The last instant outside the window; entries up to it are before `position`.
     pub(super) boundary: i64,
-    /// The first entry inside.
+    /// The first entry inside the window.
     pub(super) position: Position,
 }

@@ -4,10 +4,10 @@ use super::{History, Log};
 use crate::{Cost, Instant, Rules, Window};
 
 impl Log {
-    /// Records the units of `cost` at `now`, by a check whose longest window is `window`, after dropping the units
-    /// that have expired. Where the clock is behind the newest unit, the log is shifted first.
+    /// Records the units of `cost` at `now`, for a check whose longest window is `window`. First shifts the log if the clock
+    /// is behind it, and drops the expired units.
     ///
-    /// One instant holds at most 2^32 - 1 units, as many as any limit lets through.
+    /// One instant holds at most 2^32 - 1 units, as many as any limit allows.
     pub fn record(&mut self, now: Instant, cost: Cost, window: Window) {
         self.shift(now);
         self.drop_expired(now);
@@ -24,18 +24,18 @@ impl Log {
         self.end += u64::from(units);
     }
 
-    /// Where the clock is behind the newest unit, shifts the whole log back so that the newest unit is at
-    /// `now` and all gaps are kept. Returns whether it was.
+    /// Shifts the whole log back if the clock is behind the newest unit: the newest unit is then at `now`, and all gaps are
+    /// preserved. Returns whether the log was shifted.
     pub fn shift(&mut self, now: Instant) -> bool {
         if !self.is_ahead_of(now) {
             return false;
         }
-        let back = self.newest - now.unix_millis();
-        self.newest -= back;
-        self.oldest.at -= back;
+        let offset = self.newest - now.unix_millis();
+        self.newest -= offset;
+        self.oldest.at -= offset;
         if let Some(history) = &mut self.history {
-            history.tail_start.at -= back;
-            history.sealed.iter_mut().for_each(|sealed| sealed.start.at -= back);
+            history.tail_start.at -= offset;
+            history.sealed.iter_mut().for_each(|sealed| sealed.start.at -= offset);
             history.cursors.clear();
         }
         true
@@ -53,8 +53,8 @@ impl Log {
         }
         let oldest = self.seek(boundary);
         if let Some(history) = &mut self.history {
-            let passed = (oldest.block - self.oldest.block) as usize;
-            history.drop_first(passed);
+            let dropped = (oldest.block - self.oldest.block) as usize;
+            history.drop_first(dropped);
             history.cursors.retain(|cursor| cursor.position.before >= oldest.before);
             if history.sealed.is_empty() && history.cursors.is_empty() {
                 self.history = None;
@@ -63,7 +63,7 @@ impl Log {
         self.oldest = oldest;
     }
 
-    /// Keeps where a window was found to begin, for the next check.
+    /// Caches the start of a window for the next check.
     pub(crate) fn cache_cursor(&mut self, cursor: Cursor) {
         let cursors = &mut self.history.get_or_insert_with(|| Box::new(History::new())).cursors;
         if let Some(known) = cursors.iter_mut().find(|known| known.span == cursor.span) {
@@ -76,7 +76,7 @@ impl Log {
         }
     }
 
-    /// Codes the newest entry, and opens one at `now`, later than it, that holds no units yet.
+    /// Codes the newest entry and opens an empty one at `now`, which must be later.
     pub(super) fn close_newest(&mut self, now: i64) {
         let gap = (now - self.newest).cast_unsigned();
         let code = Code::new(self.tail.exponent, self.newest_units.into(), gap);
@@ -93,28 +93,28 @@ impl Log {
 
     #[cold]
     fn make_room(&mut self, code: Code) {
-        self.forget_dead_codes();
+        self.discard_dead_codes();
         if !self.tail.has_room(code) {
             self.tail.reserve(code);
         }
     }
 
-    /// Where the tail is all there is and begins with codes of dropped entries, moves the rest over them.
-    fn forget_dead_codes(&mut self) {
+    /// Moves the codes over those of dropped entries, if the tail is the only block and starts with such codes.
+    fn discard_dead_codes(&mut self) {
         if self.tail_start() != self.oldest {
             return;
         }
         let Some(dead) = self.tail.dead_bytes(self.oldest) else {
             return;
         };
-        self.tail.forget(dead);
+        self.tail.discard_front(dead);
         self.oldest.bit -= dead * 8;
         if let Some(history) = &mut self.history {
             history.cursors.iter_mut().for_each(|cursor| cursor.position.bit -= dead * 8);
         }
     }
 
-    /// Makes a sealed block of the tail; the open entry begins a new one.
+    /// Seals the tail; the open entry starts a new one.
     #[cold]
     fn seal_tail(&mut self) {
         let start = self.tail_start();

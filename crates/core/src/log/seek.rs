@@ -3,15 +3,15 @@ use super::codec::Step;
 use super::position::{Cursor, Position};
 use crate::{Instant, Window};
 
-/// The distance in bits that a walk must have gone for its end to be worth remembering.
-const WORTH_A_CURSOR: u16 = 256;
+/// The length of a walk, in bits, from which its end is worth caching.
+const MIN_CURSOR_DISTANCE: u16 = 256;
 
-/// What a window holds.
+/// The usage of a window.
 pub(crate) struct Usage {
     pub(crate) units: u64,
     /// Milliseconds until the window is empty.
     pub(crate) reset_after: u64,
-    /// Where the window begins, if it was work to find out.
+    /// The start of the window, if it took a long walk to find.
     pub(crate) cursor: Option<Cursor>,
     first: Position,
     /// Milliseconds after which a unit has left the window or expired.
@@ -30,13 +30,12 @@ struct Codes<'a> {
 pub(super) struct Walk<'a> {
     log: &'a Log,
     block: Codes<'a>,
-    /// The entry arrived at.
+    /// The present entry.
     pub(super) position: Position,
 }
 
 impl Log {
-    /// What the window of `window` before `now` holds of the units that are kept, where a clock that is
-    /// behind the newest unit is taken to be at it.
+    /// The usage of the window that ends at `now`. A clock behind the newest unit is taken to be at that unit.
     pub(crate) fn usage(&self, now: Instant, window: Window) -> Usage {
         let span = window.span().min(self.retention);
         let boundary = self.effective(now) - span;
@@ -50,7 +49,7 @@ impl Log {
         }
         let from = self.nearest(boundary);
         let first = self.seek_from(from, boundary);
-        let far = first.block != from.block || first.bit - from.bit > WORTH_A_CURSOR;
+        let far = first.block != from.block || first.bit - from.bit > MIN_CURSOR_DISTANCE;
         let cursor = far.then_some(Cursor { span, boundary, position: first });
         Usage { units: self.end - first.before, reset_after, cursor, first, span }
     }
@@ -61,12 +60,12 @@ impl Log {
         (self.instant_of(last, usage.first) + usage.span - self.effective(now)).cast_unsigned()
     }
 
-    /// The clock, or the newest unit where the clock is behind it.
+    /// The clock's time, or that of the newest unit if the clock is behind it.
     pub(crate) fn effective(&self, now: Instant) -> i64 {
         now.unix_millis().max(self.newest)
     }
 
-    /// The first entry after `boundary`, which the newest must be.
+    /// The first entry after `boundary`. The newest entry must be after it.
     pub(super) fn seek(&self, boundary: i64) -> Position {
         self.seek_from(self.nearest(boundary), boundary)
     }
@@ -93,7 +92,7 @@ impl Log {
         entry
     }
 
-    /// The instant of the unit with `index` units before it, which stands at or after `from`.
+    /// The instant of the unit with `index` units before it, which must be at or after `from`.
     fn instant_of(&self, index: u64, from: Position) -> i64 {
         if index == from.before {
             from.at
@@ -104,7 +103,7 @@ impl Log {
         }
     }
 
-    /// The latest known position that no entry after `boundary` stands before.
+    /// The latest known position with no entry after `boundary` before it.
     fn nearest(&self, boundary: i64) -> Position {
         let cursors = self.history.as_ref().map_or(&[][..], |history| &history.cursors);
         cursors
@@ -119,7 +118,7 @@ impl Log {
             )
     }
 
-    /// The start of the last block that `reached` holds for, if it is after `from`; else `from`.
+    /// The start of the last block for which `reached` is true, if it is after `from`; otherwise `from`.
     fn skip_blocks(&self, from: Position, reached: impl Fn(&Position) -> bool) -> Position {
         let Some(history) = &self.history else {
             return from;
@@ -153,18 +152,18 @@ impl Log {
     }
 }
 
-/// The position of the later entry; `from` where they are the same.
+/// The later position; `from` if they are equal.
 fn later(from: Position, start: Position) -> Position {
     if start.before > from.before { start } else { from }
 }
 
 impl Walk<'_> {
-    /// Whether the walk has arrived at the open entry, after which there is none.
+    /// Whether the walk is at the open entry, which is the last.
     pub(super) fn is_at_newest(&self) -> bool {
         !self.block.sealed && self.position.bit >= self.block.bits
     }
 
-    /// Goes on to the next entry; must not be called at the newest. Returns the units passed over.
+    /// Moves to the next entry. Must not be called at the newest. Returns the units of the entry left behind.
     #[inline]
     pub(super) fn step(&mut self) -> u64 {
         let step =

@@ -1,8 +1,8 @@
-//! A log as bytes: the same for every log of the same value, whatever its blocks were.
+//! A log as bytes. Logs of the same value have the same bytes, whatever their blocks are.
 //!
-//! Nothing at all for a log without units. Else one stream of the codes of `codec.rs`. First, as plain
-//! numbers: the retention, the oldest instant plus 2^41, and the newest entry's units. Then the closed
-//! entries from the oldest on; then a one, and zeros up to the next byte.
+//! The snapshot of a log without units is empty. Otherwise it is one stream of the codes of `codec.rs`: first, as plain
+//! numbers, the retention, the oldest instant plus 2^41, and the newest entry's units; then the closed entries from the
+//! oldest on; then a one, and zeros up to the next byte.
 
 use std::fmt;
 
@@ -12,33 +12,33 @@ use super::position::Position;
 use super::refund::within_entry;
 use crate::{Instant, Window};
 
-/// What is added to the oldest instant, which a clock step can have moved below zero by a window.
+/// Added to the oldest instant, as a clock step can move it below zero by at most a window.
 const OLDEST_BIAS: i64 = 1 << 41;
-/// The most units that a log can be told to hold: far more than can be recorded, with room to record more.
+/// The maximum number of units in a snapshot: far more than can be recorded, with room to record more.
 const MAX_UNITS: u64 = 1 << 60;
-/// The greatest exponent of a plain number.
+/// The highest exponent of a plain number.
 const MAX_PLAIN_EXPONENT: u8 = 48;
 
-/// Why bytes are no snapshot of a log.
+/// Why bytes are not a snapshot of a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SnapshotError {
     /// The bytes end before the log does.
     Truncated,
-    /// A number or code that no log has stands at this bit.
+    /// There is an invalid number or code.
     Malformed {
-        /// Bits before it.
+        /// The bit where it starts.
         bit: usize,
     },
-    /// The last byte is zero, where a snapshot ends with a one.
-    Unended,
+    /// The last byte is zero, but a snapshot ends with a one.
+    Unterminated,
 }
 
 impl fmt::Display for SnapshotError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Truncated => write!(f, "the snapshot is cut short"),
+            Self::Truncated => write!(f, "the snapshot is truncated"),
             Self::Malformed { bit } => write!(f, "the snapshot is malformed at bit {bit}"),
-            Self::Unended => write!(f, "the snapshot has no end"),
+            Self::Unterminated => write!(f, "the snapshot has no end bit"),
         }
     }
 }
@@ -46,7 +46,7 @@ impl fmt::Display for SnapshotError {
 impl std::error::Error for SnapshotError {}
 
 impl Log {
-    /// The log's value as bytes.
+    /// Encodes the log's value.
     #[must_use]
     pub fn to_snapshot(&self) -> Vec<u8> {
         if self.is_empty() {
@@ -68,13 +68,13 @@ impl Log {
         writer.finish()
     }
 
-    /// The log whose value `bytes` tell.
+    /// Decodes a log.
     ///
-    /// Work and memory are in proportion to `bytes`, whatever they claim to hold.
+    /// Time and memory are proportional to the length of `bytes`, whatever they claim to hold.
     ///
     /// # Errors
-    /// [`SnapshotError`] for all bytes but those that [`Self::to_snapshot`] gives: cut short, a span
-    /// longer than the retention, an instant out of range, or a code that is not the shortest.
+    /// [`SnapshotError`] for any bytes that [`Self::to_snapshot`] does not write: truncated, with a span longer than the
+    /// retention, an instant out of range, or a code that is not the shortest.
     pub fn from_snapshot(bytes: &[u8]) -> Result<Self, SnapshotError> {
         if bytes.is_empty() {
             return Ok(Self::new());
@@ -106,8 +106,8 @@ impl Log {
         Ok(log)
     }
 
-    /// Appends an entry with the units of `step`, and opens the next after its gap. `None` if the log would
-    /// span its retention or more units than can be counted.
+    /// Appends an entry with the units of `step`, and opens the next after its gap. Returns `None` if the log would span
+    /// its retention, or exceed the maximum number of units.
     fn append(&mut self, step: Step) -> Option<()> {
         self.newest_units = within_entry(step.units);
         self.end += step.units;
@@ -147,7 +147,7 @@ impl Writer {
         self.bit += usize::from(code.width());
     }
 
-    /// The bytes, ended by a one.
+    /// The bytes, terminated by a one.
     fn finish(mut self) -> Vec<u8> {
         self.reserve();
         Bits::ONE.write(&mut self.bytes, self.bit);
@@ -159,7 +159,7 @@ impl Writer {
 struct Reader<'a> {
     bytes: &'a [u8],
     bit: usize,
-    /// Bits before the one that ends the stream.
+    /// The bit that terminates the stream.
     end: usize,
 }
 
@@ -168,7 +168,7 @@ impl<'a> Reader<'a> {
         let last = bytes.last().copied().unwrap_or_default();
         match (bytes.len() * 8).checked_sub(last.leading_zeros() as usize + 1) {
             Some(end) if last != 0 => Ok(Self { bytes, bit: 0, end }),
-            _ => Err(SnapshotError::Unended),
+            _ => Err(SnapshotError::Unterminated),
         }
     }
 
@@ -185,7 +185,7 @@ impl<'a> Reader<'a> {
         self.advance(width).map(|()| number)
     }
 
-    /// The next closed entry, in the one form that it has.
+    /// The next closed entry, which must have its only valid form.
     fn code(&mut self, prior: u8) -> Result<Step, SnapshotError> {
         let malformed = SnapshotError::Malformed { bit: self.bit };
         let step = Step::try_read(self.bytes, self.bit, prior).ok_or(malformed)?;
@@ -206,7 +206,7 @@ mod tests {
     use super::{Bits, Log, OLDEST_BIAS, SnapshotError, Writer};
     use crate::{Cost, Instant, Window};
 
-    /// The head of a snapshot, with nothing after it.
+    /// The head of a snapshot without entries.
     fn head(retention: u64, oldest: i64, units: u64) -> Writer {
         let mut writer = Writer::default();
         writer.number(retention);
@@ -215,37 +215,37 @@ mod tests {
         writer
     }
 
-    fn told(writer: Writer) -> String {
+    fn error(writer: Writer) -> String {
         Log::from_snapshot(&writer.finish()).unwrap_err().to_string()
     }
 
     #[test]
-    fn every_way_to_be_no_snapshot_is_told() {
+    fn every_invalid_snapshot_has_an_error() {
         assert!(Log::from_snapshot(&head(5, 7, 1).finish()).is_ok());
-        assert_eq!(Log::from_snapshot(&[0]).unwrap_err(), SnapshotError::Unended);
-        assert_eq!(SnapshotError::Unended.to_string(), "the snapshot has no end");
-        assert_eq!(Log::from_snapshot(&[1]).unwrap_err().to_string(), "the snapshot is cut short");
+        assert_eq!(Log::from_snapshot(&[0]).unwrap_err(), SnapshotError::Unterminated);
+        assert_eq!(SnapshotError::Unterminated.to_string(), "the snapshot has no end bit");
+        assert_eq!(Log::from_snapshot(&[1]).unwrap_err().to_string(), "the snapshot is truncated");
 
         let beyond = Window::MAX.millis() + 1;
-        assert_eq!(told(head(beyond, 7, 1)), "the snapshot is malformed at bit 0");
-        assert_eq!(told(head(5, -9, 1)), "the snapshot is malformed at bit 8");
-        assert_eq!(told(head(5, 7, 1 << 32)), "the snapshot is malformed at bit 55");
+        assert_eq!(error(head(beyond, 7, 1)), "the snapshot is malformed at bit 0");
+        assert_eq!(error(head(5, -9, 1)), "the snapshot is malformed at bit 8");
+        assert_eq!(error(head(5, 7, 1 << 32)), "the snapshot is malformed at bit 55");
 
         // A gap as long as the retention: exponent 2 over 0, mantissa 1.
         let mut long = head(5, 7, 1);
         Bits::number(0b0011, 4, 5).write(&mut long.bytes, long.bit);
         long.bit += 6;
-        assert_eq!(told(long), "the snapshot is malformed at bit 61");
+        assert_eq!(error(long), "the snapshot is malformed at bit 61");
 
-        // An exponent written out that has a shorter form.
-        let mut wordy = head(5, 7, 1);
-        Bits::number(0b0111, 10, 1).write(&mut wordy.bytes, wordy.bit);
-        wordy.bit += 10;
-        assert_eq!(told(wordy), "the snapshot is malformed at bit 61");
+        // An explicit exponent that has a shorter form.
+        let mut longer = head(5, 7, 1);
+        Bits::number(0b0111, 10, 1).write(&mut longer.bytes, longer.bit);
+        longer.bit += 10;
+        assert_eq!(error(longer), "the snapshot is malformed at bit 61");
     }
 
     #[test]
-    fn a_log_without_units_is_no_bytes() {
+    fn the_snapshot_of_an_empty_log_is_empty() {
         let mut log = Log::default();
         assert_eq!(log.to_snapshot(), b"");
         log.record(Instant::MAX, Cost::ONE, Window::MAX);

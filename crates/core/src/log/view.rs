@@ -2,27 +2,27 @@ use super::Log;
 use super::position::Position;
 use crate::Instant;
 
-/// The units of a log that are kept at an instant; a clock behind the newest unit is taken to be at it.
+/// The unexpired units of a log at one instant. A clock behind the newest unit is taken to be at that unit.
 #[derive(Clone, Copy)]
 pub struct View<'a> {
     log: &'a Log,
-    /// Milliseconds that the log would be shifted back.
-    back: i64,
+    /// Milliseconds by which the log would be shifted back.
+    offset: i64,
     /// The first entry that has not expired; `None` if all have.
     first: Option<Position>,
 }
 
-/// One instant, and the units recorded at it.
+/// An instant and the units recorded at it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hit {
     /// When the units were recorded.
     pub instant: Instant,
-    /// How many; at least one.
+    /// Their number, at least one.
     pub units: u64,
 }
 
 impl Log {
-    /// The log as it is kept at `now`.
+    /// The unexpired units at `now`.
     #[must_use]
     pub fn at(&self, now: Instant) -> View<'_> {
         let effective = self.effective(now);
@@ -34,10 +34,10 @@ impl Log {
         } else {
             Some(self.seek(boundary))
         };
-        View { log: self, back: effective - now.unix_millis(), first }
+        View { log: self, offset: effective - now.unix_millis(), first }
     }
 
-    /// Where a block after the oldest begins.
+    /// Where a block after the oldest starts.
     fn block_start(&self, block: u32) -> Position {
         let index = (block - self.oldest.block) as usize;
         let sealed = self.history.as_ref().and_then(|history| history.sealed.get(index));
@@ -46,27 +46,27 @@ impl Log {
 }
 
 impl View<'_> {
-    /// Units kept.
+    /// The number of units.
     #[must_use]
     pub fn units(&self) -> u64 {
         self.first.map_or(0, |first| self.log.end - first.before)
     }
 
-    /// The instant of the oldest unit kept.
+    /// The instant of the oldest unit.
     #[must_use]
     pub fn oldest(&self) -> Option<Instant> {
         self.first.map(|first| self.instant(first.at))
     }
 
-    /// The instant of the newest unit kept.
+    /// The instant of the newest unit.
     #[must_use]
     pub fn newest(&self) -> Option<Instant> {
         self.first.map(|_| self.instant(self.log.newest))
     }
 
-    /// The newest `count` hits, newest first; fewer if there are not so many.
+    /// The newest `count` hits, newest first; fewer if there are fewer.
     ///
-    /// Takes time in the hits given, not in those kept.
+    /// Takes time proportional to the hits returned, not to those in the log.
     #[must_use]
     pub fn newest_hits(&self, count: usize) -> Vec<Hit> {
         let mut hits = Vec::new();
@@ -98,6 +98,6 @@ impl View<'_> {
     }
 
     fn instant(&self, at: i64) -> Instant {
-        Instant::from_clock(at - self.back)
+        Instant::from_clock(at - self.offset)
     }
 }

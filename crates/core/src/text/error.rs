@@ -2,9 +2,9 @@ use std::fmt;
 
 use crate::{Limit, TooManyRules, Window};
 
-/// Why a text tells no rules: what was expected, what was found, and where.
+/// A text that is not rules: what was expected, what was found, and where.
 ///
-/// It shows the part of the text that it speaks of, with a caret under the character.
+/// The message shows the relevant part of the text, with a caret under the character.
 ///
 /// ```
 /// let error = "100/fortnight".parse::<ratelog_core::Rule>().unwrap_err();
@@ -18,7 +18,7 @@ use crate::{Limit, TooManyRules, Window};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseRulesError {
     expected: Expected,
-    /// The word there, or the character; empty at the end.
+    /// The word or the character there; empty at the end of the text.
     found: String,
     offset: usize,
     line: String,
@@ -26,7 +26,7 @@ pub struct ParseRulesError {
     column: usize,
 }
 
-/// What a text has to go on with.
+/// What the parser expected next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Expected {
     Limit,
@@ -39,10 +39,10 @@ pub(super) enum Expected {
     FewerRules,
 }
 
-/// The most characters shown of a text before the error, and after it.
-const SHOWN: usize = 32;
-/// What stands for those left out.
-const LEFT_OUT: &str = "...";
+/// The maximum number of characters shown before the error and after it.
+const MAX_CONTEXT: usize = 32;
+/// Marks omitted characters.
+const ELLIPSIS: &str = "...";
 
 impl ParseRulesError {
     /// The error that `text` has at the byte `offset`.
@@ -61,7 +61,7 @@ impl ParseRulesError {
         Self { expected, found, offset, line, column }
     }
 
-    /// The byte of the text at which it went wrong; its length where it ends too early.
+    /// The byte offset of the error; the length of the text if it ends too early.
     #[must_use]
     pub fn offset(&self) -> usize {
         self.offset
@@ -71,22 +71,22 @@ impl ParseRulesError {
 /// The first characters of `text`.
 fn first(text: &str) -> String {
     let mut rest = text.chars();
-    let mut shown: String = rest.by_ref().take(SHOWN).map(printable).collect();
+    let mut shown: String = rest.by_ref().take(MAX_CONTEXT).map(printable).collect();
     if !rest.as_str().is_empty() {
-        shown.push_str(LEFT_OUT);
+        shown.push_str(ELLIPSIS);
     }
     shown
 }
 
 /// The last characters of `text`.
 fn last(text: &str) -> String {
-    let start = text.char_indices().rev().take(SHOWN).last().map_or(0, |(start, _)| start);
-    let left_out = if start > 0 { LEFT_OUT } else { "" };
+    let start = text.char_indices().rev().take(MAX_CONTEXT).last().map_or(0, |(start, _)| start);
+    let ellipsis = if start > 0 { ELLIPSIS } else { "" };
     let shown = text.get(start..).unwrap_or_default();
-    left_out.chars().chain(shown.chars().map(printable)).collect()
+    ellipsis.chars().chain(shown.chars().map(printable)).collect()
 }
 
-/// The character as one that takes one column.
+/// Replaces a character that does not take one column.
 fn printable(character: char) -> char {
     match character {
         blank if blank.is_whitespace() => ' ',
@@ -133,12 +133,12 @@ mod tests {
     }
 
     /// The message, and below it the text and the caret.
-    fn told(message: &str, line: &str, caret: &str) -> String {
+    fn rendered(message: &str, line: &str, caret: &str) -> String {
         format!("{message}\n{line}\n{caret}")
     }
 
     #[test]
-    fn every_mistake_is_told_and_pointed_at() {
+    fn every_error_points_at_its_place() {
         let limit = "expected a limit from 1 to 4294967295";
         let per = "expected '/' or 'per' after the limit";
         let window = "expected a window, such as minute or 10s";
@@ -185,25 +185,25 @@ mod tests {
             };
             let line = text.replace('\u{7}', "\u{fffd}");
             let error = error(text);
-            assert_eq!(error.to_string(), told(&message, &line, caret));
+            assert_eq!(error.to_string(), rendered(&message, &line, caret));
             assert_eq!(error.offset(), caret.len() - 1, "{text:?}");
         }
     }
 
     #[test]
-    fn one_rule_is_not_two() {
+    fn a_rule_is_not_followed_by_another() {
         let error = "10/s; 5/m".parse::<Rule>().unwrap_err();
         let message = "expected the end after the rule, found ';'";
-        assert_eq!(error.to_string(), told(message, "10/s; 5/m", "    ^"));
+        assert_eq!(error.to_string(), rendered(message, "10/s; 5/m", "    ^"));
     }
 
     #[test]
-    fn the_rule_that_is_too_many_is_pointed_at() {
+    fn an_excess_rule_is_pointed_at() {
         let sixteen = "1/s; ".repeat(16);
         let message = "at most 16 rules are allowed";
         let error = error(&format!("{sixteen}17/s; nonsense"));
         let line = format!("...; {}17/s; nonsense", "1/s; ".repeat(6));
-        assert_eq!(error.to_string(), told(message, &line, &format!("{:>36}", '^')));
+        assert_eq!(error.to_string(), rendered(message, &line, &format!("{:>36}", '^')));
         assert_eq!(error.offset(), 80);
     }
 
@@ -211,7 +211,7 @@ mod tests {
     fn the_caret_counts_characters_where_the_offset_counts_bytes() {
         let error = error("10/Stündchen; 5/m");
         let message = "expected a unit of time (ms, s, m, h or d), found 'Stündchen'";
-        assert_eq!(error.to_string(), told(message, "10/Stündchen; 5/m", "   ^"));
+        assert_eq!(error.to_string(), rendered(message, "10/Stündchen; 5/m", "   ^"));
 
         for (text, offset, line, caret, found) in [
             ("1/s\u{3000}; 5 per ½", 14, "1/s ; 5 per ½", "            ^", "½"),
@@ -219,20 +219,20 @@ mod tests {
             ("1/s\n\t€", 5, "1/s  €", "     ^", "€"),
         ] {
             let error = super::tests::error(text);
-            let told = error.to_string();
-            assert!(told.ends_with(&format!("found '{found}'\n{line}\n{caret}")), "{told}");
+            let text = error.to_string();
+            assert!(text.ends_with(&format!("found '{found}'\n{line}\n{caret}")), "{text}");
             assert_eq!(error.offset(), offset);
         }
     }
 
     #[test]
-    fn a_long_text_is_not_told_back() {
+    fn a_long_text_is_truncated() {
         let words = "é".repeat(1 << 20);
         let error = error(&format!("{} 100/{words}", " ".repeat(1 << 20)));
         let shown = format!("{}...", "é".repeat(32));
         let line = format!("...{}100/{shown}", " ".repeat(28));
         let message = format!("expected a unit of time (ms, s, m, h or d), found '{shown}'");
-        assert_eq!(error.to_string(), told(&message, &line, &format!("{:>36}", '^')));
+        assert_eq!(error.to_string(), rendered(&message, &line, &format!("{:>36}", '^')));
         assert_eq!(error.offset(), (1 << 20) + 5);
     }
 }

@@ -6,8 +6,8 @@
 //! window   = [ count ] unit
 //! ```
 //!
-//! `limit` and `count` are strict decimals. Words may be in upper or lower case, and blanks may stand around
-//! all of them. The bounds are those of the types: what a server accepts is for it to say.
+//! `limit` and `count` are strict decimals. Words are case-insensitive, and spaces are allowed around every token. The bounds
+//! are those of the types; a server may have lower ones.
 
 mod error;
 mod parse;

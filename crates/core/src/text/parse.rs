@@ -15,15 +15,14 @@ type Parsed<T> = Result<T, ContextError<Expected>>;
 impl FromStr for Rule {
     type Err = ParseRulesError;
 
-    /// The rule that `text` tells: a limit, `/` or `per`, and a window.
+    /// Parses a rule: a limit, `/` or `per`, and a window.
     ///
-    /// A window is a unit, or a whole number of them: `ms`, `s`, `m`, `h`, `d`, or `sec`, `min` and the full
-    /// words, also in the plural. Upper and lower case are alike, and blanks do not matter. The bounds are
-    /// [`Limit::MAX`] and [`Window::MAX`]; a server may have narrower ones.
+    /// A window is a unit, or a whole number of units: `ms`, `s`, `m`, `h`, `d`, `sec`, `min`, and the full words, also in
+    /// the plural. Case and spaces are ignored. The bounds are [`Limit::MAX`] and [`Window::MAX`]; a server may have lower
+    /// ones.
     ///
     /// # Errors
-    /// [`ParseRulesError`] for all other text, such as `0/minute`, `100/fortnight`, `100/0s`, `1.5/s` or two
-    /// rules.
+    /// [`ParseRulesError`] for any other text, such as `0/minute`, `100/fortnight`, `100/0s`, `1.5/s` or two rules.
     ///
     /// ```
     /// use ratelog_core::Rule;
@@ -35,18 +34,17 @@ impl FromStr for Rule {
     /// assert_eq!(error.offset(), 6);
     /// ```
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        read(rule, Expected::End, text)
+        parse_all(rule, Expected::End, text)
     }
 }
 
 impl FromStr for Rules {
     type Err = ParseRulesError;
 
-    /// The rules that `text` tells: each as in [`Rule::from_str`], with `;` or `,` between them.
+    /// Parses rules separated by `;` or `,`, each as in [`Rule::from_str`].
     ///
     /// # Errors
-    /// [`ParseRulesError`] for all other text, such as no text, a `;` at the end, or more than [`Rules::MAX`]
-    /// rules.
+    /// [`ParseRulesError`] for any other text, such as an empty one, a trailing `;`, or more than [`Rules::MAX`] rules.
     ///
     /// ```
     /// use ratelog_core::Rules;
@@ -54,12 +52,12 @@ impl FromStr for Rules {
     /// assert_eq!(rules.to_string(), "10/second; 1000/hour");
     /// ```
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        read(rules, Expected::RuleOrEnd, text)
+        parse_all(rules, Expected::RuleOrEnd, text)
     }
 }
 
-/// What `parser` makes of all of `text`; `next` is what could follow instead of anything left over.
-fn read<T>(
+/// Runs `parser` on the whole of `text`. `next` is what is expected in place of any text left over.
+fn parse_all<T>(
     mut parser: impl FnMut(&mut &str) -> Parsed<T>,
     next: Expected,
     text: &str,
@@ -73,7 +71,7 @@ fn read<T>(
 fn rules(input: &mut &str) -> Parsed<Rules> {
     let mut rules = Rules::one(rule(input)?);
     while opt(one_of([';', ','])).parse_next(input)?.is_some() {
-        blanks(input)?;
+        spaces(input)?;
         rule.verify(|rule| rules.push(*rule).is_ok())
             .context(Expected::FewerRules)
             .parse_next(input)?;
@@ -82,13 +80,13 @@ fn rules(input: &mut &str) -> Parsed<Rules> {
 }
 
 fn rule(input: &mut &str) -> Parsed<Rule> {
-    blanks(input)?;
+    spaces(input)?;
     let limit = limit(input)?;
-    blanks(input)?;
+    spaces(input)?;
     per(input)?;
-    blanks(input)?;
+    spaces(input)?;
     let window = window(input)?;
-    blanks(input)?;
+    spaces(input)?;
     Ok(Rule::new(limit, window))
 }
 
@@ -106,7 +104,7 @@ fn per(input: &mut &str) -> Parsed<()> {
 
 fn window(input: &mut &str) -> Parsed<Window> {
     peek(one_of(char::is_alphanumeric)).context(Expected::Window).parse_next(input)?;
-    (opt((digit1, blanks)), unit)
+    (opt((digit1, spaces)), unit)
         .verify_map(|(count, unit): (Option<(&str, &str)>, Unit)| {
             let count = count.map_or(Some(1), |(digits, _)| decimal::parse(digits.as_bytes()));
             Window::of(count?, unit)
@@ -116,13 +114,13 @@ fn window(input: &mut &str) -> Parsed<Window> {
 }
 
 fn unit(input: &mut &str) -> Parsed<Unit> {
-    word.verify_map(Unit::named).context(Expected::Unit).parse_next(input)
+    word.verify_map(Unit::from_word).context(Expected::Unit).parse_next(input)
 }
 
 fn word<'a>(input: &mut &'a str) -> Parsed<&'a str> {
     take_while(1.., char::is_alphabetic).parse_next(input)
 }
 
-fn blanks<'a>(input: &mut &'a str) -> Parsed<&'a str> {
+fn spaces<'a>(input: &mut &'a str) -> Parsed<&'a str> {
     take_while(0.., char::is_whitespace).parse_next(input)
 }

@@ -1,4 +1,4 @@
-//! In configuration files, rules are the text that a person would write.
+//! Serde support: in configuration files, rules are text.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -45,15 +45,15 @@ impl<'de> Deserialize<'de> for PolicyName {
     }
 }
 
-/// Reads a string that tells a `T`.
+/// Deserializes a `T` from a string.
 struct Text<T> {
     expected: &'static str,
-    told: PhantomData<T>,
+    target: PhantomData<T>,
 }
 
 impl<T> Text<T> {
     fn new(expected: &'static str) -> Self {
-        Self { expected, told: PhantomData }
+        Self { expected, target: PhantomData }
     }
 }
 
@@ -78,36 +78,36 @@ mod tests {
 
     use crate::{PolicyName, Rule, Rules};
 
-    fn survives<T: Serialize + DeserializeOwned + Debug + PartialEq>(json: &str) {
+    fn assert_round_trip<T: Serialize + DeserializeOwned + Debug + PartialEq>(json: &str) {
         let value: T = serde_json::from_str(json).unwrap();
         assert_eq!(serde_json::to_string(&value).unwrap(), json);
     }
 
-    fn refused<T: DeserializeOwned + Debug>(json: &str) -> String {
+    fn error<T: DeserializeOwned + Debug>(json: &str) -> String {
         serde_json::from_str::<T>(json).unwrap_err().to_string()
     }
 
     #[test]
-    fn configuration_is_written_as_it_is_read() {
-        survives::<Rule>("\"100/minute\"");
-        survives::<Rules>("\"10/second; 1000/hour\"");
-        survives::<PolicyName>("\"api/search\"");
+    fn rules_and_names_round_trip() {
+        assert_round_trip::<Rule>("\"100/minute\"");
+        assert_round_trip::<Rules>("\"10/second; 1000/hour\"");
+        assert_round_trip::<PolicyName>("\"api/search\"");
     }
 
     #[test]
-    fn configuration_that_is_wrong_is_told_why() {
-        let told =
+    fn errors_describe_the_expected_text() {
+        let message =
             "expected a limit from 1 to 4294967295, found '0'\n0/minute\n^ at line 1 column 10";
-        assert_eq!(refused::<Rule>("\"0/minute\""), told);
-        assert_eq!(refused::<Rules>("\"0/minute\""), told);
+        assert_eq!(error::<Rule>("\"0/minute\""), message);
+        assert_eq!(error::<Rules>("\"0/minute\""), message);
         assert_eq!(
-            refused::<PolicyName>("\"a b\""),
+            error::<PolicyName>("\"a b\""),
             "a policy's name is 1 to 64 characters of A-Z a-z 0-9 . _ : - / at line 1 column 5"
         );
-        let told =
+        let invalid_type =
             |expected| format!("invalid type: integer `5`, expected {expected} at line 1 column 1");
-        assert_eq!(refused::<Rule>("5"), told("a rule, such as \"100/minute\""));
-        assert_eq!(refused::<Rules>("5"), told("rules, such as \"10/second; 1000/hour\""));
-        assert_eq!(refused::<PolicyName>("5"), told("the name of a policy"));
+        assert_eq!(error::<Rule>("5"), invalid_type("a rule, such as \"100/minute\""));
+        assert_eq!(error::<Rules>("5"), invalid_type("rules, such as \"10/second; 1000/hour\""));
+        assert_eq!(error::<PolicyName>("5"), invalid_type("the name of a policy"));
     }
 }

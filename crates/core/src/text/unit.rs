@@ -1,6 +1,6 @@
 use crate::unit::Unit;
 
-/// The words for a unit, the one that is written first; each has a plural with an `s`.
+/// The words for a unit, the canonical one first. Each has a plural in `s`.
 const fn words(unit: Unit) -> &'static [&'static str] {
     match unit {
         Unit::Day => &["day"],
@@ -12,13 +12,13 @@ const fn words(unit: Unit) -> &'static [&'static str] {
 }
 
 impl Unit {
-    /// The unit in words.
+    /// The canonical word.
     pub(super) fn name(self) -> &'static str {
         words(self).first().copied().unwrap_or(self.symbol())
     }
 
-    /// The unit that `word` is a word or the symbol for.
-    pub(super) fn named(word: &str) -> Option<Self> {
+    /// Finds a unit by its word or symbol.
+    pub(super) fn from_word(word: &str) -> Option<Self> {
         let word = word.to_ascii_lowercase();
         let singular = word.strip_suffix('s').unwrap_or(&word);
         Self::LONGEST_FIRST.into_iter().find(|unit| {

@@ -3,7 +3,7 @@ use std::fmt;
 use crate::{Rule, Rules};
 
 impl fmt::Display for Rule {
-    /// As [`Rule::from_str`](std::str::FromStr::from_str) reads it: `100/minute`, `5/10s`.
+    /// Formats the rule as [`Rule::from_str`](std::str::FromStr::from_str) reads it: `100/minute`, `5/10s`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let limit = self.limit().units();
         match self.window().in_units() {
@@ -14,7 +14,7 @@ impl fmt::Display for Rule {
 }
 
 impl fmt::Display for Rules {
-    /// As [`Rules::from_str`](std::str::FromStr::from_str) reads them: `10/second; 1000/hour`.
+    /// Formats the rules as [`Rules::from_str`](std::str::FromStr::from_str) reads them: `10/second; 1000/hour`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.first())?;
         self.rest().iter().try_for_each(|rule| write!(f, "; {rule}"))
@@ -41,20 +41,20 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_reads_as_the_same(rules in prop::collection::vec(rule(), 1..=16)) {
+        fn rules_round_trip(rules in prop::collection::vec(rule(), 1..=16)) {
             let rules = Rules::new(rules).unwrap();
             prop_assert_eq!(rules.to_string().parse(), Ok(rules.clone()));
             prop_assert_eq!(rules.first().to_string().parse(), Ok(rules.first()));
         }
 
         #[test]
-        fn no_text_breaks_the_parser(text in "[0-9a-zäµ/;, .\\-]{0,40}|\\PC{0,40}") {
+        fn the_parser_accepts_or_rejects_any_text(text in "[0-9a-zäµ/;, .\\-]{0,40}|\\PC{0,40}") {
             match text.parse::<Rules>() {
                 Ok(rules) => prop_assert_eq!(rules.to_string().parse(), Ok(rules)),
                 Err(error) => {
                     prop_assert!(text.is_char_boundary(error.offset()));
-                    let told = error.to_string();
-                    let lines: Vec<_> = told.lines().rev().collect();
+                    let text = error.to_string();
+                    let lines: Vec<_> = text.lines().rev().collect();
                     prop_assert!(lines[0].chars().count() <= lines[1].chars().count() + 1);
                 }
             }
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_are_written_in_one_way() {
+    fn rules_have_one_canonical_form() {
         for (text, written) in [
             ("100/minute", "100/minute"),
             ("10/second; 1000/hour", "10/second; 1000/hour"),

@@ -1,4 +1,4 @@
-//! What the limiter holds, and what has to go.
+//! The memory bound, and eviction.
 
 use ratelog_core::limiter::Limiter;
 use ratelog_core::{Cost, Rules};
@@ -35,7 +35,7 @@ fn a_million_keys_stay_within_the_bound_and_do_not_drive_out_those_that_last() {
 }
 
 #[test]
-fn keys_that_have_expired_go_first_and_are_not_told_as_evicted() {
+fn expired_keys_are_removed_first_and_are_not_counted_as_evicted() {
     let limiter = Limiter::new(4 << 20);
     check_keys(&limiter, "yesterday", 100_000, 0, &rule(10, 60_000));
     let evicted = limiter.evicted();
@@ -136,9 +136,9 @@ fn after_a_clock_step_back_old_keys_do_not_seem_to_last_longer() {
 }
 
 #[test]
-fn the_bound_is_told_and_has_a_floor() {
+fn the_bound_has_a_minimum_and_is_shown() {
     let limiter = Limiter::new(0);
     assert_eq!(limiter.max_bytes(), Limiter::MIN_BYTES);
-    let told = format!("{limiter:?}");
-    assert!(told.ends_with("max_bytes: 65536, evicted: 0, .. }"), "{told}");
+    let shown = format!("{limiter:?}");
+    assert!(shown.ends_with("max_bytes: 65536, evicted: 0, .. }"), "{shown}");
 }

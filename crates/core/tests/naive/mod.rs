@@ -34,32 +34,32 @@ impl Naive {
     }
 
     pub fn newest_first(&self, now: i64) -> Vec<(i64, u64)> {
-        let mut kept = self.kept(now);
-        kept.reverse();
-        kept
+        let mut unexpired = self.unexpired(now);
+        unexpired.reverse();
+        unexpired
     }
 
     /// The units kept at `now`, or at the newest unit where the clock is behind it.
-    fn kept(&self, now: i64) -> Vec<(i64, u64)> {
-        let mut kept = self.shifted(now);
-        kept.retain(|entry| entry.0 > now - self.retention);
-        kept
+    fn unexpired(&self, now: i64) -> Vec<(i64, u64)> {
+        let mut unexpired = self.shifted(now);
+        unexpired.retain(|entry| entry.0 > now - self.retention);
+        unexpired
     }
 
     pub fn peek(&self, now: i64, rules: &Rules, cost: Cost) -> Decision {
-        let kept = self.kept(now);
-        decide(&kept, now, self.retention, rules, cost, &kept, self.retention)
+        let unexpired = self.unexpired(now);
+        decide(&unexpired, now, self.retention, rules, cost, &unexpired, self.retention)
     }
 
     /// Decides and records; a denied check keeps the shift alone.
     pub fn check(&mut self, now: i64, rules: &Rules, cost: Cost) -> Decision {
-        let before = self.kept(now);
+        let before = self.unexpired(now);
         let retention = self.retention;
         self.entries = self.shifted(now);
         if decide(&before, now, retention, rules, cost, &before, retention).allowed {
             self.record(now, rules, cost);
         }
-        decide(&before, now, retention, rules, cost, &self.kept(now), self.retention)
+        decide(&before, now, retention, rules, cost, &self.unexpired(now), self.retention)
     }
 
     pub fn record(&mut self, now: i64, rules: &Rules, cost: Cost) {
@@ -102,7 +102,7 @@ fn used(entries: &[(i64, u64)], now: i64, rule: Rule) -> u64 {
     entries.iter().filter(|(at, _)| inside(*at)).map(|(_, units)| units).sum()
 }
 
-/// The decision of a check on `before`, kept for `retention`, told of the binding rule with the log `after`
+/// The decision of a check on `before`, kept for `retention`, described by the binding rule with the log `after`
 /// it.
 fn decide(
     before: &[(i64, u64)],
@@ -147,13 +147,13 @@ fn decide(
     let retry = retry_after(binding);
     let newest = after.last().map_or(i64::MIN / 2, |newest| newest.0);
     let window = span(binding.window().millis());
-    let kept_for = window.min(retention_after);
+    let retained_for = window.min(retention_after);
     Decision {
         allowed: !denied,
         limit: binding.limit(),
         remaining: remaining(binding),
         retry_after: (retry != i64::MAX).then(|| u64::try_from(retry).unwrap()),
-        reset_after: u64::try_from((newest + kept_for - now).max(0)).unwrap(),
+        reset_after: u64::try_from((newest + retained_for - now).max(0)).unwrap(),
         window: binding.window(),
     }
 }
