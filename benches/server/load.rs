@@ -22,7 +22,7 @@ pub struct Load<'a> {
 }
 
 impl Load<'_> {
-    /// Runs the load and tells the calls per second.
+    /// Runs the load and returns the calls per second.
     ///
     /// # Errors
     /// `redis-benchmark` is not there, fails, or prints what is not understood.

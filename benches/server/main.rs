@@ -1,7 +1,7 @@
 //! Ratelog side by side with what people run today, in one real server, on one machine.
 //!
 //! `SERVER` names the server's binary and `RATELOG_MODULE` the module; `--quick` makes it short and `--output PATH`
-//! (or `RATELOG_BENCH_OUTPUT`) writes the report. Timings are only told; a wrong answer of the server is a failure.
+//! (or `RATELOG_BENCH_OUTPUT`) writes the report. Timings are only reported; a wrong reply of the server is a failure.
 #![expect(clippy::indexing_slicing, reason = "a benchmark that meets another shape may end")]
 
 mod fill;

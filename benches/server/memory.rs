@@ -1,4 +1,4 @@
-//! What logs weigh: as `MEMORY USAGE` tells of one key, and as `used_memory` grows with many.
+//! The memory of logs: `MEMORY USAGE` of one key, and the growth of `used_memory` with many.
 
 use redis::Connection;
 

@@ -1,4 +1,4 @@
-//! What the caller asked for: flags and environment.
+//! Options: flags and environment.
 
 use std::{env, path::PathBuf};
 

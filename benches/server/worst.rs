@@ -15,7 +15,7 @@ use crate::{
 const HOUR_MS: i64 = 3_600_000;
 const MILLION: i64 = 1_000_000;
 
-/// Microseconds that one check took, as the slow log tells.
+/// The duration of one check in microseconds, from the slow log.
 #[derive(Default)]
 pub struct Worst {
     /// A million units are outside the window, but kept for a longer one.

@@ -2,7 +2,7 @@
 
 use crate::support::{Checks, Client, Cluster, ClusterClient, Server, ServerVersion, until};
 
-/// Keys that nobody writes while they move: what arrives must be what left.
+/// Keys that are not written while they move: they must arrive unchanged.
 const IDLE: [&str; 5] = ["{s}:log", "{s}:one", "{s}:wide", "{s}:bare", "{s}:barred"];
 /// Keys that are checked all the time, and never denied.
 const BUSY: [&str; 4] = ["{s}:a", "{s}:b", "{s}:c", "{s}:d"];
@@ -148,7 +148,7 @@ fn a_slot_that_migrates_key_by_key_under_load_loses_no_unit_and_no_override() {
     assert_overrides_at(&cluster, there);
     callers.advance();
     assert_same_logs(&state(&mut cluster[there].connect()), &before);
-    // And back, over what the node may remember of the slot.
+    // And back, over any state that the node still has of the slot.
     migrate(&cluster, there, here, || callers.advance());
     assert_overrides_at(&cluster, here);
     callers.advance();

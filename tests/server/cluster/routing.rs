@@ -9,7 +9,7 @@ const POLICIES: &str = concat!(
 );
 
 #[test]
-fn any_node_leads_to_the_log_and_the_limit_is_not_admitted_once_a_node() {
+fn any_node_redirects_to_the_log_and_the_limit_holds_for_the_cluster() {
     let cluster = Cluster::start(3, 1);
     let primary = cluster.primary_of("k");
     let moved = format!("MOVED {} 127.0.0.1:{}", cluster.slot_of("k"), cluster[primary].port());
@@ -30,7 +30,7 @@ fn any_node_leads_to_the_log_and_the_limit_is_not_admitted_once_a_node() {
     assert_eq!(cluster.primary_of("{team}:a"), cluster.primary_of("{team}:b"));
     assert!((0..3).all(|place| KEYS.iter().any(|key| cluster.primary_of(key) == place)));
 
-    // The policies of one shard are not those of another, until each has been told.
+    // Policies are per shard until they are set on each.
     cluster[0].connect().run::<()>("RL.POLICY SET api 5 1h");
     let elsewhere = KEYS.iter().find(|key| cluster.primary_of(key) == 1).expect("checked above");
     let error = cluster[1].connect().error(&format!("RL.CHECK {elsewhere} POLICY api"));
@@ -50,7 +50,7 @@ fn any_node_leads_to_the_log_and_the_limit_is_not_admitted_once_a_node() {
     let exported = policies(&mut cluster[0].connect()).0;
     assert_eq!(exported, POLICIES, "and so on all nodes");
 
-    // A replica answers what only reads, from the same log and under the same policies.
+    // A replica serves reads, from the same log and under the same policies.
     let mut reader = cluster[cluster.replica_of("{team}:a")].connect();
     reader.run::<()>("READONLY");
     for rules in ["150 1h", "POLICY api"] {

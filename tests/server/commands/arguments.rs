@@ -1,4 +1,4 @@
-//! Limits, windows and costs: what is refused, word for word, and what is taken.
+//! Limits, windows and costs: the accepted values, and the errors, word for word.
 
 use redis::Value;
 
@@ -54,7 +54,7 @@ const NOT_WINDOWS: [&[u8]; 27] = [
     b"\xff\xfe5s",
 ];
 
-/// Every call ends in the error and leaves the key, and the dataset, as they were.
+/// Every call returns the error and changes neither the key nor the dataset.
 #[track_caller]
 fn assert_refused(db: &mut Client, words: &[&[u8]], expected: &str) {
     let before = (db.digest(), db.info("rdb_changes_since_last_save"));
@@ -64,7 +64,7 @@ fn assert_refused(db: &mut Client, words: &[&[u8]], expected: &str) {
 }
 
 #[test]
-fn a_limit_that_is_no_limit_is_named_and_changes_nothing() {
+fn an_invalid_limit_is_named_and_changes_nothing() {
     let server = Server::start();
     let mut db = server.connect();
     db.decide("RL.CHECK used 5 60");
@@ -80,7 +80,7 @@ fn a_limit_that_is_no_limit_is_named_and_changes_nothing() {
 }
 
 #[test]
-fn a_window_that_is_no_window_is_named_and_changes_nothing() {
+fn an_invalid_window_is_named_and_changes_nothing() {
     let server = Server::start();
     let mut db = server.connect();
     db.decide("RL.CHECK used 5 60");
@@ -99,7 +99,7 @@ fn a_window_that_is_no_window_is_named_and_changes_nothing() {
 }
 
 #[test]
-fn a_cost_that_is_no_cost_is_named_and_changes_nothing() {
+fn an_invalid_cost_is_named_and_changes_nothing() {
     let server = Server::start();
     let mut db = server.connect();
     db.decide("RL.CHECK used 5 60");
@@ -117,7 +117,7 @@ fn a_cost_that_is_no_cost_is_named_and_changes_nothing() {
 }
 
 #[test]
-fn a_count_that_is_no_count_is_named() {
+fn an_invalid_count_is_named() {
     let server = Server::start();
     let mut db = server.connect();
     db.decide("RL.CHECK used 5 60");
@@ -133,7 +133,7 @@ fn a_count_that_is_no_count_is_named() {
 }
 
 #[test]
-fn the_second_rule_is_held_to_the_same_grammar_as_the_first() {
+fn the_second_rule_has_the_same_grammar_as_the_first() {
     let server = Server::start();
     let mut db = server.connect();
     assert_eq!(
@@ -155,7 +155,7 @@ fn the_second_rule_is_held_to_the_same_grammar_as_the_first() {
 }
 
 #[test]
-fn a_long_argument_is_cut_in_the_error_and_the_error_stays_one_line() {
+fn a_long_argument_is_truncated_in_the_error() {
     let server = Server::start();
     let mut db = server.connect();
     let long = vec![b'a'; 1_000_000];
@@ -171,7 +171,7 @@ fn a_long_argument_is_cut_in_the_error_and_the_error_stays_one_line() {
 }
 
 #[test]
-fn every_unit_means_what_it_says_up_to_the_bound() {
+fn every_unit_is_accepted_up_to_the_bound() {
     let server = Server::start();
     let mut db = server.connect();
     for (window, window_ms) in [

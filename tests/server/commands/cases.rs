@@ -1,15 +1,15 @@
-//! The shared table of cases, as far as a server whose clock cannot be set can run it: those whose events
+//! The shared table of cases. A server's clock cannot be set, so this runs the cases whose events
 //! all happen at one instant.
 
 use serde_json::Value;
 
 use crate::support::{Decision, Server};
 
-/// What a real clock may go by in a case, in milliseconds.
+/// The time that may pass during a case, in milliseconds.
 const SLACK: i64 = 30_000;
 
 #[test]
-fn the_cases_of_one_instant_give_their_decisions() {
+fn the_cases_of_one_instant_have_their_decisions() {
     let table: Value = serde_json::from_str(include_str!("../../cases.json")).expect("JSON");
     let cases = table["cases"].as_array().expect("a list of cases");
     let server = Server::start();
@@ -55,7 +55,7 @@ fn command(name: &Value, event: &Value) -> String {
     format!("{verb} {key}{rules}{cost}")
 }
 
-/// Spans may have become shorter by the time that passed since the case began, but not gone.
+/// Spans may be shorter by the time that passed since the case started.
 fn assert_near(given: Decision, fields: &[i64], place: &str) {
     let near = |given: i64, expected: i64| match expected {
         -1..=0 => given == expected,

@@ -3,7 +3,7 @@
 use crate::support::{Decision, Server, until};
 
 #[test]
-fn a_first_check_tells_what_is_left_and_when_it_resets() {
+fn a_first_check_reports_remaining_and_reset() {
     let server = Server::start();
     let decision = server.connect().decide("RL.CHECK k 3 60");
     let expected = Decision {
@@ -18,7 +18,7 @@ fn a_first_check_tells_what_is_left_and_when_it_resets() {
 }
 
 #[test]
-fn the_limit_is_reached_and_not_passed() {
+fn the_limit_is_reached_and_not_exceeded() {
     let server = Server::start();
     let mut db = server.connect();
     for remaining in (0..5).rev() {
@@ -33,7 +33,7 @@ fn the_limit_is_reached_and_not_passed() {
 }
 
 #[test]
-fn a_denied_check_tells_to_the_millisecond_when_the_unit_in_its_way_leaves() {
+fn retry_after_is_exact_to_the_millisecond() {
     let server = Server::start();
     let mut db = server.connect();
     let now = db.now_ms();
@@ -53,7 +53,7 @@ fn a_denied_check_tells_to_the_millisecond_when_the_unit_in_its_way_leaves() {
 }
 
 #[test]
-fn who_waits_as_long_as_told_is_let_in() {
+fn a_check_after_retry_after_is_allowed() {
     let server = Server::start();
     let mut db = server.connect();
     for _ in 0..3 {
@@ -82,7 +82,7 @@ fn a_cost_counts_as_many_units_at_one_instant() {
 }
 
 #[test]
-fn a_cost_that_does_not_fit_takes_nothing() {
+fn a_cost_that_does_not_fit_records_nothing() {
     let server = Server::start();
     let mut db = server.connect();
     db.decide("RL.CHECK k 10 1h COST 8");
@@ -93,7 +93,7 @@ fn a_cost_that_does_not_fit_takes_nothing() {
 }
 
 #[test]
-fn a_cost_over_the_limit_is_denied_for_ever_and_creates_nothing() {
+fn a_cost_over_the_limit_is_never_allowed_and_creates_nothing() {
     let server = Server::start();
     let mut db = server.connect();
     let denied = db.decide("RL.CHECK k 5 60 COST 6");
@@ -110,7 +110,7 @@ fn a_cost_over_the_limit_is_denied_for_ever_and_creates_nothing() {
 }
 
 #[test]
-fn the_largest_limit_takes_the_largest_cost() {
+fn the_largest_limit_allows_the_largest_cost() {
     let server = Server::start();
     let mut db = server.connect();
     let all = db.decide("RL.CHECK k 1000000 366d COST 1000000");
@@ -120,7 +120,7 @@ fn the_largest_limit_takes_the_largest_cost() {
 }
 
 #[test]
-fn changed_limits_apply_to_the_units_that_are_there() {
+fn changed_limits_apply_to_recorded_units() {
     let server = Server::start();
     let mut db = server.connect();
     db.decide("RL.CHECK k 10 1h COST 8");

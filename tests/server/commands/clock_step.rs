@@ -48,7 +48,7 @@ fn an_allowed_check_shifts_the_log_and_records_at_now() {
 }
 
 #[test]
-fn nobody_is_locked_out_longer_than_the_window() {
+fn a_key_is_denied_for_at_most_the_window() {
     let server = Server::start();
     let mut db = server.connect();
     record_ahead(&mut db);
@@ -60,7 +60,7 @@ fn nobody_is_locked_out_longer_than_the_window() {
 }
 
 #[test]
-fn nothing_is_admitted_twice_after_a_step_back() {
+fn nothing_is_allowed_twice_after_a_step_back() {
     let server = Server::start();
     let mut db = server.connect();
     record_ahead(&mut db);

@@ -25,21 +25,21 @@ fn allowed(server: &Server, checks_each: usize, command: &str) -> usize {
 }
 
 #[test]
-fn fifty_connections_are_admitted_exactly_the_limit() {
+fn fifty_connections_use_exactly_the_limit() {
     let server = Server::start();
     assert_eq!(allowed(&server, 20, "RL.CHECK k 333 1h"), 333);
     assert_eq!(server.connect().units("k"), 333);
 }
 
 #[test]
-fn fifty_connections_are_admitted_exactly_what_fits_of_their_cost() {
+fn fifty_connections_use_exactly_what_fits_of_their_cost() {
     let server = Server::start();
     assert_eq!(allowed(&server, 20, "RL.CHECK k 500 1h COST 3"), 166);
     assert_eq!(server.connect().units("k"), 498);
 }
 
 #[test]
-fn fifty_connections_are_admitted_exactly_the_tightest_of_their_rules() {
+fn fifty_connections_use_exactly_the_tightest_rule() {
     let server = Server::start();
     let command = "RL.CHECK k 900 1h 77 1d 500 30m";
     assert_eq!(allowed(&server, 4, command), 77);
@@ -47,7 +47,7 @@ fn fifty_connections_are_admitted_exactly_the_tightest_of_their_rules() {
 }
 
 #[test]
-fn a_pipeline_is_admitted_exactly_the_limit() {
+fn a_pipeline_uses_exactly_the_limit() {
     let server = Server::start();
     let request = b"RL.CHECK k 100 1h\r\n".repeat(1000);
     let reply = server.connect_raw().exchange_bytes(&request);

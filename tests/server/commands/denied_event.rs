@@ -1,4 +1,4 @@
-//! The keyspace event `rl.denied`: a key has just begun to be denied.
+//! The keyspace event `rl.denied`: a key starts to be denied.
 
 use redis::Value;
 
@@ -7,7 +7,7 @@ use crate::support::{Events, Server, wait_until_in_step};
 const ON: &str = "notify-keyspace-events KEd";
 
 #[test]
-fn the_first_denial_after_a_check_was_allowed_is_told_once() {
+fn the_first_denial_after_an_allowed_check_is_published_once() {
     let server = Server::with(&[ON]);
     let mut events = Events::of(&server);
     let mut db = server.connect();
@@ -22,7 +22,7 @@ fn the_first_denial_after_a_check_was_allowed_is_told_once() {
     for _ in 0..3 {
         assert!(denied("RL.CHECK k 2 1h").is_empty());
     }
-    // Another key is another matter.
+    // Keys are independent.
     assert!(denied("RL.CHECK l 1 1h").is_empty());
     assert_eq!(denied("RL.CHECK l 1 1h"), ["l"]);
     assert!(denied("RL.CHECK k 2 1h").is_empty());
@@ -39,7 +39,7 @@ fn the_first_denial_after_a_check_was_allowed_is_told_once() {
 }
 
 #[test]
-fn policies_and_overrides_deny_like_rules_and_a_shadow_does_not() {
+fn policies_and_overrides_publish_denials_and_shadow_policies_do_not() {
     let server = Server::with(&[ON]);
     let mut events = Events::of(&server);
     let mut db = server.connect();
@@ -54,7 +54,7 @@ fn policies_and_overrides_deny_like_rules_and_a_shadow_does_not() {
     }
     assert!(denied("RL.CHECK g POLICY gold").is_empty());
     assert_eq!(denied("RL.CHECK g POLICY gold"), ["g"]);
-    // What a shadow would have denied is allowed, and ends the denial.
+    // A check that a shadow policy would deny is allowed, and ends the denial.
     assert!(denied("RL.CHECK g POLICY trial").is_empty());
     assert_eq!(denied("RL.CHECK g POLICY gold"), ["g"]);
     assert!(denied("RL.OVERRIDE SET g ALLOW").is_empty());
@@ -65,7 +65,7 @@ fn policies_and_overrides_deny_like_rules_and_a_shadow_does_not() {
 }
 
 #[test]
-fn of_several_keys_those_that_deny_are_told() {
+fn only_the_keys_that_deny_are_published() {
     let server = Server::with(&[ON]);
     let mut events = Events::of(&server);
     let mut db = server.connect();
@@ -81,7 +81,7 @@ fn of_several_keys_those_that_deny_are_told() {
 }
 
 #[test]
-fn nothing_is_told_unless_somebody_wants_to_know() {
+fn nothing_is_published_unless_notifications_are_on() {
     for setting in ["\"\"", "d", "KEA", "KEg$lx"] {
         let server = Server::with(&[&format!("notify-keyspace-events {setting}")]);
         let mut events = Events::of(&server);
@@ -90,13 +90,13 @@ fn nothing_is_told_unless_somebody_wants_to_know() {
             db.decide("RL.CHECK k 1 1h");
         }
         let published = events.of_kind("rl.denied");
-        // `A` stands for all classes, that of modules among them.
+        // `A` includes all classes, also that of modules.
         assert_eq!(published.len(), usize::from(setting == "KEA"), "{setting}: {published:?}");
     }
 }
 
 #[test]
-fn both_kinds_of_channel_carry_it() {
+fn both_kinds_of_channel_receive_the_event() {
     let server = Server::with(&[ON]);
     let mut subscriber = server.connect_raw();
     subscriber.send(b"PSUBSCRIBE __key*\r\n");
@@ -111,7 +111,7 @@ fn both_kinds_of_channel_carry_it() {
 }
 
 #[test]
-fn transactions_and_scripts_tell_it_too() {
+fn transactions_and_scripts_publish_the_event() {
     let server = Server::with(&[ON]);
     let mut events = Events::of(&server);
     let mut db = server.connect();
@@ -127,7 +127,7 @@ fn transactions_and_scripts_tell_it_too() {
 }
 
 #[test]
-fn the_node_that_decided_tells_it_and_no_replica() {
+fn only_the_node_that_decided_publishes_the_event() {
     let server = Server::with(&[ON]);
     let replica = server.start_replica(&[ON]);
     let mut there = Events::of(&replica);

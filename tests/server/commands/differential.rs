@@ -38,7 +38,7 @@ impl Comparison {
     fn check(&mut self, key: usize) {
         let (rules, cost, arguments) = self.arguments();
         let (reply, instants) = self.timed(|db| db.decide(&format!("RL.CHECK {key}{arguments}")));
-        // What the log shows then tells at which of the instants the units were recorded, and for how long.
+        // The log then shows at which of the instants the units were recorded, and for how long.
         let (shown, later) = self.timed(|db| db.hits(&key.to_string()));
         self.agree(key, &(reply, true), &instants, |oracle, now| {
             let decision = oracle.check(now, &rules, cost);

@@ -1,4 +1,4 @@
-//! A key expires by itself when its last unit has, and hardly later.
+//! A key expires when its last unit has expired, or shortly after.
 
 use crate::support::{Client, MAX_EXPIRY_DELAY_MS, Server, until};
 
@@ -39,7 +39,7 @@ fn the_expiry_keeps_up_with_the_newest_unit() {
 }
 
 #[test]
-fn a_short_retention_is_kept_to_the_millisecond() {
+fn a_short_retention_expires_to_the_millisecond() {
     let server = Server::start();
     let mut db = server.connect();
     let newest = db.now_ms() + 60_000;
@@ -73,7 +73,7 @@ fn the_expiry_grows_with_the_retention_and_never_shrinks_with_a_shorter_window()
 }
 
 #[test]
-fn an_idle_key_goes_away_untouched() {
+fn an_idle_key_expires() {
     let server = Server::start();
     let mut db = server.connect();
     for window in ["1ms", "20ms", "150ms"] {
@@ -83,7 +83,7 @@ fn an_idle_key_goes_away_untouched() {
 }
 
 #[test]
-fn a_key_that_came_back_starts_afresh() {
+fn a_key_that_expired_starts_over() {
     let server = Server::start();
     let mut db = server.connect();
     assert!(db.decide("RL.CHECK k 3 40ms COST 2").allowed);
@@ -110,7 +110,7 @@ fn the_shortest_window_lasts_a_millisecond() {
 }
 
 #[test]
-fn a_key_that_was_made_immortal_expires_again_after_its_next_check() {
+fn a_persisted_key_expires_again_after_its_next_check() {
     let server = Server::start();
     let mut db = server.connect();
     db.decide("RL.CHECK k 5 1h");
@@ -124,7 +124,7 @@ fn a_key_that_was_made_immortal_expires_again_after_its_next_check() {
 }
 
 #[test]
-fn a_denied_check_leaves_the_expiry_alone() {
+fn a_denied_check_does_not_change_the_expiry() {
     let server = Server::start();
     let mut db = server.connect();
     db.decide("RL.CHECK k 2 1h COST 2");
@@ -146,7 +146,7 @@ fn a_key_whose_expiry_was_shortened_keeps_its_units_after_the_next_check() {
 }
 
 #[test]
-fn flushing_in_the_background_takes_every_log() {
+fn flushing_in_the_background_removes_every_log() {
     let server = Server::start();
     let mut db = server.connect();
     for how in ["ASYNC", "SYNC"] {

@@ -1,4 +1,4 @@
-//! `RL.INSPECT` and `RL.HITS`: what is in a log.
+//! `RL.INSPECT` and `RL.HITS`: the state of a log.
 
 use redis::{ProtocolVersion, Value};
 
@@ -15,7 +15,7 @@ fn record(db: &mut Client) -> [i64; 3] {
 }
 
 #[test]
-fn inspect_tells_what_the_log_holds() {
+fn inspect_returns_the_state_of_the_log() {
     let server = Server::start();
     let mut db = server.connect();
     let [oldest, _, newest] = record(&mut db);
@@ -34,7 +34,7 @@ fn inspect_tells_what_the_log_holds() {
 }
 
 #[test]
-fn inspect_is_a_map_where_the_protocol_has_maps() {
+fn inspect_is_a_map_in_resp3() {
     let server = Server::start();
     let mut db = server.connect_speaking(ProtocolVersion::RESP3);
     record(&mut db);
@@ -70,7 +70,7 @@ fn a_missing_key_has_no_hits_and_nothing_to_inspect() {
 }
 
 #[test]
-fn a_key_with_nothing_but_an_override_has_no_instants() {
+fn a_key_with_only_an_override_has_no_instants() {
     let server = Server::start();
     let mut db = server.connect();
     db.run::<()>("RL.OVERRIDE SET k LIMIT 7 1m 9 1h EX 100");
@@ -112,12 +112,12 @@ fn expired_units_are_not_shown() {
 }
 
 #[test]
-fn a_log_whose_units_have_all_expired_is_as_good_as_missing() {
+fn a_log_whose_units_have_all_expired_is_null() {
     let server = Server::start();
     let mut db = server.connect();
     db.run::<()>("DEBUG SET-ACTIVE-EXPIRE 0");
     let instant = db.now_ms() - 3_599_900;
-    // The key itself may be kept a little longer than its last unit.
+    // The key may outlive its last unit a little.
     db.record("k", 3_600_000, &[(instant, 5)]);
     until("the unit has expired", || db.hits("k").is_empty());
     assert_eq!(db.run::<Value>("RL.INSPECT k"), Value::Nil);
@@ -129,7 +129,7 @@ fn a_log_whose_units_have_all_expired_is_as_good_as_missing() {
 }
 
 #[test]
-fn a_large_log_is_shown_whole() {
+fn a_large_log_is_listed_completely() {
     let server = Server::start();
     let mut db = server.connect();
     let first = db.now_ms() - 100_000;

@@ -1,11 +1,11 @@
-//! Keywords, arity and the number of rules: what is refused, word for word, and what is taken.
+//! Keywords, arity and the number of rules: the accepted calls, and the errors, word for word.
 
 use redis::Value;
 
 use crate::support::Server;
 
 #[test]
-fn a_malformed_call_is_told_what_is_wrong_and_changes_nothing() {
+fn a_malformed_call_is_an_error_and_changes_nothing() {
     let server = Server::start();
     let mut db = server.connect();
     for (arguments, expected) in [
@@ -37,7 +37,7 @@ fn a_malformed_call_is_told_what_is_wrong_and_changes_nothing() {
 }
 
 #[test]
-fn refund_and_hits_name_the_word_they_do_not_know() {
+fn refund_and_hits_name_an_unknown_word() {
     let server = Server::start();
     let mut db = server.connect();
     db.decide("RL.CHECK k 5 60 COST 3");
@@ -110,7 +110,7 @@ fn a_call_of_the_wrong_arity_gets_the_servers_own_error() {
 }
 
 #[test]
-fn a_seventeenth_rule_is_refused() {
+fn a_seventeenth_rule_is_rejected() {
     let server = Server::start();
     let mut db = server.connect();
     let rules = |count: usize| " 5 60".repeat(count);
@@ -128,7 +128,7 @@ fn a_seventeenth_rule_is_refused() {
 }
 
 #[test]
-fn keywords_and_commands_may_be_written_in_any_case() {
+fn keywords_and_commands_are_case_insensitive() {
     let server = Server::start();
     let mut db = server.connect();
     assert_eq!(db.decide("rl.check k 5 60 cost 2").remaining, 3);

@@ -19,7 +19,7 @@ fn units<const N: usize>(db: &mut Client, keys: [&str; N]) -> [i64; N] {
 }
 
 #[test]
-fn every_key_gets_its_units_or_none_does() {
+fn every_key_records_its_units_or_none_does() {
     let server = Server::start();
     let mut db = server.connect();
     let first = db.decide_all("RL.MCHECK 2 a 5 1h b 3 30m c 9 2h");
@@ -32,7 +32,7 @@ fn every_key_gets_its_units_or_none_does() {
     }
     assert_eq!((first.len(), units(&mut db, ["a", "b", "c"])), (3, [2, 2, 2]));
 
-    // There is room at a and c: they say so, of their logs as they stand.
+    // There is room at a and c: their decisions report the logs before recording.
     let second = db.decide_all("RL.MCHECK 2 a 5 1h b 3 30m c 9 2h new 5 1h");
     assert_eq!(allowed(&second), [true, false, true, true]);
     assert_eq!(remaining(&second), [3, 1, 7, 5]);
@@ -47,7 +47,7 @@ fn every_key_gets_its_units_or_none_does() {
     }
     assert_eq!(units(&mut db, ["a", "b", "c", "new"]), [2, 2, 2, 0]);
     assert_eq!(db.run::<i64>("EXISTS new"), 0);
-    // The last of the keys to deny is as good as the first.
+    // The last key can deny like the first.
     for command in ["b 3 30m a 5 1h c 9 2h", "a 5 1h c 9 2h b 3 30m"] {
         let decisions = db.decide_all(&format!("RL.MCHECK 2 {command}"));
         assert!(decisions.iter().any(|decision| !decision.allowed));
@@ -63,7 +63,7 @@ fn the_same_key_twice_counts_twice() {
     assert_eq!((allowed(&both), remaining(&both)), (vec![true, true], vec![3, 1]));
     assert_eq!(db.units("k"), 4);
 
-    // One would fit, two do not: the second is decisions what the first leaves.
+    // One fits, two do not: the second reports the remaining of the first.
     let both = db.decide_all("RL.MCHECK 1 k 5 1h other 5 1h k 5 1h");
     assert_eq!(allowed(&both), [true, true, false]);
     assert_eq!(remaining(&both), [1, 5, 1]);
@@ -72,7 +72,7 @@ fn the_same_key_twice_counts_twice() {
 }
 
 #[test]
-fn the_same_key_under_several_rules_is_held_to_each_with_all_its_units() {
+fn a_repeated_key_is_checked_under_each_of_its_rules_with_all_its_units() {
     let server = Server::start();
     let mut db = server.connect();
     db.run::<()>("RL.POLICY SET gold 7 1h 9 1d");
@@ -81,7 +81,7 @@ fn the_same_key_under_several_rules_is_held_to_each_with_all_its_units() {
     assert_eq!((db.units("k"), all[2].limit), (6, 7));
     assert!(db.run::<i64>("PTTL k") > 80_000_000, "kept for the longest window");
 
-    // Together they would be more than the limit: waiting does not help.
+    // Together they exceed the limit: waiting does not help.
     for (command, waits) in [
         ("3 new 5 1h new 5 1h", [0, -1]),
         ("3 new 9 1h new 5 1m", [0, -1]),
@@ -96,7 +96,7 @@ fn the_same_key_under_several_rules_is_held_to_each_with_all_its_units() {
 }
 
 #[test]
-fn an_override_counts_for_its_own_key() {
+fn an_override_applies_to_its_own_key_only() {
     let server = Server::start();
     let mut db = server.connect();
     let command = "RL.MCHECK 2 a 5 1h o 3 1h b 5 1h";
@@ -141,7 +141,7 @@ fn an_override_counts_for_its_own_key() {
 }
 
 #[test]
-fn a_policy_in_shadow_denies_no_other_key() {
+fn a_shadow_policy_denies_no_other_key() {
     let server = Server::start();
     let mut db = server.connect();
     db.run::<()>("RL.POLICY SET trial SHADOW 2 1h");
@@ -154,12 +154,12 @@ fn a_policy_in_shadow_denies_no_other_key() {
         assert_eq!(decisions[1].retry_after_ms, 0);
     }
     assert_eq!(units(&mut db, ["a", "s"]), [4, 2]);
-    // Nor is it recorded where another key denies.
+    // It is not recorded if another key denies.
     db.run::<()>("DEL s");
     let decisions = db.decide_all("RL.MCHECK 2 s POLICY trial a 5 1h");
     assert_eq!((allowed(&decisions), remaining(&decisions)), (vec![true, false], vec![2, 1]));
     assert_eq!(db.run::<i64>("EXISTS s"), 0);
-    // What the shadow would have denied is no pending use of the key.
+    // Units that the shadow policy would deny are not pending at the key.
     let decisions = db.decide_all("RL.MCHECK 3 s POLICY trial s 3 1h");
     assert_eq!(allowed(&decisions), [true, true]);
     assert_eq!(db.units("s"), 3);
@@ -203,14 +203,14 @@ fn a_key_ahead_of_the_clock_is_shifted_by_a_check_that_another_key_denies() {
         let (newest, oldest) = (hits[0].0, hits[hits.len() - 1].0);
         assert!(newest <= db.now_ms());
         assert_eq!(newest - oldest, 7_000, "gaps are kept: {hits:?}");
-        // Those who only look see it shifted anyway; the value is if its expiry is.
+        // Reads show it shifted anyway; the expiry shows whether the value is.
         let lasts = db.run::<i64>("PTTL k");
         assert!((HOUR..=2 * HOUR + 60_000).contains(&lasts), "{lasts}");
     }
 }
 
 #[test]
-fn a_call_that_is_wrong_at_any_key_says_where_and_changes_none() {
+fn an_error_at_any_key_is_named_and_changes_no_key() {
     let server = Server::start();
     let mut db = server.connect();
     db.decide("RL.CHECK a 5 1h");
@@ -247,7 +247,7 @@ fn a_call_that_is_wrong_at_any_key_says_where_and_changes_none() {
         ),
         ("1 a 5 60 new 5 60 text 5 60", wrong_type.to_owned()),
         ("1 text 5 60 a 5 60 new 5 60", wrong_type.to_owned()),
-        // What is wrong with the call goes before what is wrong with a key.
+        // Errors of the call take precedence over errors of a key.
         ("1 text 5 60 a 5 1x", window("1x")),
     ] {
         assert_eq!(db.error(&format!("RL.MCHECK {arguments}")), expected, "{arguments}");

@@ -1,4 +1,4 @@
-//! Random calls of `RL.MCHECK`, each reply compared with what a naive oracle for each key says.
+//! Random calls of `RL.MCHECK`, each reply compared with a naive oracle for each key.
 //!
 //! As in `differential`, a reply is right if it is the oracles' at one of the milliseconds of the call.
 
@@ -31,12 +31,12 @@ fn check(
     }
     // The logs as they stand, with the units that the checks before would add.
     let mut pending = [0; KEYS];
-    let standing = |(key, rules): &(usize, Vec<Rule>)| {
+    let decision = |(key, rules): &(usize, Vec<Rule>)| {
         let decision = oracles[*key].peek(now, rules, pending[*key] + cost);
         pending[*key] += if decision.allowed { cost } else { 0 };
         decision
     };
-    checks.iter().map(standing).collect()
+    checks.iter().map(decision).collect()
 }
 
 struct Comparison {
@@ -85,7 +85,7 @@ impl Comparison {
         let instants: Vec<_> = (before..=after).collect();
         let all = reply.iter().all(|decision| decision.allowed);
         self.outcomes[usize::from(!all)] += 1;
-        // What the logs show then tells at which of the instants the units were recorded, and for how long.
+        // The logs then show at which of the instants the units were recorded, and for how long.
         let shown: Vec<_> =
             checks.iter().map(|(key, _)| (*key, self.db.hits(&key.to_string()))).collect();
         let later = after..=self.db.now_ms();

@@ -1,4 +1,4 @@
-//! What `RL.MCHECK` leaves behind: nothing if it is denied, and one effect if it is not.
+//! The effects of `RL.MCHECK`: none if it is denied, and one if it is allowed.
 
 use redis::{ProtocolVersion, Value};
 
@@ -43,7 +43,7 @@ fn a_shift_is_replicated_though_the_check_is_denied() {
 }
 
 #[test]
-fn a_denied_one_replicates_nothing_and_dirties_nothing() {
+fn a_denied_check_replicates_nothing_and_is_not_a_change() {
     let server = Server::start();
     let replica = server.start_replica(&[]);
     let mut db = server.connect();
@@ -63,7 +63,7 @@ fn a_denied_one_replicates_nothing_and_dirties_nothing() {
 }
 
 #[test]
-fn only_an_allowed_one_breaks_a_watch() {
+fn only_an_allowed_check_breaks_a_watch() {
     let server = Server::start();
     let (mut db, mut other) = (server.connect(), server.connect());
     db.decide("RL.CHECK full 1 1h");
@@ -85,7 +85,7 @@ fn only_an_allowed_one_breaks_a_watch() {
 }
 
 #[test]
-fn replicas_and_the_append_only_file_hold_what_many_of_them_made() {
+fn replicas_and_the_aof_agree_after_many_checks() {
     let mut server = Server::with(&["appendonly yes"]);
     let replica = server.start_replica(&[]);
     let mut db = server.connect();
@@ -115,7 +115,7 @@ fn replicas_and_the_append_only_file_hold_what_many_of_them_made() {
 }
 
 #[test]
-fn without_memory_it_creates_no_key_and_changes_none() {
+fn without_memory_no_key_is_created_or_changed() {
     let server = Server::with(&["maxmemory-policy noeviction"]);
     let mut db = server.connect();
     db.decide_all("RL.MCHECK 1 a 5 1h b 5 1h");
@@ -125,7 +125,7 @@ fn without_memory_it_creates_no_key_and_changes_none() {
         let error = db.error(&format!("RL.MCHECK {command}"));
         assert!(error.starts_with("OOM "), "{command}: {error}");
     }
-    // Denied is denied, whatever the memory.
+    // A denied check is denied, also without memory.
     let decisions = db.decide_all("RL.MCHECK 2 new 5 1h a 2 1h");
     assert_eq!((decisions[0].allowed, decisions[1].allowed), (true, false));
     assert_eq!((db.digest(), db.info("rdb_changes_since_last_save")), before);
@@ -185,7 +185,7 @@ fn the_reply_is_an_array_of_six_integers_for_each_key_in_both_protocols() {
 }
 
 #[test]
-fn twenty_connections_on_overlapping_keys_are_admitted_exactly_the_limit() {
+fn twenty_connections_on_overlapping_keys_use_exactly_the_limit() {
     const KEYS: usize = 5;
     let server = Server::start();
     let limit = |key: usize| 40 + 13 * key;
@@ -218,7 +218,7 @@ fn twenty_connections_on_overlapping_keys_are_admitted_exactly_the_limit() {
         assert_eq!(*units, admitted.iter().map(|of_one| of_one[key]).sum::<usize>());
         assert!(*units <= limit(key), "{key}: {units}");
     }
-    // Nobody was denied while there was room at both keys.
+    // No check was denied while there was room at both keys.
     assert!(
         (0..KEYS).all(|place| pair(place).iter().any(|&key| units[key] == limit(key))),
         "{units:?}"

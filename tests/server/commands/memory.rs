@@ -1,8 +1,8 @@
-//! Memory: its limit, its price, and its return.
+//! Memory: its limit, its use, and its release.
 
 use crate::support::{Client, Random, Server, assert_same_dataset, until};
 
-/// Tells the server that it has no memory left.
+/// Sets `maxmemory` so that the server has no memory left.
 fn exhaust(db: &mut Client) {
     db.run::<()>("CONFIG SET maxmemory-policy noeviction");
     db.run::<()>("CONFIG SET maxmemory 1");
@@ -10,7 +10,7 @@ fn exhaust(db: &mut Client) {
 }
 
 #[test]
-fn a_server_without_memory_goes_on_limiting_the_keys_it_has() {
+fn without_memory_existing_keys_are_still_limited() {
     let server = Server::start();
     let mut db = server.connect();
     db.decide("RL.CHECK k 5 1h");
@@ -26,7 +26,7 @@ fn a_server_without_memory_goes_on_limiting_the_keys_it_has() {
 }
 
 #[test]
-fn a_server_without_memory_refuses_a_new_key_and_says_why() {
+fn without_memory_a_new_key_is_rejected_with_a_reason() {
     let server = Server::start();
     let mut db = server.connect();
     exhaust(&mut db);
@@ -42,7 +42,7 @@ fn a_server_without_memory_refuses_a_new_key_and_says_why() {
 }
 
 #[test]
-fn a_server_that_evicts_takes_new_keys() {
+fn a_server_that_evicts_accepts_new_keys() {
     let server = Server::start();
     let mut db = server.connect();
     let used = db.info_number("used_memory");
@@ -56,7 +56,7 @@ fn a_server_that_evicts_takes_new_keys() {
 }
 
 #[test]
-fn a_replica_without_memory_still_holds_what_its_primary_holds() {
+fn a_replica_without_memory_still_follows_its_primary() {
     let server = Server::start();
     let replica = server.start_replica(&["maxmemory 1", "maxmemory-policy noeviction"]);
     let mut db = server.connect();
@@ -68,7 +68,7 @@ fn a_replica_without_memory_still_holds_what_its_primary_holds() {
 }
 
 #[test]
-fn a_log_is_cheap() {
+fn a_log_is_small() {
     let server = Server::start();
     let mut db = server.connect();
     let mut random = Random::seeded(7);
@@ -90,7 +90,7 @@ fn a_log_is_cheap() {
 }
 
 #[test]
-fn memory_usage_tells_what_a_large_log_really_takes() {
+fn memory_usage_matches_the_memory_of_a_large_log() {
     let server = Server::start();
     let mut db = server.connect();
     db.run::<()>("SET warm-up 1");
@@ -108,7 +108,7 @@ fn memory_usage_tells_what_a_large_log_really_takes() {
 }
 
 #[test]
-fn flushing_gives_all_memory_back() {
+fn flushing_frees_all_memory() {
     let server = Server::start();
     let mut db = server.connect();
     let mut fill_and_flush = || {

@@ -1,9 +1,9 @@
-//! `RL.PEEK`: decides as a check would and leaves no trace.
+//! `RL.PEEK`: decides like a check and changes nothing.
 
 use crate::support::{Decision, Server};
 
 #[test]
-fn peeking_at_a_missing_key_finds_an_empty_log_and_creates_none() {
+fn a_peek_of_a_missing_key_sees_an_empty_log_and_creates_nothing() {
     let server = Server::start();
     let mut db = server.connect();
     let expected = Decision {
@@ -19,7 +19,7 @@ fn peeking_at_a_missing_key_finds_an_empty_log_and_creates_none() {
 }
 
 #[test]
-fn a_peek_tells_of_the_log_as_it_stands() {
+fn a_peek_reports_the_log_before_recording() {
     let server = Server::start();
     let mut db = server.connect();
     db.decide("RL.CHECK k 5 1h COST 2");
@@ -34,7 +34,7 @@ fn a_peek_tells_of_the_log_as_it_stands() {
 }
 
 #[test]
-fn a_peek_decides_as_the_check_that_follows() {
+fn a_peek_predicts_the_next_check() {
     let server = Server::start();
     let mut db = server.connect();
     for _ in 0..30 {
@@ -51,7 +51,7 @@ fn a_peek_decides_as_the_check_that_follows() {
 }
 
 #[test]
-fn a_peek_is_no_write() {
+fn a_peek_is_not_a_write() {
     let server = Server::start();
     let mut db = server.connect();
     db.decide("RL.CHECK k 5 1h");

@@ -12,7 +12,7 @@ fn three_hits(db: &mut Client) -> [i64; 3] {
 }
 
 #[test]
-fn a_refund_takes_one_unit_unless_told_otherwise() {
+fn a_refund_takes_one_unit_by_default() {
     let server = Server::start();
     let mut db = server.connect();
     db.decide("RL.CHECK k 5 1h COST 5");
@@ -23,7 +23,7 @@ fn a_refund_takes_one_unit_unless_told_otherwise() {
 }
 
 #[test]
-fn the_newest_units_go_first() {
+fn the_newest_units_are_refunded_first() {
     let server = Server::start();
     let mut db = server.connect();
     let [oldest, middle, newest] = three_hits(&mut db);
@@ -36,7 +36,7 @@ fn the_newest_units_go_first() {
 }
 
 #[test]
-fn no_more_is_taken_back_than_there_is() {
+fn a_refund_takes_at_most_the_units_there_are() {
     let server = Server::start();
     let mut db = server.connect();
     three_hits(&mut db);
@@ -59,7 +59,7 @@ fn units_that_have_expired_cannot_be_taken_back() {
 }
 
 #[test]
-fn what_is_left_expires_in_its_own_time() {
+fn the_remaining_units_expire_as_before() {
     let server = Server::start();
     let mut db = server.connect();
     let [oldest, middle, _] = three_hits(&mut db);
@@ -83,7 +83,7 @@ fn a_check_and_its_refund_leave_room_for_another() {
 }
 
 #[test]
-fn a_refund_of_nothing_is_no_write() {
+fn a_refund_of_nothing_is_not_a_write() {
     let server = Server::start();
     let mut db = server.connect();
     let before = db.info("rdb_changes_since_last_save");

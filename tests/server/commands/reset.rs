@@ -1,9 +1,9 @@
-//! `RL.RESET`: all units are forgotten.
+//! `RL.RESET`: all units are removed.
 
 use crate::support::{MAX_EXPIRY_DELAY_MS, Server};
 
 #[test]
-fn a_reset_forgets_every_unit_and_tells_how_many() {
+fn a_reset_removes_every_unit_and_returns_how_many() {
     let server = Server::start();
     let mut db = server.connect();
     db.decide("RL.CHECK k 50 1h COST 30");
@@ -14,7 +14,7 @@ fn a_reset_forgets_every_unit_and_tells_how_many() {
 }
 
 #[test]
-fn resetting_a_missing_key_forgets_nothing_and_is_no_write() {
+fn resetting_a_missing_key_is_not_a_write() {
     let server = Server::start();
     let mut db = server.connect();
     let before = db.info("rdb_changes_since_last_save");
@@ -24,7 +24,7 @@ fn resetting_a_missing_key_forgets_nothing_and_is_no_write() {
 }
 
 #[test]
-fn a_reset_forgets_the_retention_too() {
+fn a_reset_removes_the_retention_too() {
     let server = Server::start();
     let mut db = server.connect();
     db.decide("RL.CHECK k 5 1d");
@@ -35,7 +35,7 @@ fn a_reset_forgets_the_retention_too() {
 }
 
 #[test]
-fn a_million_units_are_forgotten_at_once() {
+fn a_million_units_are_removed_at_once() {
     let server = Server::start();
     let mut db = server.connect();
     let now = db.now_ms();

@@ -1,4 +1,4 @@
-//! Several rules in one check: all must let it pass, and the reply speaks of the binding one.
+//! Several rules in one check: all must allow it, and the reply describes the binding one.
 
 use crate::support::{Client, Server};
 
@@ -10,7 +10,7 @@ fn record(db: &mut Client, key: &str, aged: &[(i64, i64)]) {
 }
 
 #[test]
-fn every_rule_must_let_a_check_pass() {
+fn every_rule_must_allow_a_check() {
     let server = Server::start();
     let mut db = server.connect();
     let command = "RL.CHECK k 10 1h 4 1d 100 1m";
@@ -35,7 +35,7 @@ fn rules_of_one_check_count_the_same_units() {
 }
 
 #[test]
-fn an_allowed_check_speaks_of_the_least_remaining() {
+fn an_allowed_check_reports_the_least_remaining() {
     let server = Server::start();
     let mut db = server.connect();
     let decision = db.decide("RL.CHECK k 9 1m 3 1h 7 1d");
@@ -54,7 +54,7 @@ fn the_first_rule_given_wins_a_tie_of_remaining() {
 }
 
 #[test]
-fn a_denied_check_speaks_of_the_longest_wait() {
+fn a_denied_check_reports_the_longest_wait() {
     let server = Server::start();
     let mut db = server.connect();
     record(&mut db, "k", &[(1000, 5)]);
@@ -90,11 +90,11 @@ fn never_is_the_longest_wait() {
 }
 
 #[test]
-fn a_rule_that_lets_pass_does_not_bind_a_denied_check() {
+fn an_allowing_rule_does_not_bind_a_denied_check() {
     let server = Server::start();
     let mut db = server.connect();
     record(&mut db, "k", &[(10_000, 5), (100, 1)]);
-    // Nothing is left of either rule, but only the second must be waited for.
+    // Both rules have nothing remaining, but only the second denies.
     let denied = db.decide("RL.CHECK k 7 1h 1 1m");
     assert!(!denied.allowed);
     assert_eq!((denied.limit, denied.window_ms), (1, 60_000));
@@ -117,7 +117,7 @@ fn retention_is_the_longest_window_of_all_recorded_checks() {
 }
 
 #[test]
-fn sixteen_rules_are_all_obeyed() {
+fn all_sixteen_rules_are_enforced() {
     let server = Server::start();
     let mut db = server.connect();
     for tight in 0..16 {

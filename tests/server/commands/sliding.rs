@@ -7,7 +7,7 @@ use crate::support::{Server, until};
 const WINDOW_MS: i64 = 100;
 const LIMIT: i64 = 30;
 
-/// Every allowed unit stays visible, because the second rule keeps it.
+/// Every allowed unit stays in the log, as the second rule keeps it.
 const KEPT: &str = "1000000 1h";
 
 /// Hammers one key from several connections until enough units are in its log.
@@ -58,7 +58,7 @@ fn no_span_of_the_window_holds_more_than_the_limit_at_a_cost() {
 }
 
 #[test]
-fn hammering_is_given_the_whole_limit_once_per_window_and_no_less() {
+fn a_client_that_hammers_gets_the_whole_limit_in_each_window() {
     let hits = hammer(&format!("RL.CHECK k {LIMIT} {WINDOW_MS}ms {KEPT}"));
     let instants: Vec<_> = hits
         .iter()
@@ -67,7 +67,7 @@ fn hammering_is_given_the_whole_limit_once_per_window_and_no_less() {
             std::iter::repeat_n(*instant, usize::try_from(*units).unwrap())
         })
         .collect();
-    // The unit that is `LIMIT` later came as soon as this one left, or soon after.
+    // The unit that is `LIMIT` later was allowed when this one left the window, or soon after.
     let lag = usize::try_from(LIMIT).expect("a small limit");
     let waits: Vec<_> = instants.windows(lag + 1).map(|units| units[lag] - units[0]).collect();
     assert!(waits.iter().all(|wait| *wait >= WINDOW_MS));

@@ -1,4 +1,4 @@
-//! `RL.STATS`, and what `INFO` tells of the module.
+//! `RL.STATS`, and the module's sections of `INFO`.
 
 use std::collections::HashMap;
 
@@ -15,7 +15,7 @@ fn of_policy(db: &mut Client, name: &str) -> Option<Counts> {
 }
 
 #[test]
-fn every_check_is_counted_once_and_by_how_it_was_answered() {
+fn every_check_is_counted_once_by_its_result() {
     let server = Server::start();
     let mut db = server.connect();
     assert_eq!(counts(&mut db, "RL.STATS"), (Counts::default(), HashMap::new()));
@@ -30,7 +30,7 @@ fn every_check_is_counted_once_and_by_how_it_was_answered() {
 }
 
 #[test]
-fn counts_go_on_after_a_reload_of_the_dataset() {
+fn counts_continue_after_a_reload_of_the_dataset() {
     let server = Server::start();
     let mut db = server.connect();
     db.run::<()>("RL.POLICY SET p 1 1h");
@@ -44,7 +44,7 @@ fn counts_go_on_after_a_reload_of_the_dataset() {
 }
 
 #[test]
-fn what_is_no_check_is_not_counted() {
+fn only_checks_are_counted() {
     let server = Server::start();
     let mut db = server.connect();
     db.run::<()>("SET text v");
@@ -76,7 +76,7 @@ fn what_is_no_check_is_not_counted() {
 }
 
 #[test]
-fn overrides_are_counted_beside_their_answers() {
+fn overrides_are_counted_in_addition_to_their_result() {
     let server = Server::start();
     let mut db = server.connect();
     db.run::<()>("RL.POLICY SET gold 1 1h");
@@ -95,7 +95,7 @@ fn overrides_are_counted_beside_their_answers() {
 }
 
 #[test]
-fn each_policy_has_counts_of_its_own() {
+fn each_policy_has_its_own_counts() {
     let server = Server::start();
     let mut db = server.connect();
     db.run::<()>("RL.POLICY SET gold 2 1h");
@@ -123,7 +123,7 @@ fn a_check_of_several_keys_counts_each_of_them() {
     db.run::<()>("RL.OVERRIDE SET o ALLOW");
     db.decide_all("RL.MCHECK 1 a POLICY gold b POLICY trial c 9 1h o 9 1h a POLICY gold");
     assert_eq!(totals(&mut db), Counts::of(5, 0).with_overridden(1));
-    // Denied at a: the others were answered as allowed.
+    // Denied at a: the others were allowed.
     db.decide_all("RL.MCHECK 1 a POLICY gold b POLICY trial c 9 1h");
     let (all, policies) = counts(&mut db, "RL.STATS");
     assert_eq!(all, Counts::of(7, 1).with_overridden(1).with_shadow_denied(1));
@@ -132,7 +132,7 @@ fn a_check_of_several_keys_counts_each_of_them() {
 }
 
 #[test]
-fn a_reset_tells_the_counts_and_begins_anew() {
+fn a_reset_returns_the_counts_and_sets_them_to_zero() {
     let server = Server::start();
     let mut db = server.connect();
     db.run::<()>("RL.POLICY SET gold 1 1h");
@@ -157,7 +157,7 @@ fn a_reset_tells_the_counts_and_begins_anew() {
 }
 
 #[test]
-fn a_policys_counts_stay_while_it_changes_and_go_with_it() {
+fn a_policys_counts_survive_changes_and_end_with_it() {
     let server = Server::start();
     let mut db = server.connect();
     db.run::<()>("RL.POLICY SET gold 1 1h");
@@ -195,7 +195,7 @@ fn checks_in_transactions_and_scripts_are_counted() {
 }
 
 #[test]
-fn a_node_counts_what_it_decided_and_no_effect_that_it_repeats() {
+fn a_node_counts_its_decisions_and_not_replicated_effects() {
     let mut server = Server::with(&["appendonly yes"]);
     let replica = server.start_replica(&[]);
     let (mut db, mut reader) = (server.connect(), replica.connect());
@@ -209,7 +209,7 @@ fn a_node_counts_what_it_decided_and_no_effect_that_it_repeats() {
     let nothing = (Counts::default(), HashMap::from([("gold".to_owned(), Counts::default())]));
     assert_eq!(counts(&mut reader, "RL.STATS"), nothing);
     assert_eq!(reader.run::<Value>("RL.TOP CHECKED"), Value::Array(vec![]));
-    // A reset of counts that are the node's own is no write.
+    // A reset of the node's own counts is not a write.
     counts(&mut reader, "RL.STATS RESET");
     assert_eq!(totals(&mut db), Counts::of(8, 1));
     server.restart(Stop::NoSave);
@@ -217,7 +217,7 @@ fn a_node_counts_what_it_decided_and_no_effect_that_it_repeats() {
 }
 
 #[test]
-fn stats_are_maps_where_the_protocol_has_maps() {
+fn stats_are_maps_in_resp3() {
     let server = Server::start();
     let mut db = server.connect_speaking(ProtocolVersion::RESP3);
     db.run::<()>("RL.POLICY SET gold 2 1h");
@@ -233,7 +233,7 @@ fn stats_are_maps_where_the_protocol_has_maps() {
 }
 
 #[test]
-fn info_tells_the_same_in_lines_of_name_and_value() {
+fn info_shows_the_same_counts() {
     let server = Server::start();
     let mut db = server.connect();
     for policy in ["gold 2 1h", "trial SHADOW 1 1h", "a:b/c.d 1 1h"] {
@@ -269,7 +269,7 @@ fn info_tells_the_same_in_lines_of_name_and_value() {
         assert_eq!(counts.len(), 5);
         assert_eq!(Counts::read(|name| counts[name]), policies[policy], "{policy}");
     }
-    // Whoever asks for everything gets it too, and the usual sections are as they were.
+    // `INFO everything` includes the sections, and the default sections are unchanged.
     let everything: String = db.run("INFO everything");
     assert!(everything.contains("rl_checks:12\r\n"), "{everything}");
     assert!(!db.run::<String>("INFO").contains("rl_checks"));

@@ -1,4 +1,4 @@
-//! `RL.TOP`: the keys that are checked and denied most.
+//! `RL.TOP`: the keys with the most checks and denials.
 //!
 //! All counts are halved at the end of each minute: tests in which the order matters begin early in one, and
 //! counts are compared as bounds.
@@ -81,7 +81,7 @@ fn ten(counts: &HashMap<usize, i64>) -> Vec<(String, i64)> {
 }
 
 #[test]
-fn the_true_ten_of_a_hundred_thousand_keys_are_found() {
+fn the_ten_heaviest_of_a_hundred_thousand_keys_are_found() {
     let ranks = zipf(CHECKS);
     let (server, mut db) = early_in_a_minute();
     pour(&server, ranks.iter().map(|rank| format!("RL.CHECK key:{rank} {LIMIT} 1h")));
@@ -114,7 +114,7 @@ fn the_true_ten_of_a_hundred_thousand_keys_are_found() {
 }
 
 #[test]
-fn checks_and_denials_are_ranked_apart() {
+fn checks_and_denials_are_ranked_separately() {
     let (server, mut db) = early_in_a_minute();
     db.run::<()>("RL.POLICY SET trial SHADOW 1 1h");
     db.run::<()>("RL.OVERRIDE SET barred DENY");
@@ -132,7 +132,7 @@ fn checks_and_denials_are_ranked_apart() {
 }
 
 #[test]
-fn so_many_keys_are_told_as_are_asked_for() {
+fn count_bounds_the_reply() {
     let (server, mut db) = early_in_a_minute();
     assert_eq!(top(&mut db, "CHECKED"), []);
     for key in 0..12 {
@@ -148,7 +148,7 @@ fn so_many_keys_are_told_as_are_asked_for() {
 }
 
 #[test]
-fn names_of_any_bytes_are_told_as_they_are() {
+fn binary_key_names_are_returned_unchanged() {
     let server = Server::start();
     let mut db = server.connect();
     let name = b"\0\r\n\xff";
@@ -160,7 +160,7 @@ fn names_of_any_bytes_are_told_as_they_are() {
 }
 
 #[test]
-fn the_setting_is_how_many_keys_are_kept_and_none_turns_it_off() {
+fn top_k_bounds_the_tracked_keys_and_zero_disables_tracking() {
     let (server, mut db) = early_in_a_minute();
     let fill = || {
         for key in 0..8 {
@@ -177,7 +177,7 @@ fn the_setting_is_how_many_keys_are_kept_and_none_turns_it_off() {
     }
     assert!(size(&mut db) < usual / 10, "{usual} then {}", size(&mut db));
     assert!(db.info_number("rl_checks") > 4_000, "counting goes on");
-    // Another number begins anew.
+    // Another number starts over.
     for (k, listed) in [("3", 3), ("5", 5), ("1000", 8), ("1", 1)] {
         db.run::<()>(&format!("CONFIG SET rl.top-k {k}"));
         assert_eq!(top(&mut db, "CHECKED"), [], "{k}");
@@ -188,7 +188,7 @@ fn the_setting_is_how_many_keys_are_kept_and_none_turns_it_off() {
 }
 
 #[test]
-fn a_call_that_is_wrong_is_told_why() {
+fn a_wrong_call_is_an_error() {
     let server = Server::start();
     let mut db = server.connect();
     let count = |given: &str| {

@@ -20,17 +20,17 @@ const AN_INSTANT: u64 = 1_000_000_000_000;
 const MINUTE: i64 = 60_000;
 
 #[test]
-fn every_example_of_the_reference_gives_what_it_shows() {
+fn every_example_of_the_command_reference_is_true() {
     assert!(run_examples(COMMANDS) >= 50);
 }
 
 #[test]
-fn every_example_of_the_readme_gives_what_it_shows() {
+fn every_example_of_the_readme_is_true() {
     assert!(run_examples(README) >= 8);
 }
 
 #[test]
-fn every_example_of_the_operations_gives_what_it_shows() {
+fn every_example_of_the_operations_page_is_true() {
     assert!(run_examples(OPERATIONS) >= 5);
 }
 
@@ -136,7 +136,7 @@ fn same_word(given: &str, shown: &str) -> bool {
 }
 
 #[test]
-fn the_comparison_sees_what_differs() {
+fn the_comparison_detects_differences() {
     assert!(same("1) (integer) 9998\n", "1) (integer) 10000\n"));
     assert!(!same("1) (integer) 0\n", "1) (integer) 10000\n"));
     assert!(!same("1) (integer) 3\n", "1) (integer) 4\n"));
@@ -149,6 +149,6 @@ fn the_comparison_sees_what_differs() {
 }
 
 #[test]
-fn quotes_hold_a_word_together() {
+fn quotes_group_words() {
     assert_eq!(words("SET  a 'b \"c\" d' e"), ["SET", "a", "b \"c\" d", "e"].map(Vec::from));
 }

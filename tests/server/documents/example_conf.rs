@@ -1,10 +1,10 @@
-//! `redis.conf.example`, taken at its word.
+//! `redis.conf.example`, executed.
 
 use crate::support::{Client, Server};
 
 const EXAMPLE: &str = include_str!("../../../redis.conf.example");
 
-/// What a test's server must choose for itself.
+/// Directives that a test's server must set itself.
 const OWN: [&str; 2] = ["loadmodule ", "port "];
 
 /// A setting of the module, as the example shows it.
@@ -15,7 +15,7 @@ struct Setting {
     most: &'static str,
 }
 
-/// The settings of the module, each with the range that the comment above it says.
+/// The settings of the module, each with the range in the comment above it.
 fn settings() -> Vec<Setting> {
     let mut range = None;
     let mut settings = Vec::new();
@@ -36,7 +36,7 @@ fn value(db: &mut Client, name: &str) -> String {
     value
 }
 
-/// `value` with its number changed by `step`, and its unit kept.
+/// `value` with its number changed by `step` and the same unit.
 fn next_to(value: &str, step: i64) -> String {
     let digits = value.trim_end_matches(char::is_alphabetic).len();
     let (number, unit) = value.split_at(digits);
@@ -45,7 +45,7 @@ fn next_to(value: &str, step: i64) -> String {
 }
 
 #[test]
-fn the_example_says_the_defaults_of_all_settings() {
+fn the_example_has_the_defaults_of_all_settings() {
     let server = Server::start();
     let mut db = server.connect();
     let pairs: Vec<(String, String)> = db.run("CONFIG GET rl.*");
@@ -57,7 +57,7 @@ fn the_example_says_the_defaults_of_all_settings() {
 }
 
 #[test]
-fn the_example_says_the_ranges_of_all_settings() {
+fn the_example_has_the_ranges_of_all_settings() {
     let server = Server::start();
     let mut db = server.connect();
     for Setting { name, least, most, .. } in settings() {
@@ -74,7 +74,7 @@ fn the_example_says_the_ranges_of_all_settings() {
 }
 
 #[test]
-fn a_server_starts_with_the_example_and_limits() {
+fn a_server_starts_with_the_example_and_enforces_limits() {
     let own = |line: &&str| OWN.iter().any(|start| line.starts_with(start));
     let is_setting = |line: &&str| !line.is_empty() && !line.starts_with('#');
     let lines: Vec<_> = EXAMPLE.lines().filter(is_setting).filter(|line| !own(line)).collect();

@@ -1,4 +1,4 @@
-//! The shell lines of `docs/operations.md`, run as they stand on a cluster.
+//! The shell commands of `docs/operations.md`, run on a cluster.
 
 use std::process::Command;
 
@@ -34,7 +34,7 @@ fn wait_for_nodes(db: &mut Client, nodes: usize) {
     });
 }
 
-/// What the shell prints for `lines`, with the page's addresses made those of `shard` and `new`.
+/// The shell's output of `lines`, with the page's addresses replaced by those of `shard` and `new`.
 fn shell(lines: &str, shard: &Server, new: &Server) -> String {
     let script =
         [(SHARD, shard), (NEW, new)].iter().fold(lines.to_owned(), |script, (host, node)| {
@@ -52,7 +52,7 @@ fn shell(lines: &str, shard: &Server, new: &Server) -> String {
 }
 
 #[test]
-fn the_shell_lines_of_the_operations_keep_shards_equal() {
+fn the_shell_commands_of_the_operations_page_keep_shards_equal() {
     if Command::new("redis-cli").arg("--version").output().is_err() {
         println!("skipped: there is no redis-cli");
         return;

@@ -1,4 +1,4 @@
-//! What `RL.OVERRIDE` refuses, by name, without changing anything.
+//! Errors of `RL.OVERRIDE`: they name the wrong argument, and nothing changes.
 
 use crate::support::Server;
 
@@ -73,7 +73,7 @@ fn every_bad_argument_is_named_and_changes_nothing() {
 }
 
 #[test]
-fn the_widest_arguments_are_taken() {
+fn the_widest_arguments_are_accepted() {
     let server = Server::start();
     let mut db = server.connect();
     for arguments in [
@@ -86,7 +86,7 @@ fn the_widest_arguments_are_taken() {
 }
 
 #[test]
-fn a_wrong_number_of_arguments_is_told_and_changes_nothing() {
+fn a_wrong_number_of_arguments_is_an_error_and_changes_nothing() {
     let server = Server::start();
     let mut db = server.connect();
     for command in [
@@ -129,7 +129,7 @@ fn a_key_of_another_type_gets_no_override() {
 }
 
 #[test]
-fn a_list_of_a_bad_count_is_refused() {
+fn a_list_with_a_bad_count_is_rejected() {
     let server = Server::start();
     let mut db = server.connect();
     db.run::<()>("RL.OVERRIDE SET k ALLOW");

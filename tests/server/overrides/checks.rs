@@ -1,11 +1,11 @@
-//! Overrides: what they make of a check.
+//! Overrides: how they change the decision of a check.
 
 use crate::support::{Client, Decision, OverrideInfo, Server, assert_same_dataset, field};
 
 use redis::Value;
 
 const HOUR: i64 = 3_600_000;
-/// The same rules, asked for in every way that there is.
+/// The same rules, in every kind of call.
 const WAYS: [&str; 6] = [
     "RL.CHECK k 5 1h",
     "RL.PEEK k 5 1h",
@@ -23,7 +23,7 @@ fn prepared() -> (Server, Client) {
     (server, db)
 }
 
-/// What must not move while nothing is changed.
+/// State that must not change.
 fn witness(db: &mut Client) -> (String, String, Vec<(i64, i64)>) {
     (db.digest(), db.info("rdb_changes_since_last_save"), db.hits("k"))
 }
@@ -35,7 +35,7 @@ fn assert_tells(decision: Decision, allowed: bool, limit: i64, remaining: i64, r
 }
 
 #[test]
-fn allow_lets_every_check_pass_and_records_nothing() {
+fn allow_allows_every_check_and_records_nothing() {
     let (_server, mut db) = prepared();
     for used in 0..=5 {
         db.run::<()>("RL.OVERRIDE SET k ALLOW");
@@ -55,7 +55,7 @@ fn allow_lets_every_check_pass_and_records_nothing() {
 }
 
 #[test]
-fn allow_speaks_of_the_fullest_of_the_callers_rules() {
+fn allow_reports_the_fullest_rule() {
     let (_server, mut db) = prepared();
     db.decide("RL.CHECK k 100 1d COST 10");
     db.run::<()>("RL.OVERRIDE SET k ALLOW");
@@ -65,7 +65,7 @@ fn allow_speaks_of_the_fullest_of_the_callers_rules() {
 }
 
 #[test]
-fn deny_stops_every_check_for_good() {
+fn deny_denies_every_check() {
     let (_server, mut db) = prepared();
     for used in 0..=5 {
         db.run::<()>("RL.OVERRIDE SET k DENY");
@@ -82,7 +82,7 @@ fn deny_stops_every_check_for_good() {
 }
 
 #[test]
-fn deny_for_a_time_tells_when_it_ends() {
+fn a_timed_deny_reports_when_it_ends() {
     let (_server, mut db) = prepared();
     db.decide("RL.CHECK k 5 1h COST 5");
     for (lasts, millis) in [("PX 60000", 60_000), ("EX 7200", 7_200_000)] {
@@ -100,7 +100,7 @@ fn deny_for_a_time_tells_when_it_ends() {
 }
 
 #[test]
-fn limit_goes_before_the_callers_rules_whether_they_are_wider_or_narrower() {
+fn limit_replaces_the_rules_of_a_check() {
     let (_server, mut db) = prepared();
     db.run::<()>("RL.OVERRIDE SET k LIMIT 8 30m 20 2h");
     for remaining in (0..8).rev() {
@@ -134,7 +134,7 @@ fn units_recorded_under_a_limit_count_for_the_callers_longer_window_afterwards()
 }
 
 #[test]
-fn the_last_override_put_on_a_key_is_the_one_that_holds() {
+fn the_last_override_wins() {
     let (_server, mut db) = prepared();
     let expected = |action: &str, rules: &[(i64, i64)]| {
         Some(OverrideInfo { action: action.into(), rules: rules.to_vec(), ttl_ms: -1 })
@@ -161,7 +161,7 @@ fn the_last_override_put_on_a_key_is_the_one_that_holds() {
 }
 
 #[test]
-fn an_override_is_the_keys_own_and_no_other_keys() {
+fn an_override_affects_only_its_key() {
     let (_server, mut db) = prepared();
     db.run::<()>("RL.OVERRIDE SET k DENY");
     assert!(db.decide("RL.CHECK l 5 1h").allowed);
@@ -171,7 +171,7 @@ fn an_override_is_the_keys_own_and_no_other_keys() {
 }
 
 #[test]
-fn a_reset_and_a_refund_leave_the_override() {
+fn a_reset_and_a_refund_keep_the_override() {
     let (_server, mut db) = prepared();
     db.decide("RL.CHECK k 9 1h COST 6");
     for key_override in ["ALLOW", "DENY PX 60000", "LIMIT 9 1h"] {
@@ -234,7 +234,7 @@ fn resp3_gets_maps_and_nulls() {
 }
 
 #[test]
-fn a_clock_that_stepped_back_is_followed_under_every_override() {
+fn a_clock_step_shifts_the_log_under_every_override() {
     let (server, mut db) = prepared();
     let replica = server.start_replica(&[]);
     for (key_override, command) in [

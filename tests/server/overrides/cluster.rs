@@ -19,7 +19,7 @@ fn fill(db: &mut Client) {
     assert_eq!(db.overrides(), LIST);
 }
 
-/// The node that has the keys' slot, and the one that has not.
+/// The node that owns the keys' slot, and the other one.
 fn owner_and_other(cluster: &Cluster) -> [&Server; 2] {
     let owner = cluster.primary_of("k");
     [&cluster[owner], &cluster[1 - owner]]

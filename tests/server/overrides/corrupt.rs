@@ -1,4 +1,4 @@
-//! Hostile values with overrides: whatever `RESTORE` is given, the server lives and what loads makes sense.
+//! Hostile values with overrides: no `RESTORE` payload crashes the server, and every value that loads is valid.
 
 use redis::Value;
 
@@ -40,7 +40,7 @@ fn dump_of(text: &[u8], pattern: &[u8]) -> Vec<u8> {
     seal(&[&pattern[..HEADER], b"\x05\0\x05", &length, text, b"\0"].concat(), pattern)
 }
 
-/// Everything that may be asked of a value that did load.
+/// Runs every command on a value that loaded.
 fn use_value(db: &mut Client, key: &str) {
     let digest = db.value_digests(&[key]);
     let dump: Vec<u8> = db.run(["DUMP", key]);
@@ -63,7 +63,7 @@ fn use_value(db: &mut Client, key: &str) {
 }
 
 #[test]
-fn no_mutation_of_a_dump_with_an_override_brings_the_server_down() {
+fn no_mutation_of_a_dump_with_an_override_crashes_the_server() {
     let server = Server::start();
     let mut db = server.connect();
     db.run::<()>("DEBUG SET-SKIP-CHECKSUM-VALIDATION 1");
@@ -93,7 +93,7 @@ fn no_mutation_of_a_dump_with_an_override_brings_the_server_down() {
 }
 
 #[test]
-fn a_second_spelling_of_an_override_is_refused() {
+fn a_second_spelling_of_an_override_is_rejected() {
     let server = Server::start();
     let mut db = server.connect();
     let pattern = dumps(&mut db).remove(0);
@@ -152,17 +152,17 @@ fn a_second_spelling_of_an_override_is_refused() {
     }
     assert_eq!(db.run::<i64>("DBSIZE"), 0);
     assert_eq!(db.overrides(), Vec::<String>::new());
-    until("the log tells why", || server.log().contains("a value was rejected"));
+    until("the reason is logged", || server.log().contains("a value was rejected"));
 }
 
 #[test]
-fn a_dump_with_an_override_that_ends_too_early_is_refused_at_every_length() {
+fn a_truncated_dump_with_an_override_is_rejected_at_every_length() {
     let server = Server::start();
     let mut db = server.connect();
     for dump in dumps(&mut db) {
         let whole = body(&dump);
         for end in HEADER..whole.len() {
-            // With and without the mark that ends a module's value.
+            // With and without the opcode that ends a module's value.
             for tail in [&b""[..], b"\0"] {
                 if whole[..end].len() + tail.len() == whole.len() {
                     continue;

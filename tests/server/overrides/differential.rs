@@ -9,7 +9,7 @@ use crate::support::{Client, Random, Server, wait_until_in_step};
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 const DATABASES: usize = 3;
 
-/// What a key holds: units and an override, or another type.
+/// The value of a key: units and an override, or another type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Held {
     Log { units: i64, key_override: Option<String> },
@@ -21,7 +21,7 @@ enum Held {
 struct Model {
     keys: BTreeMap<(usize, String), Held>,
     database: usize,
-    /// Dumps taken, and what they hold.
+    /// Dumps, and the values in them.
     dumps: Vec<(Vec<u8>, Held)>,
 }
 
@@ -42,7 +42,7 @@ impl Model {
         };
     }
 
-    /// Changes a log, which is empty where there is no key; nothing where it is of another type.
+    /// Changes a log, which is empty if the key does not exist. Does nothing if the key is of another type.
     fn change(&mut self, name: &str, change: impl FnOnce(&mut i64, &mut Option<String>)) {
         let held = self.get(name).unwrap_or(Held::Log { units: 0, key_override: None });
         if let Held::Log { mut units, mut key_override } = held {
@@ -87,7 +87,7 @@ struct Comparison {
     db: Client,
     random: Random,
     model: Model,
-    /// Where commands wait for their EXEC.
+    /// The connection whose commands wait for their EXEC.
     in_multi: bool,
 }
 
@@ -102,7 +102,7 @@ impl Comparison {
         self.random.pick::<&'static str>(&NAMES)
     }
 
-    /// Carries a command out, at times in a script; refusals are the server's affair.
+    /// Runs a command, sometimes in a script. Errors are ignored.
     fn send(&mut self, command: &str) {
         let words: Vec<_> = command.split(' ').map(str::to_owned).collect();
         let is_scripted = !self.in_multi
@@ -274,7 +274,7 @@ impl Comparison {
 }
 
 #[test]
-fn the_list_is_the_models_after_every_command_and_the_replicas_too() {
+fn the_list_equals_the_models_on_primary_and_replica() {
     for seed in 0..4 {
         let mut comparison = Comparison::new(seed);
         let replica = comparison.server.start_replica(&[]);

@@ -20,7 +20,7 @@ fn wait_for_the_end_of(db: &mut Client, key: &str) {
 }
 
 #[test]
-fn a_key_with_only_a_lasting_override_stays() {
+fn a_key_with_a_permanent_override_stays() {
     let (_server, mut db) = started();
     for key_override in ["ALLOW", "DENY", "LIMIT 5 1ms"] {
         db.run::<()>(&format!("RL.OVERRIDE SET k {key_override}"));
@@ -80,7 +80,7 @@ fn a_key_with_units_and_an_override_lives_until_the_later_ends() {
 }
 
 #[test]
-fn an_override_that_is_over_leaves_no_trace_after_the_next_effect() {
+fn the_next_effect_removes_an_ended_override() {
     let server = Server::start();
     let replica = server.start_replica(&[]);
     let mut db = server.connect();
@@ -124,7 +124,7 @@ fn an_override_that_is_over_leaves_no_trace_after_the_next_effect() {
 }
 
 #[test]
-fn the_callers_rules_hold_again_when_an_override_is_over() {
+fn the_check_rules_apply_again_after_an_override_ends() {
     let (_server, mut db) = started();
     db.decide("RL.CHECK k 5 1h COST 5");
     for key_override in ["ALLOW", "DENY", "LIMIT 100 1h"] {
@@ -139,7 +139,7 @@ fn the_callers_rules_hold_again_when_an_override_is_over() {
 }
 
 #[test]
-fn a_reset_of_a_key_whose_override_is_over_leaves_nothing() {
+fn a_reset_of_a_key_whose_override_has_ended_leaves_nothing() {
     let server = Server::start();
     let replica = server.start_replica(&[]);
     let mut db = server.connect();
@@ -155,7 +155,7 @@ fn a_reset_of_a_key_whose_override_is_over_leaves_nothing() {
 }
 
 #[test]
-fn an_expiry_that_a_user_set_lasts_until_the_next_effect() {
+fn an_expiry_set_by_a_user_lasts_until_the_next_effect() {
     let (_server, mut db) = started();
     for key_override in ["ALLOW", "ALLOW EX 7200", "ALLOW EX 60"] {
         for user in ["PEXPIRE k 900000", "PERSIST k", "PEXPIRE k 90000000"] {
@@ -169,7 +169,7 @@ fn an_expiry_that_a_user_set_lasts_until_the_next_effect() {
             assert_eq!(expires_at(&mut db, "k"), set, "a check under ALLOW is no effect");
             db.run::<i64>("RL.REFUND k");
             let moved = expires_at(&mut db, "k");
-            // Units may expiry.
+            // Units may outlive their window by the expiry delay.
             assert!(
                 (due - 1000..=due + MAX_EXPIRY_DELAY_MS).contains(&moved),
                 "{key_override}, {user}: {moved} for {due}"
@@ -197,7 +197,7 @@ fn a_users_expiry_ends_an_override_with_its_key() {
 }
 
 #[test]
-fn a_timed_override_that_a_user_made_immortal_still_ends() {
+fn a_timed_override_on_a_persisted_key_still_ends() {
     let (_server, mut db) = started();
     db.run::<()>("RL.OVERRIDE SET k DENY PX 300");
     assert_eq!(db.run::<i64>("PERSIST k"), 1);

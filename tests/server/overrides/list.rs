@@ -1,4 +1,4 @@
-//! `RL.OVERRIDE LIST`: every live override of the node, right after whatever happens to keys.
+//! `RL.OVERRIDE LIST`: every live override of the node, after every kind of event.
 
 use crate::support::{Client, Server, Stop, until};
 
@@ -15,7 +15,7 @@ fn dump(db: &mut Client, key: &str) -> Vec<u8> {
 }
 
 #[test]
-fn a_key_that_gets_another_name_is_listed_under_that_alone() {
+fn a_renamed_key_is_listed_under_its_new_name_only() {
     let (_server, mut db) = started();
     db.run::<()>("RL.OVERRIDE SET a ALLOW");
     db.run::<()>("RL.OVERRIDE SET b DENY");
@@ -39,7 +39,7 @@ fn a_key_that_gets_another_name_is_listed_under_that_alone() {
 }
 
 #[test]
-fn a_copy_is_listed_whatever_it_replaces() {
+fn a_copy_is_listed_also_if_it_replaces_a_key() {
     let (_server, mut db) = started();
     db.run::<()>("RL.OVERRIDE SET a ALLOW");
     for (command, after) in [
@@ -88,7 +88,7 @@ fn a_key_that_is_gone_is_not_listed() {
         db.run::<()>("RL.OVERRIDE SET k ALLOW");
         db.run::<()>("RL.OVERRIDE SET other DENY EX 900");
         db.attempt::<redis::Value>(ending).ok();
-        // What a list would find to be gone is counted until then.
+        // Stale entries are counted until a list removes them.
         let counted = db.info_number("rl_overrides");
         let listed = db.overrides();
         assert_eq!(usize::try_from(counted), Ok(listed.len()), "{ending}");
@@ -103,7 +103,7 @@ fn a_key_that_is_gone_is_not_listed() {
 }
 
 #[test]
-fn whole_databases_are_followed() {
+fn flushes_and_swaps_of_databases_are_followed() {
     let (_server, mut db) = started();
     for (database, key_override) in [(0, "ALLOW"), (1, "DENY"), (2, "LIMIT 5 1m")] {
         db.run::<()>(&format!("SELECT {database}"));
@@ -126,7 +126,7 @@ fn whole_databases_are_followed() {
 }
 
 #[test]
-fn a_restored_override_is_listed_whatever_it_replaces() {
+fn a_restored_override_is_listed_also_if_it_replaces_a_key() {
     let (_server, mut db) = started();
     db.run::<()>("RL.OVERRIDE SET a ALLOW");
     let key_override = dump(&mut db, "a");
@@ -164,7 +164,7 @@ fn a_restored_override_is_listed_whatever_it_replaces() {
 }
 
 #[test]
-fn an_override_that_is_over_is_not_listed_and_neither_is_a_key_that_expired() {
+fn ended_overrides_and_expired_keys_are_not_listed() {
     for active in [0, 1] {
         let (_server, mut db) = started();
         db.run::<()>(&format!("DEBUG SET-ACTIVE-EXPIRE {active}"));
@@ -181,7 +181,7 @@ fn an_override_that_is_over_is_not_listed_and_neither_is_a_key_that_expired() {
         until("they are over", || db.now_ms() > end);
         assert_eq!(db.overrides(), ["0 stays allow"], "active expiry: {active}");
         assert_eq!(db.run::<i64>("EXISTS used unused cut"), 1);
-        // The next override of the key is as any other.
+        // The key can get another override.
         db.run::<()>("RL.OVERRIDE SET used ALLOW");
         assert_eq!(db.overrides(), ["0 stays allow", "0 used allow"]);
     }

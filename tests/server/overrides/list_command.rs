@@ -1,4 +1,4 @@
-//! `RL.OVERRIDE LIST` as a command: its count, its cost, and what it leaves alone.
+//! `RL.OVERRIDE LIST` as a command: its count, its cost, and its side effects.
 
 use crate::support::{Client, Server, until};
 
@@ -23,7 +23,7 @@ fn a_count_bounds_the_list() {
 }
 
 #[test]
-fn a_list_leaves_the_connection_at_its_database() {
+fn a_list_does_not_change_the_selected_database() {
     let (_server, mut db) = started();
     for database in [9, 0, 4] {
         db.run::<()>(&format!("SELECT {database}"));
@@ -50,7 +50,7 @@ fn a_list_leaves_the_connection_at_its_database() {
 }
 
 #[test]
-fn a_list_looks_at_no_key_but_those_with_overrides() {
+fn a_list_reads_only_keys_with_overrides() {
     let (_server, mut db) = started();
     db.run::<()>("DEBUG POPULATE 200000");
     let fill = "for i = 1, 5000 do redis.call('RL.CHECK', 'log:' .. i, 5, '1h') end";

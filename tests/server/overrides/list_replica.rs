@@ -1,4 +1,4 @@
-//! `RL.OVERRIDE LIST` on a replica: what it lists is what its primary lists.
+//! `RL.OVERRIDE LIST` on a replica: it equals the primary's list.
 
 use crate::support::{Client, Server, Stop, until, wait_until_in_step};
 
@@ -134,7 +134,7 @@ fn a_full_resynchronisation_brings_the_list_and_drops_the_replicas_own() {
 }
 
 #[test]
-fn a_replica_lists_what_is_over_no_longer_before_it_is_told() {
+fn a_replica_does_not_list_an_ended_override() {
     let pair = Pair::start();
     let mut db = pair.primary.connect();
     db.run::<()>("DEBUG SET-ACTIVE-EXPIRE 0");
@@ -151,7 +151,7 @@ fn a_replica_lists_what_is_over_no_longer_before_it_is_told() {
 }
 
 #[test]
-fn a_key_that_is_due_on_a_replica_and_stays_after_all_is_listed_again() {
+fn a_key_persisted_after_its_expiry_on_a_replica_is_listed_again() {
     let mut nowhere = Server::start();
     let nowhere_port = nowhere.port();
     nowhere.stop(Stop::NoSave);

@@ -31,7 +31,7 @@ fn fill(db: &mut Client) {
     until("one is over", || db.now_ms() >= end);
 }
 
-/// Digest, expiry and override, as shown but for the time it has left.
+/// Digest, expiry and override, without its remaining time.
 fn state(db: &mut Client, key: &str) -> (String, i64, Option<String>) {
     let digest = db.value_digests(&[key]).remove(0);
     (
@@ -71,7 +71,7 @@ fn a_dump_with_an_override_restores_to_the_same_value_here_and_elsewhere() {
 }
 
 #[test]
-fn a_copy_of_an_override_is_the_same_and_apart() {
+fn a_copied_override_is_equal_and_independent() {
     let server = Server::start();
     let mut db = server.connect();
     fill(&mut db);
@@ -206,7 +206,7 @@ fn stir(db: &mut Client, random: &mut Random, steps: usize) {
 }
 
 #[test]
-fn overrides_that_come_and_end_all_the_time_are_the_same_on_a_replica_and_in_the_file() {
+fn short_overrides_are_equal_on_a_replica_and_in_the_aof() {
     let mut server = Server::with(&["appendonly yes", "appendfsync always"]);
     let replica = server.start_replica(&[]);
     let mut db = server.connect();

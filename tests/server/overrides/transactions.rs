@@ -1,4 +1,4 @@
-//! Overrides in MULTI, under WATCH and in scripts; what they cost in writes and in memory.
+//! Overrides in MULTI, under WATCH and in scripts; their cost in writes and in memory.
 
 use redis::Value;
 
@@ -20,7 +20,7 @@ fn watch_survives(server: &Server, command: &str) -> bool {
 }
 
 #[test]
-fn a_watch_is_disturbed_by_what_changes_an_override_and_by_nothing_else() {
+fn only_a_change_of_an_override_breaks_a_watch() {
     let (server, mut db) = started();
     for look in ["RL.OVERRIDE DEL k", "RL.OVERRIDE GET k", "RL.OVERRIDE SET k PASS"] {
         assert!(watch_survives(&server, look), "{look}");
@@ -116,7 +116,7 @@ fn checks_under_allow_and_deny_replicate_nothing_and_dirty_nothing() {
 }
 
 #[test]
-fn an_override_set_on_a_replica_is_refused() {
+fn an_override_set_on_a_replica_is_rejected() {
     let server = Server::start();
     let replica = server.start_replica(&[]);
     server.connect().run::<()>("RL.OVERRIDE SET k DENY");
@@ -130,7 +130,7 @@ fn an_override_set_on_a_replica_is_refused() {
 }
 
 #[test]
-fn a_server_without_memory_takes_no_new_key_for_an_override_and_honours_those_it_has() {
+fn without_memory_an_override_creates_no_key_and_existing_ones_hold() {
     let (_server, mut db) = started();
     db.decide("RL.CHECK k 5 1h");
     db.run::<()>("RL.OVERRIDE SET denied DENY");
@@ -148,7 +148,7 @@ fn a_server_without_memory_takes_no_new_key_for_an_override_and_honours_those_it
 }
 
 #[test]
-fn an_override_counts_as_the_memory_that_it_takes_and_gives_it_back() {
+fn memory_usage_includes_the_override_and_del_frees_it() {
     const KEYS: i64 = 5000;
     let (_server, mut db) = started();
     let each = |db: &mut Client, command: &str| {
@@ -171,7 +171,7 @@ fn an_override_counts_as_the_memory_that_it_takes_and_gives_it_back() {
     each(&mut db, "RL.OVERRIDE SET LIMIT 5 1h");
     let (taken, more) = (db.info_number("used_memory") - before, usage(&mut db) - plain);
     assert!(more > 100, "{more} bytes for an override");
-    // The node's list of overrides is no part of the key.
+    // The node's index of overrides is not part of the key.
     assert!(
         (more..more + 200).contains(&(taken / KEYS)),
         "{more} reported, {} taken",

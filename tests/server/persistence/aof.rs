@@ -1,4 +1,4 @@
-//! The append-only file: loaded at once, after a rewrite, and hours later.
+//! The append-only file, loaded at once, after a rewrite, and hours later.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -106,7 +106,7 @@ fn a_denied_check_adds_nothing_to_the_aof() {
 }
 
 #[test]
-fn an_aof_that_is_replayed_hours_later_holds_nothing_expired_and_nothing_immortal() {
+fn an_aof_replayed_hours_later_has_no_expired_and_no_persistent_keys() {
     let mut server = Server::with(&["appendonly yes", ALWAYS]);
     let mut db = server.connect();
     let now = db.now_ms();

@@ -1,4 +1,4 @@
-//! kill -9 under load: what was acknowledged is still there.
+//! kill -9 under load: acknowledged units survive.
 
 use crate::support::{Load, Mix, Server, Stop, dataset, until};
 

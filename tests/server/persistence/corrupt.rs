@@ -1,4 +1,4 @@
-//! Hostile values: whatever `RESTORE` is given, the server lives and what loads makes sense.
+//! Hostile values: no `RESTORE` payload crashes the server, and every value that loads is valid.
 
 use std::time::{Duration, Instant};
 
@@ -79,7 +79,7 @@ pub fn mutate(random: &mut Random, bodies: &[Vec<u8>]) -> Vec<u8> {
     bytes
 }
 
-/// Everything that may be asked of a log that did load.
+/// Runs every command on a log that loaded.
 fn use_log(db: &mut Client, key: &str) {
     db.run::<Value>(["RL.INSPECT", key]);
     db.run::<Value>(["RL.HITS", key]);
@@ -97,7 +97,7 @@ fn use_log(db: &mut Client, key: &str) {
 }
 
 #[test]
-fn no_mutation_of_a_dump_brings_the_server_down() {
+fn no_mutation_of_a_dump_crashes_the_server() {
     let server = Server::start();
     let mut db = server.connect();
     db.run::<()>("DEBUG SET-SKIP-CHECKSUM-VALIDATION 1");
@@ -129,17 +129,17 @@ fn no_mutation_of_a_dump_brings_the_server_down() {
 }
 
 #[test]
-fn a_dump_that_ends_too_early_is_refused_at_every_length() {
+fn a_truncated_dump_is_rejected_at_every_length() {
     let server = Server::start();
     let mut db = server.connect();
     for dump in dumps(&mut db) {
         let whole = body(&dump);
         assert_eq!(seal(whole, &dump), dump, "the checksum is the server's");
         let stride = 1 + whole.len() / 400;
-        // Cut by less than this, a log may end in the version that follows it, and be whole.
+        // Truncated by less than this, a log may end in the version that follows it, and be complete.
         let last = whole.len() - 4;
         for end in (HEADER..=last).step_by(stride) {
-            // With and without the mark that ends a module's value.
+            // With and without the opcode that ends a module's value.
             for tail in [&b""[..], b"\0"] {
                 let cut = seal(&[&whole[..end], tail].concat(), &dump);
                 assert_eq!(db.restore("k", &cut), refused(), "cut at {end}");
@@ -152,7 +152,7 @@ fn a_dump_that_ends_too_early_is_refused_at_every_length() {
 }
 
 #[test]
-fn a_value_of_a_newer_encoding_is_refused_with_a_message() {
+fn a_value_of_a_newer_encoding_is_rejected_with_a_message() {
     let server = Server::start();
     let mut db = server.connect();
     for dump in dumps(&mut db) {
@@ -161,11 +161,11 @@ fn a_value_of_a_newer_encoding_is_refused_with_a_message() {
         newer[HEADER - 1] += 1;
         assert_eq!(db.restore("k", &seal(&newer, &dump)), refused());
     }
-    until("the log tells why", || server.log().contains("encoding"));
+    until("the reason is logged", || server.log().contains("encoding"));
 }
 
 #[test]
-fn a_log_without_units_is_no_value() {
+fn a_log_without_units_is_rejected() {
     let server = Server::start();
     let mut db = server.connect();
     let dump = dumps(&mut db).remove(0);
@@ -193,7 +193,7 @@ fn a_dump_of_another_type_does_not_become_a_log() {
 }
 
 #[test]
-fn garbage_behind_a_log_is_refused() {
+fn trailing_garbage_is_rejected() {
     let server = Server::start();
     let mut db = server.connect();
     for dump in dumps(&mut db) {

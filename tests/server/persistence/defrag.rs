@@ -1,4 +1,4 @@
-//! Active defragmentation moves every part of a log, and changes none.
+//! Active defragmentation moves every part of a log without changing it.
 
 use crate::support::{Client, Load, Mix, Server, until};
 
@@ -51,7 +51,7 @@ fn defragmentation_keeps_every_log_while_writers_write() {
     until("more logs have been moved", || db.info_number("active_defrag_key_hits") > moved);
     load.stop();
     assert_eq!(digests(&mut db), before);
-    // What was moved can still be taken apart.
+    // The moved parts can still be freed.
     for log in (0..LOGS).step_by(50) {
         db.run::<i64>(&format!("RL.REFUND log:{log} COST 500"));
         db.run::<i64>(&format!("RL.RESET log:{log}"));

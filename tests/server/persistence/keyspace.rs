@@ -52,7 +52,7 @@ fn keys_may_be_any_bytes() {
 }
 
 #[test]
-fn keys_of_other_types_are_refused_and_left_alone() {
+fn keys_of_other_types_are_rejected_and_unchanged() {
     let server = Server::start();
     let mut db = server.connect();
     for make in [
@@ -83,7 +83,7 @@ fn keys_of_other_types_are_refused_and_left_alone() {
 }
 
 #[test]
-fn commands_for_other_types_refuse_a_log_and_set_replaces_it() {
+fn commands_for_other_types_reject_a_log_and_set_replaces_it() {
     let server = Server::start();
     let mut db = server.connect();
     db.decide("RL.CHECK k 5 60");
@@ -95,7 +95,7 @@ fn commands_for_other_types_refuse_a_log_and_set_replaces_it() {
 }
 
 #[test]
-fn a_copy_is_the_same_and_apart() {
+fn a_copy_is_equal_and_independent() {
     let server = Server::start();
     let mut db = server.connect();
     let original = make(&mut db, "k");
@@ -111,7 +111,7 @@ fn a_copy_is_the_same_and_apart() {
 }
 
 #[test]
-fn a_renamed_log_is_the_same_log() {
+fn a_renamed_key_keeps_its_log() {
     let server = Server::start();
     let mut db = server.connect();
     let original = make(&mut db, "k");
@@ -124,7 +124,7 @@ fn a_renamed_log_is_the_same_log() {
 }
 
 #[test]
-fn databases_do_not_share_units_and_move_and_swapdb_carry_them() {
+fn databases_are_independent_and_move_and_swapdb_keep_units() {
     let server = Server::start();
     let mut db = server.connect();
     db.run::<()>("SELECT 1");
@@ -171,7 +171,7 @@ fn migrate_carries_a_log_to_another_server() {
 }
 
 #[test]
-fn a_value_with_the_same_units_has_the_same_digest_and_another_has_not() {
+fn digests_are_equal_if_and_only_if_values_are() {
     let server = Server::start();
     let mut db = server.connect();
     let now = db.now_ms();

@@ -1,4 +1,4 @@
-//! Snapshots: what is saved is what is loaded, bit for bit.
+//! Snapshots: the loaded dataset equals the saved one, bit for bit.
 
 use crate::support::{Client, Server, Stop, dataset, until};
 
@@ -47,7 +47,7 @@ fn a_restart_from_a_snapshot_changes_nothing() {
 }
 
 #[test]
-fn a_snapshot_in_the_background_holds_the_moment_it_began() {
+fn a_background_snapshot_is_of_the_moment_it_started() {
     let mut server = Server::start();
     let mut db = server.connect();
     fill(&mut db);
@@ -79,7 +79,7 @@ fn checks_count_as_changes_for_save_points() {
 }
 
 #[test]
-fn a_denied_check_counts_as_no_change() {
+fn a_denied_check_is_not_a_change() {
     let server = Server::start();
     let mut db = server.connect();
     db.decide("RL.CHECK k 1 1h");

@@ -1,7 +1,7 @@
 //! Policies in the append-only file.
 //!
-//! A rewrite without a snapshot at its head knows keys alone, so the module passes the policies on again
-//! after each fork: these tests live on that edge.
+//! A rewrite without an RDB preamble contains keys only, so the module replicates the policies again
+//! after each fork. These tests cover that moment.
 
 use crate::support::{Client, Server, Stop, policies, set_policies, until, wait_until_in_step};
 
@@ -26,7 +26,7 @@ fn assert_survives_a_kill(server: &mut Server, what: &str) {
 }
 
 #[test]
-fn policies_survive_a_kill_with_every_change_that_was_answered() {
+fn every_acknowledged_change_of_policies_survives_a_kill() {
     let mut server = with_aof(PREAMBLES[0]);
     let mut db = server.connect();
     set_policies(&mut db, 1);
@@ -93,7 +93,7 @@ fn a_change_around_a_rewrite_is_neither_lost_nor_undone() {
 }
 
 #[test]
-fn the_last_policy_that_is_deleted_around_a_rewrite_stays_away() {
+fn a_policy_deleted_around_a_rewrite_stays_deleted() {
     let mut server = with_aof(PREAMBLES[0]);
     let none = r#"{"policies":[]}"#;
     for commands in [
@@ -127,7 +127,7 @@ fn a_rewrite_while_writes_are_paused_keeps_the_policies() {
 }
 
 #[test]
-fn an_aof_that_is_turned_on_holds_the_policies_there_are() {
+fn an_aof_that_is_turned_on_contains_the_policies() {
     for preamble in PREAMBLES {
         let mut server = Server::with(&["appendfsync always", preamble]);
         let mut db = server.connect();
@@ -156,7 +156,7 @@ fn a_replicas_own_aof_keeps_the_policies_through_rewrites() {
             db.run::<i64>(&format!("RL.POLICY DEL of:{mark}"));
         }
         rewrite(&mut link);
-        // What the replica tells its file goes nowhere else.
+        // The replica's own file does not affect its replicas.
         wait_until_in_step(&server, &replica);
         wait_until_in_step(&replica, &last);
         let before = policies(&mut db);
@@ -172,7 +172,7 @@ fn a_replicas_own_aof_keeps_the_policies_through_rewrites() {
 }
 
 #[test]
-fn damaged_policies_in_the_aof_are_refused_with_a_message() {
+fn corrupt_policies_in_the_aof_are_rejected_with_a_message() {
     let mut server = with_aof(PREAMBLES[0]);
     let mut db = server.connect();
     db.run::<()>("RL.POLICY SET p 5 1h");
@@ -186,5 +186,5 @@ fn damaged_policies_in_the_aof_are_refused_with_a_message() {
     // The server treats an error of a command in its file as it treats its own commands' errors.
     server.start_again();
     assert_eq!(policies(&mut server.connect()).0, r#"{"policies":[]}"#);
-    until("the log tells why", || server.log().contains("rules[0].limit"));
+    until("the reason is logged", || server.log().contains("rules[0].limit"));
 }

@@ -1,11 +1,11 @@
-//! Named rules: kept, looked up at each check, and tried out in shadow.
+//! Named rules: stored, looked up at each check, and tried in shadow mode.
 
 use redis::{ProtocolVersion, Value};
 
 use crate::support::{Client, Counts, Decision, Server, assert_same_dataset, counts};
 
 #[test]
-fn a_policy_is_told_as_it_was_set() {
+fn get_returns_the_policy_as_it_was_set() {
     let server = Server::start();
     let mut db = server.connect();
     db.run::<()>("RL.POLICY SET b/2 5 10 100 1m");
@@ -43,7 +43,7 @@ fn a_changed_policy_applies_to_the_next_check_and_to_the_history() {
 }
 
 #[test]
-fn a_policy_that_is_gone_is_refused_by_the_next_check() {
+fn a_deleted_policy_is_rejected_by_the_next_check() {
     let server = Server::start();
     let mut db = server.connect();
     db.run::<()>("RL.POLICY SET p 10 1h");
@@ -68,7 +68,7 @@ fn assert_counts(db: &mut Client, policy: &str, expected: Counts) {
 }
 
 #[test]
-fn a_policy_in_shadow_allows_everything_and_records_what_its_rules_would() {
+fn a_shadow_policy_allows_every_check_and_records_what_its_rules_allow() {
     let server = Server::start();
     let mut db = server.connect();
     db.run::<()>("RL.POLICY SET trial SHADOW 2 1h 100 1d");
@@ -80,21 +80,21 @@ fn a_policy_in_shadow_allows_everything_and_records_what_its_rules_would() {
     }
     assert_eq!(db.decide("RL.CHECK k POLICY trial").remaining, 0);
     assert_counts(&mut db, "trial", Counts::of(6, 0).with_shadow_denied(4));
-    // A peek counts nowhere, and one key's denials are not another's.
+    // A peek is not counted, and keys have separate denials.
     assert!(db.decide("RL.PEEK k POLICY trial").allowed);
     assert!(db.decide("RL.CHECK other POLICY trial COST 3").allowed);
     assert!(db.decide("RL.CHECK other POLICY trial COST 2").allowed);
     assert_eq!(db.units("other"), 2);
     assert_counts(&mut db, "trial", Counts::of(8, 0).with_shadow_denied(5));
 
-    // The day it is enforced it finds what it recorded.
+    // Once enforced, the policy counts the units recorded in shadow mode.
     db.run::<()>("RL.POLICY SET trial 2 1h");
     assert!(!db.decide("RL.CHECK k POLICY trial").allowed);
     assert_counts(&mut db, "trial", Counts::of(8, 1).with_shadow_denied(5));
 }
 
 #[test]
-fn a_denial_in_shadow_replicates_nothing() {
+fn a_shadow_denial_replicates_nothing() {
     let server = Server::start();
     let replica = server.start_replica(&[]);
     let mut db = server.connect();
@@ -111,7 +111,7 @@ fn a_denial_in_shadow_replicates_nothing() {
 }
 
 #[test]
-fn bad_names_rules_and_arguments_are_refused_and_change_nothing() {
+fn bad_names_rules_and_arguments_are_rejected_and_change_nothing() {
     let server = Server::start();
     let mut db = server.connect();
     db.run::<()>("RL.POLICY SET p 10 1h");
@@ -170,7 +170,7 @@ fn bad_names_rules_and_arguments_are_refused_and_change_nothing() {
 }
 
 #[test]
-fn the_bounds_of_the_settings_hold_for_policies() {
+fn the_configured_bounds_apply_to_policies() {
     let server = Server::start();
     let mut db = server.connect();
     db.run::<()>("CONFIG SET rl.max-limit 50 rl.max-window 2h rl.max-policies 2");
@@ -180,7 +180,7 @@ fn the_bounds_of_the_settings_hold_for_policies() {
     db.run::<()>("RL.POLICY SET b 50 2h");
     let full = "ERR there would be more than 2 policies (rl.max-policies)";
     assert_eq!(db.error("RL.POLICY SET c 5 1h"), full);
-    // One that is there may be changed, and one that goes makes room.
+    // An existing policy can be changed, and a deleted one makes room.
     db.run::<()>("RL.POLICY SET b 5 1h");
     db.run::<i64>("RL.POLICY DEL a");
     db.run::<()>("RL.POLICY SET c 5 1h");
@@ -250,7 +250,7 @@ fn policies_work_in_scripts() {
 }
 
 #[test]
-fn a_policy_is_a_map_in_the_newer_protocol() {
+fn a_policy_is_a_map_in_resp3() {
     let server = Server::start();
     let mut db = server.connect_speaking(ProtocolVersion::RESP3);
     db.run::<()>("RL.POLICY SET p SHADOW 5 1m");

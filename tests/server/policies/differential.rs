@@ -1,10 +1,10 @@
-//! Random checks and peeks under a policy, and under the same rules inline: both must end alike.
+//! Random checks and peeks under a policy and under the same rules inline: the decisions must be equal.
 
 use crate::support::{Client, Decision, Random, Server};
 
 const MINUTE: i64 = 60_000;
 
-/// What a check or a peek of the key answers, and which key it was asked for.
+/// The decision of a check or a peek, and its key.
 fn ask(db: &mut Client, call: &str, key: &str, terms: &str, cost: usize) -> Decision {
     db.decide(&format!("{call} {key} {terms} COST {cost}"))
 }
@@ -48,7 +48,7 @@ fn record_history(db: &mut Client, random: &mut Random, keys: [&str; 2]) {
 }
 
 #[test]
-fn a_policy_decides_as_its_rules_do() {
+fn a_policy_decides_like_its_rules_inline() {
     let server = Server::start();
     let mut db = server.connect();
     let mut random = Random::seeded(31);

@@ -1,10 +1,10 @@
-//! Texts for `RL.POLICY IMPORT` that are meant to do harm.
+//! Hostile documents for `RL.POLICY IMPORT`.
 
 use std::time::{Duration, Instant};
 
 use crate::support::{Server, policies, scaled_timeout, until};
 
-/// Texts that are no policies, the worst that come to mind.
+/// Hostile texts that are not policies.
 fn hostile_texts() -> Vec<(&'static str, Vec<u8>)> {
     let deep = |open: &str| open.repeat(100_000);
     let entry = |field: &str| format!(r#"{{"policies":[{{{field}"#);
@@ -66,7 +66,7 @@ fn hostile_texts() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 #[test]
-fn hostile_texts_are_refused_in_few_words_and_little_time_and_leave_nothing_behind() {
+fn hostile_texts_are_rejected_quickly_with_short_errors_and_change_nothing() {
     let server = Server::start();
     let mut db = server.connect();
     db.run::<()>("RL.POLICY SET p 5 1h");
@@ -87,7 +87,7 @@ fn hostile_texts_are_refused_in_few_words_and_little_time_and_leave_nothing_behi
 }
 
 #[test]
-fn a_name_of_a_field_cannot_become_a_reply_of_its_own() {
+fn a_field_name_cannot_inject_a_reply() {
     let server = Server::start();
     let mut raw = server.connect_raw();
     for text in [

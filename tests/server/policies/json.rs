@@ -1,4 +1,4 @@
-//! `RL.POLICY EXPORT` and `IMPORT`: all policies as one text, there and back, and texts meant to do harm.
+//! `RL.POLICY EXPORT` and `IMPORT`: all policies as one document.
 
 use crate::support::{Client, Random, Server, assert_same_dataset};
 
@@ -36,7 +36,7 @@ fn set_many(db: &mut Client, seed: u64) {
 }
 
 #[test]
-fn what_is_exported_can_be_imported_here_and_elsewhere() {
+fn an_export_can_be_imported_here_and_elsewhere() {
     let (server, other) = (Server::start(), Server::start());
     let (mut db, mut there) = (server.connect(), other.connect());
     set_many(&mut db, 7);
@@ -55,7 +55,7 @@ fn what_is_exported_can_be_imported_here_and_elsewhere() {
 }
 
 #[test]
-fn an_import_replaces_what_there_was_here_and_on_replicas() {
+fn an_import_replaces_all_policies_here_and_on_replicas() {
     let server = Server::start();
     let replica = server.start_replica(&[]);
     let mut db = server.connect();
@@ -88,7 +88,7 @@ fn an_import_keeps_the_counts_of_the_policies_that_stay() {
 }
 
 #[test]
-fn the_digest_is_that_of_the_policies_whatever_way_they_came() {
+fn the_digest_depends_only_on_the_policies() {
     let (server, other) = (Server::start(), Server::start());
     let (mut one, mut two) = (server.connect(), other.connect());
     assert_eq!(digest(&mut one), digest(&mut two));
@@ -119,7 +119,7 @@ fn the_digest_is_that_of_the_policies_whatever_way_they_came() {
 }
 
 #[test]
-fn as_many_and_as_large_policies_as_may_be_are_imported_as_people_lay_them_out() {
+fn the_largest_document_can_be_imported_with_any_layout() {
     let server = Server::start();
     let mut db = server.connect();
     let rules = vec![serde_json::json!({"limit": 1_000_000, "window": "31622399999ms"}); 16];
@@ -137,7 +137,7 @@ fn as_many_and_as_large_policies_as_may_be_are_imported_as_people_lay_them_out()
 }
 
 #[test]
-fn a_bad_entry_at_the_end_leaves_everything_as_it_was() {
+fn a_bad_last_entry_changes_nothing() {
     let server = Server::start();
     let replica = server.start_replica(&[]);
     let mut db = server.connect();

@@ -27,7 +27,7 @@ fn a_new_replica_has_its_primarys_policies_and_none_of_its_own() {
 }
 
 #[test]
-fn a_primary_without_policies_takes_its_replicas_away() {
+fn a_primary_without_policies_removes_those_of_its_replica() {
     for load in ["disabled", "on-empty-db", "swapdb"] {
         let server = Server::start();
         let replica = Server::with(&[&format!("repl-diskless-load {load}")]);
@@ -87,7 +87,7 @@ fn a_replica_reads_policies_and_does_not_change_them() {
 }
 
 #[test]
-fn a_replica_that_was_away_for_a_moment_gets_the_changes_it_missed() {
+fn a_replica_that_reconnects_gets_the_changes_it_missed() {
     let server = Server::start();
     let replica = server.start_replica(&[]);
     let mut db = server.connect();
@@ -103,7 +103,7 @@ fn a_replica_that_was_away_for_a_moment_gets_the_changes_it_missed() {
 }
 
 #[test]
-fn a_promoted_replica_goes_on_with_the_policies_and_the_old_primary_takes_its_changes() {
+fn a_promoted_replica_keeps_the_policies_and_the_old_primary_follows() {
     let server = Server::start();
     set_policies(&mut server.connect(), 1);
     let replica = server.start_replica(&[]);
@@ -115,7 +115,7 @@ fn a_promoted_replica_goes_on_with_the_policies_and_the_old_primary_takes_its_ch
     assert!(promoted.decide("RL.CHECK k POLICY long").allowed);
     assert!(!promoted.decide("RL.CHECK k POLICY long").allowed);
     promoted.run::<()>("RL.POLICY SET new 5 1h");
-    // What the old primary does on its own is gone with the rest of it.
+    // The old primary's own changes are lost.
     server.connect().run::<()>("RL.POLICY SET stray 5 1h");
     server.follow(&replica);
     assert_same_policies(&replica, &server, "the old primary follows");
@@ -124,7 +124,7 @@ fn a_promoted_replica_goes_on_with_the_policies_and_the_old_primary_takes_its_ch
 }
 
 #[test]
-fn counts_are_each_nodes_own() {
+fn counts_are_per_node() {
     let server = Server::start();
     let mut db = server.connect();
     db.run::<()>("RL.POLICY SET p 1 1h");
@@ -143,7 +143,7 @@ fn counts_are_each_nodes_own() {
 }
 
 #[test]
-fn a_replica_whose_synchronisation_breaks_off_keeps_the_policies_it_had() {
+fn a_replica_keeps_its_policies_when_a_synchronisation_fails() {
     // Large keys, saved slowly: the policies come first and are loaded long before the end.
     let server = Server::with(&["rdb-key-save-delay 200000", "rdbcompression no"]);
     let mut db = server.connect();

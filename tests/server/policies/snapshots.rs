@@ -1,4 +1,4 @@
-//! Policies in snapshots: saved beside the keys, and refused where they are damaged.
+//! Policies in snapshots: saved beside the keys, and rejected if they are corrupt.
 
 use std::path::PathBuf;
 
@@ -31,7 +31,7 @@ fn policies_come_back_from_a_snapshot() {
 }
 
 #[test]
-fn a_snapshot_in_the_background_holds_the_policies_of_the_moment_it_began() {
+fn a_background_snapshot_has_the_policies_of_the_moment_it_started() {
     let mut server = Server::start();
     let mut db = server.connect();
     set_policies(&mut db, 1);
@@ -58,7 +58,7 @@ fn deleted_policies_do_not_come_back() {
 }
 
 #[test]
-fn a_reload_of_a_snapshot_without_policies_forgets_those_there_were() {
+fn loading_a_snapshot_without_policies_removes_all() {
     let server = Server::start();
     let mut db = server.connect();
     db.run::<()>("SAVE");
@@ -124,7 +124,7 @@ fn a_dataset_saved_without_policies_loads_without_the_module() {
     assert_eq!(plain.connect().run::<String>("GET key"), "value");
 }
 
-/// Stops the server, and lets it start with each of these damages done to its snapshot, in vain.
+/// Stops the server and tries to start it with each of these corruptions of its snapshot.
 #[track_caller]
 fn assert_refused(server: &mut Server, damages: &[(&str, &str, &str)]) {
     server.stop(Stop::Save);
@@ -146,7 +146,7 @@ fn assert_refused(server: &mut Server, damages: &[(&str, &str, &str)]) {
 }
 
 #[test]
-fn damaged_policies_in_a_snapshot_are_refused_with_a_message() {
+fn corrupt_policies_in_a_snapshot_are_rejected_with_a_message() {
     let mut server = Server::with(&PLAIN);
     let mut db = server.connect();
     db.decide("RL.CHECK k 5 1h");
@@ -172,7 +172,7 @@ fn damaged_policies_in_a_snapshot_are_refused_with_a_message() {
 }
 
 #[test]
-fn a_snapshot_that_is_cut_short_in_its_policies_is_refused() {
+fn a_snapshot_truncated_in_its_policies_is_rejected() {
     let mut server = Server::with(&PLAIN);
     let mut db = server.connect();
     set_policies(&mut db, 1);
@@ -183,7 +183,7 @@ fn a_snapshot_that_is_cut_short_in_its_policies_is_refused() {
     let begin = saved.windows(text.len()).position(|bytes| bytes == text.as_bytes());
     let begin = begin.expect("the policies are in the snapshot as they are exported");
     let end = begin + text.len();
-    // Where nothing but the mark behind the text is missing, the check that Redis 7.0 does before it ends never ends.
+    // If only the opcode after the text is missing, the check that Redis 7.0 runs before it exits never ends.
     let middle = begin + text.len() / 2;
     for length in [begin - 9, begin - 2, begin, begin + 1, middle, end - 1, end + 1] {
         std::fs::write(&path, &saved[..length]).expect("the snapshot can be written");

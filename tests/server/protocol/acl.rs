@@ -1,4 +1,4 @@
-//! Who may run what.
+//! ACL rules for the module's commands.
 
 use crate::support::{Client, Decision, Server};
 
@@ -33,7 +33,7 @@ fn assert_refused(db: &mut Client, command: &str) {
 }
 
 #[test]
-fn a_user_runs_the_commands_it_was_given_and_no_other() {
+fn a_user_can_run_only_the_commands_granted() {
     let server = Server::start();
     let mut app = user(&server, "~* +rl.check +rl.peek");
     assert!(app.decide("RL.CHECK k 5 60").allowed);
@@ -58,7 +58,7 @@ fn a_user_runs_the_commands_it_was_given_and_no_other() {
 }
 
 #[test]
-fn a_user_reaches_its_own_keys_and_no_other() {
+fn a_user_can_access_only_its_own_keys() {
     let server = Server::start();
     let mut app =
         user(&server, "~app:* +rl.check +rl.peek +rl.hits +rl.mcheck +rl.override +rl._record");

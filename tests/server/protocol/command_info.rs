@@ -1,4 +1,4 @@
-//! What the server tells about the module's commands.
+//! `COMMAND INFO`, `DOCS` and `GETKEYS` for the module's commands.
 
 use std::collections::HashMap;
 
@@ -26,7 +26,7 @@ fn describe(db: &mut Client, command: &str) -> Description {
 }
 
 #[test]
-fn the_module_and_exactly_its_commands_are_there() {
+fn exactly_the_modules_commands_are_registered() {
     let server = Server::start();
     let mut db = server.connect();
     let modules: Vec<HashMap<String, Value>> = db.run("MODULE LIST");
@@ -90,7 +90,7 @@ fn arity_flags_and_key_positions_are_declared() {
 }
 
 #[test]
-fn clients_of_a_cluster_are_told_what_to_ask_every_shard() {
+fn commands_for_every_shard_carry_a_request_policy() {
     let server = Server::start();
     let mut db = server.connect();
     let everywhere = "request_policy:all_shards response_policy:all_succeeded";

@@ -1,4 +1,4 @@
-//! What the server's own error text sends people to: `Try RL.POLICY HELP.`
+//! `HELP`, which the server's own errors point to: `Try RL.POLICY HELP.`
 
 use std::collections::BTreeSet;
 
@@ -25,7 +25,7 @@ fn known_subcommands(db: &mut Client, family: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn help_tells_every_subcommand_and_no_other() {
+fn help_lists_exactly_the_subcommands() {
     let server = Server::start();
     let mut db = server.connect();
     for family in FAMILIES {
@@ -36,7 +36,7 @@ fn help_tells_every_subcommand_and_no_other() {
 }
 
 #[test]
-fn help_is_laid_out_as_that_of_the_servers_own_commands() {
+fn help_has_the_layout_of_the_servers_own_commands() {
     let server = Server::start();
     let mut db = server.connect();
     let own = lines(&mut db, "OBJECT");
@@ -52,7 +52,7 @@ fn help_is_laid_out_as_that_of_the_servers_own_commands() {
 }
 
 #[test]
-fn an_unknown_subcommand_is_answered_by_a_pointer_to_a_help_that_works() {
+fn the_error_of_an_unknown_subcommand_points_to_help() {
     let server = Server::start();
     let mut db = server.connect();
     for family in FAMILIES {

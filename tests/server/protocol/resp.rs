@@ -122,7 +122,7 @@ fn a_command_may_be_typed_inline() {
 }
 
 #[test]
-fn a_client_that_wants_no_reply_is_counted_all_the_same() {
+fn a_check_without_reply_is_counted() {
     let server = Server::start();
     let mut raw = server.connect_raw();
     let reply = raw.exchange_bytes(

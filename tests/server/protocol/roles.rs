@@ -7,7 +7,7 @@ use crate::support::{Client, Server};
 const EXAMPLE: &str = include_str!("../../../redis.conf.example");
 const NAMES: [&str; 3] = ["application", "operator", "dashboard"];
 
-/// What the roles may be asked for, with keys inside their pattern.
+/// Calls for the roles, with keys inside their pattern.
 const CALLS: [&str; 30] = [
     "RL.CHECK limits:k 5 60",
     "RL.CHECK limits:k POLICY gold",
@@ -96,7 +96,7 @@ fn may(db: &mut Client, user: &str, call: &str) -> bool {
 }
 
 #[test]
-fn a_role_may_do_what_it_is_for_and_nothing_else() {
+fn a_role_can_run_exactly_its_commands() {
     let server = server();
     let mut admin = server.connect();
     for role in NAMES {
@@ -117,7 +117,7 @@ fn a_role_may_do_what_it_is_for_and_nothing_else() {
 }
 
 #[test]
-fn a_role_reaches_the_keys_of_its_pattern_alone() {
+fn a_role_can_access_only_the_keys_of_its_pattern() {
     let server = server();
     for role in NAMES {
         let mut db = login(&server, role);
@@ -133,7 +133,7 @@ fn a_role_reaches_the_keys_of_its_pattern_alone() {
 }
 
 #[test]
-fn the_default_user_has_lost_the_internal_commands_and_no_other() {
+fn the_default_user_cannot_run_the_internal_commands() {
     let server = server();
     let mut db = server.connect();
     let refused: Vec<_> = CALLS.into_iter().filter(|call| !may(&mut db, "default", call)).collect();
@@ -141,7 +141,7 @@ fn the_default_user_has_lost_the_internal_commands_and_no_other() {
 }
 
 #[test]
-fn the_words_for_servers_with_categories_say_the_same() {
+fn the_rules_for_servers_with_acl_categories_are_equivalent() {
     let server = server();
     if !server.server_version().has_7_2_features() {
         println!("skipped: this server has no ACL categories for modules");
@@ -149,7 +149,7 @@ fn the_words_for_servers_with_categories_say_the_same() {
     }
     let mut db = server.connect();
     let mut calls: Vec<String> = CALLS.map(str::to_owned).into();
-    // Whatever the server has, with arguments enough to be looked at.
+    // Every command of the server, with enough arguments to pass the arity check.
     let commands: Vec<String> = db.run("COMMAND LIST");
     calls.extend(commands.iter().map(|name| name.replace('|', " ") + " 1 limits:k 5 60 5 60"));
     for role in ["operator", "dashboard"] {

@@ -58,7 +58,7 @@ fn a_read_only_script_may_peek_and_not_check() {
 }
 
 #[test]
-fn a_long_script_is_held_to_the_limit() {
+fn a_long_script_cannot_exceed_the_limit() {
     let server = Server::start();
     let mut db = server.connect();
     let script = "local allowed = 0 \
@@ -89,7 +89,7 @@ fn the_effects_of_a_script_or_transaction_reach_replicas_as_one_unit() {
 }
 
 #[test]
-fn a_replica_is_sent_effects_and_never_questions() {
+fn a_replica_receives_effects_and_never_requests() {
     let stream = stream_of(|db| {
         db.decide("RL.CHECK k 5 1h COST 3");
         db.decide("RL.CHECK k 5 1h COST 3");

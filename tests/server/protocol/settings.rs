@@ -38,7 +38,7 @@ fn a_setting_applies_to_the_next_command_and_survives_a_rewrite_and_a_restart() 
         db.error("RL.CHECK k 5000001 24h"),
         "ERR limit '5000001' is not an integer from 1 to 5000000"
     );
-    // The window is message in its largest unit.
+    // The window is shown in its largest unit.
     assert!(db.error("RL.CHECK k 5 25h").ends_with("at most 1470m"));
     assert_eq!(setting(&mut db, "rl.max-window"), "1470m");
     for key in 0..9 {
@@ -50,7 +50,7 @@ fn a_setting_applies_to_the_next_command_and_survives_a_rewrite_and_a_restart() 
     server.restart(Stop::NoSave);
     let mut db = server.connect();
     assert_eq!(settings(&mut db), before);
-    // Back to what it is by default is kept too.
+    // A value that is set back to the default is written too.
     db.run::<()>("CONFIG SET rl.max-limit 1000000 rl.max-window 366d");
     db.run::<()>("CONFIG REWRITE");
     server.restart(Stop::NoSave);
@@ -61,7 +61,7 @@ fn a_setting_applies_to_the_next_command_and_survives_a_rewrite_and_a_restart() 
 }
 
 #[test]
-fn a_bad_value_is_refused_with_its_reason_and_changes_nothing() {
+fn a_bad_value_is_rejected_with_its_reason_and_changes_nothing() {
     let server = Server::start();
     let mut db = server.connect();
     let before = settings(&mut db);
@@ -82,7 +82,7 @@ fn a_bad_value_is_refused_with_its_reason_and_changes_nothing() {
         ("rl.max-window", "3661d", "at most 3660d"),
         ("rl.max-window", "99999999999999999999d", "at most 3660d"),
     ] {
-        // A setting that is right is refused with the one that is not.
+        // A valid setting is rejected together with an invalid one.
         let good = if setting == "rl.top-k" { "rl.max-policies" } else { "rl.top-k" };
         let error = db.error(["CONFIG", "SET", good, "9", setting, value]);
         assert!(error.contains(setting) && error.contains(message), "{setting} {value}: {error}");
@@ -120,7 +120,7 @@ fn arguments_of_loadmodule_are_settings_with_and_without_their_prefix() {
 }
 
 #[test]
-fn the_configuration_file_goes_before_the_arguments_of_loadmodule() {
+fn the_configuration_file_overrides_the_arguments_of_loadmodule() {
     let lines = ["rl.max-limit 50", "rl.max-window 3h"];
     let arguments = Module::LoadedWith("max-limit 5 max-window 1h top-k 7");
     let mut server = Server::configured(arguments, &lines);
@@ -129,7 +129,7 @@ fn the_configuration_file_goes_before_the_arguments_of_loadmodule() {
         ["rl.max-limit", "rl.max-window", "rl.top-k"].map(|name| setting(db, name))
     };
     assert_eq!(configured(&mut db), ["50", "3h", "7"]);
-    // A value that is the argument's, or the usual one, is still kept by a rewrite.
+    // A rewrite writes a value also if it equals the argument or the default.
     for (limit, window) in [("5", "1h"), ("1000000", "366d"), ("60", "90m")] {
         db.run::<()>(&format!("CONFIG SET rl.max-limit {limit} rl.max-window {window}"));
         db.run::<()>("CONFIG REWRITE");
@@ -140,7 +140,7 @@ fn the_configuration_file_goes_before_the_arguments_of_loadmodule() {
 }
 
 #[test]
-fn a_server_refuses_to_start_with_a_bad_argument_and_says_why() {
+fn a_bad_argument_stops_the_start_with_a_reason() {
     let integer = |name: &str, given: &str, range: &str| {
         format!("ratelog cannot be loaded: {name} '{given}' is not an integer from {range}")
     };
@@ -168,7 +168,7 @@ fn a_server_refuses_to_start_with_a_bad_argument_and_says_why() {
 }
 
 #[test]
-fn a_server_refuses_to_start_with_a_bad_line_in_its_file_and_says_why() {
+fn a_bad_configuration_line_stops_the_start_with_a_reason() {
     for (line, message) in [
         ("rl.max-limit 0", "between 1 and 4294967295"),
         ("rl.max-limit many", "rl.max-limit"),
@@ -205,7 +205,7 @@ fn a_running_server_loads_the_module_with_settings() {
 }
 
 #[test]
-fn a_server_that_refused_to_load_the_module_lives_on_and_may_load_it_later() {
+fn a_server_survives_a_failed_load_and_can_load_the_module_later() {
     let server = with_module_command();
     let mut db = server.connect();
     for (more, message) in [
@@ -217,8 +217,8 @@ fn a_server_that_refused_to_load_the_module_lives_on_and_may_load_it_later() {
     ] {
         let error = load(&mut db, more).unwrap_err();
         assert!(error.contains("Error loading the extension"), "{more}: {error}");
-        until("the log tells why", || server.log().contains(message));
-        // All that a loaded module is message of: nobody may tell one that is gone.
+        until("the reason is logged", || server.log().contains(message));
+        // Every event that a loaded module receives: none may reach a module that failed to load.
         db.run::<()>("SET key value");
         db.run::<()>("BGSAVE");
         until("the snapshot is written", || db.info("rdb_bgsave_in_progress") == "0");
@@ -238,7 +238,7 @@ fn a_server_that_refused_to_load_the_module_lives_on_and_may_load_it_later() {
 }
 
 #[test]
-fn lower_bounds_leave_what_there_is_as_it_is() {
+fn lowered_bounds_do_not_change_existing_values() {
     let server = Server::start();
     let replica = server.start_replica(&[]);
     let mut db = server.connect();

@@ -24,7 +24,7 @@ fn prepared() -> (Server, Client) {
 }
 
 #[test]
-fn what_changes_nothing_does_not_disturb_a_watch() {
+fn a_command_without_effect_does_not_break_a_watch() {
     let (server, _) = prepared();
     for command in [
         "RL.CHECK k 3 1h",
@@ -42,7 +42,7 @@ fn what_changes_nothing_does_not_disturb_a_watch() {
 }
 
 #[test]
-fn what_finds_nothing_does_not_disturb_a_watch_on_a_missing_key() {
+fn a_command_on_a_missing_key_does_not_break_a_watch() {
     let server = Server::start();
     for command in
         ["RL.CHECK k 5 1h COST 6", "RL.PEEK k 5 1h", "RL.REFUND k", "RL.RESET k", "RL.HITS k"]
@@ -52,7 +52,7 @@ fn what_finds_nothing_does_not_disturb_a_watch_on_a_missing_key() {
 }
 
 #[test]
-fn what_changes_the_log_breaks_a_watch() {
+fn a_change_of_the_log_breaks_a_watch() {
     let (server, _) = prepared();
     for command in [
         "RL.CHECK k 4 1h",
@@ -68,7 +68,7 @@ fn what_changes_the_log_breaks_a_watch() {
 }
 
 #[test]
-fn a_transaction_decides_as_its_commands_would_alone() {
+fn a_transaction_decides_like_its_single_commands() {
     let server = Server::start();
     let mut db = server.connect();
     db.run::<()>("MULTI");
@@ -90,7 +90,7 @@ fn a_transaction_decides_as_its_commands_would_alone() {
 }
 
 #[test]
-fn a_malformed_check_in_a_transaction_fails_alone() {
+fn a_malformed_check_does_not_fail_its_transaction() {
     let server = Server::start();
     let mut db = server.connect();
     let request = b"MULTI\r\nRL.CHECK k 3 1h\r\nRL.CHECK k x 1h\r\nRL.CHECK k 3 1h\r\nEXEC\r\n";
@@ -111,7 +111,7 @@ fn a_discarded_transaction_records_nothing() {
 }
 
 #[test]
-fn a_client_that_caches_is_told_of_changes_and_not_of_denials() {
+fn client_side_caching_is_invalidated_by_changes_and_not_by_denials() {
     let (server, mut db) = prepared();
     let mut raw = server.connect_raw();
     raw.exchange_bytes(b"HELLO 3\r\nCLIENT TRACKING ON\r\n");

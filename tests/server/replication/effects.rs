@@ -1,4 +1,4 @@
-//! `RL._RECORD` and `RL._APPLY`, the internal commands of the replication stream: what they do.
+//! `RL._RECORD` and `RL._APPLY`, the internal commands of the replication stream.
 
 use redis::Value;
 
@@ -11,7 +11,7 @@ fn assert_value(db: &mut Client, hits: &[(i64, i64)]) {
 }
 
 #[test]
-fn effects_do_what_they_say() {
+fn effects_have_their_documented_results() {
     let server = Server::start();
     let mut db = server.connect();
     let now = db.now_ms();
@@ -28,7 +28,7 @@ fn effects_do_what_they_say() {
 }
 
 #[test]
-fn one_record_for_several_keys_is_one_for_each() {
+fn a_record_of_several_keys_equals_one_for_each() {
     let server = Server::start();
     let mut db = server.connect();
     let now = db.now_ms();
@@ -43,7 +43,7 @@ fn one_record_for_several_keys_is_one_for_each() {
 }
 
 #[test]
-fn an_override_comes_and_goes_by_its_text() {
+fn an_override_effect_sets_and_removes_the_override() {
     let server = Server::start();
     let mut db = server.connect();
     let now = db.now_ms();
@@ -62,7 +62,7 @@ fn an_override_comes_and_goes_by_its_text() {
     );
     let denied = key_override(&format!("DENY {}", now + 3_600_000));
     assert!(matches!(denied[2], Value::Int(3_500_000..=3_600_000)), "{denied:?}");
-    // One that is over is none, and a key of nothing else is no key.
+    // An ended override is removed, and so is a key that has nothing else.
     assert_eq!(key_override(&format!("DENY {}", now - 1)), []);
     assert_eq!(key_override(""), []);
     assert_eq!(db.run::<i64>("DBSIZE"), 0);
@@ -100,7 +100,7 @@ fn an_effect_in_lower_case_is_the_same_effect() {
 }
 
 #[test]
-fn effects_on_a_missing_key_that_take_away_leave_it_missing() {
+fn effects_that_remove_do_not_create_a_key() {
     let server = Server::start();
     let mut db = server.connect();
     for effect in
@@ -113,7 +113,7 @@ fn effects_on_a_missing_key_that_take_away_leave_it_missing() {
 }
 
 #[test]
-fn effects_that_are_sent_by_hand_replicate_and_dirty_the_dataset() {
+fn effects_sent_by_a_client_replicate_and_count_as_changes() {
     let server = Server::start();
     let replica = server.start_replica(&[]);
     let mut db = server.connect();
@@ -130,7 +130,7 @@ fn effects_that_are_sent_by_hand_replicate_and_dirty_the_dataset() {
 }
 
 #[test]
-fn a_record_in_the_distant_past_leaves_nothing_immortal() {
+fn a_record_in_the_distant_past_leaves_no_persistent_key() {
     let server = Server::start();
     let mut db = server.connect();
     db.record("k", 60_000, &[(1, 5), (1_600_000_000_000, 5)]);
@@ -140,7 +140,7 @@ fn a_record_in_the_distant_past_leaves_nothing_immortal() {
 }
 
 #[test]
-fn the_same_effects_make_the_same_value() {
+fn the_same_effects_build_the_same_value() {
     let server = Server::start();
     let mut db = server.connect();
     let now = db.now_ms();

@@ -6,7 +6,7 @@ use crate::support::{
 };
 
 #[test]
-fn a_promoted_replica_goes_on_where_its_primary_was() {
+fn a_promoted_replica_continues_where_its_primary_was() {
     let server = Server::start();
     let replica = server.start_replica(&[]);
     let mut db = server.connect();
@@ -38,7 +38,7 @@ fn the_old_primary_agrees_with_the_replica_that_was_promoted_under_load() {
 }
 
 #[test]
-fn an_orderly_failover_to_and_fro_loses_nothing() {
+fn orderly_failovers_in_both_directions_lose_nothing() {
     let first = Server::start();
     let second = first.start_replica(&[]);
     let (mut one, mut two) = (first.connect(), second.connect());
@@ -89,7 +89,7 @@ fn a_primary_that_restarts_from_its_snapshot_keeps_its_replica_in_step() {
     server.stop(Stop::Save);
     load.stop();
     server.start_again();
-    // These come before, while and after the replica finds its primary again.
+    // These are written before, while and after the replica reconnects.
     let load = Load::on(&server, Mix::Lasting);
     load.advance(1000);
     let mut link = replica.connect();
@@ -133,7 +133,7 @@ fn replicas_with_an_aof_load_what_their_primary_has() {
 }
 
 #[test]
-fn only_what_no_replica_acknowledged_is_admitted_again() {
+fn only_unacknowledged_units_are_allowed_again() {
     let mut server = Server::start();
     let replica = server.start_replica(&[]);
     let mut db = server.connect();
@@ -143,7 +143,7 @@ fn only_what_no_replica_acknowledged_is_admitted_again() {
     };
     allow(30);
     wait_until_in_step(&server, &replica);
-    // The replica can neither be sent any more nor come back for it.
+    // The replica can neither receive more nor reconnect for it.
     replica.pause();
     server.connect().run::<i64>("CLIENT KILL TYPE replica");
     allow(25);
@@ -162,7 +162,7 @@ const LIMITS: [i64; 4] = [1000, 1000, 1000, 600];
 const RULES: &str = "POLICY api";
 
 #[test]
-fn a_primary_killed_under_load_costs_no_acknowledged_unit_and_brings_none_back() {
+fn a_primary_killed_under_load_loses_no_acknowledged_unit_and_restores_none() {
     let mut cluster = Cluster::impatient(3, 1, &["appendonly yes"]);
     let old = cluster.primary_of(KEYS[0]);
     let new = cluster.replica_of(KEYS[0]);
@@ -176,7 +176,7 @@ fn a_primary_killed_under_load_costs_no_acknowledged_unit_and_brings_none_back()
     let callers = (0..3).map(|_| cluster[old].connect());
     let checks = Checks::start_acknowledged(callers, &KEYS, RULES);
     checks.advance(2000);
-    // The last effects are in the old primary's file alone: the replica is not there to be sent them.
+    // The last effects are only in the old primary's file: the replica is disconnected.
     cluster[new].pause();
     db.run::<i64>("CLIENT KILL TYPE replica");
     assert!((0..25).all(|_| db.decide("RL.CHECK {s}:lost 25 1h").allowed));
@@ -216,7 +216,7 @@ fn a_primary_killed_under_load_costs_no_acknowledged_unit_and_brings_none_back()
 const HOUR: i64 = 3_600_000;
 
 #[test]
-fn a_promoted_replica_whose_clock_is_behind_locks_nobody_out_and_admits_nothing_twice() {
+fn a_promoted_replica_with_a_slow_clock_neither_locks_out_nor_allows_twice() {
     let cluster = Cluster::start(1, 1);
     let old = cluster.primary_of("k");
     let new = cluster.replica_of("k");
@@ -252,7 +252,7 @@ fn a_promoted_replica_whose_clock_is_behind_locks_nobody_out_and_admits_nothing_
     assert!(hits[0].0 >= shifted + 100, "{hits:?}");
     assert_eq!(hits[1..], [(shifted, 1), (shifted - 200, 1), (shifted - 300, 1)]);
 
-    // The shift is the others' too, also once they take over.
+    // The replicas have the shift too, also after a promotion.
     cluster.assert_one_truth();
     cluster.promote(old);
     let mut db = cluster[old].connect();

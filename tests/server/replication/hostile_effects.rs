@@ -1,9 +1,9 @@
-//! `RL._RECORD`, `RL._APPLY` and `RL._POLICY` with wrong arguments: whoever may call them cannot break
-//! anything, and one wrong argument means that nothing at all is changed.
+//! `RL._RECORD`, `RL._APPLY` and `RL._POLICY` with wrong arguments: a client cannot break
+//! anything, and one wrong argument means that nothing changes.
 
 use crate::support::{Client, Server, payload};
 
-/// All that a refused effect may not touch.
+/// State that a rejected effect must not change.
 struct Before {
     digest: String,
     policies: String,
@@ -50,7 +50,7 @@ fn assert_named(db: &mut Client, command: &str, named: &str) {
 }
 
 #[test]
-fn every_malformed_effect_is_refused_by_name_and_changes_nothing() {
+fn every_malformed_effect_is_rejected_by_name_and_changes_nothing() {
     let (_server, mut db) = prepared();
     let before = Before::of(&mut db);
     for (effect, named) in [
@@ -91,7 +91,7 @@ fn every_malformed_effect_is_refused_by_name_and_changes_nothing() {
 }
 
 #[test]
-fn every_malformed_record_is_refused_by_name_and_changes_no_key() {
+fn every_malformed_record_is_rejected_by_name_and_changes_no_key() {
     let (_server, mut db) = prepared();
     let before = Before::of(&mut db);
     for (record, named) in [
@@ -129,7 +129,7 @@ fn every_malformed_record_is_refused_by_name_and_changes_no_key() {
 }
 
 #[test]
-fn an_effect_on_another_type_is_refused_at_whichever_key_it_is() {
+fn an_effect_on_another_type_is_rejected_at_any_key() {
     let (_server, mut db) = prepared();
     let before = Before::of(&mut db);
     for effect in [
@@ -154,7 +154,7 @@ fn an_effect_on_another_type_is_refused_at_whichever_key_it_is() {
     before.assert_unchanged(&mut db);
 }
 
-/// Texts that no override has, each between two strokes.
+/// Texts that are not overrides, separated by bars.
 const ODD_OVERRIDES: &[u8] = b" |\0|\xff\xfe|ALLOW|allow -1|ALLOW -2|ALLOW 01|ALLOW -1 | ALLOW -1|\
     ALLOW\t-1|ALLOW -1\n|ALLOW -1\0|ALLOW -1 10 1000ms|DENY 99999999999999999999|\
     DENY 9223372036854775807|LIMIT -1|LIMIT -1 10|LIMIT -1 10 1s|LIMIT -1 10 1000|LIMIT -1 0 1000ms|\
@@ -172,7 +172,7 @@ fn odd_overrides() -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn a_text_that_is_no_override_is_neither_put_on_a_key_nor_loaded() {
+fn an_invalid_override_is_neither_set_nor_loaded() {
     let (_server, mut db) = prepared();
     let dump: Vec<u8> = db.run("DUMP k");
     let [log, _] = payload::texts(&dump);
@@ -193,7 +193,7 @@ fn a_text_that_is_no_override_is_neither_put_on_a_key_nor_loaded() {
 }
 
 #[test]
-fn a_payload_that_is_no_log_is_not_loaded_with_or_without_an_override() {
+fn an_invalid_log_is_not_loaded_with_or_without_an_override() {
     let (_server, mut db) = prepared();
     let dump: Vec<u8> = db.run("DUMP k");
     let [log, _] = payload::texts(&dump);
@@ -209,7 +209,7 @@ fn a_payload_that_is_no_log_is_not_loaded_with_or_without_an_override() {
             assert!(error.starts_with("ERR payload is not a value"), "{error}");
         }
     }
-    // A value of nothing is none either, and there is nothing after the two texts.
+    // An empty value is rejected too, and so is anything after the two texts.
     assert!(db.error(["RL._APPLY", "k", "LOAD", "", ""]).starts_with("ERR payload"));
     let error = db.error([&b"RL._APPLY"[..], b"k", b"LOAD", log, b"", b"more"]);
     assert_eq!(error, "ERR unexpected argument 'more'");
@@ -217,7 +217,7 @@ fn a_payload_that_is_no_log_is_not_loaded_with_or_without_an_override() {
 }
 
 #[test]
-fn a_text_that_tells_no_policies_changes_none() {
+fn invalid_policies_change_nothing() {
     let (_server, mut db) = prepared();
     let before = Before::of(&mut db);
     let good = r#"{"name":"a","rules":[{"limit":1,"window":"1s"}]}"#;
@@ -264,7 +264,7 @@ fn a_text_that_tells_no_policies_changes_none() {
         ];
         let empty_list = text.is_empty();
         for (place, all) in all.iter().enumerate() {
-            // No policies at all is a text that tells so.
+            // The document of no policies is not empty.
             if empty_list && place == 1 {
                 continue;
             }
@@ -281,7 +281,7 @@ fn a_text_that_tells_no_policies_changes_none() {
         assert!(error.starts_with("ERR ") && error.contains(&format!("'{named}'")), "{error}");
     }
     before.assert_unchanged(&mut db);
-    // What all of them were made from is right.
+    // The original of all of them is valid.
     db.run::<()>(["RL._POLICY", "SET", good]);
     assert_eq!(db.run::<Vec<String>>("RL.POLICY LIST"), ["a", "gold"]);
     db.run::<()>(["RL._POLICY", "LOAD", &format!(r#"{{"policies":[{good}]}}"#)]);

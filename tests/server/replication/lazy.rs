@@ -1,7 +1,7 @@
-//! Effects may be skipped only while nothing can ever need them: these tests live on that edge.
+//! Effects are skipped only while nothing can ever need them.
 //!
-//! In each of them writers write while something begins, or stops, to need the effects; when
-//! they have stopped, both sides must hold the same dataset.
+//! In each test, writers write while something starts or stops needing the effects. When
+//! they have stopped, both sides must have the same dataset.
 
 use crate::support::{Load, Mix, Server, ServerVersion, Stop, assert_same_dataset, until};
 
@@ -82,7 +82,7 @@ fn replicas_that_share_one_snapshot_miss_no_effect() {
 }
 
 #[test]
-fn a_snapshot_that_was_already_under_way_serves_no_replica_a_gap() {
+fn a_replica_misses_no_effect_when_a_snapshot_is_already_in_progress() {
     let server = Server::with(&["repl-diskless-sync no", "rdb-key-save-delay 200"]);
     let load = Load::on(&server, Mix::Lasting);
     load.advance(500);
@@ -133,7 +133,7 @@ fn a_replica_that_was_gone_and_is_started_anew_misses_no_effect() {
 }
 
 #[test]
-fn a_replica_that_gives_up_in_the_middle_of_a_sync_misses_no_effect() {
+fn a_replica_that_aborts_a_sync_misses_no_effect() {
     let server = Server::with(&["repl-diskless-sync-delay 1"]);
     let replica = Server::start();
     let load = Load::on(&server, Mix::Lasting);

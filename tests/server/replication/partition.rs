@@ -1,4 +1,4 @@
-//! Nodes that cannot reach each other: how much is admitted on the wrong side, and what is left of it.
+//! Network partitions: how much the minority side allows, and what remains of it.
 
 use crate::support::{
     Checks, Client, Cluster, ClusterClient, Decision, Failover, OperatorState, Server, Stop,
@@ -6,10 +6,10 @@ use crate::support::{
 };
 
 const KEYS: [&str; 4] = ["{s}:1", "{s}:2", "{s}:3", "{s}:held"];
-/// What is in force in the end: more than was, for the first keys by the policy.
+/// The rules at the end: higher limits than before, for the first keys by the policy.
 const LIMITS: [i64; 4] = [1200, 1200, 1200, 900];
 const RULES: &str = "POLICY api";
-/// What is asked of the side that is cut off.
+/// Commands for the side that is cut off.
 const STALE: &[u8] = b"RL.POLICY SET api 7 1h\r\nRL.POLICY SET stale 7 1h\r\n\
     RL.OVERRIDE SET {s}:held LIMIT 700 1h\r\nRL.OVERRIDE SET {s}:stale DENY\r\n";
 /// More than a test can use up.
@@ -20,7 +20,7 @@ fn admits(db: &mut Client) -> Result<bool, String> {
 }
 
 #[test]
-fn a_primary_that_was_cut_off_comes_back_to_one_truth() {
+fn a_partitioned_primary_returns_to_one_consistent_state() {
     let cluster = Cluster::impatient(3, 1, &[]);
     let old = cluster.primary_of(KEYS[0]);
     cluster.tell_primaries("RL.POLICY SET api 1000 1h");
@@ -36,7 +36,7 @@ fn a_primary_that_was_cut_off_comes_back_to_one_truth() {
     cluster[old].pause();
     operator.send(STALE);
     let new = cluster.primary_after(old, KEYS[0]);
-    // The side that goes on has other rules from now on than the one that is cut off.
+    // From here on the majority side has other rules than the side that is cut off.
     cluster.tell_primaries("RL.POLICY SET api 1200 1h");
     cluster.tell_primaries("RL.POLICY SET day 5 1m");
     cluster.tell_primaries("RL.POLICY DEL night");
@@ -50,8 +50,8 @@ fn a_primary_that_was_cut_off_comes_back_to_one_truth() {
     let busy = Checks::start([ClusterClient::by(&cluster[new])], &["{s}:4"], ROOMY);
     busy.advance(100);
 
-    // It wakes as a primary, with its callers' checks and the operator's commands waiting, and may do as they
-    // say before it hears the news.
+    // It wakes as a primary with clients' checks and the operator's commands waiting, and may run them
+    // before it hears of the failover.
     cluster[old].resume();
     let tallies = checks.until_refused();
     failover.assert_within_bound(&tallies);
@@ -74,13 +74,13 @@ fn a_primary_that_was_cut_off_comes_back_to_one_truth() {
 }
 
 #[test]
-fn a_primary_that_must_have_a_replica_admits_nothing_without_it() {
+fn a_primary_with_min_replicas_allows_nothing_without_one() {
     let server = Server::with(&["min-replicas-to-write 1", "min-replicas-max-lag 2"]);
     let replica = server.start_replica(&[]);
     let mut db = server.connect();
     until("the replica is counted", || admits(&mut db).is_ok());
 
-    // A silent replica: what is admitted until that is noticed reaches it in the end.
+    // A silent replica: units allowed until the primary notices reach it in the end.
     let before = db.units("k");
     replica.pause();
     let tallies = Checks::start([server.connect()], &["k"], ROOMY).until_refused();
@@ -91,7 +91,7 @@ fn a_primary_that_must_have_a_replica_admits_nothing_without_it() {
     until("the replica is counted", || admits(&mut db).is_ok());
     assert_same_dataset(&server, &replica);
 
-    // A promoted replica: once its primary has noticed, there is one limit, and not one on each side.
+    // A promoted replica: once its primary has noticed, there is one limit and not one on each side.
     let mut promoted = replica.connect();
     promoted.run::<()>("REPLICAOF NO ONE");
     until("the primary refuses", || admits(&mut db).is_err());
@@ -108,7 +108,7 @@ fn a_primary_that_must_have_a_replica_admits_nothing_without_it() {
 }
 
 #[test]
-fn a_node_that_hears_from_no_majority_stops_admitting() {
+fn a_node_without_a_majority_stops_allowing() {
     let cluster = Cluster::impatient(3, 0, &["cluster-require-full-coverage no"]);
     let place = cluster.primary_of("k");
     let others: Vec<_> = (0..3).filter(|&other| other != place).collect();
@@ -127,7 +127,7 @@ fn a_node_that_hears_from_no_majority_stops_admitting() {
 }
 
 #[test]
-fn a_cluster_that_lost_slots_decides_about_the_others_only_where_it_may() {
+fn a_cluster_without_full_coverage_serves_the_other_slots_only_if_configured() {
     let mut cluster = Cluster::impatient(3, 0, &[]);
     let place = cluster.primary_of("k");
     let mut db = cluster[place].connect();

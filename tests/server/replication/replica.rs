@@ -6,7 +6,7 @@ use crate::support::wait_until_in_step;
 use crate::support::{Client, Load, Mix, Server, assert_same_dataset, dataset, until};
 
 #[test]
-fn a_replica_serves_what_reads_and_refuses_what_writes() {
+fn a_replica_serves_reads_and_rejects_writes() {
     let server = Server::start();
     let replica = server.start_replica(&[]);
     let mut db = server.connect();
@@ -65,7 +65,7 @@ fn a_replica_agrees_while_units_and_keys_expire() {
     let mut db = server.connect();
     let load = Load::on(&server, Mix::Passing);
     load.advance(6000);
-    // From here on no key is taken away behind the comparison's back.
+    // From here on no key expires during the comparison.
     db.run::<()>("DEBUG SET-ACTIVE-EXPIRE 0");
     load.advance(300);
     load.stop();
@@ -81,7 +81,7 @@ fn a_replica_agrees_while_units_and_keys_expire() {
 }
 
 #[test]
-fn a_replicas_keys_expire_and_are_never_immortal() {
+fn a_replicas_keys_expire_and_are_never_persistent() {
     let server = Server::start();
     let replica = server.start_replica(&[]);
     let mut db = server.connect();
@@ -101,7 +101,7 @@ fn a_replicas_keys_expire_and_are_never_immortal() {
 }
 
 #[test]
-fn an_expiry_that_was_changed_by_hand_is_the_same_on_both_sides() {
+fn an_expiry_changed_by_a_user_is_equal_on_both_sides() {
     let server = Server::start();
     let mut db = server.connect();
     let commands = ["PERSIST", "PEXPIRE 60000", "PEXPIRE 90000000", "RENAME"];
@@ -115,7 +115,7 @@ fn an_expiry_that_was_changed_by_hand_is_the_same_on_both_sides() {
         db.decide(&format!("RL.CHECK {key} 5 1h"));
         change(&mut db, &key, command);
     }
-    // This replica loads what the primary remembers otherwise.
+    // This replica loads the expiry that the primary has cached.
     let replica = server.start_replica(&[]);
     for (place, command) in commands.iter().enumerate() {
         let key = format!("after:{place}");
@@ -180,7 +180,7 @@ fn digests(db: &mut Client) -> Vec<String> {
 }
 
 #[test]
-fn values_agree_at_every_moment_and_not_only_in_the_end() {
+fn values_agree_at_every_moment() {
     let server = Server::start();
     let replica = server.start_replica(&[]);
     let (mut db, mut reader) = (server.connect(), replica.connect());

@@ -10,7 +10,7 @@ const LIMITS: [i64; 4] = [1000, 1000, 1000, 600];
 const RULES: &str = "POLICY api";
 
 #[test]
-fn a_primary_that_sentinels_replace_costs_no_acknowledged_unit_and_brings_none_back() {
+fn a_primary_replaced_by_sentinels_loses_no_acknowledged_unit_and_restores_none() {
     let mut primary = Server::with(&["appendonly yes"]);
     let replica = primary.start_replica(&["appendonly yes"]);
     let sentinels = Sentinels::watch(&primary, 1);
@@ -45,7 +45,7 @@ fn a_primary_that_sentinels_replace_costs_no_acknowledged_unit_and_brings_none_b
     let operator_state = OperatorState::of(&replica);
     assert_eq!(operator_state.overrides.len(), 1);
 
-    // The old primary comes back as one, with units, policies and overrides in its file that nobody else has.
+    // The old primary restarts as a primary, with units, policies and overrides in its file that no other node has.
     primary.start_again();
     until("the Sentinels have it follow the new one", || {
         // They end its connections when they do.

@@ -1,4 +1,4 @@
-//! Callers that check keys while something happens, and keep count of what they were told.
+//! Clients that check keys in the background and count the replies.
 
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
@@ -14,7 +14,7 @@ use super::{Client, ClusterClient, Decision};
 /// How many checks share one `WAIT`: the last ones before a fault stay unacknowledged.
 const CHECKS_PER_WAIT: usize = 4;
 
-/// What a server says when it may not, or may no longer, decide.
+/// Errors of a server that may not, or no longer, decide.
 const REFUSALS: [&str; 8] = [
     "connection",
     "MOVED",
@@ -26,7 +26,7 @@ const REFUSALS: [&str; 8] = [
     "ERR WAIT cannot be used with replica instances",
 ];
 
-/// What the callers were told about one key, in units.
+/// The replies for one key, in units.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     pub allowed: i64,
@@ -55,7 +55,7 @@ impl AddAssign for Tally {
 
 pub type Tallies = BTreeMap<String, Tally>;
 
-/// Whatever can send a command.
+/// Sends commands.
 pub trait Caller: Send + 'static {
     fn call(&mut self, command: &str) -> Result<Value, String>;
 }
@@ -143,7 +143,7 @@ impl Checks {
         self.stop()
     }
 
-    /// Stops the callers and returns what they were told.
+    /// Stops the clients and returns their counts.
     #[track_caller]
     pub fn stop(self) -> Tallies {
         self.stop.store(true, Ordering::Relaxed);

@@ -192,7 +192,7 @@ impl Client {
         });
     }
 
-    /// Asks to read a replica's keys where that has to be asked for. Returns whether it has: in a cluster.
+    /// Sends `READONLY` in a cluster, so that a replica serves reads. Returns whether this is a cluster.
     pub fn read_replica(&mut self) -> bool {
         let in_cluster = self.info("cluster_enabled") == "1";
         if in_cluster {

@@ -17,7 +17,7 @@ pub struct ClusterClient {
 }
 
 impl ClusterClient {
-    /// A client that is told of one node.
+    /// A client that starts with one node.
     pub fn by(node: &Server) -> Self {
         Self { seed: node.port(), links: HashMap::new(), routes: HashMap::new() }
     }

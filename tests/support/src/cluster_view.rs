@@ -53,7 +53,7 @@ impl Member {
         let port = address.rsplit(':').next().and_then(|port| port.parse().ok());
         let flags: Vec<_> = words[2].split(',').collect();
         let ill = ["fail", "fail?", "handshake", "noaddr"];
-        // A slot on its way is told in brackets, by its own node alone.
+        // A migrating slot is shown in brackets, and only by its own node.
         let mut slots: Vec<_> = words[8..]
             .iter()
             .filter(|slots| !slots.starts_with('['))

@@ -1,4 +1,4 @@
-//! What `RL.STATS` tells, by name.
+//! The counts of `RL.STATS`, by name.
 
 use std::collections::HashMap;
 
@@ -29,7 +29,7 @@ impl Counts {
         Self { overridden, ..self }
     }
 
-    /// The counts that `field` tells.
+    /// The counts, read through `field`.
     pub fn read(mut field: impl FnMut(&str) -> i64) -> Self {
         Self {
             checks: field("checks"),

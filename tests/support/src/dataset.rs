@@ -1,4 +1,4 @@
-//! Whole datasets, to the bit: what two servers must agree on.
+//! Whole datasets, to the bit, for comparing two servers.
 
 use std::collections::BTreeMap;
 use std::ops::Range;

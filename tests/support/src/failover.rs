@@ -1,11 +1,11 @@
-//! What a node that took over admits, and the bound that holds for it whatever was lost.
+//! The units that a promoted node allows, and the bound for them.
 
 use std::collections::BTreeMap;
 
 use super::checks::Tallies;
 use super::{Client, Decision};
 
-/// What a promoted node had of a key, and what it admitted until the limit was reached.
+/// The units that a promoted node had of a key, and those it allowed until the limit was reached.
 struct Account {
     units: i64,
     admitted: i64,

@@ -1,5 +1,5 @@
-//! What every subject needs: real servers, clients that speak plainly, and wait; and for
-//! benchmarks, samples of figures.
+//! Shared by all tests: real servers, clients, waiting for conditions; and for
+//! benchmarks, samples.
 
 mod checks;
 mod client;

@@ -1,4 +1,4 @@
-//! The semantics, said naively: a list of instants, and loops over it.
+//! A naive implementation of the semantics: a list of instants, and loops over it.
 
 use super::Decision;
 
@@ -16,19 +16,19 @@ pub struct Oracle {
 }
 
 impl Oracle {
-    /// What a peek replies at `now`.
+    /// The reply of a peek at `now`.
     pub fn peek(&self, now: i64, rules: &[Rule], cost: i64) -> Decision {
         let decisions = rules.iter().map(|rule| self.decide(now, *rule, cost));
         binding(&decisions.collect::<Vec<_>>())
     }
 
-    /// What a check replies at `now`; an allowed one is recorded.
+    /// The reply of a check at `now`. Records it if it is allowed.
     pub fn check(&mut self, now: i64, rules: &[Rule], cost: i64) -> Decision {
         let decision = self.peek(now, rules, cost);
         if !decision.allowed {
             return decision;
         }
-        self.instants = self.kept(now);
+        self.instants = self.unexpired(now);
         self.instants.extend((0..cost).map(|_| now));
         let longest = rules.iter().map(|rule| rule.window_ms).max();
         self.retention_ms = self.retention_ms.max(longest.expect("there is a rule"));
@@ -40,9 +40,9 @@ impl Oracle {
         binding(&rules.iter().map(allowed).collect::<Vec<_>>())
     }
 
-    /// Takes back the newest units and tells how many; a log without units is no log.
+    /// Takes back the newest units and returns how many. A log without units is removed.
     pub fn refund(&mut self, now: i64, units: i64) -> i64 {
-        self.instants = self.kept(now);
+        self.instants = self.unexpired(now);
         let units = usize::try_from(units).expect("units are not negative");
         let left = self.instants.len().saturating_sub(units);
         let taken = self.instants.drain(left..).count();
@@ -53,7 +53,7 @@ impl Oracle {
     /// (instant, units) pairs, newest first, as `RL.HITS` shows them.
     pub fn hits(&self, now: i64) -> Vec<(i64, i64)> {
         let mut hits: Vec<(i64, i64)> = Vec::new();
-        for instant in self.kept(now).into_iter().rev() {
+        for instant in self.unexpired(now).into_iter().rev() {
             match hits.last_mut() {
                 Some((last, units)) if *last == instant => *units += 1,
                 _ => hits.push((instant, 1)),
@@ -64,13 +64,13 @@ impl Oracle {
 
     /// Forgets the log once all of it has expired, as the server does with the key.
     pub fn expire(&mut self, now: i64) {
-        if self.kept(now).is_empty() {
+        if self.unexpired(now).is_empty() {
             self.instants.clear();
         }
         self.forget_if_empty();
     }
 
-    /// What one rule says. A unit leaves its window, or expires, whichever comes first.
+    /// The decision of one rule. A unit leaves its window or expires, whichever comes first.
     fn decide(&self, now: i64, rule: Rule, cost: i64) -> Decision {
         let span = rule.window_ms.min(self.retention_ms);
         let inside = within(&self.instants, now, span);
@@ -102,7 +102,7 @@ impl Oracle {
         }
     }
 
-    fn kept(&self, now: i64) -> Vec<i64> {
+    fn unexpired(&self, now: i64) -> Vec<i64> {
         within(&self.instants, now, self.retention_ms)
     }
 }

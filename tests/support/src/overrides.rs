@@ -1,4 +1,4 @@
-//! Overrides, as `RL.OVERRIDE GET`, `RL.OVERRIDE LIST` and `RL.INSPECT` tell them.
+//! Overrides, as returned by `RL.OVERRIDE GET`, `RL.OVERRIDE LIST` and `RL.INSPECT`.
 
 use std::fmt;
 

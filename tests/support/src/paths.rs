@@ -1,4 +1,4 @@
-//! Where the server and the module under test are.
+//! The paths of the server and the module under test.
 
 use std::path::PathBuf;
 use std::process::Command;

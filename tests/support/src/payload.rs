@@ -2,7 +2,7 @@
 
 const FOOTER: usize = 10;
 
-/// The type byte and the module's type id, which the server reads before the module is asked.
+/// The type byte and the module's type id, which the server reads before it calls the module.
 pub const HEADER: usize = 10;
 
 /// The payload without its version and its checksum.

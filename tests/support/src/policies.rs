@@ -2,7 +2,7 @@
 
 use super::Client;
 
-/// All policies as text, and the digest that `INFO` tells of them.
+/// All policies as text, and their digest in `INFO`.
 pub fn policies(db: &mut Client) -> (String, String) {
     (db.run("RL.POLICY EXPORT"), db.info("rl_policies_digest"))
 }

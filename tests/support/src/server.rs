@@ -303,7 +303,7 @@ fn answers(directory: &Path, mode: Mode, port: u16) -> bool {
     };
     // This is refused while a dataset loads.
     let ready = mode == Mode::Sentinel || client.attempt::<i64>("DBSIZE").is_ok();
-    // The path of its file tells one server from another.
+    // The path of its file identifies a server.
     let file = directory.join(settings::FILE);
     ready
         && client.attempt::<String>("INFO server").is_ok_and(|info| {

@@ -1,4 +1,4 @@
-//! Which server is under test, for the few features that not every server has.
+//! The server under test, for the few features that not every server has.
 
 use super::client::{Client, info_field};
 
@@ -15,7 +15,7 @@ impl ServerVersion {
         if let Some((major, minor)) = version("valkey_version") {
             return Self::Valkey { major, minor };
         }
-        let (major, minor) = version("redis_version").expect("a server tells its version");
+        let (major, minor) = version("redis_version").expect("INFO has the version");
         Self::Redis { major, minor }
     }
 

@@ -6,7 +6,7 @@ use super::paths;
 
 pub const FILE: &str = "server.conf";
 
-/// Nothing may happen by itself: no save point, no ping to replicas, no wait at shutdown.
+/// Nothing happens in the background: no save points, no pings to replicas, no delay at shutdown.
 const QUIET: &str = "\
 save \"\"
 enable-debug-command yes
@@ -17,7 +17,7 @@ repl-timeout 7200
 shutdown-timeout 0
 ";
 
-/// What the server's binary is started as.
+/// The kind of server to start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     Data,
@@ -35,7 +35,7 @@ pub struct Ports {
     pub cluster: u16,
 }
 
-/// What a server's configuration file says of the module.
+/// How a server's configuration file loads the module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Module<'a> {
     Loaded,

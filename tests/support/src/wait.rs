@@ -5,12 +5,11 @@ use std::time::{Duration, Instant};
 const PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_WAIT: Duration = Duration::from_secs(40);
 
-/// `wait` times `RATELOG_TEST_TIMEOUT_FACTOR`, which slow runs (valgrind, sanitizers) raise.
-pub fn scaled_timeout(wait: Duration) -> Duration {
-    let factor = std::env::var("RATELOG_TEST_TIMEOUT_FACTOR").map_or(1.0, |text| {
-        text.parse().expect("RATELOG_TEST_TIMEOUT_FACTOR is a number of times to wait longer")
-    });
-    wait.mul_f64(factor)
+/// `timeout` times `RATELOG_TEST_TIMEOUT_FACTOR`, which slow runs (valgrind, sanitizers) raise.
+pub fn scaled_timeout(timeout: Duration) -> Duration {
+    let factor = std::env::var("RATELOG_TEST_TIMEOUT_FACTOR")
+        .map_or(1.0, |text| text.parse().expect("RATELOG_TEST_TIMEOUT_FACTOR is a number"));
+    timeout.mul_f64(factor)
 }
 
 /// Asks again and again, for as long as `wait`, until there is an answer.
