@@ -75,7 +75,7 @@ def apps() -> Iterator[list[App]]:
         app.close()
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/fastapi.md", "python/README.md"])
+@pytest.mark.parametrize("name", ["README.md", "docs/python.md", "python/README.md"])
 def test_what_the_documents_show_is_what_happens(name: str, server: Server, tmp_path: Path, apps: list[App]) -> None:
     ran = 0
     printed: str | None = None
