@@ -27,7 +27,7 @@ fn every_example_of_the_reference_gives_what_it_shows() {
 
 #[test]
 fn every_example_of_the_readme_gives_what_it_shows() {
-    assert!(run_examples(README) >= 8);
+    assert!(run_examples(README) >= 3);
 }
 
 #[test]
