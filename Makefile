@@ -1,49 +1,61 @@
-# What people run, and CI with them. The work is done in scripts/, which can be run by themselves.
+# The commands that people and CI run. The work is done in scripts/, which you can also run directly.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run example test test-servers lint bench coverage leaks fuzz docs clean
+.PHONY: help setup build run example test test-servers lint audit bench coverage leaks fuzz docs site dist publish-crates clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## install what is missing: a C compiler, libclang, a Redis or Valkey server (quick when all are there)
+setup: ## install missing tools: a C compiler, libclang, a Redis or Valkey server
 	@scripts/setup
 
 build: setup ## build the module: target/release/libratelog.so
 	@scripts/module
 
-run: setup ## start a server with the module on PORT (6379) and show three commands
+run: setup ## start a server with the module on PORT (6379), and show three commands
 	@scripts/run
 
-example: setup ## a FastAPI application with limits on PORT (8000), and a client that waits them out
+example: setup ## run a FastAPI application with limits on PORT (8000), and a client that waits
 	@scripts/example
 
-test: setup ## every test, on the machine's own server or on SERVER=/path/to/redis-server
+test: setup ## run every test, on the installed server or on SERVER=/path/to/redis-server
 	@scripts/test
 	@scripts/test-python
 
-test-servers: setup ## the suites that talk to servers, on Redis 7.0, Redis 8.2 and Valkey 9.1
+test-servers: setup ## run the server tests on Redis 7.0, Redis 8.2 and Valkey 9.1
 	@scripts/test-servers
 
-lint: setup ## formatting, clippy, ruff, mypy, documentation, scripts; a warning is an error
+lint: setup ## check formatting, lints, types, documentation, dependencies, workflows and scripts
 	@scripts/lint
 
-bench: setup ## side by side with INCR, Lua and redis-cell, as ratios; then the core, and the clients
+audit: ## check the dependencies for known vulnerabilities (needs the network)
+	@scripts/audit
+
+bench: setup ## compare with INCR, Lua and redis-cell; then measure the core and the clients
 	@scripts/bench
 
-coverage: setup ## the coverage of the core (100 %) and of the Python package; what is under its bar fails
+coverage: setup ## measure test coverage; fails below 100 % for the core, 95 % for the Python package
 	@scripts/coverage
 	@scripts/coverage-python
 
-leaks: setup ## the server suite under valgrind and AddressSanitizer; anything found in the module fails
+leaks: setup ## run the server tests under valgrind and AddressSanitizer
 	@scripts/leaks
 
-fuzz: setup ## each fuzz target for FUZZ_SECONDS (60)
+fuzz: setup ## run each fuzz target for FUZZ_SECONDS (60)
 	@scripts/fuzz
 
-docs: setup ## the Rust documentation: target/doc
+docs: setup ## build the Rust documentation: target/doc
 	@scripts/cargo doc --workspace --no-deps --locked
+
+site: ## build the documentation site: target/site; a broken link fails
+	@scripts/site
+
+dist: setup ## build the files of a release: target/dist
+	@scripts/dist
+
+publish-crates: setup ## publish the crates on crates.io (see RELEASING.md)
+	@scripts/publish-crates
 
 clean: ## remove everything that the other targets made here
 	@scripts/cargo clean
-	@rm -rf .venv .servers fuzz/target
+	@rm -rf .venv .servers .cache fuzz/target

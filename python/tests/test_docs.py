@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PYTHON = os.environ.get("RATELOG_BARE_PYTHON", sys.executable)
+PAGES = [
+    "README.md",
+    "docs/migrating.md",
+    "docs/python.md",
+    "docs/quickstart.md",
+    "docs/testing.md",
+    "python/README.md",
+]
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("RATELOG_")}
 
 
@@ -75,7 +83,7 @@ def apps() -> Iterator[list[App]]:
         app.close()
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/fastapi.md", "python/README.md"])
+@pytest.mark.parametrize("name", PAGES)
 def test_what_the_documents_show_is_what_happens(name: str, server: Server, tmp_path: Path, apps: list[App]) -> None:
     ran = 0
     printed: str | None = None

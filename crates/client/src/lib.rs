@@ -72,6 +72,7 @@ pub use ratelog_core::{Action, Cost, Limit, Mode, Policy, PolicyName, Rule, Rule
 
 /// The examples of the documents that are not the crate's own.
 #[cfg(all(doctest, feature = "limiter"))]
+#[doc = include_str!("../README.md")]
 #[doc = include_str!("../../../docs/rust.md")]
 #[doc = include_str!("../../../README.md")]
 struct Documents;

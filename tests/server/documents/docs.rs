@@ -10,6 +10,7 @@ use crate::support::{Client, Server};
 
 const COMMANDS: &str = include_str!("../../../docs/commands.md");
 const OPERATIONS: &str = include_str!("../../../docs/operations.md");
+const QUICKSTART: &str = include_str!("../../../docs/quickstart.md");
 const README: &str = include_str!("../../../README.md");
 
 /// Times may differ by as much, in milliseconds; instants since the epoch by more.
@@ -26,12 +27,17 @@ fn every_example_of_the_command_reference_is_true() {
 
 #[test]
 fn every_example_of_the_readme_is_true() {
-    assert!(run_examples(README) >= 8);
+    assert!(run_examples(README) >= 3);
 }
 
 #[test]
 fn every_example_of_the_operations_page_is_true() {
     assert!(run_examples(OPERATIONS) >= 5);
+}
+
+#[test]
+fn every_example_of_the_quickstart_gives_what_it_shows() {
+    assert!(run_examples(QUICKSTART) >= 2);
 }
 
 /// Runs the examples on a new server, and on another if a minute began meanwhile. Returns how many there were.
