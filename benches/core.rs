@@ -1,4 +1,4 @@
-//! What a decision costs before any server is involved.
+//! The cost of a decision without a server.
 #![expect(clippy::expect_used, reason = "the inputs are written here")]
 
 use std::hint::black_box;
@@ -52,7 +52,7 @@ fn checks(criterion: &mut Criterion) {
     });
 }
 
-/// Logs of ten units and of a million, one unit expiring with each millisecond.
+/// Logs of ten units and of a million, with one unit expiring each millisecond.
 fn full_logs(criterion: &mut Criterion) {
     for units in [10, MILLION] {
         let span = i64::from(units);
@@ -71,7 +71,7 @@ fn full_logs(criterion: &mut Criterion) {
     }
 }
 
-/// The first check that finds a million units expired.
+/// The first check after a million units have expired.
 fn expired(criterion: &mut Criterion) {
     let span = i64::from(MILLION);
     for (name, retention, window) in [

@@ -1,4 +1,4 @@
-//! Logs as they would be after long use, made in a moment through the module's effect command.
+//! Builds logs like those after long use, quickly, by the module's effect command.
 
 use redis::Connection;
 
@@ -6,10 +6,10 @@ use crate::Outcome;
 
 const MILLION: i64 = 1_000_000;
 
-/// Units at instants of the past, oldest first, kept for one window.
+/// Units at past instants, oldest first, kept for one window.
 pub struct Fill {
     pub oldest_ms: i64,
-    /// From one unit to the next, give or take a pseudo-random part of it.
+    /// The gap between units, varied by a pseudo-random part of it.
     pub step_ms: i64,
     pub units: i64,
     pub window_ms: i64,

@@ -32,7 +32,7 @@ pub struct FullLogs {
 }
 
 /// # Errors
-/// The server fails, or a check is not answered as its log demands.
+/// The server fails, or a decision is wrong for its log.
 pub fn run(options: &Options, server: &Server) -> Outcome<FullLogs> {
     let connection = &mut server.connect(DATABASE)?;
     let mut logs = FullLogs::default();
@@ -58,7 +58,7 @@ pub fn run(options: &Options, server: &Server) -> Outcome<FullLogs> {
     Ok(logs)
 }
 
-/// Spends what the limit has left.
+/// Uses up the limit.
 fn fill_up(connection: &mut Connection, key: &str, limit: i64, window_ms: i64) -> Outcome<()> {
     let window = format!("{window_ms}ms");
     let peek: Vec<i64> =
@@ -76,7 +76,7 @@ fn fill_up(connection: &mut Connection, key: &str, limit: i64, window_ms: i64) -
     Ok(())
 }
 
-/// Checks one full key from fifty connections; nothing may be let through.
+/// Checks one full key from fifty connections; nothing may be allowed.
 fn denied(options: &Options, server: &Server, check: &str) -> Outcome<f64> {
     let connection = &mut server.connect(DATABASE)?;
     let command = words(check);
@@ -95,12 +95,12 @@ fn denied(options: &Options, server: &Server, check: &str) -> Outcome<f64> {
     load.run()?;
     let usec = CommandStats::read(connection, "rl.check")?.usec_per_call();
     if units(connection)? != before {
-        return Err(format!("{check} let some of its calls through").into());
+        return Err(format!("{check} allowed some of its calls").into());
     }
     Ok(usec)
 }
 
-/// Checks one full key as fast as its units expire; everything must be let through.
+/// Checks one full key as fast as its units expire; everything must be allowed.
 fn sliding(
     options: &Options,
     connection: &mut Connection,
@@ -128,5 +128,5 @@ pub fn expect_allowed(key: &str, decision: &[i64]) -> Outcome<()> {
     if decision.first() == Some(&1) {
         return Ok(());
     }
-    Err(format!("the check of {key} was answered {decision:?}").into())
+    Err(format!("the check of {key} returned {decision:?}").into())
 }

@@ -1,4 +1,4 @@
-//! One real server on a free loopback port, in a folder of its own, gone when the value is.
+//! A real server on a free loopback port, in its own folder, stopped when dropped.
 
 use std::{
     net::TcpListener,
@@ -22,10 +22,10 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a server with the module loaded and nothing persisted.
+    /// Starts a server with the module and without persistence.
     ///
     /// # Errors
-    /// The server cannot be run, or does not answer within ten seconds; its log is the message.
+    /// The server cannot be run, or does not reply within ten seconds. The message is its log.
     pub fn start(options: &Options) -> Outcome<Self> {
         let folder = tempfile::tempdir()?;
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
@@ -60,7 +60,7 @@ impl Server {
         Ok(())
     }
 
-    /// A connection that speaks to the given database.
+    /// A connection to the given database.
     pub fn connect(&self, database: u8) -> Outcome<Connection> {
         let client = redis::Client::open(format!("redis://127.0.0.1:{}/{database}", self.port))?;
         Ok(client.get_connection()?)

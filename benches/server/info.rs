@@ -1,4 +1,4 @@
-//! What the server says of itself.
+//! Reads `INFO`.
 
 use std::collections::HashMap;
 
@@ -16,14 +16,14 @@ pub fn section(connection: &mut Connection, name: &str) -> Outcome<HashMap<Strin
 /// One number of a section of `INFO`.
 ///
 /// # Errors
-/// The section has no such field, or it is no whole number.
+/// The section has no such field, or it is not an integer.
 pub fn number(connection: &mut Connection, name: &str, field: &str) -> Outcome<i64> {
     let section = section(connection, name)?;
     let value = section.get(field).ok_or_else(|| format!("INFO {name} has no {field}"))?;
     Ok(value.parse()?)
 }
 
-/// What the server counted for one command since `CONFIG RESETSTAT`.
+/// The server's statistics of one command since `CONFIG RESETSTAT`.
 pub struct CommandStats {
     pub calls: u64,
     pub usec: u64,

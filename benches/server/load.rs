@@ -4,10 +4,10 @@ use std::process::Command;
 
 use crate::Outcome;
 
-/// How many different keys a load spreads over.
+/// The number of keys of a load.
 pub const KEYS: usize = 10_000;
 
-/// The key that `redis-benchmark` makes of the number.
+/// The key that `redis-benchmark` builds from the number.
 pub fn key(number: usize) -> String {
     format!("k:{number:012}")
 }
@@ -25,7 +25,7 @@ impl Load<'_> {
     /// Runs the load and returns the calls per second.
     ///
     /// # Errors
-    /// `redis-benchmark` is not there, fails, or prints what is not understood.
+    /// `redis-benchmark` is missing, fails, or its output cannot be parsed.
     pub fn run(&self) -> Outcome<f64> {
         let command = self.command.iter().map(|word| word.replace("{key}", "k:__rand_int__"));
         let output = Command::new("redis-benchmark")

@@ -1,4 +1,4 @@
-//! What the figures were measured on.
+//! Describes the machine.
 
 use std::{fs, process::Command, thread::available_parallelism};
 
@@ -9,7 +9,7 @@ use crate::{Outcome, info, options::Options};
 /// A Markdown list: processor, memory, kernel, server, client, how to repeat.
 ///
 /// # Errors
-/// The server does not answer.
+/// The server does not reply.
 pub fn describe(options: &Options, connection: &mut Connection) -> Outcome<String> {
     let cores = available_parallelism().map_or(0, usize::from);
     let processor = field("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown".into());

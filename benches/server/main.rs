@@ -1,8 +1,8 @@
-//! Ratelog side by side with what people run today, in one real server, on one machine.
+//! Compares Ratelog with its alternatives, in one real server on one machine.
 //!
-//! `SERVER` names the server's binary and `RATELOG_MODULE` the module; `--quick` makes it short and `--output PATH`
+//! `SERVER` is the server's binary and `RATELOG_MODULE` the module. `--quick` shortens the run, and `--output PATH`
 //! (or `RATELOG_BENCH_OUTPUT`) writes the report. Timings are only reported; a wrong reply of the server is a failure.
-#![expect(clippy::indexing_slicing, reason = "a benchmark that meets another shape may end")]
+#![expect(clippy::indexing_slicing, reason = "a benchmark may panic on an unexpected shape")]
 
 mod fill;
 mod full_log;
@@ -27,7 +27,7 @@ use host::Server;
 use options::Options;
 use report::Report;
 
-/// What a step gives, or why the run ends.
+/// The result of a step, or the error that ends the run.
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
 fn main() -> Outcome<()> {
@@ -35,9 +35,9 @@ fn main() -> Outcome<()> {
     let server = Server::start(&options)?;
     let connection = &mut server.connect(0)?;
     let cell = peers::load_cell(&server);
-    let mut notes = Vec::new();
+    let mut footnotes = Vec::new();
     if let Err(reason) = &cell {
-        notes.push(format!("redis-cell was left out: {reason}."));
+        footnotes.push(format!("redis-cell was left out: {reason}."));
     }
     let subjects = subject::all(connection, cell.is_ok())?;
     let measured = rounds::run(&options, &server, &subjects)?;
@@ -55,7 +55,7 @@ fn main() -> Outcome<()> {
         slow,
         weights: memory::run(&server, options.quick)?,
         replicated: replication::run(&options, &server, &subjects)?,
-        notes,
+        footnotes,
     };
     let text = report.markdown();
     print!("{text}");

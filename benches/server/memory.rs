@@ -37,7 +37,7 @@ pub fn run(server: &Server, quick: bool) -> Outcome<Vec<Weight>> {
         ("log, 10 units over 1 day", 24 * 60 * MINUTE_MS, 10, 10 * keys),
     ] {
         let make = |connection: &mut Connection, key: &str| {
-            // Kept for twice its span, so that nothing expires while it is weighed.
+            // Kept for twice its span, so that nothing expires during the measurement.
             let oldest_ms = now_ms(connection)? - window_ms;
             let step_ms = window_ms / units;
             let window_ms = 2 * window_ms;

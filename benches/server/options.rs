@@ -4,7 +4,7 @@ use std::{env, path::PathBuf};
 
 use crate::Outcome;
 
-/// Where to find the servers' parts, how long to measure and where to write.
+/// The paths of the server and the module, the length of the run, and the output.
 pub struct Options {
     pub server: PathBuf,
     pub module: PathBuf,
@@ -16,7 +16,7 @@ impl Options {
     /// Reads the command line and the environment.
     ///
     /// # Errors
-    /// An unknown flag, `--output` without a path, or a module that is not there.
+    /// An unknown flag, `--output` without a path, or a missing module.
     pub fn read() -> Outcome<Self> {
         let variable = |name: &str| env::var_os(name).map(PathBuf::from);
         let default_module = "target/release/libratelog.so";
@@ -51,12 +51,12 @@ impl Options {
         if self.quick { 2 } else { 5 }
     }
 
-    /// How many calls one measurement makes one by one.
+    /// The calls of one measurement without pipelining.
     pub fn single_calls(&self) -> u64 {
         if self.quick { 20_000 } else { 200_000 }
     }
 
-    /// How many calls one measurement makes in pipelines.
+    /// The calls of one measurement in pipelines.
     pub fn pipelined_calls(&self) -> u64 {
         if self.quick { 80_000 } else { 400_000 }
     }

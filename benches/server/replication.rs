@@ -1,4 +1,4 @@
-//! What checks send to a replica.
+//! The replication stream of checks.
 
 use std::{
     thread::sleep,
@@ -18,11 +18,11 @@ use crate::{
 
 const CHECKS: i64 = 10_000;
 
-/// What a replica costs.
+/// The cost of a replica.
 pub struct Replicated {
-    /// Bytes of the replication stream that ten thousand denied checks caused.
+    /// Bytes in the replication stream for ten thousand denied checks.
     pub denied: i64,
-    /// The same, allowed.
+    /// The same for allowed checks.
     pub allowed: i64,
     /// `INCR` while a replica is attached.
     pub incr: Measured,
@@ -31,7 +31,7 @@ pub struct Replicated {
 }
 
 /// # Errors
-/// A server fails, the replica does not come up, or a check is decided otherwise.
+/// A server fails, the replica does not start, or a decision is wrong.
 pub fn run(options: &Options, server: &Server, subjects: &[Subject]) -> Outcome<Replicated> {
     eprintln!("replication");
     let connection = &mut server.connect(0)?;
@@ -45,7 +45,7 @@ pub fn run(options: &Options, server: &Server, subjects: &[Subject]) -> Outcome<
         .is_none_or(|replica| !replica.contains("state=online"))
     {
         if started.elapsed() > Duration::from_secs(30) {
-            return Err("the replica did not come up".into());
+            return Err("the replica did not start".into());
         }
         sleep(Duration::from_millis(20));
     }
@@ -60,7 +60,7 @@ pub fn run(options: &Options, server: &Server, subjects: &[Subject]) -> Outcome<
     Ok(Replicated { denied, allowed, incr, check })
 }
 
-/// The bytes that checks of one key cause, all of them decided alike.
+/// The bytes in the replication stream for checks of one key with the same decision.
 fn sent(connection: &mut Connection, allowed: i64) -> Outcome<i64> {
     let offset =
         |connection: &mut Connection| info::number(connection, "replication", "master_repl_offset");
@@ -71,7 +71,7 @@ fn sent(connection: &mut Connection, allowed: i64) -> Outcome<i64> {
     }
     let decisions: Vec<Vec<i64>> = pipeline.query(connection)?;
     if decisions.iter().any(|decision| decision[0] != allowed) {
-        return Err("a check beside a replica was decided wrongly".into());
+        return Err("a check with a replica had a wrong decision".into());
     }
     Ok(offset(connection)? - before)
 }

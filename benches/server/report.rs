@@ -16,7 +16,7 @@ use crate::{
 
 const MILLISECOND: f64 = 1000.0;
 
-/// Everything that was measured.
+/// All measurements.
 pub struct Report<'a> {
     pub machine: String,
     pub rounds: usize,
@@ -25,11 +25,11 @@ pub struct Report<'a> {
     pub several: Several,
     pub logs: FullLogs,
     pub worst: Worst,
-    /// Checks over a millisecond among all of the rounds' checks, and the longest.
+    /// The number of checks over a millisecond in all rounds, and the longest.
     pub slow: (usize, u32),
     pub weights: Vec<Weight>,
     pub replicated: Replicated,
-    pub notes: Vec<String>,
+    pub footnotes: Vec<String>,
 }
 
 impl Report<'_> {
@@ -37,7 +37,7 @@ impl Report<'_> {
         let mut text = format!("# Benchmarks\n\n{}\n", self.machine);
         let _ = writeln!(
             text,
-            "Everything ran side by side in one server: {} rounds, every subject in turn in each. A figure is the \
+            "Everything ran in one server: {} rounds, with every subject in turn. A figure is the \
              rounds' median (least–most); a ratio is the median of the rounds' own ratios.",
             self.rounds
         );
@@ -47,8 +47,8 @@ impl Report<'_> {
         self.full_logs(&mut text);
         self.memory(&mut text);
         self.replication(&mut text);
-        for note in &self.notes {
-            let _ = writeln!(text, "\n{note}");
+        for footnote in &self.footnotes {
+            let _ = writeln!(text, "\n{footnote}");
         }
         text
     }
@@ -69,7 +69,7 @@ impl Report<'_> {
                 "| {} | {} | {ratio:.2} | {} | {} | {pipelined:.2} |",
                 subject.name,
                 spread(&measured.usec, 3),
-                verdict(subject.target.map(|most| (format!("<= {most}"), ratio <= most))),
+                target_cell(subject.target.map(|most| (format!("<= {most}"), ratio <= most))),
                 spread(&measured.pipelined_usec, 3),
             );
         }
@@ -89,14 +89,14 @@ impl Report<'_> {
                 "| {} | {} | {ratio:.2} | {} |",
                 subject.name,
                 spread(&measured.throughput.scaled(0.001), 0),
-                verdict(target),
+                target_cell(target),
             );
         }
     }
 
     fn compared(&self, text: &mut String) {
         text.push_str(
-            "\n## What the rest costs\n\nServer time per call, one against the other, one call at a time and 16 in \
+            "\n## Other costs\n\nServer time per call, compared pairwise, one call at a time and 16 in \
              a pipeline; for three keys the time of the whole, with 48 keys in each pipeline.\n\n\
              | what | against | ratio | target | | ratio, pipelined |\n\
              | --- | --- | --- | --- | --- | --- |\n",
@@ -109,12 +109,12 @@ impl Report<'_> {
             let (this, that) = (&self.measured[this], &self.measured[that]);
             let ratio = this.usec.over(&that.usec).median();
             let pipelined = this.pipelined_usec.over(&that.pipelined_usec).median();
-            let target = verdict(Some(("<= 1.1".to_owned(), ratio <= 1.1)));
+            let target = target_cell(Some(("<= 1.1".to_owned(), ratio <= 1.1)));
             let _ =
                 writeln!(text, "| {what} | {against} | {ratio:.2} | {target} | {pipelined:.2} |");
         }
         let ratio = self.several.at_once.over(&self.several.pipelined).median();
-        let target = verdict(Some(("< 1".to_owned(), ratio < 1.0)));
+        let target = target_cell(Some(("< 1".to_owned(), ratio < 1.0)));
         let _ = writeln!(
             text,
             "| `RL.MCHECK` of three keys: {} µs | three checks: {} µs | {ratio:.2} | {target} | |",
@@ -141,7 +141,7 @@ impl Report<'_> {
                 "| {name} | {} | {} | {ratio:.2} | {} |",
                 spread(ten, 3),
                 spread(million, 3),
-                verdict(Some(("<= 1.3".to_owned(), ratio <= 1.3))),
+                target_cell(Some(("<= 1.3".to_owned(), ratio <= 1.3))),
             );
         }
         text.push_str("\n| longest single check | µs | target | |\n| --- | --- | --- | --- |\n");
@@ -154,14 +154,14 @@ impl Report<'_> {
                 text,
                 "| {name} | {} | {} |",
                 spread(samples, 0),
-                verdict(Some(("<= 1000".to_owned(), met)))
+                target_cell(Some(("<= 1000".to_owned(), met)))
             );
         }
         let (calls, longest) = self.slow;
         let _ = writeln!(
             text,
-            "\nOf all other checks {calls} took more than 1 ms{}. (A check is timed by the clock on the wall: where \
-             the server shares its core, the scheduler's pauses count.)",
+            "\nOf all other checks, {calls} took more than 1 ms{}. (Checks are timed by the wall clock: if \
+             the server shares its core, pauses by the scheduler count.)",
             if calls == 0 { String::new() } else { format!(", the longest {longest} µs") }
         );
     }
@@ -189,7 +189,7 @@ impl Report<'_> {
                 each(weight.reported),
                 weight.grown,
                 each(weight.grown),
-                verdict(target),
+                target_cell(target),
             );
         }
     }
@@ -198,14 +198,14 @@ impl Report<'_> {
         let Replicated { denied, allowed, incr, check } = &self.replicated;
         let _ = writeln!(
             text,
-            "\n## Replication\n\nBytes that 10,000 checks added to the stream, with a replica attached.\n\n\
+            "\n## Replication\n\nBytes in the replication stream for 10,000 checks, with a replica attached.\n\n\
              | checks | bytes | target | |\n| --- | --- | --- | --- |\n\
              | denied | {denied} | {} |\n| allowed | {allowed} | {} |",
-            verdict(Some(("0".to_owned(), *denied == 0))),
-            verdict(None),
+            target_cell(Some(("0".to_owned(), *denied == 0))),
+            target_cell(None),
         );
         text.push_str(
-            "\nWith the replica attached, so that effects are built and sent:\n\n\
+            "\nWith a replica attached, so that effects are built and sent:\n\n\
              | subject | µs | / `INCR` | 1,000/s, pipelined | / `INCR` |\n| --- | --- | --- | --- | --- |\n",
         );
         for (name, measured) in [("INCR on keys with a TTL", incr), ("RL.CHECK allowed", check)] {
@@ -226,7 +226,7 @@ fn spread(samples: &Samples, digits: usize) -> String {
     format!("{median:.digits$} ({least:.digits$}–{most:.digits$})")
 }
 
-fn verdict(target: Option<(String, bool)>) -> String {
+fn target_cell(target: Option<(String, bool)>) -> String {
     match target {
         Some((target, true)) => format!("{target} | met"),
         Some((target, false)) => format!("{target} | **missed**"),

@@ -1,4 +1,4 @@
-//! The rounds: every subject in turn, each in a database of its own, one by one and in pipelines.
+//! The rounds: every subject in turn, each in its own database, one call at a time and in pipelines.
 
 use redis::{Connection, Value};
 
@@ -13,7 +13,7 @@ use crate::{
     subject::Subject,
 };
 
-/// What one subject's rounds gave.
+/// The results of one subject.
 #[derive(Default)]
 pub struct Measured {
     /// Server time per call in microseconds, one call at a time on each connection.
@@ -28,7 +28,7 @@ impl Measured {
     /// Measures the subject once more.
     ///
     /// # Errors
-    /// The server fails, or the subject's calls did not do what its name says.
+    /// The server fails, or the subject's calls had a wrong result.
     pub fn add_round(
         &mut self,
         options: &Options,
@@ -48,7 +48,7 @@ impl Measured {
 }
 
 /// # Errors
-/// The server fails, or a subject's calls did not do what its name says.
+/// The server fails, or a subject's calls had a wrong result.
 pub fn run(options: &Options, server: &Server, subjects: &[Subject]) -> Outcome<Vec<Measured>> {
     let mut measured: Vec<_> = subjects.iter().map(|_| Measured::default()).collect();
     for round in 1..=options.rounds() {
@@ -115,7 +115,7 @@ pub fn on_every_key(connection: &mut Connection, command: &[String]) -> Outcome<
     Ok(pipeline.query(connection)?)
 }
 
-/// How much all of the subject's keys have counted.
+/// The total count of all of the subject's keys.
 fn counted(connection: &mut Connection, subject: &Subject) -> Outcome<u64> {
     let Some(count) = &subject.count else {
         return Ok(0);
@@ -139,7 +139,7 @@ fn units(fields: &[Value]) -> Outcome<u64> {
     Ok(redis::from_redis_value(value.clone())?)
 }
 
-/// Asks a hundred keys once more and looks at the answers.
+/// Calls the command on a hundred keys and checks the replies.
 fn sample(connection: &mut Connection, subject: &Subject) -> Outcome<()> {
     let Some(first) = subject.first else {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Checks of three keys at once, and as many checks of one key; the same number of keys in each pipeline.
+//! Checks of three keys at once, compared with three checks of one key; each pipeline has the same number of keys.
 
 use ratelog_test_support::Samples;
 
@@ -8,7 +8,7 @@ use crate::{
 
 const DATABASE: u8 = 0;
 const KEYS: u16 = 3;
-/// Checks of three keys in a pipeline: enough that the server is what takes the time.
+/// Checks of three keys in a pipeline: enough that the server takes most of the time.
 const GROUPS: u16 = 16;
 const ONE: &str = "RL.CHECK {key} 100000 60";
 const ALL: &str = "RL.MCHECK 1 {key} 100000 60 {key} 100000 60 {key} 100000 60";

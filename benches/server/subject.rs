@@ -1,4 +1,4 @@
-//! What is measured: each subject's command, the state it meets, and how its answers are checked.
+//! The subjects: each command, the state of its keys, and how its replies are verified.
 
 use redis::{Connection, Script};
 
@@ -9,27 +9,27 @@ pub fn words(command: &str) -> Vec<String> {
     command.split(' ').map(str::to_owned).collect()
 }
 
-/// How to prove that the calls did what the subject's name says.
+/// How to verify the calls.
 pub struct Count {
-    /// Asks one key how much it has counted.
+    /// Reads the count of one key.
     pub command: &'static str,
-    /// What one measured call adds.
+    /// The count that one call adds.
     pub per_call: u64,
 }
 
 pub struct Subject {
     pub name: &'static str,
     pub command: Vec<String>,
-    /// Run so many times on every key before a measurement.
+    /// The number of calls on every key before a measurement.
     pub prepare: Option<(usize, Vec<String>)>,
     pub count: Option<Count>,
-    /// What the reply's first integer must be.
+    /// The expected first integer of the reply.
     pub first: Option<i64>,
-    /// Slow subjects make this many times fewer calls.
+    /// Slow subjects make fewer calls by this factor.
     pub fewer: u64,
-    /// The most server time per call, as a multiple of `INCR`'s.
+    /// The target: the maximum server time per call, as a multiple of that of `INCR`.
     pub target: Option<f64>,
-    /// A setting of the module while it is measured, and what it is otherwise.
+    /// A setting of the module during the measurement, and its default.
     pub setting: Option<Setting>,
 }
 
@@ -56,9 +56,9 @@ impl Subject {
     }
 }
 
-/// The subject that everything is compared with.
+/// The baseline.
 pub const BASELINE: usize = 1;
-/// The check that the targets speak of.
+/// The check that has the targets.
 pub const ALLOWED: usize = 2;
 /// The same, denied.
 pub const DENIED: usize = 3;
@@ -69,15 +69,15 @@ pub const UNRANKED: usize = 7;
 /// See [`UNRANKED`].
 pub const UNRANKED_DENIED: usize = 8;
 
-/// The policy that a subject's checks are under.
+/// The policy of a subject's checks.
 const POLICY: &str = "RL.POLICY SET bench 100 60";
-/// Turns the rankings of the heaviest keys off.
+/// Turns off the rankings of the heaviest keys.
 const NO_RANKING: Setting = Setting { name: "rl.top-k", value: "0", otherwise: "64" };
 
 /// Ratelog's checks between the floor and the baseline, and the peers.
 ///
 /// # Errors
-/// The server refuses a script.
+/// The server rejects a script.
 pub fn all(connection: &mut Connection, cell: bool) -> Outcome<Vec<Subject>> {
     let mut policy = redis::Cmd::new();
     policy.arg(words(POLICY)).exec(connection)?;

@@ -1,4 +1,4 @@
-//! The longest single check: the one that finds a million expired units.
+//! The longest single check: a million units have expired.
 
 use redis::{Connection, Value};
 
@@ -20,7 +20,7 @@ const MILLION: i64 = 1_000_000;
 pub struct Worst {
     /// A million units are outside the window, but kept for a longer one.
     pub skipped: Samples,
-    /// Nearly a million units are outside the retention: the check drops them all.
+    /// Nearly a million units are past the retention: the check drops them all.
     pub dropped: Samples,
 }
 
@@ -35,7 +35,7 @@ pub fn run(options: &Options, server: &Server) -> Outcome<Worst> {
         let skipped = Fill::million(now - HOUR_MS, 24 * HOUR_MS);
         worst.skipped.push(check(connection, &skipped, "1000000 3600")?);
 
-        // The newest unit keeps the key for ten more seconds; the others are past their time.
+        // The newest unit keeps the key for ten more seconds; the others have expired.
         let now = now_ms(connection)?;
         let dropped = Fill::million(now - MILLION + 10_000, MILLION);
         worst.dropped.push(check(connection, &dropped, "1000000 1000")?);
@@ -68,7 +68,7 @@ fn log_slower_than(connection: &mut Connection, usec: u32) -> Outcome<()> {
     Ok(command.arg("SET").arg("slowlog-log-slower-than").arg(usec).exec(connection)?)
 }
 
-/// How many calls of a command were logged as slower than a millisecond, and the longest.
+/// The number of calls of a command in the slow log, over a millisecond, and the longest.
 pub fn slow_calls(connection: &mut Connection, name: &str) -> Outcome<(usize, u32)> {
     let entries = entries(connection)?;
     let slow = entries.into_iter().filter(|(command, _)| command == name).map(|(_, usec)| usec);

@@ -1,4 +1,4 @@
-//! Any bytes, as `RESTORE` may bring them: refused, or a log whose snapshot is those bytes.
+//! Any bytes, as in `RESTORE`, are rejected or give a log whose snapshot is the same bytes.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_look_alike_in_one_row_are_told_apart_by_the_other() {
+    fn keys_that_collide_in_one_row_are_distinguished_by_the_other() {
         let mut heavy_keeper = heavy_keeper(1024);
         // The same fingerprint and the same place in the first row.
         let (one, other) = (hash(1), hash(1) | 1 << 20);

@@ -1,4 +1,4 @@
-//! What a command does to a key. Effects are the only way a value changes: on the server that runs the command, on
+//! The effects of commands on keys. Effects are the only way a value changes: on the server that runs the command, on
 //! its replicas, and when the append-only file is loaded. The effect is replicated, never the request.
 
 use std::ffi::CStr;

@@ -1,4 +1,4 @@
-//! What a command does to the node's policies. Effects are the only way they change: on the server that runs the
+//! The effects of commands on the node's policies. Effects are the only way they change: on the server that runs the
 //! command, on its replicas, and when the append-only file is loaded.
 
 use std::collections::BTreeMap;

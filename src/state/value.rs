@@ -32,7 +32,7 @@ pub struct Saved {
     pub key_override: String,
 }
 
-/// What must happen to the expiry of a key whose value has changed.
+/// The change of a key's expiry after its value has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExpiryUpdate {
     /// The value is empty: delete the key.
@@ -138,7 +138,7 @@ impl Value {
         self.log.relocate(relocate);
     }
 
-    /// What must happen to the key's expiry, which is `current`.
+    /// Computes the change of the key's expiry, which is `current`.
     pub fn update_expiry(&mut self, current: Expiry) -> ExpiryUpdate {
         let Some((needed, latest)) = self.expiry_range() else {
             return ExpiryUpdate::Delete;

@@ -3,13 +3,13 @@ use crate::{Instant, Rules};
 /// An operator's override of one key. It takes precedence over the rules of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Override {
-    /// What the override does.
+    /// The action.
     pub action: Action,
     /// When the override ends; `None` if it does not end.
     pub until: Option<Instant>,
 }
 
-/// What an override does to checks of its key.
+/// The effect of an override on checks of its key.
 #[allow(clippy::large_enum_variant, reason = "overrides are few, and each is boxed")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {

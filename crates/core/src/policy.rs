@@ -81,7 +81,7 @@ pub struct Policy {
     pub mode: Mode,
 }
 
-/// What happens to a check that its rules deny.
+/// How a check is treated that the rules deny.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
     /// It is denied.

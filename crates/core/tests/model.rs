@@ -200,7 +200,7 @@ proptest! {
         for bytes in [&bytes[..], bytes.get(..cut).unwrap()] {
             if let Ok(mut log) = Log::from_snapshot(bytes) {
                 prop_assert_eq!(log.to_snapshot(), bytes);
-                // What does load must answer and go on.
+                // A log that loads must keep working.
                 let rule = Rule::new(Limit::new(9).unwrap(), Window::from_millis(999).unwrap());
                 check(&mut log, both.now(), &Rules::one(rule), Cost::ONE);
                 log.refund(both.now(), 3);

@@ -1,4 +1,4 @@
-//! What the server calls: the commands' entry point, the data type, events, settings and `INFO`.
+//! Functions that the server calls: the commands' entry point, the data type, events, settings and `INFO`.
 
 mod config;
 mod data_type;

@@ -91,7 +91,7 @@ impl Callers {
         self.tight.advance(400);
     }
 
-    /// What was allowed is what the logs hold.
+    /// Asserts that the logs hold exactly the allowed units.
     #[track_caller]
     fn stop_and_compare(self, cluster: &Cluster) {
         let tallies = self.tight.stop();

@@ -35,8 +35,8 @@ fn any_node_redirects_to_the_log_and_the_limit_holds_for_the_cluster() {
     let elsewhere = KEYS.iter().find(|key| cluster.primary_of(key) == 1).expect("checked above");
     let error = cluster[1].connect().error(&format!("RL.CHECK {elsewhere} POLICY api"));
     assert_eq!(error, "NOPOLICY no policy named 'api'");
-    cluster.tell_primaries("RL.POLICY SET api 150 1h");
-    cluster.tell_primaries("RL.POLICY SET burst SHADOW 10 1s");
+    cluster.run_on_primaries("RL.POLICY SET api 150 1h");
+    cluster.run_on_primaries("RL.POLICY SET burst SHADOW 10 1s");
 
     // A client of each node, the replicas among them, checks all keys at the same time.
     let callers = cluster.each_node().map(ClusterClient::by);

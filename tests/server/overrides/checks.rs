@@ -29,7 +29,7 @@ fn witness(db: &mut Client) -> (String, String, Vec<(i64, i64)>) {
 }
 
 #[track_caller]
-fn assert_tells(decision: Decision, allowed: bool, limit: i64, remaining: i64, retry: i64) {
+fn assert_decision(decision: Decision, allowed: bool, limit: i64, remaining: i64, retry: i64) {
     let observed = (decision.allowed, decision.limit, decision.remaining, decision.retry_after_ms);
     assert_eq!(observed, (allowed, limit, remaining, retry));
 }
@@ -43,7 +43,7 @@ fn allow_allows_every_check_and_records_nothing() {
         for way in WAYS {
             for cost in ["", " COST 5", " COST 1000000"] {
                 let decision = db.decide(&format!("{way}{cost}"));
-                assert_tells(decision, true, 5, 5 - used, 0);
+                assert_decision(decision, true, 5, 5 - used, 0);
                 assert_eq!(decision.window_ms, HOUR);
                 assert_eq!(decision.reset_after_ms > 0, used > 0);
             }
@@ -60,7 +60,7 @@ fn allow_reports_the_fullest_rule() {
     db.decide("RL.CHECK k 100 1d COST 10");
     db.run::<()>("RL.OVERRIDE SET k ALLOW");
     let decision = db.decide("RL.CHECK k 100 1h 7 1m 50 1d");
-    assert_tells(decision, true, 7, 0, 0);
+    assert_decision(decision, true, 7, 0, 0);
     assert_eq!(decision.window_ms, 60_000);
 }
 
@@ -72,7 +72,7 @@ fn deny_denies_every_check() {
         let before = witness(&mut db);
         for way in WAYS {
             let decision = db.decide(way);
-            assert_tells(decision, false, 5, 0, -1);
+            assert_decision(decision, false, 5, 0, -1);
             assert_eq!(decision.window_ms, HOUR);
         }
         assert_eq!(witness(&mut db), before);
@@ -94,7 +94,7 @@ fn a_timed_deny_reports_when_it_ends() {
             let after = db.now_ms();
             assert!((end - after..=end - before).contains(&decision.retry_after_ms));
             assert!((millis - 50_000..=millis).contains(&decision.retry_after_ms));
-            assert_tells(decision, false, 5, 0, decision.retry_after_ms);
+            assert_decision(decision, false, 5, 0, decision.retry_after_ms);
         }
     }
 }
@@ -106,13 +106,13 @@ fn limit_replaces_the_rules_of_a_check() {
     for remaining in (0..8).rev() {
         let way = if remaining % 2 == 0 { "RL.CHECK k 1000 1h" } else { "RL.CHECK k POLICY trial" };
         let decision = db.decide(way);
-        assert_tells(decision, true, 8, remaining, 0);
+        assert_decision(decision, true, 8, remaining, 0);
         assert_eq!(decision.window_ms, 1_800_000);
     }
     for way in ["RL.CHECK k 1000 1h", "RL.CHECK k 1 1s", "RL.PEEK k 9 1h"].iter().chain(&WAYS) {
         let denied = db.decide(*way);
         assert!((1_700_000..=1_800_000).contains(&denied.retry_after_ms), "{way}");
-        assert_tells(denied, false, 8, 0, denied.retry_after_ms);
+        assert_decision(denied, false, 8, 0, denied.retry_after_ms);
     }
     assert_eq!(db.decide("RL.CHECK k 1000 1h COST 21").retry_after_ms, -1);
     assert_eq!(db.units("k"), 8);
@@ -128,7 +128,7 @@ fn units_recorded_under_a_limit_count_for_the_callers_longer_window_afterwards()
     assert_eq!(db.run::<i64>("RL.OVERRIDE DEL k"), 1);
     assert_eq!(db.units("k"), 7);
     let denied = db.decide("RL.CHECK k 5 1h");
-    assert_tells(denied, false, 5, 0, denied.retry_after_ms);
+    assert_decision(denied, false, 5, 0, denied.retry_after_ms);
     assert!((HOUR - 60_000..=HOUR).contains(&denied.retry_after_ms));
     assert_eq!(db.decide("RL.PEEK k 10 1h").remaining, 3);
 }

@@ -167,8 +167,8 @@ fn a_primary_killed_under_load_loses_no_acknowledged_unit_and_restores_none() {
     let old = cluster.primary_of(KEYS[0]);
     let new = cluster.replica_of(KEYS[0]);
     let mut db = cluster[old].connect();
-    cluster.tell_primaries("RL.POLICY SET api 1000 1h");
-    cluster.tell_primaries("RL.POLICY SET night SHADOW 10 1m");
+    cluster.run_on_primaries("RL.POLICY SET api 1000 1h");
+    cluster.run_on_primaries("RL.POLICY SET night SHADOW 10 1m");
     db.run::<()>("RL.OVERRIDE SET {s}:held LIMIT 600 1h");
     db.run::<()>("RL.OVERRIDE SET {s}:shut DENY EX 7200");
     let operator_state = OperatorState::of(&cluster[old]);

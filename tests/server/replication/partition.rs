@@ -23,8 +23,8 @@ fn admits(db: &mut Client) -> Result<bool, String> {
 fn a_partitioned_primary_returns_to_one_consistent_state() {
     let cluster = Cluster::impatient(3, 1, &[]);
     let old = cluster.primary_of(KEYS[0]);
-    cluster.tell_primaries("RL.POLICY SET api 1000 1h");
-    cluster.tell_primaries("RL.POLICY SET night SHADOW 10 1m");
+    cluster.run_on_primaries("RL.POLICY SET api 1000 1h");
+    cluster.run_on_primaries("RL.POLICY SET night SHADOW 10 1m");
     let mut db = cluster[old].connect();
     db.run::<()>("RL.OVERRIDE SET {s}:held LIMIT 800 1h");
     db.run::<()>("RL.OVERRIDE SET {s}:shut DENY");
@@ -37,9 +37,9 @@ fn a_partitioned_primary_returns_to_one_consistent_state() {
     operator.send(STALE);
     let new = cluster.primary_after(old, KEYS[0]);
     // From here on the majority side has other rules than the side that is cut off.
-    cluster.tell_primaries("RL.POLICY SET api 1200 1h");
-    cluster.tell_primaries("RL.POLICY SET day 5 1m");
-    cluster.tell_primaries("RL.POLICY DEL night");
+    cluster.run_on_primaries("RL.POLICY SET api 1200 1h");
+    cluster.run_on_primaries("RL.POLICY SET day 5 1m");
+    cluster.run_on_primaries("RL.POLICY DEL night");
     let mut promoted = cluster[new].connect();
     promoted.run::<()>("RL.OVERRIDE SET {s}:held LIMIT 900 1h");
     promoted.run::<()>("RL.OVERRIDE SET {s}:barred DENY EX 7200");

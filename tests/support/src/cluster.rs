@@ -161,7 +161,7 @@ impl Cluster {
 
     /// Sends a command to every primary that runs, as clients do for the tip `request_policy:all_shards`.
     #[track_caller]
-    pub fn tell_primaries(&self, command: &str) {
+    pub fn run_on_primaries(&self, command: &str) {
         for node in self.running() {
             let mut db = node.connect();
             if is_primary(&mut db) {

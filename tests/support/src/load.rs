@@ -14,7 +14,7 @@ const WRITERS: u64 = 3;
 const KEYS: usize = 40;
 const CHECK_IN_LUA: &str = "return redis.call('RL.CHECK', KEYS[1], ARGV[1], ARGV[2])";
 
-/// What the writers' windows are like.
+/// The length of the writers' windows.
 #[derive(Clone, Copy, Debug)]
 pub enum Mix {
     /// Hours: nothing expires while the test runs.

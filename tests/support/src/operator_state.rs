@@ -12,7 +12,7 @@ pub struct OperatorState {
 }
 
 impl OperatorState {
-    /// What is in force on a primary or a replica with one database; no override may be about to end.
+    /// The state of a primary or a replica with one database. No override may be about to end.
     #[track_caller]
     pub fn of(node: &Server) -> Self {
         let mut db = node.connect();

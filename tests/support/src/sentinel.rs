@@ -19,7 +19,7 @@ const BRISK: &str =
 pub struct Sentinels(Vec<Server>);
 
 impl Sentinels {
-    /// What they call the primary.
+    /// The Sentinels' name of the primary.
     pub const NAME: &str = NAME;
 
     pub fn ports(&self) -> Vec<u16> {

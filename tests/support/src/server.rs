@@ -18,7 +18,7 @@ use super::{Client, Raw, ServerVersion, paths};
 
 const END_WAIT: Duration = Duration::from_secs(20);
 
-/// What a server or a module says when it has gone wrong inside.
+/// Log messages of internal errors of the server or the module.
 const CRASH_MARKS: [&str; 5] =
     ["BUG REPORT", "panicked at", "ASSERTION FAILED", "Guru Meditation", "ERROR: AddressSanitizer"];
 
@@ -78,7 +78,7 @@ impl Server {
         server
     }
 
-    /// What a server logs that does not start with this configuration; fails the test if it does.
+    /// The log of a server that does not start with this configuration. Fails the test if it starts.
     #[track_caller]
     pub fn refused(module: Module<'_>, lines: &[&str]) -> String {
         let directory = temporary_directory();
@@ -163,7 +163,7 @@ impl Server {
         self.child = Some(child);
     }
 
-    /// What the server logs when it is started again and refuses to; fails the test if it does not.
+    /// The log of the server when it fails to start again. Fails the test if it starts.
     #[track_caller]
     pub fn start_in_vain(&self) -> String {
         assert!(self.child.is_none(), "the server runs");

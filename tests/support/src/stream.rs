@@ -3,7 +3,7 @@
 use super::wait::until;
 use super::{Client, Server};
 
-/// What a replica of a new server is sent while `act` runs: every byte of it, in capitals.
+/// The bytes that a replica of a new server receives while `act` runs, in upper case.
 pub fn stream_of(act: impl FnOnce(&mut Client)) -> String {
     let server = Server::start();
     let mut db = server.connect();

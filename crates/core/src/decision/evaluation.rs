@@ -10,11 +10,11 @@ pub struct Evaluation {
     pub units: u64,
     /// How long to keep the units; `None` if they must not be recorded.
     pub record_for: Option<Window>,
-    /// What decided.
+    /// The source of the decision.
     pub decided_by: DecidedBy,
 }
 
-/// What decided a check.
+/// The source of a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DecidedBy {
     /// The check's rules.
@@ -94,7 +94,7 @@ mod tests {
             )
         }
 
-        /// What decides a check of `units` at 2,000, whether it is allowed, and how long they are kept.
+        /// The source of the decision on `units` at 2,000, whether they are allowed, and how long they are kept.
         fn outcome(&self, units: u64) -> (DecidedBy, bool, Option<u64>) {
             let resolved = ResolvedRules::<Rules, _>::Policy(&self.policy);
             let key_override = self.key_override.as_ref();

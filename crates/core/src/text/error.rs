@@ -26,7 +26,7 @@ pub struct ParseRulesError {
     column: usize,
 }
 
-/// What the parser expected next.
+/// The input that the parser expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Expected {
     Limit,

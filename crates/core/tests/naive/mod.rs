@@ -24,7 +24,7 @@ impl Naive {
         self.entries.last().map(|newest| newest.0 + self.retention)
     }
 
-    /// What a check that is not decided here leaves of a clock step.
+    /// Applies a clock step for a check that is not decided here.
     pub fn shift(&mut self, now: i64) {
         self.entries = self.shifted(now);
     }
