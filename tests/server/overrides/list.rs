@@ -236,17 +236,17 @@ fn an_evicted_override_is_not_listed() {
     for key in 0..500 {
         db.run::<()>(&format!("RL.OVERRIDE SET k{key} ALLOW"));
     }
+    // The overrides take some 150 kB: about half of them must go.
     let used = db.info_number("used_memory");
-    db.run::<()>(&format!("CONFIG SET maxmemory {}", used + 200_000));
-    let mut filler = 0;
-    until("half of the overrides are evicted", || {
-        db.attempt::<()>(&format!("SET filler:{filler} {}", "x".repeat(1000))).ok();
-        filler += 1;
-        db.overrides().len() < 250
+    db.run::<()>(&format!("CONFIG SET maxmemory {}", used - 75_000));
+    until("overrides are evicted", || {
+        db.attempt::<()>("SET filler x").ok();
+        db.info_number("evicted_keys") >= 100
     });
     db.run::<()>("CONFIG SET maxmemory 0");
-    let mut kept: Vec<String> = db.run("KEYS k*");
-    kept.sort();
-    let kept: Vec<_> = kept.iter().map(|key| format!("0 {key} allow")).collect();
-    assert_eq!(db.overrides(), kept);
+    let mut remaining: Vec<String> = db.run("KEYS k*");
+    assert!((1..=400).contains(&remaining.len()), "{} of 500 remain", remaining.len());
+    remaining.sort();
+    let remaining: Vec<_> = remaining.iter().map(|key| format!("0 {key} allow")).collect();
+    assert_eq!(db.overrides(), remaining);
 }
