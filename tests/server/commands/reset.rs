@@ -1,4 +1,4 @@
-//! `RL.RESET`: all units are removed.
+//! `RL.RESET`: removes all units.
 
 use crate::support::{MAX_EXPIRY_DELAY_MS, Server};
 

@@ -5,7 +5,7 @@ use crate::support::{Client, Decision, OverrideInfo, Server, assert_same_dataset
 use redis::Value;
 
 const HOUR: i64 = 3_600_000;
-/// The same rules, in every kind of call.
+/// The same rules in each kind of call.
 const WAYS: [&str; 6] = [
     "RL.CHECK k 5 1h",
     "RL.PEEK k 5 1h",
@@ -23,7 +23,7 @@ fn prepared() -> (Server, Client) {
     (server, db)
 }
 
-/// State that must not change.
+/// Returns the state that must not change.
 fn witness(db: &mut Client) -> (String, String, Vec<(i64, i64)>) {
     (db.digest(), db.info("rdb_changes_since_last_save"), db.hits("k"))
 }
@@ -205,30 +205,33 @@ fn inspect_shows_the_override_and_its_bytes() {
     let bytes = |map: &Value| field::<i64>(map, "bytes").expect("a number");
     assert!(bytes(&key_override) > bytes(&plain) + 100);
     db.run::<i64>("RL.RESET k");
-    let alone: Value = db.run("RL.INSPECT k");
-    assert_eq!(field::<i64>(&alone, "units"), Ok(0));
-    assert_eq!(field::<Option<i64>>(&alone, "newest_ms"), Ok(None));
-    assert_eq!(field::<Option<OverrideInfo>>(&alone, "override").unwrap(), db.get_override("k"));
+    let override_only: Value = db.run("RL.INSPECT k");
+    assert_eq!(field::<i64>(&override_only, "units"), Ok(0));
+    assert_eq!(field::<Option<i64>>(&override_only, "newest_ms"), Ok(None));
+    assert_eq!(
+        field::<Option<OverrideInfo>>(&override_only, "override").unwrap(),
+        db.get_override("k")
+    );
 }
 
 #[test]
 fn resp3_gets_maps_and_nulls() {
     let server = Server::start();
     let mut raw = server.connect_raw();
-    let mut ask = |command: &str| {
+    let mut call = |command: &str| {
         let reply = raw.exchange_bytes(format!("{command}\r\n").as_bytes());
         String::from_utf8(reply).expect("text")
     };
-    ask("HELLO 3");
-    assert_eq!(ask("RL.OVERRIDE GET k"), "_\r\n");
-    assert_eq!(ask("RL.OVERRIDE LIST"), "*0\r\n");
-    assert_eq!(ask("RL.OVERRIDE SET k LIMIT 5 1m"), "+OK\r\n");
+    call("HELLO 3");
+    assert_eq!(call("RL.OVERRIDE GET k"), "_\r\n");
+    assert_eq!(call("RL.OVERRIDE LIST"), "*0\r\n");
+    assert_eq!(call("RL.OVERRIDE SET k LIMIT 5 1m"), "+OK\r\n");
     let fields = "$6\r\naction\r\n$5\r\nlimit\r\n$5\r\nrules\r\n*1\r\n*2\r\n:5\r\n:60000\r\n\
                   $6\r\nttl_ms\r\n:-1\r\n";
-    assert_eq!(ask("RL.OVERRIDE GET k"), format!("%3\r\n{fields}"));
+    assert_eq!(call("RL.OVERRIDE GET k"), format!("%3\r\n{fields}"));
     let place = "$3\r\nkey\r\n$1\r\nk\r\n$8\r\ndatabase\r\n:0\r\n";
-    assert_eq!(ask("RL.OVERRIDE LIST"), format!("*1\r\n%5\r\n{place}{fields}"));
-    let inspected = ask("RL.INSPECT k");
+    assert_eq!(call("RL.OVERRIDE LIST"), format!("*1\r\n%5\r\n{place}{fields}"));
+    let inspected = call("RL.INSPECT k");
     assert!(inspected.starts_with("%6\r\n"), "{inspected}");
     assert!(inspected.ends_with(&format!("$8\r\noverride\r\n%3\r\n{fields}")), "{inspected}");
 }

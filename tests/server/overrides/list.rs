@@ -39,7 +39,7 @@ fn a_renamed_key_is_listed_under_its_new_name_only() {
 }
 
 #[test]
-fn a_copy_is_listed_also_if_it_replaces_a_key() {
+fn a_copy_is_listed_even_if_it_replaces_a_key() {
     let (_server, mut db) = started();
     db.run::<()>("RL.OVERRIDE SET a ALLOW");
     for (command, after) in [
@@ -88,7 +88,7 @@ fn a_key_that_is_gone_is_not_listed() {
         db.run::<()>("RL.OVERRIDE SET k ALLOW");
         db.run::<()>("RL.OVERRIDE SET other DENY EX 900");
         db.attempt::<redis::Value>(ending).ok();
-        // Stale entries are counted until a list removes them.
+        // Stale entries count until a list removes them.
         let counted = db.info_number("rl_overrides");
         let listed = db.overrides();
         assert_eq!(usize::try_from(counted), Ok(listed.len()), "{ending}");
@@ -126,7 +126,7 @@ fn flushes_and_swaps_of_databases_are_followed() {
 }
 
 #[test]
-fn a_restored_override_is_listed_also_if_it_replaces_a_key() {
+fn a_restored_override_is_listed_even_if_it_replaces_a_key() {
     let (_server, mut db) = started();
     db.run::<()>("RL.OVERRIDE SET a ALLOW");
     let key_override = dump(&mut db, "a");
@@ -178,7 +178,7 @@ fn ended_overrides_and_expired_keys_are_not_listed() {
         let all = ["0 cut allow", "0 stays allow", "0 unused deny", "0 used deny"];
         assert_eq!(db.overrides(), all);
         let end = db.run::<i64>("PEXPIRETIME cut").max(db.override_end("used"));
-        until("they are over", || db.now_ms() > end);
+        until("the overrides have ended", || db.now_ms() > end);
         assert_eq!(db.overrides(), ["0 stays allow"], "active expiry: {active}");
         assert_eq!(db.run::<i64>("EXISTS used unused cut"), 1);
         // The key can get another override.
@@ -188,7 +188,7 @@ fn ended_overrides_and_expired_keys_are_not_listed() {
 }
 
 #[test]
-fn the_list_is_there_after_a_restart_and_a_reload() {
+fn the_list_is_the_same_after_a_restart_and_a_reload() {
     for lines in [
         ["appendonly no", "appendfsync always", "aof-use-rdb-preamble yes"],
         ["appendonly yes", "appendfsync always", "aof-use-rdb-preamble yes"],
@@ -245,8 +245,8 @@ fn an_evicted_override_is_not_listed() {
         db.overrides().len() < 250
     });
     db.run::<()>("CONFIG SET maxmemory 0");
-    let mut kept: Vec<String> = db.run("KEYS k*");
-    kept.sort();
-    let kept: Vec<_> = kept.iter().map(|key| format!("0 {key} allow")).collect();
-    assert_eq!(db.overrides(), kept);
+    let mut remaining: Vec<String> = db.run("KEYS k*");
+    remaining.sort();
+    let remaining: Vec<_> = remaining.iter().map(|key| format!("0 {key} allow")).collect();
+    assert_eq!(db.overrides(), remaining);
 }

@@ -1,4 +1,4 @@
-//! Overrides in MULTI, under WATCH and in scripts; their cost in writes and in memory.
+//! Overrides in MULTI, under WATCH and in scripts, and their cost in writes and memory.
 
 use redis::Value;
 
@@ -89,7 +89,7 @@ fn a_transaction_and_a_script_see_their_own_override() {
 }
 
 #[test]
-fn checks_under_allow_and_deny_replicate_nothing_and_dirty_nothing() {
+fn checks_under_allow_and_deny_replicate_nothing_and_are_not_changes() {
     let server = Server::with(&["appendonly yes", "appendfsync always"]);
     let replica = server.start_replica(&[]);
     let mut db = server.connect();
@@ -130,7 +130,7 @@ fn an_override_set_on_a_replica_is_rejected() {
 }
 
 #[test]
-fn without_memory_an_override_creates_no_key_and_existing_ones_hold() {
+fn without_memory_no_override_creates_a_key_and_existing_ones_apply() {
     let (_server, mut db) = started();
     db.decide("RL.CHECK k 5 1h");
     db.run::<()>("RL.OVERRIDE SET denied DENY");
@@ -180,5 +180,5 @@ fn memory_usage_includes_the_override_and_del_frees_it() {
     each(&mut db, "RL.OVERRIDE DEL");
     assert_eq!(usage(&mut db), plain);
     let left = db.info_number("used_memory") - before;
-    assert!(left < taken / 10, "{left} of {taken} bytes are not given back");
+    assert!(left < taken / 10, "{left} of {taken} bytes are not freed");
 }

@@ -187,7 +187,7 @@ fn every_command_is_documented() {
         let (name, docs) = replies.next().expect("the command has docs");
         assert!(name.eq_ignore_ascii_case(command));
         let text = |field: &str| -> String {
-            let value = docs.get(field).expect("the field is there").clone();
+            let value = docs.get(field).expect("the docs have the field").clone();
             from_redis_value(value).expect("the field is text")
         };
         assert!(text("summary").len() > 15, "{command}");
@@ -198,7 +198,7 @@ fn every_command_is_documented() {
         assert_eq!(documented.contains("name"), !arguments.is_empty(), "{command}: {documented}");
         for argument in arguments.split_whitespace() {
             let bytes = format!("{:?}", Value::BulkString(argument.into()));
-            assert!(documented.contains(&bytes), "{command} says no {argument}");
+            assert!(documented.contains(&bytes), "the docs of {command} lack {argument}");
         }
     }
 }

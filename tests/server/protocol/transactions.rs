@@ -4,7 +4,7 @@ use redis::Value;
 
 use crate::support::{Client, Decision, Server};
 
-/// Whether a transaction that watches `k` still goes through after `command` by someone else.
+/// Returns whether a transaction that watches `k` succeeds after another client ran `command`.
 fn watch_survives(server: &Server, command: &str) -> bool {
     let (mut db, mut other) = (server.connect(), server.connect());
     db.run::<()>("WATCH k");
@@ -58,12 +58,12 @@ fn a_change_of_the_log_breaks_a_watch() {
         "RL.CHECK k 4 1h",
         "RL.REFUND k",
         "RL._RECORD 4000000000000 1 k 60000",
-        // The log is ahead of the clock now: even this denied check shifts it.
+        // The log is ahead of the clock now, so even this denied check changes it: the check shifts the log.
         "RL.CHECK k 1 1h",
         "RL.RESET k",
         "RL.CHECK k 4 1h",
     ] {
-        assert!(!watch_survives(&server, command), "{command} went unseen");
+        assert!(!watch_survives(&server, command), "{command} did not break a WATCH");
     }
 }
 
