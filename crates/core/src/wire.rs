@@ -48,7 +48,7 @@ pub fn decode(fields: [i64; 6]) -> Result<Decision, WireError> {
     })
 }
 
-/// A reply that is not a decision.
+/// The error of a reply that is not a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WireError {
     field: Option<&'static str>,

@@ -160,12 +160,12 @@ impl Client {
         self.run("DEBUG DIGEST")
     }
 
-    /// The digests of single values.
+    /// Returns the digests of single values.
     pub fn value_digests(&mut self, keys: &[&str]) -> Vec<String> {
         self.run(&format!("DEBUG DIGEST-VALUE {}", keys.join(" ")))
     }
 
-    /// A field of `INFO`, which must be there.
+    /// Returns a field of `INFO`. Panics if `INFO` has no such field.
     #[track_caller]
     pub fn info(&mut self, field: &str) -> String {
         let info: String = self.run("INFO everything");
@@ -180,7 +180,7 @@ impl Client {
         self.info(field).parse().expect("the INFO field is a number")
     }
 
-    /// Waits until the append-only file is turned on, rewritten where that was due, and written.
+    /// Waits until the append-only file is on, rewritten if necessary, and written.
     pub fn wait_for_aof(&mut self) {
         until("the AOF is rewritten and written", || {
             let info: String = self.run("INFO persistence");

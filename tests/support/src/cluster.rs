@@ -110,7 +110,7 @@ impl Cluster {
         self.nodes.iter()
     }
 
-    /// The nodes that are neither stopped nor paused.
+    /// Returns the nodes that are neither stopped nor paused.
     pub fn running(&self) -> impl Iterator<Item = &Server> {
         self.nodes.iter().filter(|node| node.is_running())
     }

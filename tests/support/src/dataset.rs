@@ -31,7 +31,7 @@ pub fn dataset(client: &mut Client) -> BTreeMap<(u8, Vec<u8>), Entry> {
     entries
 }
 
-/// A cluster has one database.
+/// Returns the databases of the tests. A cluster has only one.
 fn databases(client: &mut Client) -> Range<u8> {
     0..if client.read_replica() { 1 } else { DATABASES }
 }

@@ -1,4 +1,4 @@
-//! A real server with the module in it, which dies with the test.
+//! A real server with the module. It stops with the test.
 
 use std::fs::{File, OpenOptions};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
