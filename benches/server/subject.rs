@@ -64,9 +64,9 @@ pub const ALLOWED: usize = 2;
 pub const DENIED: usize = 3;
 /// The same as [`ALLOWED`], under a policy.
 pub const UNDER_POLICY: usize = 6;
-/// The same as [`ALLOWED`] and [`DENIED`], without rankings.
+/// The same as [`ALLOWED`], without rankings.
 pub const UNRANKED: usize = 7;
-/// See [`UNRANKED`].
+/// The same as [`DENIED`], without rankings.
 pub const UNRANKED_DENIED: usize = 8;
 
 /// The policy of a subject's checks.

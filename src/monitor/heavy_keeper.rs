@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn the_chances_are_those_of_the_formula() {
+    fn the_chances_match_the_formula() {
         for (count, threshold) in decay().into_iter().enumerate().skip(1) {
             let exact = 1.08_f64.powi(-i32::try_from(count).unwrap()) * 4_294_967_296.0;
             assert!((f64::from(threshold) - exact).abs() <= 1.0, "{count}: {threshold} of {exact}");

@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_heavy_long_ago_is_overtaken() {
+    fn a_key_that_was_heavy_long_ago_is_overtaken() {
         let mut sketch = sketch(8, 1);
         add(&mut sketch, "old", 1_000, HALF_LIFE - 1);
         add(&mut sketch, "new", 100, HALF_LIFE - 1);
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_second_of_the_epoch_is_a_time_like_any_other() {
+    fn the_first_second_of_the_epoch_is_a_valid_time() {
         let mut sketch = sketch(1, 1);
         let zero = Instant::from_unix_millis(0).unwrap();
         sketch.add(b"a", zero);
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_any_bytes_and_ties_go_by_name() {
+    fn names_may_be_any_bytes_and_ties_are_sorted_by_name() {
         let mut sketch = sketch(8, 1);
         let long = "x".repeat(100_000);
         add(&mut sketch, "b", 2, 0);

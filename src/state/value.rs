@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ended_override_leaves_no_trace() {
+    fn an_ended_override_is_removed_without_a_trace() {
         let mut value = Value::default();
         record(&mut value, 1_000, 3_200);
         let plain = value.save();

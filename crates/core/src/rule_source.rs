@@ -97,7 +97,7 @@ mod tests {
     use crate::{Limit, PolicyName, Rule, Rules, Window};
 
     #[test]
-    fn a_borrowed_source_survives_being_owned() {
+    fn a_borrowed_source_round_trips_through_an_owned_one() {
         let window = Window::from_millis(1_000).unwrap();
         let rules = Rules::one(Rule::new(Limit::new(1).unwrap(), window));
         let name = PolicyName::parse(b"api").unwrap();

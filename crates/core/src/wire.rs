@@ -1,4 +1,4 @@
-//! A decision as the six integers of a reply. Only this file knows their order.
+//! A decision as the six integers of a reply. Only this file defines their order.
 
 use std::fmt;
 

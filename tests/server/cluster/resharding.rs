@@ -119,21 +119,21 @@ fn migrate(cluster: &Cluster, from: usize, to: usize, between: impl Fn()) {
     let (source, target) = (&cluster[from], &cluster[to]);
     let slot = cluster.slot_of("{s}");
     let [source_id, target_id] = [source, target].map(Cluster::id_of);
-    let [mut giver, mut taker] = [source, target].map(Server::connect);
-    taker.run::<()>(&format!("CLUSTER SETSLOT {slot} IMPORTING {source_id}"));
-    giver.run::<()>(&format!("CLUSTER SETSLOT {slot} MIGRATING {target_id}"));
-    let keys: Vec<String> = giver.run(&format!("CLUSTER GETKEYSINSLOT {slot} 100"));
+    let [mut source_db, mut target_db] = [source, target].map(Server::connect);
+    target_db.run::<()>(&format!("CLUSTER SETSLOT {slot} IMPORTING {source_id}"));
+    source_db.run::<()>(&format!("CLUSTER SETSLOT {slot} MIGRATING {target_id}"));
+    let keys: Vec<String> = source_db.run(&format!("CLUSTER GETKEYSINSLOT {slot} 100"));
     let port = target.port();
     for (place, key) in keys.iter().enumerate() {
         if place == keys.len() / 2 {
             between();
         }
-        giver.run::<()>(&format!("MIGRATE 127.0.0.1 {port} {key} 0 20000"));
-        let error = giver.error(&format!("RL.CHECK {key} {ROOMY}"));
+        source_db.run::<()>(&format!("MIGRATE 127.0.0.1 {port} {key} 0 20000"));
+        let error = source_db.error(&format!("RL.CHECK {key} {ROOMY}"));
         assert_eq!(error, format!("ASK {slot} 127.0.0.1:{port}"));
     }
     between();
-    for db in [&mut taker, &mut giver] {
+    for db in [&mut target_db, &mut source_db] {
         db.run::<()>(&format!("CLUSTER SETSLOT {slot} NODE {target_id}"));
     }
     until("all nodes know that the slot has moved", || cluster.primary_of("{s}") == to);

@@ -65,7 +65,7 @@ fn policies_and_overrides_publish_denials_and_shadow_policies_do_not() {
 }
 
 #[test]
-fn only_the_keys_that_deny_are_published() {
+fn only_denied_keys_are_published() {
     let server = Server::with(&[ON]);
     let mut events = Events::of(&server);
     let mut db = server.connect();

@@ -32,7 +32,7 @@ fn all_keys_are_one_effect() {
 }
 
 #[test]
-fn a_shift_is_replicated_though_the_check_is_denied() {
+fn a_shift_is_replicated_even_if_the_check_is_denied() {
     let stream = stream_of(|db| {
         let ahead = db.now_ms() + 3_600_000;
         db.record("k", 7_200_000, &[(ahead, 1)]);

@@ -46,13 +46,13 @@ fn assert_no_span_is_over_the_limit(hits: &[(i64, i64)]) {
 }
 
 #[test]
-fn no_span_of_the_window_holds_more_than_the_limit() {
+fn no_span_of_the_window_has_more_units_than_the_limit() {
     let hits = hammer(&format!("RL.CHECK k {LIMIT} {WINDOW_MS}ms {RETAINED}"));
     assert_no_span_is_over_the_limit(&hits);
 }
 
 #[test]
-fn no_span_of_the_window_holds_more_than_the_limit_at_a_cost() {
+fn no_span_of_the_window_has_more_units_than_the_limit_with_a_cost() {
     let hits = hammer(&format!("RL.CHECK k {LIMIT} {WINDOW_MS}ms {RETAINED} COST 7"));
     assert_no_span_is_over_the_limit(&hits);
 }

@@ -157,7 +157,7 @@ fn a_reset_returns_the_counts_and_sets_them_to_zero() {
 }
 
 #[test]
-fn a_policys_counts_survive_changes_and_end_with_it() {
+fn a_policys_counts_survive_its_changes_and_end_with_its_deletion() {
     let server = Server::start();
     let mut db = server.connect();
     db.run::<()>("RL.POLICY SET gold 1 1h");

@@ -1,4 +1,4 @@
-//! `redis.conf.example`, executed.
+//! Runs a server with `redis.conf.example`.
 
 use crate::support::{Client, Server};
 

@@ -1,4 +1,4 @@
-//! The shell commands of `docs/operations.md`, run on a cluster.
+//! Runs the shell commands of `docs/operations.md` on a cluster.
 
 use std::process::Command;
 

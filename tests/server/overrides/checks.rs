@@ -24,7 +24,7 @@ fn prepared() -> (Server, Client) {
 }
 
 /// Returns the state that must not change.
-fn witness(db: &mut Client) -> (String, String, Vec<(i64, i64)>) {
+fn observed_state(db: &mut Client) -> (String, String, Vec<(i64, i64)>) {
     (db.digest(), db.info("rdb_changes_since_last_save"), db.hits("k"))
 }
 
@@ -39,7 +39,7 @@ fn allow_allows_every_check_and_records_nothing() {
     let (_server, mut db) = prepared();
     for used in 0..=5 {
         db.run::<()>("RL.OVERRIDE SET k ALLOW");
-        let before = witness(&mut db);
+        let before = observed_state(&mut db);
         for way in WAYS {
             for cost in ["", " COST 5", " COST 1000000"] {
                 let decision = db.decide(&format!("{way}{cost}"));
@@ -48,7 +48,7 @@ fn allow_allows_every_check_and_records_nothing() {
                 assert_eq!(decision.reset_after_ms > 0, used > 0);
             }
         }
-        assert_eq!(witness(&mut db), before);
+        assert_eq!(observed_state(&mut db), before);
         db.run::<()>("RL.OVERRIDE DEL k");
         assert_eq!(db.decide("RL.CHECK k 5 1h").allowed, used < 5);
     }
@@ -69,13 +69,13 @@ fn deny_denies_every_check() {
     let (_server, mut db) = prepared();
     for used in 0..=5 {
         db.run::<()>("RL.OVERRIDE SET k DENY");
-        let before = witness(&mut db);
+        let before = observed_state(&mut db);
         for way in WAYS {
             let decision = db.decide(way);
             assert_decision(decision, false, 5, 0, -1);
             assert_eq!(decision.window_ms, HOUR);
         }
-        assert_eq!(witness(&mut db), before);
+        assert_eq!(observed_state(&mut db), before);
         db.run::<()>("RL.OVERRIDE DEL k");
         assert_eq!(db.decide("RL.CHECK k 5 1h").allowed, used < 5);
     }
@@ -119,7 +119,7 @@ fn limit_replaces_the_rules_of_a_check() {
 }
 
 #[test]
-fn units_recorded_under_a_limit_count_for_the_callers_longer_window_afterwards() {
+fn units_recorded_under_an_override_count_for_the_checks_longer_window() {
     let (_server, mut db) = prepared();
     db.run::<()>("RL.OVERRIDE SET k LIMIT 100 10ms");
     for _ in 0..7 {
@@ -259,9 +259,9 @@ fn a_clock_step_shifts_the_log_under_every_override() {
         assert_eq!(db.hits("k"), [(newest, 3), (newest - 5_000, 2)], "{key_override}");
         assert_eq!(db.override_text("k"), text);
         assert_same_dataset(&server, &replica);
-        let shifted = witness(&mut db);
+        let shifted = observed_state(&mut db);
         db.decide(command);
-        assert_eq!(witness(&mut db), shifted, "{key_override}");
+        assert_eq!(observed_state(&mut db), shifted, "{key_override}");
         db.run::<()>("DEL k");
     }
 }

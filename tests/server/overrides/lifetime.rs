@@ -56,7 +56,7 @@ fn a_key_with_only_a_timed_override_lives_exactly_until_it_ends() {
 }
 
 #[test]
-fn a_key_with_units_and_an_override_lives_until_the_later_ends() {
+fn a_key_with_units_and_an_override_lives_until_the_later_end() {
     let (_server, mut db) = started();
     db.decide("RL.CHECK k 5 1h");
     let units = expires_at(&mut db, "k");

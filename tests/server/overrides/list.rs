@@ -103,7 +103,7 @@ fn a_key_that_is_gone_is_not_listed() {
 }
 
 #[test]
-fn flushes_and_swaps_of_databases_are_followed() {
+fn the_list_follows_flushes_and_swaps_of_databases() {
     let (_server, mut db) = started();
     for (database, key_override) in [(0, "ALLOW"), (1, "DENY"), (2, "LIMIT 5 1m")] {
         db.run::<()>(&format!("SELECT {database}"));
@@ -133,7 +133,7 @@ fn a_restored_override_is_listed_even_if_it_replaces_a_key() {
     db.decide("RL.CHECK plain 5 1h");
     let plain = dump(&mut db, "plain");
     let past = &b"1"[..];
-    let spoilt = [
+    let corrupt = [
         &key_override[..key_override.len() - 11],
         b"\x01",
         &key_override[key_override.len() - 10..],
@@ -147,15 +147,15 @@ fn a_restored_override_is_listed_even_if_it_replaces_a_key() {
     };
     let (with, without) = (["0 a allow", "0 k allow"], ["0 a allow"]);
     let mut assert_lists = |ttl: &[u8], payload: &[u8], more: &[&[u8]], ok, list: &[&str]| {
-        let (taken, listed) = restore(ttl, payload, more);
-        assert_eq!(taken, ok, "{more:?}");
+        let (accepted, listed) = restore(ttl, payload, more);
+        assert_eq!(accepted, ok, "{more:?}");
         assert_eq!(listed, list, "{more:?}");
     };
     assert_lists(past, &key_override, &[b"ABSTTL"], true, &without);
-    assert_lists(b"0", &spoilt, &[], false, &without);
+    assert_lists(b"0", &corrupt, &[], false, &without);
     assert_lists(b"0", &key_override, &[], true, &with);
     assert_lists(b"0", &key_override, &[], false, &with);
-    assert_lists(b"0", &spoilt, &[b"REPLACE"], false, &with);
+    assert_lists(b"0", &corrupt, &[b"REPLACE"], false, &with);
     assert_lists(b"0", &key_override, &[b"REPLACE"], true, &with);
     assert_lists(b"900000", &key_override, &[b"REPLACE"], true, &with);
     assert_lists(b"0", &plain, &[b"REPLACE"], true, &without);

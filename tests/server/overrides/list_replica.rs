@@ -113,7 +113,7 @@ fn the_list_follows_transactions_and_scripts() {
 }
 
 #[test]
-fn a_full_resynchronisation_brings_the_list_and_drops_the_replicas_own() {
+fn a_full_resynchronisation_replaces_the_replicas_list() {
     for load in ["disabled", "swapdb"] {
         let primary = Server::start();
         let mut db = primary.connect();

@@ -51,7 +51,7 @@ fn everything(db: &mut Client) -> (impl PartialEq + std::fmt::Debug + use<>, Str
 }
 
 #[test]
-fn a_dump_with_an_override_restores_to_the_same_value_here_and_elsewhere() {
+fn a_dump_with_an_override_restores_to_the_same_value_on_any_server() {
     let (server, other) = (Server::start(), Server::start());
     let mut db = server.connect();
     fill(&mut db);

@@ -22,8 +22,8 @@ fn watch_survives(server: &Server, command: &str) -> bool {
 #[test]
 fn only_a_change_of_an_override_breaks_a_watch() {
     let (server, mut db) = started();
-    for look in ["RL.OVERRIDE DEL k", "RL.OVERRIDE GET k", "RL.OVERRIDE SET k PASS"] {
-        assert!(watch_survives(&server, look), "{look}");
+    for command in ["RL.OVERRIDE DEL k", "RL.OVERRIDE GET k", "RL.OVERRIDE SET k PASS"] {
+        assert!(watch_survives(&server, command), "{command}");
     }
     for key_override in ["ALLOW", "DENY", "LIMIT 1 1m", "ALLOW", "DENY EX 60"] {
         assert!(
@@ -33,8 +33,8 @@ fn only_a_change_of_an_override_breaks_a_watch() {
         if !key_override.starts_with("LIMIT") {
             assert!(watch_survives(&server, "RL.CHECK k 5 1h"), "{key_override}");
         }
-        for look in ["RL.PEEK k 5 1h", "RL.OVERRIDE LIST", "RL.OVERRIDE GET k", "RL.INSPECT k"] {
-            assert!(watch_survives(&server, look), "{look} under {key_override}");
+        for command in ["RL.PEEK k 5 1h", "RL.OVERRIDE LIST", "RL.OVERRIDE GET k", "RL.INSPECT k"] {
+            assert!(watch_survives(&server, command), "{command} under {key_override}");
         }
     }
     db.run::<()>("RL.OVERRIDE SET k ALLOW");
@@ -99,11 +99,11 @@ fn checks_under_allow_and_deny_replicate_nothing_and_are_not_changes() {
             db.run::<()>(&format!("RL.OVERRIDE SET {key} {key_override}"));
         }
         assert_same_dataset(&server, &replica);
-        let witness = |db: &mut Client| {
+        let counters = |db: &mut Client| {
             ["rdb_changes_since_last_save", "master_repl_offset", "aof_current_size"]
                 .map(|field| db.info(field))
         };
-        let before = (witness(&mut db), db.digest());
+        let before = (counters(&mut db), db.digest());
         for key in ["used", "unused"] {
             for command in ["RL.CHECK KEY 5 1h", "RL.CHECK KEY 9 1d COST 3", "RL.PEEK KEY 5 1h"] {
                 db.decide(&command.replace("KEY", key));
@@ -111,7 +111,7 @@ fn checks_under_allow_and_deny_replicate_nothing_and_are_not_changes() {
             db.run::<Value>(["RL.OVERRIDE", "GET", key]);
         }
         db.overrides();
-        assert_eq!((witness(&mut db), db.digest()), before, "{key_override}");
+        assert_eq!((counters(&mut db), db.digest()), before, "{key_override}");
     }
 }
 

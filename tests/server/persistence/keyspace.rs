@@ -141,7 +141,7 @@ fn databases_are_independent_and_move_and_swapdb_keep_units() {
 }
 
 #[test]
-fn a_dump_restores_to_the_same_value_here_and_elsewhere() {
+fn a_dump_restores_to_the_same_value_on_any_server() {
     let server = Server::start();
     let mut db = server.connect();
     let original = make(&mut db, "k");

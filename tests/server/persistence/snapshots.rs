@@ -47,7 +47,7 @@ fn a_restart_from_a_snapshot_changes_nothing() {
 }
 
 #[test]
-fn a_background_snapshot_is_of_the_moment_it_started() {
+fn a_background_snapshot_has_the_state_at_its_start() {
     let mut server = Server::start();
     let mut db = server.connect();
     fill(&mut db);

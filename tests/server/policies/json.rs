@@ -36,7 +36,7 @@ fn set_many(db: &mut Client, seed: u64) {
 }
 
 #[test]
-fn an_export_can_be_imported_here_and_elsewhere() {
+fn an_export_can_be_imported_on_any_server() {
     let (server, other) = (Server::start(), Server::start());
     let (mut db, mut there) = (server.connect(), other.connect());
     set_many(&mut db, 7);
@@ -55,7 +55,7 @@ fn an_export_can_be_imported_here_and_elsewhere() {
 }
 
 #[test]
-fn an_import_replaces_all_policies_here_and_on_replicas() {
+fn an_import_replaces_all_policies_on_a_server_and_its_replicas() {
     let server = Server::start();
     let replica = server.start_replica(&[]);
     let mut db = server.connect();

@@ -31,7 +31,7 @@ fn policies_come_back_from_a_snapshot() {
 }
 
 #[test]
-fn a_background_snapshot_has_the_policies_of_the_moment_it_started() {
+fn a_background_snapshot_has_the_policies_at_its_start() {
     let mut server = Server::start();
     let mut db = server.connect();
     set_policies(&mut db, 1);

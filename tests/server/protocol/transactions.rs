@@ -115,12 +115,12 @@ fn client_side_caching_is_invalidated_by_changes_and_not_by_denials() {
     let (server, mut db) = prepared();
     let mut raw = server.connect_raw();
     raw.exchange_bytes(b"HELLO 3\r\nCLIENT TRACKING ON\r\n");
-    let look = b"RL.HITS k\r\n";
-    raw.exchange_bytes(look);
+    let read = b"RL.HITS k\r\n";
+    raw.exchange_bytes(read);
     db.decide("RL.CHECK k 3 1h");
-    let quiet = String::from_utf8(raw.exchange_bytes(look)).expect("text");
+    let quiet = String::from_utf8(raw.exchange_bytes(read)).expect("text");
     assert!(!quiet.contains("invalidate"), "{quiet}");
     db.decide("RL.CHECK k 4 1h");
-    let reply = String::from_utf8(raw.exchange_bytes(look)).expect("text");
+    let reply = String::from_utf8(raw.exchange_bytes(read)).expect("text");
     assert!(reply.contains("invalidate"), "{reply}");
 }

@@ -6,7 +6,7 @@ use crate::support::{
 };
 
 #[test]
-fn a_promoted_replica_continues_where_its_primary_was() {
+fn a_promoted_replica_continues_from_its_primarys_state() {
     let server = Server::start();
     let replica = server.start_replica(&[]);
     let mut db = server.connect();
@@ -117,7 +117,7 @@ fn a_primary_that_was_killed_and_loads_its_aof_keeps_its_replica_in_step() {
 }
 
 #[test]
-fn replicas_with_an_aof_load_what_their_primary_has() {
+fn replicas_with_an_aof_load_their_primarys_dataset() {
     let server = Server::start();
     let mut replica = server.start_replica(&["appendonly yes", "appendfsync always"]);
     let load = Load::on(&server, Mix::Lasting);
@@ -204,9 +204,9 @@ fn a_primary_killed_under_load_loses_no_acknowledged_unit_and_restores_no_lost_o
     cluster.assert_one_truth();
     assert_eq!(OperatorState::of(&cluster[old]), operator_state);
     assert_eq!(cluster[old].connect().info("role"), "slave");
-    let mut by_the_old = ClusterClient::by(&cluster[old]);
+    let mut client = ClusterClient::by(&cluster[old]);
     for (key, limit) in KEYS.into_iter().zip(LIMITS) {
-        let decision: Decision = by_the_old.run(&format!("RL.CHECK {key} {RULES}"));
+        let decision: Decision = client.run(&format!("RL.CHECK {key} {RULES}"));
         assert_eq!((decision.allowed, decision.limit), (false, limit), "{key}");
         assert_eq!(promoted.units(key), limit, "{key}");
     }

@@ -66,9 +66,9 @@ fn a_partitioned_primary_returns_to_one_consistent_state() {
         assert_eq!(OperatorState::of(&cluster[place]), operator_state);
     }
     assert_eq!(cluster[new].connect().units("{s}:4"), allowed);
-    let mut by_the_old = ClusterClient::by(&cluster[old]);
+    let mut client = ClusterClient::by(&cluster[old]);
     for (key, limit) in KEYS.into_iter().zip(LIMITS) {
-        let decision: Decision = by_the_old.run(&format!("RL.CHECK {key} {RULES}"));
+        let decision: Decision = client.run(&format!("RL.CHECK {key} {RULES}"));
         assert_eq!((decision.allowed, decision.limit), (false, limit), "{key}");
         assert_eq!(promoted.units(key), limit, "{key}");
     }

@@ -184,11 +184,11 @@ impl Client {
     pub fn wait_for_aof(&mut self) {
         until("the AOF is rewritten and written", || {
             let info: String = self.run("INFO persistence");
-            let says = |field, value| info_field(&info, field) == Some(value);
-            says("aof_rewrite_in_progress", "0")
-                && says("aof_rewrite_scheduled", "0")
-                && says("aof_last_bgrewrite_status", "ok")
-                && says("aof_buffer_length", "0")
+            let has = |field, value| info_field(&info, field) == Some(value);
+            has("aof_rewrite_in_progress", "0")
+                && has("aof_rewrite_scheduled", "0")
+                && has("aof_last_bgrewrite_status", "ok")
+                && has("aof_buffer_length", "0")
         });
     }
 

@@ -9,7 +9,7 @@ pub struct View {
     pub members: Vec<Member>,
 }
 
-/// Ordered by port.
+/// A node as another node sees it. Nodes are ordered by port.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Member {
     pub port: u16,

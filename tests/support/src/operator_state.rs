@@ -5,7 +5,7 @@ use super::{Server, policies};
 
 #[derive(Debug, PartialEq, Eq)]
 pub struct OperatorState {
-    /// See [`policies()`].
+    /// The result of [`policies()`].
     pub policies: (String, String),
     /// Lines such as `0 k deny until -1` (see [`Listed`]).
     pub overrides: Vec<String>,

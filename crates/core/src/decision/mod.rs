@@ -1,4 +1,4 @@
-//! Decides a check: its rules, the key's log and the key's override give a [`Decision`].
+//! Decides a check from its rules, the key's log and the key's override. The result is a [`Decision`].
 
 mod evaluate;
 mod evaluation;

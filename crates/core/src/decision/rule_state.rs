@@ -6,7 +6,7 @@ use crate::{Instant, Rule};
 pub(super) struct RuleState {
     rule: Rule,
     remaining: u64,
-    /// Milliseconds. [`NEVER`] sorts last.
+    /// The retry-after in milliseconds. [`NEVER`] sorts last.
     retry_after: u64,
     reset_after: u64,
 }

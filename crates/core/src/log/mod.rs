@@ -65,7 +65,7 @@ pub use view::{Hit, View};
 #[repr(C)] // The fields that a typical check reads and writes come first.
 pub struct Log {
     newest: i64,
-    /// Milliseconds.
+    /// The retention in milliseconds.
     retention: i64,
     /// The number of units recorded since the log was last empty, less the refunded units.
     end: u64,

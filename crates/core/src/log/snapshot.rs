@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn every_invalid_snapshot_has_an_error() {
+    fn every_invalid_snapshot_is_rejected() {
         assert!(Log::from_snapshot(&head(5, 7, 1).finish()).is_ok());
         assert_eq!(Log::from_snapshot(&[0]).unwrap_err(), SnapshotError::Unterminated);
         assert_eq!(SnapshotError::Unterminated.to_string(), "the snapshot has no end bit");

@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn an_excess_rule_is_pointed_at() {
+    fn the_error_points_at_an_excess_rule() {
         let sixteen = "1/s; ".repeat(16);
         let message = "at most 16 rules are allowed";
         let error = error(&format!("{sixteen}17/s; nonsense"));

@@ -149,7 +149,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_limiter_is_a_map_of_lists_of_instants(events in prop::collection::vec(event(), 1..80)) {
+    fn the_limiter_equals_a_map_of_instants(events in prop::collection::vec(event(), 1..80)) {
         let mut both = Both {
             limiter: Limiter::new(0),
             naive: HashMap::new(),

@@ -5,7 +5,7 @@ use ratelog_core::{Cost, Decision, Rule, Rules};
 
 #[derive(Clone, Default)]
 pub struct Naive {
-    /// `(instant, units)`, older first.
+    /// Pairs of an instant and its units, oldest first.
     entries: Vec<(i64, u64)>,
     retention: i64,
 }
