@@ -1,5 +1,5 @@
 //! Runs the shared decision table against the core.
-#![allow(missing_docs, clippy::unwrap_used, reason = "a test that fails should say where")]
+#![allow(missing_docs, clippy::unwrap_used, reason = "a failing test should say where")]
 
 use ratelog_core::{Cost, Decision, Instant, Limit, Log, Rule, Rules, Window, check, peek, wire};
 use serde::Deserialize;

@@ -32,7 +32,8 @@ fn any_node_redirects_to_the_log_and_the_limit_holds_for_the_cluster() {
 
     // Each shard has its own policies.
     cluster[0].connect().run::<()>("RL.POLICY SET api 5 1h");
-    let elsewhere = KEYS.iter().find(|key| cluster.primary_of(key) == 1).expect("checked above");
+    let elsewhere =
+        KEYS.iter().find(|key| cluster.primary_of(key) == 1).expect("each primary has a key");
     let error = cluster[1].connect().error(&format!("RL.CHECK {elsewhere} POLICY api"));
     assert_eq!(error, "NOPOLICY no policy named 'api'");
     cluster.run_on_primaries("RL.POLICY SET api 150 1h");

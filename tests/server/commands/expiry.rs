@@ -119,7 +119,7 @@ fn a_persisted_key_expires_again_after_its_next_check() {
     db.decide("RL.CHECK k 5 1h");
     assert_expires_in_time(&mut db);
     let dump: Vec<u8> = db.run("DUMP k");
-    db.restore("k", &dump).expect("the dump is whole");
+    db.restore("k", &dump).expect("the dump is valid");
     db.decide("RL.CHECK k 5 1h");
     assert_expires_in_time(&mut db);
 }

@@ -27,7 +27,7 @@ fn inspect_returns_the_state_of_the_log() {
     let values: Vec<_> = reply.into_iter().skip(1).step_by(2).collect();
     assert_eq!(values[..4], [11, oldest, newest, 3_600_000].map(Value::Int));
     let Value::Int(bytes) = values[4] else {
-        panic!("bytes are a number: {values:?}");
+        panic!("bytes is not a number: {values:?}");
     };
     assert!((1..=200).contains(&bytes), "{bytes}");
     assert_eq!(values[5], Value::Nil);
@@ -80,7 +80,7 @@ fn a_key_with_only_an_override_has_no_instants() {
     assert_eq!(reply[7], Value::Int(0));
     assert!(matches!(reply[9], Value::Int(1..=600)), "{reply:?}");
     let Value::Array(key_override) = &reply[11] else {
-        panic!("an override is shown: {reply:?}");
+        panic!("expected an override, got {reply:?}");
     };
     let text = |text: &str| Value::BulkString(text.into());
     let rule = |limit, window| Value::Array(vec![Value::Int(limit), Value::Int(window)]);

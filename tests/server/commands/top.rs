@@ -48,7 +48,7 @@ fn pour(server: &Server, commands: impl Iterator<Item = String>) {
     raw.receive_until(b"+OK\r\n");
 }
 
-/// Checks `key` so often that its count survives a few halvings.
+/// Checks `key` a number of times, which must be large enough that the count survives a few halvings.
 fn check(server: &Server, key: &str, times: usize) {
     pour(server, (0..times).map(|_| format!("RL.CHECK {key} 1000000 1h")));
 }
@@ -64,7 +64,7 @@ fn zipf(count: usize) -> Vec<usize> {
         .collect();
     let mut random = Random::seeded(8);
     let mut rank = || {
-        let part = u32::try_from(random.next() >> 32).expect("half a word");
+        let part = u32::try_from(random.next() >> 32).expect("the upper half fits in 32 bits");
         let drawn = sum * f64::from(part) / 2f64.powi(32);
         sums.partition_point(|&up_to| up_to < drawn)
     };

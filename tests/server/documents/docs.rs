@@ -60,7 +60,7 @@ fn try_examples(db: &mut Client, text: &str) -> Result<usize, String> {
     // The tests of the Python package run the shell's examples.
     for block in blocks(text, "console").into_iter().filter(|block| block.starts_with("> ")) {
         for example in block.split("> ").filter(|example| !example.is_empty()) {
-            let (command, shown) = example.split_once('\n').expect("a reply after the command");
+            let (command, shown) = example.split_once('\n').expect("a reply follows the command");
             let given = answer(db, command);
             if !same(&given, shown) {
                 return Err(format!("{command}\nshown:\n{shown}\ngiven:\n{given}"));

@@ -44,7 +44,7 @@ fn dump_of(text: &[u8], pattern: &[u8]) -> Vec<u8> {
 fn use_value(db: &mut Client, key: &str) {
     let digest = db.value_digests(&[key]);
     let dump: Vec<u8> = db.run(["DUMP", key]);
-    db.restore("again", &dump).expect("its own dump is whole");
+    db.restore("again", &dump).expect("the dump is valid");
     assert_eq!(db.run::<Vec<u8>>("DUMP again"), dump, "{key}");
     assert_eq!(db.value_digests(&["again"]), digest);
     assert_eq!(db.get_override("again").is_some(), db.get_override(key).is_some());

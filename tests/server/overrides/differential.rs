@@ -285,7 +285,8 @@ fn the_list_equals_the_models_on_primary_and_replica() {
             let expected = comparison.model.list();
             let last = &done[done.len().saturating_sub(8)..];
             assert_eq!(comparison.db.overrides(), expected, "seed {seed}, after {last:?}");
-            let keys = usize::try_from(keys_of(&mut comparison.db)).expect("few keys");
+            let keys =
+                usize::try_from(keys_of(&mut comparison.db)).expect("the number of keys is small");
             assert_eq!(keys, comparison.model.keys.len(), "seed {seed}, after {last:?}");
             if step % 20 == 0 {
                 wait_until_in_step(&comparison.server, &replica);

@@ -84,7 +84,7 @@ fn a_key_that_is_gone_is_not_listed() {
     for ending in endings {
         db.run::<()>("FLUSHALL");
         db.run::<()>("SADD set m");
-        db.restore("plain", &plain).expect("a whole dump");
+        db.restore("plain", &plain).expect("the dump is valid");
         db.run::<()>("RL.OVERRIDE SET k ALLOW");
         db.run::<()>("RL.OVERRIDE SET other DENY EX 900");
         db.attempt::<redis::Value>(ending).ok();

@@ -157,9 +157,12 @@ fn an_override_that_ended_before_the_aof_is_replayed_is_removed() {
     let old = now - 7_200_000;
     let files =
         std::fs::read_dir(server.path("appendonlydir")).expect("the AOF's directory exists");
-    let mut names = files.map(|file| file.expect("a file").path());
-    let tail = names.find(|name| name.to_string_lossy().ends_with(".incr.aof")).expect("a tail");
-    let mut file = std::fs::OpenOptions::new().append(true).open(tail).expect("the AOF");
+    let mut names = files.map(|file| file.expect("the directory can be read").path());
+    let tail = names
+        .find(|name| name.to_string_lossy().ends_with(".incr.aof"))
+        .expect("the AOF has a tail");
+    let mut file =
+        std::fs::OpenOptions::new().append(true).open(tail).expect("the AOF can be opened");
     for words in [
         vec!["SELECT".to_owned(), "0".to_owned()],
         key_override("gone", old, &format!("DENY {}", old + 1000)),

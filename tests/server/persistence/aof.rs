@@ -17,7 +17,7 @@ fn rewrite(db: &mut Client) {
 fn tail_of(server: &Server) -> PathBuf {
     let files =
         std::fs::read_dir(server.path("appendonlydir")).expect("the AOF's directory exists");
-    let mut names = files.map(|file| file.expect("a file").path());
+    let mut names = files.map(|file| file.expect("the directory can be read").path());
     names.find(|path| path.to_string_lossy().ends_with(".incr.aof")).expect("the AOF has a tail")
 }
 

@@ -87,7 +87,7 @@ fn use_log(db: &mut Client, key: &str) {
     assert!(usage < 1_000_000, "{key} takes {usage} bytes");
     db.decide(["RL.PEEK", key, "5", "1h", "1000000", "366d"]);
     let dump: Vec<u8> = db.run(["DUMP", key]);
-    db.restore("again", &dump).expect("its own dump is whole");
+    db.restore("again", &dump).expect("the dump is valid");
     assert_eq!(db.run::<Vec<u8>>("DUMP again"), dump, "{key}");
     db.decide(["RL.CHECK", "again", "1000000", "1h", "7", "1m"]);
     db.run::<i64>("RL.REFUND again COST 3");
@@ -145,7 +145,7 @@ fn a_truncated_dump_is_rejected_at_every_length() {
                 assert_eq!(db.restore("k", &cut), rejected(), "cut at {end}");
             }
         }
-        db.restore("k", &dump).expect("the dump is whole");
+        db.restore("k", &dump).expect("the dump is valid");
         db.run::<()>("DEL k");
     }
     assert_eq!(db.run::<i64>("DBSIZE"), 0);

@@ -179,11 +179,14 @@ fn corrupt_policies_in_the_aof_are_rejected_with_a_message() {
     server.stop(Stop::Kill);
     let files =
         std::fs::read_dir(server.path("appendonlydir")).expect("the AOF's directory exists");
-    let mut names = files.map(|file| file.expect("a file").path());
-    let tail = names.find(|path| path.to_string_lossy().ends_with(".incr.aof")).expect("a tail");
+    let mut names = files.map(|file| file.expect("the directory can be read").path());
+    let tail = names
+        .find(|path| path.to_string_lossy().ends_with(".incr.aof"))
+        .expect("the AOF has a tail");
     let text = std::fs::read_to_string(&tail).expect("the tail can be read");
     assert!(text.contains(r#""limit":5"#), "{text}");
-    std::fs::write(&tail, text.replace(r#""limit":5"#, r#""limit":0"#)).expect("it can be written");
+    std::fs::write(&tail, text.replace(r#""limit":5"#, r#""limit":0"#))
+        .expect("the tail can be written");
     // The server treats an error in its file like an error of one of its own commands.
     server.start_again();
     assert_eq!(policies(&mut server.connect()).0, r#"{"policies":[]}"#);

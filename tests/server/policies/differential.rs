@@ -36,8 +36,9 @@ fn random_rules(random: &mut Random) -> String {
 /// Records the same units at both keys, away from the edges of the windows.
 fn record_history(db: &mut Client, random: &mut Random, keys: [&str; 2]) {
     let now = db.now_ms();
-    let mut ages: Vec<_> =
-        (0..=random.below(12)).map(|_| i64::try_from(random.below(150)).expect("small")).collect();
+    let mut ages: Vec<_> = (0..=random.below(12))
+        .map(|_| i64::try_from(random.below(150)).expect("the number is small"))
+        .collect();
     ages.sort_unstable_by(|one, other| other.cmp(one));
     let hits: Vec<_> =
         ages.iter().map(|age| (now - (10 * age + 5) * MINUTE, 1 + age % 5)).collect();

@@ -44,7 +44,7 @@ fn an_export_can_be_imported_on_any_server() {
     let (text, expected) = (export(&mut db), digest(&mut db));
     assert_ne!(expected, digest(&mut there));
     for db in [&mut db, &mut there] {
-        import(db, &text).expect("an export is an import");
+        import(db, &text).expect("an export can be imported");
         assert_eq!(export(db), text);
         assert_eq!(digest(db), expected);
     }
@@ -130,7 +130,7 @@ fn the_largest_document_can_be_imported_with_any_layout() {
     import(&mut db, serde_json::to_string_pretty(&policies(1000)).unwrap()).unwrap();
     assert_eq!(db.info("rl_policies"), "1000");
     let text = export(&mut db);
-    import(&mut db, &text).expect("an export is an import");
+    import(&mut db, &text).expect("an export can be imported");
     let one_more = import(&mut db, policies(1001).to_string()).unwrap_err();
     assert_eq!(one_more, "ERR there would be more than 1000 policies (rl.max-policies)");
     assert_eq!(export(&mut db), text);

@@ -31,7 +31,7 @@ impl Oracle {
         self.instants = self.unexpired(now);
         self.instants.extend((0..cost).map(|_| now));
         let longest = rules.iter().map(|rule| rule.window_ms).max();
-        self.retention_ms = self.retention_ms.max(longest.expect("there is a rule"));
+        self.retention_ms = self.retention_ms.max(longest.expect("a check has a rule"));
         let allowed = |rule: &Rule| Decision {
             allowed: true,
             retry_after_ms: 0,

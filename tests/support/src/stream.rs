@@ -18,6 +18,6 @@ pub fn stream_of(act: impl FnOnce(&mut Client)) -> String {
     db.run::<()>("SET end 1");
     let stream = replica.receive_until(b"$3\r\nend\r\n");
     let stream = String::from_utf8_lossy(&stream).into_owned();
-    let (_, stream) = stream.split_once("\r\nbegin\r\n").expect("the stream has a begin");
+    let (_, stream) = stream.split_once("\r\nbegin\r\n").expect("the stream has the begin marker");
     stream.to_uppercase()
 }

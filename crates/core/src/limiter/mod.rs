@@ -77,8 +77,8 @@ impl Limiter {
     /// The lowest bound: 64 KiB.
     pub const MIN_BYTES: usize = 64 << 10;
 
-    /// Creates a limiter that uses at most `max_bytes`, but at least [`Self::MIN_BYTES`]. During checks it uses a few KiB
-    /// more per thread.
+    /// Creates a limiter that uses at most `max_bytes`, which is raised to [`Self::MIN_BYTES`] if it is lower. During
+    /// checks, the limiter uses a few KiB more per thread.
     #[must_use]
     pub fn new(max_bytes: usize) -> Self {
         let max_bytes = max_bytes.max(Self::MIN_BYTES);

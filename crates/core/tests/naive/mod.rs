@@ -1,5 +1,5 @@
 //! The oracle: units as a plain list of instants. The code follows the design sentence by sentence.
-#![allow(dead_code, reason = "each test binary uses its part")]
+#![allow(dead_code, reason = "each test binary uses a part of this module")]
 
 use ratelog_core::{Cost, Decision, Rule, Rules};
 
