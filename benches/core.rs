@@ -52,7 +52,7 @@ fn checks(criterion: &mut Criterion) {
     });
 }
 
-/// Logs of ten units and of a million, with one unit expiring each millisecond.
+/// Measures logs of ten units and of a million, where one unit expires each millisecond.
 fn full_logs(criterion: &mut Criterion) {
     for units in [10, MILLION] {
         let span = i64::from(units);
@@ -71,7 +71,7 @@ fn full_logs(criterion: &mut Criterion) {
     }
 }
 
-/// The first check after a million units have expired.
+/// Measures the first check after a million units have expired.
 fn expired(criterion: &mut Criterion) {
     let span = i64::from(MILLION);
     for (name, retention, window) in [
@@ -122,7 +122,7 @@ fn snapshots(criterion: &mut Criterion) {
     });
 }
 
-/// A log of single units, `step` milliseconds from one to the next.
+/// Returns a log of single units with `step` milliseconds between them.
 fn spread(units: u32, step: i64, retention: i64) -> Log {
     let mut log = Log::new();
     for unit in 0..i64::from(units) {

@@ -1,4 +1,4 @@
-//! The module's settings, by their names in `CONFIG SET` and the server's configuration file.
+//! The module's settings, with their names in `CONFIG SET` and the server's configuration file.
 
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -11,11 +11,11 @@ use crate::request::Bounds;
 pub struct NumericSetting {
     /// The name after `rl.`.
     pub name: &'static CStr,
-    /// The default.
+    /// The default value.
     pub default: i64,
-    /// The minimum.
+    /// The minimum value.
     pub min: i64,
-    /// The maximum.
+    /// The maximum value.
     pub max: i64,
     value: AtomicI64,
 }
@@ -25,12 +25,12 @@ impl NumericSetting {
         Self { name, default, min, max, value: AtomicI64::new(default) }
     }
 
-    /// The present value.
+    /// Returns the current value.
     pub fn get(&self) -> i64 {
         self.value.load(Ordering::Relaxed)
     }
 
-    /// Sets the value. The server has checked its range.
+    /// Sets the value, whose range the server has checked.
     pub fn set(&self, value: i64) {
         self.value.store(value, Ordering::Relaxed);
     }
@@ -45,39 +45,39 @@ pub static MAX_LIMIT: NumericSetting =
     NumericSetting::new(c"max-limit", 1_000_000, 1, u32::MAX as i64);
 /// The maximum number of policies.
 pub static MAX_POLICIES: NumericSetting = NumericSetting::new(c"max-policies", 1_000, 0, 100_000);
-/// The number of keys that `RL.TOP` tracks; 0 turns it off.
+/// The number of keys that `RL.TOP` tracks. 0 disables it.
 pub static TOP_K: NumericSetting = NumericSetting::new(c"top-k", 64, 0, 1_000);
 
 /// All numeric settings.
 pub static NUMBERS: [&NumericSetting; 3] = [&MAX_LIMIT, &MAX_POLICIES, &TOP_K];
 
-/// The setting for the longest window, which is a duration.
+/// The name of the setting for the longest window. Its value is a duration.
 pub const MAX_WINDOW: &CStr = c"max-window";
 
 static MAX_WINDOW_MS: AtomicU64 = AtomicU64::new(Window::DEFAULT_MAX.millis());
 
-/// The longest window allowed.
+/// Returns the longest window that is allowed.
 pub fn max_window() -> Window {
     Window::from_millis(MAX_WINDOW_MS.load(Ordering::Relaxed)).unwrap_or(Window::DEFAULT_MAX)
 }
 
-/// Sets the longest window allowed.
+/// Sets the longest window that is allowed.
 pub fn set_max_window(window: Window) {
     MAX_WINDOW_MS.store(window.millis(), Ordering::Relaxed);
 }
 
-/// The bounds of clients' arguments.
+/// Returns the bounds of clients' arguments.
 pub fn bounds() -> Bounds {
     let limit = u32::try_from(MAX_LIMIT.get()).ok().and_then(Limit::new);
     Bounds { limit: limit.unwrap_or(Limit::DEFAULT_MAX), window: max_window() }
 }
 
-/// The maximum number of policies.
+/// Returns the maximum number of policies.
 pub fn max_policies() -> usize {
     MAX_POLICIES.size()
 }
 
-/// The number of heaviest keys to track.
+/// Returns the number of heaviest keys to track.
 pub fn top_k() -> usize {
     TOP_K.size()
 }

@@ -2,10 +2,10 @@ use std::fmt;
 
 use ratelog_core::{Limit, PolicyName, Rules, Window};
 
-/// Why a command failed. Nothing has been changed.
+/// The reason why a command failed. Nothing has been changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
-    /// The number of arguments is wrong. The server has its own text for it.
+    /// The number of arguments is wrong. The server has its own text for this error.
     Arity,
     /// An argument is not an integer from 1 to a bound.
     Integer {
@@ -27,40 +27,40 @@ pub enum Error {
     },
     /// The last limit is not followed by a window.
     LimitWithoutWindow(Argument),
-    /// There are more rules than a check can have.
+    /// The number of rules exceeds the maximum.
     TooManyRules(usize),
     /// A word is not a keyword of the command.
     UnknownKeyword(Argument),
     /// A keyword has no value.
     KeywordWithoutValue(&'static str),
-    /// A keyword is given twice.
+    /// A keyword occurs twice.
     RepeatedKeyword(&'static str),
-    /// There is an argument after the last one that the command takes.
+    /// An argument follows the last one that the command accepts.
     Unexpected(Argument),
     /// A word is not an action of an override.
     Action(Argument),
     /// No policy has this name.
     NoPolicy(Argument),
-    /// A text cannot be the name of a policy.
+    /// A text is not a valid policy name.
     PolicyName(Argument),
-    /// There would be more policies than allowed.
+    /// The command would exceed the maximum number of policies.
     TooManyPolicies {
         /// The bound.
         max: usize,
     },
-    /// A text cannot be read as policies, for this reason.
+    /// A text is not a valid document of policies, for this reason.
     Policies(String),
     /// The bytes of an internal `LOAD` are not a value, for this reason.
     Payload(String),
-    /// The key holds a value of another type.
+    /// The key has a value of another type.
     WrongType,
-    /// There is no memory for a new key.
+    /// The server has no memory for a new key.
     OutOfMemory,
-    /// The command panicked before it replied: a bug in the module.
+    /// The command panicked before it replied, which is a bug in the module.
     Panicked,
 }
 
-/// An argument as shown in an error: escaped, and truncated if it is long.
+/// An argument as an error shows it: escaped, and truncated if it is long.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Argument(String);
 
@@ -85,13 +85,13 @@ impl fmt::Display for Argument {
 }
 
 impl Error {
-    /// An argument is not a limit.
+    /// Returns the error for an argument that is not a limit.
     #[cold]
     pub fn limit(given: &[u8], max: Limit) -> Self {
         Self::Integer { name: "limit", given: given.into(), max: max.units() }
     }
 
-    /// The text without its code.
+    /// Returns the text without its code.
     pub fn reason(&self) -> String {
         let text = self.to_string();
         text.split_once(' ').map_or_else(String::new, |(_, reason)| reason.to_owned())

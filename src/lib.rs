@@ -1,8 +1,8 @@
 //! Exact rate limiting inside Redis and Valkey: the server module.
 //!
-//! Data flows one way: argument bytes become a typed `request`; the `command` opens its key and the core crate decides;
-//! the decision becomes an effect in `state`, which changes the key and is replicated; the reply is written last, so an
-//! error never leaves a partial reply. Only `server` calls the server's API.
+//! Data flows one way. Argument bytes become a typed `request`. The `command` opens its key, and the core crate
+//! decides. The decision becomes an effect in `state`, which changes the key and is replicated. The reply is written
+//! last, so an error never leaves a partial reply. Only `server` calls the server's API.
 #![deny(unsafe_code)]
 #![cfg_attr(
     test,

@@ -1,4 +1,4 @@
-//! The node's state besides its keys.
+//! The node's state apart from its keys.
 
 use crate::monitor::Monitor;
 use crate::server::Global;
@@ -6,7 +6,7 @@ use crate::state::{OverrideIndex, Policies};
 
 /// The policies. They are replicated and saved.
 pub static POLICIES: Global<Policies> = Global::new();
-/// The counts of this node since it started.
+/// The counts of this node's checks since it started.
 pub static MONITOR: Global<Monitor> = Global::new();
 /// The index of overrides, derived from the keys.
 pub static OVERRIDES: Global<OverrideIndex> = Global::new();

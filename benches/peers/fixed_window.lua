@@ -1,4 +1,4 @@
--- A fixed window: KEYS[1], limit, window in milliseconds. It lets twice the limit through at a window's edge.
+-- A fixed window: KEYS[1], limit, window in milliseconds. It allows twice the limit at a window's edge.
 local limit, window = tonumber(ARGV[1]), tonumber(ARGV[2])
 local used = redis.call('INCR', KEYS[1])
 if used == 1 then

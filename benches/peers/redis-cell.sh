@@ -1,6 +1,6 @@
 #!/bin/sh
-# Builds redis-cell 0.2.2 from crates.io, for comparison only, and prints the path of its shared library.
-# The first argument is the folder that keeps the library; nothing else is left behind.
+# Builds redis-cell 0.2.2 from crates.io, only for comparison, and prints the path of its shared library. The
+# argument is the folder for the library. The script leaves no other files behind.
 set -eu
 
 version=0.2.2
@@ -15,8 +15,8 @@ fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# The crate offers a library to load and none to link, so it cannot be installed or depended on:
-# a package that is never compiled names it, and cargo unpacks its source.
+# The crate builds no library that Rust can link, so it can be neither installed nor used as a dependency. A package
+# that is never compiled depends on it, and cargo unpacks its source.
 mkdir -p "$work/fetch/src" "$keep"
 cat > "$work/fetch/Cargo.toml" <<EOF
 [package]

@@ -1,4 +1,4 @@
-//! Builds logs like those after long use, quickly, by the module's effect command.
+//! Builds logs as they are after long use, with the module's effect command.
 
 use redis::Connection;
 
@@ -6,23 +6,23 @@ use crate::Outcome;
 
 const MILLION: i64 = 1_000_000;
 
-/// Units at past instants, oldest first, kept for one window.
+/// Units at past instants, oldest first, retained for one window.
 pub struct Fill {
     pub oldest_ms: i64,
-    /// The gap between units, varied by a pseudo-random part of it.
+    /// The gap between units. A pseudo-random part of it varies.
     pub step_ms: i64,
     pub units: i64,
     pub window_ms: i64,
 }
 
 impl Fill {
-    /// A million units at a million instants up to now.
+    /// A million units at a million instants that end now.
     pub fn million(now_ms: i64, window_ms: i64) -> Self {
         let oldest_ms = now_ms - MILLION;
         Self { oldest_ms, step_ms: 1, units: MILLION, window_ms }
     }
 
-    /// Records the units under a key, one effect for each.
+    /// Records the units at a key with one effect each.
     pub fn apply(&self, connection: &mut Connection, key: &str) -> Outcome<()> {
         let mut seed = 0x2545_F491_4F6C_DD1D_u64;
         let mut instant = self.oldest_ms;
@@ -48,7 +48,7 @@ impl Fill {
     }
 }
 
-/// The server's clock in whole milliseconds.
+/// Returns the server's time in whole milliseconds.
 pub fn now_ms(connection: &mut Connection) -> Outcome<i64> {
     let (seconds, micros): (i64, i64) = redis::cmd("TIME").query(connection)?;
     Ok(seconds * 1000 + micros / 1000)

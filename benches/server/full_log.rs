@@ -1,4 +1,4 @@
-//! The same check on a full log of ten units and on a full log of a million, one key each.
+//! The same check on a full log of ten units and on a full log of a million units, with one key each.
 
 use std::{thread::sleep, time::Duration};
 
@@ -18,7 +18,7 @@ use crate::{
 
 const DATABASE: u8 = 0;
 const MILLION: i64 = 1_000_000;
-/// Two bursts fill ten units and the third finds the first expired, with its key alive.
+/// Two bursts record ten units. At the third, the first burst has expired and the key still exists.
 const BURST: usize = 5;
 const PAUSE: Duration = Duration::from_millis(8);
 const SHORT_WINDOW_MS: i64 = 15;
@@ -76,7 +76,7 @@ fn fill_up(connection: &mut Connection, key: &str, limit: i64, window_ms: i64) -
     Ok(())
 }
 
-/// Checks one full key from fifty connections; nothing may be allowed.
+/// Checks one full key from fifty connections. No check may be allowed.
 fn denied(options: &Options, server: &Server, check: &str) -> Outcome<f64> {
     let connection = &mut server.connect(DATABASE)?;
     let command = words(check);
@@ -100,7 +100,7 @@ fn denied(options: &Options, server: &Server, check: &str) -> Outcome<f64> {
     Ok(usec)
 }
 
-/// Checks one full key as fast as its units expire; everything must be allowed.
+/// Checks one full key as fast as its units expire. Every check must be allowed.
 fn sliding(
     options: &Options,
     connection: &mut Connection,
@@ -123,7 +123,7 @@ fn sliding(
 }
 
 /// # Errors
-/// The decision is to deny.
+/// The check was denied.
 pub fn expect_allowed(key: &str, decision: &[i64]) -> Outcome<()> {
     if decision.first() == Some(&1) {
         return Ok(());

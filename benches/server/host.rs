@@ -1,4 +1,4 @@
-//! A real server on a free loopback port, in its own folder, stopped when dropped.
+//! A real server on a free loopback port and in its own folder. It stops when it is dropped.
 
 use std::{
     net::TcpListener,
@@ -25,7 +25,7 @@ impl Server {
     /// Starts a server with the module and without persistence.
     ///
     /// # Errors
-    /// The server cannot be run, or does not reply within ten seconds. The message is its log.
+    /// The server does not run or does not reply within ten seconds. The message is its log.
     pub fn start(options: &Options) -> Outcome<Self> {
         let folder = tempfile::tempdir()?;
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
@@ -60,13 +60,13 @@ impl Server {
         Ok(())
     }
 
-    /// A connection to the given database.
+    /// Connects to the given database.
     pub fn connect(&self, database: u8) -> Outcome<Connection> {
         let client = redis::Client::open(format!("redis://127.0.0.1:{}/{database}", self.port))?;
         Ok(client.get_connection()?)
     }
 
-    /// Loads another module beside ours.
+    /// Loads another module beside Ratelog.
     pub fn load(&self, module: &Path) -> Outcome<()> {
         let path = module.to_string_lossy();
         redis::cmd("MODULE").arg("LOAD").arg(path.as_ref()).exec(&mut self.connect(0)?)?;
@@ -76,7 +76,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended already; then there is nothing to stop.
+        // The server may have ended already, so ignore the error.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

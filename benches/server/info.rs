@@ -6,14 +6,14 @@ use redis::Connection;
 
 use crate::Outcome;
 
-/// One section of `INFO`, as its fields.
+/// Returns the fields of one section of `INFO`.
 pub fn section(connection: &mut Connection, name: &str) -> Outcome<HashMap<String, String>> {
     let text: String = redis::cmd("INFO").arg(name).query(connection)?;
     let fields = text.lines().filter_map(|line| line.split_once(':'));
     Ok(fields.map(|(field, value)| (field.to_owned(), value.to_owned())).collect())
 }
 
-/// One number of a section of `INFO`.
+/// Returns a number from a section of `INFO`.
 ///
 /// # Errors
 /// The section has no such field, or it is not an integer.

@@ -1,4 +1,4 @@
-//! Load from outside the server: `redis-benchmark`, one thread, fifty connections.
+//! Load from outside the server: `redis-benchmark` with one thread and fifty connections.
 
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use crate::Outcome;
 /// The number of keys of a load.
 pub const KEYS: usize = 10_000;
 
-/// The key that `redis-benchmark` builds from the number.
+/// Returns the key that `redis-benchmark` builds from the number.
 pub fn key(number: usize) -> String {
     format!("k:{number:012}")
 }
@@ -15,7 +15,7 @@ pub fn key(number: usize) -> String {
 pub struct Load<'a> {
     pub port: u16,
     pub database: u8,
-    /// The command; `{key}` stands for one of the keys, at random.
+    /// The command. `{key}` stands for a random key.
     pub command: &'a [String],
     pub calls: u64,
     pub pipeline: u16,

@@ -6,7 +6,8 @@ use redis::Connection;
 
 use crate::{Outcome, info, options::Options};
 
-/// A Markdown list: processor, memory, kernel, server, client, how to repeat.
+/// Returns a Markdown list of the processor, the memory, the kernel, the server, the client and how to repeat
+/// the run.
 ///
 /// # Errors
 /// The server does not reply.

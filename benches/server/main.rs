@@ -1,7 +1,8 @@
-//! Compares Ratelog with its alternatives, in one real server on one machine.
+//! Compares Ratelog with its alternatives in one real server on one machine.
 //!
-//! `SERVER` is the server's binary and `RATELOG_MODULE` the module. `--quick` shortens the run, and `--output PATH`
-//! (or `RATELOG_BENCH_OUTPUT`) writes the report. Timings are only reported; a wrong reply of the server is a failure.
+//! `SERVER` is the server's binary and `RATELOG_MODULE` the module. `--quick` shortens the run. `--output PATH`
+//! (or `RATELOG_BENCH_OUTPUT`) writes the report. Timings are only reported, but a wrong reply of the server is
+//! a failure.
 #![expect(clippy::indexing_slicing, reason = "a benchmark may panic on an unexpected shape")]
 
 mod fill;

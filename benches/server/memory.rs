@@ -1,4 +1,4 @@
-//! The memory of logs: `MEMORY USAGE` of one key, and the growth of `used_memory` with many.
+//! The memory of logs: `MEMORY USAGE` of one key, and the growth of `used_memory` with many keys.
 
 use redis::Connection;
 
@@ -15,9 +15,9 @@ const MINUTE_MS: i64 = 60_000;
 pub struct Weight {
     pub name: &'static str,
     pub units: i64,
-    /// Bytes of one key, by `MEMORY USAGE`.
+    /// Bytes of one key according to `MEMORY USAGE`.
     pub reported: i64,
-    /// Bytes by which `used_memory` grew for each key, everything included.
+    /// Bytes by which `used_memory` grew per key, everything included.
     pub grown: i64,
 }
 
@@ -37,7 +37,7 @@ pub fn run(server: &Server, quick: bool) -> Outcome<Vec<Weight>> {
         ("log, 10 units over 1 day", 24 * 60 * MINUTE_MS, 10, 10 * keys),
     ] {
         let make = |connection: &mut Connection, key: &str| {
-            // Kept for twice its span, so that nothing expires during the measurement.
+            // The retention is twice the span, so that nothing expires during the measurement.
             let oldest_ms = now_ms(connection)? - window_ms;
             let step_ms = window_ms / units;
             let window_ms = 2 * window_ms;
@@ -76,7 +76,7 @@ fn weigh(
     let reported =
         redis::cmd("MEMORY").arg("USAGE").arg("one").arg("SAMPLES").arg(0).query(connection)?;
     redis::cmd("FLUSHDB").arg("SYNC").exec(connection)?;
-    // The connection's own buffers have grown by now.
+    // The connection's own buffers have reached their size by now.
     let before = info::number(connection, "memory", "used_memory")?;
     for key in 0..keys {
         make(connection, &format!("user:{key:06}"))?;

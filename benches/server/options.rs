@@ -51,12 +51,12 @@ impl Options {
         if self.quick { 2 } else { 5 }
     }
 
-    /// The calls of one measurement without pipelining.
+    /// The number of calls of one measurement without pipelining.
     pub fn single_calls(&self) -> u64 {
         if self.quick { 20_000 } else { 200_000 }
     }
 
-    /// The calls of one measurement in pipelines.
+    /// The number of calls of one measurement in pipelines.
     pub fn pipelined_calls(&self) -> u64 {
         if self.quick { 80_000 } else { 400_000 }
     }

@@ -1,4 +1,4 @@
-//! redis-cell, if it can be built.
+//! Loads redis-cell if it can be built.
 
 use std::{
     env,
@@ -8,10 +8,10 @@ use std::{
 
 use crate::{Outcome, host::Server};
 
-/// Builds redis-cell, or uses the path in `REDIS_CELL`, and loads it into the server.
+/// Builds redis-cell or uses the path in `REDIS_CELL`, and loads it into the server.
 ///
 /// # Errors
-/// `REDIS_CELL` is `no`, the build fails (without network, for example), or the server rejects it.
+/// `REDIS_CELL` is `no`, the build fails (for example without network), or the server rejects the module.
 pub fn load_cell(server: &Server) -> Outcome<()> {
     let library = match env::var("REDIS_CELL").as_deref() {
         Ok("no") => return Err("REDIS_CELL is `no`".into()),

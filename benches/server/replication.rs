@@ -22,11 +22,11 @@ const CHECKS: i64 = 10_000;
 pub struct Replicated {
     /// Bytes in the replication stream for ten thousand denied checks.
     pub denied: i64,
-    /// The same for allowed checks.
+    /// Bytes in the replication stream for ten thousand allowed checks.
     pub allowed: i64,
-    /// `INCR` while a replica is attached.
+    /// The time of `INCR` while a replica is attached.
     pub incr: Measured,
-    /// An allowed check while a replica is attached: its effect is built.
+    /// The time of an allowed check while a replica is attached, which includes building its effect.
     pub check: Measured,
 }
 
@@ -60,7 +60,7 @@ pub fn run(options: &Options, server: &Server, subjects: &[Subject]) -> Outcome<
     Ok(Replicated { denied, allowed, incr, check })
 }
 
-/// The bytes in the replication stream for checks of one key with the same decision.
+/// Returns the bytes in the replication stream for checks of one key with the same decision.
 fn sent(connection: &mut Connection, allowed: i64) -> Outcome<i64> {
     let offset =
         |connection: &mut Connection| info::number(connection, "replication", "master_repl_offset");

@@ -25,7 +25,7 @@ pub struct Report<'a> {
     pub several: Several,
     pub logs: FullLogs,
     pub worst: Worst,
-    /// The number of checks over a millisecond in all rounds, and the longest.
+    /// The number of checks that took over a millisecond in all rounds, and the longest.
     pub slow: (usize, u32),
     pub weights: Vec<Weight>,
     pub replicated: Replicated,

@@ -1,4 +1,4 @@
-//! The rounds: every subject in turn, each in its own database, one call at a time and in pipelines.
+//! The rounds. Each round measures every subject in its own database, with single calls and in pipelines.
 
 use redis::{Connection, Value};
 
@@ -16,11 +16,11 @@ use crate::{
 /// The results of one subject.
 #[derive(Default)]
 pub struct Measured {
-    /// Server time per call in microseconds, one call at a time on each connection.
+    /// Server time per call in microseconds, with one call at a time on each connection.
     pub usec: Samples,
-    /// Server time per call in microseconds, sixteen calls in a pipeline.
+    /// Server time per call in microseconds, with sixteen calls in a pipeline.
     pub pipelined_usec: Samples,
-    /// Calls per second, sixteen calls in a pipeline.
+    /// Calls per second, with sixteen calls in a pipeline.
     pub throughput: Samples,
 }
 
@@ -115,7 +115,7 @@ pub fn on_every_key(connection: &mut Connection, command: &[String]) -> Outcome<
     Ok(pipeline.query(connection)?)
 }
 
-/// The total count of all of the subject's keys.
+/// Returns the total count of all of the subject's keys.
 fn counted(connection: &mut Connection, subject: &Subject) -> Outcome<u64> {
     let Some(count) = &subject.count else {
         return Ok(0);
@@ -132,7 +132,7 @@ fn counted(connection: &mut Connection, subject: &Subject) -> Outcome<u64> {
     Ok(sum)
 }
 
-/// The units in an `RL.INSPECT` reply.
+/// Returns the units in an `RL.INSPECT` reply.
 fn units(fields: &[Value]) -> Outcome<u64> {
     let field = fields.chunks(2).find(|field| field[0] == Value::BulkString(b"units".to_vec()));
     let value = field.and_then(|field| field.get(1)).ok_or("RL.INSPECT returned no units")?;

@@ -1,4 +1,5 @@
-//! Checks of three keys at once, compared with three checks of one key; each pipeline has the same number of keys.
+//! Compares checks of three keys at once with three checks of one key each. All pipelines have the same number
+//! of keys.
 
 use ratelog_test_support::Samples;
 
@@ -8,12 +9,12 @@ use crate::{
 
 const DATABASE: u8 = 0;
 const KEYS: u16 = 3;
-/// Checks of three keys in a pipeline: enough that the server takes most of the time.
+/// Checks of three keys in a pipeline, enough that the server accounts for most of the time.
 const GROUPS: u16 = 16;
 const ONE: &str = "RL.CHECK {key} 100000 60";
 const ALL: &str = "RL.MCHECK 1 {key} 100000 60 {key} 100000 60 {key} 100000 60";
 
-/// Times for three keys, in microseconds; in each round one after the other.
+/// Times for three keys in microseconds. Each round measures one kind after the other.
 #[derive(Default)]
 pub struct Several {
     pub pipelined: Samples,

@@ -1,17 +1,17 @@
-//! The subjects: each command, the state of its keys, and how its replies are verified.
+//! The subjects: each command, the state of its keys, and the expected replies.
 
 use redis::{Connection, Script};
 
 use crate::Outcome;
 
-/// A command as words; `{key}` stands for a key.
+/// Splits a command into words. `{key}` stands for a key.
 pub fn words(command: &str) -> Vec<String> {
     command.split(' ').map(str::to_owned).collect()
 }
 
-/// How to verify the calls.
+/// A count that verifies the calls.
 pub struct Count {
-    /// Reads the count of one key.
+    /// The command that reads the count of one key.
     pub command: &'static str,
     /// The count that one call adds.
     pub per_call: u64,
@@ -25,11 +25,11 @@ pub struct Subject {
     pub count: Option<Count>,
     /// The expected first integer of the reply.
     pub first: Option<i64>,
-    /// Slow subjects make fewer calls by this factor.
+    /// The factor by which a slow subject makes fewer calls.
     pub fewer: u64,
-    /// The target: the maximum server time per call, as a multiple of that of `INCR`.
+    /// The target: the maximum server time per call as a multiple of the time of `INCR`.
     pub target: Option<f64>,
-    /// A setting of the module during the measurement, and its default.
+    /// A module setting during the measurement, and its default.
     pub setting: Option<Setting>,
 }
 
@@ -58,15 +58,15 @@ impl Subject {
 
 /// The baseline.
 pub const BASELINE: usize = 1;
-/// The check that has the targets.
+/// The allowed check, for which the targets are set.
 pub const ALLOWED: usize = 2;
-/// The same, denied.
+/// The same check, denied.
 pub const DENIED: usize = 3;
 /// The same as [`ALLOWED`], under a policy.
 pub const UNDER_POLICY: usize = 6;
-/// The same as [`ALLOWED`] and [`DENIED`], without rankings.
+/// The same as [`ALLOWED`], without rankings.
 pub const UNRANKED: usize = 7;
-/// See [`UNRANKED`].
+/// The same as [`DENIED`], without rankings.
 pub const UNRANKED_DENIED: usize = 8;
 
 /// The policy of a subject's checks.
@@ -74,7 +74,7 @@ const POLICY: &str = "RL.POLICY SET bench 100 60";
 /// Turns off the rankings of the heaviest keys.
 const NO_RANKING: Setting = Setting { name: "rl.top-k", value: "0", otherwise: "64" };
 
-/// Ratelog's checks between the floor and the baseline, and the peers.
+/// Returns Ratelog's checks between the floor and the baseline, and the peers.
 ///
 /// # Errors
 /// The server rejects a script.

@@ -15,12 +15,12 @@ use crate::{
 const HOUR_MS: i64 = 3_600_000;
 const MILLION: i64 = 1_000_000;
 
-/// The duration of one check in microseconds, from the slow log.
+/// The duration of one check in microseconds according to the slow log.
 #[derive(Default)]
 pub struct Worst {
-    /// A million units are outside the window, but kept for a longer one.
+    /// A million units are outside the window, but a longer window retains them.
     pub skipped: Samples,
-    /// Nearly a million units are past the retention: the check drops them all.
+    /// Nearly a million units are past the retention, and the check drops them all.
     pub dropped: Samples,
 }
 
@@ -35,7 +35,7 @@ pub fn run(options: &Options, server: &Server) -> Outcome<Worst> {
         let skipped = Fill::million(now - HOUR_MS, 24 * HOUR_MS);
         worst.skipped.push(check(connection, &skipped, "1000000 3600")?);
 
-        // The newest unit keeps the key for ten more seconds; the others have expired.
+        // The newest unit retains the key for ten more seconds. The other units have expired.
         let now = now_ms(connection)?;
         let dropped = Fill::million(now - MILLION + 10_000, MILLION);
         worst.dropped.push(check(connection, &dropped, "1000000 1000")?);
@@ -68,14 +68,14 @@ fn log_slower_than(connection: &mut Connection, usec: u32) -> Outcome<()> {
     Ok(command.arg("SET").arg("slowlog-log-slower-than").arg(usec).exec(connection)?)
 }
 
-/// The number of calls of a command in the slow log, over a millisecond, and the longest.
+/// Returns the number of a command's calls in the slow log that took over a millisecond, and the longest.
 pub fn slow_calls(connection: &mut Connection, name: &str) -> Outcome<(usize, u32)> {
     let entries = entries(connection)?;
     let slow = entries.into_iter().filter(|(command, _)| command == name).map(|(_, usec)| usec);
     Ok(slow.fold((0, 0), |(calls, longest), usec| (calls + 1, longest.max(usec))))
 }
 
-/// The slow log: command and microseconds of each entry.
+/// Returns the command and the microseconds of each entry in the slow log.
 fn entries(connection: &mut Connection) -> Outcome<Vec<(String, u32)>> {
     let log: Vec<Vec<Value>> = redis::cmd("SLOWLOG").arg("GET").arg(-1).query(connection)?;
     log.into_iter()

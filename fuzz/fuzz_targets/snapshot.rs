@@ -1,4 +1,4 @@
-//! Any bytes, as in `RESTORE`, are rejected or give a log whose snapshot is the same bytes.
+//! Arbitrary bytes, as in `RESTORE`, are either rejected or loaded as a log whose snapshot is the same bytes.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

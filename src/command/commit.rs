@@ -5,10 +5,10 @@ use crate::node::OVERRIDES;
 use crate::server::WriteKey;
 use crate::state::{Effect, Expiry, ExpiryUpdate, OverrideChange};
 
-/// Applies the effect of a client's command and replicates it. Returns the units that a refund took back.
+/// Applies the effect of a client's command and replicates it. Returns the number of refunded units.
 ///
 /// # Errors
-/// [`Error::OutOfMemory`] if the key does not exist and there is no memory for it; nothing is changed.
+/// [`Error::OutOfMemory`] if the key does not exist and there is no memory for it. Nothing is changed.
 pub fn commit(effect: &Effect, key: &mut WriteKey<'_>) -> Result<u64, Error> {
     key.check_memory()?;
     let refunded = apply(effect, key);
@@ -16,7 +16,7 @@ pub fn commit(effect: &Effect, key: &mut WriteKey<'_>) -> Result<u64, Error> {
     Ok(refunded)
 }
 
-/// Applies `effect` to `key` and updates the key's expiry. Returns the units that a refund took back.
+/// Applies `effect` to `key` and updates the key's expiry. Returns the number of refunded units.
 pub fn apply(effect: &Effect, key: &mut WriteKey<'_>) -> u64 {
     let value = if effect.creates_value() { Some(key.value_or_create()) } else { key.value() };
     let Some(value) = value else { return 0 };
@@ -37,7 +37,7 @@ pub fn track_override(key: &WriteKey<'_>, change: OverrideChange) {
     });
 }
 
-/// Deletes a key that holds nothing any more, moves its expiry if it must move, and signals that the key has changed.
+/// Deletes the key if it is empty, updates its expiry if necessary, and signals that the key has changed.
 fn update_expiry(key: &mut WriteKey<'_>) {
     let Some(known) = key.value().map(|value| value.meta.expiry()) else { return };
     let current = known.unwrap_or_else(|| key.expiry());

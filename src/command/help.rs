@@ -5,13 +5,13 @@ use super::reply;
 use crate::error::Error;
 use crate::server::{Args, Command, Context, Registration, Spec};
 
-/// Commands with a common name, each called by its subcommand.
+/// A group of commands with a common name. Each command is called by its subcommand.
 pub trait Family {
     /// The common name.
     const NAME: &'static CStr;
-    /// One sentence.
+    /// The summary, in one sentence.
     const SUMMARY: &'static CStr;
-    /// The syntax and the description of each subcommand, except for `HELP`, which each family has.
+    /// The syntax and the description of each subcommand. Every family has `HELP`, so `HELP` is not listed.
     const SUBCOMMANDS: &'static [(&'static CStr, &'static CStr)];
 }
 
@@ -31,7 +31,7 @@ pub fn register_family<F: Family>(module: &Registration) -> Result<(), String> {
     module.command::<Help<F>>()
 }
 
-/// `HELP` of a family.
+/// The `HELP` subcommand of a family.
 struct Help<F>(PhantomData<F>);
 
 impl<F: Family> Command for Help<F> {

@@ -1,4 +1,4 @@
-//! `RL._RECORD`, `RL._APPLY` and `RL._POLICY` apply effects on a replica and from the append-only file.
+//! `RL._RECORD`, `RL._APPLY` and `RL._POLICY`. They apply effects on a replica and from the append-only file.
 
 use super::commit::{apply, track_override};
 use super::{KEY, POLICY_NAME};
@@ -96,7 +96,7 @@ impl Command for Apply {
             request::end(args)?;
             let value = Value::load(ENCODING, log, key_override).map_err(Error::Payload)?;
             let has_override = value.has_override();
-            // The server sets the expiry by a command of its own.
+            // The server sets the expiry with a command of its own.
             let mut key = WriteKey::open(ctx, name)?;
             key.set(value);
             let change = if has_override { OverrideChange::Added } else { OverrideChange::Removed };

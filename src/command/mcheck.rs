@@ -66,7 +66,7 @@ impl Command for MCheck {
     }
 }
 
-/// One key of the command, and where its rules come from.
+/// One key of the command and the source of its rules.
 type Request<'a> = (KeyName<'a>, RuleSource<Rules, &'a [u8]>);
 
 /// Parses `key limit window` or `key POLICY name`, once for each key.
@@ -91,19 +91,19 @@ struct Checks<'a> {
 
 struct Key<'a> {
     key: WriteKey<'a>,
-    /// Units that the checks before this one will record at it.
+    /// The units that the earlier checks of the command will record at the key.
     pending: u64,
 }
 
 struct EvaluatedCheck<'a> {
-    /// The index of its key in `keys`.
+    /// The index of the check's key in `keys`.
     key: usize,
     rules: CheckRules<'a>,
     evaluation: Evaluation,
 }
 
 impl<'a> Checks<'a> {
-    /// Evaluates each check as if those before it were recorded. Nothing is changed.
+    /// Evaluates each check as if the checks before it were recorded. Changes nothing.
     fn evaluate(
         ctx: &'a Context<'a>,
         requests: &'a [Request<'a>],
@@ -136,7 +136,7 @@ impl<'a> Checks<'a> {
         self.evaluated.iter().all(|check| check.evaluation.decision.allowed)
     }
 
-    /// Records the units at all keys, as one effect.
+    /// Records the units at all keys as one effect.
     fn record(&mut self, ctx: &Context<'_>, now: Instant, cost: Cost) -> Result<(), Error> {
         for Key { key, pending } in &self.keys {
             if *pending > 0 {
@@ -178,7 +178,7 @@ impl<'a> Checks<'a> {
     }
 }
 
-/// Finds a key that is already open: by a linear search if the checks are few, by a hash table otherwise.
+/// Finds a key that is already open: with a linear search for few checks, and with a hash table otherwise.
 enum KeyIndex<'a> {
     Linear,
     Hashed(AHashMap<&'a [u8], usize>),
@@ -191,7 +191,7 @@ impl<'a> KeyIndex<'a> {
         if checks <= Self::MAX_LINEAR { Self::Linear } else { Self::Hashed(AHashMap::new()) }
     }
 
-    /// The position of the key `name` in `keys`; their number if it is new.
+    /// Returns the position of the key `name` in `keys`, or their number if the key is new.
     fn find(&mut self, keys: &[Key<'_>], name: KeyName<'a>) -> usize {
         let new = keys.len();
         match self {

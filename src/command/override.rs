@@ -176,7 +176,7 @@ impl Command for List {
     }
 }
 
-/// The node's overrides that have not ended at `now`, ordered by database and key; at most `count`.
+/// Returns the node's overrides that have not ended at `now`, ordered by database and key, and at most `count` of them.
 fn live_overrides(
     ctx: &Context<'_>,
     now: Instant,
@@ -191,10 +191,10 @@ fn live_overrides(
         let (database, name) = &location;
         match ctx.in_database(*database, |ctx| ctx.override_of(name)) {
             Some(key_override) if key_override.is_live(now) => found.push((location, key_override)),
-            // The next effect on the key drops the ended override and its entry.
+            // The next effect on the key removes the ended override and its entry.
             Some(_) => {}
-            // A replica cannot read a key that is due to expire, but keeps it until the primary deletes it. The primary
-            // may also persist it.
+            // A replica cannot read an expired key, but stores it until the primary deletes it. The primary may also
+            // persist the key.
             None if is_replica => {}
             None => OVERRIDES.with(ctx, |overrides| overrides.remove(&location)),
         }

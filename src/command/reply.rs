@@ -8,7 +8,7 @@ use crate::monitor::{Counts, HeavyKey};
 use crate::server::{Context, Reply};
 use crate::state::{KeyLocation, Value};
 
-/// The decision's six integers.
+/// Replies with the decision's six integers.
 pub fn decision(ctx: &Context<'_>, decision: &Decision) {
     let reply = ctx.reply();
     let fields = wire::encode(decision);
@@ -18,7 +18,7 @@ pub fn decision(ctx: &Context<'_>, decision: &Decision) {
     }
 }
 
-/// Hits as pairs of time and units.
+/// Replies with hits, as pairs of time and units.
 pub fn hits(ctx: &Context<'_>, hits: &[Hit]) {
     let reply = ctx.reply();
     reply.array(hits.len());
@@ -29,7 +29,7 @@ pub fn hits(ctx: &Context<'_>, hits: &[Hit]) {
     }
 }
 
-/// Several decisions.
+/// Replies with several decisions.
 pub fn decisions(ctx: &Context<'_>, decisions: impl ExactSizeIterator<Item = Decision>) {
     ctx.reply().array(decisions.len());
     for each in decisions {
@@ -37,7 +37,7 @@ pub fn decisions(ctx: &Context<'_>, decisions: impl ExactSizeIterator<Item = Dec
     }
 }
 
-/// The state of a key at `now`; null if it has neither units nor an override.
+/// Replies with the state of a key at `now`, or null if the key has neither units nor an override.
 pub fn inspection(ctx: &Context<'_>, value: Option<&Value>, now: Instant) {
     let reply = ctx.reply();
     let Some(value) = value.filter(|value| !value.is_empty_at(now)) else {
@@ -59,7 +59,7 @@ pub fn inspection(ctx: &Context<'_>, value: Option<&Value>, now: Instant) {
     key_override(&reply, value.live_override(now), now);
 }
 
-/// An override at `now`; null if there is none.
+/// Replies with an override at `now`, or null if there is none.
 pub fn key_override(reply: &Reply<'_>, found: Option<&Override>, now: Instant) {
     let Some(found) = found else {
         return reply.null();
@@ -68,7 +68,7 @@ pub fn key_override(reply: &Reply<'_>, found: Option<&Override>, now: Instant) {
     override_fields(reply, found, now);
 }
 
-/// The overrides of several keys.
+/// Replies with the overrides of several keys.
 pub fn overrides(ctx: &Context<'_>, overrides: &[(KeyLocation, Override)], now: Instant) {
     let reply = ctx.reply();
     reply.array(overrides.len());
@@ -98,7 +98,7 @@ fn override_fields(reply: &Reply<'_>, found: &Override, now: Instant) {
     field(reply, "ttl_ms", found.until.map_or(-1, ttl));
 }
 
-/// Rules as pairs of limit and window in milliseconds.
+/// Writes rules as pairs of limit and window in milliseconds.
 fn rules(reply: &Reply<'_>, rules: &Rules) {
     reply.array(rules.iter().count());
     for rule in rules.iter() {
@@ -108,7 +108,7 @@ fn rules(reply: &Reply<'_>, rules: &Rules) {
     }
 }
 
-/// A policy; null if it does not exist.
+/// Replies with a policy, or null if it does not exist.
 pub fn policy(ctx: &Context<'_>, policy: Option<&Policy>) {
     let reply = ctx.reply();
     let Some(policy) = policy else {
@@ -124,7 +124,7 @@ pub fn policy(ctx: &Context<'_>, policy: Option<&Policy>) {
     rules(&reply, &policy.rules);
 }
 
-/// A list of names.
+/// Replies with a list of names.
 pub fn names<'a>(ctx: &Context<'_>, names: impl ExactSizeIterator<Item = &'a str>) {
     let reply = ctx.reply();
     reply.array(names.len());
@@ -133,7 +133,7 @@ pub fn names<'a>(ctx: &Context<'_>, names: impl ExactSizeIterator<Item = &'a str
     }
 }
 
-/// Counts in total and for each policy.
+/// Replies with the total counts and the counts of each policy.
 pub fn stats(ctx: &Context<'_>, totals: &Counts, policies: &[(String, Counts)]) {
     let reply = ctx.reply();
     let totals = totals.fields();
@@ -153,7 +153,7 @@ pub fn stats(ctx: &Context<'_>, totals: &Counts, policies: &[(String, Counts)]) 
     }
 }
 
-/// The heaviest keys as pairs of key and count.
+/// Replies with the heaviest keys, as pairs of key and count.
 pub fn top(ctx: &Context<'_>, heaviest: &[HeavyKey]) {
     let reply = ctx.reply();
     reply.array(heaviest.len());
@@ -164,7 +164,7 @@ pub fn top(ctx: &Context<'_>, heaviest: &[HeavyKey]) {
     }
 }
 
-/// The syntax and the description of a family's subcommands, in the layout of the server's own commands.
+/// Replies with the syntax and the description of a family's subcommands, in the layout of the server's own commands.
 pub fn help(ctx: &Context<'_>, family: &CStr, subcommands: &[(&CStr, &CStr)]) {
     let reply = ctx.reply();
     let line = |parts: &[&CStr]| {

@@ -10,13 +10,13 @@ use crate::node::{MONITOR, POLICIES};
 use crate::server::{Context, WriteKey};
 use crate::state::{Effect, PolicyEntry, Record};
 
-/// The rules of one check: its own, or those of a policy of this node.
+/// The rules of one check: its own rules or those of a policy of this node.
 pub type CheckRules<'a> = ResolvedRules<&'a Rules, Rc<PolicyEntry>>;
 
 /// Looks up the policy if `source` names one.
 ///
 /// # Errors
-/// [`Error::NoPolicy`] if it does not exist.
+/// [`Error::NoPolicy`] if the policy does not exist.
 pub fn resolve<'a>(
     ctx: &Context<'_>,
     source: &'a RuleSource<Rules, &[u8]>,
@@ -30,7 +30,7 @@ pub fn resolve<'a>(
     }
 }
 
-/// Evaluates a check of `units` of `key` at `now`. Nothing is changed.
+/// Evaluates a check of `units` of `key` at `now`. Changes nothing.
 pub fn evaluate(
     rules: &CheckRules<'_>,
     key: &mut WriteKey<'_>,
@@ -64,7 +64,7 @@ pub fn count(
     }
 }
 
-/// The effect of an evaluated check on `key`; `None` if it changes nothing.
+/// Returns the effect of an evaluated check on `key`, or `None` if the check changes nothing.
 pub fn effect_of(
     evaluation: &Evaluation,
     key: &mut WriteKey<'_>,
@@ -77,7 +77,7 @@ pub fn effect_of(
     }
 }
 
-/// The effect that shifts `key` back to a clock that is behind it; `None` if the clock is not behind.
+/// Returns the effect that shifts `key` back to a clock that is behind it, or `None` if the clock is not behind.
 pub fn shift_of(key: &mut WriteKey<'_>, now: Instant) -> Option<Effect> {
     let is_ahead = key.value().is_some_and(|value| value.log.is_ahead_of(now));
     is_ahead.then_some(Effect::Shift { instant: now })

@@ -9,7 +9,7 @@ use crate::server::{Arg, ArgKind, Args, Command, Context, Spec};
 /// `RL.TOP DENIED|CHECKED [COUNT n]`
 pub struct Top;
 
-/// The number of keys in the reply without `COUNT`.
+/// The number of keys in a reply without `COUNT`.
 const DEFAULT_COUNT: usize = 10;
 
 impl Command for Top {

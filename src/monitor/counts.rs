@@ -5,18 +5,18 @@ use ratelog_core::{DecidedBy, Evaluation};
 pub struct Counts {
     /// All checks. A check of several keys counts once for each key.
     pub checks: u64,
-    /// Checks answered as allowed.
+    /// Checks whose reply was allowed.
     pub allowed: u64,
-    /// Checks answered as denied.
+    /// Checks whose reply was denied.
     pub denied: u64,
-    /// Checks answered as allowed that a shadow policy would have denied.
+    /// Checks whose reply was allowed, but that a shadow policy would have denied.
     pub shadow_denied: u64,
-    /// Checks decided by an override.
+    /// Checks that an override decided.
     pub overridden: u64,
 }
 
 impl Counts {
-    /// The counts by name, in display order.
+    /// Returns the counts with their names, in display order.
     pub fn fields(&self) -> [(&'static str, u64); 5] {
         [
             ("checks", self.checks),

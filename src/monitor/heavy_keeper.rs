@@ -4,8 +4,10 @@ use rand::rngs::SmallRng;
 /// The buckets of the `HeavyKeeper` algorithm. A key's count is at most its number of checks, and close to it if the key
 /// is heavy.
 ///
-/// A key has one bucket in each of two rows. If the bucket holds the key's fingerprint, a check adds one. If it holds
-/// another fingerprint, the check subtracts one with probability `1.08^-count` and takes the bucket over at zero. So
+/// A key has one bucket in each of two rows. If the bucket has the key's fingerprint, a check adds one. If it has
+/// another fingerprint, the check subtracts one with probability `1.08^-count`, and replaces the fingerprint when the
+/// count reaches zero. So light keys decay each other, while a bucket at 200 loses one in about five million checks of
+/// other keys.
 /// light keys decay each other, while a bucket at 200 loses one in about five million checks of other keys.
 pub struct HeavyKeeper {
     buckets: [Box<[Bucket]>; 2],
@@ -14,18 +16,18 @@ pub struct HeavyKeeper {
     random: SmallRng,
 }
 
-/// A bucket with a count of 0 is empty, whatever its fingerprint.
+/// A bucket with a count of 0 is empty, whatever its fingerprint is.
 #[derive(Clone, Copy, Default)]
 struct Bucket {
     fingerprint: u32,
     count: u32,
 }
 
-/// Counts from here on do not decay: `1.08^-289` is less than `2^-32`.
+/// Counts of at least this number do not decay, because `1.08^-289` is less than `2^-32`.
 const DECAY_STEPS: usize = 289;
 
 impl HeavyKeeper {
-    /// Empty rows of `width` buckets, rounded up to a power of two. `random` decides which counts decay.
+    /// Creates empty rows of `width` buckets, rounded up to a power of two. `random` decides which counts decay.
     pub fn new(width: usize, random: SmallRng) -> Self {
         let width = width.next_power_of_two();
         let row = || vec![Bucket::default(); width].into_boxed_slice();
@@ -47,7 +49,7 @@ impl HeavyKeeper {
         most
     }
 
-    /// The key's count; 0 if it has no bucket.
+    /// Returns the key's count, or 0 if the key has no bucket.
     pub fn count(&self, hash: u64) -> u32 {
         let fingerprint = fingerprint(hash);
         let buckets = self.buckets.iter().zip(bucket_indices(hash, self.mask));
@@ -66,17 +68,17 @@ impl HeavyKeeper {
         }
     }
 
-    /// Bytes on the heap.
+    /// Returns the bytes on the heap.
     pub fn heap_bytes(&self) -> usize {
         self.buckets.iter().map(|row| size_of_val(&**row)).sum()
     }
 }
 
 impl Bucket {
-    /// Counts one check of the key with this fingerprint. Returns the key's count. `decays` says whether another key's
-    /// count loses one.
+    /// Counts one check of the key with this fingerprint, and returns the key's count. If `decays` is true and the
+    /// bucket belongs to another key, that key's count loses one.
     ///
-    /// The result is random, so a branch would be mispredicted. The compiler turns these into conditional moves.
+    /// A branch would be mispredicted, because `decays` is random. The compiler turns this code into conditional moves.
     fn add(&mut self, fingerprint: u32, decays: bool) -> u32 {
         let same = self.fingerprint == fingerprint;
         let left = self.count.saturating_sub(u32::from(decays));
@@ -88,12 +90,12 @@ impl Bucket {
     }
 }
 
-/// The probability that a check of another key subtracts one from `count`, in units of `2^-32`.
+/// Returns the probability that a check of another key subtracts one from `count`, in units of `2^-32`.
 fn chance(decay: &[u32; DECAY_STEPS], count: u32) -> u32 {
     usize::try_from(count).ok().and_then(|count| decay.get(count)).copied().unwrap_or(0)
 }
 
-/// `1.08^-count` in units of `2^-32`, for each count.
+/// Returns `1.08^-count` in units of `2^-32` for each count.
 fn decay() -> [u32; DECAY_STEPS] {
     let mut chance = 1_u64 << 58;
     std::array::from_fn(|_| {
@@ -103,22 +105,22 @@ fn decay() -> [u32; DECAY_STEPS] {
     })
 }
 
-/// The upper half of the hash. The lower half selects the bucket in the first row.
+/// Returns the upper half of the hash. The lower half selects the bucket in the first row.
 fn fingerprint(hash: u64) -> u32 {
     let [upper, _] = halves(hash);
     upper
 }
 
-/// The upper 32 bits and the lower.
+/// Returns the upper and the lower 32 bits.
 fn halves(word: u64) -> [u32; 2] {
     let halves = [word >> 32, word & u64::from(u32::MAX)];
     halves.map(|half| u32::try_from(half).unwrap_or(u32::MAX))
 }
 
-/// The key's bucket in each row. The second mixes the whole hash, so keys that share a bucket and a fingerprint in the
-/// first row do not share them in the second.
+/// Returns the index of the key's bucket in each row. The second index depends on the whole hash, so keys that share a
+/// bucket and a fingerprint in the first row do not share them in the second.
 fn bucket_indices(hash: u64, mask: u64) -> [usize; 2] {
-    /// The golden ratio's fraction, odd.
+    /// The fraction of the golden ratio, made odd.
     const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
     let second = hash.wrapping_mul(MIX) >> 32;
     [hash & mask, second & mask].map(|index| usize::try_from(index).unwrap_or(0))
@@ -134,13 +136,13 @@ mod tests {
         HeavyKeeper::new(width, SmallRng::seed_from_u64(1))
     }
 
-    /// A hash with this fingerprint, in the first bucket of the first row.
+    /// Returns a hash with this fingerprint, in the first bucket of the first row.
     fn hash(fingerprint: u64) -> u64 {
         fingerprint << 32
     }
 
     #[test]
-    fn the_chances_are_those_of_the_formula() {
+    fn the_chances_match_the_formula() {
         for (count, threshold) in decay().into_iter().enumerate().skip(1) {
             let exact = 1.08_f64.powi(-i32::try_from(count).unwrap()) * 4_294_967_296.0;
             assert!((f64::from(threshold) - exact).abs() <= 1.0, "{count}: {threshold} of {exact}");
@@ -160,12 +162,12 @@ mod tests {
 
     #[test]
     fn a_light_key_decays_and_a_heavy_one_does_not() {
-        // One bucket in each row.
+        // Each row has one bucket.
         let mut heavy_keeper = heavy_keeper(1);
         for _ in 0..5 {
             heavy_keeper.add(hash(1));
         }
-        // At most 1.08 + 1.08^2 + ... + 1.08^5, about 6, of others in the mean.
+        // On average, at most 1.08 + 1.08^2 + ... + 1.08^5 checks of other keys are needed, which is about 6.
         let others = (2..1_000).take_while(|&other| heavy_keeper.add(hash(other)) == 0).count();
         assert!((1..100).contains(&others), "{others}");
         for _ in 0..400 {
@@ -209,7 +211,7 @@ mod tests {
     #[test]
     fn keys_that_collide_in_one_row_are_distinguished_by_the_other() {
         let mut heavy_keeper = heavy_keeper(1024);
-        // The same fingerprint and the same place in the first row.
+        // Both have the same fingerprint and the same bucket in the first row.
         let (one, other) = (hash(1), hash(1) | 1 << 20);
         for _ in 0..100 {
             heavy_keeper.add(one);

@@ -1,7 +1,8 @@
-//! Counts of the checks that this node has decided, for operators. No decision depends on them.
+//! Counts the checks that this node has decided, for operators. No decision depends on the counts.
 //!
 //! `counts` counts checks by result. `sketch` finds the heaviest keys: it hashes a key's name, counts the hash in
-//! `heavy_keeper`, offers the name to `top_k` when the count reaches the admission threshold, and lets old checks decay.
+//! `heavy_keeper`, offers the name to `top_k` when the count reaches the admission threshold, and lets old checks
+//! decay.
 
 mod counts;
 mod heavy_keeper;
@@ -24,7 +25,7 @@ pub use top_k::HeavyKey;
 pub struct Monitor {
     /// All checks.
     pub totals: Counts,
-    /// The heaviest keys; `None` if `rl.top-k` is 0.
+    /// The heaviest keys, or `None` if `rl.top-k` is 0.
     heavy_keys: Option<HeavyKeys>,
 }
 
@@ -37,8 +38,8 @@ pub enum Ranking {
     Checked,
 }
 
-/// Two sketches. Each check is counted in one of them, so a denied check costs no more than an allowed one. Both use the
-/// hashes of the first.
+/// Two sketches. Each check is counted in one of them, so a denied check costs no more than an allowed one. Both use
+/// the hashes of the first sketch.
 struct HeavyKeys {
     allowed: Sketch,
     denied: Sketch,
@@ -59,8 +60,8 @@ impl HeavyKeys {
         sketch.add_hashed(hash, name, now);
     }
 
-    /// The keys with the most checks of both kinds. At least half of a key's checks are of one kind, so a key is missed
-    /// only if it is heavy in neither sketch.
+    /// Returns the keys with the most checks of both kinds. At least half of a key's checks are of one kind, so a key
+    /// is missed only if it is heavy in neither sketch.
     fn checked(&mut self, now: Instant) -> Vec<HeavyKey> {
         let Self { allowed, denied } = self;
         let mut totals = BTreeMap::<Box<[u8]>, u64>::new();
@@ -76,7 +77,7 @@ impl HeavyKeys {
         }
         let mut heaviest: Vec<_> =
             totals.into_iter().map(|(name, count)| HeavyKey { name, count }).collect();
-        // The sort is stable, and the names are sorted already.
+        // The sort is stable, and the names are already sorted.
         heaviest.sort_by_key(|heavy| Reverse(heavy.count));
         heaviest.truncate(self.k());
         heaviest
@@ -93,7 +94,7 @@ impl Monitor {
         }
     }
 
-    /// The heaviest keys at `now`, heaviest first, at most `k`.
+    /// Returns the heaviest keys at `now`, heaviest first, and at most `k` of them.
     pub fn top(&mut self, ranking: Ranking, now: Instant, k: usize) -> Vec<HeavyKey> {
         self.set_k(k);
         match (&mut self.heavy_keys, ranking) {
@@ -103,14 +104,14 @@ impl Monitor {
         }
     }
 
-    /// Bytes of memory.
+    /// Returns the used memory in bytes.
     pub fn bytes(&self) -> usize {
         let sketches =
             self.heavy_keys.as_ref().map(|both| both.allowed.bytes() + both.denied.bytes());
         size_of::<Self>() + sketches.unwrap_or(0)
     }
 
-    /// Starts over if `k` has changed.
+    /// Clears the sketches if `k` has changed.
     fn set_k(&mut self, k: usize) {
         if self.heavy_keys.as_ref().map_or(0, HeavyKeys::k) != k {
             self.heavy_keys = (k > 0).then(|| HeavyKeys::new(k));

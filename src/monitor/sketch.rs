@@ -4,9 +4,9 @@
 //!
 //! # Counts
 //!
-//! Time is divided into half-lives. A check in the present half-life counts one, in the one before a half, then a quarter,
-//! and so on. A key that is checked at a steady rate has a count between one half-life's checks (at the start of a
-//! half-life) and two (at its end).
+//! Time is divided into half-lives. A check in the current half-life counts one, in the previous one a half, then a
+//! quarter, and so on. A key that is checked at a steady rate has a count between one half-life's checks (at the start
+//! of a half-life) and two (at its end).
 //!
 //! A count exceeds that sum only if another key in the same bucket has the same 32-bit fingerprint: the probability is
 //! `2^-32` for each check that meets another key's bucket. A count falls short of the sum
@@ -30,7 +30,7 @@ use super::top_k::{HeavyKey, TopK};
 /// The time after which a check counts half, in milliseconds.
 pub const HALF_LIFE: i64 = 60_000;
 
-/// Names stored per name requested: the lightest keys in the table are largely random.
+/// The number of stored names per requested name. The lightest keys in the table are largely random.
 const NAMES_PER_KEY: usize = 2;
 
 /// Finds the heaviest keys of a stream of checks.
@@ -39,7 +39,7 @@ pub struct Sketch {
     counts: HeavyKeeper,
     names: TopK,
     hasher: RandomState,
-    /// The start of the present half-life, in milliseconds since the Unix epoch: a multiple of [`HALF_LIFE`].
+    /// The start of the current half-life in milliseconds since the Unix epoch. It is a multiple of [`HALF_LIFE`].
     since: i64,
 }
 
@@ -47,9 +47,9 @@ impl Sketch {
     /// The maximum number of keys.
     pub const MAX_K: usize = 1024;
 
-    /// An empty sketch for the `k` heaviest keys; a `k` out of range becomes 1 or [`Self::MAX_K`].
+    /// Creates an empty sketch for the `k` heaviest keys. A `k` out of range becomes 1 or [`Self::MAX_K`].
     ///
-    /// This allocates all memory, except for the names found.
+    /// This allocates all memory except for the names.
     pub fn new(k: usize) -> Self {
         let hasher = RandomState::new();
         let seed = hasher.hash_one(k);
@@ -62,7 +62,7 @@ impl Sketch {
         Self { k, counts, names: TopK::new(NAMES_PER_KEY * k), hasher, since: 0 }
     }
 
-    /// The number of keys that this sketch finds.
+    /// Returns the number of keys that this sketch finds.
     pub fn k(&self) -> usize {
         self.k
     }
@@ -73,13 +73,13 @@ impl Sketch {
         self.add_hashed(self.hash(name), name, now);
     }
 
-    /// The hash of a name, for [`Self::add_hashed`].
+    /// Returns the hash of a name for [`Self::add_hashed`].
     pub fn hash(&self, name: &[u8]) -> u64 {
         self.hasher.hash_one(name)
     }
 
-    /// Counts one check of the key `name`, which has this `hash`, at `now`. All hashes passed to a sketch must come from
-    /// the same [`Self::hash`], of this sketch or another one, so that sketches can share hashes.
+    /// Counts one check of the key `name` with this `hash` at `now`. All hashes that you pass to a sketch must come
+    /// from [`Self::hash`] of one sketch, which may be another one. So sketches can share hashes.
     pub fn add_hashed(&mut self, hash: u64, name: &[u8], now: Instant) {
         self.decay(now);
         let count = self.counts.add(hash);
@@ -88,27 +88,27 @@ impl Sketch {
         }
     }
 
-    /// The heaviest keys at `now`: heaviest first, then by name, at most [`Self::k`].
+    /// Returns the heaviest keys at `now`: heaviest first, then by name, and at most [`Self::k`] of them.
     pub fn top(&mut self, now: Instant) -> Vec<HeavyKey> {
         let mut names = self.names(now);
         names.truncate(self.k);
         names
     }
 
-    /// All keys whose names are stored, more than [`Self::k`], in the same order.
+    /// Returns all keys whose names are stored, in the same order. They are more than [`Self::k`].
     pub fn names(&mut self, now: Instant) -> Vec<HeavyKey> {
         self.decay(now);
         self.names.refresh(|hash| self.counts.count(hash));
         self.names.top(usize::MAX)
     }
 
-    /// The count at `now` of the key with this `hash`, also if its name is not stored.
+    /// Returns the count at `now` of the key with this `hash`, even if its name is not stored.
     pub fn count(&mut self, hash: u64, now: Instant) -> u64 {
         self.decay(now);
         self.counts.count(hash).into()
     }
 
-    /// Bytes on the heap.
+    /// Returns the bytes on the heap.
     pub fn bytes(&self) -> usize {
         self.counts.heap_bytes() + self.names.heap_bytes()
     }
@@ -119,8 +119,8 @@ impl Sketch {
         }
     }
 
-    /// Halves the counts once for each half-life that began since the last check. If the clock is set back by a half-life
-    /// or more, the sketch follows it without halving; a smaller step is taken for jitter.
+    /// Halves the counts once for each half-life that began since the last check. If the clock is set back by a
+    /// half-life or more, the sketch follows the clock without halving. It ignores smaller steps back as jitter.
     #[cold]
     fn start_half_life(&mut self, now: Instant) {
         let half_lives = now.unix_millis() / HALF_LIFE - self.since / HALF_LIFE;
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_heavy_long_ago_is_overtaken() {
+    fn a_key_that_was_heavy_long_ago_is_overtaken() {
         let mut sketch = sketch(8, 1);
         add(&mut sketch, "old", 1_000, HALF_LIFE - 1);
         add(&mut sketch, "new", 100, HALF_LIFE - 1);
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_steady_key_weighs_between_one_and_two_half_lives() {
+    fn the_count_of_a_steady_key_is_between_one_and_two_half_lives() {
         let mut sketch = sketch(1, 1);
         for minute in 0..20 {
             add(&mut sketch, "steady", 100, minute * HALF_LIFE);
@@ -210,10 +210,10 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_steps_back_halves_nothing_and_time_goes_on_from_there() {
+    fn a_clock_that_steps_back_halves_nothing_and_time_continues_from_there() {
         let mut sketch = sketch(1, 1);
         add(&mut sketch, "a", 100, 0);
-        // Jitter about the beginning of a half-life halves once.
+        // Jitter around the beginning of a half-life halves the counts once.
         for now in [-1, 0, -HALF_LIFE, HALF_LIFE, HALF_LIFE - 1, HALF_LIFE] {
             add(&mut sketch, "a", 0, now);
             let count = if now >= HALF_LIFE - 1 { 50 } else { 100 };
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_second_of_the_epoch_is_a_time_like_any_other() {
+    fn the_first_second_of_the_epoch_is_a_valid_time() {
         let mut sketch = sketch(1, 1);
         let zero = Instant::from_unix_millis(0).unwrap();
         sketch.add(b"a", zero);
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_any_bytes_and_ties_go_by_name() {
+    fn names_may_be_any_bytes_and_ties_are_sorted_by_name() {
         let mut sketch = sketch(8, 1);
         let long = "x".repeat(100_000);
         add(&mut sketch, "b", 2, 0);

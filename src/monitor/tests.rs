@@ -1,4 +1,4 @@
-//! Tests the sketch with traffic of many keys, against exact counts.
+//! Tests the sketch with the traffic of many keys, against exact counts.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -10,7 +10,7 @@ use ratelog_core::Instant;
 
 use super::{HeavyKey, Sketch};
 
-/// Keys drawn by rank with a probability proportional to `rank^-s`.
+/// Returns keys drawn by rank, with a probability proportional to `rank^-s`.
 fn zipf(s: f64, keys: u32, checks: usize) -> Vec<u32> {
     let sums: Vec<f64> = (1..=keys)
         .scan(0.0, |sum, rank| {
@@ -24,7 +24,7 @@ fn zipf(s: f64, keys: u32, checks: usize) -> Vec<u32> {
     (0..checks).map(|_| rank(draw())).collect()
 }
 
-/// Every key's checks, heaviest first.
+/// Returns the exact checks of each key, heaviest first.
 fn exact(stream: &[u32]) -> Vec<(u32, u64)> {
     let mut counts = HashMap::new();
     for &key in stream {
@@ -35,7 +35,7 @@ fn exact(stream: &[u32]) -> Vec<(u32, u64)> {
     counts
 }
 
-/// The sketch's answer to a stream, all of it in one half-life.
+/// Returns the sketch's estimate for a stream whose checks are all in one half-life.
 fn estimated(stream: &[u32], seed: u64) -> Vec<(u32, u64)> {
     let now = Instant::from_clock(1_700_000_000_000);
     let mut sketch = Sketch::with_state(64, RandomState::with_seeds(seed, 2, 3, 4), seed);
@@ -47,7 +47,7 @@ fn estimated(stream: &[u32], seed: u64) -> Vec<(u32, u64)> {
 }
 
 #[test]
-fn the_heaviest_ten_of_a_hundred_thousand_keys_are_found_in_their_order() {
+fn the_ten_heaviest_of_a_hundred_thousand_keys_are_found_in_order() {
     for s in [1.0, 1.2] {
         let stream = zipf(s, 100_000, 1_000_000);
         let exact = exact(&stream);

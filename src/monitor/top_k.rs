@@ -5,16 +5,16 @@ use std::cmp::Reverse;
 pub struct HeavyKey {
     /// The key's name.
     pub name: Box<[u8]>,
-    /// Its checks; older checks count less, see [`HALF_LIFE`](super::sketch::HALF_LIFE).
+    /// The number of the key's checks. Older checks count less (see [`HALF_LIFE`](super::sketch::HALF_LIFE)).
     pub count: u64,
 }
 
 /// The names of the keys with the greatest counts.
 ///
-/// The counts are copies of those in [`HeavyKeeper`](super::heavy_keeper::HeavyKeeper), refreshed when they matter. A key
-/// that is not here has a count below the admission *threshold*: each check adds at most one, and the check that reaches
-/// the threshold either adds the key or raises the threshold. So a check looks a key up only if its count is exactly the
-/// threshold.
+/// The counts are copies of those in [`HeavyKeeper`](super::heavy_keeper::HeavyKeeper), refreshed when necessary. A key
+/// that is not in the table has a count below the admission *threshold*: each check adds at most one, and the check
+/// that reaches the threshold either adds the key or raises the threshold. So a check looks a key up only if its count
+/// equals the threshold.
 pub struct TopK {
     entries: Vec<Entry>,
     capacity: usize,
@@ -28,21 +28,21 @@ struct Entry {
 }
 
 impl TopK {
-    /// An empty table for `capacity` names, at least one.
+    /// Creates an empty table for `capacity` names, but at least one.
     pub fn new(capacity: usize) -> Self {
         let capacity = capacity.max(1);
         Self { entries: Vec::with_capacity(capacity), capacity, threshold: 1 }
     }
 
-    /// The count at which a key is offered.
+    /// Returns the count at which a key is offered.
     pub fn threshold(&self) -> u32 {
         self.threshold
     }
 
-    /// Adds a key whose count is the threshold, if it is not here and is heavier than the lightest key. `counts` returns
-    /// the present count of a hash.
+    /// Adds a key whose count equals the threshold, unless the table has the key or the key is not heavier than the
+    /// lightest one. `counts` returns the current count of a hash.
     ///
-    /// It must be heavier by an eighth, so that keys of similar weight do not replace each other all the time.
+    /// The key must be heavier by an eighth, so that keys of similar weight do not replace each other all the time.
     #[cold]
     pub fn offer(&mut self, hash: u64, name: &[u8], count: u32, counts: impl Fn(u64) -> u32) {
         if self.entries.iter().any(|entry| entry.hash == hash) {
@@ -65,25 +65,25 @@ impl TopK {
         }
     }
 
-    /// Refreshes the counts. A key that has lost its buckets keeps its count.
+    /// Refreshes the counts. A key that has lost its buckets retains its count.
     pub fn refresh(&mut self, counts: impl Fn(u64) -> u32) {
         for entry in &mut self.entries {
             entry.count = entry.count.max(counts(entry.hash));
         }
     }
 
-    /// Halves every count `times` times, rounding down, and drops the names that reach zero.
+    /// Halves every count `times` times, rounding down, and removes the names whose count reaches zero.
     pub fn halve(&mut self, times: u32) {
         let halved = |count: u32| count.checked_shr(times).unwrap_or(0);
         self.entries.retain_mut(|entry| {
             entry.count = halved(entry.count);
             entry.count > 0
         });
-        // A key outside has a count below the threshold; its halved count must stay below the new one.
+        // A key outside the table has a count below the threshold. Its halved count must stay below the new threshold.
         self.threshold = halved(self.threshold - 1) + 1;
     }
 
-    /// The `most` heaviest names with their counts as last refreshed, heaviest first, then by name.
+    /// Returns the `most` heaviest names with their last refreshed counts, heaviest first, then by name.
     pub fn top(&self, most: usize) -> Vec<HeavyKey> {
         let mut entries: Vec<&Entry> = self.entries.iter().collect();
         entries.sort_unstable_by_key(|entry| (Reverse(entry.count), &entry.name));
@@ -94,7 +94,7 @@ impl TopK {
             .collect()
     }
 
-    /// Bytes on the heap.
+    /// Returns the bytes on the heap.
     pub fn heap_bytes(&self) -> usize {
         let names: usize = self.entries.iter().map(|entry| entry.name.len()).sum();
         self.entries.capacity() * size_of::<Entry>() + names
@@ -105,7 +105,7 @@ impl TopK {
 mod tests {
     use super::TopK;
 
-    /// Raises a key's count, and offers the key when it reaches the threshold. Other counts stay.
+    /// Raises a key's count, and offers the key when it reaches the threshold. Other counts stay unchanged.
     fn grow(top_k: &mut TopK, hash: u8, from: u32, to: u32) {
         for count in from + 1..=to {
             if count == top_k.threshold() {

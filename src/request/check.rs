@@ -8,7 +8,7 @@ use crate::error::Error;
 pub struct Check<'a> {
     /// The rules, or the name of a policy.
     pub rules: RuleSource<Rules, &'a [u8]>,
-    /// The units that the check uses.
+    /// The number of units that the check uses.
     pub cost: Cost,
 }
 

@@ -1,7 +1,7 @@
 use super::{keyword, parse_integer};
 use crate::error::Error;
 
-/// Parses `[COUNT n]`: the maximum length of a list. `None` if it is not given.
+/// Parses `[COUNT n]`, the maximum length of a list. Returns `None` if the arguments are empty.
 ///
 /// # Errors
 /// [`Error`] for a bad count, an unknown or repeated keyword, and any argument after the count.

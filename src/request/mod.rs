@@ -1,4 +1,4 @@
-//! Parses argument bytes into typed requests. Any argument left over is an error.
+//! Parses argument bytes into typed requests. A surplus argument is an error.
 
 mod check;
 mod count;
@@ -26,7 +26,7 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// The bounds of values: for internal commands and saved data, which were validated before.
+    /// The widest bounds, for internal commands and saved data. Their values were validated before.
     pub const WIDEST: Self = Self { limit: Limit::new(u32::MAX).unwrap(), window: Window::MAX };
 }
 
@@ -49,7 +49,7 @@ pub fn parse_rules<'a>(
     }
 }
 
-/// Parses the rules that start with the limit `first`. Returns them and the word after them.
+/// Parses the rules that start with the limit `first`. Returns the rules and the word after them.
 fn rules<'a>(
     first: &[u8],
     args: &mut impl Iterator<Item = &'a [u8]>,
@@ -85,7 +85,7 @@ fn rule<'a>(
     Ok(Rule::new(parsed, parse_window(window, bounds.window)?))
 }
 
-/// The value of a command's only keyword, which must be its last argument.
+/// Returns the value of a command's only keyword, which must be its last argument.
 fn keyword<'a>(
     expected: &'static str,
     word: &[u8],
@@ -102,7 +102,7 @@ fn keyword<'a>(
     }
 }
 
-/// Whether `word` is `keyword`, ignoring case.
+/// Returns whether `word` equals `keyword`, ignoring case.
 pub fn is(word: &[u8], keyword: &str) -> bool {
     word.eq_ignore_ascii_case(keyword.as_bytes())
 }
@@ -111,7 +111,7 @@ fn looks_like_a_number(argument: &[u8]) -> bool {
     matches!(argument.first(), None | Some(b'0'..=b'9' | b'+' | b'-' | b'.'))
 }
 
-/// Parses a cost in `1..=bounds.limit`. The error calls it `name`.
+/// Parses a cost in `1..=bounds.limit`. `name` is the argument's name in the error.
 pub fn parse_cost(name: &'static str, text: &[u8], bounds: &Bounds) -> Result<Cost, Error> {
     Cost::parse(text, bounds.limit).ok_or_else(|| Error::Integer {
         name,
@@ -125,7 +125,7 @@ pub fn parse_window(text: &[u8], max: Window) -> Result<Window, Error> {
     Window::parse(text, max).ok_or_else(|| Error::Window { given: text.into(), max })
 }
 
-/// Parses an integer in `1..=max`. The error calls it `name`.
+/// Parses an integer in `1..=max`. `name` is the argument's name in the error.
 fn parse_integer(name: &'static str, text: &[u8], max: u64) -> Result<u64, Error> {
     ratelog_core::parse_decimal(text)
         .filter(|value| (1..=max).contains(value))
@@ -139,7 +139,7 @@ pub fn parse_instant(text: &[u8]) -> Result<Instant, Error> {
         .ok_or_else(|| Error::Instant(text.into()))
 }
 
-/// Parses a window in whole milliseconds. The error calls it `name`.
+/// Parses a window in whole milliseconds. `name` is the argument's name in the error.
 pub fn parse_millis(name: &'static str, text: &[u8]) -> Result<Window, Error> {
     let max = Window::MAX.millis();
     ratelog_core::parse_decimal(text).and_then(Window::from_millis).ok_or_else(|| Error::Integer {
@@ -154,7 +154,7 @@ pub fn parse_policy_name(text: &[u8]) -> Result<PolicyName, Error> {
     PolicyName::parse(text).ok_or_else(|| Error::PolicyName(text.into()))
 }
 
-/// Checks that no argument is left.
+/// Checks that no arguments are left.
 pub fn end<'a>(args: impl Iterator<Item = &'a [u8]>) -> Result<(), Error> {
     let mut args = args;
     args.next().map_or(Ok(()), |more| Err(Error::Unexpected(more.into())))

@@ -8,7 +8,7 @@ use crate::error::Error;
 pub struct Override {
     /// The action.
     pub action: Action,
-    /// Milliseconds after which the override ends; `None` if it does not end.
+    /// The number of milliseconds after which the override ends, or `None` if it does not end.
     pub ttl: Option<u64>,
 }
 
@@ -38,7 +38,7 @@ impl Override {
         Ok(Self { action, ttl })
     }
 
-    /// The override, set at `now`.
+    /// Returns the override as set at `now`.
     pub fn at(self, now: Instant) -> ratelog_core::Override {
         let until =
             self.ttl.map(|ttl| Instant::from_clock(now.unix_millis().saturating_add_unsigned(ttl)));
@@ -46,7 +46,7 @@ impl Override {
     }
 }
 
-/// Parses `EX s` or `PX ms` and nothing after it, in milliseconds.
+/// Parses `EX s` or `PX ms` and nothing after it. Returns milliseconds.
 fn parse_ttl<'a>(word: &[u8], args: &mut impl Iterator<Item = &'a [u8]>) -> Result<u64, Error> {
     let max = Window::MAX.millis();
     let (keyword, unit) = if is(word, EX) {

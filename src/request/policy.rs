@@ -6,7 +6,7 @@ use crate::error::Error;
 /// `name [SHADOW] limit window [limit window ...]`
 #[derive(Debug, PartialEq, Eq)]
 pub struct PolicySet {
-    /// Its name.
+    /// The policy's name.
     pub name: PolicyName,
     /// The policy.
     pub policy: Policy,
@@ -16,7 +16,7 @@ impl PolicySet {
     /// Parses the arguments.
     ///
     /// # Errors
-    /// [`Error`] for a bad name, and unless it is followed by an optional `SHADOW` and 1 to 16 rules.
+    /// [`Error`] for a bad name, and unless an optional `SHADOW` and 1 to 16 rules follow the name.
     pub fn parse<'a>(args: impl Iterator<Item = &'a [u8]>, bounds: &Bounds) -> Result<Self, Error> {
         let mut args = args;
         let name = parse_policy_name(args.next().ok_or(Error::Arity)?)?;

@@ -6,7 +6,7 @@ use crate::error::Error;
 /// `[COST n]`
 #[derive(Debug, PartialEq, Eq)]
 pub struct Refund {
-    /// The units to take back.
+    /// The number of units to refund.
     pub units: Cost,
 }
 

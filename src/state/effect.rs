@@ -1,5 +1,5 @@
-//! The effects of commands on keys. Effects are the only way a value changes: on the server that runs the command, on
-//! its replicas, and when the append-only file is loaded. The effect is replicated, never the request.
+//! The effects of commands on keys. Only effects change a value: on the server that runs the command, on its replicas,
+//! and when the append-only file is loaded. The effect is replicated, never the request.
 
 use std::ffi::CStr;
 
@@ -14,7 +14,7 @@ use crate::request::{self, Bounds};
 pub const APPLY: &CStr = c"RL._APPLY";
 /// The internal command that records units, at one key or several at once.
 pub const RECORD: &CStr = c"RL._RECORD";
-/// The argument of [`APPLY`] that sets a key's whole value; rewriting the append-only file uses it.
+/// The argument of [`APPLY`] that sets a key's whole value. A rewrite of the append-only file uses it.
 pub const LOAD: &CStr = c"LOAD";
 
 /// One change of one key.
@@ -27,20 +27,20 @@ pub enum Effect {
         /// The clock's time.
         instant: Instant,
     },
-    /// Takes the newest units back.
+    /// Removes the newest units.
     Refund {
-        /// When.
+        /// The time of the refund.
         instant: Instant,
-        /// How many at most.
+        /// The maximum number of units.
         units: Cost,
     },
-    /// Forgets all units.
+    /// Removes all units.
     Reset,
     /// Sets or removes the key's override.
     Override {
-        /// When.
+        /// The time of the change.
         instant: Instant,
-        /// The new override; `None` removes the present one.
+        /// The new override. `None` removes the current one.
         key_override: Option<Box<Override>>,
     },
 }
@@ -48,9 +48,9 @@ pub enum Effect {
 /// Units that are recorded at one key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// When.
+    /// The time of the check.
     pub instant: Instant,
-    /// How many.
+    /// The number of units.
     pub cost: Cost,
     /// The longest window of the check.
     pub window: Window,
@@ -59,18 +59,18 @@ pub struct Record {
 /// The result of applying an effect to a value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
-    /// Units that a refund took back.
+    /// The number of refunded units.
     pub refunded: u64,
-    /// Whether the value gained or lost an override; `None` if neither.
+    /// Whether the value gained or lost an override. `None` if it did neither.
     pub override_change: Option<OverrideChange>,
 }
 
-/// A change of whether a value has an override.
+/// A change in whether a value has an override.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OverrideChange {
-    /// It had none, and has one now.
+    /// The value had no override and has one now.
     Added,
-    /// It had one, and has none now.
+    /// The value had an override and has none now.
     Removed,
 }
 
@@ -99,12 +99,12 @@ impl Effect {
         Ok(effect)
     }
 
-    /// Whether the effect needs a value, so that a key that does not exist is created.
+    /// Returns whether the effect needs a value. If so, a missing key is created.
     pub fn creates_value(&self) -> bool {
         matches!(self, Self::Record(_) | Self::Override { key_override: Some(_), .. })
     }
 
-    /// Applies the effect. A pure function of the value and the effect, wherever it runs.
+    /// Applies the effect. The result depends only on the value and the effect, not on the node.
     pub fn apply(&self, value: &mut Value) -> Outcome {
         let had_override = value.has_override();
         if let Some(instant) = self.instant() {
@@ -128,7 +128,7 @@ impl Effect {
         Outcome { refunded, override_change }
     }
 
-    /// When the effect happened; `None` if its time does not matter.
+    /// Returns the time of the effect, or `None` if its time does not matter.
     fn instant(&self) -> Option<Instant> {
         match *self {
             Self::Record(Record { instant, .. })
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refund_reports_the_units_it_took_back() {
+    fn a_refund_reports_the_refunded_units() {
         let mut value = Value::default();
         assert_eq!(record(1_000, 5).apply(&mut value), Outcome::default());
         let refund = Effect::Refund { instant: at(1_001), units: Cost::new(9).unwrap() };
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn an_override_change_is_reported_also_when_the_override_has_ended() {
+    fn an_override_change_is_reported_even_when_the_override_has_ended() {
         let mut value = Value::default();
         assert_eq!(set_override(0, 500).apply(&mut value), changed(OverrideChange::Added));
         assert_eq!(set_override(1, 600).apply(&mut value), Outcome::default());

@@ -5,7 +5,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
-/// Fields by name. By itself serde would take a list for a struct, field by field in their order.
+/// A struct that is deserialized only from an object. By default, serde also accepts a list with the fields in order.
 #[derive(Serialize)]
 #[serde(transparent)]
 pub struct Object<T>(pub T);

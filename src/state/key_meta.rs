@@ -1,10 +1,10 @@
 /// Metadata that this node caches about a key. It is not part of the value, and is neither saved nor replicated.
 ///
-/// It is one word, so that a value fits in two cache lines.
+/// The metadata is one word, so that a value fits in two cache lines.
 #[derive(Clone, Copy, Default)]
 pub struct KeyMeta(u64);
 
-/// When a key expires.
+/// The expiry of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expiry {
     /// The key does not expire.
@@ -18,7 +18,7 @@ const UNKNOWN: u64 = 0;
 const NEVER: u64 = u64::MAX >> 1;
 
 impl KeyMeta {
-    /// The key's expiry, cached so that a check need not look it up; `None` if it is unknown.
+    /// Returns the key's cached expiry, or `None` if it is unknown. The cache saves a check from looking the expiry up.
     pub fn expiry(self) -> Option<Expiry> {
         match self.0 >> 1 {
             UNKNOWN => None,
@@ -27,7 +27,7 @@ impl KeyMeta {
         }
     }
 
-    /// Caches the key's expiry. A time that does not fit in the word becomes unknown.
+    /// Caches the key's expiry. A time that does not fit in the word is stored as unknown.
     pub fn set_expiry(&mut self, expiry: Option<Expiry>) {
         let word = match expiry {
             Some(Expiry::Never) => NEVER,

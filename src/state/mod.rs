@@ -1,5 +1,5 @@
-//! The values of keys and the policies of the node, and the effects that change them. Pure: no call of the server's
-//! API, so everything here is tested without a server.
+//! The values of keys, the policies of the node, and the effects that change them. This code never calls the server's
+//! API, so all of it is tested without a server.
 
 pub mod effect;
 mod json_object;

@@ -1,5 +1,5 @@
 //! Overrides as text, for saved values and replicated effects: `ALLOW|DENY|LIMIT end [limit window ...]`. `end` is in
-//! milliseconds since the Unix epoch, or -1 if the override does not end. The text of no override is empty.
+//! milliseconds since the Unix epoch, or -1 if the override does not end. `None` is the empty text.
 
 use std::fmt::Write;
 
@@ -10,7 +10,7 @@ use crate::request::{self, Bounds};
 
 const NO_END: &[u8] = b"-1";
 
-/// Encodes an override; `None` becomes an empty text.
+/// Encodes an override. `None` becomes the empty text.
 pub fn encode(key_override: Option<&Override>) -> String {
     let Some(Override { action, until }) = key_override else {
         return String::new();

@@ -3,10 +3,10 @@ use std::collections::BTreeSet;
 /// The location of a key on this node: its database and its name.
 pub type KeyLocation = (i32, Box<[u8]>);
 
-/// The keys of this node that may have an override: every key that has one, and possibly some that had one.
+/// The keys of this node that may have an override: every key that has one, and possibly keys that had one.
 ///
-/// Values do not know their keys, and the server does not report every event of a key at once. So a listing looks up
-/// each location and removes those that have no override. A stale entry costs one lookup; no override is ever missing.
+/// A value does not know its key, and the server does not report every event of a key at once. So a listing looks up
+/// each location and removes those without an override. A stale entry costs one lookup; no override is ever missing.
 #[derive(Debug, Default)]
 pub struct OverrideIndex {
     locations: BTreeSet<KeyLocation>,
@@ -23,7 +23,7 @@ impl OverrideIndex {
         self.locations.remove(location);
     }
 
-    /// Removes the keys of one database, or of all databases if it is `None`.
+    /// Removes the keys of one database, or of all databases if `database` is `None`.
     pub fn flush(&mut self, database: Option<i32>) {
         self.locations.retain(|location| database.is_some_and(|flushed| flushed != location.0));
     }
@@ -40,12 +40,12 @@ impl OverrideIndex {
             .collect();
     }
 
-    /// The number of locations.
+    /// Returns the number of locations.
     pub fn len(&self) -> usize {
         self.locations.len()
     }
 
-    /// The locations, ordered by database and name.
+    /// Returns the locations, ordered by database and name.
     pub fn locations(&self) -> Vec<KeyLocation> {
         self.locations.iter().cloned().collect()
     }

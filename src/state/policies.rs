@@ -11,11 +11,11 @@ use sha2::{Digest, Sha256};
 use super::policy_json;
 use crate::monitor::Counts;
 
-/// Policies by name, with the counts of their checks on this node.
+/// Policies with their names and the counts of their checks on this node.
 #[derive(Default)]
 pub struct Policies {
     by_name: AHashMap<PolicyName, Rc<PolicyEntry>>,
-    /// `None` if the policies have changed since it was computed.
+    /// The cached digest, or `None` if the policies have changed since it was computed.
     digest: Option<String>,
 }
 
@@ -33,7 +33,7 @@ impl std::borrow::Borrow<Policy> for PolicyEntry {
 }
 
 impl PolicyEntry {
-    /// The counts of its checks.
+    /// Returns the counts of the policy's checks.
     pub fn counts(&self) -> Counts {
         self.counts.get()
     }
@@ -47,17 +47,17 @@ impl PolicyEntry {
 }
 
 impl Policies {
-    /// The policy called `name`.
+    /// Returns the policy called `name`.
     pub fn get(&self, name: &[u8]) -> Option<Rc<PolicyEntry>> {
         self.by_name.get(std::str::from_utf8(name).ok()?).cloned()
     }
 
-    /// The number of policies.
+    /// Returns the number of policies.
     pub fn len(&self) -> usize {
         self.by_name.len()
     }
 
-    /// Sets the policy called `name`. It continues the counts of the policy that it replaces.
+    /// Sets the policy called `name`. The policy continues the counts of the policy that it replaces.
     pub fn set(&mut self, name: PolicyName, policy: Policy) {
         let counts =
             self.by_name.get(name.as_str()).map(|entry| entry.counts()).unwrap_or_default();
@@ -71,7 +71,7 @@ impl Policies {
         self.digest = None;
     }
 
-    /// Replaces all policies. A policy whose name stays continues its counts.
+    /// Replaces all policies. A policy with the name of an earlier one continues its counts.
     pub fn replace(&mut self, policies: BTreeMap<PolicyName, Policy>) {
         self.by_name.retain(|name, _| policies.contains_key(name));
         for (name, policy) in policies {
@@ -89,17 +89,17 @@ impl Policies {
         }
     }
 
-    /// All policies, sorted by name.
+    /// Returns all policies, sorted by name.
     pub fn sorted(&self) -> BTreeMap<&PolicyName, &Rc<PolicyEntry>> {
         self.by_name.iter().collect()
     }
 
-    /// All policies as JSON: equal policies give equal texts.
+    /// Returns all policies as JSON. Equal policies give equal texts.
     pub fn to_json(&self) -> String {
         policy_json::format(self.sorted().iter().map(|(&name, entry)| (name, &entry.policy)))
     }
 
-    /// The first eight bytes of the SHA-256 of [`Self::to_json`], in hexadecimal.
+    /// Returns the first eight bytes of the SHA-256 of [`Self::to_json`] in hexadecimal.
     pub fn digest(&mut self) -> &str {
         let text = self.digest.take().unwrap_or_else(|| {
             let hash = Sha256::digest(self.to_json());
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn the_digest_depends_on_the_policies_alone() {
+    fn the_digest_depends_only_on_the_policies() {
         let (mut one, mut other) = (Policies::default(), Policies::default());
         assert_eq!(one.digest(), other.digest());
         set(&mut one, "a 10 1m");

@@ -1,4 +1,4 @@
-//! The effects of commands on the node's policies. Effects are the only way they change: on the server that runs the
+//! The effects of commands on the node's policies. Only effects change the policies: on the server that runs the
 //! command, on its replicas, and when the append-only file is loaded.
 
 use std::collections::BTreeMap;
@@ -42,7 +42,7 @@ impl PolicyEffect {
         }
     }
 
-    /// The two arguments of the internal command.
+    /// Returns the two arguments of the internal command.
     pub fn to_args(&self) -> (&'static CStr, String) {
         match self {
             Self::Set(name, policy) => (c"SET", policy_json::format_one(name, policy)),

@@ -14,7 +14,7 @@ use super::json_object::Object;
 use crate::error::Error;
 use crate::request::Bounds;
 
-/// The maximum size of a document, for each policy allowed. It is far more than the longest policy takes.
+/// The maximum size of a document per allowed policy. It is far larger than the longest policy.
 const MAX_BYTES_PER_POLICY: usize = 4_096;
 /// The maximum length of a reason in an error.
 const MAX_REASON_CHARS: usize = 200;
@@ -46,7 +46,7 @@ struct RuleFields {
 pub struct ImportLimits {
     /// The maximum number of policies.
     pub policies: usize,
-    /// The bounds of their rules.
+    /// The bounds of the policies' rules.
     pub bounds: Bounds,
 }
 
@@ -69,9 +69,9 @@ pub fn format_one(name: &PolicyName, policy: &Policy) -> String {
 /// Parses a document of policies.
 ///
 /// # Errors
-/// [`Error::Policies`] with the path to the first field that is wrong; [`Error::TooManyPolicies`].
+/// [`Error::Policies`] with the path to the first wrong field, or [`Error::TooManyPolicies`].
 pub fn parse(text: &[u8], limits: &ImportLimits) -> Result<BTreeMap<PolicyName, Policy>, Error> {
-    // One more, as the document itself takes some bytes even if it has no policies.
+    // Add one, because a document without policies takes some bytes too.
     let most = limits.policies.saturating_add(1).saturating_mul(MAX_BYTES_PER_POLICY);
     if text.len() > most {
         return Err(Error::Policies(format!(
@@ -94,10 +94,10 @@ pub fn parse(text: &[u8], limits: &ImportLimits) -> Result<BTreeMap<PolicyName, 
     Ok(policies)
 }
 
-/// Parses one policy, as [`format_one`] writes it.
+/// Parses one policy in the format of [`format_one`].
 ///
 /// # Errors
-/// [`Error::Policies`] with the path to the first field that is wrong.
+/// [`Error::Policies`] with the path to the first wrong field.
 pub fn parse_one(text: &[u8]) -> Result<(PolicyName, Policy), Error> {
     validate(&from_json::<PolicyFields>(text)?, "", &Bounds::WIDEST)
 }
@@ -170,7 +170,7 @@ fn invalid(at: &str, field: &str, reason: std::fmt::Arguments<'_>) -> Error {
     Error::Policies(truncate(&format!("{at}{field}: {reason}")))
 }
 
-/// Bounds the length of an error, whatever the input is.
+/// Truncates a reason, so that the length of an error has a bound.
 fn truncate(reason: &str) -> String {
     match reason.char_indices().nth(MAX_REASON_CHARS) {
         Some((cut, _)) => format!("{}...", reason.get(..cut).unwrap_or_default()),

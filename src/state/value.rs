@@ -6,10 +6,10 @@ use super::override_codec;
 /// The version of the encoding that [`Value::save`] writes.
 pub const ENCODING: i32 = 1;
 
-/// The longest time that a key may outlive its last unit, in milliseconds. A late expiry need not be moved by every
-/// check.
+/// The longest time that a key may remain after its last unit expired, in milliseconds. The delay saves most checks
+/// from moving the expiry.
 const MAX_EXPIRY_DELAY: i64 = 5_000;
-/// The delay is also at most the retention divided by this.
+/// The delay is also at most the retention divided by this number.
 const EXPIRY_DELAY_DIVISOR: i64 = 16;
 
 /// The value of a key.
@@ -19,11 +19,11 @@ pub struct Value {
     pub log: Log,
     /// Metadata that this node caches.
     pub meta: KeyMeta,
-    /// The override of the key, also if it has ended.
+    /// The override of the key, even if it has ended.
     key_override: Option<Box<Override>>,
 }
 
-/// A value as it is saved: a pure function of the effects applied to it.
+/// A saved value. It depends only on the effects applied to it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Saved {
     /// The log's snapshot.
@@ -32,19 +32,19 @@ pub struct Saved {
     pub key_override: String,
 }
 
-/// The change of a key's expiry after its value has changed.
+/// The change of a key's expiry that follows a change of its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExpiryUpdate {
-    /// The value is empty: delete the key.
+    /// The value is empty, so the key must be deleted.
     Delete,
-    /// The present expiry is right.
+    /// The current expiry is correct.
     Unchanged,
-    /// Set this expiry.
+    /// The key needs this expiry.
     Set(Expiry),
 }
 
 impl Value {
-    /// The value in the encoding [`ENCODING`].
+    /// Saves the value in the encoding [`ENCODING`].
     pub fn save(&self) -> Saved {
         Saved {
             log: self.log.to_snapshot(),
@@ -71,7 +71,7 @@ impl Value {
         Ok(Self { log, meta: KeyMeta::default(), key_override })
     }
 
-    /// A copy for another key. The server sets that key's expiry.
+    /// Copies the value for another key. The server sets that key's expiry.
     pub fn copy(&self) -> Self {
         Self {
             log: self.log.clone(),
@@ -80,32 +80,32 @@ impl Value {
         }
     }
 
-    /// Units in the log at `now`.
+    /// Returns the number of units in the log at `now`.
     pub fn units(&self, now: Instant) -> u64 {
         self.log.at(now).units()
     }
 
-    /// Whether the value has neither units nor an override at `now`.
+    /// Returns whether the value has neither units nor an override at `now`.
     pub fn is_empty_at(&self, now: Instant) -> bool {
         self.units(now) == 0 && self.live_override(now).is_none()
     }
 
-    /// The log, and the override if it has not ended at `now`.
+    /// Returns the log, and the override if it has not ended at `now`.
     pub fn log_and_override(&mut self, now: Instant) -> (&mut Log, Option<&Override>) {
         (&mut self.log, self.key_override.as_deref().filter(|found| found.is_live(now)))
     }
 
-    /// The override if it has not ended at `now`.
+    /// Returns the override if it has not ended at `now`.
     pub fn live_override(&self, now: Instant) -> Option<&Override> {
         self.key_override.as_deref().filter(|found| found.is_live(now))
     }
 
-    /// The override, also if it has ended.
+    /// Returns the override, even if it has ended.
     pub fn key_override(&self) -> Option<&Override> {
         self.key_override.as_deref()
     }
 
-    /// Whether there is an override, also if it has ended.
+    /// Returns whether there is an override, even if it has ended.
     pub fn has_override(&self) -> bool {
         self.key_override.is_some()
     }
@@ -115,20 +115,20 @@ impl Value {
         self.key_override = key_override;
     }
 
-    /// Drops the override if it has ended at `now`.
+    /// Removes the override if it has ended at `now`.
     pub fn drop_ended_override(&mut self, now: Instant) {
         if self.key_override.as_ref().is_some_and(|found| !found.is_live(now)) {
             self.key_override = None;
         }
     }
 
-    /// Bytes of memory.
+    /// Returns the used memory in bytes.
     pub fn bytes(&self) -> usize {
         let override_bytes = self.key_override.as_deref().map_or(0, size_of_val);
         size_of::<Self>() + self.log.heap_bytes() + override_bytes
     }
 
-    /// Allocations that freeing the value releases.
+    /// Returns the number of allocations that freeing the value releases.
     pub fn allocations(&self) -> usize {
         1 + self.log.allocations() + usize::from(self.has_override())
     }
@@ -138,7 +138,7 @@ impl Value {
         self.log.relocate(relocate);
     }
 
-    /// Computes the change of the key's expiry, which is `current`.
+    /// Returns the change that the key's expiry, `current`, needs.
     pub fn update_expiry(&mut self, current: Expiry) -> ExpiryUpdate {
         let Some((needed, latest)) = self.expiry_range() else {
             return ExpiryUpdate::Delete;
@@ -154,7 +154,7 @@ impl Value {
         if is_right { ExpiryUpdate::Unchanged } else { ExpiryUpdate::Set(expiry) }
     }
 
-    /// The earliest and the latest expiry that the key may have; `None` if the value is empty.
+    /// Returns the earliest and the latest expiry that the key may have, or `None` if the value is empty.
     fn expiry_range(&self) -> Option<(Expiry, Expiry)> {
         let retention = self.log.retention().cast_signed();
         let delay = (retention / EXPIRY_DELAY_DIVISOR).min(MAX_EXPIRY_DELAY);
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ended_override_leaves_no_trace() {
+    fn an_ended_override_is_removed_without_a_trace() {
         let mut value = Value::default();
         record(&mut value, 1_000, 3_200);
         let plain = value.save();

@@ -1,7 +1,7 @@
-//! Tests the module on real servers: one folder for each subject.
+//! Tests the module on real servers. Each folder covers one subject.
 //!
-//! `SERVER` is the server's binary (default: `redis-server`), `RATELOG_MODULE` the module (default: it is built), and
-//! `RATELOG_TEST_TIMEOUT_FACTOR` multiplies all timeouts.
+//! `SERVER` is the server's binary (default: `redis-server`). `RATELOG_MODULE` is the module (default: the
+//! tests build it). `RATELOG_TEST_TIMEOUT_FACTOR` multiplies all timeouts.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -11,7 +11,7 @@
 #![allow(
     clippy::format_collect,
     clippy::format_push_string,
-    reason = "commands are short, and easier to read when they are formatted like this"
+    reason = "short commands are easier to read in this form"
 )]
 
 use ratelog_test_support as support;

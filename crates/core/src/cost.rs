@@ -1,6 +1,6 @@
 use crate::Limit;
 
-/// The units that one check uses: at least one, and bounded like a limit.
+/// The number of units that one check uses. It is at least one, and bounded like a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cost(Limit);
 
@@ -8,7 +8,7 @@ impl Cost {
     /// The default cost.
     pub const ONE: Self = Self(Limit::new(1).unwrap());
 
-    /// A cost of `units`; `None` for zero.
+    /// Returns a cost of `units`, or `None` for zero.
     #[must_use]
     pub const fn new(units: u32) -> Option<Self> {
         match Limit::new(units) {
@@ -17,18 +17,18 @@ impl Cost {
         }
     }
 
-    /// Parses a strict decimal; `None` unless it is in `1..=max`.
+    /// Parses a strict decimal. Returns `None` unless it is in `1..=max`.
     #[must_use]
     pub fn parse(text: &[u8], max: Limit) -> Option<Self> {
         Limit::parse(text, max).map(Self)
     }
 
-    /// The cost in units, as the narrowest integer.
+    /// Returns the cost in units, as the narrowest integer.
     pub(crate) const fn get(self) -> u32 {
         self.0.get()
     }
 
-    /// The cost in units.
+    /// Returns the cost in units.
     #[must_use]
     pub const fn units(self) -> u64 {
         self.0.units()
@@ -36,7 +36,7 @@ impl Cost {
 }
 
 impl From<Cost> for Limit {
-    /// The lowest limit that allows the cost.
+    /// Returns the lowest limit that allows the cost.
     fn from(cost: Cost) -> Self {
         cost.0
     }

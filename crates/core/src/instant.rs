@@ -1,4 +1,4 @@
-/// A time, in whole milliseconds since the Unix epoch.
+/// A time in whole milliseconds since the Unix epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Instant(i64);
 
@@ -6,19 +6,19 @@ impl Instant {
     /// The latest instant: 2^48 - 1 milliseconds, in the year 10889.
     pub const MAX: Self = Self((1 << 48) - 1);
 
-    /// The instant `millis` milliseconds after the Unix epoch; `None` before it or after [`Self::MAX`].
+    /// Returns the instant `millis` milliseconds after the Unix epoch, or `None` before it or after [`Self::MAX`].
     #[must_use]
     pub const fn from_unix_millis(millis: i64) -> Option<Self> {
         if millis < 0 || millis > Self::MAX.0 { None } else { Some(Self(millis)) }
     }
 
-    /// The instant of a clock reading, clamped to the valid range.
+    /// Returns the instant of a clock reading, clamped to the valid range.
     #[must_use]
     pub fn from_clock(millis: i64) -> Self {
         Self(millis.clamp(0, Self::MAX.0))
     }
 
-    /// Milliseconds since the Unix epoch.
+    /// Returns the milliseconds since the Unix epoch.
     #[must_use]
     pub const fn unix_millis(self) -> i64 {
         self.0

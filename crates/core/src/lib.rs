@@ -1,8 +1,8 @@
 //! The sliding-window log and the decision behind Ratelog.
 //!
-//! This crate holds everything that must be the same wherever a check is decided: the [`Log`] of one key, the [`Rules`]
-//! of a check, and the [`Decision`] that they give at an [`Instant`]. It has no server, no clock and no I/O: the caller
-//! passes the time.
+//! This crate contains the code that must be the same everywhere a check is decided: the [`Log`] of one key, the
+//! [`Rules`] of a check, and the [`Decision`] that they give at an [`Instant`]. It has no server, no clock and no I/O:
+//! you pass the time.
 //!
 //! ```
 //! use ratelog_core::{Cost, Instant, Limit, Log, Rule, Rules, Window, check};

@@ -2,7 +2,7 @@ use std::num::NonZeroU32;
 
 use crate::decimal;
 
-/// The units that a rule allows in its window: at least one.
+/// The number of units that a rule allows in its window. It is at least one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Limit(NonZeroU32);
 
@@ -13,7 +13,7 @@ impl Limit {
     /// The highest limit that can be represented.
     pub const MAX: Self = Self(NonZeroU32::MAX);
 
-    /// A limit of `units`; `None` for zero.
+    /// Returns a limit of `units`, or `None` for zero.
     #[must_use]
     pub const fn new(units: u32) -> Option<Self> {
         match NonZeroU32::new(units) {
@@ -22,14 +22,14 @@ impl Limit {
         }
     }
 
-    /// Parses a strict decimal; `None` unless it is in `1..=max`.
+    /// Parses a strict decimal. Returns `None` unless it is in `1..=max`.
     #[must_use]
     pub fn parse(text: &[u8], max: Self) -> Option<Self> {
         let units = u32::try_from(decimal::parse(text)?).ok()?;
         Self::new(units).filter(|limit| *limit <= max)
     }
 
-    /// One of `parts` equal parts, rounded down, but at least 1.
+    /// Returns one of `parts` equal parts, rounded down, but at least 1.
     pub(crate) fn shared(self, parts: NonZeroU32) -> Self {
         Self(NonZeroU32::new(self.0.get() / parts).unwrap_or(NonZeroU32::MIN))
     }
@@ -38,7 +38,7 @@ impl Limit {
         self.0.get()
     }
 
-    /// The limit in units.
+    /// Returns the limit in units.
     #[must_use]
     pub const fn units(self) -> u64 {
         self.0.get() as u64

@@ -5,7 +5,7 @@ use crate::{Instant, Rules};
 pub struct Override {
     /// The action.
     pub action: Action,
-    /// When the override ends; `None` if it does not end.
+    /// The instant at which the override ends, or `None` if it does not end.
     pub until: Option<Instant>,
 }
 
@@ -13,16 +13,16 @@ pub struct Override {
 #[allow(clippy::large_enum_variant, reason = "overrides are few, and each is boxed")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Allows them without recording units.
+    /// Allows the checks without recording units.
     Allow,
-    /// Denies them.
+    /// Denies the checks.
     Deny,
-    /// Applies these rules in place of the check's.
+    /// Applies these rules in place of the check's rules.
     Limit(Rules),
 }
 
 impl Override {
-    /// Whether the override has not ended at `now`. At the instant [`until`](Self::until) it has ended.
+    /// Returns whether the override has not ended at `now`. At the instant [`until`](Self::until), it has ended.
     #[must_use]
     pub fn is_live(&self, now: Instant) -> bool {
         self.until.is_none_or(|until| now < until)

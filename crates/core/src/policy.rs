@@ -10,7 +10,7 @@ impl PolicyName {
     /// The maximum length of a name.
     pub const MAX: usize = 64;
 
-    /// Parses a name; `None` if it is empty, too long or has any other character.
+    /// Parses a name. Returns `None` if it is empty, too long or contains any other character.
     ///
     /// ```
     /// use ratelog_core::PolicyName;
@@ -28,7 +28,7 @@ impl PolicyName {
         std::str::from_utf8(text).ok().map(|name| Self(name.into()))
     }
 
-    /// The name as text.
+    /// Returns the name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -47,13 +47,13 @@ impl std::str::FromStr for PolicyName {
     /// Parses a name, like [`PolicyName::parse`].
     ///
     /// # Errors
-    /// [`ParsePolicyNameError`] if the text is empty, too long, or has another character, such as a space.
+    /// [`ParsePolicyNameError`] if the text is empty, too long, or contains another character, such as a space.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Self::parse(text.as_bytes()).ok_or(ParsePolicyNameError)
     }
 }
 
-/// A text that cannot be the name of a policy.
+/// The error of a text that is not a valid policy name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ParsePolicyNameError;
 
@@ -81,13 +81,13 @@ pub struct Policy {
     pub mode: Mode,
 }
 
-/// How a check is treated that the rules deny.
+/// The treatment of a check that the rules deny.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
-    /// It is denied.
+    /// The check is denied.
     #[default]
     Enforce,
-    /// It is allowed, and its units are not recorded: a dry run of the rules.
+    /// The check is allowed, and its units are not recorded. Use it as a dry run of the rules.
     Shadow,
 }
 

@@ -12,19 +12,19 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// The rule of at most `limit` units in any span of `window`.
+    /// Returns the rule of at most `limit` units in any span of `window`.
     #[must_use]
     pub const fn new(limit: Limit, window: Window) -> Self {
         Self { limit, window }
     }
 
-    /// The maximum number of units in the window.
+    /// Returns the maximum number of units in the window.
     #[must_use]
     pub const fn limit(self) -> Limit {
         self.limit
     }
 
-    /// The span of time that the limit applies to.
+    /// Returns the span of time to which the limit applies.
     #[must_use]
     pub const fn window(self) -> Window {
         self.window
@@ -35,7 +35,7 @@ impl Rule {
     }
 }
 
-/// The rules of one check: 1 to [`Rules::MAX`] of them, in the order given.
+/// The rules of one check: 1 to [`Rules::MAX`] rules in their order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Rules {
     first: Rule,
@@ -46,13 +46,13 @@ impl Rules {
     /// The maximum number of rules of one check.
     pub const MAX: usize = 16;
 
-    /// A single rule, or the first of several.
+    /// Returns a single rule, or the first of several.
     #[must_use]
     pub const fn one(rule: Rule) -> Self {
         Self { first: rule, rest: ArrayVec::new_const() }
     }
 
-    /// The rules, in their order; `None` if there are none or more than [`Self::MAX`].
+    /// Returns the rules in their order, or `None` if there are no rules or more than [`Self::MAX`].
     pub fn new(rules: impl IntoIterator<Item = Rule>) -> Option<Self> {
         let mut rules = rules.into_iter();
         let mut all = Self::one(rules.next()?);
@@ -62,32 +62,33 @@ impl Rules {
     /// Adds a rule.
     ///
     /// # Errors
-    /// [`TooManyRules`] if there are [`Self::MAX`] already; nothing is added.
+    /// [`TooManyRules`] if there are already [`Self::MAX`] rules. Nothing is added.
     pub fn push(&mut self, rule: Rule) -> Result<(), TooManyRules> {
         self.rest.try_push(rule).map_err(|_| TooManyRules)
     }
 
-    /// The first rule given.
+    /// Returns the first rule.
     #[must_use]
     pub const fn first(&self) -> Rule {
         self.first
     }
 
-    /// The rules given after the first.
+    /// Returns the rules after the first.
     #[must_use]
     pub fn rest(&self) -> &[Rule] {
         &self.rest
     }
 
-    /// The rules in the order given.
+    /// Returns the rules in their order.
     pub fn iter(&self) -> impl Iterator<Item = Rule> {
         std::iter::once(self.first).chain(self.rest.iter().copied())
     }
 
-    /// One of `instances` equal shares of the rules: each limit is divided by `instances` and rounded down, to at least 1.
+    /// Returns one of `instances` equal shares of the rules: each limit is divided by `instances` and rounded down, but
+    /// at least 1.
     ///
-    /// If no limit is below `instances`, that many independent limiters with a share each allow no more in total than one
-    /// limiter with these rules. A check whose cost exceeds the share is never allowed.
+    /// If no limit is below `instances`, that many independent limiters with a share each allow no more in total than
+    /// one limiter with these rules. A check whose cost exceeds the share is never allowed.
     ///
     /// ```
     /// use std::num::NonZeroU32;
@@ -108,14 +109,14 @@ impl Rules {
         share
     }
 
-    /// The longest window of the rules: how long a check's units are kept.
+    /// Returns the longest window of the rules. A check's units are retained for this time.
     #[must_use]
     pub fn longest_window(&self) -> Window {
         self.rest.iter().map(|rule| rule.window).fold(self.first.window, Ord::max)
     }
 }
 
-/// More rules than [`Rules::MAX`] were given.
+/// The error of more rules than [`Rules::MAX`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooManyRules;
 
@@ -137,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn one_to_sixteen_rules_keep_their_order() {
+    fn one_to_sixteen_rules_stay_in_order() {
         assert_eq!(Rules::new([]), None);
         let sixteen = (1..=16).map(|n| rule(n, 10));
         let rules = Rules::new(sixteen.clone()).unwrap();

@@ -3,9 +3,9 @@ use std::ops::Deref;
 
 use crate::{Mode, Policy, PolicyName, Rules};
 
-/// Where a check takes its rules from: the rules themselves, or the name of a policy.
+/// The source of a check's rules: the rules themselves or the name of a policy.
 ///
-/// `R` is how the rules are held ([`Rules`], `&Rules`, [`Rule`](crate::Rule)) and `N` how the name is
+/// `R` is the type of the rules ([`Rules`], `&Rules`, [`Rule`](crate::Rule)), and `N` is the type of the name
 /// ([`PolicyName`], `&PolicyName`, raw bytes).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(clippy::large_enum_variant, reason = "rules are the usual case, and must not be allocated")]
@@ -16,12 +16,13 @@ pub enum RuleSource<R, N> {
     Policy(N),
 }
 
-/// A [`RuleSource`] that borrows nothing.
+/// A [`RuleSource`] that owns its rules or its name.
 pub type OwnedRuleSource = RuleSource<Rules, PolicyName>;
 
-/// The rules of a check once its policy, if it names one, has been looked up.
+/// The rules of a check after its policy, if any, has been looked up.
 ///
-/// `R` is how the caller's rules are held, and `P` how the policy is: a reference, an `Rc` or an `Arc`.
+/// `R` is the type of the caller's rules, and `P` is the type of the pointer to the policy: a reference, an `Rc` or an
+/// `Arc`.
 ///
 /// ```
 /// use ratelog_core::{Limit, Mode, Policy, ResolvedRules, Rule, Rules, Window};
@@ -43,7 +44,7 @@ pub enum ResolvedRules<R, P> {
 }
 
 impl RuleSource<&Rules, &PolicyName> {
-    /// The same source, owned.
+    /// Returns the same source with owned values.
     #[must_use]
     pub fn into_owned(self) -> OwnedRuleSource {
         match self {
@@ -54,7 +55,7 @@ impl RuleSource<&Rules, &PolicyName> {
 }
 
 impl OwnedRuleSource {
-    /// The same source, borrowed.
+    /// Returns the same source with borrowed values.
     #[must_use]
     pub fn as_borrowed(&self) -> RuleSource<&Rules, &PolicyName> {
         match self {
@@ -65,7 +66,7 @@ impl OwnedRuleSource {
 }
 
 impl<R: Borrow<Rules>, P: Deref<Target: Borrow<Policy>>> ResolvedRules<R, P> {
-    /// The rules.
+    /// Returns the rules.
     #[must_use]
     pub fn rules(&self) -> &Rules {
         match self {
@@ -74,7 +75,7 @@ impl<R: Borrow<Rules>, P: Deref<Target: Borrow<Policy>>> ResolvedRules<R, P> {
         }
     }
 
-    /// Whether the rules are enforced.
+    /// Returns the mode, which says whether the rules are enforced.
     #[must_use]
     pub fn mode(&self) -> Mode {
         match self {
@@ -96,7 +97,7 @@ mod tests {
     use crate::{Limit, PolicyName, Rule, Rules, Window};
 
     #[test]
-    fn a_borrowed_source_survives_being_owned() {
+    fn a_borrowed_source_round_trips_through_an_owned_one() {
         let window = Window::from_millis(1_000).unwrap();
         let rules = Rules::one(Rule::new(Limit::new(1).unwrap(), window));
         let name = PolicyName::parse(b"api").unwrap();

@@ -1,4 +1,4 @@
-/// A unit of time that windows are written in.
+/// A unit of time for windows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unit {
     Day,

@@ -13,14 +13,14 @@ impl Window {
     /// The default bound on windows: 366 days.
     pub const DEFAULT_MAX: Self = Self(366 * Unit::Day.millis());
 
-    /// A window of `millis` milliseconds; `None` for zero and beyond [`Self::MAX`].
+    /// Returns a window of `millis` milliseconds, or `None` for zero and beyond [`Self::MAX`].
     #[must_use]
     pub const fn from_millis(millis: u64) -> Option<Self> {
         if millis == 0 || millis > Self::MAX.0 { None } else { Some(Self(millis)) }
     }
 
-    /// Parses a strict decimal followed by a unit of `ms`, `s`, `m`, `h` or `d`; without a unit it is in seconds. Returns
-    /// `None` for any other text, for zero, and beyond `max`.
+    /// Parses a strict decimal with a unit of `ms`, `s`, `m`, `h` or `d`. Without a unit, the window is in seconds.
+    /// Returns `None` for any other text, for zero, and beyond `max`.
     ///
     /// ```
     /// use ratelog_core::Window;
@@ -41,12 +41,12 @@ impl Window {
         Self::of(decimal::parse(count)?, unit).filter(|window| *window <= max)
     }
 
-    /// The window of `count` times `unit`; `None` for zero and beyond [`Self::MAX`].
+    /// Returns the window of `count` times `unit`, or `None` for zero and beyond [`Self::MAX`].
     pub(crate) fn of(count: u64, unit: Unit) -> Option<Self> {
         Self::from_millis(count.checked_mul(unit.millis())?)
     }
 
-    /// The window as a count of the longest unit that represents it exactly.
+    /// Returns the window as a count of the longest unit that represents it exactly.
     pub(crate) fn in_units(self) -> (u64, Unit) {
         let unit = Unit::LONGEST_FIRST
             .into_iter()
@@ -55,21 +55,21 @@ impl Window {
         (self.0 / unit.millis(), unit)
     }
 
-    /// The window in milliseconds.
+    /// Returns the window in milliseconds.
     #[must_use]
     pub const fn millis(self) -> u64 {
         self.0
     }
 
-    /// The window in milliseconds, for arithmetic with instants; never negative.
+    /// Returns the window in milliseconds for arithmetic with instants. It is never negative.
     pub(crate) const fn span(self) -> i64 {
         self.0.cast_signed()
     }
 }
 
 impl fmt::Display for Window {
-    /// Formats the window in the longest unit that represents it exactly, as [`Window::parse`] reads it: `1m` for 60
-    /// seconds.
+    /// Formats the window in the longest unit that represents it exactly, in the format of [`Window::parse`]: `1m` for
+    /// 60 seconds.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (count, unit) = self.in_units();
         write!(f, "{count}{}", unit.symbol())

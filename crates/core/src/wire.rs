@@ -1,4 +1,4 @@
-//! A decision as the six integers of a reply. Only this file knows their order.
+//! A decision as the six integers of a reply. Only this file defines their order.
 
 use std::fmt;
 
@@ -48,7 +48,7 @@ pub fn decode(fields: [i64; 6]) -> Result<Decision, WireError> {
     })
 }
 
-/// A reply that is not a decision.
+/// The error of a reply that is not a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WireError {
     field: Option<&'static str>,

@@ -1,5 +1,5 @@
-//! The shared decision table, against the core.
-#![allow(missing_docs, clippy::unwrap_used, reason = "a test that fails should say where")]
+//! Runs the shared decision table against the core.
+#![allow(missing_docs, clippy::unwrap_used, reason = "a failing test should say where")]
 
 use ratelog_core::{Cost, Decision, Instant, Limit, Log, Rule, Rules, Window, check, peek, wire};
 use serde::Deserialize;
@@ -59,8 +59,8 @@ impl Subject for Log {
     }
 }
 
-/// Has every case decided by what `subject` makes for it.
-fn every_case_by<S: Subject>(subject: impl Fn(&str) -> S) {
+/// Runs every case on the implementation that `subject` creates for it.
+fn run_cases<S: Subject>(subject: impl Fn(&str) -> S) {
     const START: i64 = 1_700_000_000_000;
     let table: Table = serde_json::from_str(include_str!("../../../tests/cases.json")).unwrap();
     assert!(!table.cases.is_empty());
@@ -69,15 +69,18 @@ fn every_case_by<S: Subject>(subject: impl Fn(&str) -> S) {
         for (index, event) in case.events.iter().enumerate() {
             let place = format!("{}, event {index}", case.name);
             let now = |at: i64| Instant::from_unix_millis(START + at).unwrap();
-            let gives = |decision: Decision, expected: [i64; 6]| {
+            let assert_decision = |decision: Decision, expected: [i64; 6]| {
                 assert_eq!(wire::encode(&decision), expected, "{place}");
             };
             match event {
                 Event::Check { at, check: pairs, cost: units, decision } => {
-                    gives(subject.check(now(*at), &rules(pairs), cost(*units)), *decision);
+                    assert_decision(
+                        subject.check(now(*at), &rules(pairs), cost(*units)),
+                        *decision,
+                    );
                 }
                 Event::Peek { at, peek: pairs, cost: units, decision } => {
-                    gives(subject.peek(now(*at), &rules(pairs), cost(*units)), *decision);
+                    assert_decision(subject.peek(now(*at), &rules(pairs), cost(*units)), *decision);
                 }
                 Event::Refund { at, refund, units } => {
                     assert_eq!(subject.refund(now(*at), *refund), *units, "{place}");
@@ -88,13 +91,13 @@ fn every_case_by<S: Subject>(subject: impl Fn(&str) -> S) {
 }
 
 #[test]
-fn every_case_gives_its_decisions() {
-    every_case_by(|_| Log::new());
+fn every_case_has_the_expected_decisions() {
+    run_cases(|_| Log::new());
 }
 
 #[cfg(feature = "limiter")]
 mod limiter {
-    use super::{Subject, every_case_by};
+    use super::{Subject, run_cases};
     use ratelog_core::limiter::Limiter;
     use ratelog_core::{Cost, Decision, Instant, Rules};
 
@@ -116,8 +119,8 @@ mod limiter {
     }
 
     #[test]
-    fn every_case_gives_its_decisions_in_a_limiter() {
+    fn every_case_has_the_expected_decisions_in_a_limiter() {
         let limiter = Limiter::new(Limiter::DEFAULT_MAX_BYTES);
-        every_case_by(|name| Key(&limiter, name.into()));
+        run_cases(|name| Key(&limiter, name.into()));
     }
 }

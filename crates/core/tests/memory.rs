@@ -1,5 +1,5 @@
 //! The limiter's reported memory, compared with the allocator's statistics.
-#![allow(missing_docs, clippy::unwrap_used, reason = "a test that fails should say where")]
+#![allow(missing_docs, clippy::unwrap_used, reason = "a failing test should say where")]
 
 use std::alloc::System;
 
@@ -19,7 +19,7 @@ fn hour(limit: u32) -> Rules {
     Rules::one(Rule::new(Limit::new(limit).unwrap(), window))
 }
 
-/// Asserts that the limiter reports what was allocated since `region` started, and not much more.
+/// Asserts that the limiter reports the bytes allocated since `region` started, and not many more.
 fn assert_reported(limiter: &Limiter, region: &Region<'_, System>, place: &str) {
     let change = region.change();
     let allocated = change.bytes_allocated - change.bytes_deallocated;
@@ -28,7 +28,7 @@ fn assert_reported(limiter: &Limiter, region: &Region<'_, System>, place: &str) 
     assert!(range.contains(&reported), "{place}: {allocated} bytes, reported as {reported}");
 }
 
-/// Without the usual runner, whose threads allocate as well.
+/// Runs without the usual test runner, whose threads allocate as well.
 fn main() {
     reported_memory_matches_the_allocator();
     a_check_of_a_known_key_allocates_nothing();

@@ -1,9 +1,9 @@
-//! The log against the plainest thing that could be right: a list of instants.
+//! Compares the log with the simplest correct model: a list of instants.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
     clippy::large_enum_variant,
-    reason = "a test that fails should say where; it holds few events"
+    reason = "a failing test should say where, and a test has few events"
 )]
 
 mod naive;
@@ -14,10 +14,10 @@ use ratelog_core::{Cost, Instant, Limit, Log, Rule, Rules, Window, check, decide
 
 #[derive(Clone, Debug)]
 enum Event {
-    /// The clock goes by this much, back if negative.
+    /// The clock moves by this number of milliseconds, back if it is negative.
     Clock(i64),
     Check(Rules, Cost),
-    /// Many checks in a row, this many milliseconds apart.
+    /// Many checks in a row with this number of milliseconds between them.
     Burst(u16, i64, Rule),
     Refund(u32),
     Reload,
@@ -128,7 +128,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_log_is_the_list_of_its_instants(events in prop::collection::vec(event(), 1..40)) {
+    fn the_log_equals_a_list_of_instants(events in prop::collection::vec(event(), 1..40)) {
         let mut both = Both::new();
         for event in &events {
             both.apply(event);
@@ -136,7 +136,7 @@ proptest! {
     }
 
     #[test]
-    fn two_logs_given_the_same_effects_are_the_same_bytes(
+    fn the_same_effects_give_the_same_bytes(
         events in prop::collection::vec(event(), 1..40),
         reload_at in 0..40_usize,
     ) {
@@ -200,7 +200,7 @@ proptest! {
         for bytes in [&bytes[..], bytes.get(..cut).unwrap()] {
             if let Ok(mut log) = Log::from_snapshot(bytes) {
                 prop_assert_eq!(log.to_snapshot(), bytes);
-                // A log that loads must keep working.
+                // A log that loads must work.
                 let rule = Rule::new(Limit::new(9).unwrap(), Window::from_millis(999).unwrap());
                 check(&mut log, both.now(), &Rules::one(rule), Cost::ONE);
                 log.refund(both.now(), 3);

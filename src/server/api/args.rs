@@ -9,7 +9,7 @@ pub struct Args<'a> {
     strings: &'a [*mut RedisModuleString],
 }
 
-/// The name of a key, as the server holds it.
+/// The name of a key, as a string of the server.
 #[derive(Clone, Copy)]
 pub struct KeyName<'a> {
     pub(super) raw: *mut RedisModuleString,
@@ -17,13 +17,13 @@ pub struct KeyName<'a> {
 }
 
 impl<'a> KeyName<'a> {
-    /// The name's bytes.
+    /// Returns the name's bytes.
     pub fn bytes(self) -> &'a [u8] {
         // SAFETY: the name lives for 'a.
         unsafe { bytes(self.raw) }
     }
 
-    /// Wraps a string of the server's.
+    /// Wraps a string of the server.
     ///
     /// # Safety
     /// `raw` must live for `'a`.
@@ -33,7 +33,7 @@ impl<'a> KeyName<'a> {
 }
 
 impl<'a> Args<'a> {
-    /// The arguments that the server passed, without the words that name the command.
+    /// Wraps the arguments that the server passed, without the words that name the command.
     ///
     /// # Safety
     /// `argv` must point to `argc` strings that live for `'a`.
@@ -43,22 +43,22 @@ impl<'a> Args<'a> {
         Self { strings: all.get(name_words..).unwrap_or_default() }
     }
 
-    /// The only argument, as a key's name; `None` if there is none or more than one.
+    /// Returns the only argument as a key's name, or `None` if the number of arguments is not one.
     pub fn only_key(self) -> Option<KeyName<'a>> {
         self.split_key().filter(|(_, rest)| rest.strings.is_empty()).map(|(key, _)| key)
     }
 
-    /// The first argument, as a key's name, and the arguments after it; `None` if there is no argument.
+    /// Returns the first argument as a key's name and the arguments after it, or `None` if there are no arguments.
     pub fn split_key(self) -> Option<(KeyName<'a>, Self)> {
         let (&raw, strings) = self.strings.split_first()?;
         Some((KeyName { raw, call: PhantomData }, Self { strings }))
     }
 }
 
-/// The bytes of a string of the server's.
+/// Returns the bytes of a string of the server.
 ///
 /// # Safety
-/// The string must live, and not be changed, for `'a`.
+/// The string must live and must not change for `'a`.
 pub unsafe fn bytes<'a>(string: *const RedisModuleString) -> &'a [u8] {
     let mut len = 0;
     // SAFETY: the caller guarantees it.

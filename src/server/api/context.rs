@@ -23,20 +23,20 @@ impl Context<'_> {
         Self { raw, call: PhantomData }
     }
 
-    /// The server's time. A command reads it once.
-    #[allow(clippy::unused_self, reason = "the clock may be source during a call alone")]
+    /// Returns the server's time. A command reads it once.
+    #[allow(clippy::unused_self, reason = "the server's clock is read only during a call")]
     pub fn now(&self) -> Instant {
         // SAFETY: it takes no arguments and reads the clock.
         Instant::from_clock(unsafe { api!(RedisModule_Milliseconds)() })
     }
 
-    /// Whether the server uses more memory than `maxmemory` allows and must not evict keys.
+    /// Returns whether the server uses more memory than `maxmemory` allows and must not evict keys.
     pub fn is_out_of_memory(&self) -> bool {
         self.flags() & raw::REDISMODULE_CTX_FLAGS_OOM != 0
             && ServerInfo::section(self, c"memory").text(c"maxmemory_policy") == Some(c"noeviction")
     }
 
-    /// Whether the server is a replica.
+    /// Returns whether the server is a replica.
     pub fn is_replica(&self) -> bool {
         self.flags() & raw::REDISMODULE_CTX_FLAGS_SLAVE != 0
     }
@@ -46,7 +46,7 @@ impl Context<'_> {
         unsafe { api!(RedisModule_GetContextFlags)(self.raw) }.cast_unsigned()
     }
 
-    /// The selected database.
+    /// Returns the selected database.
     pub fn database(&self) -> i32 {
         // SAFETY: the context is that of the current call.
         unsafe { api!(RedisModule_GetSelectedDb)(self.raw) }
@@ -73,12 +73,12 @@ impl Context<'_> {
         unsafe { api!(RedisModule_NotifyKeyspaceEvent)(self.raw, class, event.as_ptr(), key.raw) };
     }
 
-    /// The reply to the call.
+    /// Returns the reply to the call.
     pub fn reply(&self) -> Reply<'_> {
         Reply::new(self)
     }
 
-    /// Counts a change of the dataset, and replicates `effect` to replicas and the append-only file.
+    /// Counts a change of the dataset and replicates `effect` to replicas and the append-only file.
     pub fn replicate(&self, key: KeyName<'_>, effect: &Effect) {
         if replication::is_needed(self) {
             replication::send(self, key, effect);
@@ -87,7 +87,7 @@ impl Context<'_> {
         }
     }
 
-    /// Like [`Self::replicate`], for units recorded at several keys as one effect. Does nothing if there are none.
+    /// Like [`Self::replicate`], for units recorded at several keys as one effect. Does nothing if `records` is empty.
     pub fn replicate_records<'k>(&self, records: impl Iterator<Item = (KeyName<'k>, Record)>) {
         let mut records = records.peekable();
         if records.peek().is_none() {
@@ -100,12 +100,12 @@ impl Context<'_> {
         }
     }
 
-    /// Counts a change of the dataset, and replicates an effect on the policies.
+    /// Counts a change of the dataset and replicates an effect on the policies.
     pub fn replicate_policies(&self, word: &CStr, text: &str) {
         replication::send_policies(self, word, text);
     }
 
-    /// Counts a change of the dataset, and replicates the call as it is.
+    /// Counts a change of the dataset and replicates the call itself.
     pub fn replicate_verbatim(&self) {
         // SAFETY: the context is that of the current call.
         unsafe { api!(RedisModule_ReplicateVerbatim)(self.raw) };

@@ -2,17 +2,17 @@ use std::cell::RefCell;
 
 use super::Context;
 
-/// State of which the node has one.
+/// State that exists once per node.
 ///
-/// The server runs commands, events and callbacks of the data type one at a time, under one lock. What runs concurrently
-/// (freeing a value, saving in a forked child) does not touch this state, or touches a copy.
+/// The server runs commands, events and callbacks of the data type one at a time, under one lock. The callbacks that
+/// run concurrently (freeing a value, saving in a forked child) do not access this state, or access a copy.
 pub struct Global<T>(RefCell<Option<T>>);
 
 // SAFETY: every access needs proof that the server's lock is held, or a caller that guarantees it.
 unsafe impl<T> Sync for Global<T> {}
 
 impl<T: Default> Global<T> {
-    /// An empty cell; the state is created on first use.
+    /// Creates an empty cell. The state is created on first use.
     pub const fn new() -> Self {
         Self(RefCell::new(None))
     }

@@ -1,6 +1,6 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Runs the body of a callback. If it panics, returns `fallback` instead of unwinding into C.
+/// Runs the body of a callback. Returns `fallback` if the body panics, because a panic must not unwind into C.
 pub fn guard<T>(fallback: T, body: impl FnOnce() -> T) -> T {
     catch_unwind(AssertUnwindSafe(body)).unwrap_or(fallback)
 }

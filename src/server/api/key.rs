@@ -21,27 +21,28 @@ pub struct WriteKey<'a> {
     value: Option<NonNull<Value>>,
 }
 
-/// An open handle; closed when dropped.
+/// An open handle. It is closed when it is dropped.
 struct OpenKey<'a> {
     raw: NonNull<RedisModuleKey>,
     call: PhantomData<&'a ()>,
 }
 
 impl<'a> OpenKey<'a> {
-    /// `None` if the key is opened for reading and does not exist.
+    /// Opens the key. Returns `None` if the key is opened for reading and does not exist.
     fn open(ctx: &Context<'a>, name: KeyName<'a>, mode: u32) -> Option<Self> {
         // SAFETY: context and name are those of the current call.
         let raw = unsafe { api!(RedisModule_OpenKey)(ctx.raw, name.raw, mode.cast_signed()) };
         NonNull::new(raw).map(|raw| Self { raw, call: PhantomData })
     }
 
-    /// The key's database. In a transaction, Valkey reports another selected database to a callback.
+    /// Returns the key's database. The selected database may differ: in a transaction, Valkey reports another one to a
+    /// callback.
     fn database(&self) -> i32 {
         // SAFETY: the handle is open.
         unsafe { api!(RedisModule_GetDbIdFromModuleKey)(self.raw.as_ptr()) }
     }
 
-    /// The key's value; `None` if the key is empty.
+    /// Returns the key's value, or `None` if the key is empty.
     fn value(&self) -> Result<Option<NonNull<Value>>, Error> {
         // SAFETY: the handle is open; a key of the module's type holds a `Value`.
         unsafe {
@@ -68,7 +69,7 @@ impl<'a> ReadKey<'a> {
     /// Opens the key.
     ///
     /// # Errors
-    /// [`Error::WrongType`] if it holds a value of another type.
+    /// [`Error::WrongType`] if the key has a value of another type.
     pub fn open(ctx: &Context<'a>, name: KeyName<'a>) -> Result<Self, Error> {
         let key = OpenKey::open(ctx, name, raw::REDISMODULE_READ);
         if let Some(key) = &key {
@@ -77,7 +78,7 @@ impl<'a> ReadKey<'a> {
         Ok(Self { key })
     }
 
-    /// The key's value; `None` if it does not exist.
+    /// Returns the key's value, or `None` if the key does not exist.
     pub fn value(&self) -> Option<&Value> {
         let value = self.key.as_ref()?.value().ok()??;
         // SAFETY: the value lives as long as the key, and nothing changes it during the call.
@@ -89,7 +90,7 @@ impl<'a> WriteKey<'a> {
     /// Opens the key.
     ///
     /// # Errors
-    /// [`Error::WrongType`] if it holds a value of another type.
+    /// [`Error::WrongType`] if the key has a value of another type.
     pub fn open(ctx: &'a Context<'a>, name: KeyName<'a>) -> Result<Self, Error> {
         let mode = raw::REDISMODULE_READ | raw::REDISMODULE_WRITE;
         let key = OpenKey::open(ctx, name, mode).ok_or(Error::WrongType)?;
@@ -97,23 +98,23 @@ impl<'a> WriteKey<'a> {
         Ok(Self { ctx, name, key, value })
     }
 
-    /// The call that opened the key.
+    /// Returns the context of the call that opened the key.
     pub fn context(&self) -> &'a Context<'a> {
         self.ctx
     }
 
-    /// The key's name.
+    /// Returns the key's name.
     pub fn name(&self) -> KeyName<'a> {
         self.name
     }
 
-    /// The key's value; `None` if it does not exist.
+    /// Returns the key's value, or `None` if the key does not exist.
     pub fn value(&mut self) -> Option<&mut Value> {
         // SAFETY: the value lives as long as the key, and only this handle accesses it during the call.
         self.value.map(|mut value| unsafe { value.as_mut() })
     }
 
-    /// The key's value; creates an empty one if the key does not exist.
+    /// Returns the key's value. Creates an empty value if the key does not exist.
     pub fn value_or_create(&mut self) -> &mut Value {
         if self.value.is_none() {
             self.set(Value::default());
@@ -127,8 +128,8 @@ impl<'a> WriteKey<'a> {
     /// Replaces the key's value.
     pub fn set(&mut self, value: Value) {
         let value = NonNull::from(Box::leak(Box::new(value)));
-        // SAFETY: the handle is open for writing; the server owns the value from here and frees it by the
-        // type's `free`.
+        // SAFETY: the handle is open for writing. From now on the server owns the value and frees it with the type's
+        // `free`.
         unsafe {
             api!(RedisModule_ModuleTypeSetValue)(
                 self.key.raw.as_ptr(),
@@ -142,11 +143,11 @@ impl<'a> WriteKey<'a> {
     /// Deletes the key.
     pub fn delete(&mut self) {
         self.value = None;
-        // SAFETY: the handle is open for writing, and the value is not used after.
+        // SAFETY: the handle is open for writing, and the value is not used afterwards.
         unsafe { api!(RedisModule_DeleteKey)(self.key.raw.as_ptr()) };
     }
 
-    /// The key's expiry.
+    /// Returns the key's expiry.
     pub fn expiry(&self) -> Expiry {
         // SAFETY: the handle is open.
         let at = unsafe { api!(RedisModule_GetAbsExpire)(self.key.raw.as_ptr()) };
@@ -164,7 +165,7 @@ impl<'a> WriteKey<'a> {
         self.set_expires_at(i64::from(raw::REDISMODULE_NO_EXPIRE));
     }
 
-    /// Checks that there is memory for the key.
+    /// Checks that the server has memory for the key.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`] if the key does not exist and the server is out of memory.
@@ -175,7 +176,7 @@ impl<'a> WriteKey<'a> {
         Ok(())
     }
 
-    /// The key's database and name.
+    /// Returns the key's database and name.
     pub fn location(&self) -> KeyLocation {
         (self.key.database(), self.name.bytes().into())
     }
@@ -192,13 +193,13 @@ pub fn forget_expiry(ctx: &Context<'_>, name: KeyName<'_>) {
     with_value(ctx, name, |_, value| value.meta.set_expiry(None));
 }
 
-/// The database of `name`, if its value has an override.
+/// Returns the database of `name` if its value has an override.
 pub fn database_of_override(ctx: &Context<'_>, name: KeyName<'_>) -> Option<i32> {
     with_value(ctx, name, |key, value| value.has_override().then(|| key.database())).flatten()
 }
 
 impl Context<'_> {
-    /// The override of a key in the selected database, also if the override has ended.
+    /// Returns the override of a key in the selected database, even if the override has ended.
     pub fn override_of(&self, name: &[u8]) -> Option<Override> {
         // SAFETY: the server copies the name; the string is freed once, after its last use.
         unsafe {
@@ -211,7 +212,7 @@ impl Context<'_> {
     }
 }
 
-/// Runs `body` with the value of `name`; `None` if the key does not exist or is of another type.
+/// Runs `body` with the value of `name`. Returns `None` if the key does not exist or is of another type.
 fn with_value<R>(
     ctx: &Context<'_>,
     name: KeyName<'_>,

@@ -1,4 +1,4 @@
-//! Safe wrappers around the server's API, one file for each of its nouns.
+//! Safe wrappers of the server's API. Each file wraps one noun of the API.
 
 mod args;
 mod context;
@@ -32,7 +32,7 @@ pub(in crate::server) const ERROR: std::ffi::c_int = 1;
 /// A function of the server's API. Every function named with this macro exists since Redis 7.0.
 macro_rules! api {
     ($function:ident) => {{
-        #[allow(unused_unsafe, reason = "it may be named inside a block that is unsafe already")]
+        #[allow(unused_unsafe, reason = "the macro may be used inside an unsafe block")]
         // SAFETY: the pointers are written once, while the module is loaded, before any callback runs.
         let function = unsafe { redis_module::raw::$function };
         match function {

@@ -13,7 +13,7 @@ pub struct RdbReader(*mut RedisModuleIO);
 #[derive(Clone, Copy)]
 pub struct RdbWriter(*mut RedisModuleIO);
 
-/// Bytes from a snapshot, in the server's memory.
+/// Bytes from a snapshot in the server's memory.
 pub struct RdbBytes {
     bytes: NonNull<u8>,
     len: usize,
@@ -21,12 +21,12 @@ pub struct RdbBytes {
 
 impl RdbReader {
     /// # Safety
-    /// `io` must be the one that the server passed to the callback, which must outlast the reader.
+    /// `io` must be the pointer that the server passed to the callback, which must outlast the reader.
     pub const unsafe fn new(io: *mut RedisModuleIO) -> Self {
         Self(io)
     }
 
-    /// The next bytes; `None` if the snapshot is truncated.
+    /// Reads the next bytes. Returns `None` if the snapshot is truncated.
     pub fn read(self) -> Option<RdbBytes> {
         let mut len = 0;
         // SAFETY: the io is that of the current callback.
@@ -38,7 +38,7 @@ impl RdbReader {
         (!failed).then_some(bytes)
     }
 
-    /// Logs why the snapshot is rejected.
+    /// Logs the reason why the snapshot is rejected.
     pub fn log_rejection(self, reason: &str) {
         let text = CString::new(reason).unwrap_or_default();
         // SAFETY: the io is that of the current callback; the format takes one C string.
@@ -55,7 +55,7 @@ impl RdbReader {
 
 impl RdbWriter {
     /// # Safety
-    /// `io` must be the one that the server passed to the callback, which must outlast the writer.
+    /// `io` must be the pointer that the server passed to the callback, which must outlast the writer.
     pub const unsafe fn new(io: *mut RedisModuleIO) -> Self {
         Self(io)
     }
@@ -69,14 +69,14 @@ impl RdbWriter {
 
 impl AsRef<[u8]> for RdbBytes {
     fn as_ref(&self) -> &[u8] {
-        // SAFETY: the server returned that many bytes, and this value alone owns them.
+        // SAFETY: the server returned `len` bytes, and only this value owns them.
         unsafe { std::slice::from_raw_parts(self.bytes.as_ptr(), self.len) }
     }
 }
 
 impl Drop for RdbBytes {
     fn drop(&mut self) {
-        // SAFETY: the server returned the bytes to be freed once.
+        // SAFETY: the server returned the bytes, and they are freed once.
         unsafe { api!(RedisModule_Free)(self.bytes.as_ptr().cast()) };
     }
 }

@@ -1,19 +1,19 @@
 //! Replicates effects to replicas and the append-only file, and decides whether an effect must be built at all.
 //!
-//! Building an effect costs a third of a check, and a server without replicas and append-only file drops it unread. An
+//! Building an effect costs a third of a check, and a server without replicas and append-only file discards it. An
 //! effect is skipped if nothing can ever need it:
 //!
 //! - The append-only file needs effects from the fork that writes its base.
-//! - A replica starts from a snapshot made by a fork and receives what follows. A later partial resynchronisation is
+//! - A replica starts from a snapshot made by a fork and receives all later effects. A partial resynchronisation is
 //!   served from the backlog, which reaches back to such a fork at most. So effects are needed from the first fork with
-//!   a connected replica until the backlog is freed. A replica that waits for its fork receives nothing before it.
-//! - A server that was a replica, or that restarted from a snapshot with its replication id, has a backlog from which
+//!   a connected replica until the backlog is freed. A replica that waits for its fork receives no earlier effects.
+//! - A server that was a replica, or that restarted from a snapshot with its replication ID, has a backlog from which
 //!   other replicas can resume without a fork.
 //! - A cluster moves slots by other means.
 //!
-//! So the question is asked again after each fork, change of role, load and change of a replica; in between, the answer
-//! cannot become yes. Skipped effects still count as changes of the dataset (for `save` points): the call is replicated
-//! verbatim, which the server counts and then drops, as there is no replica to send it to.
+//! Therefore the check is repeated after each fork, change of role, load and change of a replica. Between these events,
+//! effects that are not needed cannot become needed. Skipped effects still count as changes of the dataset (for `save`
+//! points): the call is replicated verbatim, so the server counts it and then discards it, because it has no replica.
 
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -31,12 +31,12 @@ const NOT_NEEDED: u8 = 2;
 
 static STATE: AtomicU8 = AtomicU8::new(UNKNOWN);
 
-/// Makes the next effect check again, after an event that can make effects needed.
+/// Makes the next effect repeat the check. Called after an event that can make effects needed.
 pub fn invalidate() {
     STATE.store(UNKNOWN, Ordering::Relaxed);
 }
 
-/// Whether anything can need the effect of the current call.
+/// Returns whether anything can need the effect of the current call.
 pub fn is_needed(ctx: &Context<'_>) -> bool {
     match STATE.load(Ordering::Relaxed) {
         NOT_NEEDED => false,
@@ -56,7 +56,7 @@ fn check(ctx: &Context<'_>) -> bool {
     flags & raw::REDISMODULE_CTX_FLAGS_MASTER == 0 || flags & needing != 0 || has_replicas(ctx)
 }
 
-/// Whether replicas are connected or can resume from the backlog.
+/// Returns whether replicas are connected or can resume from the backlog.
 fn has_replicas(ctx: &Context<'_>) -> bool {
     let info = ServerInfo::section(ctx, c"replication");
     let none = |field| info.number(field) == Some(0);
@@ -114,7 +114,7 @@ pub fn send(ctx: &Context<'_>, key: KeyName<'_>, effect: &Effect) {
     };
 }
 
-/// Replicates units recorded at several keys, all at the same instant and with the same cost.
+/// Replicates units that are recorded at several keys at the same instant and with the same cost.
 pub fn send_records(ctx: &Context<'_>, records: &[(KeyName<'_>, Record)]) {
     let Some((_, first)) = records.first() else { return };
     let mut windows = Vec::with_capacity(records.len());

@@ -2,7 +2,7 @@ use std::ffi::{CStr, CString, c_long};
 
 use super::{Context, api};
 
-/// The reply to a call, written part by part.
+/// The reply to a call. Its parts are written one after another.
 pub struct Reply<'a> {
     ctx: &'a Context<'a>,
 }
@@ -12,13 +12,13 @@ impl<'a> Reply<'a> {
         Self { ctx }
     }
 
-    /// An integer.
+    /// Writes an integer.
     pub fn integer(&self, value: i64) {
-        // SAFETY: the context is that of the current call; likewise below.
+        // SAFETY: the context is that of the current call. The same applies to the functions below.
         unsafe { api!(RedisModule_ReplyWithLongLong)(self.ctx.raw, value) };
     }
 
-    /// An array; its `len` elements follow.
+    /// Starts an array. Its `len` elements follow.
     pub fn array(&self, len: usize) {
         // SAFETY: as above.
         unsafe {
@@ -29,7 +29,7 @@ impl<'a> Reply<'a> {
         };
     }
 
-    /// A map; its `len` pairs follow, each a key and a value. In RESP2 it is a flat array.
+    /// Starts a map. Its `len` pairs of a key and a value follow. In RESP2 the map is a flat array.
     pub fn map(&self, len: usize) {
         // SAFETY: as above.
         unsafe {
@@ -40,7 +40,7 @@ impl<'a> Reply<'a> {
         };
     }
 
-    /// A string.
+    /// Writes a string.
     pub fn string(&self, text: impl AsRef<[u8]>) {
         let text = text.as_ref();
         // SAFETY: as above; the server copies the text.
@@ -49,31 +49,31 @@ impl<'a> Reply<'a> {
         };
     }
 
-    /// The status `OK`.
+    /// Writes the status `OK`.
     pub fn ok(&self) {
         self.status(c"OK");
     }
 
-    /// A status: one line of text.
+    /// Writes a status, which is one line of text.
     pub fn status(&self, text: &CStr) {
         // SAFETY: as above; the server copies the text.
         unsafe { api!(RedisModule_ReplyWithSimpleString)(self.ctx.raw, text.as_ptr()) };
     }
 
-    /// Null.
+    /// Writes null.
     pub fn null(&self) {
         // SAFETY: as above.
         unsafe { api!(RedisModule_ReplyWithNull)(self.ctx.raw) };
     }
 
-    /// An error, which starts with its code.
+    /// Writes an error, which starts with its code.
     pub fn error(&self, text: &str) {
         let text = CString::new(text.replace('\0', "")).unwrap_or_default();
         // SAFETY: as above; the server copies the text.
         unsafe { api!(RedisModule_ReplyWithError)(self.ctx.raw, text.as_ptr()) };
     }
 
-    /// The server's own error for a wrong number of arguments.
+    /// Writes the server's own error for a wrong number of arguments.
     pub fn wrong_arity(&self) {
         // SAFETY: as above.
         unsafe { api!(RedisModule_WrongArity)(self.ctx.raw) };

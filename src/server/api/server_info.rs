@@ -5,7 +5,7 @@ use redis_module::raw::{RedisModuleCtx, RedisModuleServerInfoData};
 
 use super::{Context, OK, api};
 
-/// A section of `INFO`. Reading one takes microseconds, so it is not done on the usual path of a check.
+/// A section of `INFO`. Reading a section takes microseconds, so the usual path of a check does not read one.
 pub(super) struct ServerInfo<'a> {
     ctx: *mut RedisModuleCtx,
     data: *mut RedisModuleServerInfoData,
@@ -20,19 +20,19 @@ impl<'a> ServerInfo<'a> {
         Self { ctx: ctx.raw, data, call: PhantomData }
     }
 
-    /// A numeric field; `None` if it does not exist.
+    /// Returns a numeric field, or `None` if it does not exist.
     pub(super) fn number(&self, field: &CStr) -> Option<u64> {
         let mut error = 0;
-        // SAFETY: the data is owned here.
+        // SAFETY: the data is owned by this value.
         let number = unsafe {
             api!(RedisModule_ServerInfoGetFieldUnsigned)(self.data, field.as_ptr(), &raw mut error)
         };
         (error == OK).then_some(number)
     }
 
-    /// A text field; `None` if it does not exist.
+    /// Returns a text field, or `None` if it does not exist.
     pub(super) fn text(&self, field: &CStr) -> Option<&CStr> {
-        // SAFETY: the data is owned here, and owns the text.
+        // SAFETY: the data is owned by this value and owns the text.
         unsafe {
             let text = api!(RedisModule_ServerInfoGetFieldC)(self.data, field.as_ptr());
             (!text.is_null()).then(|| CStr::from_ptr(text))
@@ -42,7 +42,7 @@ impl<'a> ServerInfo<'a> {
 
 impl Drop for ServerInfo<'_> {
     fn drop(&mut self) {
-        // SAFETY: the data is owned here and freed once.
+        // SAFETY: the data is owned by this value and freed once.
         unsafe { api!(RedisModule_FreeServerInfo)(self.ctx, self.data) };
     }
 }

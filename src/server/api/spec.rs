@@ -11,27 +11,27 @@ use super::{OK, api};
 /// The release that introduced the commands.
 const SINCE: &CStr = c"0.1.0";
 
-/// The description of a command that the server receives: its arity, flags, keys and documentation.
+/// The description of a command for the server: its arity, flags, keys and documentation.
 pub struct Spec {
-    /// The command that this is a subcommand of.
+    /// The parent command, if this command is a subcommand.
     pub parent: Option<&'static CStr>,
     /// The command's name.
     pub name: &'static CStr,
     /// The server's flags, such as `write fast`.
     pub flags: &'static CStr,
-    /// The ACL categories, on servers that have them.
+    /// The ACL categories, for servers that support them.
     pub acl_categories: &'static CStr,
     /// The number of arguments including the command's name; negative if it is a minimum.
     pub arity: c_int,
-    /// Which arguments are keys, and how the command accesses them.
+    /// The arguments that are keys, and how the command accesses them.
     pub keys: Keys,
-    /// Tips for cluster clients.
+    /// The tips for cluster clients.
     pub tips: Option<&'static CStr>,
-    /// One sentence.
+    /// The summary, in one sentence.
     pub summary: &'static CStr,
     /// The time complexity.
     pub complexity: &'static CStr,
-    /// The arguments.
+    /// The descriptions of the arguments.
     pub args: &'static [Arg],
 }
 
@@ -50,12 +50,12 @@ impl Spec {
         args: &[],
     };
 
-    /// The number of words that name the command.
+    /// Returns the number of words that name the command.
     pub const fn words(&self) -> usize {
         if self.parent.is_some() { 2 } else { 1 }
     }
 
-    /// The positions of the first and the last key, and the step between keys, as the server counts them.
+    /// Returns the positions of the first and the last key, and the step between keys, as the server counts them.
     pub(in crate::server) fn key_positions(&self) -> (c_int, c_int, c_int) {
         match self.keys {
             Keys::None => (0, 0, 0),
@@ -68,32 +68,32 @@ impl Spec {
     }
 }
 
-/// Which arguments are keys.
+/// The arguments that are keys.
 #[derive(Clone, Copy)]
 pub enum Keys {
-    /// None.
+    /// No arguments.
     None,
-    /// The first.
+    /// The first argument.
     First(KeyAccess),
-    /// The first of each group of arguments, up to the end.
+    /// The first argument of each group of arguments, up to the end.
     Every {
         /// The position of the first key; the command's name is 0.
         first: c_int,
         /// The number of arguments from one key to the next.
         step: c_int,
-        /// How they are accessed.
+        /// The command's access to the keys.
         access: KeyAccess,
     },
 }
 
-/// How a command accesses its keys.
+/// The access of a command to its keys.
 #[derive(Clone, Copy)]
 pub enum KeyAccess {
-    /// Reads them.
+    /// Reads the keys.
     Read,
-    /// Reads and changes them.
+    /// Reads and changes the keys.
     Update,
-    /// Deletes their values.
+    /// Deletes the values of the keys.
     Delete,
 }
 
@@ -111,7 +111,7 @@ impl KeyAccess {
     }
 }
 
-/// An argument, as shown by `COMMAND DOCS`.
+/// An argument as `COMMAND DOCS` shows it.
 pub struct Arg {
     name: &'static CStr,
     kind: ArgKind,
@@ -137,32 +137,32 @@ pub enum ArgKind {
 }
 
 impl Arg {
-    /// A required argument.
+    /// Creates a required argument.
     pub const fn new(name: &'static CStr, kind: ArgKind) -> Self {
         Self { name, kind, token: None, flags: raw::REDISMODULE_CMD_ARG_NONE }
     }
 
-    /// The same argument, one or more times.
+    /// Allows the argument to occur one or more times.
     pub const fn repeated(self) -> Self {
         Self { flags: self.flags | raw::REDISMODULE_CMD_ARG_MULTIPLE, ..self }
     }
 
-    /// The same argument, made optional.
+    /// Makes the argument optional.
     pub const fn optional(self) -> Self {
         Self { flags: self.flags | raw::REDISMODULE_CMD_ARG_OPTIONAL, ..self }
     }
 
-    /// A literal word.
+    /// Creates a literal word.
     pub const fn word(name: &'static CStr, word: &'static CStr) -> Self {
         Self { token: Some(word), ..Self::new(name, ArgKind::Word) }
     }
 
-    /// The same argument, after a keyword.
+    /// Puts the argument after a keyword.
     pub const fn after(self, keyword: &'static CStr) -> Self {
         Self { token: Some(keyword), ..self }
     }
 
-    /// The same argument, made optional and after a keyword.
+    /// Makes the argument optional and puts it after a keyword.
     pub const fn optional_after(self, keyword: &'static CStr) -> Self {
         Self { token: Some(keyword), flags: self.flags | raw::REDISMODULE_CMD_ARG_OPTIONAL, ..self }
     }
@@ -238,7 +238,7 @@ impl Spec {
             sizeof_keyspec: size_of::<RedisModuleCommandKeySpec>(),
             sizeof_arg: size_of::<RedisModuleCommandArg>(),
         };
-        // SAFETY: all zeros is a valid value of the type, and terminates an array of it.
+        // SAFETY: a value of all zeros is valid for the type, and terminates an array of it.
         let mut key_specs: [RedisModuleCommandKeySpec; 2] = unsafe { std::mem::zeroed() };
         if let Keys::First(access) | Keys::Every { access, .. } = self.keys {
             let [key_spec, _] = &mut key_specs;
@@ -266,7 +266,7 @@ impl Spec {
             key_specs: key_specs.as_mut_ptr(),
             args: arrays.build(self.args),
         };
-        // SAFETY: the command was just made; the server copies what `info` points to.
+        // SAFETY: the command was just created, and the server copies the data that `info` points to.
         let status = unsafe { api!(RedisModule_SetCommandInfo)(command, &raw const info) };
         status == OK
     }

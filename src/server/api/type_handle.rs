@@ -3,14 +3,14 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 
 use redis_module::raw::RedisModuleType;
 
-/// The handle of the module's data type; null until the type is registered.
+/// The handle of the module's data type. It is null until the type is registered.
 pub static TYPE: TypeHandle = TypeHandle(AtomicPtr::new(null_mut()));
 
 /// A handle that is set once, when the data type is registered.
 pub struct TypeHandle(AtomicPtr<RedisModuleType>);
 
 impl TypeHandle {
-    /// The handle.
+    /// Returns the handle.
     pub fn get(&self) -> *mut RedisModuleType {
         self.0.load(Ordering::Relaxed)
     }

@@ -15,14 +15,14 @@ use crate::server::api::{ERROR, OK, api, bytes, guard};
 
 const PREFIX: &str = "rl.";
 
-/// The value of the setting for the longest window, as a string of the server's.
+/// The value of the setting for the longest window, as a string of the server.
 static MAX_WINDOW_TEXT: AtomicPtr<RedisModuleString> = AtomicPtr::new(null_mut());
 
 /// Registers the settings and loads their values from the server's configuration. An argument of `loadmodule` becomes the
 /// default of its setting, so the configuration file takes precedence.
 ///
 /// # Errors
-/// The argument or setting that is wrong, and why.
+/// The argument or setting that is wrong, and the reason.
 pub(super) fn register(ctx: *mut RedisModuleCtx, args: &[&[u8]]) -> Result<(), String> {
     let given = LoadArgs::parse(args)?;
     let flags = raw::REDISMODULE_CONFIG_DEFAULT;
@@ -70,7 +70,7 @@ pub(super) fn register(ctx: *mut RedisModuleCtx, args: &[&[u8]]) -> Result<(), S
     Ok(())
 }
 
-/// The arguments of `loadmodule`: names of settings, with or without `rl.`, each followed by its value. The last one wins.
+/// The arguments of `loadmodule`: names of settings, with or without `rl.`, each with its value. The last value wins.
 #[derive(Default)]
 struct LoadArgs {
     numbers: Vec<(&'static CStr, i64)>,
@@ -119,7 +119,7 @@ fn parse_number(number: &NumericSetting, text: &[u8]) -> Result<i64, String> {
     })
 }
 
-/// The setting that was registered with `private`.
+/// Returns the setting that was registered with `private`.
 ///
 /// # Safety
 /// `private` must be the pointer that [`register`] passed to the server.
@@ -129,7 +129,7 @@ unsafe fn setting(private: *mut c_void) -> &'static NumericSetting {
 }
 
 unsafe extern "C" fn get_number(_: *const c_char, private: *mut c_void) -> c_longlong {
-    // SAFETY: the server passes the pointer that the setting was registered with.
+    // SAFETY: the server passes the pointer that was registered with the setting.
     guard(0, || unsafe { setting(private) }.get())
 }
 
@@ -139,7 +139,7 @@ unsafe extern "C" fn set_number(
     private: *mut c_void,
     _: *mut *mut RedisModuleString,
 ) -> c_int {
-    // SAFETY: the server passes the pointer that the setting was registered with, and has checked the range.
+    // SAFETY: the server passes the pointer that was registered with the setting, and has checked the range.
     guard((), || unsafe { setting(private) }.set(value));
     OK
 }
@@ -161,7 +161,7 @@ unsafe extern "C" fn set_max_window(
                 config::set_max_window(window);
                 let text = MAX_WINDOW_TEXT.swap(string(&window.to_string()), Ordering::Relaxed);
                 if !text.is_null() {
-                    // SAFETY: `string` created it, and nothing else holds it.
+                    // SAFETY: `string` created the text, and nothing else has a pointer to it.
                     unsafe { api!(RedisModule_FreeString)(null_mut(), text) };
                 }
                 OK
@@ -175,7 +175,7 @@ unsafe extern "C" fn set_max_window(
     })
 }
 
-/// A new string of the server's, owned by the caller.
+/// Creates a string of the server, which the caller owns.
 fn string(text: &str) -> *mut RedisModuleString {
     // SAFETY: the server copies the text.
     unsafe { api!(RedisModule_CreateString)(null_mut(), text.as_ptr().cast(), text.len()) }

@@ -14,7 +14,7 @@ use crate::state::{ENCODING, OverrideChange, Value, effect};
 
 /// The reply of `TYPE`; the server requires nine characters.
 const NAME: &CStr = c"ratelog_t";
-/// The version of the methods up to `aux_save2`. Redis 7.0 ignores that one and knows all others.
+/// The version of the methods up to `aux_save2`. Redis 7.0 ignores `aux_save2` and knows all other methods.
 const METHODS_VERSION: u64 = 5;
 
 /// Registers the type. Returns whether the server accepted it.
@@ -47,7 +47,7 @@ pub(super) fn register(ctx: *mut RedisModuleCtx) -> bool {
     !raw.is_null()
 }
 
-/// The value behind a pointer that the server received from this file.
+/// Returns the value behind a pointer that this file passed to the server.
 ///
 /// # Safety
 /// `value` must be such a pointer, and nothing may change the value while it is borrowed.
@@ -105,8 +105,8 @@ unsafe extern "C" fn aof_rewrite(
     value: *mut c_void,
 ) {
     guard((), || {
-        // SAFETY: the server passes a value of this type; the format takes a string, a C string, and twice bytes with
-        // their length.
+        // SAFETY: the server passes a value of this type. The format takes a string, a C string, and bytes with their
+        // length twice.
         unsafe {
             let saved = borrow(value).save();
             api!(RedisModule_EmitAOF)(
@@ -140,7 +140,7 @@ unsafe extern "C" fn mem_usage2(
 
 unsafe extern "C" fn digest(md: *mut RedisModuleDigest, value: *mut c_void) {
     guard((), || {
-        // SAFETY: the server passes a value of this type; it reads the bytes at once.
+        // SAFETY: the server passes a value of this type, and copies the bytes at once.
         unsafe {
             let saved = borrow(value).save();
             for text in [saved.log.as_slice(), saved.key_override.as_bytes()] {
@@ -152,7 +152,7 @@ unsafe extern "C" fn digest(md: *mut RedisModuleDigest, value: *mut c_void) {
 }
 
 unsafe extern "C" fn free(value: *mut c_void) {
-    // SAFETY: the server gives up a value that `into_raw` or `WriteKey::set` created.
+    // SAFETY: the server releases a value that `into_raw` or `WriteKey::set` created.
     guard((), || drop(unsafe { Box::from_raw(value.cast::<Value>()) }));
 }
 
@@ -186,7 +186,7 @@ unsafe extern "C" fn defrag(
     value: *mut *mut c_void,
 ) -> c_int {
     guard((), || {
-        // SAFETY: the server passes the only pointer to a value of this type, so that it can be moved.
+        // SAFETY: the server passes the only pointer to a value of this type, so the value can be moved.
         let value = unsafe {
             *value = relocate(ctx, *value);
             &mut *(*value).cast::<Value>()
@@ -197,7 +197,8 @@ unsafe extern "C" fn defrag(
             }
             let len = bytes.len();
             let bytes = Box::into_raw(bytes).cast::<u8>();
-            // SAFETY: the bytes come from the server's allocator, which is the module's too; moving keeps their length.
+            // SAFETY: the bytes come from the server's allocator, which the module uses too. Moving the bytes does not
+            // change their length.
             unsafe {
                 let moved = relocate(ctx, bytes.cast()).cast::<u8>();
                 Box::from_raw(std::ptr::slice_from_raw_parts_mut(moved, len))
@@ -207,7 +208,7 @@ unsafe extern "C" fn defrag(
     OK
 }
 
-/// Moves an allocation to reduce fragmentation, if the server wants to. Returns where it is now.
+/// Moves an allocation to reduce fragmentation if the server requests it. Returns the allocation's new address.
 ///
 /// # Safety
 /// `allocation` must come from the server's allocator, and only the caller may have a pointer to it.

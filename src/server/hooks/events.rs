@@ -1,4 +1,4 @@
-//! Server events. A module has one callback for each event: a second subscription silently replaces the first. So one
+//! Server events. A module has one callback per event, and a second subscription silently replaces the first. So one
 //! function receives all events and calls each part that needs them.
 
 use std::ffi::c_void;
@@ -25,7 +25,7 @@ pub(super) fn subscribe(ctx: *mut RedisModuleCtx) -> bool {
     })
 }
 
-/// `info` has the type that belongs to the event.
+/// Receives every event. `info` has the type that belongs to the event.
 unsafe extern "C" fn on_server_event(
     ctx: *mut RedisModuleCtx,
     event: RedisModuleEvent,

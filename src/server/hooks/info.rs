@@ -50,10 +50,11 @@ unsafe extern "C" fn add_info(raw: *mut RedisModuleInfoCtx, for_crash_report: c_
 struct Info(*mut RedisModuleInfoCtx);
 
 impl Info {
-    /// Begins a section. Returns whether the caller wants it.
+    /// Begins a section. Returns whether the server wants the section.
     fn section(&self, name: &str) -> bool {
         let name = c_string(name);
-        // SAFETY: the context is that of the current call, and the server copies texts; likewise below.
+        // SAFETY: the context is that of the current call, and the server copies texts. The same applies to the
+        // functions below.
         unsafe { api!(RedisModule_InfoAddSection)(self.0, name.as_ptr()) == OK }
     }
 
@@ -69,7 +70,7 @@ impl Info {
         unsafe { api!(RedisModule_InfoAddFieldCString)(self.0, field.as_ptr(), value.as_ptr()) };
     }
 
-    /// A field with several values.
+    /// Writes a field with several values.
     fn dictionary(&self, field: &str, body: impl FnOnce()) {
         let field = c_string(field);
         // SAFETY: as above.

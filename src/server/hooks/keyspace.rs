@@ -1,4 +1,4 @@
-//! Keyspace events: the server's own commands change a key's expiry, or give a value to another key.
+//! Keyspace events. The server's own commands change a key's expiry, or give a value to another key.
 
 use std::ffi::{CStr, c_char, c_int};
 
@@ -7,7 +7,7 @@ use redis_module::raw::{self, RedisModuleCtx, RedisModuleString};
 use super::override_tracking;
 use crate::server::api::{Context, KeyName, OK, api, forget_expiry, guard};
 
-/// Events that give a key a new value. The server has released its previous value by then.
+/// Events that give a key a new value. The server has already released the key's previous value.
 const VALUE_EVENTS: [&CStr; 4] = [c"rename_to", c"move_to", c"copy_to", c"restore"];
 
 /// Subscribes to the events. Returns whether the server accepted it.

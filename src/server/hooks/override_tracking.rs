@@ -1,4 +1,4 @@
-//! Keeps the node's index of overrides in step with the keys: see [`OverrideIndex`](crate::state::OverrideIndex).
+//! Updates the node's index of overrides when keys change (see [`OverrideIndex`](crate::state::OverrideIndex)).
 
 use redis_module::raw::{self, RedisModuleFlushInfo, RedisModuleString, RedisModuleSwapDbInfo};
 
@@ -16,7 +16,7 @@ pub(super) fn on_new_value(ctx: &Context<'_>, name: KeyName<'_>) {
 /// Indexes or removes the key of a callback of the data type.
 ///
 /// # Safety
-/// The server must hold its lock; `name` must be a string of the server's, or null.
+/// The server must hold its lock. `name` must be a string of the server, or null.
 pub(super) unsafe fn track(database: i32, name: *const RedisModuleString, change: OverrideChange) {
     if name.is_null() {
         return;
@@ -31,7 +31,7 @@ pub(super) unsafe fn track(database: i32, name: *const RedisModuleString, change
     }
 }
 
-/// One database, or all of them, were flushed.
+/// Handles a flush of one database or of all databases.
 pub(super) fn on_flush(ctx: &Context<'_>, kind: u64, info: &RedisModuleFlushInfo) {
     if kind == raw::REDISMODULE_SUBEVENT_FLUSHDB_END {
         let database = (info.dbnum >= 0).then_some(info.dbnum);
@@ -39,7 +39,7 @@ pub(super) fn on_flush(ctx: &Context<'_>, kind: u64, info: &RedisModuleFlushInfo
     }
 }
 
-/// Two databases were swapped.
+/// Handles a swap of two databases.
 pub(super) fn on_swap(ctx: &Context<'_>, info: &RedisModuleSwapDbInfo) {
     OVERRIDES.with(ctx, |overrides| overrides.swap(info.dbnum_first, info.dbnum_second));
 }

@@ -9,10 +9,10 @@ use crate::server::api::{Context, ERROR, Global, OK, RdbReader, RdbWriter, api, 
 use crate::state::policy_json::{self, ImportLimits};
 use crate::state::{ENCODING, Policies, policy_effect};
 
-/// Saved before the keys (`REDISMODULE_AUX_BEFORE_RDB`).
+/// The policies are saved before the keys (`REDISMODULE_AUX_BEFORE_RDB`).
 pub(super) const WHEN: c_int = 1;
 
-/// The policies before a load: if the load fails, the server may continue with them.
+/// The policies before a load. If the load fails, the server may continue with them.
 static BEFORE_LOAD: Global<Option<Policies>> = Global::new();
 
 /// Saves the policies. Used by servers without `aux_save2`.
@@ -68,7 +68,7 @@ pub(super) unsafe extern "C" fn load(io: *mut RedisModuleIO, encoding: c_int, _:
     })
 }
 
-/// A load replaces all policies.
+/// Replaces all policies when a dataset is loaded, and restores them if the load fails.
 pub(super) fn on_load(ctx: &Context<'_>, kind: u64) {
     match kind {
         raw::REDISMODULE_SUBEVENT_LOADING_ENDED => {
@@ -88,8 +88,8 @@ pub(super) fn on_load(ctx: &Context<'_>, kind: u64) {
     }
 }
 
-/// An append-only file that is rewritten without an RDB preamble starts without policies. So they are replicated again
-/// after the fork, into the file that follows the rewritten one.
+/// Replicates the policies again after a fork. An append-only file that is rewritten without an RDB preamble starts
+/// without policies, so they must be in the file that follows the rewritten one.
 pub(super) fn on_fork(ctx: &Context<'_>, kind: u64) {
     let is_logged = ctx.flags() & raw::REDISMODULE_CTX_FLAGS_AOF != 0;
     let any = POLICIES.with(ctx, |policies| policies.len() > 0);
@@ -99,7 +99,7 @@ pub(super) fn on_fork(ctx: &Context<'_>, kind: u64) {
 }
 
 fn replicate_after(ctx: &Context<'_>, millis: i64) {
-    // SAFETY: the context is that of the current call; the function is static and takes no data.
+    // SAFETY: the context is that of the current call. The function is static and takes no data.
     unsafe {
         api!(RedisModule_CreateTimer)(
             ctx.raw,
@@ -115,7 +115,7 @@ unsafe extern "C" fn replicate_policies(ctx: *mut RedisModuleCtx, _: *mut c_void
     guard((), || {
         // SAFETY: the server passes the context of this call.
         let ctx = unsafe { Context::new(ctx) };
-        // SAFETY: it takes no arguments; it returns whether clients are paused.
+        // SAFETY: the function takes no arguments. It returns whether clients are paused.
         if unsafe { api!(RedisModule_AvoidReplicaTraffic)() } != 0 {
             return replicate_after(&ctx, RETRY_MS);
         }

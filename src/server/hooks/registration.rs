@@ -8,13 +8,13 @@ use crate::server::api::{Args, Context, OK, Spec, api, guard};
 
 /// A command of the module.
 pub trait Command {
-    /// Its description.
+    /// The command's description.
     const SPEC: Spec;
 
-    /// Runs one call. Writes one complete reply, or returns an error and writes none.
+    /// Runs one call. Either writes one complete reply, or returns an error and writes nothing.
     ///
     /// # Errors
-    /// The error for the client; nothing has been changed or written.
+    /// The error for the client. Nothing has been changed or written.
     fn run(ctx: &Context<'_>, args: Args<'_>) -> Result<(), Error>;
 }
 
@@ -38,7 +38,7 @@ impl Registration {
     /// # Errors
     /// The reason why the server or an argument is rejected.
     pub fn new(ctx: *mut RedisModuleCtx, args: &[&[u8]]) -> Result<Self, String> {
-        // SAFETY: the pointers are written once, before this; the context is that of the load.
+        // SAFETY: the pointers were written once before this call, and the context is that of the load.
         unsafe {
             let since_7_0 = raw::RedisModule_SetCommandInfo;
             if since_7_0.is_none() {
@@ -51,8 +51,8 @@ impl Registration {
                 add_category(ctx, ACL_CATEGORY.as_ptr());
             }
         }
-        // Validate arguments before registering callbacks: Redis 7.0 keeps calling a module's callbacks even after its load
-        // failed.
+        // Validate arguments before registering callbacks: Redis 7.0 keeps calling a module's callbacks even after its
+        // load failed.
         config::register(ctx, args)?;
         if !data_type::register(ctx) {
             return Err("the data type cannot be registered".into());
@@ -86,7 +86,7 @@ impl Registration {
         let rejected = || format!("{} cannot be registered", spec.name.to_string_lossy());
         let (name, flags) = (spec.name.as_ptr(), spec.flags.as_ptr());
         let (first, last, step) = spec.key_positions();
-        // SAFETY: the context is that of the load; the server copies names and flags.
+        // SAFETY: the context is that of the load, and the server copies names and flags.
         let command = unsafe {
             let full_name = match spec.parent {
                 None => {
@@ -108,7 +108,7 @@ impl Registration {
         if command.is_null() || !spec.apply_to(command) {
             return Err(rejected());
         }
-        // SAFETY: the command was just created; servers without categories lack the function.
+        // SAFETY: the command was just created. Servers without ACL categories lack the function.
         unsafe {
             if let Some(set_categories) = raw::RedisModule_SetCommandACLCategories {
                 set_categories(command, spec.acl_categories.as_ptr());

@@ -1,24 +1,25 @@
-//! Slots that move between nodes, idle and under load: no unit and no override is lost, and none is there twice.
+//! Slots that move between nodes, idle and under load. No unit and no override is lost or duplicated.
 
 use crate::support::{Checks, Client, Cluster, ClusterClient, Server, ServerVersion, until};
 
-/// Keys that are not written while they move: they must arrive unchanged.
+/// Keys that are not written while they move. They must arrive unchanged.
 const IDLE: [&str; 5] = ["{s}:log", "{s}:one", "{s}:wide", "{s}:bare", "{s}:barred"];
-/// Keys that are checked all the time, and never denied.
+/// Keys that are checked all the time and never denied.
 const BUSY: [&str; 4] = ["{s}:a", "{s}:b", "{s}:c", "{s}:d"];
 const ROOMY: &str = "1000000 1h";
-/// Keys whose limit is reached on the way: that of the rules, and that of an override.
+/// Keys whose limit is reached during the move. The first limit comes from the rules, the second from an
+/// override.
 const TIGHT: [&str; 2] = ["{s}:tight", "{s}:held"];
 const TIGHT_RULES: &str = "500 1h";
-const HELD: i64 = 300;
-/// Keys whose checks an override decides, in either way; either way nothing is recorded.
+const OVERRIDE_LIMIT: i64 = 300;
+/// Keys whose checks an override decides. Nothing is recorded at either key.
 const FREE: &str = "{s}:free";
 const SHUT: &str = "{s}:shut";
 
 const OVERRIDES: [(&str, &str); 7] = [
     ("{s}:one", "ALLOW"),
     ("{s}:wide", "DENY EX 7200"),
-    // These have no units.
+    // The next two keys have no units.
     ("{s}:bare", "LIMIT 5 1m 1000 366d EX 7200"),
     ("{s}:barred", "DENY"),
     ("{s}:held", "LIMIT 300 1h"),
@@ -37,7 +38,8 @@ const LIST: [&str; 7] = [
 
 type State = Vec<(String, Vec<u8>, i64)>;
 
-/// Two primaries with a replica each, and the slot's place; the idle keys are filled and the overrides set.
+/// Starts two primaries with a replica each, fills the idle keys and sets the overrides. Returns the cluster
+/// and the index of the slot's primary.
 fn two_shards() -> (Cluster, usize) {
     let cluster = Cluster::start(2, 1);
     let place = cluster.primary_of("{s}");
@@ -54,14 +56,14 @@ fn two_shards() -> (Cluster, usize) {
     (cluster, place)
 }
 
-/// The overrides are listed where the slot is, and nowhere else.
+/// Asserts that only the node that has the slot lists the overrides.
 #[track_caller]
 fn assert_overrides_at(cluster: &Cluster, place: usize) {
     assert_eq!(cluster[place].connect().overrides(), LIST);
     assert_eq!(cluster[1 - place].connect().overrides(), Vec::<String>::new());
 }
 
-/// Digests, dumps and expiries of the idle keys.
+/// Returns the digests, dumps and expiries of the idle keys.
 fn state(db: &mut Client) -> State {
     let digests = db.value_digests(&IDLE);
     IDLE.iter()
@@ -70,7 +72,7 @@ fn state(db: &mut Client) -> State {
         .collect()
 }
 
-/// Callers that know one node each and keep the slot busy while it moves.
+/// Callers that know one node each. They keep the slot busy while it moves.
 struct Callers {
     roomy: Checks,
     tight: Checks,
@@ -91,12 +93,12 @@ impl Callers {
         self.tight.advance(400);
     }
 
-    /// Asserts that the logs hold exactly the allowed units.
+    /// Asserts that the logs contain exactly the allowed units.
     #[track_caller]
     fn stop_and_compare(self, cluster: &Cluster) {
         let tallies = self.tight.stop();
         let mut db = cluster[cluster.primary_of("{s}")].connect();
-        for (key, limit) in TIGHT.into_iter().zip([500, HELD]) {
+        for (key, limit) in TIGHT.into_iter().zip([500, OVERRIDE_LIMIT]) {
             assert_eq!((db.units(key), tallies[key].allowed), (limit, limit), "{tallies:?}");
         }
         let (free, shut) = (tallies[FREE], tallies[SHUT]);
@@ -111,26 +113,27 @@ impl Callers {
     }
 }
 
-/// Moves the slot of `{s}` key by key, as resharding tools do; `between` is called when half has moved.
+/// Moves the slot of `{s}` key by key, as resharding tools do. Calls `between` after half of the keys have
+/// moved.
 fn migrate(cluster: &Cluster, from: usize, to: usize, between: impl Fn()) {
     let (source, target) = (&cluster[from], &cluster[to]);
     let slot = cluster.slot_of("{s}");
     let [source_id, target_id] = [source, target].map(Cluster::id_of);
-    let [mut giver, mut taker] = [source, target].map(Server::connect);
-    taker.run::<()>(&format!("CLUSTER SETSLOT {slot} IMPORTING {source_id}"));
-    giver.run::<()>(&format!("CLUSTER SETSLOT {slot} MIGRATING {target_id}"));
-    let keys: Vec<String> = giver.run(&format!("CLUSTER GETKEYSINSLOT {slot} 100"));
+    let [mut source_db, mut target_db] = [source, target].map(Server::connect);
+    target_db.run::<()>(&format!("CLUSTER SETSLOT {slot} IMPORTING {source_id}"));
+    source_db.run::<()>(&format!("CLUSTER SETSLOT {slot} MIGRATING {target_id}"));
+    let keys: Vec<String> = source_db.run(&format!("CLUSTER GETKEYSINSLOT {slot} 100"));
     let port = target.port();
     for (place, key) in keys.iter().enumerate() {
         if place == keys.len() / 2 {
             between();
         }
-        giver.run::<()>(&format!("MIGRATE 127.0.0.1 {port} {key} 0 20000"));
-        let error = giver.error(&format!("RL.CHECK {key} {ROOMY}"));
+        source_db.run::<()>(&format!("MIGRATE 127.0.0.1 {port} {key} 0 20000"));
+        let error = source_db.error(&format!("RL.CHECK {key} {ROOMY}"));
         assert_eq!(error, format!("ASK {slot} 127.0.0.1:{port}"));
     }
     between();
-    for db in [&mut taker, &mut giver] {
+    for db in [&mut target_db, &mut source_db] {
         db.run::<()>(&format!("CLUSTER SETSLOT {slot} NODE {target_id}"));
     }
     until("all nodes know that the slot has moved", || cluster.primary_of("{s}") == to);
@@ -148,7 +151,7 @@ fn a_slot_that_migrates_key_by_key_under_load_loses_no_unit_and_no_override() {
     assert_overrides_at(&cluster, there);
     callers.advance();
     assert_same_logs(&state(&mut cluster[there].connect()), &before);
-    // And back, over any state that the node still has of the slot.
+    // Move the slot back, over the state that the node still has for it.
     migrate(&cluster, there, here, || callers.advance());
     assert_overrides_at(&cluster, here);
     callers.advance();
@@ -156,7 +159,8 @@ fn a_slot_that_migrates_key_by_key_under_load_loses_no_unit_and_no_override() {
     callers.stop_and_compare(&cluster);
 }
 
-/// `MIGRATE` passes on the time that is left to a key: the instant may move a little, the log may not.
+/// Asserts that the logs are the same. `MIGRATE` sends the remaining time of a key, so the expiry may move a
+/// little.
 #[track_caller]
 fn assert_same_logs(arrived: &State, before: &State) {
     for ((digest, dump, expires_at), (old_digest, old_dump, old_expires_at)) in
@@ -168,7 +172,7 @@ fn assert_same_logs(arrived: &State, before: &State) {
 }
 
 #[test]
-fn a_slot_that_migrates_at_once_under_load_loses_no_unit_and_no_override() {
+fn a_slot_that_migrates_atomically_under_load_loses_no_unit_and_no_override() {
     if !matches!(Server::start().server_version(), ServerVersion::Valkey { major: 9.., .. }) {
         println!("skipped: this server has no atomic slot migration");
         return;

@@ -1,4 +1,4 @@
-//! A cluster: every node leads to the one log of a key.
+//! A cluster. Every node redirects clients to the one log of a key.
 
 use crate::support::{Checks, Cluster, ClusterClient, policies};
 
@@ -30,15 +30,16 @@ fn any_node_redirects_to_the_log_and_the_limit_holds_for_the_cluster() {
     assert_eq!(cluster.primary_of("{team}:a"), cluster.primary_of("{team}:b"));
     assert!((0..3).all(|place| KEYS.iter().any(|key| cluster.primary_of(key) == place)));
 
-    // Policies are per shard until they are set on each.
+    // Each shard has its own policies.
     cluster[0].connect().run::<()>("RL.POLICY SET api 5 1h");
-    let elsewhere = KEYS.iter().find(|key| cluster.primary_of(key) == 1).expect("checked above");
+    let elsewhere =
+        KEYS.iter().find(|key| cluster.primary_of(key) == 1).expect("each primary has a key");
     let error = cluster[1].connect().error(&format!("RL.CHECK {elsewhere} POLICY api"));
     assert_eq!(error, "NOPOLICY no policy named 'api'");
     cluster.run_on_primaries("RL.POLICY SET api 150 1h");
     cluster.run_on_primaries("RL.POLICY SET burst SHADOW 10 1s");
 
-    // A client of each node, the replicas among them, checks all keys at the same time.
+    // One client per node, replicas included, checks all keys at the same time.
     let callers = cluster.each_node().map(ClusterClient::by);
     let checks = Checks::start(callers, &KEYS, "POLICY api");
     checks.advance(2400);
@@ -48,9 +49,9 @@ fn any_node_redirects_to_the_log_and_the_limit_holds_for_the_cluster() {
     }
     cluster.assert_one_truth();
     let exported = policies(&mut cluster[0].connect()).0;
-    assert_eq!(exported, POLICIES, "and so on all nodes");
+    assert_eq!(exported, POLICIES, "all nodes have the same policies");
 
-    // A replica serves reads, from the same log and under the same policies.
+    // A replica serves reads from the same log and under the same policies.
     let mut reader = cluster[cluster.replica_of("{team}:a")].connect();
     reader.run::<()>("READONLY");
     for rules in ["150 1h", "POLICY api"] {

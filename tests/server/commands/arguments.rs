@@ -1,4 +1,4 @@
-//! Limits, windows and costs: the accepted values, and the errors, word for word.
+//! Limits, windows and costs: the accepted values, and the exact errors.
 
 use redis::Value;
 
@@ -54,9 +54,9 @@ const NOT_WINDOWS: [&[u8]; 27] = [
     b"\xff\xfe5s",
 ];
 
-/// Every call returns the error and changes neither the key nor the dataset.
+/// Asserts that each call returns the error and changes neither the key nor the dataset.
 #[track_caller]
-fn assert_refused(db: &mut Client, words: &[&[u8]], expected: &str) {
+fn assert_rejected(db: &mut Client, words: &[&[u8]], expected: &str) {
     let before = (db.digest(), db.info("rdb_changes_since_last_save"));
     assert_eq!(db.error(words), expected);
     let after = (db.digest(), db.info("rdb_changes_since_last_save"));
@@ -73,7 +73,7 @@ fn an_invalid_limit_is_named_and_changes_nothing() {
         let expected = format!("ERR limit '{text}' is not an integer from 1 to 1000000");
         for command in [b"RL.CHECK", &b"RL.PEEK"[..]] {
             for key in [&b"used"[..], b"missing"] {
-                assert_refused(&mut db, &[command, key, limit, b"60"], &expected);
+                assert_rejected(&mut db, &[command, key, limit, b"60"], &expected);
             }
         }
     }
@@ -92,7 +92,7 @@ fn an_invalid_window_is_named_and_changes_nothing() {
         );
         for command in [b"RL.CHECK", &b"RL.PEEK"[..]] {
             for key in [&b"used"[..], b"missing"] {
-                assert_refused(&mut db, &[command, key, b"5", window], &expected);
+                assert_rejected(&mut db, &[command, key, b"5", window], &expected);
             }
         }
     }
@@ -109,9 +109,9 @@ fn an_invalid_cost_is_named_and_changes_nothing() {
         for key in [&b"used"[..], b"missing"] {
             for command in [b"RL.CHECK", &b"RL.PEEK"[..]] {
                 let words = [command, key, b"5", b"60", b"COST", cost];
-                assert_refused(&mut db, &words, &expected);
+                assert_rejected(&mut db, &words, &expected);
             }
-            assert_refused(&mut db, &[b"RL.REFUND", key, b"COST", cost], &expected);
+            assert_rejected(&mut db, &[b"RL.REFUND", key, b"COST", cost], &expected);
         }
     }
 }
@@ -127,7 +127,7 @@ fn an_invalid_count_is_named() {
         let expected =
             format!("ERR count '{text}' is not an integer from 1 to 9223372036854775807");
         let words = [b"RL.HITS", &b"used"[..], b"COUNT", count];
-        assert_refused(&mut db, &words, &expected);
+        assert_rejected(&mut db, &words, &expected);
     }
     assert_eq!(db.run::<Vec<Value>>("RL.HITS used COUNT 9223372036854775807").len(), 1);
 }

@@ -1,5 +1,5 @@
-//! The shared table of cases. A server's clock cannot be set, so this runs the cases whose events
-//! all happen at one instant.
+//! The shared table of cases. A server's clock cannot be set, so this runs only the cases whose events all
+//! happen at one instant.
 
 use serde_json::Value;
 
@@ -9,7 +9,7 @@ use crate::support::{Decision, Server};
 const SLACK: i64 = 30_000;
 
 #[test]
-fn the_cases_of_one_instant_have_their_decisions() {
+fn cases_at_one_instant_return_the_expected_decisions() {
     let table: Value = serde_json::from_str(include_str!("../../cases.json")).expect("JSON");
     let cases = table["cases"].as_array().expect("a list of cases");
     let server = Server::start();
@@ -55,7 +55,7 @@ fn command(name: &Value, event: &Value) -> String {
     format!("{verb} {key}{rules}{cost}")
 }
 
-/// Spans may be shorter by the time that passed since the case started.
+/// Compares a decision with the expected fields. Durations may be shorter by the time since the case started.
 fn assert_near(given: Decision, fields: &[i64], place: &str) {
     let near = |given: i64, expected: i64| match expected {
         -1..=0 => given == expected,

@@ -1,4 +1,4 @@
-//! `RL.CHECK`: one rule, its six integers, its cost.
+//! `RL.CHECK` with one rule: the six integers and the cost.
 
 use crate::support::{Decision, Server, until};
 
@@ -37,7 +37,7 @@ fn retry_after_is_exact_to_the_millisecond() {
     let server = Server::start();
     let mut db = server.connect();
     let now = db.now_ms();
-    // Two units an hour ago, one ten minutes ago; the window is two hours.
+    // The log has two units an hour ago and one ten minutes ago. The window is two hours.
     let (oldest, newest) = (now - 3_600_000, now - 600_000);
     db.record("k", 7_200_000, &[(oldest, 2), (newest, 1)]);
     for (cost, in_the_way) in [(1, oldest), (2, oldest), (3, newest)] {
@@ -64,7 +64,7 @@ fn a_check_after_retry_after_is_allowed() {
             }
         };
         let due = db.now_ms() + denied.retry_after_ms;
-        until("the time to wait is over", || db.now_ms() >= due);
+        until("the wait has ended", || db.now_ms() >= due);
         assert!(db.decide("RL.CHECK k 3 120ms").allowed);
     }
 }

@@ -1,10 +1,10 @@
-//! A clock that stepped back: the log's newest unit is ahead of the server's clock.
+//! A clock that stepped back. The log's newest unit is ahead of the server's clock.
 
 use crate::support::{Client, MAX_EXPIRY_DELAY_MS, Server, assert_same_dataset};
 
 const HOUR: i64 = 3_600_000;
 
-/// Units whose newest is an hour ahead; the gaps are ten and three seconds.
+/// Records units whose newest is an hour ahead. The gaps are ten and three seconds.
 fn record_ahead(db: &mut Client) {
     let newest = db.now_ms() + HOUR;
     let hits = [(newest - 13_000, 2), (newest - 3_000, 1), (newest, 3)];
@@ -107,7 +107,7 @@ fn the_shift_of_a_denied_check_is_replicated_and_the_next_denial_is_not() {
 }
 
 #[test]
-fn a_refund_after_a_step_back_takes_the_newest_units() {
+fn a_refund_after_a_step_back_removes_the_newest_units() {
     let server = Server::start();
     let replica = server.start_replica(&[]);
     let mut db = server.connect();

@@ -1,4 +1,4 @@
-//! Fifty connections at once on one key.
+//! Fifty simultaneous connections on one key.
 
 use std::sync::Barrier;
 
@@ -6,7 +6,7 @@ use crate::support::Server;
 
 const CONNECTIONS: usize = 50;
 
-/// How many of the checks that all connections made together were allowed.
+/// Returns the number of allowed checks of all connections together.
 fn allowed(server: &Server, checks_each: usize, command: &str) -> usize {
     let barrier = Barrier::new(CONNECTIONS);
     std::thread::scope(|scope| {
@@ -32,7 +32,7 @@ fn fifty_connections_use_exactly_the_limit() {
 }
 
 #[test]
-fn fifty_connections_use_exactly_what_fits_of_their_cost() {
+fn fifty_connections_with_a_cost_use_all_that_fits_in_the_limit() {
     let server = Server::start();
     assert_eq!(allowed(&server, 20, "RL.CHECK k 500 1h COST 3"), 166);
     assert_eq!(server.connect().units("k"), 498);

@@ -1,4 +1,4 @@
-//! The keyspace event `rl.denied`: a key starts to be denied.
+//! The keyspace event `rl.denied`: a key begins to be denied.
 
 use redis::Value;
 
@@ -54,7 +54,7 @@ fn policies_and_overrides_publish_denials_and_shadow_policies_do_not() {
     }
     assert!(denied("RL.CHECK g POLICY gold").is_empty());
     assert_eq!(denied("RL.CHECK g POLICY gold"), ["g"]);
-    // A check that a shadow policy would deny is allowed, and ends the denial.
+    // A check under a shadow policy is always allowed, so it ends the denial.
     assert!(denied("RL.CHECK g POLICY trial").is_empty());
     assert_eq!(denied("RL.CHECK g POLICY gold"), ["g"]);
     assert!(denied("RL.OVERRIDE SET g ALLOW").is_empty());
@@ -65,7 +65,7 @@ fn policies_and_overrides_publish_denials_and_shadow_policies_do_not() {
 }
 
 #[test]
-fn only_the_keys_that_deny_are_published() {
+fn only_denied_keys_are_published() {
     let server = Server::with(&[ON]);
     let mut events = Events::of(&server);
     let mut db = server.connect();
@@ -90,7 +90,7 @@ fn nothing_is_published_unless_notifications_are_on() {
             db.decide("RL.CHECK k 1 1h");
         }
         let published = events.of_kind("rl.denied");
-        // `A` includes all classes, also that of modules.
+        // `A` stands for all classes, including the class of modules.
         assert_eq!(published.len(), usize::from(setting == "KEA"), "{setting}: {published:?}");
     }
 }

@@ -1,7 +1,7 @@
-//! Random calls, each reply compared with the naive oracle's.
+//! Random calls. Each reply is compared with the reply of the naive oracle.
 //!
-//! The instant of a call is known only between two readings of the server's clock, so a reply is
-//! right if it is the oracle's at one of those milliseconds.
+//! The instant of a call is only known to be between two readings of the server's clock. A reply is therefore
+//! correct if it equals the oracle's reply at one of those milliseconds.
 
 use crate::support::{Client, Oracle, Random, Rule, Server};
 
@@ -38,7 +38,7 @@ impl Comparison {
     fn check(&mut self, key: usize) {
         let (rules, cost, arguments) = self.arguments();
         let (reply, instants) = self.timed(|db| db.decide(&format!("RL.CHECK {key}{arguments}")));
-        // The log then shows at which of the instants the units were recorded, and for how long.
+        // The log shows the instant of the units and their retention.
         let (shown, later) = self.timed(|db| db.hits(&key.to_string()));
         self.agree(key, &(reply, true), &instants, |oracle, now| {
             let decision = oracle.check(now, &rules, cost);
@@ -70,7 +70,7 @@ impl Comparison {
         self.agree(key, &reply, &instants, |oracle, now| oracle.hits(now));
     }
 
-    /// Applies the call to the oracle at the first instant at which its reply is the server's.
+    /// Applies the call to the oracle at the first instant at which the oracle's reply equals the server's.
     #[track_caller]
     fn agree<T: PartialEq + std::fmt::Debug>(
         &mut self,

@@ -1,4 +1,4 @@
-//! A key expires when its last unit has expired, or shortly after.
+//! A key expires with its last unit or shortly after.
 
 use crate::support::{Client, MAX_EXPIRY_DELAY_MS, Server, until};
 
@@ -8,7 +8,8 @@ fn inspect(db: &mut Client, field: usize) -> i64 {
     value.parse().expect("a number")
 }
 
-/// The key must outlive its last unit, by no more than 1/16 of the retention or five seconds.
+/// Asserts that the key lasts longer than its last unit, but by at most 1/16 of the retention and at most five
+/// seconds.
 #[track_caller]
 fn assert_expires_in_time(db: &mut Client) {
     let newest = inspect(db, 2);
@@ -18,7 +19,7 @@ fn assert_expires_in_time(db: &mut Client) {
     assert!((0..=slack).contains(&late), "{late} is not in 0..={slack}");
 }
 
-/// Units at many instants under `k`.
+/// Records units at many instants under `k`.
 fn large_log(db: &mut Client) {
     let first = db.now_ms() - 50_000;
     let hits: Vec<_> = (0..20_000).map(|step| (first + 2 * step, 3)).collect();
@@ -118,7 +119,7 @@ fn a_persisted_key_expires_again_after_its_next_check() {
     db.decide("RL.CHECK k 5 1h");
     assert_expires_in_time(&mut db);
     let dump: Vec<u8> = db.run("DUMP k");
-    db.restore("k", &dump).expect("the dump is whole");
+    db.restore("k", &dump).expect("the dump is valid");
     db.decide("RL.CHECK k 5 1h");
     assert_expires_in_time(&mut db);
 }

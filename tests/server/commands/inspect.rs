@@ -4,7 +4,7 @@ use redis::{ProtocolVersion, Value};
 
 use crate::support::{Client, Server, until};
 
-/// Units at three instants, the newest of them in two parts.
+/// Records units at three instants, the newest in two parts.
 fn record(db: &mut Client) -> [i64; 3] {
     let now = db.now_ms();
     let instants = [now - 300_000, now - 20_000, now - 1000];
@@ -27,7 +27,7 @@ fn inspect_returns_the_state_of_the_log() {
     let values: Vec<_> = reply.into_iter().skip(1).step_by(2).collect();
     assert_eq!(values[..4], [11, oldest, newest, 3_600_000].map(Value::Int));
     let Value::Int(bytes) = values[4] else {
-        panic!("bytes are a number: {values:?}");
+        panic!("bytes is not a number: {values:?}");
     };
     assert!((1..=200).contains(&bytes), "{bytes}");
     assert_eq!(values[5], Value::Nil);
@@ -39,7 +39,7 @@ fn inspect_is_a_map_in_resp3() {
     let mut db = server.connect_speaking(ProtocolVersion::RESP3);
     record(&mut db);
     let Value::Map(pairs) = db.run("RL.INSPECT k") else {
-        panic!("a map is due");
+        panic!("expected a map");
     };
     assert_eq!(pairs.len(), 6);
     assert_eq!(pairs[0].1, Value::Int(11));
@@ -80,7 +80,7 @@ fn a_key_with_only_an_override_has_no_instants() {
     assert_eq!(reply[7], Value::Int(0));
     assert!(matches!(reply[9], Value::Int(1..=600)), "{reply:?}");
     let Value::Array(key_override) = &reply[11] else {
-        panic!("an override is shown: {reply:?}");
+        panic!("expected an override, got {reply:?}");
     };
     let text = |text: &str| Value::BulkString(text.into());
     let rule = |limit, window| Value::Array(vec![Value::Int(limit), Value::Int(window)]);
@@ -117,7 +117,7 @@ fn a_log_whose_units_have_all_expired_is_null() {
     let mut db = server.connect();
     db.run::<()>("DEBUG SET-ACTIVE-EXPIRE 0");
     let instant = db.now_ms() - 3_599_900;
-    // The key may outlive its last unit a little.
+    // A key may remain for a short time after its last unit expired.
     db.record("k", 3_600_000, &[(instant, 5)]);
     until("the unit has expired", || db.hits("k").is_empty());
     assert_eq!(db.run::<Value>("RL.INSPECT k"), Value::Nil);

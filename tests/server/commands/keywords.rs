@@ -1,4 +1,4 @@
-//! Keywords, arity and the number of rules: the accepted calls, and the errors, word for word.
+//! Keywords, arity and the number of rules: the accepted calls, and the exact errors.
 
 use redis::Value;
 

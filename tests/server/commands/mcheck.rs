@@ -1,4 +1,4 @@
-//! `RL.MCHECK`: several keys, all or nothing.
+//! `RL.MCHECK`: several keys, recorded all or nothing.
 
 use redis::Value;
 
@@ -32,7 +32,7 @@ fn every_key_records_its_units_or_none_does() {
     }
     assert_eq!((first.len(), units(&mut db, ["a", "b", "c"])), (3, [2, 2, 2]));
 
-    // There is room at a and c: their decisions report the logs before recording.
+    // The logs of a and c have room. Their decisions report the logs before recording.
     let second = db.decide_all("RL.MCHECK 2 a 5 1h b 3 30m c 9 2h new 5 1h");
     assert_eq!(allowed(&second), [true, false, true, true]);
     assert_eq!(remaining(&second), [3, 1, 7, 5]);
@@ -47,7 +47,7 @@ fn every_key_records_its_units_or_none_does() {
     }
     assert_eq!(units(&mut db, ["a", "b", "c", "new"]), [2, 2, 2, 0]);
     assert_eq!(db.run::<i64>("EXISTS new"), 0);
-    // The last key can deny like the first.
+    // The last key can deny just like the first.
     for command in ["b 3 30m a 5 1h c 9 2h", "a 5 1h c 9 2h b 3 30m"] {
         let decisions = db.decide_all(&format!("RL.MCHECK 2 {command}"));
         assert!(decisions.iter().any(|decision| !decision.allowed));
@@ -63,7 +63,7 @@ fn the_same_key_twice_counts_twice() {
     assert_eq!((allowed(&both), remaining(&both)), (vec![true, true], vec![3, 1]));
     assert_eq!(db.units("k"), 4);
 
-    // One fits, two do not: the second reports the remaining of the first.
+    // One unit fits, two do not. The second decision reports the same remaining units as the first.
     let both = db.decide_all("RL.MCHECK 1 k 5 1h other 5 1h k 5 1h");
     assert_eq!(allowed(&both), [true, true, false]);
     assert_eq!(remaining(&both), [1, 5, 1]);
@@ -79,9 +79,9 @@ fn a_repeated_key_is_checked_under_each_of_its_rules_with_all_its_units() {
     let all = db.decide_all("RL.MCHECK 2 k 9 1h k 5 1m k POLICY gold");
     assert_eq!((allowed(&all), remaining(&all)), (vec![true; 3], vec![7, 1, 1]));
     assert_eq!((db.units("k"), all[2].limit), (6, 7));
-    assert!(db.run::<i64>("PTTL k") > 80_000_000, "kept for the longest window");
+    assert!(db.run::<i64>("PTTL k") > 80_000_000, "the retention is the longest window");
 
-    // Together they exceed the limit: waiting does not help.
+    // The checks together exceed the limit, so waiting does not help.
     for (command, waits) in [
         ("3 new 5 1h new 5 1h", [0, -1]),
         ("3 new 9 1h new 5 1m", [0, -1]),
@@ -135,7 +135,7 @@ fn an_override_applies_to_its_own_key_only() {
     assert_eq!(units(&mut db, ["a", "o", "b"]), [2, 2, 2]);
 
     db.run::<()>("RL.OVERRIDE SET o DENY PX 1");
-    until("the override is over", || db.run::<Value>("RL.OVERRIDE GET o") == Value::Nil);
+    until("the override has ended", || db.run::<Value>("RL.OVERRIDE GET o") == Value::Nil);
     let decisions = db.decide_all("RL.MCHECK 1 a 5 1h o 3 1h b 5 1h");
     assert_eq!((allowed(&decisions), remaining(&decisions)), (vec![true; 3], vec![2, 0, 2]));
 }
@@ -154,12 +154,12 @@ fn a_shadow_policy_denies_no_other_key() {
         assert_eq!(decisions[1].retry_after_ms, 0);
     }
     assert_eq!(units(&mut db, ["a", "s"]), [4, 2]);
-    // It is not recorded if another key denies.
+    // Nothing is recorded under the shadow policy if another key denies.
     db.run::<()>("DEL s");
     let decisions = db.decide_all("RL.MCHECK 2 s POLICY trial a 5 1h");
     assert_eq!((allowed(&decisions), remaining(&decisions)), (vec![true, false], vec![2, 1]));
     assert_eq!(db.run::<i64>("EXISTS s"), 0);
-    // Units that the shadow policy would deny are not pending at the key.
+    // Units that the shadow policy would deny do not count as pending at the key.
     let decisions = db.decide_all("RL.MCHECK 3 s POLICY trial s 3 1h");
     assert_eq!(allowed(&decisions), [true, true]);
     assert_eq!(db.units("s"), 3);
@@ -202,8 +202,8 @@ fn a_key_ahead_of_the_clock_is_shifted_by_a_check_that_another_key_denies() {
         let hits = db.hits("k");
         let (newest, oldest) = (hits[0].0, hits[hits.len() - 1].0);
         assert!(newest <= db.now_ms());
-        assert_eq!(newest - oldest, 7_000, "gaps are kept: {hits:?}");
-        // Reads show it shifted anyway; the expiry shows whether the value is.
+        assert_eq!(newest - oldest, 7_000, "the gaps are unchanged: {hits:?}");
+        // Reads show a shifted log in any case. The expiry shows whether the stored value is shifted.
         let lasts = db.run::<i64>("PTTL k");
         assert!((HOUR..=2 * HOUR + 60_000).contains(&lasts), "{lasts}");
     }

@@ -1,6 +1,7 @@
-//! Random calls of `RL.MCHECK`, each reply compared with a naive oracle for each key.
+//! Random calls of `RL.MCHECK`. Each reply is compared with the replies of one naive oracle per key.
 //!
-//! As in `differential`, a reply is right if it is the oracles' at one of the milliseconds of the call.
+//! As in `differential`, a reply is correct if it equals the oracles' reply at one of the milliseconds of the
+//! call.
 
 use crate::support::{Client, Decision, Oracle, Random, Rule, Server};
 
@@ -8,14 +9,14 @@ const KEYS: usize = 4;
 const COSTS: [i64; 6] = [1, 1, 1, 2, 3, 11];
 const LIMITS: [i64; 7] = [1, 2, 5, 17, 40, 60, 1000];
 
-/// Policies of several rules, by name.
+/// Policies of several rules, with their names.
 type Policies = Vec<(&'static str, Vec<Rule>)>;
 
 fn rules(pairs: &[(i64, i64)]) -> Vec<Rule> {
     pairs.iter().map(|&(limit, window_ms)| Rule { limit, window_ms }).collect()
 }
 
-/// The decisions of a call at `now`; if all are allowed, the units are recorded.
+/// Returns the decisions of a call at `now`. Records the units if all decisions are allowed.
 fn check(
     oracles: &mut [Oracle],
     now: i64,
@@ -29,7 +30,7 @@ fn check(
         oracles.clone_from_slice(&recorded);
         return decisions;
     }
-    // The logs as they stand, with the units that the checks before would add.
+    // Decide on the unchanged logs plus the units that the earlier checks of the call would add.
     let mut pending = [0; KEYS];
     let decision = |(key, rules): &(usize, Vec<Rule>)| {
         let decision = oracles[*key].peek(now, rules, pending[*key] + cost);
@@ -45,7 +46,7 @@ struct Comparison {
     oracles: Vec<Oracle>,
     policies: Policies,
     windows_ms: &'static [i64],
-    /// How many calls were allowed, and how many denied.
+    /// The number of allowed and of denied calls.
     outcomes: [usize; 2],
 }
 
@@ -75,8 +76,8 @@ impl Comparison {
         let mut checks = Vec::new();
         for _ in 0..=self.random.below(5) {
             let key = self.random.below(KEYS);
-            let (rules, terms) = self.terms();
-            command += &format!(" {key} {terms}");
+            let (rules, arguments) = self.rules_or_policy();
+            command += &format!(" {key} {arguments}");
             checks.push((key, rules));
         }
         let before = self.db.now_ms();
@@ -85,7 +86,7 @@ impl Comparison {
         let instants: Vec<_> = (before..=after).collect();
         let all = reply.iter().all(|decision| decision.allowed);
         self.outcomes[usize::from(!all)] += 1;
-        // The logs then show at which of the instants the units were recorded, and for how long.
+        // The logs show the instant of the units and their retention.
         let shown: Vec<_> =
             checks.iter().map(|(key, _)| (*key, self.db.hits(&key.to_string()))).collect();
         let later = after..=self.db.now_ms();
@@ -106,7 +107,7 @@ impl Comparison {
         self.agree(&taken, &instants, |oracles, now| oracles[key].refund(now, units));
     }
 
-    /// Carries the call out at the first instant at which its reply is the server's.
+    /// Applies the call to the oracles at the first instant at which their reply equals the server's.
     #[track_caller]
     fn agree<T: PartialEq + std::fmt::Debug>(
         &mut self,
@@ -130,7 +131,7 @@ impl Comparison {
         panic!("the reply {reply:?} is none of {expected:?}, given {:?}", self.oracles);
     }
 
-    fn terms(&mut self) -> (Vec<Rule>, String) {
+    fn rules_or_policy(&mut self) -> (Vec<Rule>, String) {
         if self.random.below(4) == 0 {
             let (name, rules) = self.random.pick(&self.policies);
             return (rules.clone(), format!("POLICY {name}"));

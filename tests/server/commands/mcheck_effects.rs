@@ -24,14 +24,15 @@ fn all_keys_are_one_effect() {
         "C\r\n$8\r\n10800000",
         "A\r\n$8\r\n14400000",
     ];
-    let (_, record) = stream.split_once("RL._RECORD").expect("it is there");
-    let places =
-        order.map(|text| record.find(text).expect("every key is in it, but the one allowed"));
+    let (_, record) = stream.split_once("RL._RECORD").expect("the stream has the record");
+    let places = order.map(|text| {
+        record.find(text).expect("every key except the one under ALLOW is in the record")
+    });
     assert!(places.is_sorted(), "{stream}");
 }
 
 #[test]
-fn a_shift_is_replicated_though_the_check_is_denied() {
+fn a_shift_is_replicated_even_if_the_check_is_denied() {
     let stream = stream_of(|db| {
         let ahead = db.now_ms() + 3_600_000;
         db.record("k", 7_200_000, &[(ahead, 1)]);
@@ -98,8 +99,8 @@ fn replicas_and_the_aof_agree_after_many_checks() {
     for _ in 0..600 {
         let keys: String = (0..=random.below(4))
             .map(|_| {
-                let terms = random.pick(&["50 1h", "70 3h", "POLICY gold", "POLICY trial"]);
-                format!(" key:{} {terms}", random.below(20))
+                let rules = random.pick(&["50 1h", "70 3h", "POLICY gold", "POLICY trial"]);
+                format!(" key:{} {rules}", random.below(20))
             })
             .collect();
         let decisions = db.decide_all(&format!("RL.MCHECK {}{keys}", 1 + random.below(3)));
@@ -125,7 +126,7 @@ fn without_memory_no_key_is_created_or_changed() {
         let error = db.error(&format!("RL.MCHECK {command}"));
         assert!(error.starts_with("OOM "), "{command}: {error}");
     }
-    // A denied check is denied, also without memory.
+    // A check is denied even without memory.
     let decisions = db.decide_all("RL.MCHECK 2 new 5 1h a 2 1h");
     assert_eq!((decisions[0].allowed, decisions[1].allowed), (true, false));
     assert_eq!((db.digest(), db.info("rdb_changes_since_last_save")), before);
@@ -190,21 +191,21 @@ fn twenty_connections_on_overlapping_keys_use_exactly_the_limit() {
     let server = Server::start();
     let limit = |key: usize| 40 + 13 * key;
     let pair = |place: usize| [place % KEYS, (place + 1) % KEYS];
-    let admitted: Vec<[usize; KEYS]> = std::thread::scope(|scope| {
+    let allowed: Vec<[usize; KEYS]> = std::thread::scope(|scope| {
         let clients: Vec<_> = (0..20)
             .map(|place| {
                 let mut db = server.connect();
                 let [a, b] = pair(place);
                 let command = format!("RL.MCHECK 1 {a} {} 1h {b} {} 1h", limit(a), limit(b));
                 scope.spawn(move || {
-                    let mut admitted = [0; KEYS];
+                    let mut allowed = [0; KEYS];
                     for _ in 0..60 {
                         if db.decide_all(&command).iter().all(|decision| decision.allowed) {
-                            admitted[a] += 1;
-                            admitted[b] += 1;
+                            allowed[a] += 1;
+                            allowed[b] += 1;
                         }
                     }
-                    admitted
+                    allowed
                 })
             })
             .collect();
@@ -215,10 +216,10 @@ fn twenty_connections_on_overlapping_keys_use_exactly_the_limit() {
         .map(|key| usize::try_from(db.units(&key.to_string())).expect("units are not negative"))
         .collect();
     for (key, units) in units.iter().enumerate() {
-        assert_eq!(*units, admitted.iter().map(|of_one| of_one[key]).sum::<usize>());
+        assert_eq!(*units, allowed.iter().map(|of_one| of_one[key]).sum::<usize>());
         assert!(*units <= limit(key), "{key}: {units}");
     }
-    // No check was denied while there was room at both keys.
+    // No check is denied while both of its keys have room.
     assert!(
         (0..KEYS).all(|place| pair(place).iter().any(|&key| units[key] == limit(key))),
         "{units:?}"

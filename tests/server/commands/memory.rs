@@ -1,4 +1,4 @@
-//! Memory: its limit, its use, and its release.
+//! Memory: its limit, its usage and its release.
 
 use crate::support::{Client, Random, Server, assert_same_dataset, until};
 
@@ -102,7 +102,7 @@ fn memory_usage_matches_the_memory_of_a_large_log() {
     }
     let taken = db.info_number("used_memory") - before;
     let reported: i64 = db.run("MEMORY USAGE k");
-    // Besides the log, the server's own buffers come and go.
+    // The server's own buffers also change the used memory.
     assert!((reported - taken).abs() < reported / 10 + 100_000, "{reported} of {taken}");
     assert!(reported < 300_000, "{reported} bytes for 100,000 units");
 }

@@ -1,8 +1,8 @@
-//! `RL.REFUND`: the newest units are taken back.
+//! `RL.REFUND`: removes the newest units.
 
 use crate::support::{Client, MAX_EXPIRY_DELAY_MS, Server, until};
 
-/// Three units an hour ago, four a minute ago, two a second ago.
+/// Records three units an hour ago, four a minute ago and two a second ago.
 fn three_hits(db: &mut Client) -> [i64; 3] {
     let now = db.now_ms();
     let instants = [now - 3_600_000, now - 60_000, now - 1000];
@@ -12,7 +12,7 @@ fn three_hits(db: &mut Client) -> [i64; 3] {
 }
 
 #[test]
-fn a_refund_takes_one_unit_by_default() {
+fn a_refund_removes_one_unit_by_default() {
     let server = Server::start();
     let mut db = server.connect();
     db.decide("RL.CHECK k 5 1h COST 5");
@@ -36,7 +36,7 @@ fn the_newest_units_are_refunded_first() {
 }
 
 #[test]
-fn a_refund_takes_at_most_the_units_there_are() {
+fn a_refund_removes_at_most_the_recorded_units() {
     let server = Server::start();
     let mut db = server.connect();
     three_hits(&mut db);
@@ -47,12 +47,12 @@ fn a_refund_takes_at_most_the_units_there_are() {
 }
 
 #[test]
-fn units_that_have_expired_cannot_be_taken_back() {
+fn expired_units_cannot_be_refunded() {
     let server = Server::start();
     let mut db = server.connect();
     let now = db.now_ms();
-    let (expiring, kept) = (now - 7_199_900, now - 3_600_000);
-    db.record("k", 7_200_000, &[(expiring, 5), (kept, 2)]);
+    let (expiring, lasting) = (now - 7_199_900, now - 3_600_000);
+    db.record("k", 7_200_000, &[(expiring, 5), (lasting, 2)]);
     until("the older units have expired", || db.units("k") == 2);
     assert_eq!(db.run::<i64>("RL.REFUND k COST 10"), 2);
     assert_eq!(db.run::<i64>("EXISTS k"), 0);

@@ -1,9 +1,9 @@
-//! `RL.RESET`: all units are removed.
+//! `RL.RESET`: removes all units.
 
 use crate::support::{MAX_EXPIRY_DELAY_MS, Server};
 
 #[test]
-fn a_reset_removes_every_unit_and_returns_how_many() {
+fn a_reset_removes_every_unit_and_returns_their_number() {
     let server = Server::start();
     let mut db = server.connect();
     db.decide("RL.CHECK k 50 1h COST 30");

@@ -1,8 +1,8 @@
-//! Several rules in one check: all must allow it, and the reply describes the binding one.
+//! Several rules in one check. All rules must allow it, and the reply describes the binding rule.
 
 use crate::support::{Client, Server};
 
-/// A log with the given units at the given ages, kept for a day.
+/// Records units at the given ages and retains them for a day.
 fn record(db: &mut Client, key: &str, aged: &[(i64, i64)]) {
     let now = db.now_ms();
     let hits: Vec<_> = aged.iter().map(|&(age, units)| (now - age, units)).collect();
@@ -94,7 +94,7 @@ fn an_allowing_rule_does_not_bind_a_denied_check() {
     let server = Server::start();
     let mut db = server.connect();
     record(&mut db, "k", &[(10_000, 5), (100, 1)]);
-    // Both rules have nothing remaining, but only the second denies.
+    // Both rules have no units remaining, but only the second denies.
     let denied = db.decide("RL.CHECK k 7 1h 1 1m");
     assert!(!denied.allowed);
     assert_eq!((denied.limit, denied.window_ms), (1, 60_000));

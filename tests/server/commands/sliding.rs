@@ -1,4 +1,4 @@
-//! The guarantee itself, on real time: no span of the window holds more than the limit.
+//! The guarantee itself in real time: no span of the window contains more than the limit.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -7,10 +7,10 @@ use crate::support::{Server, until};
 const WINDOW_MS: i64 = 100;
 const LIMIT: i64 = 30;
 
-/// Every allowed unit stays in the log, as the second rule keeps it.
-const KEPT: &str = "1000000 1h";
+/// A second rule with a long window, so that every allowed unit stays in the log.
+const RETAINED: &str = "1000000 1h";
 
-/// Hammers one key from several connections until enough units are in its log.
+/// Sends checks of one key from several connections until its log has enough units. Returns the log.
 fn hammer(command: &str) -> Vec<(i64, i64)> {
     let server = Server::start();
     let stop = AtomicBool::new(false);
@@ -46,20 +46,20 @@ fn assert_no_span_is_over_the_limit(hits: &[(i64, i64)]) {
 }
 
 #[test]
-fn no_span_of_the_window_holds_more_than_the_limit() {
-    let hits = hammer(&format!("RL.CHECK k {LIMIT} {WINDOW_MS}ms {KEPT}"));
+fn no_span_of_the_window_has_more_units_than_the_limit() {
+    let hits = hammer(&format!("RL.CHECK k {LIMIT} {WINDOW_MS}ms {RETAINED}"));
     assert_no_span_is_over_the_limit(&hits);
 }
 
 #[test]
-fn no_span_of_the_window_holds_more_than_the_limit_at_a_cost() {
-    let hits = hammer(&format!("RL.CHECK k {LIMIT} {WINDOW_MS}ms {KEPT} COST 7"));
+fn no_span_of_the_window_has_more_units_than_the_limit_with_a_cost() {
+    let hits = hammer(&format!("RL.CHECK k {LIMIT} {WINDOW_MS}ms {RETAINED} COST 7"));
     assert_no_span_is_over_the_limit(&hits);
 }
 
 #[test]
 fn a_client_that_hammers_gets_the_whole_limit_in_each_window() {
-    let hits = hammer(&format!("RL.CHECK k {LIMIT} {WINDOW_MS}ms {KEPT}"));
+    let hits = hammer(&format!("RL.CHECK k {LIMIT} {WINDOW_MS}ms {RETAINED}"));
     let instants: Vec<_> = hits
         .iter()
         .rev()
@@ -67,7 +67,8 @@ fn a_client_that_hammers_gets_the_whole_limit_in_each_window() {
             std::iter::repeat_n(*instant, usize::try_from(*units).unwrap())
         })
         .collect();
-    // The unit that is `LIMIT` later was allowed when this one left the window, or soon after.
+    // `units[0]` and `units[lag]` are `LIMIT` units apart. The later one was allowed when the earlier one left
+    // the window, or soon after.
     let lag = usize::try_from(LIMIT).expect("a small limit");
     let waits: Vec<_> = instants.windows(lag + 1).map(|units| units[lag] - units[0]).collect();
     assert!(waits.iter().all(|wait| *wait >= WINDOW_MS));

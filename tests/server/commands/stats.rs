@@ -1,4 +1,4 @@
-//! `RL.STATS`, and the module's sections of `INFO`.
+//! `RL.STATS` and the module's sections of `INFO`.
 
 use std::collections::HashMap;
 
@@ -23,7 +23,7 @@ fn every_check_is_counted_once_by_its_result() {
         db.decide("RL.CHECK k 3 1h");
     }
     assert_eq!(totals(&mut db), Counts::of(3, 2));
-    // A check that is denied before there is a key, and one of many units, are one each.
+    // A check that is denied before the key exists counts once, and so does a check of many units.
     db.decide("RL.CHECK new 3 1h COST 4");
     db.decide("RL.CHECK other 30 1h COST 30");
     assert_eq!(totals(&mut db), Counts::of(4, 3));
@@ -123,7 +123,7 @@ fn a_check_of_several_keys_counts_each_of_them() {
     db.run::<()>("RL.OVERRIDE SET o ALLOW");
     db.decide_all("RL.MCHECK 1 a POLICY gold b POLICY trial c 9 1h o 9 1h a POLICY gold");
     assert_eq!(totals(&mut db), Counts::of(5, 0).with_overridden(1));
-    // Denied at a: the others were allowed.
+    // The check is denied at a. The decisions for the other keys are allowed.
     db.decide_all("RL.MCHECK 1 a POLICY gold b POLICY trial c 9 1h");
     let (all, policies) = counts(&mut db, "RL.STATS");
     assert_eq!(all, Counts::of(7, 1).with_overridden(1).with_shadow_denied(1));
@@ -157,7 +157,7 @@ fn a_reset_returns_the_counts_and_sets_them_to_zero() {
 }
 
 #[test]
-fn a_policys_counts_survive_changes_and_end_with_it() {
+fn a_policys_counts_survive_its_changes_and_end_with_its_deletion() {
     let server = Server::start();
     let mut db = server.connect();
     db.run::<()>("RL.POLICY SET gold 1 1h");
@@ -222,7 +222,7 @@ fn stats_are_maps_in_resp3() {
     let mut db = server.connect_speaking(ProtocolVersion::RESP3);
     db.run::<()>("RL.POLICY SET gold 2 1h");
     let Value::Map(fields) = db.run("RL.STATS") else {
-        panic!("a map is due");
+        panic!("expected a map");
     };
     let names: Vec<String> = fields
         .iter()
@@ -259,7 +259,7 @@ fn info_shows_the_same_counts() {
     assert!(number("rl_monitor_bytes") > 1_000);
     let digest = fields["rl_policies_digest"];
     assert!(digest.len() == 16 && digest.bytes().all(|byte| byte.is_ascii_hexdigit()), "{digest}");
-    // The server writes another character for what would end a name.
+    // In field names, the server replaces each character that would end a name.
     for (policy, name) in [("gold", "gold"), ("trial", "trial"), ("a:b/c.d", "a_b/c.d")] {
         let counts: HashMap<&str, i64> = fields[&*format!("rl_policy_{name}")]
             .split(',')
@@ -269,7 +269,7 @@ fn info_shows_the_same_counts() {
         assert_eq!(counts.len(), 5);
         assert_eq!(Counts::read(|name| counts[name]), policies[policy], "{policy}");
     }
-    // `INFO everything` includes the sections, and the default sections are unchanged.
+    // `INFO everything` contains the sections, and the default sections are unchanged.
     let everything: String = db.run("INFO everything");
     assert!(everything.contains("rl_checks:12\r\n"), "{everything}");
     assert!(!db.run::<String>("INFO").contains("rl_checks"));

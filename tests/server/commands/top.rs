@@ -1,7 +1,7 @@
 //! `RL.TOP`: the keys with the most checks and denials.
 //!
-//! All counts are halved at the end of each minute: tests in which the order matters begin early in one, and
-//! counts are compared as bounds.
+//! All counts are halved at the end of each minute. Tests that depend on the order therefore begin early in a
+//! minute, and counts are compared as bounds.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -14,7 +14,7 @@ const KEYS: usize = 100_000;
 const CHECKS: usize = 500_000;
 const LIMIT: i64 = 1_000;
 
-/// A server, and a client of it, when the present minute of its clock does not end soon.
+/// Starts a server and a client early in a minute of the server's clock.
 fn early_in_a_minute() -> (Server, Client) {
     let server = Server::start();
     let mut db = server.connect();
@@ -30,7 +30,7 @@ fn names(db: &mut Client, arguments: &str) -> Vec<String> {
     top(db, arguments).into_iter().map(|(name, _)| name).collect()
 }
 
-/// Sends commands without asking for their replies, and waits until they are carried out.
+/// Sends commands without waiting for their replies, then waits until the server has run them all.
 fn pour(server: &Server, commands: impl Iterator<Item = String>) {
     let mut raw = server.connect_raw();
     raw.send(b"CLIENT REPLY OFF\r\n");
@@ -48,12 +48,12 @@ fn pour(server: &Server, commands: impl Iterator<Item = String>) {
     raw.receive_until(b"+OK\r\n");
 }
 
-/// Checks of `key`, so many that they are still there when their count has been halved a few times.
+/// Checks `key` a number of times, which must be large enough that the count survives a few halvings.
 fn check(server: &Server, key: &str, times: usize) {
     pour(server, (0..times).map(|_| format!("RL.CHECK {key} 1000000 1h")));
 }
 
-/// Ranks, each drawn with a probability in proportion to its inverse.
+/// Returns ranks, each drawn with a probability proportional to its inverse.
 fn zipf(count: usize) -> Vec<usize> {
     let mut sum = 0.0;
     let sums: Vec<f64> = (1..=u32::try_from(KEYS).expect("a rank fits"))
@@ -64,14 +64,14 @@ fn zipf(count: usize) -> Vec<usize> {
         .collect();
     let mut random = Random::seeded(8);
     let mut rank = || {
-        let part = u32::try_from(random.next() >> 32).expect("half a word");
+        let part = u32::try_from(random.next() >> 32).expect("the upper half fits in 32 bits");
         let drawn = sum * f64::from(part) / 2f64.powi(32);
         sums.partition_point(|&up_to| up_to < drawn)
     };
     (0..count).map(|_| rank()).collect()
 }
 
-/// The ten heaviest of the true counts.
+/// Returns the ten largest of the true counts.
 fn ten(counts: &HashMap<usize, i64>) -> Vec<(String, i64)> {
     let mut counts: Vec<_> =
         counts.iter().map(|(rank, count)| (format!("key:{rank}"), *count)).collect();
@@ -176,8 +176,8 @@ fn top_k_bounds_the_tracked_keys_and_zero_disables_tracking() {
         assert_eq!(top(&mut db, ranking), []);
     }
     assert!(size(&mut db) < usual / 10, "{usual} then {}", size(&mut db));
-    assert!(db.info_number("rl_checks") > 4_000, "counting goes on");
-    // Another number starts over.
+    assert!(db.info_number("rl_checks") > 4_000, "the server still counts");
+    // A change of the number clears the list.
     for (k, listed) in [("3", 3), ("5", 5), ("1000", 8), ("1", 1)] {
         db.run::<()>(&format!("CONFIG SET rl.top-k {k}"));
         assert_eq!(top(&mut db, "CHECKED"), [], "{k}");

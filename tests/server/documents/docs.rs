@@ -1,8 +1,8 @@
-//! The examples in README and `docs/`, run as they stand.
+//! Runs the examples in README and `docs/` unchanged.
 //!
-//! In a `console` block a line that starts with `> ` is a command, and what follows is its reply as
-//! `redis-cli` prints it. Numbers of four digits and more are times, and compared as such. A word may stand
-//! in single quotes, as a shell takes it.
+//! In a `console` block, a line that starts with `> ` is a command, and the lines below it are its reply as
+//! `redis-cli` prints it. Numbers of four or more digits are times and are compared with a tolerance. A word
+//! may be in single quotes, as in a shell.
 
 use redis::Value;
 
@@ -13,7 +13,7 @@ const OPERATIONS: &str = include_str!("../../../docs/operations.md");
 const QUICKSTART: &str = include_str!("../../../docs/quickstart.md");
 const README: &str = include_str!("../../../README.md");
 
-/// Times may differ by as much, in milliseconds; instants since the epoch by more.
+/// The tolerance for times in milliseconds. Instants since the epoch have a larger one.
 const TOLERANCE: u64 = 10_000;
 const AN_INSTANT: u64 = 1_000_000_000_000;
 
@@ -36,11 +36,12 @@ fn every_example_of_the_operations_page_is_true() {
 }
 
 #[test]
-fn every_example_of_the_quickstart_gives_what_it_shows() {
+fn every_example_of_the_quickstart_is_true() {
     assert!(run_examples(QUICKSTART) >= 2);
 }
 
-/// Runs the examples on a new server, and on another if a minute began meanwhile. Returns how many there were.
+/// Runs the examples on a new server, and on another one if a minute began in the meantime. Returns the number
+/// of examples.
 fn run_examples(text: &str) -> usize {
     loop {
         let server = Server::start();
@@ -53,13 +54,13 @@ fn run_examples(text: &str) -> usize {
     }
 }
 
-/// How many examples there are, or the first that gives something else than it shows.
+/// Returns the number of examples, or the first difference from a shown reply.
 fn try_examples(db: &mut Client, text: &str) -> Result<usize, String> {
     let mut examples = 0;
-    // Those of a shell are run by the tests of the Python package.
+    // The tests of the Python package run the shell's examples.
     for block in blocks(text, "console").into_iter().filter(|block| block.starts_with("> ")) {
         for example in block.split("> ").filter(|example| !example.is_empty()) {
-            let (command, shown) = example.split_once('\n').expect("a reply after the command");
+            let (command, shown) = example.split_once('\n').expect("a reply follows the command");
             let given = answer(db, command);
             if !same(&given, shown) {
                 return Err(format!("{command}\nshown:\n{shown}\ngiven:\n{given}"));
@@ -77,7 +78,7 @@ fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
 
 fn answer(db: &mut Client, command: &str) -> String {
     match db.attempt::<Value>(words(command)) {
-        // As it came, like `redis-cli`.
+        // `redis-cli` prints this reply unchanged.
         Ok(Value::BulkString(text)) if command.starts_with("INFO ") => {
             String::from_utf8(text).expect("INFO is text")
         }
@@ -86,7 +87,7 @@ fn answer(db: &mut Client, command: &str) -> String {
     }
 }
 
-/// The words of a command, as a shell parts them.
+/// Splits a command into words, as a shell does.
 fn words(command: &str) -> Vec<Vec<u8>> {
     let parts = command.split('\'').enumerate();
     let words = parts.flat_map(|(index, part)| match index % 2 {
@@ -96,7 +97,7 @@ fn words(command: &str) -> Vec<Vec<u8>> {
     words.collect()
 }
 
-/// A reply as `redis-cli` prints it.
+/// Formats a reply as `redis-cli` prints it.
 fn shown(value: &Value, indent: &str) -> String {
     match value {
         Value::Nil => "(nil)\n".into(),
@@ -114,11 +115,11 @@ fn shown(value: &Value, indent: &str) -> String {
             };
             values.iter().enumerate().map(line).collect()
         }
-        other => panic!("no example gives {other:?}"),
+        other => panic!("no example returns {other:?}"),
     }
 }
 
-/// Whether two texts are the same but for the time that has passed between them.
+/// Returns whether two texts are equal, apart from the time that passed between them.
 fn same(given: &str, shown: &str) -> bool {
     let (given, shown): (Vec<_>, Vec<_>) =
         (given.split_whitespace().collect(), shown.split_whitespace().collect());

@@ -1,13 +1,13 @@
-//! `redis.conf.example`, executed.
+//! Runs a server with `redis.conf.example`.
 
 use crate::support::{Client, Server};
 
 const EXAMPLE: &str = include_str!("../../../redis.conf.example");
 
-/// Directives that a test's server must set itself.
+/// Directives that a test's server sets itself.
 const OWN: [&str; 2] = ["loadmodule ", "port "];
 
-/// A setting of the module, as the example shows it.
+/// A setting of the module as the example shows it.
 struct Setting {
     name: &'static str,
     default: &'static str,
@@ -15,7 +15,7 @@ struct Setting {
     most: &'static str,
 }
 
-/// The settings of the module, each with the range in the comment above it.
+/// Returns the module's settings, each with the range from the comment above it.
 fn settings() -> Vec<Setting> {
     let mut range = None;
     let mut settings = Vec::new();
@@ -24,7 +24,7 @@ fn settings() -> Vec<Setting> {
             range = said.strip_suffix('.').and_then(|said| said.split_once(" to "));
         } else if line.starts_with("rl.") {
             let (name, default) = line.split_once(' ').expect("a setting has a value");
-            let (least, most) = range.take().expect("the comment above says the range");
+            let (least, most) = range.take().expect("the comment above has the range");
             settings.push(Setting { name, default, least, most });
         }
     }
@@ -36,7 +36,7 @@ fn value(db: &mut Client, name: &str) -> String {
     value
 }
 
-/// `value` with its number changed by `step` and the same unit.
+/// Returns `value` with its number changed by `step` and its unit unchanged.
 fn next_to(value: &str, step: i64) -> String {
     let digits = value.trim_end_matches(char::is_alphabetic).len();
     let (number, unit) = value.split_at(digits);

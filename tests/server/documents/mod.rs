@@ -1,4 +1,4 @@
-//! README, `docs/` and `redis.conf.example`, executed.
+//! Runs the examples in README and `docs/`, and a server with `redis.conf.example`.
 
 mod docs;
 mod example_conf;

@@ -1,17 +1,17 @@
-//! The shell commands of `docs/operations.md`, run on a cluster.
+//! Runs the shell commands of `docs/operations.md` on a cluster.
 
 use std::process::Command;
 
 use crate::support::{Client, Server, until};
 
 const OPERATIONS: &str = include_str!("../../../docs/operations.md");
-/// The page's addresses: a shard, and a node that is to become one.
+/// The page's addresses of a shard and of a node that will become one.
 const SHARD: &str = "192.0.2.1";
 const NEW: &str = "192.0.2.9";
 
 const POLICIES: &str = r#"{"policies":[{"name":"api","rules":[{"limit":7,"window":"1m"}]}]}"#;
 
-/// Two shards that know each other.
+/// Starts two shards that know each other.
 fn two_shards() -> [Server; 2] {
     let shards = [(); 2].map(|()| Server::with(&["cluster-enabled yes"]));
     let [mut one, mut other] = shards.each_ref().map(Server::connect);
@@ -34,7 +34,8 @@ fn wait_for_nodes(db: &mut Client, nodes: usize) {
     });
 }
 
-/// The shell's output of `lines`, with the page's addresses replaced by those of `shard` and `new`.
+/// Runs `lines` in a shell, with the page's addresses replaced by those of `shard` and `new`. Returns the
+/// output.
 fn shell(lines: &str, shard: &Server, new: &Server) -> String {
     let script =
         [(SHARD, shard), (NEW, new)].iter().fold(lines.to_owned(), |script, (host, node)| {
@@ -54,12 +55,14 @@ fn shell(lines: &str, shard: &Server, new: &Server) -> String {
 #[test]
 fn the_shell_commands_of_the_operations_page_keep_shards_equal() {
     if Command::new("redis-cli").arg("--version").output().is_err() {
-        println!("skipped: there is no redis-cli");
+        println!("skipped: redis-cli is not installed");
         return;
     }
     let blocks: Vec<_> =
         OPERATIONS.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    let [set, import, compare, join] = blocks[..] else { panic!("four blocks, not {blocks:?}") };
+    let [set, import, compare, join] = blocks[..] else {
+        panic!("expected four blocks, got {blocks:?}")
+    };
     let shards = two_shards();
     let new = Server::with(&["cluster-enabled yes"]);
     let run = |lines| shell(lines, &shards[0], &new);

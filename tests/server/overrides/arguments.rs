@@ -1,4 +1,4 @@
-//! Errors of `RL.OVERRIDE`: they name the wrong argument, and nothing changes.
+//! Errors of `RL.OVERRIDE`. They name the wrong argument, and nothing changes.
 
 use crate::support::Server;
 

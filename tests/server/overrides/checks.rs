@@ -5,7 +5,7 @@ use crate::support::{Client, Decision, OverrideInfo, Server, assert_same_dataset
 use redis::Value;
 
 const HOUR: i64 = 3_600_000;
-/// The same rules, in every kind of call.
+/// The same rules in each kind of call.
 const WAYS: [&str; 6] = [
     "RL.CHECK k 5 1h",
     "RL.PEEK k 5 1h",
@@ -23,8 +23,8 @@ fn prepared() -> (Server, Client) {
     (server, db)
 }
 
-/// State that must not change.
-fn witness(db: &mut Client) -> (String, String, Vec<(i64, i64)>) {
+/// Returns the state that must not change.
+fn observed_state(db: &mut Client) -> (String, String, Vec<(i64, i64)>) {
     (db.digest(), db.info("rdb_changes_since_last_save"), db.hits("k"))
 }
 
@@ -39,7 +39,7 @@ fn allow_allows_every_check_and_records_nothing() {
     let (_server, mut db) = prepared();
     for used in 0..=5 {
         db.run::<()>("RL.OVERRIDE SET k ALLOW");
-        let before = witness(&mut db);
+        let before = observed_state(&mut db);
         for way in WAYS {
             for cost in ["", " COST 5", " COST 1000000"] {
                 let decision = db.decide(&format!("{way}{cost}"));
@@ -48,7 +48,7 @@ fn allow_allows_every_check_and_records_nothing() {
                 assert_eq!(decision.reset_after_ms > 0, used > 0);
             }
         }
-        assert_eq!(witness(&mut db), before);
+        assert_eq!(observed_state(&mut db), before);
         db.run::<()>("RL.OVERRIDE DEL k");
         assert_eq!(db.decide("RL.CHECK k 5 1h").allowed, used < 5);
     }
@@ -69,13 +69,13 @@ fn deny_denies_every_check() {
     let (_server, mut db) = prepared();
     for used in 0..=5 {
         db.run::<()>("RL.OVERRIDE SET k DENY");
-        let before = witness(&mut db);
+        let before = observed_state(&mut db);
         for way in WAYS {
             let decision = db.decide(way);
             assert_decision(decision, false, 5, 0, -1);
             assert_eq!(decision.window_ms, HOUR);
         }
-        assert_eq!(witness(&mut db), before);
+        assert_eq!(observed_state(&mut db), before);
         db.run::<()>("RL.OVERRIDE DEL k");
         assert_eq!(db.decide("RL.CHECK k 5 1h").allowed, used < 5);
     }
@@ -119,7 +119,7 @@ fn limit_replaces_the_rules_of_a_check() {
 }
 
 #[test]
-fn units_recorded_under_a_limit_count_for_the_callers_longer_window_afterwards() {
+fn units_recorded_under_an_override_count_for_the_checks_longer_window() {
     let (_server, mut db) = prepared();
     db.run::<()>("RL.OVERRIDE SET k LIMIT 100 10ms");
     for _ in 0..7 {
@@ -205,30 +205,33 @@ fn inspect_shows_the_override_and_its_bytes() {
     let bytes = |map: &Value| field::<i64>(map, "bytes").expect("a number");
     assert!(bytes(&key_override) > bytes(&plain) + 100);
     db.run::<i64>("RL.RESET k");
-    let alone: Value = db.run("RL.INSPECT k");
-    assert_eq!(field::<i64>(&alone, "units"), Ok(0));
-    assert_eq!(field::<Option<i64>>(&alone, "newest_ms"), Ok(None));
-    assert_eq!(field::<Option<OverrideInfo>>(&alone, "override").unwrap(), db.get_override("k"));
+    let override_only: Value = db.run("RL.INSPECT k");
+    assert_eq!(field::<i64>(&override_only, "units"), Ok(0));
+    assert_eq!(field::<Option<i64>>(&override_only, "newest_ms"), Ok(None));
+    assert_eq!(
+        field::<Option<OverrideInfo>>(&override_only, "override").unwrap(),
+        db.get_override("k")
+    );
 }
 
 #[test]
 fn resp3_gets_maps_and_nulls() {
     let server = Server::start();
     let mut raw = server.connect_raw();
-    let mut ask = |command: &str| {
+    let mut call = |command: &str| {
         let reply = raw.exchange_bytes(format!("{command}\r\n").as_bytes());
         String::from_utf8(reply).expect("text")
     };
-    ask("HELLO 3");
-    assert_eq!(ask("RL.OVERRIDE GET k"), "_\r\n");
-    assert_eq!(ask("RL.OVERRIDE LIST"), "*0\r\n");
-    assert_eq!(ask("RL.OVERRIDE SET k LIMIT 5 1m"), "+OK\r\n");
+    call("HELLO 3");
+    assert_eq!(call("RL.OVERRIDE GET k"), "_\r\n");
+    assert_eq!(call("RL.OVERRIDE LIST"), "*0\r\n");
+    assert_eq!(call("RL.OVERRIDE SET k LIMIT 5 1m"), "+OK\r\n");
     let fields = "$6\r\naction\r\n$5\r\nlimit\r\n$5\r\nrules\r\n*1\r\n*2\r\n:5\r\n:60000\r\n\
                   $6\r\nttl_ms\r\n:-1\r\n";
-    assert_eq!(ask("RL.OVERRIDE GET k"), format!("%3\r\n{fields}"));
+    assert_eq!(call("RL.OVERRIDE GET k"), format!("%3\r\n{fields}"));
     let place = "$3\r\nkey\r\n$1\r\nk\r\n$8\r\ndatabase\r\n:0\r\n";
-    assert_eq!(ask("RL.OVERRIDE LIST"), format!("*1\r\n%5\r\n{place}{fields}"));
-    let inspected = ask("RL.INSPECT k");
+    assert_eq!(call("RL.OVERRIDE LIST"), format!("*1\r\n%5\r\n{place}{fields}"));
+    let inspected = call("RL.INSPECT k");
     assert!(inspected.starts_with("%6\r\n"), "{inspected}");
     assert!(inspected.ends_with(&format!("$8\r\noverride\r\n%3\r\n{fields}")), "{inspected}");
 }
@@ -256,9 +259,9 @@ fn a_clock_step_shifts_the_log_under_every_override() {
         assert_eq!(db.hits("k"), [(newest, 3), (newest - 5_000, 2)], "{key_override}");
         assert_eq!(db.override_text("k"), text);
         assert_same_dataset(&server, &replica);
-        let shifted = witness(&mut db);
+        let shifted = observed_state(&mut db);
         db.decide(command);
-        assert_eq!(witness(&mut db), shifted, "{key_override}");
+        assert_eq!(observed_state(&mut db), shifted, "{key_override}");
         db.run::<()>("DEL k");
     }
 }

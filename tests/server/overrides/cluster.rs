@@ -2,7 +2,7 @@
 
 use crate::support::{Client, Cluster, Server, ServerVersion, until};
 
-/// `CLUSTER KEYSLOT k`; keys with the tag `{k}` are in it too.
+/// The result of `CLUSTER KEYSLOT k`. Keys with the tag `{k}` are in the same slot.
 const SLOT: u16 = 7629;
 const KEYS: [&str; 4] = ["k", "{k}deny", "{k}limit", "{k}over"];
 const LIST: [&str; 3] = ["0 k allow", "0 {k}deny deny", "0 {k}limit limit 5 60000"];
@@ -15,18 +15,18 @@ fn fill(db: &mut Client) {
     {
         db.run::<()>(&format!("RL.OVERRIDE SET {key} {key_override}"));
     }
-    until("one is over", || db.get_override("{k}over").is_none());
+    until("one override has ended", || db.get_override("{k}over").is_none());
     assert_eq!(db.overrides(), LIST);
 }
 
-/// The node that owns the keys' slot, and the other one.
+/// Returns the node that has the keys' slot, and the other node.
 fn owner_and_other(cluster: &Cluster) -> [&Server; 2] {
     let owner = cluster.primary_of("k");
     [&cluster[owner], &cluster[1 - owner]]
 }
 
 #[test]
-fn overrides_that_migrate_one_by_one_with_their_slot_are_listed_where_they_are() {
+fn overrides_migrated_key_by_key_are_listed_by_the_node_that_has_the_slot() {
     let cluster = Cluster::start(2, 0);
     let nodes = owner_and_other(&cluster);
     let [mut first, mut second] = nodes.map(Server::connect);
@@ -57,7 +57,7 @@ fn overrides_that_migrate_one_by_one_with_their_slot_are_listed_where_they_are()
 }
 
 #[test]
-fn overrides_whose_slot_migrates_at_once_are_listed_where_they_are() {
+fn overrides_migrated_atomically_are_listed_by_the_node_that_has_the_slot() {
     let cluster = Cluster::start(2, 0);
     let nodes = owner_and_other(&cluster);
     if !matches!(nodes[0].server_version(), ServerVersion::Valkey { major: 9.., .. }) {
@@ -72,7 +72,7 @@ fn overrides_whose_slot_migrates_at_once_are_listed_where_they_are() {
     until("the other node serves the slot", || second.attempt::<()>("RL.PEEK k 5 1h").is_ok());
     assert_eq!(second.overrides(), LIST);
     assert_eq!(second.value_digests(&KEYS), digests);
-    until("the node gives the slot up", || first.error("RL.PEEK k 5 1h").starts_with("MOVED"));
-    until("the node gives the keys up", || first.run::<i64>("DBSIZE") == 0);
+    until("the node releases the slot", || first.error("RL.PEEK k 5 1h").starts_with("MOVED"));
+    until("the node releases the keys", || first.run::<i64>("DBSIZE") == 0);
     assert_eq!(first.overrides(), Vec::<String>::new());
 }

@@ -1,14 +1,14 @@
-//! Hostile values with overrides: no `RESTORE` payload crashes the server, and every value that loads is valid.
+//! Hostile values with overrides. No `RESTORE` payload crashes the server, and every value that loads is valid.
 
 use redis::Value;
 
-use crate::persistence::corrupt::{mutate, refused};
+use crate::persistence::corrupt::{mutate, rejected};
 use crate::support::payload::{HEADER, body, seal};
 use crate::support::{Client, Random, Server, until};
 
 const MUTATIONS: usize = 6000;
 
-/// Dumps of values with overrides, with units and without.
+/// Returns dumps of values with overrides, with and without units.
 fn dumps(db: &mut Client) -> Vec<Vec<u8>> {
     let now = db.now_ms();
     let wide = format!("LIMIT{}", " 1000000 366d 7 1ms".repeat(8));
@@ -30,7 +30,7 @@ fn dumps(db: &mut Client) -> Vec<Vec<u8>> {
     dumps
 }
 
-/// A sealed dump without units that has this override.
+/// Returns a sealed dump of a value with this override and without units.
 fn dump_of(text: &[u8], pattern: &[u8]) -> Vec<u8> {
     let length = u16::try_from(text.len()).expect("a test's text is short").to_be_bytes();
     let length = match text.len() {
@@ -40,11 +40,11 @@ fn dump_of(text: &[u8], pattern: &[u8]) -> Vec<u8> {
     seal(&[&pattern[..HEADER], b"\x05\0\x05", &length, text, b"\0"].concat(), pattern)
 }
 
-/// Runs every command on a value that loaded.
+/// Runs every command on a loaded value.
 fn use_value(db: &mut Client, key: &str) {
     let digest = db.value_digests(&[key]);
     let dump: Vec<u8> = db.run(["DUMP", key]);
-    db.restore("again", &dump).expect("its own dump is whole");
+    db.restore("again", &dump).expect("the dump is valid");
     assert_eq!(db.run::<Vec<u8>>("DUMP again"), dump, "{key}");
     assert_eq!(db.value_digests(&["again"]), digest);
     assert_eq!(db.get_override("again").is_some(), db.get_override(key).is_some());
@@ -79,7 +79,7 @@ fn no_mutation_of_a_dump_with_an_override_crashes_the_server() {
             use_value(&mut db, &key);
             loaded += 1;
         } else {
-            assert_eq!(restored, refused());
+            assert_eq!(restored, rejected());
         }
         if loaded % 50 == 1 {
             listed = db.overrides().len();
@@ -143,7 +143,7 @@ fn a_second_spelling_of_an_override_is_rejected() {
         &seventeen,
         &long,
     ] {
-        assert_eq!(db.restore("k", &dump_of(text.as_bytes(), &pattern)), refused(), "{text:?}");
+        assert_eq!(db.restore("k", &dump_of(text.as_bytes(), &pattern)), rejected(), "{text:?}");
         assert!(db.error(["RL._APPLY", "k", "LOAD", "", text]).starts_with("ERR"), "{text:?}");
         if !text.is_empty() {
             let error = db.error(["RL._APPLY", "k", "OVERRIDE", "1700000000000", text]);
@@ -169,9 +169,9 @@ fn a_truncated_dump_with_an_override_is_rejected_at_every_length() {
                 }
                 let cut = seal(&[&whole[..end], tail].concat(), &dump);
                 let restored = db.restore("k", &cut);
-                assert!(restored == refused() || tail.is_empty(), "cut at {end}: {restored:?}");
+                assert!(restored == rejected() || tail.is_empty(), "cut at {end}: {restored:?}");
                 if restored.is_ok() {
-                    // It ended in the version that follows it.
+                    // The cut log ended in the version that follows it.
                     use_value(&mut db, "k");
                     db.run::<()>("DEL k");
                 }

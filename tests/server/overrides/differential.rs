@@ -1,4 +1,4 @@
-//! Random commands on keys; after each, the list is that of a naive model.
+//! Random commands on keys. After each, the list equals that of a naive model.
 
 use std::collections::BTreeMap;
 
@@ -11,18 +11,18 @@ const DATABASES: usize = 3;
 
 /// The value of a key: units and an override, or another type.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Held {
+enum KeyValue {
     Log { units: i64, key_override: Option<String> },
     Other,
 }
 
-/// The keyspace: a map, and loops over it.
+/// The keyspace as a map, with loops over it.
 #[derive(Default)]
 struct Model {
-    keys: BTreeMap<(usize, String), Held>,
+    keys: BTreeMap<(usize, String), KeyValue>,
     database: usize,
-    /// Dumps, and the values in them.
-    dumps: Vec<(Vec<u8>, Held)>,
+    /// Dumps with their values.
+    dumps: Vec<(Vec<u8>, KeyValue)>,
 }
 
 impl Model {
@@ -30,32 +30,32 @@ impl Model {
         (self.database, name.to_owned())
     }
 
-    fn get(&self, name: &str) -> Option<Held> {
+    fn get(&self, name: &str) -> Option<KeyValue> {
         self.keys.get(&self.place(name)).cloned()
     }
 
-    fn set(&mut self, database: usize, name: &str, held: Option<Held>) {
+    fn set(&mut self, database: usize, name: &str, value: Option<KeyValue>) {
         let place = (database, name.to_owned());
-        match held {
-            None | Some(Held::Log { units: 0, key_override: None }) => self.keys.remove(&place),
-            Some(held) => self.keys.insert(place, held),
+        match value {
+            None | Some(KeyValue::Log { units: 0, key_override: None }) => self.keys.remove(&place),
+            Some(value) => self.keys.insert(place, value),
         };
     }
 
-    /// Changes a log, which is empty if the key does not exist. Does nothing if the key is of another type.
+    /// Changes a log. A missing key counts as an empty log, and a key of another type stays unchanged.
     fn change(&mut self, name: &str, change: impl FnOnce(&mut i64, &mut Option<String>)) {
-        let held = self.get(name).unwrap_or(Held::Log { units: 0, key_override: None });
-        if let Held::Log { mut units, mut key_override } = held {
+        let value = self.get(name).unwrap_or(KeyValue::Log { units: 0, key_override: None });
+        if let KeyValue::Log { mut units, mut key_override } = value {
             change(&mut units, &mut key_override);
-            self.set(self.database, name, Some(Held::Log { units, key_override }));
+            self.set(self.database, name, Some(KeyValue::Log { units, key_override }));
         }
     }
 
     fn copy(&mut self, name: &str, database: usize, target: &str, replace: bool) -> bool {
         let taken = self.keys.contains_key(&(database, target.to_owned()));
         match self.get(name) {
-            Some(held) if replace || !taken => {
-                self.set(database, target, Some(held));
+            Some(value) if replace || !taken => {
+                self.set(database, target, Some(value));
                 true
             }
             _ => false,
@@ -69,14 +69,14 @@ impl Model {
     }
 
     fn list(&self) -> Vec<String> {
-        let key_override = |held: &Held| match held {
-            Held::Log { key_override, .. } => key_override.clone(),
-            Held::Other => None,
+        let key_override = |value: &KeyValue| match value {
+            KeyValue::Log { key_override, .. } => key_override.clone(),
+            KeyValue::Other => None,
         };
         self.keys
             .iter()
-            .filter_map(|((database, name), held)| {
-                key_override(held).map(|key_override| format!("{database} {name} {key_override}"))
+            .filter_map(|((database, name), value)| {
+                key_override(value).map(|key_override| format!("{database} {name} {key_override}"))
             })
             .collect()
     }
@@ -87,7 +87,7 @@ struct Comparison {
     db: Client,
     random: Random,
     model: Model,
-    /// The connection whose commands wait for their EXEC.
+    /// Whether the connection is in a transaction.
     in_multi: bool,
 }
 
@@ -129,11 +129,11 @@ impl Comparison {
                     ("DENY EX 7000", "deny"),
                     ("LIMIT 1000 1h", "limit 1000 3600000"),
                 ]);
-                self.model.change(name, |_, held| *held = Some(shown.to_owned()));
+                self.model.change(name, |_, value| *value = Some(shown.to_owned()));
                 format!("RL.OVERRIDE SET {name} {key_override}")
             }
             22..27 => {
-                self.model.change(name, |_, held| *held = None);
+                self.model.change(name, |_, value| *value = None);
                 format!("RL.OVERRIDE DEL {name}")
             }
             27..35 => {
@@ -186,7 +186,7 @@ impl Comparison {
                 format!("PEXPIREAT {name} 1")
             }
             79..82 => {
-                self.model.set(self.model.database, name, Some(Held::Other));
+                self.model.set(self.model.database, name, Some(KeyValue::Other));
                 format!("SET {name} v")
             }
             82..93 => self.step_of_databases(database),
@@ -197,7 +197,7 @@ impl Comparison {
         command
     }
 
-    /// A command on whole databases.
+    /// Runs a command on whole databases.
     fn step_of_databases(&mut self, database: usize) -> String {
         match self.random.below(11) {
             0..4 => {
@@ -214,7 +214,7 @@ impl Comparison {
                 let keys = std::mem::take(&mut self.model.keys);
                 self.model.keys = keys
                     .into_iter()
-                    .map(|((database, name), held)| ((swap(database), name), held))
+                    .map(|((database, name), value)| ((swap(database), name), value))
                     .collect();
                 format!("SWAPDB {one} {two}")
             }
@@ -230,22 +230,22 @@ impl Comparison {
         }
     }
 
-    /// Dumps a key, or restores a dump.
+    /// Dumps a key or restores a dump.
     fn restore(&mut self, name: &str, replace: bool) -> String {
         if self.in_multi {
             return String::new();
         }
-        if let Some(held) = self.model.get(name)
+        if let Some(value) = self.model.get(name)
             && self.random.below(3) == 0
         {
             let dump = self.db.run(["DUMP", name]);
-            self.model.dumps.push((dump, held));
+            self.model.dumps.push((dump, value));
             return format!("DUMP {name}");
         }
         if self.model.dumps.is_empty() {
             return String::new();
         }
-        let (dump, held) = self.random.pick(&self.model.dumps).clone();
+        let (dump, value) = self.random.pick(&self.model.dumps).clone();
         let is_past = self.random.below(4) == 0;
         let ttl = if is_past { "1" } else { "0" };
         let mut words = vec![&b"RESTORE"[..], name.as_bytes(), ttl.as_bytes(), &dump, b"ABSTTL"];
@@ -253,13 +253,13 @@ impl Comparison {
             words.push(b"REPLACE");
         }
         if replace || self.model.get(name).is_none() {
-            self.model.set(self.model.database, name, (!is_past).then_some(held));
+            self.model.set(self.model.database, name, (!is_past).then_some(value));
         }
         self.db.attempt::<Value>(words.as_slice()).ok();
         format!("RESTORE {name} {ttl} replace: {replace}")
     }
 
-    /// A step, or several as one.
+    /// Runs one step, or several in a transaction.
     fn advance(&mut self) -> String {
         if self.random.below(8) > 0 {
             return self.step();
@@ -285,7 +285,8 @@ fn the_list_equals_the_models_on_primary_and_replica() {
             let expected = comparison.model.list();
             let last = &done[done.len().saturating_sub(8)..];
             assert_eq!(comparison.db.overrides(), expected, "seed {seed}, after {last:?}");
-            let keys = usize::try_from(keys_of(&mut comparison.db)).expect("few keys");
+            let keys =
+                usize::try_from(keys_of(&mut comparison.db)).expect("the number of keys is small");
             assert_eq!(keys, comparison.model.keys.len(), "seed {seed}, after {last:?}");
             if step % 20 == 0 {
                 wait_until_in_step(&comparison.server, &replica);
@@ -295,7 +296,7 @@ fn the_list_equals_the_models_on_primary_and_replica() {
     }
 }
 
-/// The keys of all databases.
+/// Returns the number of keys in all databases.
 fn keys_of(db: &mut Client) -> i64 {
     let info: String = db.run("INFO keyspace");
     let counts = info.lines().filter_map(|line| line.split_once(":keys=")?.1.split(',').next());

@@ -1,4 +1,4 @@
-//! How long an override and its key last.
+//! The lifetime of an override and of its key.
 
 use crate::support::{Client, MAX_EXPIRY_DELAY_MS, Server, assert_same_dataset, until};
 
@@ -16,7 +16,7 @@ fn expires_at(db: &mut Client, key: &str) -> i64 {
 
 fn wait_for_the_end_of(db: &mut Client, key: &str) {
     let end = db.override_end(key);
-    until("the override is over", || db.now_ms() >= end);
+    until("the override has ended", || db.now_ms() >= end);
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn a_key_with_only_a_timed_override_lives_exactly_until_it_ends() {
 }
 
 #[test]
-fn a_key_with_units_and_an_override_lives_until_the_later_ends() {
+fn a_key_with_units_and_an_override_lives_until_the_later_end() {
     let (_server, mut db) = started();
     db.decide("RL.CHECK k 5 1h");
     let units = expires_at(&mut db, "k");
@@ -146,7 +146,7 @@ fn a_reset_of_a_key_whose_override_has_ended_leaves_nothing() {
     db.decide("RL.CHECK k 5 1h");
     db.run::<()>("RL.OVERRIDE SET k DENY PX 5");
     let end = db.override_end("k");
-    until("the override is over", || db.now_ms() > end);
+    until("the override has ended", || db.now_ms() > end);
     assert_eq!(db.run::<i64>("RL.RESET k"), 1);
     assert_eq!(db.run::<i64>("EXISTS k"), 0);
     assert_eq!(db.overrides(), Vec::<String>::new());
@@ -166,10 +166,10 @@ fn an_expiry_set_by_a_user_lasts_until_the_next_effect() {
             db.run::<()>(user);
             let set = expires_at(&mut db, "k");
             assert!(db.decide("RL.CHECK k 1 1h").allowed);
-            assert_eq!(expires_at(&mut db, "k"), set, "a check under ALLOW is no effect");
+            assert_eq!(expires_at(&mut db, "k"), set, "a check under ALLOW has no effect");
             db.run::<i64>("RL.REFUND k");
             let moved = expires_at(&mut db, "k");
-            // Units may outlive their window by the expiry delay.
+            // Units may remain after their window for up to the expiry delay.
             assert!(
                 (due - 1000..=due + MAX_EXPIRY_DELAY_MS).contains(&moved),
                 "{key_override}, {user}: {moved} for {due}"

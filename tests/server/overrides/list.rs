@@ -39,7 +39,7 @@ fn a_renamed_key_is_listed_under_its_new_name_only() {
 }
 
 #[test]
-fn a_copy_is_listed_also_if_it_replaces_a_key() {
+fn a_copy_is_listed_even_if_it_replaces_a_key() {
     let (_server, mut db) = started();
     db.run::<()>("RL.OVERRIDE SET a ALLOW");
     for (command, after) in [
@@ -84,11 +84,11 @@ fn a_key_that_is_gone_is_not_listed() {
     for ending in endings {
         db.run::<()>("FLUSHALL");
         db.run::<()>("SADD set m");
-        db.restore("plain", &plain).expect("a whole dump");
+        db.restore("plain", &plain).expect("the dump is valid");
         db.run::<()>("RL.OVERRIDE SET k ALLOW");
         db.run::<()>("RL.OVERRIDE SET other DENY EX 900");
         db.attempt::<redis::Value>(ending).ok();
-        // Stale entries are counted until a list removes them.
+        // Stale entries count until a list removes them.
         let counted = db.info_number("rl_overrides");
         let listed = db.overrides();
         assert_eq!(usize::try_from(counted), Ok(listed.len()), "{ending}");
@@ -103,7 +103,7 @@ fn a_key_that_is_gone_is_not_listed() {
 }
 
 #[test]
-fn flushes_and_swaps_of_databases_are_followed() {
+fn the_list_follows_flushes_and_swaps_of_databases() {
     let (_server, mut db) = started();
     for (database, key_override) in [(0, "ALLOW"), (1, "DENY"), (2, "LIMIT 5 1m")] {
         db.run::<()>(&format!("SELECT {database}"));
@@ -126,14 +126,14 @@ fn flushes_and_swaps_of_databases_are_followed() {
 }
 
 #[test]
-fn a_restored_override_is_listed_also_if_it_replaces_a_key() {
+fn a_restored_override_is_listed_even_if_it_replaces_a_key() {
     let (_server, mut db) = started();
     db.run::<()>("RL.OVERRIDE SET a ALLOW");
     let key_override = dump(&mut db, "a");
     db.decide("RL.CHECK plain 5 1h");
     let plain = dump(&mut db, "plain");
     let past = &b"1"[..];
-    let spoilt = [
+    let corrupt = [
         &key_override[..key_override.len() - 11],
         b"\x01",
         &key_override[key_override.len() - 10..],
@@ -147,15 +147,15 @@ fn a_restored_override_is_listed_also_if_it_replaces_a_key() {
     };
     let (with, without) = (["0 a allow", "0 k allow"], ["0 a allow"]);
     let mut assert_lists = |ttl: &[u8], payload: &[u8], more: &[&[u8]], ok, list: &[&str]| {
-        let (taken, listed) = restore(ttl, payload, more);
-        assert_eq!(taken, ok, "{more:?}");
+        let (accepted, listed) = restore(ttl, payload, more);
+        assert_eq!(accepted, ok, "{more:?}");
         assert_eq!(listed, list, "{more:?}");
     };
     assert_lists(past, &key_override, &[b"ABSTTL"], true, &without);
-    assert_lists(b"0", &spoilt, &[], false, &without);
+    assert_lists(b"0", &corrupt, &[], false, &without);
     assert_lists(b"0", &key_override, &[], true, &with);
     assert_lists(b"0", &key_override, &[], false, &with);
-    assert_lists(b"0", &spoilt, &[b"REPLACE"], false, &with);
+    assert_lists(b"0", &corrupt, &[b"REPLACE"], false, &with);
     assert_lists(b"0", &key_override, &[b"REPLACE"], true, &with);
     assert_lists(b"900000", &key_override, &[b"REPLACE"], true, &with);
     assert_lists(b"0", &plain, &[b"REPLACE"], true, &without);
@@ -178,7 +178,7 @@ fn ended_overrides_and_expired_keys_are_not_listed() {
         let all = ["0 cut allow", "0 stays allow", "0 unused deny", "0 used deny"];
         assert_eq!(db.overrides(), all);
         let end = db.run::<i64>("PEXPIRETIME cut").max(db.override_end("used"));
-        until("they are over", || db.now_ms() > end);
+        until("the overrides have ended", || db.now_ms() > end);
         assert_eq!(db.overrides(), ["0 stays allow"], "active expiry: {active}");
         assert_eq!(db.run::<i64>("EXISTS used unused cut"), 1);
         // The key can get another override.
@@ -188,7 +188,7 @@ fn ended_overrides_and_expired_keys_are_not_listed() {
 }
 
 #[test]
-fn the_list_is_there_after_a_restart_and_a_reload() {
+fn the_list_is_the_same_after_a_restart_and_a_reload() {
     for lines in [
         ["appendonly no", "appendfsync always", "aof-use-rdb-preamble yes"],
         ["appendonly yes", "appendfsync always", "aof-use-rdb-preamble yes"],

@@ -1,4 +1,4 @@
-//! `RL.OVERRIDE LIST` as a command: its count, its cost, and its side effects.
+//! `RL.OVERRIDE LIST` as a command: its count, cost and side effects.
 
 use crate::support::{Client, Server, until};
 
@@ -15,7 +15,7 @@ fn a_count_bounds_the_list() {
         db.run::<()>(&format!("RL.OVERRIDE SET k{key} ALLOW"));
     }
     db.run::<()>("RL.OVERRIDE SET k0 DENY PX 1");
-    until("one is over", || db.run::<i64>("EXISTS k0") == 0);
+    until("one override has ended", || db.run::<i64>("EXISTS k0") == 0);
     for (count, length) in [("1", 1), ("7", 7), ("8", 8), ("9", 8), ("9223372036854775807", 8)] {
         let listed: Vec<redis::Value> = db.run(["RL.OVERRIDE", "LIST", "count", count]);
         assert_eq!(listed.len(), length, "COUNT {count}");
@@ -58,10 +58,10 @@ fn a_list_reads_only_keys_with_overrides() {
     for key in ["a", "b", "c"] {
         db.run::<()>(&format!("RL.OVERRIDE SET {key} ALLOW"));
     }
-    let looked_at =
+    let reads =
         |db: &mut Client| db.info_number("keyspace_hits") + db.info_number("keyspace_misses");
-    let before = looked_at(&mut db);
+    let before = reads(&mut db);
     assert_eq!(db.overrides().len(), 3);
-    let looks = looked_at(&mut db) - before;
-    assert!(looks <= 3, "{looks} keys were looked at");
+    let read = reads(&mut db) - before;
+    assert!(read <= 3, "{read} keys were read");
 }

@@ -1,4 +1,4 @@
-//! `RL.OVERRIDE LIST` on a replica: it equals the primary's list.
+//! `RL.OVERRIDE LIST` on a replica equals the primary's list.
 
 use crate::support::{Client, Server, Stop, until, wait_until_in_step};
 
@@ -14,7 +14,7 @@ impl Pair {
         Self { primary, replica }
     }
 
-    /// Waits for the replica; then both must list this.
+    /// Waits for the replica, then asserts that both nodes list `expected`.
     #[track_caller]
     fn assert_list(&self, expected: &[&str], after: &str) {
         assert_eq!(self.primary.connect().overrides(), expected, "the primary, after {after}");
@@ -77,7 +77,7 @@ fn the_list_follows_dumps_that_are_restored() {
     restore(&mut db, "l", "0", &key_override, &[]);
     pair.assert_list(&["0 k allow", "0 l allow"], "RESTORE");
     restore(&mut db, "k", "1", &key_override, &[b"REPLACE", b"ABSTTL"]);
-    pair.assert_list(&["0 l allow"], "RESTORE of what is past");
+    pair.assert_list(&["0 l allow"], "RESTORE of an expired key");
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn the_list_follows_transactions_and_scripts() {
 }
 
 #[test]
-fn a_full_resynchronisation_brings_the_list_and_drops_the_replicas_own() {
+fn a_full_resynchronisation_replaces_the_replicas_list() {
     for load in ["disabled", "swapdb"] {
         let primary = Server::start();
         let mut db = primary.connect();
@@ -143,10 +143,10 @@ fn a_replica_does_not_list_an_ended_override() {
     db.run::<()>("RL.OVERRIDE SET unused DENY PX 4000");
     pair.assert_list(&["0 unused deny", "0 used deny"], "SET");
     let end = db.override_end("unused").max(db.override_end("used"));
-    until("they are over", || db.now_ms() >= end);
+    until("the overrides have ended", || db.now_ms() >= end);
     let mut there = pair.replica.connect();
     assert_eq!(there.overrides(), Vec::<String>::new());
-    assert_eq!(there.run::<i64>("DBSIZE"), 2, "the primary has deleted nothing yet");
+    assert_eq!(there.run::<i64>("DBSIZE"), 2, "the primary has not deleted a key yet");
     pair.assert_list(&[], "their end");
 }
 
@@ -163,9 +163,13 @@ fn a_key_persisted_after_its_expiry_on_a_replica_is_listed_again() {
     pair.assert_list(&["0 k allow"], "SET");
     there.run::<()>(&format!("REPLICAOF 127.0.0.1 {nowhere_port}"));
     assert_eq!(db.run::<i64>("PERSIST k"), 1, "the primary was too slow");
-    until("the key is due", || there.run::<i64>("EXISTS k") == 0);
+    until("the key has expired", || there.run::<i64>("EXISTS k") == 0);
     assert_eq!(there.overrides(), Vec::<String>::new());
     pair.replica.follow(&pair.primary);
-    assert_eq!(db.info_number("sync_partial_ok"), 1, "the replica must not start afresh");
+    assert_eq!(
+        db.info_number("sync_partial_ok"),
+        1,
+        "the replica must not need a full synchronisation"
+    );
     pair.assert_list(&["0 k allow"], "PERSIST");
 }

@@ -1,4 +1,4 @@
-//! Overrides: their commands, how they decide, and how they are saved, listed and replicated.
+//! Overrides: their commands, their decisions, and how they are saved, listed and replicated.
 
 mod arguments;
 mod checks;

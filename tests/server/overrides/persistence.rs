@@ -1,4 +1,4 @@
-//! Overrides in dumps, snapshots, append-only files and on replicas: the same to the bit.
+//! Overrides in dumps, snapshots, append-only files and on replicas, compared bit for bit.
 
 use std::io::Write;
 
@@ -8,7 +8,7 @@ use crate::support::{
 
 const KEYS: [&str; 7] = ["allow", "deny", "limit", "wide", "used", "over", "plain"];
 
-/// Keys with overrides of every kind, with units and without.
+/// Sets overrides of every kind, on keys with and without units.
 fn fill(db: &mut Client) {
     let now = db.now_ms();
     for key in ["limit", "used", "over", "plain"] {
@@ -28,10 +28,10 @@ fn fill(db: &mut Client) {
         db.run::<()>(&format!("RL.OVERRIDE SET {key} {key_override}"));
     }
     let end = db.override_end("over");
-    until("one is over", || db.now_ms() >= end);
+    until("one override has ended", || db.now_ms() >= end);
 }
 
-/// Digest, expiry and override, without its remaining time.
+/// Returns the digest, the expiry and the override without its remaining time.
 fn state(db: &mut Client, key: &str) -> (String, i64, Option<String>) {
     let digest = db.value_digests(&[key]).remove(0);
     (
@@ -45,13 +45,13 @@ fn states(db: &mut Client) -> Vec<(String, i64, Option<String>)> {
     KEYS.iter().map(|key| state(db, key)).collect()
 }
 
-/// The whole dataset, its digest, and the list.
+/// Returns the whole dataset, its digest and the list of overrides.
 fn everything(db: &mut Client) -> (impl PartialEq + std::fmt::Debug + use<>, String, Vec<String>) {
     (dataset(db), db.digest(), db.overrides())
 }
 
 #[test]
-fn a_dump_with_an_override_restores_to_the_same_value_here_and_elsewhere() {
+fn a_dump_with_an_override_restores_to_the_same_value_on_any_server() {
     let (server, other) = (Server::start(), Server::start());
     let mut db = server.connect();
     fill(&mut db);
@@ -98,7 +98,7 @@ fn migrate_carries_overrides_to_another_server_and_both_list_them_at_once() {
     let list = db.overrides();
     let port = other.port();
     let keys = KEYS.join(" ");
-    // The second argument of two is empty: the keys follow.
+    // An empty second argument means that a list of keys follows.
     db.run::<()>(&format!("MIGRATE 127.0.0.1 {port}  0 5000 COPY REPLACE KEYS {keys}"));
     assert_eq!(there.overrides(), list);
     assert_eq!(db.overrides(), list);
@@ -114,7 +114,7 @@ fn migrate_carries_overrides_to_another_server_and_both_list_them_at_once() {
 }
 
 #[test]
-fn snapshots_hold_overrides_to_the_bit() {
+fn snapshots_store_overrides_bit_for_bit() {
     let mut server = Server::start();
     let mut db = server.connect();
     fill(&mut db);
@@ -129,7 +129,7 @@ fn snapshots_hold_overrides_to_the_bit() {
 }
 
 #[test]
-fn append_only_files_hold_overrides_to_the_bit() {
+fn append_only_files_store_overrides_bit_for_bit() {
     for preamble in ["yes", "no"] {
         let preamble = format!("aof-use-rdb-preamble {preamble}");
         let mut server = Server::with(&["appendonly yes", "appendfsync always", &preamble]);
@@ -150,15 +150,19 @@ fn append_only_files_hold_overrides_to_the_bit() {
 }
 
 #[test]
-fn an_override_that_ended_before_its_append_only_file_is_replayed_is_gone() {
+fn an_override_that_ended_before_the_aof_is_replayed_is_removed() {
     let mut server = Server::with(&["appendonly yes", "appendfsync always"]);
     let now = server.connect().now_ms();
     server.stop(Stop::NoSave);
     let old = now - 7_200_000;
-    let files = std::fs::read_dir(server.path("appendonlydir")).expect("there is an AOF");
-    let mut names = files.map(|file| file.expect("a file").path());
-    let tail = names.find(|name| name.to_string_lossy().ends_with(".incr.aof")).expect("a tail");
-    let mut file = std::fs::OpenOptions::new().append(true).open(tail).expect("the AOF");
+    let files =
+        std::fs::read_dir(server.path("appendonlydir")).expect("the AOF's directory exists");
+    let mut names = files.map(|file| file.expect("the directory can be read").path());
+    let tail = names
+        .find(|name| name.to_string_lossy().ends_with(".incr.aof"))
+        .expect("the AOF has a tail");
+    let mut file =
+        std::fs::OpenOptions::new().append(true).open(tail).expect("the AOF can be opened");
     for words in [
         vec!["SELECT".to_owned(), "0".to_owned()],
         key_override("gone", old, &format!("DENY {}", old + 1000)),
@@ -179,14 +183,14 @@ fn an_override_that_ended_before_its_append_only_file_is_replayed_is_gone() {
     assert_eq!(db.override_text("used"), "");
     assert_eq!(db.units("used"), 2);
     assert_eq!(db.decide("RL.PEEK gone 5 1h").remaining, 5);
-    until("only what lives is left", || db.run::<i64>("DBSIZE") == 2);
+    until("only live keys are left", || db.run::<i64>("DBSIZE") == 2);
 }
 
 fn key_override(key: &str, instant: i64, text: &str) -> Vec<String> {
     ["RL._APPLY", key, "OVERRIDE", &instant.to_string(), text].map(str::to_owned).into()
 }
 
-/// Random effects on a few keys, whose overrides end all the time.
+/// Applies random effects to a few keys whose overrides end all the time.
 fn stir(db: &mut Client, random: &mut Random, steps: usize) {
     for _ in 0..steps {
         let key = format!("k{}", random.below(5));
@@ -224,7 +228,7 @@ fn short_overrides_are_equal_on_a_replica_and_in_the_aof() {
     }
     let lasting = |db: &mut Client| {
         let end = db.now_ms() + 40;
-        until("the short ones are over", || db.now_ms() >= end);
+        until("the short overrides have ended", || db.now_ms() >= end);
         (everything(db), db.run::<i64>("DBSIZE"))
     };
     let before = lasting(&mut db);

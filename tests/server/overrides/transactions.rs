@@ -1,4 +1,4 @@
-//! Overrides in MULTI, under WATCH and in scripts; their cost in writes and in memory.
+//! Overrides in MULTI, under WATCH and in scripts, and their cost in writes and memory.
 
 use redis::Value;
 
@@ -22,8 +22,8 @@ fn watch_survives(server: &Server, command: &str) -> bool {
 #[test]
 fn only_a_change_of_an_override_breaks_a_watch() {
     let (server, mut db) = started();
-    for look in ["RL.OVERRIDE DEL k", "RL.OVERRIDE GET k", "RL.OVERRIDE SET k PASS"] {
-        assert!(watch_survives(&server, look), "{look}");
+    for command in ["RL.OVERRIDE DEL k", "RL.OVERRIDE GET k", "RL.OVERRIDE SET k PASS"] {
+        assert!(watch_survives(&server, command), "{command}");
     }
     for key_override in ["ALLOW", "DENY", "LIMIT 1 1m", "ALLOW", "DENY EX 60"] {
         assert!(
@@ -33,8 +33,8 @@ fn only_a_change_of_an_override_breaks_a_watch() {
         if !key_override.starts_with("LIMIT") {
             assert!(watch_survives(&server, "RL.CHECK k 5 1h"), "{key_override}");
         }
-        for look in ["RL.PEEK k 5 1h", "RL.OVERRIDE LIST", "RL.OVERRIDE GET k", "RL.INSPECT k"] {
-            assert!(watch_survives(&server, look), "{look} under {key_override}");
+        for command in ["RL.PEEK k 5 1h", "RL.OVERRIDE LIST", "RL.OVERRIDE GET k", "RL.INSPECT k"] {
+            assert!(watch_survives(&server, command), "{command} under {key_override}");
         }
     }
     db.run::<()>("RL.OVERRIDE SET k ALLOW");
@@ -89,7 +89,7 @@ fn a_transaction_and_a_script_see_their_own_override() {
 }
 
 #[test]
-fn checks_under_allow_and_deny_replicate_nothing_and_dirty_nothing() {
+fn checks_under_allow_and_deny_replicate_nothing_and_are_not_changes() {
     let server = Server::with(&["appendonly yes", "appendfsync always"]);
     let replica = server.start_replica(&[]);
     let mut db = server.connect();
@@ -99,11 +99,11 @@ fn checks_under_allow_and_deny_replicate_nothing_and_dirty_nothing() {
             db.run::<()>(&format!("RL.OVERRIDE SET {key} {key_override}"));
         }
         assert_same_dataset(&server, &replica);
-        let witness = |db: &mut Client| {
+        let counters = |db: &mut Client| {
             ["rdb_changes_since_last_save", "master_repl_offset", "aof_current_size"]
                 .map(|field| db.info(field))
         };
-        let before = (witness(&mut db), db.digest());
+        let before = (counters(&mut db), db.digest());
         for key in ["used", "unused"] {
             for command in ["RL.CHECK KEY 5 1h", "RL.CHECK KEY 9 1d COST 3", "RL.PEEK KEY 5 1h"] {
                 db.decide(&command.replace("KEY", key));
@@ -111,7 +111,7 @@ fn checks_under_allow_and_deny_replicate_nothing_and_dirty_nothing() {
             db.run::<Value>(["RL.OVERRIDE", "GET", key]);
         }
         db.overrides();
-        assert_eq!((witness(&mut db), db.digest()), before, "{key_override}");
+        assert_eq!((counters(&mut db), db.digest()), before, "{key_override}");
     }
 }
 
@@ -130,7 +130,7 @@ fn an_override_set_on_a_replica_is_rejected() {
 }
 
 #[test]
-fn without_memory_an_override_creates_no_key_and_existing_ones_hold() {
+fn without_memory_no_override_creates_a_key_and_existing_ones_apply() {
     let (_server, mut db) = started();
     db.decide("RL.CHECK k 5 1h");
     db.run::<()>("RL.OVERRIDE SET denied DENY");
@@ -180,5 +180,5 @@ fn memory_usage_includes_the_override_and_del_frees_it() {
     each(&mut db, "RL.OVERRIDE DEL");
     assert_eq!(usage(&mut db), plain);
     let left = db.info_number("used_memory") - before;
-    assert!(left < taken / 10, "{left} of {taken} bytes are not given back");
+    assert!(left < taken / 10, "{left} of {taken} bytes are not freed");
 }

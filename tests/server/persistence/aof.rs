@@ -1,4 +1,4 @@
-//! The append-only file, loaded at once, after a rewrite, and hours later.
+//! The append-only file, loaded at once, after a rewrite and hours later.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -13,10 +13,11 @@ fn rewrite(db: &mut Client) {
     db.wait_for_aof();
 }
 
-/// The part of the file to which commands are appended.
+/// Returns the file to which the server appends commands.
 fn tail_of(server: &Server) -> PathBuf {
-    let files = std::fs::read_dir(server.path("appendonlydir")).expect("there is an AOF");
-    let mut names = files.map(|file| file.expect("a file").path());
+    let files =
+        std::fs::read_dir(server.path("appendonlydir")).expect("the AOF's directory exists");
+    let mut names = files.map(|file| file.expect("the directory can be read").path());
     names.find(|path| path.to_string_lossy().ends_with(".incr.aof")).expect("the AOF has a tail")
 }
 
@@ -136,9 +137,9 @@ fn an_aof_replayed_hours_later_has_no_expired_and_no_persistent_keys() {
     assert_eq!(db.hits("back"), [(now, 2)]);
     assert_eq!(db.units("kept"), 3);
     for key in ["back", "kept"] {
-        assert!(db.run::<i64>(["PTTL", key]) > 0, "{key} is immortal");
+        assert!(db.run::<i64>(["PTTL", key]) > 0, "{key} has no expiry");
     }
-    until("only what lives is left", || db.run::<i64>("DBSIZE") == 3);
+    until("only live keys are left", || db.run::<i64>("DBSIZE") == 3);
 }
 
 #[test]
@@ -151,7 +152,7 @@ fn keys_that_expire_and_come_back_load_to_the_same_dataset() {
     for key in 0..40 {
         db.decide(&format!("RL.CHECK key:{key} 1000000 1h"));
     }
-    until("the short windows are over", || {
+    until("the short windows have ended", || {
         let info: String = db.run("INFO keyspace");
         info.contains("db0:keys=40,") && !info.contains("db1:")
     });

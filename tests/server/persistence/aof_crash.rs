@@ -1,8 +1,8 @@
-//! kill -9 under load: acknowledged units survive.
+//! kill -9 under load. Acknowledged units survive.
 
 use crate::support::{Load, Mix, Server, Stop, dataset, until};
 
-/// Each writer checks its own key until the server is gone; returns its acknowledged units.
+/// Starts writers that check their own key until the server is gone. Returns their acknowledged units.
 fn write_until_killed(server: &mut Server, writers: usize) -> Vec<i64> {
     let clients: Vec<_> = (0..writers).map(|_| server.connect()).collect();
     let mut db = server.connect();
@@ -34,7 +34,7 @@ fn every_acknowledged_unit_survives_a_kill_when_each_write_is_synced() {
     server.start_again();
     let mut db = server.connect();
     for (writer, acknowledged) in acknowledged.into_iter().enumerate() {
-        // The last check may have been recorded without its reply arriving.
+        // The server may have recorded the last check without sending its reply.
         let units = db.units(&format!("own:{writer}"));
         assert!((acknowledged..=acknowledged + 1).contains(&units));
     }
@@ -75,7 +75,7 @@ fn a_kill_while_the_aof_is_rewritten_loses_nothing_acknowledged() {
     }
 }
 
-/// Turns the AOF on while writers write, kills the server, and compares what it loads.
+/// Turns the AOF on under load, kills the server and compares the loaded dataset.
 fn turn_on_and_kill(lines: &[&str]) {
     let mut server = Server::with(lines);
     let load = Load::on(&server, Mix::Lasting);
@@ -115,7 +115,7 @@ fn an_aof_that_is_turned_on_while_a_snapshot_is_written_misses_no_effect() {
     let load = Load::on(&server, Mix::Lasting);
     load.advance(1000);
     db.run::<()>("BGSAVE");
-    // The file's base must wait for the snapshot to end.
+    // The AOF's base cannot be written before the snapshot ends.
     db.run::<()>("CONFIG SET appendonly yes");
     load.advance(300);
     db.wait_for_aof();

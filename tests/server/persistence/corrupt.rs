@@ -1,4 +1,4 @@
-//! Hostile values: no `RESTORE` payload crashes the server, and every value that loads is valid.
+//! Hostile values. No `RESTORE` payload crashes the server, and every value that loads is valid.
 
 use std::time::{Duration, Instant};
 
@@ -10,11 +10,11 @@ use crate::support::{Client, Random, Server, scaled_timeout, until};
 const MUTATIONS: usize = 20_000;
 const LONGEST_RUN: Duration = Duration::from_secs(5);
 
-pub fn refused() -> Result<(), String> {
+pub fn rejected() -> Result<(), String> {
     Err("ERR Bad data format".to_owned())
 }
 
-/// Dumps of logs of several shapes.
+/// Returns dumps of logs of several shapes.
 fn dumps(db: &mut Client) -> Vec<Vec<u8>> {
     let now = db.now_ms();
     let make = |count: i64, step: i64, units: i64| -> Vec<(i64, i64)> {
@@ -41,7 +41,7 @@ fn dumps(db: &mut Client) -> Vec<Vec<u8>> {
     dumps
 }
 
-/// One to a few bits, bytes, cuts, repetitions or splices away from real bodies.
+/// Returns a real body after one or a few changes: bits, bytes, cuts, repetitions or splices.
 pub fn mutate(random: &mut Random, bodies: &[Vec<u8>]) -> Vec<u8> {
     let mut bytes = random.pick(bodies).clone();
     for _ in 0..=random.below(3) {
@@ -79,7 +79,7 @@ pub fn mutate(random: &mut Random, bodies: &[Vec<u8>]) -> Vec<u8> {
     bytes
 }
 
-/// Runs every command on a log that loaded.
+/// Runs every command on a loaded log.
 fn use_log(db: &mut Client, key: &str) {
     db.run::<Value>(["RL.INSPECT", key]);
     db.run::<Value>(["RL.HITS", key]);
@@ -87,7 +87,7 @@ fn use_log(db: &mut Client, key: &str) {
     assert!(usage < 1_000_000, "{key} takes {usage} bytes");
     db.decide(["RL.PEEK", key, "5", "1h", "1000000", "366d"]);
     let dump: Vec<u8> = db.run(["DUMP", key]);
-    db.restore("again", &dump).expect("its own dump is whole");
+    db.restore("again", &dump).expect("the dump is valid");
     assert_eq!(db.run::<Vec<u8>>("DUMP again"), dump, "{key}");
     db.decide(["RL.CHECK", "again", "1000000", "1h", "7", "1m"]);
     db.run::<i64>("RL.REFUND again COST 3");
@@ -114,7 +114,7 @@ fn no_mutation_of_a_dump_crashes_the_server() {
             use_log(&mut db, &key);
             loaded += 1;
         } else {
-            assert_eq!(restored, refused());
+            assert_eq!(restored, rejected());
         }
         if Instant::now() > deadline {
             break;
@@ -125,7 +125,7 @@ fn no_mutation_of_a_dump_crashes_the_server() {
     db.run::<()>("DEBUG RELOAD");
     assert_eq!(db.digest(), before);
     db.run::<()>("FLUSHALL SYNC");
-    until("memory is given back", || db.info_number("used_memory") < 20_000_000);
+    until("the memory is freed", || db.info_number("used_memory") < 20_000_000);
 }
 
 #[test]
@@ -136,16 +136,16 @@ fn a_truncated_dump_is_rejected_at_every_length() {
         let whole = body(&dump);
         assert_eq!(seal(whole, &dump), dump, "the checksum is the server's");
         let stride = 1 + whole.len() / 400;
-        // Truncated by less than this, a log may end in the version that follows it, and be complete.
+        // A log that is cut by fewer bytes may end in the version that follows it, and be complete.
         let last = whole.len() - 4;
         for end in (HEADER..=last).step_by(stride) {
             // With and without the opcode that ends a module's value.
             for tail in [&b""[..], b"\0"] {
                 let cut = seal(&[&whole[..end], tail].concat(), &dump);
-                assert_eq!(db.restore("k", &cut), refused(), "cut at {end}");
+                assert_eq!(db.restore("k", &cut), rejected(), "cut at {end}");
             }
         }
-        db.restore("k", &dump).expect("the dump is whole");
+        db.restore("k", &dump).expect("the dump is valid");
         db.run::<()>("DEL k");
     }
     assert_eq!(db.run::<i64>("DBSIZE"), 0);
@@ -157,9 +157,9 @@ fn a_value_of_a_newer_encoding_is_rejected_with_a_message() {
     let mut db = server.connect();
     for dump in dumps(&mut db) {
         let mut newer = body(&dump).to_vec();
-        // The last ten bits of the type's id are the version of its encoding.
+        // The last ten bits of the type's ID are the version of its encoding.
         newer[HEADER - 1] += 1;
-        assert_eq!(db.restore("k", &seal(&newer, &dump)), refused());
+        assert_eq!(db.restore("k", &seal(&newer, &dump)), rejected());
     }
     until("the reason is logged", || server.log().contains("encoding"));
 }
@@ -170,7 +170,7 @@ fn a_log_without_units_is_rejected() {
     let mut db = server.connect();
     let dump = dumps(&mut db).remove(0);
     let empty = [&dump[..HEADER], b"\x05\0\0"].concat();
-    assert_eq!(db.restore("k", &seal(&empty, &dump)), refused());
+    assert_eq!(db.restore("k", &seal(&empty, &dump)), rejected());
     db.decide("RL.CHECK k 5 1h");
     assert!(db.error(["RL._APPLY", "k", "LOAD", "", ""]).starts_with("ERR"));
     assert_eq!(db.units("k"), 1);
@@ -184,10 +184,10 @@ fn a_dump_of_another_type_does_not_become_a_log() {
     let mut random = Random::seeded(3);
     for _ in 0..2000 {
         let mut bytes = body(&dump).to_vec();
-        // The id of the type and of its module: no such type.
+        // Change a byte of the type ID, which also names the module, so that no such type exists.
         let place = 1 + random.below(HEADER - 2);
         bytes[place] ^= 1 << random.below(8);
-        assert_eq!(db.restore("k", &seal(&bytes, &dump)), refused());
+        assert_eq!(db.restore("k", &seal(&bytes, &dump)), rejected());
     }
     assert_eq!(db.run::<i64>("DBSIZE"), 0);
 }
@@ -201,7 +201,7 @@ fn trailing_garbage_is_rejected() {
         let (log, end) = whole.split_at(whole.len() - 1);
         for garbage in [&b"\x02\x05"[..], b"\x05\x01x", b"\x01\x01"] {
             let longer = seal(&[log, garbage, end].concat(), &dump);
-            assert_eq!(db.restore("k", &longer), refused());
+            assert_eq!(db.restore("k", &longer), rejected());
         }
     }
 }

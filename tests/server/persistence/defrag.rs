@@ -4,7 +4,7 @@ use crate::support::{Client, Load, Mix, Server, until};
 
 const LOGS: usize = 2400;
 
-/// Logs of several sizes, and the fewer of them the later they were made.
+/// Creates logs of several sizes and removes more of the later ones.
 fn fragment(db: &mut Client) {
     let now = db.now_ms();
     let hits: Vec<_> = (0..2000).map(|step| (now - 900_000 + 331 * step, 1 + step % 5)).collect();

@@ -1,4 +1,4 @@
-//! A log is a key like any other: any name, any database, copied, moved and dumped.
+//! A log is a key like any other. It may have any name, be in any database, and be copied, moved and dumped.
 
 use redis::Value;
 
@@ -6,7 +6,7 @@ use crate::support::{Client, Server};
 
 const WRONG_TYPE: &str = "WRONGTYPE Operation against a key holding the wrong kind of value";
 
-/// A log of some size, its digest and its expiry.
+/// Creates a log of some size and returns its digest and its expiry.
 fn make(db: &mut Client, key: &str) -> (String, i64) {
     let now = db.now_ms();
     let hits: Vec<_> = (0..400).map(|step| (now - 500_000 + 1000 * step, 1 + step % 5)).collect();
@@ -141,7 +141,7 @@ fn databases_are_independent_and_move_and_swapdb_keep_units() {
 }
 
 #[test]
-fn a_dump_restores_to_the_same_value_here_and_elsewhere() {
+fn a_dump_restores_to_the_same_value_on_any_server() {
     let server = Server::start();
     let mut db = server.connect();
     let original = make(&mut db, "k");

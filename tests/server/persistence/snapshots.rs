@@ -1,8 +1,8 @@
-//! Snapshots: the loaded dataset equals the saved one, bit for bit.
+//! Snapshots. The loaded dataset equals the saved one bit for bit.
 
 use crate::support::{Client, Server, Stop, dataset, until};
 
-/// Logs of many shapes in two databases.
+/// Creates logs of many shapes in two databases.
 fn fill(db: &mut Client) {
     let now = db.now_ms();
     for (key, count, step) in [("one", 1, 1), ("dense", 3000, 1), ("sparse", 3000, 40_000)] {
@@ -47,7 +47,7 @@ fn a_restart_from_a_snapshot_changes_nothing() {
 }
 
 #[test]
-fn a_background_snapshot_is_of_the_moment_it_started() {
+fn a_background_snapshot_has_the_state_at_its_start() {
     let mut server = Server::start();
     let mut db = server.connect();
     fill(&mut db);
@@ -104,7 +104,7 @@ fn an_expired_log_does_not_come_back_from_a_snapshot() {
     server.stop(Stop::Save);
     server.start_again();
     let mut db = server.connect();
-    until("the short window is over", || db.now_ms() > over);
+    until("the short window has ended", || db.now_ms() > over);
     assert_eq!(db.decide("RL.PEEK short 5 100ms").remaining, 5);
     assert_eq!(db.run::<i64>("EXISTS short"), 0);
     assert_eq!(db.decide("RL.PEEK long 5 1h").remaining, 4);
@@ -123,6 +123,6 @@ fn units_that_expired_while_the_server_was_down_are_not_counted() {
     assert_eq!(db.digest(), before);
     until("the older units have expired", || db.decide("RL.PEEK k 5 1h").remaining == 4);
     assert!(db.now_ms() >= expiring + 3_600_000);
-    // Only the next effect drops them from the value.
+    // Only the next effect removes expired units from the value.
     assert_eq!(db.digest(), before);
 }

@@ -1,7 +1,7 @@
 //! Policies in the append-only file.
 //!
-//! A rewrite without an RDB preamble contains keys only, so the module replicates the policies again
-//! after each fork. These tests cover that moment.
+//! A rewrite without an RDB preamble contains only keys, so the module replicates the policies again after each
+//! fork. These tests cover that moment.
 
 use crate::support::{Client, Server, Stop, policies, set_policies, until, wait_until_in_step};
 
@@ -17,7 +17,7 @@ fn rewrite(db: &mut Client) {
     db.wait_for_aof();
 }
 
-/// Kills the server, starts it again, and compares its policies.
+/// Kills the server, starts it again and compares its policies.
 #[track_caller]
 fn assert_survives_a_kill(server: &mut Server, what: &str) {
     let before = policies(&mut server.connect());
@@ -52,7 +52,7 @@ fn policies_survive_a_rewrite_and_a_kill() {
         rewrite(&mut db);
         assert_survives_a_kill(&mut server, preamble);
         let mut db = server.connect();
-        // Not only the first rewrite after they were set.
+        // Later rewrites must also contain the policies.
         for _ in 0..3 {
             rewrite(&mut db);
         }
@@ -71,7 +71,7 @@ fn a_change_around_a_rewrite_is_neither_lost_nor_undone() {
         let mut server = with_aof(preamble);
         for round in 0..4 {
             let mut raw = server.connect_raw();
-            // All of it at once: the change comes right before and right after the fork.
+            // Send everything in one batch, so that the changes come right before and right after the fork.
             raw.exchange_bytes(
                 format!(
                     "RL.POLICY SET before:{round} 5 1h\r\nRL.POLICY SET gone 5 1h\r\n\
@@ -118,9 +118,9 @@ fn a_rewrite_while_writes_are_paused_keeps_the_policies() {
         rewrite(&mut db);
         let offset = db.info("master_repl_offset");
         rewrite(&mut db);
-        assert_eq!(db.info("master_repl_offset"), offset, "nothing is passed on in a pause");
+        assert_eq!(db.info("master_repl_offset"), offset, "nothing is replicated during a pause");
         db.run::<()>("CLIENT UNPAUSE");
-        until("the policies are passed on", || db.info("master_repl_offset") != offset);
+        until("the policies are replicated", || db.info("master_repl_offset") != offset);
         assert_survives_a_kill(&mut server, preamble);
         drop(replica);
     }
@@ -162,7 +162,7 @@ fn a_replicas_own_aof_keeps_the_policies_through_rewrites() {
         let before = policies(&mut db);
         assert_eq!(policies(&mut link), before, "{preamble}");
         assert_eq!(policies(&mut last.connect()), before, "{preamble}");
-        assert_eq!(link.info("sync_full"), "1", "the last replica had to start anew");
+        assert_eq!(link.info("sync_full"), "1", "the last replica needed a full synchronisation");
         assert_survives_a_kill(&mut replica, preamble);
         replica.follow(&server);
         set_policies(&mut db, 5);
@@ -177,13 +177,17 @@ fn corrupt_policies_in_the_aof_are_rejected_with_a_message() {
     let mut db = server.connect();
     db.run::<()>("RL.POLICY SET p 5 1h");
     server.stop(Stop::Kill);
-    let files = std::fs::read_dir(server.path("appendonlydir")).expect("there is an AOF");
-    let mut names = files.map(|file| file.expect("a file").path());
-    let tail = names.find(|path| path.to_string_lossy().ends_with(".incr.aof")).expect("a tail");
+    let files =
+        std::fs::read_dir(server.path("appendonlydir")).expect("the AOF's directory exists");
+    let mut names = files.map(|file| file.expect("the directory can be read").path());
+    let tail = names
+        .find(|path| path.to_string_lossy().ends_with(".incr.aof"))
+        .expect("the AOF has a tail");
     let text = std::fs::read_to_string(&tail).expect("the tail can be read");
     assert!(text.contains(r#""limit":5"#), "{text}");
-    std::fs::write(&tail, text.replace(r#""limit":5"#, r#""limit":0"#)).expect("it can be written");
-    // The server treats an error of a command in its file as it treats its own commands' errors.
+    std::fs::write(&tail, text.replace(r#""limit":5"#, r#""limit":0"#))
+        .expect("the tail can be written");
+    // The server treats an error in its file like an error of one of its own commands.
     server.start_again();
     assert_eq!(policies(&mut server.connect()).0, r#"{"policies":[]}"#);
     until("the reason is logged", || server.log().contains("rules[0].limit"));

@@ -80,14 +80,14 @@ fn a_shadow_policy_allows_every_check_and_records_what_its_rules_allow() {
     }
     assert_eq!(db.decide("RL.CHECK k POLICY trial").remaining, 0);
     assert_counts(&mut db, "trial", Counts::of(6, 0).with_shadow_denied(4));
-    // A peek is not counted, and keys have separate denials.
+    // A peek does not count, and each key has its own denials.
     assert!(db.decide("RL.PEEK k POLICY trial").allowed);
     assert!(db.decide("RL.CHECK other POLICY trial COST 3").allowed);
     assert!(db.decide("RL.CHECK other POLICY trial COST 2").allowed);
     assert_eq!(db.units("other"), 2);
     assert_counts(&mut db, "trial", Counts::of(8, 0).with_shadow_denied(5));
 
-    // Once enforced, the policy counts the units recorded in shadow mode.
+    // Once the policy is enforced, it counts the units recorded in shadow mode.
     db.run::<()>("RL.POLICY SET trial 2 1h");
     assert!(!db.decide("RL.CHECK k POLICY trial").allowed);
     assert_counts(&mut db, "trial", Counts::of(8, 1).with_shadow_denied(5));
@@ -159,7 +159,7 @@ fn bad_names_rules_and_arguments_are_rejected_and_change_nothing() {
             "ERR 17 rules are given, at most 16 are allowed".into(),
         ),
     ] {
-        // Servers write the name of a subcommand as it was registered, or in small letters.
+        // Some servers write a subcommand's name as it was registered, others in lower case.
         let reply = db.error(&command).to_ascii_lowercase();
         assert_eq!(reply, error.to_ascii_lowercase(), "{command}");
     }
@@ -180,7 +180,7 @@ fn the_configured_bounds_apply_to_policies() {
     db.run::<()>("RL.POLICY SET b 50 2h");
     let full = "ERR there would be more than 2 policies (rl.max-policies)";
     assert_eq!(db.error("RL.POLICY SET c 5 1h"), full);
-    // An existing policy can be changed, and a deleted one makes room.
+    // An existing policy can be changed, and deleting a policy makes room.
     db.run::<()>("RL.POLICY SET b 5 1h");
     db.run::<i64>("RL.POLICY DEL a");
     db.run::<()>("RL.POLICY SET c 5 1h");

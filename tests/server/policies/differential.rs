@@ -1,15 +1,15 @@
-//! Random checks and peeks under a policy and under the same rules inline: the decisions must be equal.
+//! Random checks and peeks under a policy and under the same rules inline. The decisions must be equal.
 
 use crate::support::{Client, Decision, Random, Server};
 
 const MINUTE: i64 = 60_000;
 
-/// The decision of a check or a peek, and its key.
-fn ask(db: &mut Client, call: &str, key: &str, terms: &str, cost: usize) -> Decision {
-    db.decide(&format!("{call} {key} {terms} COST {cost}"))
+/// Runs a check or a peek and returns its decision.
+fn decide(db: &mut Client, call: &str, key: &str, rules: &str, cost: usize) -> Decision {
+    db.decide(&format!("{call} {key} {rules} COST {cost}"))
 }
 
-/// Whether two decisions on equal logs are the same, but for the time that passed from the first to the second.
+/// Asserts that two decisions on equal logs are the same, apart from the time that passed between them.
 #[track_caller]
 fn assert_same(first: &Decision, second: &Decision, passed_ms: i64, what: &str) {
     let later = |time: i64, passed: i64| if time > 0 { time - passed } else { time };
@@ -21,7 +21,7 @@ fn assert_same(first: &Decision, second: &Decision, passed_ms: i64, what: &str) 
     assert!(same, "{what}: {first:?} against {second:?}, {passed_ms} ms later");
 }
 
-/// Rules of windows that are tens of minutes, as they are written.
+/// Returns random rules in text form, with windows of tens of minutes.
 fn random_rules(random: &mut Random) -> String {
     let rules: Vec<String> = (0..=random.below(16))
         .map(|_| {
@@ -33,11 +33,12 @@ fn random_rules(random: &mut Random) -> String {
     rules.join(" ")
 }
 
-/// The same units in both keys, none of them near the edge of a window.
+/// Records the same units at both keys, away from the edges of the windows.
 fn record_history(db: &mut Client, random: &mut Random, keys: [&str; 2]) {
     let now = db.now_ms();
-    let mut ages: Vec<_> =
-        (0..=random.below(12)).map(|_| i64::try_from(random.below(150)).expect("small")).collect();
+    let mut ages: Vec<_> = (0..=random.below(12))
+        .map(|_| i64::try_from(random.below(150)).expect("the number is small"))
+        .collect();
     ages.sort_unstable_by(|one, other| other.cmp(one));
     let hits: Vec<_> =
         ages.iter().map(|age| (now - (10 * age + 5) * MINUTE, 1 + age % 5)).collect();
@@ -61,8 +62,8 @@ fn a_policy_decides_like_its_rules_inline() {
             let call = random.pick(&["RL.CHECK", "RL.CHECK", "RL.PEEK"]);
             let cost = *random.pick(&[1, 1, 2, 3, 18]);
             let before = db.now_ms();
-            let inline = ask(&mut db, call, "inline", &rules, cost);
-            let named = ask(&mut db, call, "named", "POLICY p", cost);
+            let inline = decide(&mut db, call, "inline", &rules, cost);
+            let named = decide(&mut db, call, "named", "POLICY p", cost);
             let passed = db.now_ms() - before;
             let what = format!("round {round}: {call} COST {cost} under {rules}");
             assert_same(&inline, &named, passed, &what);
@@ -70,7 +71,7 @@ fn a_policy_decides_like_its_rules_inline() {
             denials += i32::from(!named.allowed);
             calls += 1;
             if db.hits("inline") != db.hits("named") {
-                // They were recorded a millisecond apart; from here on they are different logs.
+                // The units were recorded a millisecond apart, so the logs are no longer equal.
                 break;
             }
         }

@@ -2,7 +2,7 @@
 
 use crate::support::{Client, Server, policies, until};
 
-/// Hostile texts that are not policies.
+/// Returns hostile texts that are not policies.
 fn hostile_texts() -> Vec<(&'static str, Vec<u8>)> {
     let deep = |open: &str| open.repeat(100_000);
     let entry = |field: &str| format!(r#"{{"policies":[{{{field}"#);

@@ -2,7 +2,7 @@
 
 use crate::support::{Client, Random, Server, assert_same_dataset};
 
-const REFUSED: &str = "ERR policies cannot be read: ";
+const REJECTED: &str = "ERR policies cannot be read: ";
 
 fn export(db: &mut Client) -> String {
     db.run("RL.POLICY EXPORT")
@@ -16,7 +16,7 @@ fn import(db: &mut Client, text: impl AsRef<[u8]>) -> Result<(), String> {
     db.attempt([&b"RL.POLICY"[..], b"IMPORT", text.as_ref()])
 }
 
-/// A document with these entries after a good one.
+/// Returns a document with these entries after a valid one.
 fn document(entries: &str) -> String {
     format!(r#"{{"policies":[{{"name":"good","rules":[{{"limit":1,"window":"1s"}}]}},{entries}]}}"#)
 }
@@ -36,7 +36,7 @@ fn set_many(db: &mut Client, seed: u64) {
 }
 
 #[test]
-fn an_export_can_be_imported_here_and_elsewhere() {
+fn an_export_can_be_imported_on_any_server() {
     let (server, other) = (Server::start(), Server::start());
     let (mut db, mut there) = (server.connect(), other.connect());
     set_many(&mut db, 7);
@@ -44,7 +44,7 @@ fn an_export_can_be_imported_here_and_elsewhere() {
     let (text, expected) = (export(&mut db), digest(&mut db));
     assert_ne!(expected, digest(&mut there));
     for db in [&mut db, &mut there] {
-        import(db, &text).expect("an export is an import");
+        import(db, &text).expect("an export can be imported");
         assert_eq!(export(db), text);
         assert_eq!(digest(db), expected);
     }
@@ -55,7 +55,7 @@ fn an_export_can_be_imported_here_and_elsewhere() {
 }
 
 #[test]
-fn an_import_replaces_all_policies_here_and_on_replicas() {
+fn an_import_replaces_all_policies_on_a_server_and_its_replicas() {
     let server = Server::start();
     let replica = server.start_replica(&[]);
     let mut db = server.connect();
@@ -65,7 +65,7 @@ fn an_import_replaces_all_policies_here_and_on_replicas() {
     assert_eq!(db.run::<Vec<String>>("RL.POLICY LIST"), ["b", "good"]);
     assert_same_dataset(&server, &replica);
     assert_eq!(export(&mut replica.connect()), export(&mut db));
-    import(&mut db, r#" { "policies" : [ ] } "#).expect("none is a number of policies");
+    import(&mut db, r#" { "policies" : [ ] } "#).expect("a document without policies is valid");
     assert_eq!(export(&mut db), r#"{"policies":[]}"#);
     assert_same_dataset(&server, &replica);
     assert_eq!(digest(&mut replica.connect()), digest(&mut db));
@@ -100,11 +100,11 @@ fn the_digest_depends_only_on_the_policies() {
     for line in lines.iter().rev() {
         two.run::<()>(&format!("RL.POLICY SET {line}"));
     }
-    assert_ne!(digest(&mut one), digest(&mut two), "one has a policy more");
+    assert_ne!(digest(&mut one), digest(&mut two), "the first server has one more policy");
     two.run::<i64>("RL.POLICY DEL extra");
     two.decide("RL.CHECK k POLICY a");
     assert_eq!(digest(&mut one), digest(&mut two));
-    // A window is the same however it is written; nothing else is.
+    // Equal windows give equal digests, however they are written.
     two.run::<()>("RL.POLICY SET a 5 60000ms 50 60m");
     assert_eq!(digest(&mut one), digest(&mut two));
     for other in ["a 6 1m 50 1h", "a 5 1m 50 3601", "a 50 1h 5 1m", "a 5 1m", "a SHADOW 5 1m 50 1h"]
@@ -130,7 +130,7 @@ fn the_largest_document_can_be_imported_with_any_layout() {
     import(&mut db, serde_json::to_string_pretty(&policies(1000)).unwrap()).unwrap();
     assert_eq!(db.info("rl_policies"), "1000");
     let text = export(&mut db);
-    import(&mut db, &text).expect("an export is an import");
+    import(&mut db, &text).expect("an export can be imported");
     let one_more = import(&mut db, policies(1001).to_string()).unwrap_err();
     assert_eq!(one_more, "ERR there would be more than 1000 policies (rl.max-policies)");
     assert_eq!(export(&mut db), text);
@@ -165,7 +165,7 @@ fn a_bad_last_entry_changes_nothing() {
         ("null", "policies[901]: invalid type: null"),
     ] {
         let error = import(&mut db, document(&format!("{good}{bad}"))).unwrap_err();
-        assert!(error.starts_with(&format!("{REFUSED}{path}")), "{error}");
+        assert!(error.starts_with(&format!("{REJECTED}{path}")), "{error}");
         assert_eq!(state(&mut db), before);
     }
 }
@@ -208,7 +208,7 @@ fn a_wrong_field_is_named_by_its_path() {
         ("[[[]]]".into(), "policies[1]: invalid type: sequence"),
     ] {
         let error = import(&mut db, document(&entry)).unwrap_err();
-        assert!(error.starts_with(&format!("{REFUSED}{expected}")), "{entry}: {error}");
+        assert!(error.starts_with(&format!("{REJECTED}{expected}")), "{entry}: {error}");
     }
     for (rule, expected) in [
         (r#""limit":51,"window":"1s""#, "limit: limit '51' is not an integer from 1 to 50"),
@@ -230,7 +230,7 @@ fn a_wrong_field_is_named_by_its_path() {
     ] {
         let entry = format!(r#"{{"name":"b","rules":[{{"limit":1,"window":"1s"}},{{{rule}}}]}}"#);
         let error = import(&mut db, document(&entry)).unwrap_err();
-        let of_the_rule = error.strip_prefix(&format!("{REFUSED}policies[1].rules[1]"));
+        let of_the_rule = error.strip_prefix(&format!("{REJECTED}policies[1].rules[1]"));
         let reason = of_the_rule.unwrap_or_else(|| panic!("{rule}: {error}"));
         assert!(
             reason.trim_start_matches(['.', ':', ' ']).starts_with(expected),

@@ -1,4 +1,4 @@
-//! Policies: their commands, how they decide, and how they are saved and replicated.
+//! Policies: their commands, their decisions, and how they are saved and replicated.
 
 mod aof;
 mod checks;

@@ -1,4 +1,4 @@
-//! Policies on replicas: after a full or a partial synchronisation, by the stream, and after a failover.
+//! Policies on replicas: after a full or partial synchronisation, from the stream, and after a failover.
 
 use crate::support::{
     Server, assert_same_dataset, policies, set_policies, until, wait_until_in_step,
@@ -11,7 +11,7 @@ fn assert_same_policies(primary: &Server, replica: &Server, what: &str) {
 }
 
 #[test]
-fn a_new_replica_has_its_primarys_policies_and_none_of_its_own() {
+fn a_new_replica_has_only_its_primarys_policies() {
     for sync in ["repl-diskless-sync no", "repl-diskless-sync yes"] {
         for load in ["disabled", "on-empty-db", "swapdb"] {
             let server = Server::with(&[sync]);
@@ -115,7 +115,7 @@ fn a_promoted_replica_keeps_the_policies_and_the_old_primary_follows() {
     assert!(promoted.decide("RL.CHECK k POLICY long").allowed);
     assert!(!promoted.decide("RL.CHECK k POLICY long").allowed);
     promoted.run::<()>("RL.POLICY SET new 5 1h");
-    // The old primary's own changes are lost.
+    // The old primary loses its own changes.
     server.connect().run::<()>("RL.POLICY SET stray 5 1h");
     server.follow(&replica);
     assert_same_policies(&replica, &server, "the old primary follows");
@@ -144,7 +144,7 @@ fn counts_are_per_node() {
 
 #[test]
 fn a_replica_keeps_its_policies_when_a_synchronisation_fails() {
-    // Large keys, saved slowly: the policies come first and are loaded long before the end.
+    // The large keys are saved slowly. The policies come first, so the replica loads them long before the end.
     let server = Server::with(&["rdb-key-save-delay 200000", "rdbcompression no"]);
     let mut db = server.connect();
     set_policies(&mut db, 1);
@@ -161,7 +161,7 @@ fn a_replica_keeps_its_policies_when_a_synchronisation_fails() {
         info.contains("\nloading:1")
     });
     drop(server);
-    until("the replica has given up", || {
+    until("the replica has aborted the synchronisation", || {
         let info: String = link.run("INFO persistence");
         info.contains("\nloading:0")
     });

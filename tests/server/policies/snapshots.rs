@@ -1,10 +1,10 @@
-//! Policies in snapshots: saved beside the keys, and rejected if they are corrupt.
+//! Policies in snapshots. They are saved beside the keys and rejected if they are corrupt.
 
 use std::path::PathBuf;
 
 use crate::support::{Client, Module, Server, Stop, policies, set_policies, until};
 
-/// A server that saves texts as they are and checks no sums, so that a test can damage them.
+/// Settings of a server that neither compresses nor checksums its snapshot, so that a test can corrupt it.
 const PLAIN: [&str; 2] = ["rdbcompression no", "rdbchecksum no"];
 
 fn snapshot(server: &Server) -> PathBuf {
@@ -31,7 +31,7 @@ fn policies_come_back_from_a_snapshot() {
 }
 
 #[test]
-fn a_background_snapshot_has_the_policies_of_the_moment_it_started() {
+fn a_background_snapshot_has_the_policies_at_its_start() {
     let mut server = Server::start();
     let mut db = server.connect();
     set_policies(&mut db, 1);
@@ -103,7 +103,7 @@ fn flushing_the_keys_keeps_the_policies() {
 fn a_dataset_saved_without_policies_loads_without_the_module() {
     let mut server = Server::start();
     if !server.server_version().has_7_2_features() {
-        println!("skipped: this server saves what a module says of every dataset");
+        println!("skipped: this server saves a module's auxiliary data with every dataset");
         return;
     }
     let mut db = server.connect();
@@ -126,12 +126,12 @@ fn a_dataset_saved_without_policies_loads_without_the_module() {
 
 /// Stops the server and tries to start it with each of these corruptions of its snapshot.
 #[track_caller]
-fn assert_refused(server: &mut Server, damages: &[(&str, &str, &str)]) {
+fn assert_rejected(server: &mut Server, damages: &[(&str, &str, &str)]) {
     server.stop(Stop::Save);
     let path = snapshot(server);
-    let saved = std::fs::read(&path).expect("there is a snapshot");
+    let saved = std::fs::read(&path).expect("the snapshot exists");
     for (from, to, message) in damages {
-        assert_eq!(from.len(), to.len(), "a length comes before the text");
+        assert_eq!(from.len(), to.len(), "the text's length is stored before it");
         let place = saved.windows(from.len()).position(|bytes| bytes == from.as_bytes());
         let place = place.unwrap_or_else(|| panic!("no {from} in the snapshot"));
         let mut damaged = saved.clone();
@@ -153,7 +153,7 @@ fn corrupt_policies_in_a_snapshot_are_rejected_with_a_message() {
     set_policies(&mut db, 1);
     let before = policies(&mut db);
     let name = "is not 1 to 64 characters";
-    assert_refused(
+    assert_rejected(
         &mut server,
         &[
             (r#""limit":100,"#, r#""limit":1x0,"#, "policies[0].rules[0]"),
@@ -179,11 +179,12 @@ fn a_snapshot_truncated_in_its_policies_is_rejected() {
     let (text, _) = policies(&mut db);
     server.stop(Stop::Save);
     let path = snapshot(&server);
-    let saved = std::fs::read(&path).expect("there is a snapshot");
+    let saved = std::fs::read(&path).expect("the snapshot exists");
     let begin = saved.windows(text.len()).position(|bytes| bytes == text.as_bytes());
-    let begin = begin.expect("the policies are in the snapshot as they are exported");
+    let begin = begin.expect("the snapshot contains the exported policies");
     let end = begin + text.len();
-    // If only the opcode after the text is missing, the check that Redis 7.0 runs before it exits never ends.
+    // Cut before the end of the text: if only the opcode after the text were missing, the check that Redis 7.0
+    // runs before it exits would never end.
     let middle = begin + text.len() / 2;
     for length in [begin - 9, begin - 2, begin, begin + 1, middle, end - 1, end + 1] {
         std::fs::write(&path, &saved[..length]).expect("the snapshot can be written");

@@ -10,7 +10,7 @@ const HELP: &str = "rl.override|help rl.policy|help";
 const FAMILIES: &str = "rl.override rl.policy";
 const INTERNAL: [&str; 3] = ["rl._apply", "rl._policy", "rl._record"];
 
-/// The words of all these lists.
+/// Returns the words of all lists, sorted.
 fn words(lists: &[&str]) -> Vec<String> {
     let mut words: Vec<_> =
         lists.iter().flat_map(|list| list.split(' ')).map(str::to_owned).collect();
@@ -18,7 +18,7 @@ fn words(lists: &[&str]) -> Vec<String> {
     words
 }
 
-/// A connection of a user with these rights.
+/// Connects as a user with these rights.
 fn user(server: &Server, rights: &str) -> Client {
     let mut db = server.connect();
     db.run::<()>(&format!("ACL SETUSER app reset on nopass {rights}"));
@@ -27,7 +27,7 @@ fn user(server: &Server, rights: &str) -> Client {
 }
 
 #[track_caller]
-fn assert_refused(db: &mut Client, command: &str) {
+fn assert_rejected(db: &mut Client, command: &str) {
     let error = db.error(command);
     assert!(error.starts_with("NOPERM"), "{command}: {error}");
 }
@@ -52,7 +52,7 @@ fn a_user_can_run_only_the_commands_granted() {
         "RL.STATS",
         "RL.TOP DENIED",
     ] {
-        assert_refused(&mut app, command);
+        assert_rejected(&mut app, command);
     }
     assert_eq!(server.connect().units("k"), 1);
 }
@@ -75,13 +75,13 @@ fn a_user_can_access_only_its_own_keys() {
         "RL.OVERRIDE GET k",
         "RL._RECORD 1700000000000 1 app:k 60000 k 60000",
     ] {
-        assert_refused(&mut app, command);
+        assert_rejected(&mut app, command);
     }
     assert_eq!(server.connect().units("app:k"), 2);
 }
 
 #[test]
-fn a_user_who_may_only_read_a_key_peeks_and_does_not_check() {
+fn a_user_with_read_access_can_peek_and_cannot_check() {
     let server = Server::start();
     let mut app = user(
         &server,
@@ -102,7 +102,7 @@ fn a_user_who_may_only_read_a_key_peeks_and_does_not_check() {
         "RL._APPLY k RESET",
         "RL._RECORD 1700000000000 1 k 60000",
     ] {
-        assert_refused(&mut app, command);
+        assert_rejected(&mut app, command);
     }
 }
 
@@ -129,7 +129,8 @@ fn the_public_commands_have_a_category_of_their_own() {
     for guarded in ["dangerous", "admin"] {
         assert_eq!(category(guarded), INTERNAL, "{guarded}");
     }
-    // As for every command of the server's own: a rule that takes one away takes the other half.
+    // Every command is in one of the two categories, like the server's own commands, so a rule that removes one
+    // category leaves the other.
     let halves = [category("fast"), category("slow")].concat();
     let mut both = words(&[&halves.join(" ")]);
     both.retain(|name| !INTERNAL.contains(&name.as_str()) && !FAMILIES.contains(name.as_str()));
@@ -148,11 +149,11 @@ fn the_category_grants_the_public_commands_and_not_the_internal_ones() {
     assert_eq!(app.run::<i64>("RL.REFUND k"), 1);
     let internal = ["RL._APPLY k RESET", "RL._RECORD 1 1 k 60000", "RL._POLICY DEL gold"];
     for command in internal {
-        assert_refused(&mut app, command);
+        assert_rejected(&mut app, command);
     }
     let mut app = user(&server, "~* +@all -@dangerous");
     assert!(app.decide("RL.CHECK k 5 60").allowed);
     for command in internal {
-        assert_refused(&mut app, command);
+        assert_rejected(&mut app, command);
     }
 }

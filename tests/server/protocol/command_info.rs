@@ -93,16 +93,16 @@ fn arity_flags_and_key_positions_are_declared() {
 fn commands_for_every_shard_carry_a_request_policy() {
     let server = Server::start();
     let mut db = server.connect();
-    let everywhere = "request_policy:all_shards response_policy:all_succeeded";
-    let gathered = "request_policy:all_shards response_policy:special";
+    let write_tips = "request_policy:all_shards response_policy:all_succeeded";
+    let read_tips = "request_policy:all_shards response_policy:special";
     for (command, tips) in [
-        ("RL.POLICY|SET", everywhere),
-        ("RL.POLICY|DEL", everywhere),
-        ("RL.POLICY|IMPORT", everywhere),
+        ("RL.POLICY|SET", write_tips),
+        ("RL.POLICY|DEL", write_tips),
+        ("RL.POLICY|IMPORT", write_tips),
         ("RL.POLICY|GET", ""),
-        ("RL.OVERRIDE|LIST", gathered),
-        ("RL.STATS", gathered),
-        ("RL.TOP", gathered),
+        ("RL.OVERRIDE|LIST", read_tips),
+        ("RL.STATS", read_tips),
+        ("RL.TOP", read_tips),
         ("RL.CHECK", ""),
         ("RL.MCHECK", ""),
     ] {
@@ -187,7 +187,7 @@ fn every_command_is_documented() {
         let (name, docs) = replies.next().expect("the command has docs");
         assert!(name.eq_ignore_ascii_case(command));
         let text = |field: &str| -> String {
-            let value = docs.get(field).expect("the field is there").clone();
+            let value = docs.get(field).expect("the docs have the field").clone();
             from_redis_value(value).expect("the field is text")
         };
         assert!(text("summary").len() > 15, "{command}");
@@ -198,7 +198,7 @@ fn every_command_is_documented() {
         assert_eq!(documented.contains("name"), !arguments.is_empty(), "{command}: {documented}");
         for argument in arguments.split_whitespace() {
             let bytes = format!("{:?}", Value::BulkString(argument.into()));
-            assert!(documented.contains(&bytes), "{command} says no {argument}");
+            assert!(documented.contains(&bytes), "the docs of {command} lack {argument}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `HELP`, which the server's own errors point to: `Try RL.POLICY HELP.`
+//! `HELP`, to which the server's own errors point: `Try RL.POLICY HELP.`
 
 use std::collections::BTreeSet;
 
@@ -10,13 +10,13 @@ fn lines(db: &mut Client, family: &str) -> Vec<String> {
     db.run(&format!("{family} HELP"))
 }
 
-/// The first words of the lines that are not explanations.
+/// Returns the first words of the lines that are not explanations.
 fn listed_subcommands(lines: &[String]) -> BTreeSet<String> {
     let calls = lines.iter().skip(1).filter(|line| !line.starts_with(' '));
     calls.filter_map(|line| line.split(' ').next()).map(str::to_ascii_lowercase).collect()
 }
 
-/// The subcommands that the server knows.
+/// Returns the subcommands that the server knows.
 fn known_subcommands(db: &mut Client, family: &str) -> BTreeSet<String> {
     let commands: Vec<String> = db.run("COMMAND LIST FILTERBY MODULE rl");
     let prefix = format!("{}|", family.to_ascii_lowercase());

@@ -1,4 +1,4 @@
-//! The bytes on the wire, in both versions of the protocol.
+//! The bytes of replies in both versions of the protocol.
 
 use crate::support::{Raw, Server};
 
@@ -13,7 +13,7 @@ fn assert_reply(raw: &mut Raw, command: &str, expected: &str) {
     );
 }
 
-/// A connection that speaks the given version, and what null is in it.
+/// Opens a connection that uses this version. Returns it and the version's null.
 fn connect(server: &Server, version: u8) -> (Raw, &'static str) {
     let mut raw = server.connect_raw();
     raw.exchange(&[b"HELLO", version.to_string().as_bytes()]);

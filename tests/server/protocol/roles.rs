@@ -1,4 +1,4 @@
-//! The roles in `redis.conf.example`: read from it, given to a server, and tried.
+//! The roles in `redis.conf.example`, configured on a server and tested.
 
 use redis::Value;
 
@@ -7,7 +7,7 @@ use crate::support::{Client, Server};
 const EXAMPLE: &str = include_str!("../../../redis.conf.example");
 const NAMES: [&str; 3] = ["application", "operator", "dashboard"];
 
-/// Calls for the roles, with keys inside their pattern.
+/// Calls to test the roles, with keys that match their patterns.
 const CALLS: [&str; 30] = [
     "RL.CHECK limits:k 5 60",
     "RL.CHECK limits:k POLICY gold",
@@ -43,7 +43,7 @@ const CALLS: [&str; 30] = [
 
 const CONNECTION: &str = "PING CLIENT COMMAND";
 
-/// The calls, by their first words, that a role may make.
+/// Returns whether the role's ACL grants the call.
 fn is_granted(role: &str, call: &str) -> bool {
     let granted = match role {
         "application" => "RL.CHECK RL.MCHECK RL.PEEK RL.REFUND",
@@ -66,7 +66,7 @@ fn is_granted(role: &str, call: &str) -> bool {
         || role == "application" && call.starts_with("RL.POLICY GET")
 }
 
-/// The line of the example that makes a user for the role, as it stands.
+/// Returns the example's line that defines the role's user.
 fn line_of(role: &str) -> &'static str {
     let start = format!("# user {role} ");
     let lines: Vec<_> = EXAMPLE.lines().filter(|line| line.starts_with(&start)).collect();
@@ -74,7 +74,7 @@ fn line_of(role: &str) -> &'static str {
     lines[0].trim_start_matches("# ")
 }
 
-/// A server with the users of the example in its configuration file.
+/// Starts a server with the example's users in its configuration file.
 fn server() -> Server {
     let default = EXAMPLE.lines().find(|line| line.starts_with("user default on "));
     let mut lines = vec![default.expect("the default user has a line")];
@@ -82,7 +82,7 @@ fn server() -> Server {
     Server::with(&lines)
 }
 
-/// A connection of the role's user, by the password of the example.
+/// Logs in as the role's user with the example's password.
 fn login(server: &Server, role: &str) -> Client {
     let mut db = server.connect();
     let password = line_of(role).split(' ').find_map(|word| word.strip_prefix('>'));
@@ -90,7 +90,7 @@ fn login(server: &Server, role: &str) -> Client {
     db
 }
 
-/// Whether the server would let a user make the call.
+/// Returns whether the server's ACL permits the user to make the call.
 fn may(db: &mut Client, user: &str, call: &str) -> bool {
     db.run::<String>(&format!("ACL DRYRUN {user} {call}")) == "OK"
 }
@@ -136,8 +136,9 @@ fn a_role_can_access_only_the_keys_of_its_pattern() {
 fn the_default_user_cannot_run_the_internal_commands() {
     let server = server();
     let mut db = server.connect();
-    let refused: Vec<_> = CALLS.into_iter().filter(|call| !may(&mut db, "default", call)).collect();
-    assert_eq!(refused, CALLS[25..28]);
+    let rejected: Vec<_> =
+        CALLS.into_iter().filter(|call| !may(&mut db, "default", call)).collect();
+    assert_eq!(rejected, CALLS[25..28]);
 }
 
 #[test]
@@ -149,7 +150,7 @@ fn the_rules_for_servers_with_acl_categories_are_equivalent() {
     }
     let mut db = server.connect();
     let mut calls: Vec<String> = CALLS.map(str::to_owned).into();
-    // Every command of the server, with enough arguments to pass the arity check.
+    // Try every command of the server, with enough arguments to pass the arity check.
     let commands: Vec<String> = db.run("COMMAND LIST");
     calls.extend(commands.iter().map(|name| name.replace('|', " ") + " 1 limits:k 5 60 5 60"));
     for role in ["operator", "dashboard"] {

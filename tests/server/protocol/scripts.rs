@@ -105,7 +105,7 @@ fn a_replica_receives_effects_and_never_requests() {
 }
 
 #[test]
-fn scripts_on_many_connections_do_not_pass_the_limit() {
+fn scripts_on_many_connections_do_not_exceed_the_limit() {
     let server = Server::start();
     std::thread::scope(|scope| {
         for _ in 0..8 {
@@ -118,5 +118,5 @@ fn scripts_on_many_connections_do_not_pass_the_limit() {
         }
     });
     let mut db = server.connect();
-    until("all is counted", || db.units("k") == 250);
+    until("all units are recorded", || db.units("k") == 250);
 }

@@ -1,10 +1,10 @@
-//! The module's settings: by `CONFIG`, in the configuration file, and as arguments of `loadmodule`.
+//! The module's settings: in `CONFIG`, in the configuration file, and as arguments of `loadmodule`.
 
 use std::collections::BTreeMap;
 
 use crate::support::{Client, Module, Server, Stop, assert_same_dataset, until};
 
-/// All settings of the module as they are.
+/// Returns the current values of all module settings.
 fn settings(db: &mut Client) -> BTreeMap<String, String> {
     db.run("CONFIG GET rl.*")
 }
@@ -14,7 +14,7 @@ fn setting(db: &mut Client, name: &str) -> String {
 }
 
 #[test]
-fn the_defaults_are_those_that_are_documented() {
+fn the_defaults_are_the_documented_ones() {
     let server = Server::start();
     let expected = [
         ("rl.max-limit", "1000000"),
@@ -38,7 +38,7 @@ fn a_setting_applies_to_the_next_command_and_survives_a_rewrite_and_a_restart() 
         db.error("RL.CHECK k 5000001 24h"),
         "ERR limit '5000001' is not an integer from 1 to 5000000"
     );
-    // The window is shown in its largest unit.
+    // The error shows the window in its largest unit.
     assert!(db.error("RL.CHECK k 5 25h").ends_with("at most 1470m"));
     assert_eq!(setting(&mut db, "rl.max-window"), "1470m");
     for key in 0..9 {
@@ -50,7 +50,7 @@ fn a_setting_applies_to_the_next_command_and_survives_a_rewrite_and_a_restart() 
     server.restart(Stop::NoSave);
     let mut db = server.connect();
     assert_eq!(settings(&mut db), before);
-    // A value that is set back to the default is written too.
+    // A rewrite also writes a value that was set back to the default.
     db.run::<()>("CONFIG SET rl.max-limit 1000000 rl.max-window 366d");
     db.run::<()>("CONFIG REWRITE");
     server.restart(Stop::NoSave);
@@ -116,7 +116,7 @@ fn arguments_of_loadmodule_are_settings_with_and_without_their_prefix() {
         server.restart(Stop::NoSave);
     }
     let server = Server::configured(Module::LoadedWith("max-limit 5 max-limit 6"), &[]);
-    assert_eq!(setting(&mut server.connect(), "rl.max-limit"), "6", "the last counts");
+    assert_eq!(setting(&mut server.connect(), "rl.max-limit"), "6", "the last value counts");
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn the_configuration_file_overrides_the_arguments_of_loadmodule() {
         ["rl.max-limit", "rl.max-window", "rl.top-k"].map(|name| setting(db, name))
     };
     assert_eq!(configured(&mut db), ["50", "3h", "7"]);
-    // A rewrite writes a value also if it equals the argument or the default.
+    // A rewrite also writes a value that equals the argument or the default.
     for (limit, window) in [("5", "1h"), ("1000000", "366d"), ("60", "90m")] {
         db.run::<()>(&format!("CONFIG SET rl.max-limit {limit} rl.max-window {window}"));
         db.run::<()>("CONFIG REWRITE");
@@ -183,7 +183,7 @@ fn a_bad_configuration_line_stops_the_start_with_a_reason() {
     }
 }
 
-/// A server on which a module may be loaded while it runs.
+/// Starts a server that can load a module at run time.
 fn with_module_command() -> Server {
     Server::configured(Module::Absent, &["enable-module-command yes"])
 }
@@ -218,7 +218,8 @@ fn a_server_survives_a_failed_load_and_can_load_the_module_later() {
         let error = load(&mut db, more).unwrap_err();
         assert!(error.contains("Error loading the extension"), "{more}: {error}");
         until("the reason is logged", || server.log().contains(message));
-        // Every event that a loaded module receives: none may reach a module that failed to load.
+        // Trigger every event that a loaded module receives. None of them may reach a module that failed to
+        // load.
         db.run::<()>("SET key value");
         db.run::<()>("BGSAVE");
         until("the snapshot is written", || db.info("rdb_bgsave_in_progress") == "0");

@@ -4,7 +4,7 @@ use redis::Value;
 
 use crate::support::{Client, Decision, Server};
 
-/// Whether a transaction that watches `k` still goes through after `command` by someone else.
+/// Returns whether a transaction that watches `k` succeeds after another client ran `command`.
 fn watch_survives(server: &Server, command: &str) -> bool {
     let (mut db, mut other) = (server.connect(), server.connect());
     db.run::<()>("WATCH k");
@@ -58,12 +58,12 @@ fn a_change_of_the_log_breaks_a_watch() {
         "RL.CHECK k 4 1h",
         "RL.REFUND k",
         "RL._RECORD 4000000000000 1 k 60000",
-        // The log is ahead of the clock now: even this denied check shifts it.
+        // The log is ahead of the clock now, so even this denied check changes it: the check shifts the log.
         "RL.CHECK k 1 1h",
         "RL.RESET k",
         "RL.CHECK k 4 1h",
     ] {
-        assert!(!watch_survives(&server, command), "{command} went unseen");
+        assert!(!watch_survives(&server, command), "{command} did not break a WATCH");
     }
 }
 
@@ -115,12 +115,12 @@ fn client_side_caching_is_invalidated_by_changes_and_not_by_denials() {
     let (server, mut db) = prepared();
     let mut raw = server.connect_raw();
     raw.exchange_bytes(b"HELLO 3\r\nCLIENT TRACKING ON\r\n");
-    let look = b"RL.HITS k\r\n";
-    raw.exchange_bytes(look);
+    let read = b"RL.HITS k\r\n";
+    raw.exchange_bytes(read);
     db.decide("RL.CHECK k 3 1h");
-    let quiet = String::from_utf8(raw.exchange_bytes(look)).expect("text");
+    let quiet = String::from_utf8(raw.exchange_bytes(read)).expect("text");
     assert!(!quiet.contains("invalidate"), "{quiet}");
     db.decide("RL.CHECK k 4 1h");
-    let reply = String::from_utf8(raw.exchange_bytes(look)).expect("text");
+    let reply = String::from_utf8(raw.exchange_bytes(read)).expect("text");
     assert!(reply.contains("invalidate"), "{reply}");
 }

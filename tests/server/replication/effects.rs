@@ -4,7 +4,7 @@ use redis::Value;
 
 use crate::support::{Client, Server, assert_same_dataset, dataset, payload};
 
-/// The same value as the one that the effects built.
+/// Asserts that the value equals the one that the effects built.
 #[track_caller]
 fn assert_value(db: &mut Client, hits: &[(i64, i64)]) {
     assert_eq!(db.hits("k"), hits);
@@ -62,7 +62,7 @@ fn an_override_effect_sets_and_removes_the_override() {
     );
     let denied = key_override(&format!("DENY {}", now + 3_600_000));
     assert!(matches!(denied[2], Value::Int(3_500_000..=3_600_000)), "{denied:?}");
-    // An ended override is removed, and so is a key that has nothing else.
+    // An effect removes an ended override, and also the key if nothing else is stored.
     assert_eq!(key_override(&format!("DENY {}", now - 1)), []);
     assert_eq!(key_override(""), []);
     assert_eq!(db.run::<i64>("DBSIZE"), 0);

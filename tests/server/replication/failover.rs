@@ -1,4 +1,4 @@
-//! A replica takes over, and the old primary follows it.
+//! A replica is promoted, and the old primary follows it.
 
 use crate::support::{
     Checks, Cluster, ClusterClient, Decision, Failover, Load, MAX_EXPIRY_DELAY_MS, Mix,
@@ -6,7 +6,7 @@ use crate::support::{
 };
 
 #[test]
-fn a_promoted_replica_continues_where_its_primary_was() {
+fn a_promoted_replica_continues_from_its_primarys_state() {
     let server = Server::start();
     let replica = server.start_replica(&[]);
     let mut db = server.connect();
@@ -89,7 +89,7 @@ fn a_primary_that_restarts_from_its_snapshot_keeps_its_replica_in_step() {
     server.stop(Stop::Save);
     load.stop();
     server.start_again();
-    // These are written before, while and after the replica reconnects.
+    // Write before, while and after the replica reconnects.
     let load = Load::on(&server, Mix::Lasting);
     load.advance(1000);
     let mut link = replica.connect();
@@ -117,7 +117,7 @@ fn a_primary_that_was_killed_and_loads_its_aof_keeps_its_replica_in_step() {
 }
 
 #[test]
-fn replicas_with_an_aof_load_what_their_primary_has() {
+fn replicas_with_an_aof_load_their_primarys_dataset() {
     let server = Server::start();
     let mut replica = server.start_replica(&["appendonly yes", "appendfsync always"]);
     let load = Load::on(&server, Mix::Lasting);
@@ -143,7 +143,7 @@ fn only_unacknowledged_units_are_allowed_again() {
     };
     allow(30);
     wait_until_in_step(&server, &replica);
-    // The replica can neither receive more nor reconnect for it.
+    // A paused replica can neither receive more effects nor reconnect.
     replica.pause();
     server.connect().run::<i64>("CLIENT KILL TYPE replica");
     allow(25);
@@ -156,13 +156,13 @@ fn only_unacknowledged_units_are_allowed_again() {
     assert_eq!(allowed.count(), 70);
 }
 
-/// Checked under a policy that says 1000 an hour; an override says 600 for the last one.
+/// Keys under a policy of 1000 an hour. The last one has an override of 600 an hour.
 const KEYS: [&str; 4] = ["{s}:1", "{s}:2", "{s}:3", "{s}:held"];
 const LIMITS: [i64; 4] = [1000, 1000, 1000, 600];
 const RULES: &str = "POLICY api";
 
 #[test]
-fn a_primary_killed_under_load_loses_no_acknowledged_unit_and_restores_none() {
+fn a_primary_killed_under_load_loses_no_acknowledged_unit_and_restores_no_lost_one() {
     let mut cluster = Cluster::impatient(3, 1, &["appendonly yes"]);
     let old = cluster.primary_of(KEYS[0]);
     let new = cluster.replica_of(KEYS[0]);
@@ -176,7 +176,7 @@ fn a_primary_killed_under_load_loses_no_acknowledged_unit_and_restores_none() {
     let callers = (0..3).map(|_| cluster[old].connect());
     let checks = Checks::start_acknowledged(callers, &KEYS, RULES);
     checks.advance(2000);
-    // The last effects are only in the old primary's file: the replica is disconnected.
+    // The replica is disconnected, so only the old primary's file has the last effects.
     cluster[new].pause();
     db.run::<i64>("CLIENT KILL TYPE replica");
     assert!((0..25).all(|_| db.decide("RL.CHECK {s}:lost 25 1h").allowed));
@@ -204,9 +204,9 @@ fn a_primary_killed_under_load_loses_no_acknowledged_unit_and_restores_none() {
     cluster.assert_one_truth();
     assert_eq!(OperatorState::of(&cluster[old]), operator_state);
     assert_eq!(cluster[old].connect().info("role"), "slave");
-    let mut by_the_old = ClusterClient::by(&cluster[old]);
+    let mut client = ClusterClient::by(&cluster[old]);
     for (key, limit) in KEYS.into_iter().zip(LIMITS) {
-        let decision: Decision = by_the_old.run(&format!("RL.CHECK {key} {RULES}"));
+        let decision: Decision = client.run(&format!("RL.CHECK {key} {RULES}"));
         assert_eq!((decision.allowed, decision.limit), (false, limit), "{key}");
         assert_eq!(promoted.units(key), limit, "{key}");
     }
@@ -221,7 +221,7 @@ fn a_promoted_replica_with_a_slow_clock_neither_locks_out_nor_allows_twice() {
     let old = cluster.primary_of("k");
     let new = cluster.replica_of("k");
     let mut db = cluster[old].connect();
-    // Units as a primary records them whose clock is an hour ahead.
+    // Units that were recorded by a primary whose clock is an hour ahead.
     let ahead = db.now_ms() + HOUR;
     let hits = [(ahead - 13_000, 2), (ahead - 3_000, 1), (ahead, 3)];
     for key in ["full", "roomy"] {
@@ -252,7 +252,7 @@ fn a_promoted_replica_with_a_slow_clock_neither_locks_out_nor_allows_twice() {
     assert!(hits[0].0 >= shifted + 100, "{hits:?}");
     assert_eq!(hits[1..], [(shifted, 1), (shifted - 200, 1), (shifted - 300, 1)]);
 
-    // The replicas have the shift too, also after a promotion.
+    // The replicas have the shift too, even after a promotion.
     cluster.assert_one_truth();
     cluster.promote(old);
     let mut db = cluster[old].connect();

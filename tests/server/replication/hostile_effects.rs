@@ -1,5 +1,5 @@
-//! `RL._RECORD`, `RL._APPLY` and `RL._POLICY` with wrong arguments: a client cannot break
-//! anything, and one wrong argument means that nothing changes.
+//! `RL._RECORD`, `RL._APPLY` and `RL._POLICY` with wrong arguments. A client cannot break anything, and one
+//! wrong argument means that nothing changes.
 
 use crate::support::{Client, Server, payload};
 
@@ -31,7 +31,7 @@ impl Before {
     }
 }
 
-/// A server with a log under `k`, a text under `text`, an override under `o` and a policy.
+/// Starts a server with a log at `k`, a string at `text`, an override at `o`, and a policy.
 fn prepared() -> (Server, Client) {
     let server = Server::start();
     let mut db = server.connect();
@@ -209,7 +209,7 @@ fn an_invalid_log_is_not_loaded_with_or_without_an_override() {
             assert!(error.starts_with("ERR payload is not a value"), "{error}");
         }
     }
-    // An empty value is rejected too, and so is anything after the two texts.
+    // An empty value is rejected, and so is an argument after the two texts.
     assert!(db.error(["RL._APPLY", "k", "LOAD", "", ""]).starts_with("ERR payload"));
     let error = db.error([&b"RL._APPLY"[..], b"k", b"LOAD", log, b"", b"more"]);
     assert_eq!(error, "ERR unexpected argument 'more'");
@@ -264,7 +264,7 @@ fn invalid_policies_change_nothing() {
         ];
         let empty_list = text.is_empty();
         for (place, all) in all.iter().enumerate() {
-            // The document of no policies is not empty.
+            // An empty list is a valid document.
             if empty_list && place == 1 {
                 continue;
             }
@@ -281,7 +281,7 @@ fn invalid_policies_change_nothing() {
         assert!(error.starts_with("ERR ") && error.contains(&format!("'{named}'")), "{error}");
     }
     before.assert_unchanged(&mut db);
-    // The original of all of them is valid.
+    // The unmodified document is valid.
     db.run::<()>(["RL._POLICY", "SET", good]);
     assert_eq!(db.run::<Vec<String>>("RL.POLICY LIST"), ["a", "gold"]);
     db.run::<()>(["RL._POLICY", "LOAD", &format!(r#"{{"policies":[{good}]}}"#)]);

@@ -1,11 +1,11 @@
 //! Effects are skipped only while nothing can ever need them.
 //!
-//! In each test, writers write while something starts or stops needing the effects. When
-//! they have stopped, both sides must have the same dataset.
+//! In each test, writers write while something starts or stops needing the effects. After they stop, both sides
+//! must have the same dataset.
 
 use crate::support::{Load, Mix, Server, ServerVersion, Stop, assert_same_dataset, until};
 
-/// Attaches replica after replica to a server under load.
+/// Attaches one replica after another to a server under load.
 fn attach_under_load(lines: &[&str]) {
     let server = Server::with(lines);
     let load = Load::on(&server, Mix::Lasting);
@@ -117,7 +117,7 @@ fn a_replica_that_comes_back_after_the_backlog_expired_misses_no_effect() {
 }
 
 #[test]
-fn a_replica_that_was_gone_and_is_started_anew_misses_no_effect() {
+fn a_replica_that_restarts_under_load_misses_no_effect() {
     let server = Server::start();
     let mut replica = server.start_replica(&[]);
     let load = Load::on(&server, Mix::Lasting);
@@ -152,14 +152,14 @@ fn a_replica_that_aborts_a_sync_misses_no_effect() {
 }
 
 #[test]
-fn a_replica_that_is_away_between_two_effects_gets_both() {
+fn a_replica_that_is_disconnected_between_two_effects_gets_both() {
     let server = Server::start();
     let replica = server.start_replica(&[]);
     let mut db = server.connect();
     for _ in 0..10 {
         db.decide("RL.CHECK k 1000 1h");
         db.run::<i64>("CLIENT KILL TYPE replica");
-        // No replica is connected now; the backlog must hold this all the same.
+        // No replica is connected now. The backlog must contain this effect nevertheless.
         db.decide("RL.CHECK k 1000 1h");
         db.run::<i64>("RL.REFUND k COST 1");
         db.decide("RL.CHECK l 1000 1h COST 2");

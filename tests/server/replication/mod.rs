@@ -1,4 +1,4 @@
-//! Replicas: what they receive, and what a failover keeps.
+//! Replication: the effects that replicas receive, and the state that survives a failover.
 
 mod effects;
 mod failover;

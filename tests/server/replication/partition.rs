@@ -1,4 +1,4 @@
-//! Network partitions: how much the minority side allows, and what remains of it.
+//! Network partitions: the units that the minority side allows, and its state afterwards.
 
 use crate::support::{
     Checks, Client, Cluster, ClusterClient, Decision, Failover, OperatorState, Server, Stop,
@@ -6,16 +6,17 @@ use crate::support::{
 };
 
 const KEYS: [&str; 4] = ["{s}:1", "{s}:2", "{s}:3", "{s}:held"];
-/// The rules at the end: higher limits than before, for the first keys by the policy.
+/// The limits at the end, which are higher than before. The policy applies to the first keys and an override to
+/// the last.
 const LIMITS: [i64; 4] = [1200, 1200, 1200, 900];
 const RULES: &str = "POLICY api";
-/// Commands for the side that is cut off.
+/// Commands for the node that is cut off.
 const STALE: &[u8] = b"RL.POLICY SET api 7 1h\r\nRL.POLICY SET stale 7 1h\r\n\
     RL.OVERRIDE SET {s}:held LIMIT 700 1h\r\nRL.OVERRIDE SET {s}:stale DENY\r\n";
-/// More than a test can use up.
+/// A limit that a test cannot use up.
 const ROOMY: &str = "1000000 1h";
 
-fn admits(db: &mut Client) -> Result<bool, String> {
+fn allows(db: &mut Client) -> Result<bool, String> {
     db.attempt::<Decision>(&format!("RL.CHECK k {ROOMY}")).map(|decision| decision.allowed)
 }
 
@@ -36,7 +37,7 @@ fn a_partitioned_primary_returns_to_one_consistent_state() {
     cluster[old].pause();
     operator.send(STALE);
     let new = cluster.primary_after(old, KEYS[0]);
-    // From here on the majority side has other rules than the side that is cut off.
+    // The majority side now has other rules than the node that is cut off.
     cluster.run_on_primaries("RL.POLICY SET api 1200 1h");
     cluster.run_on_primaries("RL.POLICY SET day 5 1m");
     cluster.run_on_primaries("RL.POLICY DEL night");
@@ -50,8 +51,8 @@ fn a_partitioned_primary_returns_to_one_consistent_state() {
     let busy = Checks::start([ClusterClient::by(&cluster[new])], &["{s}:4"], ROOMY);
     busy.advance(100);
 
-    // It wakes as a primary with clients' checks and the operator's commands waiting, and may run them
-    // before it hears of the failover.
+    // The node resumes as a primary. Checks and an operator's commands wait for it, and it may run them before
+    // it learns of the failover.
     cluster[old].resume();
     let tallies = checks.until_refused();
     failover.assert_within_bound(&tallies);
@@ -65,9 +66,9 @@ fn a_partitioned_primary_returns_to_one_consistent_state() {
         assert_eq!(OperatorState::of(&cluster[place]), operator_state);
     }
     assert_eq!(cluster[new].connect().units("{s}:4"), allowed);
-    let mut by_the_old = ClusterClient::by(&cluster[old]);
+    let mut client = ClusterClient::by(&cluster[old]);
     for (key, limit) in KEYS.into_iter().zip(LIMITS) {
-        let decision: Decision = by_the_old.run(&format!("RL.CHECK {key} {RULES}"));
+        let decision: Decision = client.run(&format!("RL.CHECK {key} {RULES}"));
         assert_eq!((decision.allowed, decision.limit), (false, limit), "{key}");
         assert_eq!(promoted.units(key), limit, "{key}");
     }
@@ -78,23 +79,24 @@ fn a_primary_with_min_replicas_allows_nothing_without_one() {
     let server = Server::with(&["min-replicas-to-write 1", "min-replicas-max-lag 2"]);
     let replica = server.start_replica(&[]);
     let mut db = server.connect();
-    until("the replica is counted", || admits(&mut db).is_ok());
+    until("the replica is counted", || allows(&mut db).is_ok());
 
-    // A silent replica: units allowed until the primary notices reach it in the end.
+    // The replica is silent. The units that the primary allows until it notices must reach the replica in the
+    // end.
     let before = db.units("k");
     replica.pause();
     let tallies = Checks::start([server.connect()], &["k"], ROOMY).until_refused();
     assert_eq!(db.units("k"), before + tallies["k"].allowed);
-    assert!(admits(&mut db).is_err_and(|error| error.starts_with("NOREPLICAS")));
+    assert!(allows(&mut db).is_err_and(|error| error.starts_with("NOREPLICAS")));
     assert!(db.decide(&format!("RL.PEEK k {ROOMY}")).allowed);
     replica.resume();
-    until("the replica is counted", || admits(&mut db).is_ok());
+    until("the replica is counted", || allows(&mut db).is_ok());
     assert_same_dataset(&server, &replica);
 
-    // A promoted replica: once its primary has noticed, there is one limit and not one on each side.
+    // The replica is promoted. Once the old primary has noticed, the two nodes enforce one limit together.
     let mut promoted = replica.connect();
     promoted.run::<()>("REPLICAOF NO ONE");
-    until("the primary refuses", || admits(&mut db).is_err());
+    until("the primary rejects checks", || allows(&mut db).is_err());
     let units = db.units("k");
     let allowed = (0..100).filter(|_| promoted.decide("RL.CHECK new 50 1h").allowed);
     assert_eq!(allowed.count(), 50);
@@ -102,7 +104,7 @@ fn a_primary_with_min_replicas_allows_nothing_without_one() {
     assert_eq!((db.units("k"), db.units("new")), (units, 0));
     promoted.run::<()>("CONFIG SET min-replicas-to-write 1");
     server.follow(&replica);
-    until("the other one is counted", || admits(&mut promoted).is_ok());
+    until("the new replica is counted", || allows(&mut promoted).is_ok());
     assert_same_dataset(&replica, &server);
     assert_eq!(server.connect().units("new"), 50);
 }
@@ -117,7 +119,7 @@ fn a_node_without_a_majority_stops_allowing() {
         cluster[other].pause();
     }
     let tallies = Checks::start([cluster[place].connect()], &["k"], ROOMY).until_refused();
-    assert!(admits(&mut db).is_err_and(|error| error.starts_with("CLUSTERDOWN")));
+    assert!(allows(&mut db).is_err_and(|error| error.starts_with("CLUSTERDOWN")));
     assert!(tallies["k"].allowed > 0);
     for &other in &others {
         cluster[other].resume();
@@ -139,6 +141,6 @@ fn a_cluster_without_full_coverage_serves_the_other_slots_only_if_configured() {
         assert_eq!(error, "CLUSTERDOWN The cluster is down", "{command}");
     }
     db.run::<()>("CONFIG SET cluster-require-full-coverage no");
-    until("the slots that are left are served", || admits(&mut db) == Ok(true));
+    until("the remaining slots are served", || allows(&mut db) == Ok(true));
     assert_eq!(db.units("k"), tallies["k"].allowed + 1);
 }

@@ -1,4 +1,4 @@
-//! A replica holds the same log, bit for bit, and answers from it.
+//! A replica has the same log, bit for bit, and serves reads from it.
 
 use redis::Value;
 
@@ -65,7 +65,7 @@ fn a_replica_agrees_while_units_and_keys_expire() {
     let mut db = server.connect();
     let load = Load::on(&server, Mix::Passing);
     load.advance(6000);
-    // From here on no key expires during the comparison.
+    // No key expires during the comparison below.
     db.run::<()>("DEBUG SET-ACTIVE-EXPIRE 0");
     load.advance(300);
     load.stop();
@@ -96,7 +96,7 @@ fn a_replicas_keys_expire_and_are_never_persistent() {
         assert!(expires_at > 0);
         assert_eq!(reader.run::<i64>(["PEXPIRETIME", &key]), expires_at);
     }
-    until("the short window is over", || reader.decide("RL.PEEK k:300ms 5 300ms").remaining == 5);
+    until("the short window has ended", || reader.decide("RL.PEEK k:300ms 5 300ms").remaining == 5);
     until("the key is gone", || reader.run::<i64>("DBSIZE") == 2);
 }
 
@@ -172,7 +172,7 @@ fn a_wait_for_replicas_covers_a_check() {
     }
 }
 
-/// Every key's value digest, which must agree at every moment at which the offsets do.
+/// Returns the digest of every value. Two nodes have equal digests whenever their offsets are equal.
 fn digests(db: &mut Client) -> Vec<String> {
     let keys: Vec<_> = (0..40).map(|key| format!("key:{key}")).collect();
     let keys: Vec<_> = keys.iter().map(String::as_str).collect();
@@ -190,7 +190,7 @@ fn values_agree_at_every_moment() {
         load.stop();
         wait_until_in_step(&server, &replica);
         assert_eq!(digests(&mut db), digests(&mut reader));
-        // Looking at a log, or being denied by it, does not change it.
+        // Neither a read nor a denied check changes a log.
         for key in 0..40 {
             db.decide(&format!("RL.CHECK key:{key} 1 3d COST 2"));
             reader.decide(&format!("RL.PEEK key:{key} 1 3d"));

@@ -1,16 +1,16 @@
-//! Sentinels promote a replica, and the clients that ask them go on with the same limits.
+//! Sentinels promote a replica, and their clients continue with the same limits.
 
 use crate::support::{
     Checks, Client, Failover, OperatorState, Sentinels, Server, Stop, assert_same_dataset, until,
 };
 
-/// Checked under a policy that says 1000 an hour; an override says 600 for the last one.
+/// Keys under a policy of 1000 an hour. The last one has an override of 600 an hour.
 const KEYS: [&str; 4] = ["user:1", "user:2", "user:3", "held"];
 const LIMITS: [i64; 4] = [1000, 1000, 1000, 600];
 const RULES: &str = "POLICY api";
 
 #[test]
-fn a_primary_replaced_by_sentinels_loses_no_acknowledged_unit_and_restores_none() {
+fn a_primary_replaced_by_sentinels_loses_no_acknowledged_unit_and_restores_no_lost_one() {
     let mut primary = Server::with(&["appendonly yes"]);
     let replica = primary.start_replica(&["appendonly yes"]);
     let sentinels = Sentinels::watch(&primary, 1);
@@ -45,10 +45,10 @@ fn a_primary_replaced_by_sentinels_loses_no_acknowledged_unit_and_restores_none(
     let operator_state = OperatorState::of(&replica);
     assert_eq!(operator_state.overrides.len(), 1);
 
-    // The old primary restarts as a primary, with units, policies and overrides in its file that no other node has.
+    // The old primary restarts as a primary. Its file has units, policies and overrides that no other node has.
     primary.start_again();
-    until("the Sentinels have it follow the new one", || {
-        // They end its connections when they do.
+    until("the Sentinels make the old primary follow the new one", || {
+        // The Sentinels close its connections when they do so.
         primary
             .connect()
             .attempt::<String>("INFO replication")

@@ -11,11 +11,11 @@ use redis::Value;
 use super::wait::until;
 use super::{Client, ClusterClient, Decision};
 
-/// How many checks share one `WAIT`: the last ones before a fault stay unacknowledged.
+/// The number of checks that share one `WAIT`. The last ones before a fault stay unacknowledged.
 const CHECKS_PER_WAIT: usize = 4;
 
-/// Errors of a server that may not, or no longer, decide.
-const REFUSALS: [&str; 8] = [
+/// Errors of a server that cannot decide, or no longer can.
+const REJECTIONS: [&str; 8] = [
     "connection",
     "MOVED",
     "CLUSTERDOWN",
@@ -31,14 +31,14 @@ const REFUSALS: [&str; 8] = [
 pub struct Tally {
     pub allowed: i64,
     pub denied: i64,
-    /// Allowed, and then a replica had them: `WAIT 1` said so.
+    /// Allowed units that a replica acknowledged through `WAIT 1`.
     pub acknowledged: i64,
-    /// Sent, and no reply came: recorded or not.
+    /// Units whose check got no reply. The server may have recorded them.
     pub unanswered: i64,
 }
 
 impl Tally {
-    /// Allowed, and no replica is known to have them.
+    /// Returns the allowed units that no replica has acknowledged.
     pub fn unacknowledged(&self) -> i64 {
         self.allowed - self.acknowledged
     }
@@ -79,7 +79,8 @@ pub struct Checks {
 }
 
 impl Checks {
-    /// Has each caller check each key in turn under `rules`, until it is stopped or refused.
+    /// Starts callers that check each key in turn under `rules`. A caller ends when you stop it or when its
+    /// server rejects a check.
     pub fn start(
         callers: impl IntoIterator<Item = impl Caller>,
         keys: &[&str],
@@ -88,7 +89,7 @@ impl Checks {
         Self::launch(callers, keys, rules, false)
     }
 
-    /// As [`Self::start`], and the callers see to it that a replica has what was recorded.
+    /// Like [`Self::start`], but each caller also waits until a replica has the recorded units.
     pub fn start_acknowledged(
         callers: impl IntoIterator<Item = impl Caller>,
         keys: &[&str],
@@ -129,17 +130,17 @@ impl Checks {
         Self { stop, answers, threads }
     }
 
-    /// Waits until the callers have had that many more decisions.
+    /// Waits until the callers have received `decisions` more decisions.
     #[track_caller]
     pub fn advance(&self, decisions: u64) {
         let goal = self.answers.load(Ordering::Relaxed) + decisions;
-        until("the callers go on", || self.answers.load(Ordering::Relaxed) >= goal);
+        until("the callers make progress", || self.answers.load(Ordering::Relaxed) >= goal);
     }
 
-    /// Waits until every caller was refused or lost its server.
+    /// Waits until the servers of all callers rejected a command or closed the connection.
     #[track_caller]
     pub fn until_refused(self) -> Tallies {
-        until("the callers are refused", || self.threads.iter().all(JoinHandle::is_finished));
+        until("every caller is rejected", || self.threads.iter().all(JoinHandle::is_finished));
         self.stop()
     }
 
@@ -159,11 +160,11 @@ impl Checks {
 
 struct Checker<C> {
     caller: C,
-    /// Keys, and the commands that check them.
+    /// Pairs of a key and the command that checks it.
     commands: Vec<(String, String)>,
     waits: bool,
     tallies: Tallies,
-    /// The keys of units that no replica is known to have yet.
+    /// The keys of units that no replica has acknowledged yet.
     pending: Vec<String>,
 }
 
@@ -184,7 +185,7 @@ impl<C: Caller> Checker<C> {
         }
     }
 
-    /// One check; false when the server refused or is gone.
+    /// Sends one check. Returns false if the server rejected it or is gone.
     fn check(&mut self, place: usize) -> bool {
         let (key, command) = &self.commands[place];
         let tally = self.tallies.entry(key.clone()).or_default();
@@ -207,7 +208,7 @@ impl<C: Caller> Checker<C> {
         }
     }
 
-    /// Counts what a replica has; false when the server refused or is gone.
+    /// Counts the units that a replica has. Returns false if the server rejected the `WAIT` or is gone.
     fn acknowledge(&mut self) -> bool {
         if !self.waits {
             self.pending.clear();
@@ -230,6 +231,6 @@ impl<C: Caller> Checker<C> {
 }
 
 fn assert_refusal(command: &str, error: &str) {
-    let known = REFUSALS.iter().any(|start| error.starts_with(start));
+    let known = REJECTIONS.iter().any(|start| error.starts_with(start));
     assert!(known, "{command} failed: {error}");
 }

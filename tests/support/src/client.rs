@@ -1,4 +1,4 @@
-//! A connection that takes commands as people write them and fails the test when one fails.
+//! A connection that accepts commands as one string and fails the test when a command fails.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::{Decision, scaled_timeout, until};
 
 pub const REPLY_WAIT: Duration = Duration::from_secs(60);
 
-/// A command: its words in one string, or word by word where they hold blanks or any bytes.
+/// A command: one string of words, or separate words where they contain spaces or arbitrary bytes.
 pub trait Command {
     fn words(self) -> Vec<Vec<u8>>;
 }
@@ -62,7 +62,7 @@ impl Command for Vec<Vec<u8>> {
 pub struct Client(redis::Connection);
 
 impl Client {
-    /// Connects to the server on the port; it may take that long for each reply.
+    /// Connects to the server on the port. `wait` is the timeout of each reply.
     pub fn open(port: u16, protocol: ProtocolVersion, wait: Duration) -> Result<Self, String> {
         let wait = scaled_timeout(wait);
         redis::Client::open(address(port, protocol))
@@ -74,16 +74,16 @@ impl Client {
             .map_err(|error| text_of(&error))
     }
 
-    /// Connects to the server on the port, which must be there.
+    /// Connects to the server on the port. Panics if it does not accept the connection.
     #[track_caller]
     pub fn at(port: u16) -> Self {
         Self::open(port, ProtocolVersion::RESP2, REPLY_WAIT)
             .expect("the server accepts a connection")
     }
 
-    /// The reply, or the whole text of the error.
+    /// Returns the reply, or the whole text of the error.
     ///
-    /// A broken connection is an error too: its text starts with `connection`.
+    /// A broken connection is an error too. Its text starts with `connection`.
     pub fn attempt<T: FromRedisValue>(&mut self, command: impl Command) -> Result<T, String> {
         let mut packed = redis::Cmd::new();
         packed.arg(command.words());
@@ -99,11 +99,11 @@ impl Client {
         }
     }
 
-    /// The text of the error that the command must end in.
+    /// Returns the text of the error. Panics if the command succeeds.
     #[track_caller]
     pub fn error(&mut self, command: impl Command) -> String {
         match self.attempt::<Value>(command) {
-            Ok(reply) => panic!("an error was due, not {reply:?}"),
+            Ok(reply) => panic!("expected an error, got {reply:?}"),
             Err(error) => error,
         }
     }
@@ -113,13 +113,13 @@ impl Client {
         self.run(command)
     }
 
-    /// The decisions of `RL.MCHECK`.
+    /// Returns the decisions of `RL.MCHECK`.
     #[track_caller]
     pub fn decide_all(&mut self, command: impl Command) -> Vec<Decision> {
         self.run(command)
     }
 
-    /// Records units at chosen instants, by the internal command of the replication stream.
+    /// Records units at chosen instants with the internal command of the replication stream.
     #[track_caller]
     pub fn record(&mut self, key: &str, retention_ms: i64, hits: &[(i64, i64)]) {
         let mut pipeline = redis::pipe();
@@ -130,42 +130,42 @@ impl Client {
         done.expect("the units are recorded");
     }
 
-    /// Restores a dump, over what is there, as a key without expiry.
+    /// Restores a dump as a key without expiry. It replaces an existing key.
     pub fn restore(&mut self, key: &str, dump: &[u8]) -> Result<(), String> {
         let words = [&b"RESTORE"[..], key.as_bytes(), b"0", dump, b"REPLACE"];
         self.attempt(words)
     }
 
-    /// `RL.HITS`: (instant, units), newest first.
+    /// Returns the reply of `RL.HITS` as pairs of an instant and units, newest first.
     #[track_caller]
     pub fn hits(&mut self, key: &str) -> Vec<(i64, i64)> {
         let pairs: Vec<Vec<i64>> = self.run(["RL.HITS", key]);
         pairs.iter().map(|pair| (pair[0], pair[1])).collect()
     }
 
-    /// The units that `RL.HITS` shows.
+    /// Returns the number of units in `RL.HITS`.
     #[track_caller]
     pub fn units(&mut self, key: &str) -> i64 {
         self.hits(key).iter().map(|(_, units)| units).sum()
     }
 
-    /// The server's clock.
+    /// Returns the server's time.
     pub fn now_ms(&mut self) -> i64 {
         let (seconds, micros): (i64, i64) = self.run("TIME");
         seconds * 1000 + micros / 1000
     }
 
-    /// The digest of the whole dataset.
+    /// Returns the digest of the whole dataset.
     pub fn digest(&mut self) -> String {
         self.run("DEBUG DIGEST")
     }
 
-    /// The digests of single values.
+    /// Returns the digests of single values.
     pub fn value_digests(&mut self, keys: &[&str]) -> Vec<String> {
         self.run(&format!("DEBUG DIGEST-VALUE {}", keys.join(" ")))
     }
 
-    /// A field of `INFO`, which must be there.
+    /// Returns a field of `INFO`. Panics if `INFO` has no such field.
     #[track_caller]
     pub fn info(&mut self, field: &str) -> String {
         let info: String = self.run("INFO everything");
@@ -180,15 +180,15 @@ impl Client {
         self.info(field).parse().expect("the INFO field is a number")
     }
 
-    /// Waits until the append-only file is turned on, rewritten where that was due, and written.
+    /// Waits until the append-only file is on, rewritten if necessary, and written.
     pub fn wait_for_aof(&mut self) {
         until("the AOF is rewritten and written", || {
             let info: String = self.run("INFO persistence");
-            let says = |field, value| info_field(&info, field) == Some(value);
-            says("aof_rewrite_in_progress", "0")
-                && says("aof_rewrite_scheduled", "0")
-                && says("aof_last_bgrewrite_status", "ok")
-                && says("aof_buffer_length", "0")
+            let has = |field, value| info_field(&info, field) == Some(value);
+            has("aof_rewrite_in_progress", "0")
+                && has("aof_rewrite_scheduled", "0")
+                && has("aof_last_bgrewrite_status", "ok")
+                && has("aof_buffer_length", "0")
         });
     }
 

@@ -1,4 +1,4 @@
-//! A real cluster: primaries with even shares of the slots, and replicas of each.
+//! A real cluster. Each primary has an equal share of the slots and the same number of replicas.
 
 use std::collections::BTreeSet;
 use std::ops::{Index, IndexMut};
@@ -10,9 +10,9 @@ use super::wait::{eventually, scaled_timeout, until, within};
 use super::{Client, Module, Server, assert_same_dataset, policies};
 
 const SLOTS: usize = 16_384;
-/// Long enough for a busy machine to keep its nodes, short enough to wait for.
+/// Long enough that a busy machine does not lose nodes, and short enough to wait for.
 const NODE_TIMEOUT: Duration = Duration::from_secs(2);
-/// A little longer than a failover by hand may take.
+/// A little longer than a manual failover may take.
 const FAILOVER_TIMEOUT: Duration = Duration::from_secs(6);
 
 pub struct Cluster {
@@ -21,18 +21,18 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Starts nodes and waits until all agree on who is who. Places count the primaries first, then one
-    /// replica of each, and so on.
+    /// Starts the nodes and waits until they all agree on the roles. Indexes count the primaries first, then
+    /// the first replica of each primary, and so on.
     pub fn start(primaries: usize, replicas_each: usize) -> Self {
         Self::with(primaries, replicas_each, &[])
     }
 
-    /// Starts a cluster whose nodes have more lines in their configuration files.
+    /// Starts a cluster with additional lines in the nodes' configuration files.
     pub fn with(primaries: usize, replicas_each: usize, lines: &[&str]) -> Self {
         Self::configured(Module::Loaded, primaries, replicas_each, lines)
     }
 
-    /// The same, and what the configuration files say of the module.
+    /// Like [`Self::with`], with the given lines about the module in the configuration files.
     pub fn configured(
         module: Module<'_>,
         primaries: usize,
@@ -51,7 +51,7 @@ impl Cluster {
         cluster
     }
 
-    /// As [`Self::with`], and a node that does not answer is soon given up by the others.
+    /// Like [`Self::with`], but the nodes soon mark a node that does not reply as failed.
     pub fn impatient(primaries: usize, replicas_each: usize, lines: &[&str]) -> Self {
         let timeout = format!("cluster-node-timeout {}", scaled_timeout(NODE_TIMEOUT).as_millis());
         let mut all = vec![timeout.as_str()];
@@ -86,12 +86,12 @@ impl Cluster {
             let primary = &self.nodes[place % self.primaries];
             let command = format!("CLUSTER REPLICATE {}", Self::id_of(primary));
             let mut db = node.connect();
-            // The replica must have heard of its primary.
+            // The replica rejects the command until it knows its primary.
             until("the replica is attached", || db.attempt::<()>(&command).is_ok());
         }
     }
 
-    /// Whether every node is linked and serves, and all see the same roles and slots.
+    /// Returns whether every node is linked and available, and all nodes see the same roles and slots.
     fn is_whole(&self) -> bool {
         let mut views = self.nodes.iter().map(|node| {
             let mut db = node.connect();
@@ -110,7 +110,7 @@ impl Cluster {
         self.nodes.iter()
     }
 
-    /// The nodes that are neither stopped nor paused.
+    /// Returns the nodes that are neither stopped nor paused.
     pub fn running(&self) -> impl Iterator<Item = &Server> {
         self.nodes.iter().filter(|node| node.is_running())
     }
@@ -119,13 +119,13 @@ impl Cluster {
         self.running().next().expect("a node runs").connect().run(["CLUSTER", "KEYSLOT", key])
     }
 
-    /// The place of the primary that all running nodes name for the key, once they agree and it serves.
+    /// Returns the index of the key's primary. Waits until all running nodes agree on it and it is available.
     #[track_caller]
     pub fn primary_of(&self, key: &str) -> usize {
         eventually("all nodes name one primary", || self.agreed_primary_of(key))
     }
 
-    /// Waits until all running nodes name another primary for the key, and returns its place.
+    /// Waits until all running nodes agree on a new primary for the key, and returns its index.
     #[track_caller]
     pub fn primary_after(&self, old: usize, key: &str) -> usize {
         eventually("all nodes name another primary", || {
@@ -147,7 +147,7 @@ impl Cluster {
         (agreed && itself).then_some(place)
     }
 
-    /// The place of a replica of the key's primary.
+    /// Returns the index of a replica of the key's primary.
     #[track_caller]
     pub fn replica_of(&self, key: &str) -> usize {
         let primary = self.primary_of(key);
@@ -159,7 +159,7 @@ impl Cluster {
         })
     }
 
-    /// Sends a command to every primary that runs, as clients do for the tip `request_policy:all_shards`.
+    /// Sends a command to every running primary, as clients do for the tip `request_policy:all_shards`.
     #[track_caller]
     pub fn run_on_primaries(&self, command: &str) {
         for node in self.running() {
@@ -170,20 +170,20 @@ impl Cluster {
         }
     }
 
-    /// Has the replica at `place` take over from its primary, which agrees and follows it.
+    /// Promotes the replica at `place` in agreement with its primary, which then follows it.
     #[track_caller]
     pub fn promote(&self, place: usize) {
         let mut db = self.nodes[place].connect();
-        // The server itself gives up after a while when the others are busy.
+        // The server aborts a failover after a while when the other nodes are busy.
         eventually("the replica is the primary", || {
             db.send("CLUSTER FAILOVER");
             within(scaled_timeout(FAILOVER_TIMEOUT), || is_primary(&mut db).then_some(()))
         });
-        until("all nodes agree on it", || self.is_whole());
+        until("all nodes agree on the new primary", || self.is_whole());
     }
 
-    /// Waits until there is one view of the cluster again, then compares each replica with its primary, and
-    /// the policies of all nodes.
+    /// Waits until all nodes agree on the cluster's state, then compares each replica with its primary, and the
+    /// policies of all nodes.
     #[track_caller]
     pub fn assert_one_truth(&self) {
         until("all nodes agree", || self.is_whole());
@@ -193,18 +193,21 @@ impl Cluster {
                 assert_same_dataset(self.node_at(primary.port), self.node_at(replica));
             }
         }
-        let kept: BTreeSet<_> =
+        let distinct: BTreeSet<_> =
             self.nodes.iter().map(|node| policies(&mut node.connect())).collect();
-        assert_eq!(kept.len(), 1, "the nodes' policies differ");
+        assert_eq!(distinct.len(), 1, "the nodes' policies differ");
     }
 
-    /// The name by which a node knows itself.
+    /// Returns the node's own ID.
     pub fn id_of(node: &Server) -> String {
         node.connect().run("CLUSTER MYID")
     }
 
     fn node_at(&self, port: u16) -> &Server {
-        self.nodes.iter().find(|node| node.port() == port).expect("the cluster's own node")
+        self.nodes
+            .iter()
+            .find(|node| node.port() == port)
+            .expect("the port belongs to a node of the cluster")
     }
 }
 
@@ -227,7 +230,7 @@ fn is_primary(db: &mut Client) -> bool {
     info_field(&info, "role") == Some("master")
 }
 
-/// Whether the node is a primary, or has what its primary sends.
+/// Returns whether the node is a primary, or a replica with a link to its primary.
 fn is_linked(db: &mut Client) -> bool {
     let info: String = db.run("INFO replication");
     info_field(&info, "master_link_status").is_none_or(|status| status == "up")

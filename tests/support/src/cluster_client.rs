@@ -1,4 +1,4 @@
-//! A client that knows some node of a cluster and goes where it is sent.
+//! A client that knows one node of a cluster and follows redirections.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -12,17 +12,17 @@ use super::wait::eventually;
 pub struct ClusterClient {
     seed: u16,
     links: HashMap<u16, Client>,
-    /// Where a key was last said to be.
+    /// The port at which each key was last found.
     routes: HashMap<Vec<u8>, u16>,
 }
 
 impl ClusterClient {
-    /// A client that starts with one node.
+    /// Creates a client that starts with one node.
     pub fn by(node: &Server) -> Self {
         Self { seed: node.port(), links: HashMap::new(), routes: HashMap::new() }
     }
 
-    /// The reply to a command whose second word is a key, or the text of an error that is no redirection.
+    /// Returns the reply, or the text of an error other than a redirection. The command's second word is a key.
     pub fn attempt<T: FromRedisValue>(&mut self, command: impl Command) -> Result<T, String> {
         let words = command.words();
         let key = words[1].clone();
@@ -83,7 +83,7 @@ impl ClusterClient {
     }
 }
 
-/// The word and the port of `MOVED slot host:port` or `ASK slot host:port`.
+/// Returns the word and the port of `MOVED slot host:port` or `ASK slot host:port`.
 fn redirection(error: &str) -> Option<(&str, u16)> {
     let mut words = error.split(' ');
     let word = words.next().filter(|word| ["MOVED", "ASK"].contains(word))?;

@@ -1,24 +1,24 @@
-//! A cluster as one of its nodes sees it: `CLUSTER NODES`, and whether the node serves.
+//! A cluster as one of its nodes sees it: `CLUSTER NODES`, and whether the node is available.
 
 use super::Client;
 
-/// Compares equal between nodes that see the same roles, slots and health.
+/// Views are equal if the nodes see the same roles, slots and health.
 #[derive(Debug, PartialEq, Eq)]
 pub struct View {
     pub serves: bool,
     pub members: Vec<Member>,
 }
 
-/// Ordered by port.
+/// A node as another node sees it. Nodes are ordered by port.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Member {
     pub port: u16,
     id: String,
-    /// The primary's id.
+    /// The primary's ID.
     follows: Option<String>,
-    /// Known by its address, and not thought to have failed.
+    /// The node's address is known, and the node is not suspected to have failed.
     pub healthy: bool,
-    /// First and last of each range.
+    /// The first and last slot of each range.
     slots: Vec<(u16, u16)>,
 }
 
@@ -31,12 +31,12 @@ impl View {
         Self { serves: info.contains("cluster_state:ok"), members }
     }
 
-    /// The port of the slot's primary.
+    /// Returns the port of the slot's primary.
     pub fn primary_of(&self, slot: u16) -> Option<u16> {
         self.members.iter().find(|member| member.holds(slot)).map(|member| member.port)
     }
 
-    /// The ports of the replicas that follow the primary at `port`.
+    /// Returns the ports of the replicas that follow the primary at `port`.
     pub fn replicas_of(&self, port: u16) -> impl Iterator<Item = u16> {
         let primary = self.members.iter().find(|member| member.port == port);
         let id = primary.map(|primary| primary.id.clone());
@@ -46,14 +46,14 @@ impl View {
 }
 
 impl Member {
-    /// `id host:port@bus flags primary ping pong epoch link [slots ...]`
+    /// Parses `id host:port@bus flags primary ping pong epoch link [slots ...]`.
     fn parse(line: &str) -> Self {
         let words: Vec<_> = line.split(' ').collect();
         let address = words[1].split('@').next().unwrap_or_default();
         let port = address.rsplit(':').next().and_then(|port| port.parse().ok());
         let flags: Vec<_> = words[2].split(',').collect();
         let ill = ["fail", "fail?", "handshake", "noaddr"];
-        // A migrating slot is shown in brackets, and only by its own node.
+        // Only the node itself shows a migrating slot, in brackets.
         let mut slots: Vec<_> = words[8..]
             .iter()
             .filter(|slots| !slots.starts_with('['))
@@ -78,7 +78,7 @@ impl Member {
     }
 }
 
-/// `first-last`, or one slot.
+/// Parses `first-last` or one slot.
 fn range(text: &str) -> (u16, u16) {
     let number = |text: &str| text.parse().expect("a slot is a number");
     match text.split_once('-') {

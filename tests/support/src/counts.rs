@@ -1,4 +1,4 @@
-//! The counts of `RL.STATS`, by name.
+//! The counts of `RL.STATS`, with names.
 
 use std::collections::HashMap;
 
@@ -16,7 +16,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// So many answered as allowed and so many as denied, by the caller's rules.
+    /// Returns counts for checks that the caller's rules allowed or denied.
     pub fn of(allowed: i64, denied: i64) -> Self {
         Self { checks: allowed + denied, allowed, denied, ..Self::default() }
     }
@@ -29,7 +29,7 @@ impl Counts {
         Self { overridden, ..self }
     }
 
-    /// The counts, read through `field`.
+    /// Reads each count through `field`.
     pub fn read(mut field: impl FnMut(&str) -> i64) -> Self {
         Self {
             checks: field("checks"),
@@ -41,7 +41,7 @@ impl Counts {
     }
 }
 
-/// The answer of `command`: all counts, and those of each policy.
+/// Returns the total counts in the reply to `command`, and the counts of each policy.
 #[track_caller]
 pub fn counts(db: &mut Client, command: &str) -> (Counts, HashMap<String, Counts>) {
     let mut fields: HashMap<String, Value> = db.run(command);

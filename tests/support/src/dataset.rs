@@ -1,4 +1,4 @@
-//! Whole datasets, to the bit, for comparing two servers.
+//! Whole datasets, compared bit by bit between two servers.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -14,7 +14,7 @@ type Entry = (Vec<u8>, i64);
 /// The databases that the tests use.
 pub const DATABASES: u8 = 2;
 
-/// Every key of the first databases; the client is left at database 0.
+/// Returns every key of the first databases. The client ends at database 0.
 pub fn dataset(client: &mut Client) -> BTreeMap<(u8, Vec<u8>), Entry> {
     let mut entries = BTreeMap::new();
     for database in databases(client).rev() {
@@ -22,7 +22,7 @@ pub fn dataset(client: &mut Client) -> BTreeMap<(u8, Vec<u8>), Entry> {
         let keys: Vec<Vec<u8>> = client.run("KEYS *");
         for key in keys {
             let expires_at: i64 = client.run([b"PEXPIRETIME", &key[..]]);
-            // A key that has just expired is no longer there.
+            // A key may expire between `KEYS` and `DUMP`.
             if let Value::BulkString(dump) = client.run([b"DUMP", &key[..]]) {
                 entries.insert((database, key), (dump, expires_at));
             }
@@ -31,12 +31,12 @@ pub fn dataset(client: &mut Client) -> BTreeMap<(u8, Vec<u8>), Entry> {
     entries
 }
 
-/// A cluster has one database.
+/// Returns the databases of the tests. A cluster has only one.
 fn databases(client: &mut Client) -> Range<u8> {
     0..if client.read_replica() { 1 } else { DATABASES }
 }
 
-/// Waits until the replica has been given and has applied all that the primary sent.
+/// Waits until the replica has received and applied everything that the primary sent.
 pub fn wait_until_in_step(primary: &Server, replica: &Server) {
     let (mut primary, mut replica) = (primary.connect(), replica.connect());
     until("the replica is in step with its primary", || {
@@ -47,8 +47,7 @@ pub fn wait_until_in_step(primary: &Server, replica: &Server) {
     });
 }
 
-/// Waits for the replica, then compares everything: digests, dumps and expiries, the list of overrides and
-/// the policies.
+/// Waits for the replica, then compares digests, dumps, expiries, the list of overrides and the policies.
 #[track_caller]
 pub fn assert_same_dataset(primary: &Server, replica: &Server) {
     wait_until_in_step(primary, replica);
@@ -59,14 +58,14 @@ pub fn assert_same_dataset(primary: &Server, replica: &Server) {
         let copy = other.get(place);
         assert_eq!(Some(entry), copy, "the replica's {name} differs");
     }
-    assert_eq!(own.len(), other.len(), "the replica has keys of its own");
+    assert_eq!(own.len(), other.len(), "the replica has additional keys");
     assert_eq!(ours.digest(), theirs.digest(), "the digests differ");
     assert_same_overrides(&mut ours, &mut theirs);
     assert_eq!(policies(&mut ours), policies(&mut theirs), "the policies differ");
 }
 
-/// The lists are read one after another, and an override may end in between: the replica lists no more than
-/// its primary did before, and no less than it does after.
+/// Compares the lists of overrides. An override may end between the reads, so the replica must list no more
+/// overrides than its primary did before, and no fewer than its primary does after.
 #[track_caller]
 fn assert_same_overrides(primary: &mut Client, replica: &mut Client) {
     let before = primary.overrides();

@@ -1,4 +1,4 @@
-//! The six integers of `RL.CHECK` and `RL.PEEK`, by name.
+//! The decision that `RL.CHECK` and `RL.PEEK` return: six integers, with names.
 
 use redis::{FromRedisValue, ParsingError, Value};
 

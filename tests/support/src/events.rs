@@ -1,4 +1,4 @@
-//! Keyspace events, as a subscriber gets them.
+//! Keyspace events as a subscriber receives them.
 
 use super::{Client, Raw, Server};
 
@@ -9,7 +9,7 @@ pub struct Events {
 }
 
 impl Events {
-    /// Subscribes, with the server's setting as it is.
+    /// Subscribes. The server's notification setting stays unchanged.
     pub fn of(server: &Server) -> Self {
         let mut subscriber = server.connect_raw();
         subscriber.send(b"PSUBSCRIBE __key* end\r\n");
@@ -17,7 +17,7 @@ impl Events {
         Self { subscriber, db: server.connect() }
     }
 
-    /// The keys of the event that came since the last call, in their order.
+    /// Returns the keys of the events that arrived since the last call, in order.
     pub fn of_kind(&mut self, event: &str) -> Vec<String> {
         self.db.run::<i64>("PUBLISH end of-events");
         let received = self.subscriber.receive_until(b"of-events\r\n");

@@ -1,4 +1,4 @@
-//! How long a key may outlive its last unit.
+//! The time that a key may remain after its last unit expired.
 
-/// At most so many milliseconds, and never more than a part of its retention.
+/// The maximum in milliseconds. It is never more than a part of the key's retention.
 pub const MAX_EXPIRY_DELAY_MS: i64 = 5_000;

@@ -1,5 +1,5 @@
-//! Shared by all tests: real servers, clients, waiting for conditions; and for
-//! benchmarks, samples.
+//! Shared by all tests: real servers, clients, and functions that wait for conditions. Benchmarks use the
+//! samples.
 
 mod checks;
 mod client;

@@ -1,4 +1,4 @@
-//! Writers that keep a server busy while something happens to it.
+//! Writers that keep a server busy during a test.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -17,9 +17,9 @@ const CHECK_IN_LUA: &str = "return redis.call('RL.CHECK', KEYS[1], ARGV[1], ARGV
 /// The length of the writers' windows.
 #[derive(Clone, Copy, Debug)]
 pub enum Mix {
-    /// Hours: nothing expires while the test runs.
+    /// Hours. Nothing expires during the test.
     Lasting,
-    /// Fractions of a second: units, and whole keys, expire all the time.
+    /// Fractions of a second. Units and whole keys expire all the time.
     Passing,
 }
 
@@ -48,11 +48,11 @@ impl Load {
         Self { stop, done, writers }
     }
 
-    /// Waits until the writers have had that many more replies.
+    /// Waits until the writers have received `replies` more replies.
     #[track_caller]
     pub fn advance(&self, replies: u64) {
         let goal = self.done.load(Ordering::Relaxed) + replies;
-        until("the writers go on", || self.done.load(Ordering::Relaxed) >= goal);
+        until("the writers make progress", || self.done.load(Ordering::Relaxed) >= goal);
     }
 
     #[track_caller]
@@ -71,7 +71,7 @@ struct Writer {
 }
 
 impl Writer {
-    /// One command; false when the server is gone or has become a replica.
+    /// Sends one command. Returns false if the server is gone or has become a replica.
     fn write(&mut self) -> bool {
         let command = self.next_command();
         match self.client.attempt::<Value>(command.as_slice()) {
@@ -100,7 +100,7 @@ impl Writer {
                 return words;
             }
             _ => {
-                // A limit that is always exceeded soon: mostly denied.
+                // This limit is soon exceeded, so most checks are denied.
                 let (_, window) = self.rule();
                 format!("RL.CHECK denied:{key} 2 {window}")
             }

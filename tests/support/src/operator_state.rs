@@ -1,18 +1,18 @@
-//! The state that operators set on a node: its policies, and the overrides of its keys with their ends.
+//! The state that operators set on a node: its policies, and the overrides with their ends.
 
 use super::overrides::Listed;
 use super::{Server, policies};
 
 #[derive(Debug, PartialEq, Eq)]
 pub struct OperatorState {
-    /// See [`policies()`].
+    /// The result of [`policies()`].
     pub policies: (String, String),
-    /// `0 k deny until -1`: see [`Listed`].
+    /// Lines such as `0 k deny until -1` (see [`Listed`]).
     pub overrides: Vec<String>,
 }
 
 impl OperatorState {
-    /// The state of a primary or a replica with one database. No override may be about to end.
+    /// Returns the state of a primary or a replica with one database. No override may end soon.
     #[track_caller]
     pub fn of(node: &Server) -> Self {
         let mut db = node.connect();

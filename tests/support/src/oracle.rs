@@ -1,4 +1,4 @@
-//! A naive implementation of the semantics: a list of instants, and loops over it.
+//! A naive implementation of the semantics: a list of instants, with loops over it.
 
 use super::Decision;
 
@@ -8,7 +8,7 @@ pub struct Rule {
     pub window_ms: i64,
 }
 
-/// One key's units, one instant each, oldest first.
+/// One key's units: one instant per unit, oldest first.
 #[derive(Clone, Debug, Default)]
 pub struct Oracle {
     instants: Vec<i64>,
@@ -16,13 +16,13 @@ pub struct Oracle {
 }
 
 impl Oracle {
-    /// The reply of a peek at `now`.
+    /// Returns the reply of a peek at `now`.
     pub fn peek(&self, now: i64, rules: &[Rule], cost: i64) -> Decision {
         let decisions = rules.iter().map(|rule| self.decide(now, *rule, cost));
         binding(&decisions.collect::<Vec<_>>())
     }
 
-    /// The reply of a check at `now`. Records it if it is allowed.
+    /// Returns the reply of a check at `now`, and records the units if they are allowed.
     pub fn check(&mut self, now: i64, rules: &[Rule], cost: i64) -> Decision {
         let decision = self.peek(now, rules, cost);
         if !decision.allowed {
@@ -31,7 +31,7 @@ impl Oracle {
         self.instants = self.unexpired(now);
         self.instants.extend((0..cost).map(|_| now));
         let longest = rules.iter().map(|rule| rule.window_ms).max();
-        self.retention_ms = self.retention_ms.max(longest.expect("there is a rule"));
+        self.retention_ms = self.retention_ms.max(longest.expect("a check has a rule"));
         let allowed = |rule: &Rule| Decision {
             allowed: true,
             retry_after_ms: 0,
@@ -40,7 +40,7 @@ impl Oracle {
         binding(&rules.iter().map(allowed).collect::<Vec<_>>())
     }
 
-    /// Takes back the newest units and returns how many. A log without units is removed.
+    /// Removes the newest units and returns their number. Removes a log without units.
     pub fn refund(&mut self, now: i64, units: i64) -> i64 {
         self.instants = self.unexpired(now);
         let units = usize::try_from(units).expect("units are not negative");
@@ -50,7 +50,7 @@ impl Oracle {
         i64::try_from(taken).expect("a test's log is short")
     }
 
-    /// (instant, units) pairs, newest first, as `RL.HITS` shows them.
+    /// Returns pairs of an instant and units, newest first, as `RL.HITS` does.
     pub fn hits(&self, now: i64) -> Vec<(i64, i64)> {
         let mut hits: Vec<(i64, i64)> = Vec::new();
         for instant in self.unexpired(now).into_iter().rev() {
@@ -62,7 +62,7 @@ impl Oracle {
         hits
     }
 
-    /// Forgets the log once all of it has expired, as the server does with the key.
+    /// Clears the log once all its units have expired, as the server does with the key.
     pub fn expire(&mut self, now: i64) {
         if self.unexpired(now).is_empty() {
             self.instants.clear();
@@ -70,7 +70,8 @@ impl Oracle {
         self.forget_if_empty();
     }
 
-    /// The decision of one rule. A unit leaves its window or expires, whichever comes first.
+    /// Decides under one rule. A unit stops counting when it leaves the window or expires, whichever comes
+    /// first.
     fn decide(&self, now: i64, rule: Rule, cost: i64) -> Decision {
         let span = rule.window_ms.min(self.retention_ms);
         let inside = within(&self.instants, now, span);
@@ -116,7 +117,7 @@ fn count(instants: &[i64]) -> i64 {
     i64::try_from(instants.len()).expect("a test's log is short")
 }
 
-/// The first of the longest waits; or else the first of the least remaining.
+/// Returns the first decision with the longest wait, or else the first with the least remaining.
 fn binding(decisions: &[Decision]) -> Decision {
     let mut bound = decisions[0];
     let wait = |decision: &Decision| match decision.retry_after_ms {

@@ -12,7 +12,7 @@ pub struct OverrideInfo {
     pub action: String,
     /// Pairs of limit and window in milliseconds.
     pub rules: Vec<(i64, i64)>,
-    /// -1 for one that stays.
+    /// -1 for an override without an end.
     pub ttl_ms: i64,
 }
 
@@ -24,7 +24,7 @@ pub struct Listed {
     pub key_override: OverrideInfo,
 }
 
-/// `deny`, `limit 5 60000`; how long it lasts is left out.
+/// `deny`, `limit 5 60000`. The remaining time is left out.
 impl fmt::Display for OverrideInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.action)?;
@@ -32,14 +32,14 @@ impl fmt::Display for OverrideInfo {
     }
 }
 
-/// `0 k deny`: database, key, override.
+/// `0 k deny`: database, key and override.
 impl fmt::Display for Listed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} {}", self.database, self.key.escape_ascii(), self.key_override)
     }
 }
 
-/// The value of a field of a map, which is an array of names and values in RESP2.
+/// Returns the value of a map's field. In RESP2, the map is an array of names and values.
 pub fn field<T: FromRedisValue>(map: &Value, name: &str) -> Result<T, ParsingError> {
     let pairs: Vec<(String, Value)> = match map.clone() {
         Value::Map(pairs) => pairs
@@ -50,7 +50,7 @@ pub fn field<T: FromRedisValue>(map: &Value, name: &str) -> Result<T, ParsingErr
             .chunks_exact(2)
             .map(|pair| Ok((redis::from_redis_value(pair[0].clone())?, pair[1].clone())))
             .collect::<Result<_, ParsingError>>()?,
-        other => return Err(format!("{other:?} is no map").into()),
+        other => return Err(format!("{other:?} is not a map").into()),
     };
     let found = pairs.into_iter().find(|(other, _)| other == name);
     redis::from_redis_value(found.ok_or_else(|| format!("no {name} in {map:?}"))?.1)
@@ -78,20 +78,20 @@ impl FromRedisValue for Listed {
 }
 
 impl Client {
-    /// `RL.OVERRIDE GET`.
+    /// Runs `RL.OVERRIDE GET`.
     #[track_caller]
     pub fn get_override(&mut self, key: &str) -> Option<OverrideInfo> {
         self.run(["RL.OVERRIDE", "GET", key])
     }
 
-    /// `RL.OVERRIDE LIST`, a line for each: see [`Listed`].
+    /// Runs `RL.OVERRIDE LIST` and returns one line for each override (see [`Listed`]).
     #[track_caller]
     pub fn overrides(&mut self) -> Vec<String> {
         let listed: Vec<Listed> = self.run("RL.OVERRIDE LIST");
         listed.iter().map(Listed::to_string).collect()
     }
 
-    /// The text under which a key's override is saved; empty if it has none.
+    /// Returns the text of a saved override. The text is empty if the key has no override.
     #[track_caller]
     pub fn override_text(&mut self, key: &str) -> String {
         let dump: Vec<u8> = self.run(["DUMP", key]);
@@ -102,11 +102,12 @@ impl Client {
         text[..end].to_owned()
     }
 
-    /// When the key's override ends, in milliseconds since the Unix epoch; -1 for one that stays.
+    /// Returns the time at which the key's override ends, in milliseconds since the Unix epoch, or -1 for an
+    /// override without an end.
     #[track_caller]
     pub fn override_end(&mut self, key: &str) -> i64 {
         let text = self.override_text(key);
         let end = text.split(' ').nth(1).expect("the key has an override");
-        end.parse().expect("an end is a number")
+        end.parse().expect("the end is a number")
     }
 }

@@ -4,16 +4,16 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// `SERVER`, a path or the name of a program, or else `redis-server`.
+/// Returns `SERVER`, a path or a program's name, or else `redis-server`.
 pub fn server_binary() -> PathBuf {
     let name = std::env::var_os("SERVER").unwrap_or_else(|| "redis-server".into());
     let path = PathBuf::from(&name);
-    // A server runs in a directory of its own, so a path must not be relative. A link must stay one: a
-    // server that is called by another name may do something else (Debian's `redis-server` is such a link).
+    // The server runs in its own directory, so a relative path would not work. Do not resolve links: a program
+    // may depend on the name by which it is called (Debian's `redis-server` is such a link).
     if path.components().count() > 1 { std::path::absolute(&path).unwrap_or(path) } else { path }
 }
 
-/// `RATELOG_MODULE`, or the release build, which the first caller makes.
+/// Returns `RATELOG_MODULE`, or else the release build. The first call builds it.
 pub fn module() -> &'static PathBuf {
     static MODULE: OnceLock<PathBuf> = OnceLock::new();
     MODULE.get_or_init(|| {

@@ -1,19 +1,19 @@
-//! `DUMP` payloads taken apart: body, server version, checksum.
+//! Splits `DUMP` payloads into body, server version and checksum.
 
 const FOOTER: usize = 10;
 
-/// The type byte and the module's type id, which the server reads before it calls the module.
+/// The type byte and the module's type ID. The server reads them before it calls the module.
 pub const HEADER: usize = 10;
 
-/// The payload without its version and its checksum.
+/// Returns the payload without its version and its checksum.
 pub fn body(dump: &[u8]) -> &[u8] {
     &dump[..dump.len() - FOOTER]
 }
 
-/// The two short texts of a value: its log and its override.
+/// Returns the two short strings of a value: its log and its override.
 pub fn texts(dump: &[u8]) -> [&[u8]; 2] {
     let text = |bytes: &'_ [u8]| {
-        assert!(bytes[0] == 5 && bytes[1] < 64, "a short text comes next");
+        assert!(bytes[0] == 5 && bytes[1] < 64, "a short string follows");
         usize::from(bytes[1])
     };
     let values = &body(dump)[HEADER..];
@@ -22,7 +22,7 @@ pub fn texts(dump: &[u8]) -> [&[u8]; 2] {
     [log, key_override]
 }
 
-/// The body with the version of the original dump and the checksum that it needs.
+/// Adds the version of the original dump and a valid checksum to the body.
 pub fn seal(body: &[u8], original: &[u8]) -> Vec<u8> {
     let version = &original[original.len() - FOOTER..original.len() - 8];
     let mut sealed = [body, version].concat();
@@ -30,7 +30,7 @@ pub fn seal(body: &[u8], original: &[u8]) -> Vec<u8> {
     sealed
 }
 
-/// CRC-64 with the Jones polynomial, as servers compute it over a payload.
+/// Computes a payload's CRC-64 with the Jones polynomial, as servers do.
 fn crc64(bytes: &[u8]) -> u64 {
     const REVERSED_JONES: u64 = 0x95ac_9329_ac4b_c9b5;
     let step = |crc: u64, _| (crc >> 1) ^ (REVERSED_JONES * (crc & 1));

@@ -1,13 +1,13 @@
-//! A server's policies, to be compared with those of another, or of another time.
+//! A server's policies, for comparison with another server or another time.
 
 use super::Client;
 
-/// All policies as text, and their digest in `INFO`.
+/// Returns all policies as text, and their digest from `INFO`.
 pub fn policies(db: &mut Client) -> (String, String) {
     (db.run("RL.POLICY EXPORT"), db.info("rl_policies_digest"))
 }
 
-/// Sets a few policies of all kinds; `mark` makes them differ from those of other calls.
+/// Sets a few policies of all kinds. A different `mark` gives different policies.
 pub fn set_policies(db: &mut Client, mark: usize) {
     for line in ["api/search 100 1m 1000 1h", "trial SHADOW 5 10", "long 1 366d"] {
         db.run::<()>(&format!("RL.POLICY SET {line} {} 1500ms", 7 + mark));

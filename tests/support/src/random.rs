@@ -1,4 +1,4 @@
-//! Repeatable random numbers (`SplitMix64`): a failing test fails again.
+//! Repeatable random numbers (`SplitMix64`), so that a failing test fails again.
 
 pub struct Random(u64);
 
@@ -14,10 +14,10 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number under `bound`, which is not 0.
+    /// Returns a number below `bound`, which is not 0.
     pub fn below(&mut self, bound: usize) -> usize {
         let bound = u64::try_from(bound).expect("a usize fits");
-        usize::try_from(self.next() % bound).expect("it is under a usize")
+        usize::try_from(self.next() % bound).expect("the remainder fits a usize")
     }
 
     pub fn pick<'a, T>(&mut self, choices: &'a [T]) -> &'a T {

@@ -1,4 +1,4 @@
-//! A bare socket, for the tests in which the very bytes matter.
+//! A bare socket, for tests that check the exact bytes.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -13,7 +13,7 @@ impl Raw {
         Self(stream)
     }
 
-    /// Sends the words as one command and returns every byte of its reply.
+    /// Sends the words as one command and returns all bytes of its reply.
     pub fn exchange(&mut self, words: &[&[u8]]) -> Vec<u8> {
         let mut request = format!("*{}\r\n", words.len()).into_bytes();
         for word in words {
@@ -24,7 +24,7 @@ impl Raw {
         self.exchange_bytes(&request)
     }
 
-    /// Sends bytes as they are and returns every byte that comes back for them.
+    /// Sends the bytes unchanged and returns all bytes of the reply.
     pub fn exchange_bytes(&mut self, request: &[u8]) -> Vec<u8> {
         self.send(&[request, SENTINEL].concat());
         let mut reply = self.receive_until(SENTINEL_REPLY);
@@ -33,10 +33,10 @@ impl Raw {
     }
 
     pub fn send(&mut self, request: &[u8]) {
-        self.0.write_all(request).expect("the server takes the request");
+        self.0.write_all(request).expect("the server accepts the request");
     }
 
-    /// All that comes, until these bytes have come.
+    /// Reads until the received bytes contain `end`, and returns all of them.
     pub fn receive_until(&mut self, end: &[u8]) -> Vec<u8> {
         let mut received: Vec<u8> = Vec::new();
         let mut chunk = [0; 4096];

@@ -1,4 +1,4 @@
-//! One figure, measured once per round.
+//! One measured figure, with one value per round.
 
 #[derive(Clone, Default)]
 pub struct Samples(Vec<f64>);
@@ -8,7 +8,7 @@ impl Samples {
         self.0.push(value);
     }
 
-    /// The rounds' median; there must have been one.
+    /// Returns the median of the rounds. Panics if there are no rounds.
     pub fn median(&self) -> f64 {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);
@@ -27,7 +27,8 @@ impl Samples {
         self.0.iter().copied().fold(f64::NEG_INFINITY, f64::max)
     }
 
-    /// Round by round, this over that: what slows a whole round down cancels out.
+    /// Divides each round of this figure by the same round of `that`. A slow round affects both figures, so it
+    /// cancels out.
     pub fn over(&self, that: &Self) -> Self {
         Self(self.0.iter().zip(&that.0).map(|(this, that)| this / that).collect())
     }

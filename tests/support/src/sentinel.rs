@@ -1,4 +1,4 @@
-//! Sentinels that watch a primary and, when it is gone, promote its replica.
+//! Sentinels that watch a primary and promote its replica when the primary is gone.
 
 use std::time::Duration;
 
@@ -7,19 +7,19 @@ use super::{Client, Server};
 
 const NAME: &str = "ratelog";
 const QUORUM: usize = 2;
-/// Each Sentinel gives the primary up at its own time, so that they do not all vote for themselves at once.
+/// The delays differ so that the Sentinels do not all vote for themselves at once.
 const DOWN_AFTER_MS: [u64; 3] = [1000, 1500, 2000];
 
-/// What a Sentinel does every so often, by itself every two to ten seconds; and how late it may be on a busy
-/// machine before it mistrusts its clock. It pings as seldom as ever, because it promotes only a replica that
-/// it has heard from within five of its pings.
+/// The periods of a Sentinel's actions, which are two to ten seconds by default, and the delay on a busy
+/// machine after which it distrusts its clock. The ping period keeps its default, because a Sentinel promotes
+/// only a replica that it has heard from within five ping periods.
 const BRISK: &str =
     "SENTINEL DEBUG INFO-PERIOD 200 ASK-PERIOD 200 PUBLISH-PERIOD 200 TILT-TRIGGER 60000";
 
 pub struct Sentinels(Vec<Server>);
 
 impl Sentinels {
-    /// The Sentinels' name of the primary.
+    /// The Sentinels' name for the primary.
     pub const NAME: &str = NAME;
 
     pub fn ports(&self) -> Vec<u16> {
@@ -50,7 +50,7 @@ impl Sentinels {
         Self(sentinels.into())
     }
 
-    /// The port of the primary, as clients ask for it; any Sentinel will do, so all must agree.
+    /// Returns the primary's port as a client queries it. Any Sentinel may reply, so all must agree.
     #[track_caller]
     pub fn primary_port(&self) -> u16 {
         eventually("the Sentinels agree on the primary", || {
@@ -60,7 +60,7 @@ impl Sentinels {
         })
     }
 
-    /// Waits until all Sentinels name another primary than `old`, and returns its port.
+    /// Waits until all Sentinels name a primary other than `old`, and returns its port.
     #[track_caller]
     pub fn primary_after(&self, old: &Server) -> u16 {
         eventually("the Sentinels name another primary", || {

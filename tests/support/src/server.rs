@@ -1,4 +1,4 @@
-//! A real server with the module in it, which dies with the test.
+//! A real server with the module. It stops with the test.
 
 use std::fs::{File, OpenOptions};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -24,7 +24,7 @@ const CRASH_MARKS: [&str; 5] =
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// As the power cord does it: no flush, no farewell.
+    /// Ends the process at once, without a flush or a shutdown.
     Kill,
     NoSave,
     Save,
@@ -44,12 +44,12 @@ impl Server {
         Self::with(&[])
     }
 
-    /// Starts a server with more lines in its configuration file.
+    /// Starts a server with additional lines in its configuration file.
     pub fn with(lines: &[&str]) -> Self {
         Self::configured(Module::Loaded, lines)
     }
 
-    /// The same, and what its configuration file says of the module.
+    /// Like [`Self::with`], with the given lines about the module in its configuration file.
     pub fn configured(module: Module<'_>, lines: &[&str]) -> Self {
         Self::launched(Mode::Data, module, lines)
     }
@@ -61,7 +61,7 @@ impl Server {
 
     fn launched(mode: Mode, module: Module<'_>, lines: &[&str]) -> Self {
         let directory = temporary_directory();
-        let (child, port) = eventually("ports of its own for the server", || {
+        let (child, port) = eventually("free ports for the server", || {
             let ports = Ports { clients: free_port(), cluster: free_port() };
             settings::write(directory.path(), mode, module, &ports, lines);
             launch(directory.path(), mode, ports.clients).map(|child| (child, ports.clients))
@@ -78,18 +78,18 @@ impl Server {
         server
     }
 
-    /// The log of a server that does not start with this configuration. Fails the test if it starts.
+    /// Returns the log of a server that does not start with this configuration. Panics if it starts.
     #[track_caller]
     pub fn refused(module: Module<'_>, lines: &[&str]) -> String {
         let directory = temporary_directory();
-        eventually("ports that nobody else took", || {
+        eventually("free ports for the server", || {
             let ports = Ports { clients: free_port(), cluster: free_port() };
             settings::write(directory.path(), Mode::Data, module, &ports, lines);
             refusal(directory.path(), ports.clients)
         })
     }
 
-    /// Starts a server that is a replica of this one and waits until it follows.
+    /// Starts a replica of this server and waits until it follows.
     pub fn start_replica(&self, lines: &[&str]) -> Self {
         let replica = Self::with(lines);
         replica.follow(self);
@@ -108,7 +108,7 @@ impl Server {
         self.connect().run::<()>(&format!("REPLICAOF 127.0.0.1 {port}"));
     }
 
-    /// Where the module is, for a server that is to load it while it runs.
+    /// Returns the module's path, for a server that loads it at run time.
     pub fn module_path() -> String {
         paths::module().display().to_string()
     }
@@ -155,7 +155,7 @@ impl Server {
         }
     }
 
-    /// Starts the server again on its port, its directory and its configuration.
+    /// Starts the server again with its port, its directory and its configuration.
     pub fn start_again(&mut self) {
         let child = eventually("the server starts again", || {
             launch(self.directory.path(), self.mode, self.port)
@@ -163,7 +163,7 @@ impl Server {
         self.child = Some(child);
     }
 
-    /// The log of the server when it fails to start again. Fails the test if it starts.
+    /// Returns the log of a server that fails to start again. Panics if it starts.
     #[track_caller]
     pub fn start_in_vain(&self) -> String {
         assert!(self.child.is_none(), "the server runs");
@@ -175,20 +175,19 @@ impl Server {
         self.start_again();
     }
 
-    /// Stops the process where it stands, as if all its links were cut; the kernel goes on taking
-    /// connections and bytes for it.
+    /// Stops the process as if all its links were cut. The kernel still accepts connections and bytes for it.
     pub fn pause(&self) {
         self.signal(Signal::STOP);
         self.paused.store(true, Ordering::Relaxed);
     }
 
-    /// Lets a paused process go on, with what has come for it meanwhile.
+    /// Resumes a paused process. It then reads the bytes that arrived in the meantime.
     pub fn resume(&self) {
         self.signal(Signal::CONT);
         self.paused.store(false, Ordering::Relaxed);
     }
 
-    /// Whether it runs: neither stopped nor paused.
+    /// Returns whether the server runs: it is neither stopped nor paused.
     pub fn is_running(&self) -> bool {
         self.child.is_some() && !self.paused.load(Ordering::Relaxed)
     }
@@ -209,7 +208,7 @@ impl Drop for Server {
             self.resume();
         }
         if let Some(mut child) = self.child.take() {
-            // An orderly end lets coverage and leak checkers write what they know.
+            // Shut down cleanly so that coverage and leak checkers write their reports.
             if let Ok(mut client) = Client::open(self.port, ProtocolVersion::RESP2, END_WAIT) {
                 client.send("SHUTDOWN NOSAVE NOW FORCE");
             }
@@ -227,7 +226,7 @@ impl Drop for Server {
     }
 }
 
-/// In memory where that can be: syncs to a busy disk would take their time in every other test.
+/// Uses memory where possible, because syncs to a busy disk would slow down every other test.
 fn temporary_directory() -> TempDir {
     TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).expect("a temporary directory")
 }
@@ -239,7 +238,7 @@ fn free_port() -> u16 {
         .port()
 }
 
-/// The server, once it answers; nothing when its port was taken in the meantime.
+/// Starts the server and waits until it replies. Returns `None` if its port was taken in the meantime.
 fn launch(directory: &Path, mode: Mode, port: u16) -> Option<Child> {
     match try_launch(directory, mode, port) {
         Ok(child) => Some(child),
@@ -248,7 +247,7 @@ fn launch(directory: &Path, mode: Mode, port: u16) -> Option<Child> {
     }
 }
 
-/// Why the server does not start; nothing when its port was taken in the meantime.
+/// Returns the log of a server that does not start. Returns `None` if its port was taken in the meantime.
 fn refusal(directory: &Path, port: u16) -> Option<String> {
     match try_launch(directory, Mode::Data, port) {
         Ok(mut child) => {
@@ -268,7 +267,7 @@ fn is_about_its_port(log: &str) -> bool {
     log.contains("Address already in use")
 }
 
-/// The server, once it answers, or what it logged before it ended.
+/// Starts the server and waits until it replies. Returns its log if it ends before that.
 fn try_launch(directory: &Path, mode: Mode, port: u16) -> Result<Child, String> {
     let file = directory.join("server.log");
     let log = log_file(&file);
@@ -283,7 +282,7 @@ fn try_launch(directory: &Path, mode: Mode, port: u16) -> Result<Child, String> 
         .spawn()
         .expect("the server's binary runs: is SERVER right?");
     let ready = within(scaled_timeout(REPLY_WAIT), || {
-        let ended = child.try_wait().expect("the child can be asked").is_some();
+        let ended = child.try_wait().expect("the child's status is known").is_some();
         (ended || answers(directory, mode, port)).then_some(!ended)
     });
     if ready == Some(true) {
@@ -292,18 +291,18 @@ fn try_launch(directory: &Path, mode: Mode, port: u16) -> Result<Child, String> 
     child.kill().ok();
     child.wait().ok();
     let log = read_log(directory).split_off(length_before);
-    assert_eq!(ready, Some(false), "the server neither answers nor ends:\n{log}");
+    assert_eq!(ready, Some(false), "the server neither replies nor ends:\n{log}");
     Err(log)
 }
 
-/// Whether the server on the port is ready, and the one that was launched.
+/// Returns whether the server on the port is ready and is the one that this test launched.
 fn answers(directory: &Path, mode: Mode, port: u16) -> bool {
     let Ok(mut client) = Client::open(port, ProtocolVersion::RESP2, REPLY_WAIT) else {
         return false;
     };
-    // This is refused while a dataset loads.
+    // A server rejects this command while it loads a dataset.
     let ready = mode == Mode::Sentinel || client.attempt::<i64>("DBSIZE").is_ok();
-    // The path of its file identifies a server.
+    // The path of its configuration file identifies a server.
     let file = directory.join(settings::FILE);
     ready
         && client.attempt::<String>("INFO server").is_ok_and(|info| {
@@ -321,5 +320,6 @@ fn read_log(directory: &Path) -> String {
 }
 
 fn ends_in_time(child: &mut Child) -> bool {
-    within(scaled_timeout(END_WAIT), || child.try_wait().expect("the child can be asked")).is_some()
+    within(scaled_timeout(END_WAIT), || child.try_wait().expect("the child's status is known"))
+        .is_some()
 }

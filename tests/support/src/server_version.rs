@@ -1,4 +1,4 @@
-//! The server under test, for the few features that not every server has.
+//! The version of the server under test, for the few features that some servers lack.
 
 use super::client::{Client, info_field};
 
@@ -19,7 +19,8 @@ impl ServerVersion {
         Self::Redis { major, minor }
     }
 
-    /// ACL categories of a module's own, `WAITAOF`: Redis 7.2, every Valkey.
+    /// Returns whether the server has `WAITAOF` and ACL categories of modules: Redis 7.2 and later, and every
+    /// Valkey.
     pub fn has_7_2_features(self) -> bool {
         match self {
             Self::Redis { major, minor } => (major, minor) >= (7, 2),

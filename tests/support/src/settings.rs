@@ -6,7 +6,7 @@ use super::paths;
 
 pub const FILE: &str = "server.conf";
 
-/// Nothing happens in the background: no save points, no pings to replicas, no delay at shutdown.
+/// No background work: no save points, no pings to replicas, no delay at shutdown.
 const QUIET: &str = "\
 save \"\"
 enable-debug-command yes
@@ -35,7 +35,7 @@ pub struct Ports {
     pub cluster: u16,
 }
 
-/// How a server's configuration file loads the module.
+/// The lines of a server's configuration file that load the module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Module<'a> {
     Loaded,

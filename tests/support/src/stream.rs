@@ -1,9 +1,9 @@
-//! The replication stream, as it is sent.
+//! The replication stream as the server sends it.
 
 use super::wait::until;
 use super::{Client, Server};
 
-/// The bytes that a replica of a new server receives while `act` runs, in upper case.
+/// Returns the bytes that a new server's replica receives while `act` runs, in upper case.
 pub fn stream_of(act: impl FnOnce(&mut Client)) -> String {
     let server = Server::start();
     let mut db = server.connect();
@@ -18,6 +18,6 @@ pub fn stream_of(act: impl FnOnce(&mut Client)) -> String {
     db.run::<()>("SET end 1");
     let stream = replica.receive_until(b"$3\r\nend\r\n");
     let stream = String::from_utf8_lossy(&stream).into_owned();
-    let (_, stream) = stream.split_once("\r\nbegin\r\n").expect("it has a begin");
+    let (_, stream) = stream.split_once("\r\nbegin\r\n").expect("the stream has the begin marker");
     stream.to_uppercase()
 }

@@ -19,25 +19,25 @@ pub fn check(log: &mut Log, now: Instant, rules: &Rules, cost: Cost) -> Decision
     decision
 }
 
-/// The decision of a check of `cost` at `now`, as of after its units are recorded. The caller records them:
-/// [`Log::record`] if the check is allowed, [`Log::shift`] if it is denied.
+/// Decides a check of `cost` at `now` and returns the decision as it is after the units are recorded. You must then
+/// call [`Log::record`] if the check is allowed, or [`Log::shift`] if it is denied.
 ///
-/// The log's value stays as it is; the log may cache where the windows begin, for the next check.
+/// The log's value does not change, but the log may cache the starts of the windows for the next check.
 pub fn decide(log: &mut Log, now: Instant, rules: &Rules, cost: Cost) -> Decision {
     ResolvedRules::from(rules).evaluate(None, log, now, cost.units()).recorded_decision()
 }
 
-/// The decision that a check of `cost` would get at `now`, with the log as it stands.
+/// Returns the decision that a check of `cost` at `now` would get on the current log.
 #[must_use]
 pub fn peek(log: &Log, now: Instant, rules: &Rules, cost: Cost) -> Decision {
     apply_rules(log, now, rules, cost.units(), |_| {})
 }
 
 impl<R: Borrow<Rules>, P: Deref<Target: Borrow<Policy>>> ResolvedRules<R, P> {
-    /// Evaluates a check of `units` at `now` on a key with this override. If a command checks the key several
-    /// times, `units` includes those of the checks before. Nothing is recorded: the caller does that.
+    /// Evaluates a check of `units` at `now` on a key with this override. If a command checks the key several times,
+    /// `units` includes the units of the earlier checks. The caller records the units.
     ///
-    /// The log's value stays as it is; the log may cache where the windows begin, for the next check.
+    /// The log's value does not change, but the log may cache the starts of the windows for the next check.
     pub fn evaluate(
         &self,
         key_override: Option<&Override>,
@@ -54,7 +54,7 @@ impl<R: Borrow<Rules>, P: Deref<Target: Borrow<Policy>>> ResolvedRules<R, P> {
         evaluation
     }
 
-    /// Like [`Self::evaluate`], for a log that is only read.
+    /// Like [`Self::evaluate`], but only reads the log.
     #[must_use]
     pub fn peek(
         &self,
@@ -68,7 +68,7 @@ impl<R: Borrow<Rules>, P: Deref<Target: Borrow<Policy>>> ResolvedRules<R, P> {
     }
 }
 
-/// Everything that decides one check of one key, except for its log.
+/// All inputs of one check of one key, except for its log.
 struct Check<'a> {
     rules: &'a Rules,
     mode: Mode,
@@ -116,7 +116,7 @@ impl Check<'_> {
             }
             Action::Limit(override_rules) => {
                 let decision = apply_rules(log, now, override_rules, units, on_cursor);
-                // The caller's windows count these units again when the override ends.
+                // The caller's windows count these units again after the override ends.
                 let window = override_rules.longest_window().max(rules.longest_window());
                 (decision, decision.allowed.then_some(window))
             }
@@ -125,7 +125,7 @@ impl Check<'_> {
     }
 }
 
-/// The decision on `units`, with the log as it stands. `on_cursor` receives each position found in the log.
+/// Decides on `units` with the current log. `on_cursor` receives each position found in the log.
 fn apply_rules(
     log: &Log,
     now: Instant,
@@ -140,7 +140,7 @@ fn apply_rules(
     binding.into_decision()
 }
 
-/// The decision of a check that is allowed regardless of the rules, with the log as it stands.
+/// Returns the decision on the current log for a check that is allowed regardless of the rules.
 fn allow_all(log: &Log, now: Instant, rules: &Rules) -> Decision {
     let first = RuleState::allowed(log, now, rules.first());
     let allowed = rules.rest().iter().map(|&rule| RuleState::allowed(log, now, rule));

@@ -4,11 +4,11 @@ use crate::Window;
 /// The result of evaluating one check of one key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Evaluation {
-    /// The decision with the log as it stands, before the units are recorded.
+    /// The decision on the current log, before the units are recorded.
     pub decision: Decision,
     /// The units that the decision is for.
     pub units: u64,
-    /// How long to keep the units; `None` if they must not be recorded.
+    /// The time for which the units must be retained, or `None` if they must not be recorded.
     pub record_for: Option<Window>,
     /// The source of the decision.
     pub decided_by: DecidedBy,
@@ -26,7 +26,7 @@ pub enum DecidedBy {
 }
 
 impl Evaluation {
-    /// The decision as of after the units are recorded, if they are to be recorded.
+    /// Returns the decision as it is after the units are recorded, if they must be recorded.
     #[must_use]
     pub fn recorded_decision(&self) -> Decision {
         let decision = self.decision;
@@ -57,7 +57,7 @@ mod tests {
         Rule::new(Limit::new(limit).unwrap(), Window::from_millis(millis).unwrap())
     }
 
-    /// One unit at 1,000 and one at 1,500.
+    /// Returns a log with one unit at 1,000 and one at 1,500.
     fn log() -> Log {
         let mut log = Log::new();
         for instant in [1_000, 1_500] {
@@ -77,7 +77,7 @@ mod tests {
             Self { policy: Policy { rules, mode }, key_override: None }
         }
 
-        /// Allowed, limit, remaining, retry-after and reset-after of a check of one unit at 2,000.
+        /// Returns allowed, limit, remaining, retry-after and reset-after of a check of one unit at 2,000.
         fn decision(&self) -> (bool, u64, u64, Option<u64>, u64) {
             let resolved = ResolvedRules::<Rules, _>::Policy(&self.policy);
             let key_override = self.key_override.as_ref();
@@ -94,7 +94,7 @@ mod tests {
             )
         }
 
-        /// The source of the decision on `units` at 2,000, whether they are allowed, and how long they are kept.
+        /// Returns the source of the decision on `units` at 2,000, whether they are allowed, and their retention.
         fn outcome(&self, units: u64) -> (DecidedBy, bool, Option<u64>) {
             let resolved = ResolvedRules::<Rules, _>::Policy(&self.policy);
             let key_override = self.key_override.as_ref();

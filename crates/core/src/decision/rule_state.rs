@@ -2,11 +2,11 @@ use super::Decision;
 use crate::log::{Cursor, Log};
 use crate::{Instant, Rule};
 
-/// The state of one rule towards a check.
+/// The state of one rule with respect to a check.
 pub(super) struct RuleState {
     rule: Rule,
     remaining: u64,
-    /// Milliseconds; [`NEVER`] sorts last.
+    /// The retry-after in milliseconds. [`NEVER`] sorts last.
     retry_after: u64,
     reset_after: u64,
 }
@@ -14,7 +14,7 @@ pub(super) struct RuleState {
 const NEVER: u64 = u64::MAX;
 
 impl RuleState {
-    /// The state of `rule` for a check of `units`. `on_cursor` receives the position found in the log.
+    /// Returns the state of `rule` for a check of `units`. `on_cursor` receives the position found in the log.
     pub(super) fn evaluate(
         log: &Log,
         now: Instant,
@@ -41,14 +41,14 @@ impl RuleState {
         }
     }
 
-    /// The state of `rule` for a check that is allowed regardless of the rules.
+    /// Returns the state of `rule` for a check that is allowed regardless of the rules.
     pub(super) fn allowed(log: &Log, now: Instant, rule: Rule) -> Self {
         let usage = log.usage(now, rule.window());
         let remaining = rule.limit().units().saturating_sub(usage.units);
         Self { rule, remaining, retry_after: 0, reset_after: usage.reset_after }
     }
 
-    /// The binding one of two rules, of which `other` was given later.
+    /// Returns the binding one of two rules. `other` is the later one.
     pub(super) fn binding(self, other: Self) -> Self {
         let other_binds = if self.retry_after == 0 && other.retry_after == 0 {
             other.remaining < self.remaining

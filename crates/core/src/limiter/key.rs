@@ -1,4 +1,4 @@
-/// A stored key. A short one needs no allocation.
+/// A stored key. A short key needs no allocation.
 pub(super) enum Key {
     Short { len: u8, bytes: [u8; Key::SHORT] },
     Long(Box<[u8]>),
@@ -25,7 +25,7 @@ impl Key {
         }
     }
 
-    /// Bytes on the heap; 0 without an allocation.
+    /// Returns the bytes on the heap, or 0 without an allocation.
     pub(super) fn heap_bytes(&self) -> usize {
         match self {
             Self::Short { .. } => 0,

@@ -7,10 +7,10 @@ use super::{Limiter, effective_now};
 use crate::{Cost, Decision, Evaluation, Instant, Log, ResolvedRules, Rules};
 
 impl Limiter {
-    /// Checks several keys at once, each under its rules, all or nothing: units of `cost` are recorded on every key or, if
-    /// any check is denied, on none. Returns the decisions in order, each with its own `allowed`.
+    /// Checks several keys at once, each under its own rules. Units of `cost` are recorded on all keys, or on no key if
+    /// any check is denied. Returns the decisions in order, each with its own `allowed`.
     ///
-    /// A key that is given twice is counted twice. The check is atomic for other threads.
+    /// A key that occurs twice counts twice. The check is atomic for other threads.
     ///
     /// ```
     /// use ratelog_core::limiter::Limiter;
@@ -40,24 +40,24 @@ impl Limiter {
     }
 }
 
-/// The keys of several checks, each once, locked against other threads.
+/// The keys of several checks without duplicates, locked against other threads.
 struct LockedKeys<'a> {
     shards: Vec<ShardGuard<'a>>,
     keys: Vec<LockedKey<'a>>,
-    /// For each check, the index of its key in `keys`.
+    /// The index in `keys` of each check's key.
     indices: Vec<usize>,
 }
 
 struct LockedKey<'a> {
     key: &'a [u8],
     hash: Hash,
-    /// The index of its shard in `shards`.
+    /// The index of the key's shard in `shards`.
     shard: usize,
-    /// Its slot in the shard; `None` if the key is new.
+    /// The key's slot in the shard, or `None` if the key is new.
     slot: Option<usize>,
     /// The log of a new key.
     new: Log,
-    /// Units that the checks so far will record.
+    /// The units that the checks so far will record.
     pending: u64,
 }
 
@@ -95,7 +95,7 @@ impl<'a> LockedKeys<'a> {
         locked_keys
     }
 
-    /// Decides each check as if those before it were recorded. Records all of them or none.
+    /// Decides each check as if the checks before it were recorded. Then records all of them or none.
     fn check<K>(mut self, checks: &[(K, &Rules)], now: Instant, cost: Cost) -> Vec<Decision> {
         let rules = checks.iter().map(|(_, rules)| *rules);
         let evaluations: Vec<Evaluation> = self.map_each(rules, |locked, log, rules| {
@@ -118,7 +118,7 @@ impl<'a> LockedKeys<'a> {
                 evaluation.decision
             }
         });
-        // Insert last, as it can move or evict keys that have a slot.
+        // Insert last, because an insertion can move or evict keys that have a slot.
         for LockedKey { key, hash, shard, new, .. } in self.keys {
             if let Some(shard) = self.shards.get_mut(shard).filter(|_| !new.is_empty()) {
                 shard.insert(key, hash, new, now);
@@ -127,7 +127,7 @@ impl<'a> LockedKeys<'a> {
         decisions
     }
 
-    /// Calls `act` for each check with its key, its log and its item of `given`.
+    /// Calls `act` for each check with the check's key, log and item of `given`.
     fn map_each<T, U>(
         &mut self,
         given: impl Iterator<Item = T>,

@@ -6,8 +6,8 @@ use crate::Log;
 /// The approximate overhead of an allocation.
 pub(super) const ALLOCATION_OVERHEAD: usize = 16;
 
-/// The memory of all shards, and the number of keys evicted for it. It has cache lines of its own, as it is written more
-/// often than its neighbours.
+/// The memory of all shards, and the number of keys evicted to free memory. It has its own cache lines, because it is
+/// written more often than its neighbours.
 #[repr(align(128))]
 pub(super) struct Memory {
     max: usize,
@@ -16,7 +16,7 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// A bound of `max`, of which `bytes` are used.
+    /// Creates a bound of `max` bytes, of which `bytes` are used.
     pub(super) fn new(max: usize, bytes: usize) -> Self {
         Self { max, bytes: AtomicUsize::new(bytes), evicted: AtomicU64::new(0) }
     }
@@ -49,13 +49,13 @@ impl Memory {
     }
 }
 
-/// A log's bytes on the heap.
+/// Returns a log's bytes on the heap.
 #[inline]
 pub(super) fn log_bytes(log: &Log) -> usize {
     log.heap_bytes() + log.allocations() * ALLOCATION_OVERHEAD
 }
 
-/// A key's bytes on the heap.
+/// Returns a key's bytes on the heap.
 pub(super) fn key_bytes(key: &Key) -> usize {
     match key.heap_bytes() {
         0 => 0,

@@ -1,7 +1,7 @@
-//! An in-process limiter: many keys, bounded memory, many threads.
+//! An in-process limiter for many keys and many threads, with bounded memory.
 //!
-//! It decides exactly like the server's module, for the checks of one process. Use it if you have no server, or while your
-//! server is unavailable.
+//! It decides exactly like the server's module, for the checks of one process. Use it if you have no server, or while
+//! your server is unavailable.
 //!
 //! ```
 //! use ratelog_core::limiter::Limiter;
@@ -20,24 +20,24 @@
 //!
 //! # Memory
 //!
-//! A key takes about 160 bytes, plus one or two bytes for each unit beyond the first ten, plus its name if that is longer
-//! than 22 bytes. A key whose units have expired is removed soon after, as new keys arrive.
+//! A key takes about 160 bytes, plus one or two bytes for each unit beyond the first ten, plus its name if that is
+//! longer than 22 bytes. As new keys arrive, the limiter soon removes keys whose units have expired.
 //!
-//! When full, each new key evicts one: of a few keys drawn at random, the one that would be empty soonest. Its units no
-//! longer count, so it may use up its limit once more within a window. [`Limiter::evicted`] counts such keys; while it is
-//! 0, every decision was exact.
+//! When the memory is full, each new key evicts one: the limiter draws a few keys at random and evicts the one that
+//! would be empty soonest. The evicted units no longer count, so the key may use up its limit once more within a
+//! window. [`Limiter::evicted`] counts such keys. While it is 0, every decision was exact.
 //!
 //! # Time complexity
 //!
 //! A check of a known key is one hash, one lock, one lookup and the decision on its log, which never takes time
-//! proportional to its units. A new key examines a few others. Growing a shard's index, and making room for a log that
-//! grows, is spread over the checks that need it.
+//! proportional to its units. A new key examines a few others. The work of growing a shard's index, and of making room
+//! for a log that grows, is spread over the checks that need it.
 //!
 //! # Clocks and threads
 //!
-//! Threads that read the clock and then wait for each other pass their instants out of order. So an instant up to a second
-//! behind a key's newest unit is taken to be at that unit. An instant further behind means that the clock was set back:
-//! the key's log shifts back with it.
+//! Threads that read the clock and then wait for each other pass their instants out of order. So an instant up to a
+//! second behind a key's newest unit is treated as that unit's instant. An instant further behind means that the clock
+//! was set back, and the key's log shifts back with it.
 
 mod key;
 mod mcheck;
@@ -64,10 +64,10 @@ pub struct Limiter {
     memory: Memory,
 }
 
-/// The maximum time by which an instant may be behind an earlier one without being a clock step, in milliseconds.
+/// The maximum time in milliseconds by which an instant may be behind an earlier one without counting as a clock step.
 const MAX_CLOCK_SKEW_MS: i64 = 1_000;
 
-/// The share of the bound for which there is one shard.
+/// The number of bytes of the bound for each shard.
 const SHARD_BYTES: usize = 1 << 20;
 const MAX_SHARDS: usize = 64;
 
@@ -77,8 +77,8 @@ impl Limiter {
     /// The lowest bound: 64 KiB.
     pub const MIN_BYTES: usize = 64 << 10;
 
-    /// A limiter that uses at most `max_bytes`, raised to [`Self::MIN_BYTES`]. During checks it uses a few KiB more for each
-    /// thread.
+    /// Creates a limiter that uses at most `max_bytes`, which is raised to [`Self::MIN_BYTES`] if it is lower. During
+    /// checks, the limiter uses a few KiB more per thread.
     #[must_use]
     pub fn new(max_bytes: usize) -> Self {
         let max_bytes = max_bytes.max(Self::MIN_BYTES);
@@ -90,7 +90,7 @@ impl Limiter {
         }
     }
 
-    /// Decides a check of `cost` on `key` at `now`. Records its units if it is allowed.
+    /// Decides a check of `cost` on `key` at `now`. Records the units if the check is allowed.
     pub fn check(&self, key: &[u8], now: Instant, rules: &Rules, cost: Cost) -> Decision {
         let hash = self.hash(key);
         let mut shard = self.lock_for(hash);
@@ -103,7 +103,7 @@ impl Limiter {
         decision
     }
 
-    /// The decision that a check of `cost` on `key` would get at `now`. Nothing is recorded.
+    /// Returns the decision that a check of `cost` on `key` at `now` would get. Records nothing.
     #[must_use]
     pub fn peek(&self, key: &[u8], now: Instant, rules: &Rules, cost: Cost) -> Decision {
         let hash = self.hash(key);
@@ -114,7 +114,8 @@ impl Limiter {
         }
     }
 
-    /// Takes the newest `units` of `key` back, or as many as there are at `now`. Returns the units taken back.
+    /// Removes the newest `units` of `key` at `now`, or all units if there are fewer. Returns the number of removed
+    /// units.
     pub fn refund(&self, key: &[u8], now: Instant, units: u64) -> u64 {
         let hash = self.hash(key);
         let mut shard = self.lock_for(hash);
@@ -128,7 +129,7 @@ impl Limiter {
         taken
     }
 
-    /// Removes the units of `key`. Returns how many there were at `now`.
+    /// Removes the units of `key`. Returns their number at `now`.
     pub fn reset(&self, key: &[u8], now: Instant) -> u64 {
         let hash = self.hash(key);
         let mut shard = self.lock_for(hash);
@@ -145,31 +146,32 @@ impl Limiter {
         }
     }
 
-    /// The number of keys, including those whose units have expired but that were not removed yet.
+    /// Returns the number of keys. It includes keys whose units have expired but that are not removed yet.
     #[must_use]
     pub fn len(&self) -> usize {
         self.lock_each().map(|shard| shard.len()).sum()
     }
 
-    /// Whether there are no keys.
+    /// Returns whether there are no keys.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Memory used, in bytes: keys, logs, tables, and the approximate overhead of the allocator.
+    /// Returns the used memory in bytes: keys, logs, tables, and the approximate overhead of the allocator.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.memory.bytes()
     }
 
-    /// The bound on [`bytes`](Self::bytes).
+    /// Returns the bound on [`bytes`](Self::bytes).
     #[must_use]
     pub fn max_bytes(&self) -> usize {
         self.memory.max()
     }
 
-    /// The number of keys that were evicted while they had unexpired units. 0 means that every decision was exact.
+    /// Returns the number of keys that were evicted while they had unexpired units. 0 means that every decision was
+    /// exact.
     #[must_use]
     pub fn evicted(&self) -> u64 {
         self.memory.evicted()
@@ -180,7 +182,7 @@ impl Limiter {
     }
 }
 
-/// The instant `now` as the log should see it: see "Clocks and threads".
+/// Returns `now` as the log sees it (see "Clocks and threads").
 #[inline]
 fn effective_now(log: &Log, now: Instant) -> Instant {
     let newest = Instant::from_clock(log.effective(now));

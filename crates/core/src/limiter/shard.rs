@@ -5,22 +5,22 @@ use super::memory::{key_bytes, log_bytes};
 use super::table::{Entry, Hash, Table};
 use crate::{Instant, Log};
 
-/// A part of the keys, and the memory that they use.
+/// A part of the keys and the memory that they use.
 #[derive(Default)]
 pub(super) struct Shard {
     table: Table,
-    /// Bytes on the heap of the table and its entries.
+    /// The bytes on the heap of the table and its entries.
     heap_bytes: usize,
     /// The slot that is swept next.
     cursor: usize,
-    /// Numbers drawn so far.
+    /// The count of drawn numbers.
     draws: u64,
 }
 
-/// A mutable log whose change of size is added to its shard when dropped.
+/// A mutable log. When it is dropped, its change of size is added to its shard.
 pub(super) struct LogMut<'a> {
     log: &'a mut Log,
-    /// Its size when it was borrowed.
+    /// The log's size when it was borrowed.
     before: usize,
     heap_bytes: &'a mut usize,
 }
@@ -28,24 +28,24 @@ pub(super) struct LogMut<'a> {
 /// The kind of an evicted key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Evicted {
-    /// Its units had expired.
+    /// The key's units had expired.
     Expired,
-    /// It had unexpired units.
+    /// The key had unexpired units.
     Live,
 }
 
-/// Entries swept for each new key.
+/// The number of entries that are swept for each new key.
 const SWEEP_ENTRIES: usize = 2;
-/// Entries drawn for each eviction.
+/// The number of entries that are drawn for each eviction.
 const EVICTION_SAMPLES: usize = 8;
 
 impl Shard {
-    /// Bytes on the heap.
+    /// Returns the bytes on the heap.
     pub(super) fn heap_bytes(&self) -> usize {
         self.heap_bytes
     }
 
-    /// Bytes that the table may grow by for a new key.
+    /// Returns the bytes by which the table may grow for a new key.
     pub(super) fn growth(&self) -> usize {
         self.table.growth()
     }
@@ -59,12 +59,12 @@ impl Shard {
         self.table.find(key, hash)
     }
 
-    /// The log in `slot`.
+    /// Returns the log in `slot`.
     pub(super) fn log(&self, slot: usize) -> Option<&Log> {
         self.table.get(slot).map(|entry| &entry.log)
     }
 
-    /// The log in `slot`, mutable.
+    /// Returns the log in `slot` for changes.
     #[inline]
     pub(super) fn log_mut(&mut self, slot: usize) -> Option<LogMut<'_>> {
         let log = &mut self.table.get_mut(slot)?.log;
@@ -103,7 +103,7 @@ impl Shard {
         }
     }
 
-    /// Removes the entry that would be empty soonest, of a few drawn at random.
+    /// Draws a few entries at random and removes the one that would be empty soonest.
     pub(super) fn evict(&mut self, now: Instant, hasher: &RandomState) -> Evicted {
         let drawn: [usize; EVICTION_SAMPLES] = std::array::from_fn(|_| self.draw(hasher));
         let candidates = drawn.map(|slot| (self.time_to_live(slot, now), slot));
@@ -112,15 +112,15 @@ impl Shard {
         if time_to_live > 0 { Evicted::Live } else { Evicted::Expired }
     }
 
-    /// A random slot.
+    /// Draws a random slot.
     fn draw(&mut self, hasher: &RandomState) -> usize {
         self.draws = self.draws.wrapping_add(1);
         let random = hasher.hash_one(self.draws) >> 32;
-        // Less than the length, as the random number is a part of 2^32.
+        // The product is less than the length, because the random number is a fraction of 2^32.
         ((random * self.len() as u64) >> 32) as usize
     }
 
-    /// Milliseconds until the entry in `slot` is empty; 0 if it is.
+    /// Returns the milliseconds until the entry in `slot` is empty, or 0 if it is empty.
     fn time_to_live(&self, slot: usize, now: Instant) -> u64 {
         let Some(log) = self.log(slot) else { return 0 };
         let expires_at = log.expires_at().unwrap_or_default();

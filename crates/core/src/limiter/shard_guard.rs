@@ -6,7 +6,7 @@ use super::shard::{Evicted, Shard};
 use super::table::Hash;
 use crate::{Instant, Log};
 
-/// A locked shard. When dropped, it adds its change of size to the limiter's memory.
+/// A locked shard. When it is dropped, its change of size is added to the limiter's memory.
 pub(super) struct ShardGuard<'a> {
     shard: MutexGuard<'a, Shard>,
     limiter: &'a Limiter,
@@ -38,7 +38,7 @@ impl Limiter {
         }
     }
 
-    /// Evicts keys of a random shard, and of the next ones if those are not enough.
+    /// Evicts keys of a random shard, and of the next shards if that is not enough.
     #[cold]
     fn evict_anywhere(&self, now: Instant) {
         let count = self.shards.count();
@@ -77,8 +77,8 @@ impl ShardGuard<'_> {
         self.shard.push(key, hash, log);
     }
 
-    /// Evicts keys while the memory of all shards plus what is `needed` exceeds the bound. Does not evict on behalf of other
-    /// threads' allocations.
+    /// Evicts keys while the memory of all shards plus the bytes that are `needed` exceeds the bound. Does not evict on
+    /// behalf of other threads' allocations.
     fn evict_while_over(&mut self, now: Instant, needed: impl Fn(&Shard) -> usize) {
         let excess = |guard: &Self| {
             (guard.total() + needed(&guard.shard)).saturating_sub(guard.limiter.memory.max())
@@ -91,7 +91,7 @@ impl ShardGuard<'_> {
         }
     }
 
-    /// The memory of all shards.
+    /// Returns the memory of all shards.
     fn total(&self) -> usize {
         self.limiter.memory.bytes() + self.shard.heap_bytes() - self.before
     }

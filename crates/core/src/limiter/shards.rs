@@ -3,9 +3,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::shard::Shard;
 use super::table::Hash;
 
-/// The shards, each behind its own lock. Their number is a power of two.
+/// The shards, each with its own lock. Their number is a power of two.
 pub(super) struct Shards {
-    /// All shards but the last.
+    /// All shards except the last.
     rest: Box<[Slot]>,
     last: Slot,
 }
@@ -16,7 +16,7 @@ pub(super) struct Shards {
 struct Slot(Mutex<Shard>);
 
 impl Shards {
-    /// At most `count` shards, but at least one.
+    /// Creates at most `count` shards, but at least one.
     pub(super) fn new(count: usize) -> Self {
         // `count` rounded down to a power of two, less one.
         let rest = (count + 1).next_power_of_two() / 2 - 1;
@@ -30,17 +30,17 @@ impl Shards {
         self.rest.len() + 1
     }
 
-    /// Bytes on the heap of empty shards.
+    /// Returns the bytes on the heap of empty shards.
     pub(super) fn heap_bytes(&self) -> usize {
         size_of_val(&*self.rest)
     }
 
-    /// The number of the shard for the keys with `hash`.
+    /// Returns the number of the shard for the keys with `hash`.
     pub(super) fn number(&self, hash: Hash) -> usize {
         hash.of_shard() & self.rest.len()
     }
 
-    /// Locks the shard with this number. A poisoned lock is used on: no code of the caller runs while it is held.
+    /// Locks the shard with this number. A poisoned lock stays usable, because no code of the caller runs under it.
     pub(super) fn lock(&self, number: usize) -> MutexGuard<'_, Shard> {
         let slot = self.rest.get(number).unwrap_or(&self.last);
         slot.0.lock().unwrap_or_else(PoisonError::into_inner)

@@ -6,8 +6,8 @@ use crate::Log;
 
 /// The entries of one shard, found by key or by number.
 ///
-/// Entries are numbered without gaps, so that one can be drawn at random. They are in small pages, which never move and are
-/// freed when they are empty: the table grows with its entries and never doubles.
+/// Entries are numbered without gaps, so that one can be drawn at random. They are in small pages, which never move and
+/// are freed when they are empty: the table grows with its entries and never doubles.
 #[derive(Default)]
 pub(super) struct Table {
     index: HashTable<IndexEntry>,
@@ -31,7 +31,7 @@ struct IndexEntry {
     slot: u32,
 }
 
-/// Entries in a page.
+/// The number of entries in a page.
 const PAGE: usize = 16;
 const PAGE_BYTES: usize = PAGE * size_of::<Entry>() + super::memory::ALLOCATION_OVERHEAD;
 
@@ -40,19 +40,19 @@ impl Hash {
         Self(hash)
     }
 
-    /// The half that selects the shard.
+    /// Returns the half that selects the shard.
     pub(super) fn of_shard(self) -> usize {
         (self.0 >> 32) as usize
     }
 
-    /// The half that selects the bucket in the shard's index, which stores it.
+    /// Returns the half that selects the bucket in the shard's index. The index stores it.
     #[expect(clippy::cast_possible_truncation, reason = "only this half is used")]
     fn within_shard(self) -> u32 {
         self.0 as u32
     }
 }
 
-/// A hash for the index, which uses its lowest and its highest bits.
+/// Returns a hash for the index, which uses the lowest and the highest bits.
 fn index_hash(hash: u32) -> u64 {
     u64::from(hash) << 32 | u64::from(hash)
 }
@@ -62,7 +62,7 @@ impl Table {
         self.len
     }
 
-    /// The slot of `key`.
+    /// Returns the slot of `key`.
     #[inline]
     pub(super) fn find(&self, key: &[u8], hash: Hash) -> Option<usize> {
         let hash = hash.within_shard();
@@ -99,7 +99,7 @@ impl Table {
         self.len += 1;
     }
 
-    /// Removes the entry in `slot`; the last entry takes its slot.
+    /// Removes the entry in `slot` and moves the last entry to `slot`.
     pub(super) fn swap_remove(
         &mut self,
         slot: usize,
@@ -120,13 +120,14 @@ impl Table {
         Some(entry)
     }
 
-    /// The index entry of `slot`.
+    /// Returns the index entry of `slot`.
     fn index_entry(&mut self, hash: Hash, slot: usize) -> Option<OccupiedEntry<'_, IndexEntry>> {
         let matches = |found: &IndexEntry| found.slot as usize == slot;
         self.index.find_entry(index_hash(hash.within_shard()), matches).ok()
     }
 
-    /// Frees memory that far exceeds what the entries need. A margin stays, so that the next few entries need no allocation.
+    /// Frees memory that far exceeds the entries' needs. A margin stays, so that the next few entries need no
+    /// allocation.
     fn shrink(&mut self) {
         if self.pages.len() * PAGE >= self.len + 2 * PAGE {
             self.pages.pop();
@@ -139,14 +140,14 @@ impl Table {
         }
     }
 
-    /// Bytes on the heap, without those of the entries themselves.
+    /// Returns the bytes on the heap, without those of the entries themselves.
     pub(super) fn heap_bytes(&self) -> usize {
         self.index.allocation_size()
             + self.pages.capacity() * size_of::<Vec<Entry>>()
             + self.pages.len() * PAGE_BYTES
     }
 
-    /// Bytes that the table may grow by for another entry; 0 if there is room.
+    /// Returns the bytes by which the table may grow for another entry, or 0 if it has room.
     pub(super) fn growth(&self) -> usize {
         // If at most half of the buckets are in use and the rest are tombstones, the index rehashes in place.
         let half = self.index.num_buckets() * 7 / 16;
@@ -168,7 +169,7 @@ mod tests {
     use crate::Log;
     use crate::limiter::key::Key;
 
-    /// Few hashes, so that keys collide.
+    /// Returns one of few hashes, so that keys collide.
     fn hash_of(key: &[u8]) -> Hash {
         Hash::new(u64::from(key[0] % 7) << 20 | u64::from(key[1]))
     }

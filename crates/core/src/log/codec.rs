@@ -1,7 +1,7 @@
 //! The code of one closed entry: its units and the gap to the next entry.
 //!
-//! Bits are taken from the low end of each byte. A number `n >= 1` is its exponent `e = floor(log2 n)`,
-//! coded as below, followed by the `e` bits below its highest one.
+//! Bits start at the low end of each byte. A number `n >= 1` is coded as its exponent `e = floor(log2 n)` (see below),
+//! followed by the `e` bits below its highest bit.
 //!
 //! | bits | meaning |
 //! | --- | --- |
@@ -14,9 +14,9 @@
 //! Consecutive gaps tend to be similar, so the exponent usually takes one to four bits. Random arrivals with a mean gap of
 //! `m` milliseconds take about `log2 m + 2.5` bits, one more than their entropy.
 
-/// The bits of the longest code: units of 4 + 6 + 31, a gap of 4 + 6 + 39.
+/// The bits of the longest code: units of 4 + 6 + 31 bits and a gap of 4 + 6 + 39 bits.
 pub(super) const MAX_BITS: u16 = 90;
-/// The exponent that the first gap of a stream is coded against.
+/// The exponent against which the first gap of a stream is coded.
 pub(super) const FIRST_EXPONENT: u8 = 0;
 
 const MAX_EXPONENT: u8 = 39;
@@ -24,23 +24,23 @@ const MAX_UNITS_EXPONENT: u8 = 31;
 const UNITS_PREFIX: u64 = 0b1111;
 const EXPONENT_BITS: u16 = 6;
 
-/// Up to 57 bits.
+/// A group of up to 57 bits.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Bits {
     value: u64,
     width: u16,
 }
 
-/// One closed entry, coded.
+/// The code of one closed entry.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Code {
     units: Bits,
     gap: Bits,
-    /// The exponent of this gap, which the next is coded against.
+    /// The exponent of this gap. The next gap is coded against it.
     pub(super) exponent: u8,
 }
 
-/// One closed entry, read.
+/// One decoded closed entry.
 #[derive(Clone, Copy)]
 pub(super) struct Step {
     pub(super) units: u64,
@@ -51,17 +51,17 @@ pub(super) struct Step {
 
 impl Bits {
     const NONE: Self = Self { value: 0, width: 0 };
-    /// A single one.
+    /// A single one bit.
     pub(super) const ONE: Self = Self { value: 1, width: 1 };
 
-    /// `prefix`, followed by the bits of `number >= 1` below its highest one.
+    /// Returns `prefix`, followed by the bits of `number >= 1` below its highest bit.
     pub(super) fn number(prefix: u64, prefix_width: u16, number: u64) -> Self {
         let exponent = exponent_of(number);
         let mantissa = number - (1 << exponent);
         Self { value: prefix | mantissa << prefix_width, width: prefix_width + u16::from(exponent) }
     }
 
-    /// `number >= 1` with its exponent written out.
+    /// Returns `number >= 1` with its exponent written in full.
     pub(super) fn plain(number: u64) -> Self {
         Self::number(u64::from(number.ilog2()), EXPONENT_BITS, number)
     }
@@ -70,7 +70,7 @@ impl Bits {
         self.width
     }
 
-    /// Writes the bits at `bit` of `bytes`, which must have room. Bits after them are overwritten.
+    /// Writes the bits at `bit` of `bytes`, which must have room. The bits after them are overwritten.
     pub(super) fn write(self, bytes: &mut [u8], bit: usize) {
         let offset = bit % 8;
         let room = bytes.get_mut(bit / 8..).unwrap_or_default();
@@ -84,7 +84,7 @@ impl Bits {
     }
 }
 
-/// Reads at least 57 bits of `bytes` from `bit` on; zeros past the end.
+/// Reads at least 57 bits of `bytes` from `bit` on. Bits past the end are zeros.
 #[inline]
 pub(super) fn read(bytes: &[u8], bit: usize) -> u64 {
     let rest = bytes.get(bit / 8..).unwrap_or_default();
@@ -96,7 +96,8 @@ pub(super) fn read(bytes: &[u8], bit: usize) -> u64 {
     word >> (bit % 8)
 }
 
-/// Reads a number with its exponent written out, and its width; `None` if the exponent is too great.
+/// Reads a number whose exponent is written in full. Returns the number and its width, or `None` if the exponent is too
+/// great.
 pub(super) fn read_plain(word: u64, max_exponent: u8) -> Option<(u64, u16)> {
     let exponent = read_exponent(word);
     (exponent <= max_exponent)
@@ -104,7 +105,7 @@ pub(super) fn read_plain(word: u64, max_exponent: u8) -> Option<(u64, u16)> {
 }
 
 impl Code {
-    /// The code of an entry with `units`, in `1..2^32`, `gap` milliseconds before the next, in `1..2^40`.
+    /// Returns the code of an entry with `units`, in `1..2^32`, and a gap of `gap` milliseconds, in `1..2^40`.
     pub(super) fn new(prior: u8, units: u64, gap: u64) -> Self {
         let exponent = exponent_of(gap);
         let (prefix, width) = match exponent.cast_signed() - prior.cast_signed() {
@@ -152,7 +153,7 @@ impl Step {
         Self::try_read(bytes, bit, prior).unwrap_or(Self::BROKEN)
     }
 
-    /// Reads the entry at `bit` of any stream; `None` if there is no code.
+    /// Reads the entry at `bit` of any stream. Returns `None` if there is no valid code.
     #[inline]
     pub(super) fn try_read(bytes: &[u8], bit: usize, prior: u8) -> Option<Self> {
         let mut word = read(bytes, bit);
@@ -186,23 +187,23 @@ impl Step {
     }
 }
 
-/// `floor(log2 number)`; the number must not be 0.
+/// Returns `floor(log2 number)`. The number must not be 0.
 fn exponent_of(number: u64) -> u8 {
     63 - number.leading_zeros().to_le_bytes()[0]
 }
 
-/// The exponent stored at the low end of `word`.
+/// Returns the exponent stored at the low end of `word`.
 fn read_exponent(word: u64) -> u8 {
     low(word, EXPONENT_BITS).to_le_bytes()[0]
 }
 
-/// The low `width < 64` bits of `word`.
+/// Returns the low `width < 64` bits of `word`.
 #[inline]
 fn low(word: u64, width: u16) -> u64 {
     word & ((1 << width) - 1)
 }
 
-/// The number whose highest bit is `exponent` and whose lower bits are those of `word`.
+/// Returns the number whose highest bit is `exponent` and whose lower bits are those of `word`.
 #[inline]
 fn number(word: u64, exponent: u8) -> u64 {
     1 << exponent | low(word, u16::from(exponent))
@@ -257,7 +258,8 @@ mod tests {
 
     #[test]
     fn invalid_codes_are_rejected() {
-        // A gap whose exponent is 40 or lower than 0, units of exponent 0 or 32, units twice.
+        // The codes are a gap with an exponent of 40, a gap with an exponent below 0, units with exponents of 0 and 32,
+        // and units twice.
         assert!(Step::try_read(&[0b1000_0111, 0b10], 0, 0).is_none());
         assert!(Step::try_read(&[0b101], 0, 0).is_none());
         assert!(Step::try_read(&[0b1111, 0], 0, 0).is_none());

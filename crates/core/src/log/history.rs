@@ -3,14 +3,14 @@ use std::collections::VecDeque;
 use super::block::Sealed;
 use super::position::{Cursor, Position};
 
-/// The part of a log that only several blocks or windows need.
+/// The part of a log that is needed only with several blocks or windows.
 #[derive(Clone, Debug)]
 pub(super) struct History {
     /// The full blocks.
     pub(super) sealed: VecDeque<Sealed>,
-    /// The size of all of them.
+    /// The size of all full blocks.
     sealed_bytes: usize,
-    /// Where the tail starts.
+    /// The position at which the tail starts.
     pub(super) tail_start: Position,
     pub(super) cursors: Vec<Cursor>,
 }
@@ -40,14 +40,14 @@ impl History {
         }
     }
 
-    /// Truncates to the first `count` blocks. Returns the block after them, if there is one.
+    /// Truncates to the first `count` blocks. Returns the block after them, if any.
     pub(super) fn truncate(&mut self, count: usize) -> Option<Sealed> {
         let removed = self.sealed.range(count..);
         self.sealed_bytes -= removed.map(|block| block.bytes.len()).sum::<usize>();
         self.sealed.drain(count..).next()
     }
 
-    /// Its size with its blocks. Takes constant time.
+    /// Returns the size of the history and its blocks. Takes constant time.
     pub(super) fn heap_bytes(&self) -> usize {
         size_of::<Self>()
             + self.sealed.capacity() * size_of::<Sealed>()
@@ -64,7 +64,7 @@ mod tests {
         Instant::from_unix_millis(1_700_000_000_000 + millis).unwrap()
     }
 
-    /// Bytes of the blocks, counted one by one.
+    /// Returns the bytes of the blocks, counted one by one.
     fn counted(log: &Log) -> usize {
         let history = log.history.as_deref().unwrap();
         history.sealed.iter().map(|block| block.bytes.len()).sum()

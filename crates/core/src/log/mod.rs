@@ -3,9 +3,10 @@
 //! # Layout
 //!
 //! Units recorded in the same millisecond form one *entry*: an instant and its units. Entries are ordered by time. The
-//! newest is *open*: its instant and units are in the header, so recording again in the same millisecond is one addition.
-//! Each older entry is *closed*: a bit code of its units and of the gap to the next entry (`codec.rs`). Codes fill *blocks*
-//! of at most 1 KiB. The last block, the *tail*, grows and is written; the full blocks before it are sealed and only read.
+//! newest entry is *open*: its instant and units are in the header, so recording again in the same millisecond is one
+//! addition. Each older entry is *closed*: a bit code of its units and of the gap to the next entry (`codec.rs`). Codes
+//! fill *blocks* of at most 1 KiB. The last block, the *tail*, grows and is written. The full blocks before it are
+//! sealed and only read.
 //!
 //! ```text
 //! header  | newest: instant, units | units ever | oldest: position | retention | tail | history |
@@ -18,23 +19,24 @@
 //!
 //! # Time complexity
 //!
-//! A *position* identifies an entry: its block, bit and instant, and the units recorded before it since the log was last
-//! empty. The units between two positions are one subtraction, so the usage of a window follows from the position of its
-//! first entry. That is the oldest entry if nothing has expired. Otherwise it is found by a binary search over the blocks
-//! and a walk inside one (typically 500 entries of a few nanoseconds each, at most 8192), which starts where the last check
-//! of the window ended (a *cursor*): typically one or two steps. Nothing is ever O(units):
+//! A *position* identifies an entry: its block, bit and instant, and the units recorded before it since the log was
+//! last empty. The number of units between two positions is one subtraction, so the usage of a window follows from the
+//! position of its first entry. That is the oldest entry if nothing has expired. Otherwise it is found by a binary
+//! search over the blocks and a walk inside one block (typically 500 entries of a few nanoseconds each, at most 8192).
+//! The walk starts where the last check of the window ended (a *cursor*), so it typically takes one or two steps. None
+//! of these operations is O(units):
 //!
 //! - recording appends one code to the tail, and sometimes seals a block;
 //! - expiry, even of a million units at once, is one such search, and frees the blocks before the entry as a whole;
-//! - a refund is the same search for the last entry that stays, and frees the blocks after it as a whole;
+//! - a refund is the same search for the last entry that remains, and frees the blocks after it as a whole;
 //! - a clock that steps back is one subtraction for each block.
 //!
 //! # Memory
 //!
-//! With gaps of about `2^e` milliseconds, a unit takes `e + 1` bits if the gaps are even and about `e + 3.5` bits if they
-//! are random: 1,000 random units take 8.5 bits each over a minute, 14.5 over an hour and 19 over a day. The header takes
-//! 112 bytes, of which 29 hold the first codes. Each block adds 48 bytes and at most a fifth of the tail's size. A million
-//! units over an hour (gaps of 3 to 4 ms) take half a megabyte.
+//! With gaps of about `2^e` milliseconds, a unit takes `e + 1` bits if the gaps are even and about `e + 3.5` bits if
+//! they are random: 1,000 random units take 8.5 bits each over a minute, 14.5 over an hour and 19 over a day. The
+//! header takes 112 bytes, of which 29 contain the first codes. Each block adds 48 bytes and at most a fifth of the
+//! tail's size. A million units over an hour (gaps of 3 to 4 ms) take half a megabyte.
 
 mod block;
 mod codec;
@@ -54,22 +56,23 @@ use position::Position;
 pub use snapshot::SnapshotError;
 pub use view::{Hit, View};
 
-/// The units recorded for one key with their instants, kept for its retention.
+/// The recorded units of one key with their instants, retained for the key's retention.
 ///
-/// The value is a pure function of the calls of [`record`](Self::record), [`shift`](Self::shift) and
-/// [`refund`](Self::refund): after the same calls, two logs have the same [`snapshot`](Self::to_snapshot), byte for byte.
+/// The value depends only on the calls of [`record`](Self::record), [`shift`](Self::shift) and
+/// [`refund`](Self::refund): after the same calls, two logs have the same [`snapshot`](Self::to_snapshot), byte for
+/// byte.
 #[derive(Clone, Debug)]
 #[repr(C)] // The fields that a typical check reads and writes come first.
 pub struct Log {
     newest: i64,
-    /// Milliseconds.
+    /// The retention in milliseconds.
     retention: i64,
-    /// Units recorded since the log was last empty, less those refunded.
+    /// The number of units recorded since the log was last empty, less the refunded units.
     end: u64,
     newest_units: u32,
     oldest: Position,
     tail: Tail,
-    /// The part that only several blocks or windows need.
+    /// The part that is needed only with several blocks or windows.
     history: Option<Box<History>>,
 }
 
@@ -80,7 +83,7 @@ impl Default for Log {
 }
 
 impl Log {
-    /// A log without units.
+    /// Creates a log without units.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -94,37 +97,38 @@ impl Log {
         }
     }
 
-    /// Whether the log has no units, not even expired ones.
+    /// Returns whether the log has no units, not even expired ones.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.newest_units == 0
     }
 
-    /// When the last unit expires, in milliseconds since the Unix epoch; `None` if there are no units.
+    /// Returns the time at which the last unit expires, in milliseconds since the Unix epoch, or `None` without units.
     #[must_use]
     pub fn expires_at(&self) -> Option<i64> {
         (!self.is_empty()).then(|| self.newest + self.retention)
     }
 
-    /// Whether `now` is before the newest unit, so that [`Self::shift`] would shift the log.
+    /// Returns whether `now` is before the newest unit, so that [`Self::shift`] would shift the log.
     #[must_use]
     pub fn is_ahead_of(&self, now: Instant) -> bool {
         !self.is_empty() && self.newest > now.unix_millis()
     }
 
-    /// How long units are kept, in milliseconds: the longest window of the recorded checks; 0 if there are none.
+    /// Returns the time for which units are retained, in milliseconds: the longest window of the recorded checks, or 0
+    /// if no check is recorded.
     #[must_use]
     pub fn retention(&self) -> u64 {
         self.retention.cast_unsigned()
     }
 
-    /// Bytes on the heap.
+    /// Returns the bytes on the heap.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
         self.tail.heap_bytes() + self.history.as_ref().map_or(0, |history| history.heap_bytes())
     }
 
-    /// The number of allocations.
+    /// Returns the number of allocations.
     #[must_use]
     pub fn allocations(&self) -> usize {
         let tail = usize::from(self.tail.heap_bytes() > 0);
@@ -145,7 +149,7 @@ impl Log {
         *self = Self { tail: std::mem::take(&mut self.tail), ..Self::new() };
     }
 
-    /// Where the tail starts.
+    /// Returns the position at which the tail starts.
     fn tail_start(&self) -> Position {
         match &self.history {
             Some(history) if !history.sealed.is_empty() => history.tail_start,
@@ -167,7 +171,7 @@ mod tests {
         Rules::one(Rule::new(Limit::new(limit).unwrap(), Window::from_millis(millis).unwrap()))
     }
 
-    /// A thousand units, 86 seconds apart.
+    /// Returns a log of a thousand units, 86 seconds apart.
     fn a_day() -> Log {
         let mut log = Log::new();
         for unit in 0..1_000 {
@@ -209,7 +213,7 @@ mod tests {
             bytes.clone()
         });
         assert_eq!(log.to_snapshot(), before);
-        // The tail and two sealed blocks move; the history and its list of blocks do not.
+        // The tail and two sealed blocks move. The history and its list of blocks do not move.
         assert_eq!((moved, log.allocations()), (3, 5));
     }
 

@@ -4,10 +4,10 @@ use super::{History, Log};
 use crate::{Cost, Instant, Rules, Window};
 
 impl Log {
-    /// Records the units of `cost` at `now`, for a check whose longest window is `window`. First shifts the log if the clock
-    /// is behind it, and drops the expired units.
+    /// Records the units of `cost` at `now` for a check whose longest window is `window`. First shifts the log if the
+    /// clock is behind it, and removes the expired units.
     ///
-    /// One instant holds at most 2^32 - 1 units, as many as any limit allows.
+    /// One instant has at most 2^32 - 1 units, as many as any limit allows.
     pub fn record(&mut self, now: Instant, cost: Cost, window: Window) {
         self.shift(now);
         self.drop_expired(now);
@@ -24,8 +24,8 @@ impl Log {
         self.end += u64::from(units);
     }
 
-    /// Shifts the whole log back if the clock is behind the newest unit: the newest unit is then at `now`, and all gaps are
-    /// preserved. Returns whether the log was shifted.
+    /// Shifts the whole log back if the clock is behind the newest unit. The newest unit is then at `now`, and all gaps
+    /// are unchanged. Returns whether the log was shifted.
     pub fn shift(&mut self, now: Instant) -> bool {
         if !self.is_ahead_of(now) {
             return false;
@@ -41,7 +41,7 @@ impl Log {
         true
     }
 
-    /// Drops the units that have expired by `now`.
+    /// Removes the units that have expired by `now`.
     pub(super) fn drop_expired(&mut self, now: Instant) {
         let boundary = now.unix_millis() - self.retention;
         if boundary < self.oldest.at {
@@ -99,7 +99,7 @@ impl Log {
         }
     }
 
-    /// Moves the codes over those of dropped entries, if the tail is the only block and starts with such codes.
+    /// Moves the codes over the codes of removed entries, if the tail is the only block and starts with such codes.
     fn discard_dead_codes(&mut self) {
         if self.tail_start() != self.oldest {
             return;
@@ -114,7 +114,7 @@ impl Log {
         }
     }
 
-    /// Seals the tail; the open entry starts a new one.
+    /// Seals the tail. The open entry starts a new tail.
     #[cold]
     fn seal_tail(&mut self) {
         let start = self.tail_start();

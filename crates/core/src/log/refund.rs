@@ -3,8 +3,8 @@ use super::position::Position;
 use crate::Instant;
 
 impl Log {
-    /// Takes the newest `units` back, or as many as there are at `now`. First shifts the log if the clock is behind it, and
-    /// drops the expired units. Returns the units taken back.
+    /// Removes the newest `units`, or all units at `now` if there are fewer. First shifts the log if the clock is
+    /// behind it, and removes the expired units. Returns the number of removed units.
     pub fn refund(&mut self, now: Instant, units: u64) -> u64 {
         self.shift(now);
         self.drop_expired(now);
@@ -43,7 +43,7 @@ impl Log {
     }
 }
 
-/// The units of one entry, which fit in 32 bits.
+/// Converts the units of one entry to 32 bits, in which they fit.
 pub(super) fn within_entry(units: u64) -> u32 {
     u32::try_from(units).unwrap_or(u32::MAX)
 }

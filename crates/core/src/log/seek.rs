@@ -3,7 +3,7 @@ use super::codec::Step;
 use super::position::{Cursor, Position};
 use crate::{Instant, Window};
 
-/// The length of a walk, in bits, from which its end is worth caching.
+/// The minimum length of a walk, in bits, for which its end is cached.
 const MIN_CURSOR_DISTANCE: u16 = 256;
 
 /// The usage of a window.
@@ -11,7 +11,7 @@ pub(crate) struct Usage {
     pub(crate) units: u64,
     /// Milliseconds until the window is empty.
     pub(crate) reset_after: u64,
-    /// The start of the window, if it took a long walk to find.
+    /// The start of the window, if a long walk was needed to find it.
     pub(crate) cursor: Option<Cursor>,
     first: Position,
     /// Milliseconds after which a unit has left the window or expired.
@@ -30,12 +30,13 @@ struct Codes<'a> {
 pub(super) struct Walk<'a> {
     log: &'a Log,
     block: Codes<'a>,
-    /// The present entry.
+    /// The position of the current entry.
     pub(super) position: Position,
 }
 
 impl Log {
-    /// The usage of the window that ends at `now`. A clock behind the newest unit is taken to be at that unit.
+    /// Returns the usage of the window that ends at `now`. If the clock is behind the newest unit, that unit's instant
+    /// is used.
     pub(crate) fn usage(&self, now: Instant, window: Window) -> Usage {
         let span = window.span().min(self.retention);
         let boundary = self.effective(now) - span;
@@ -54,18 +55,18 @@ impl Log {
         Usage { units: self.end - first.before, reset_after, cursor, first, span }
     }
 
-    /// Milliseconds from `now` until the oldest `units` of those in `usage` have left the window.
+    /// Returns the milliseconds from `now` until the oldest `units` of those in `usage` have left the window.
     pub(crate) fn time_until_gone(&self, now: Instant, usage: &Usage, units: u64) -> u64 {
         let last = usage.first.before + units - 1;
         (self.instant_of(last, usage.first) + usage.span - self.effective(now)).cast_unsigned()
     }
 
-    /// The clock's time, or that of the newest unit if the clock is behind it.
+    /// Returns the clock's time, or that of the newest unit if the clock is behind it.
     pub(crate) fn effective(&self, now: Instant) -> i64 {
         now.unix_millis().max(self.newest)
     }
 
-    /// The first entry after `boundary`. The newest entry must be after it.
+    /// Returns the position of the first entry after `boundary`. The newest entry must be after `boundary`.
     pub(super) fn seek(&self, boundary: i64) -> Position {
         self.seek_from(self.nearest(boundary), boundary)
     }
@@ -79,7 +80,8 @@ impl Log {
         walk.position
     }
 
-    /// The closed entry at or after `from` that holds the unit with `index` units before it.
+    /// Returns the position of the closed entry, at or after `from`, that contains the unit with `index` units before
+    /// it.
     pub(super) fn closed_entry_of(&self, index: u64, from: Position) -> Position {
         let from = self.skip_blocks(from, |start| start.before <= index);
         let mut walk = self.walk(from);
@@ -92,7 +94,7 @@ impl Log {
         entry
     }
 
-    /// The instant of the unit with `index` units before it, which must be at or after `from`.
+    /// Returns the instant of the unit with `index` units before it. The unit must be at or after `from`.
     fn instant_of(&self, index: u64, from: Position) -> i64 {
         if index == from.before {
             from.at
@@ -103,7 +105,7 @@ impl Log {
         }
     }
 
-    /// The latest known position with no entry after `boundary` before it.
+    /// Returns the latest known position before which no entry is after `boundary`.
     fn nearest(&self, boundary: i64) -> Position {
         let cursors = self.history.as_ref().map_or(&[][..], |history| &history.cursors);
         cursors
@@ -118,7 +120,7 @@ impl Log {
             )
     }
 
-    /// The start of the last block for which `reached` is true, if it is after `from`; otherwise `from`.
+    /// Returns the start of the last block for which `reached` is true, or `from` if that block is not after `from`.
     fn skip_blocks(&self, from: Position, reached: impl Fn(&Position) -> bool) -> Position {
         let Some(history) = &self.history else {
             return from;
@@ -137,12 +139,12 @@ impl Log {
         history.sealed.get(passed - 1).map_or(from, |block| later(from, block.start))
     }
 
-    /// A walk that starts at `position`.
+    /// Returns a walk that starts at `position`.
     pub(super) fn walk(&self, position: Position) -> Walk<'_> {
         Walk { log: self, block: self.block(position.block), position }
     }
 
-    /// The block with this number.
+    /// Returns the block with this number.
     fn block(&self, number: u32) -> Codes<'_> {
         let index = (number - self.oldest.block) as usize;
         match self.history.as_ref().and_then(|history| history.sealed.get(index)) {
@@ -152,18 +154,18 @@ impl Log {
     }
 }
 
-/// The later position; `from` if they are equal.
+/// Returns the later position, or `from` if they are equal.
 fn later(from: Position, start: Position) -> Position {
     if start.before > from.before { start } else { from }
 }
 
 impl Walk<'_> {
-    /// Whether the walk is at the open entry, which is the last.
+    /// Returns whether the walk is at the open entry, which is the last.
     pub(super) fn is_at_newest(&self) -> bool {
         !self.block.sealed && self.position.bit >= self.block.bits
     }
 
-    /// Moves to the next entry. Must not be called at the newest. Returns the units of the entry left behind.
+    /// Moves to the next entry. Must not be called at the newest entry. Returns the units of the previous entry.
     #[inline]
     pub(super) fn step(&mut self) -> u64 {
         let step =

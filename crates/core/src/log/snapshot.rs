@@ -1,8 +1,8 @@
-//! A log as bytes. Logs of the same value have the same bytes, whatever their blocks are.
+//! A log as bytes. Logs with the same value have the same bytes, whatever their blocks are.
 //!
-//! The snapshot of a log without units is empty. Otherwise it is one stream of the codes of `codec.rs`: first, as plain
-//! numbers, the retention, the oldest instant plus 2^41, and the newest entry's units; then the closed entries from the
-//! oldest on; then a one, and zeros up to the next byte.
+//! The snapshot of a log without units is empty. Otherwise it is one stream of the codes of `codec.rs`. It starts with
+//! three plain numbers: the retention, the oldest instant plus 2^41, and the newest entry's units. The closed entries
+//! follow, oldest first. The stream ends with a one bit, and zeros up to the next byte.
 
 use std::fmt;
 
@@ -12,24 +12,24 @@ use super::position::Position;
 use super::refund::within_entry;
 use crate::{Instant, Window};
 
-/// Added to the oldest instant, as a clock step can move it below zero by at most a window.
+/// The bias of the oldest instant. A clock step can move the instant below zero by at most a window.
 const OLDEST_BIAS: i64 = 1 << 41;
-/// The maximum number of units in a snapshot: far more than can be recorded, with room to record more.
+/// The maximum number of units in a snapshot. It is far more than can be recorded, and leaves room to record more.
 const MAX_UNITS: u64 = 1 << 60;
 /// The highest exponent of a plain number.
 const MAX_PLAIN_EXPONENT: u8 = 48;
 
-/// Why bytes are not a snapshot of a log.
+/// The reason why bytes are not a snapshot of a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SnapshotError {
     /// The bytes end before the log does.
     Truncated,
-    /// There is an invalid number or code.
+    /// The bytes contain an invalid number or code.
     Malformed {
-        /// The bit where it starts.
+        /// The bit at which it starts.
         bit: usize,
     },
-    /// The last byte is zero, but a snapshot ends with a one.
+    /// The last byte is zero, but a snapshot ends with a one bit.
     Unterminated,
 }
 
@@ -70,11 +70,11 @@ impl Log {
 
     /// Decodes a log.
     ///
-    /// Time and memory are proportional to the length of `bytes`, whatever they claim to hold.
+    /// Time and memory are proportional to the length of `bytes`, whatever sizes the bytes claim.
     ///
     /// # Errors
-    /// [`SnapshotError`] for any bytes that [`Self::to_snapshot`] does not write: truncated, with a span longer than the
-    /// retention, an instant out of range, or a code that is not the shortest.
+    /// [`SnapshotError`] for any bytes that [`Self::to_snapshot`] does not write: truncated bytes, a span longer than
+    /// the retention, an instant out of range, or a code that is not the shortest.
     pub fn from_snapshot(bytes: &[u8]) -> Result<Self, SnapshotError> {
         if bytes.is_empty() {
             return Ok(Self::new());
@@ -106,8 +106,8 @@ impl Log {
         Ok(log)
     }
 
-    /// Appends an entry with the units of `step`, and opens the next after its gap. Returns `None` if the log would span
-    /// its retention, or exceed the maximum number of units.
+    /// Appends an entry with the units of `step`, and opens the next entry after its gap. Returns `None` if the log
+    /// would span its retention or exceed the maximum number of units.
     fn append(&mut self, step: Step) -> Option<()> {
         self.newest_units = within_entry(step.units);
         self.end += step.units;
@@ -147,7 +147,7 @@ impl Writer {
         self.bit += usize::from(code.width());
     }
 
-    /// The bytes, terminated by a one.
+    /// Returns the bytes, terminated by a one bit.
     fn finish(mut self) -> Vec<u8> {
         self.reserve();
         Bits::ONE.write(&mut self.bytes, self.bit);
@@ -176,7 +176,7 @@ impl<'a> Reader<'a> {
         self.bit >= self.end
     }
 
-    /// A plain number in `1..=max`.
+    /// Reads a plain number in `1..=max`.
     fn number(&mut self, max: u64) -> Result<u64, SnapshotError> {
         let (number, width) =
             codec::read_plain(codec::read(self.bytes, self.bit), MAX_PLAIN_EXPONENT)
@@ -185,7 +185,7 @@ impl<'a> Reader<'a> {
         self.advance(width).map(|()| number)
     }
 
-    /// The next closed entry, which must have its only valid form.
+    /// Reads the next closed entry, which must be in its only valid form.
     fn code(&mut self, prior: u8) -> Result<Step, SnapshotError> {
         let malformed = SnapshotError::Malformed { bit: self.bit };
         let step = Step::try_read(self.bytes, self.bit, prior).ok_or(malformed)?;
@@ -206,7 +206,7 @@ mod tests {
     use super::{Bits, Log, OLDEST_BIAS, SnapshotError, Writer};
     use crate::{Cost, Instant, Window};
 
-    /// The head of a snapshot without entries.
+    /// Returns the head of a snapshot without entries.
     fn head(retention: u64, oldest: i64, units: u64) -> Writer {
         let mut writer = Writer::default();
         writer.number(retention);
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn every_invalid_snapshot_has_an_error() {
+    fn every_invalid_snapshot_is_rejected() {
         assert!(Log::from_snapshot(&head(5, 7, 1).finish()).is_ok());
         assert_eq!(Log::from_snapshot(&[0]).unwrap_err(), SnapshotError::Unterminated);
         assert_eq!(SnapshotError::Unterminated.to_string(), "the snapshot has no end bit");
@@ -231,13 +231,13 @@ mod tests {
         assert_eq!(error(head(5, -9, 1)), "the snapshot is malformed at bit 8");
         assert_eq!(error(head(5, 7, 1 << 32)), "the snapshot is malformed at bit 55");
 
-        // A gap as long as the retention: exponent 2 over 0, mantissa 1.
+        // The gap is as long as the retention: exponent 2 over 0, mantissa 1.
         let mut long = head(5, 7, 1);
         Bits::number(0b0011, 4, 5).write(&mut long.bytes, long.bit);
         long.bit += 6;
         assert_eq!(error(long), "the snapshot is malformed at bit 61");
 
-        // An explicit exponent that has a shorter form.
+        // The exponent is explicit, but has a shorter form.
         let mut longer = head(5, 7, 1);
         Bits::number(0b0111, 10, 1).write(&mut longer.bytes, longer.bit);
         longer.bit += 10;

@@ -2,27 +2,27 @@ use super::Log;
 use super::position::Position;
 use crate::Instant;
 
-/// The unexpired units of a log at one instant. A clock behind the newest unit is taken to be at that unit.
+/// The unexpired units of a log at one instant. If the clock is behind the newest unit, that unit's instant is used.
 #[derive(Clone, Copy)]
 pub struct View<'a> {
     log: &'a Log,
-    /// Milliseconds by which the log would be shifted back.
+    /// The milliseconds by which the log would be shifted back.
     offset: i64,
-    /// The first entry that has not expired; `None` if all have.
+    /// The first unexpired entry, or `None` if all entries have expired.
     first: Option<Position>,
 }
 
 /// An instant and the units recorded at it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hit {
-    /// When the units were recorded.
+    /// The instant at which the units were recorded.
     pub instant: Instant,
-    /// Their number, at least one.
+    /// The number of units, at least one.
     pub units: u64,
 }
 
 impl Log {
-    /// The unexpired units at `now`.
+    /// Returns the unexpired units at `now`.
     #[must_use]
     pub fn at(&self, now: Instant) -> View<'_> {
         let effective = self.effective(now);
@@ -37,7 +37,7 @@ impl Log {
         View { log: self, offset: effective - now.unix_millis(), first }
     }
 
-    /// Where a block after the oldest starts.
+    /// Returns the start of a block after the oldest one.
     fn block_start(&self, block: u32) -> Position {
         let index = (block - self.oldest.block) as usize;
         let sealed = self.history.as_ref().and_then(|history| history.sealed.get(index));
@@ -46,27 +46,27 @@ impl Log {
 }
 
 impl View<'_> {
-    /// The number of units.
+    /// Returns the number of units.
     #[must_use]
     pub fn units(&self) -> u64 {
         self.first.map_or(0, |first| self.log.end - first.before)
     }
 
-    /// The instant of the oldest unit.
+    /// Returns the instant of the oldest unit.
     #[must_use]
     pub fn oldest(&self) -> Option<Instant> {
         self.first.map(|first| self.instant(first.at))
     }
 
-    /// The instant of the newest unit.
+    /// Returns the instant of the newest unit.
     #[must_use]
     pub fn newest(&self) -> Option<Instant> {
         self.first.map(|_| self.instant(self.log.newest))
     }
 
-    /// The newest `count` hits, newest first; fewer if there are fewer.
+    /// Returns the newest `count` hits, newest first, or all hits if there are fewer.
     ///
-    /// Takes time proportional to the hits returned, not to those in the log.
+    /// Takes time proportional to the number of returned hits, not to the number in the log.
     #[must_use]
     pub fn newest_hits(&self, count: usize) -> Vec<Hit> {
         let mut hits = Vec::new();
@@ -82,7 +82,7 @@ impl View<'_> {
         hits
     }
 
-    /// The hits from `start` to the end of its block, oldest first.
+    /// Returns the hits from `start` to the end of its block, oldest first.
     fn block_hits(&self, start: Position) -> Vec<Hit> {
         let mut hits = Vec::new();
         let mut walk = self.log.walk(start);

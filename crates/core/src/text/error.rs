@@ -2,7 +2,7 @@ use std::fmt;
 
 use crate::{Limit, TooManyRules, Window};
 
-/// A text that is not rules: what was expected, what was found, and where.
+/// The error of a text that is not rules: what was expected, what was found, and where.
 ///
 /// The message shows the relevant part of the text, with a caret under the character.
 ///
@@ -18,11 +18,11 @@ use crate::{Limit, TooManyRules, Window};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseRulesError {
     expected: Expected,
-    /// The word or the character there; empty at the end of the text.
+    /// The word or the character at the error. It is empty at the end of the text.
     found: String,
     offset: usize,
     line: String,
-    /// Characters before the caret.
+    /// The number of characters before the caret.
     column: usize,
 }
 
@@ -41,11 +41,11 @@ pub(super) enum Expected {
 
 /// The maximum number of characters shown before the error and after it.
 const MAX_CONTEXT: usize = 32;
-/// Marks omitted characters.
+/// The mark for omitted characters.
 const ELLIPSIS: &str = "...";
 
 impl ParseRulesError {
-    /// The error that `text` has at the byte `offset`.
+    /// Returns the error that `text` has at the byte `offset`.
     #[cold]
     pub(super) fn new(text: &str, offset: usize, expected: Expected) -> Self {
         let (before, after) = text.split_at_checked(offset).unwrap_or((text, ""));
@@ -61,14 +61,14 @@ impl ParseRulesError {
         Self { expected, found, offset, line, column }
     }
 
-    /// The byte offset of the error; the length of the text if it ends too early.
+    /// Returns the byte offset of the error, or the length of the text if it ends too early.
     #[must_use]
     pub fn offset(&self) -> usize {
         self.offset
     }
 }
 
-/// The first characters of `text`.
+/// Returns the first characters of `text`.
 fn first(text: &str) -> String {
     let mut rest = text.chars();
     let mut shown: String = rest.by_ref().take(MAX_CONTEXT).map(printable).collect();
@@ -78,7 +78,7 @@ fn first(text: &str) -> String {
     shown
 }
 
-/// The last characters of `text`.
+/// Returns the last characters of `text`.
 fn last(text: &str) -> String {
     let start = text.char_indices().rev().take(MAX_CONTEXT).last().map_or(0, |(start, _)| start);
     let ellipsis = if start > 0 { ELLIPSIS } else { "" };
@@ -132,7 +132,7 @@ mod tests {
         text.parse::<Rules>().unwrap_err()
     }
 
-    /// The message, and below it the text and the caret.
+    /// Returns the message with the text and the caret below it.
     fn rendered(message: &str, line: &str, caret: &str) -> String {
         format!("{message}\n{line}\n{caret}")
     }
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn an_excess_rule_is_pointed_at() {
+    fn the_error_points_at_an_excess_rule() {
         let sixteen = "1/s; ".repeat(16);
         let message = "at most 16 rules are allowed";
         let error = error(&format!("{sixteen}17/s; nonsense"));

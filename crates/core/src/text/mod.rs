@@ -6,8 +6,8 @@
 //! window   = [ count ] unit
 //! ```
 //!
-//! `limit` and `count` are strict decimals. Words are case-insensitive, and spaces are allowed around every token. The bounds
-//! are those of the types; a server may have lower ones.
+//! `limit` and `count` are strict decimals. Words are case-insensitive, and spaces are allowed around every token. The
+//! bounds are those of the types. A server may have lower bounds.
 
 mod error;
 mod parse;

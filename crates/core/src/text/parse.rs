@@ -17,9 +17,9 @@ impl FromStr for Rule {
 
     /// Parses a rule: a limit, `/` or `per`, and a window.
     ///
-    /// A window is a unit, or a whole number of units: `ms`, `s`, `m`, `h`, `d`, `sec`, `min`, and the full words, also in
-    /// the plural. Case and spaces are ignored. The bounds are [`Limit::MAX`] and [`Window::MAX`]; a server may have lower
-    /// ones.
+    /// A window is a unit, or a whole number of units: `ms`, `s`, `m`, `h`, `d`, `sec`, `min`, and the full words in
+    /// the singular or the plural. Case and spaces are ignored. The bounds are [`Limit::MAX`] and [`Window::MAX`]. A
+    /// server may have lower bounds.
     ///
     /// # Errors
     /// [`ParseRulesError`] for any other text, such as `0/minute`, `100/fortnight`, `100/0s`, `1.5/s` or two rules.
@@ -56,7 +56,7 @@ impl FromStr for Rules {
     }
 }
 
-/// Runs `parser` on the whole of `text`. `next` is what is expected in place of any text left over.
+/// Runs `parser` on the whole of `text`. `next` is the expected input in place of any text left over.
 fn parse_all<T>(
     mut parser: impl FnMut(&mut &str) -> Parsed<T>,
     next: Expected,

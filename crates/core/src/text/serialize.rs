@@ -1,4 +1,4 @@
-//! Serde support: in configuration files, rules are text.
+//! Serde support: rules are text in configuration files.
 
 use std::fmt;
 use std::marker::PhantomData;

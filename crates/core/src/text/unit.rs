@@ -1,6 +1,6 @@
 use crate::unit::Unit;
 
-/// The words for a unit, the canonical one first. Each has a plural in `s`.
+/// Returns the words for a unit, the canonical word first. Each word has a plural in `s`.
 const fn words(unit: Unit) -> &'static [&'static str] {
     match unit {
         Unit::Day => &["day"],
@@ -12,7 +12,7 @@ const fn words(unit: Unit) -> &'static [&'static str] {
 }
 
 impl Unit {
-    /// The canonical word.
+    /// Returns the canonical word.
     pub(super) fn name(self) -> &'static str {
         words(self).first().copied().unwrap_or(self.symbol())
     }

@@ -3,7 +3,7 @@ use std::fmt;
 use crate::{Rule, Rules};
 
 impl fmt::Display for Rule {
-    /// Formats the rule as [`Rule::from_str`](std::str::FromStr::from_str) reads it: `100/minute`, `5/10s`.
+    /// Formats the rule in the format of [`Rule::from_str`](std::str::FromStr::from_str): `100/minute`, `5/10s`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let limit = self.limit().units();
         match self.window().in_units() {
@@ -14,7 +14,7 @@ impl fmt::Display for Rule {
 }
 
 impl fmt::Display for Rules {
-    /// Formats the rules as [`Rules::from_str`](std::str::FromStr::from_str) reads them: `10/second; 1000/hour`.
+    /// Formats the rules in the format of [`Rules::from_str`](std::str::FromStr::from_str): `10/second; 1000/hour`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.first())?;
         self.rest().iter().try_for_each(|rule| write!(f, "; {rule}"))

@@ -1,4 +1,4 @@
-//! The memory bound, and eviction.
+//! The memory bound and eviction.
 
 use ratelog_core::limiter::Limiter;
 use ratelog_core::{Cost, Rules};
@@ -12,7 +12,7 @@ fn used(limiter: &Limiter, key: &str, now: i64) -> u64 {
     1_000_000 - limiter.peek(key.as_bytes(), at(now), &rules, Cost::ONE).remaining
 }
 
-/// Checks so many keys named `name`, each once, a thousand in each millisecond.
+/// Checks a number of keys named `name` once each, a thousand per millisecond.
 fn check_keys(limiter: &Limiter, name: &str, keys: i64, from: i64, rules: &Rules) {
     for key in 0..keys {
         let now = at(from + key / 1_000);
@@ -22,7 +22,7 @@ fn check_keys(limiter: &Limiter, name: &str, keys: i64, from: i64, rules: &Rules
 }
 
 #[test]
-fn a_million_keys_stay_within_the_bound_and_do_not_drive_out_those_that_last() {
+fn a_million_keys_stay_within_the_bound_and_do_not_evict_keys_that_last_longer() {
     let limiter = Limiter::new(8 << 20);
     check_keys(&limiter, "customer", 1_000, 0, &rule(10, DAY));
     check_keys(&limiter, "attacker", 1_000_000, 0, &rule(10, 60_000));
@@ -48,7 +48,7 @@ fn expired_keys_are_removed_first_and_are_not_counted_as_evicted() {
 }
 
 #[test]
-fn idle_keys_cost_nothing_in_the_long_run() {
+fn idle_keys_are_removed_as_new_keys_arrive() {
     let limiter = Limiter::new(Limiter::DEFAULT_MAX_BYTES);
     check_keys(&limiter, "idle", 20_000, 0, &rule(10, 1_000));
     assert_eq!(limiter.len(), 20_000);
@@ -61,7 +61,7 @@ fn idle_keys_cost_nothing_in_the_long_run() {
 }
 
 #[test]
-fn logs_that_grow_make_room_among_other_keys_and_give_it_back() {
+fn a_growing_log_evicts_other_keys_and_frees_its_memory_on_reset() {
     let limiter = Limiter::new(2 << 20);
     check_keys(&limiter, "small", 10_000, 0, &rule(10, DAY));
     let empty = Limiter::new(2 << 20).bytes();
@@ -94,7 +94,7 @@ fn a_log_that_outgrows_the_bound_is_evicted() {
 }
 
 #[test]
-fn a_long_key_counts_with_its_length_and_makes_room_in_all_shards() {
+fn the_length_of_a_key_counts_and_a_long_key_evicts_from_all_shards() {
     let limiter = Limiter::new(4 << 20);
     for key in 0..200 {
         let key = format!("{key}{}", "x".repeat(1_000_000));
@@ -106,7 +106,7 @@ fn a_long_key_counts_with_its_length_and_makes_room_in_all_shards() {
 }
 
 #[test]
-fn a_key_that_holds_nothing_takes_nothing() {
+fn a_key_without_units_takes_no_memory() {
     let limiter = Limiter::new(1 << 20);
     let bytes = limiter.bytes();
     let one = rule(1, 60_000);
@@ -124,7 +124,7 @@ fn a_key_that_holds_nothing_takes_nothing() {
 }
 
 #[test]
-fn after_a_clock_step_back_old_keys_do_not_seem_to_last_longer() {
+fn keys_ahead_of_the_clock_do_not_displace_current_keys() {
     let limiter = Limiter::new(2 << 20);
     let window = 60_000;
     check_keys(&limiter, "ahead", 5_000, 1_000_000_000, &rule(10, window));
@@ -136,7 +136,7 @@ fn after_a_clock_step_back_old_keys_do_not_seem_to_last_longer() {
 }
 
 #[test]
-fn the_bound_has_a_minimum_and_is_shown() {
+fn the_bound_has_a_minimum_and_debug_shows_it() {
     let limiter = Limiter::new(0);
     assert_eq!(limiter.max_bytes(), Limiter::MIN_BYTES);
     let shown = format!("{limiter:?}");

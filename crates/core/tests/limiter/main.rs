@@ -1,9 +1,9 @@
-//! The limiter in a process: what it decides, what it holds, and many threads.
+//! The in-process limiter: its decisions, its memory and its threads.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
     clippy::large_enum_variant,
-    reason = "a test that fails should say where; it holds few events"
+    reason = "a failing test should say where, and a test has few events"
 )]
 
 mod bound;
@@ -14,7 +14,7 @@ mod threads;
 
 use ratelog_core::{Instant, Limit, Rule, Rules, Window};
 
-/// The instant so many milliseconds after the start.
+/// Returns the instant `millis` milliseconds after the start.
 fn at(millis: i64) -> Instant {
     Instant::from_unix_millis(1_700_000_000_000 + millis).unwrap()
 }

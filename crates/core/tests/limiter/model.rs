@@ -1,4 +1,4 @@
-//! Against a map of lists of instants.
+//! Compares the limiter with a map of lists of instants.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use super::naive::Naive;
 
 #[derive(Clone, Debug)]
 enum Event {
-    /// The clock goes by this much, back if negative.
+    /// The clock moves by this number of milliseconds, back if it is negative.
     Clock(i64),
     Check(u8, Rules, Cost),
     MCheck(Vec<(u8, Rules)>, Cost),
@@ -58,7 +58,7 @@ impl Both {
         Instant::from_unix_millis(self.now).unwrap()
     }
 
-    /// The model of a key, and the clock as it sees it: no more than a second behind is not behind.
+    /// Returns the model of a key, and the clock as the key sees it. Up to a second behind counts as not behind.
     fn model(&mut self, key: u8) -> (&mut Naive, i64) {
         let naive = self.naive.entry(key).or_default();
         let newest = naive.newest().filter(|newest| (0..=1_000).contains(&(newest - self.now)));
@@ -88,9 +88,9 @@ impl Both {
             }
             Event::Reset(key) => {
                 let (naive, seen) = self.model(*key);
-                let held = naive.newest_first(seen).iter().map(|(_, units)| units).sum::<u64>();
+                let units = naive.newest_first(seen).iter().map(|(_, units)| units).sum::<u64>();
                 self.naive.remove(key);
-                assert_eq!(self.limiter.reset(&[*key], now), held);
+                assert_eq!(self.limiter.reset(&[*key], now), units);
             }
             Event::Clear => {
                 self.naive.clear();
@@ -98,11 +98,12 @@ impl Both {
                 assert!(self.limiter.is_empty());
             }
         }
-        let held = self.naive.values().filter(|naive| !naive.is_empty()).count();
-        assert!(self.limiter.len() <= held, "an empty log is kept");
+        let non_empty = self.naive.values().filter(|naive| !naive.is_empty()).count();
+        assert!(self.limiter.len() <= non_empty, "an empty log is stored");
     }
 
-    /// The limiter may have forgotten what had expired, which a clock set back would bring to life again.
+    /// Removes expired models before a step back: the limiter may have removed expired units, which the step would make
+    /// count again.
     fn tick(&mut self, by: i64) {
         if by < 0 {
             let (limiter, now) = (&self.limiter, self.now());
@@ -148,7 +149,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_limiter_is_a_map_of_lists_of_instants(events in prop::collection::vec(event(), 1..80)) {
+    fn the_limiter_equals_a_map_of_instants(events in prop::collection::vec(event(), 1..80)) {
         let mut both = Both {
             limiter: Limiter::new(0),
             naive: HashMap::new(),

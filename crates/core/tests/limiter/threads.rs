@@ -1,4 +1,4 @@
-//! Many threads, one limiter.
+//! Many threads with one limiter.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::thread;
@@ -9,7 +9,7 @@ use ratelog_core::{Cost, Decision};
 use super::{at, rule};
 
 #[test]
-fn threads_at_one_key_are_let_through_as_often_as_the_limit_says() {
+fn threads_at_one_key_are_allowed_exactly_the_limit() {
     let limiter = Limiter::new(Limiter::DEFAULT_MAX_BYTES);
     let (clock, allowed) = (AtomicI64::new(0), AtomicU64::new(0));
     let rules = rule(5_000, 60_000);
@@ -17,7 +17,7 @@ fn threads_at_one_key_are_let_through_as_often_as_the_limit_says() {
         for _ in 0..8 {
             scope.spawn(|| {
                 for _ in 0..10_000 {
-                    // Read by one thread, and then passed after what another has read later.
+                    // A thread may pass its instant after another thread has passed a later one.
                     let now = at(clock.fetch_add(1, Relaxed) / 2);
                     allowed.fetch_add(
                         limiter.check(b"key", now, &rules, Cost::ONE).allowed.into(),
@@ -42,14 +42,14 @@ fn instants_out_of_order_do_not_make_units_older() {
     }
     assert_eq!(retry_after(check(1_999)), Some(1));
     assert!(check(2_000).allowed);
-    // Further behind, the clock was set back, and the unit goes with it.
+    // An instant further behind means that the clock was set back, and the unit shifts with it.
     assert_eq!(retry_after(check(999)), Some(1_000));
     assert_eq!(retry_after(check(1_998)), Some(1));
     assert!(check(1_999).allowed);
 }
 
 #[test]
-fn checks_of_several_keys_in_any_order_neither_block_each_other_nor_record_in_part() {
+fn checks_of_several_keys_in_any_order_neither_deadlock_nor_record_in_part() {
     let limiter = Limiter::new(Limiter::DEFAULT_MAX_BYTES);
     let keys: Vec<String> = (0..40).map(|key| format!("key:{key}")).collect();
     let (wide, narrow) = (rule(1_000_000, 60_000), rule(3_000, 60_000));
@@ -80,7 +80,7 @@ fn checks_of_several_keys_in_any_order_neither_block_each_other_nor_record_in_pa
 }
 
 #[test]
-fn threads_stay_within_the_bound_together() {
+fn all_threads_together_stay_within_the_bound() {
     let limiter = Limiter::new(1 << 20);
     let rules = rule(10, 60_000);
     thread::scope(|scope| {

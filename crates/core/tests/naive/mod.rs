@@ -1,11 +1,11 @@
-//! The oracle: units as a plain list of instants, each rule read off the design one sentence at a time.
-#![allow(dead_code, reason = "each test binary uses its part")]
+//! The oracle: units as a plain list of instants. The code follows the design sentence by sentence.
+#![allow(dead_code, reason = "each test binary uses a part of this module")]
 
 use ratelog_core::{Cost, Decision, Rule, Rules};
 
 #[derive(Clone, Default)]
 pub struct Naive {
-    /// `(instant, units)`, older first.
+    /// Pairs of an instant and its units, oldest first.
     entries: Vec<(i64, u64)>,
     retention: i64,
 }
@@ -39,7 +39,7 @@ impl Naive {
         unexpired
     }
 
-    /// The units kept at `now`, or at the newest unit where the clock is behind it.
+    /// Returns the unexpired units at `now`, or at the newest unit if the clock is behind it.
     fn unexpired(&self, now: i64) -> Vec<(i64, u64)> {
         let mut unexpired = self.shifted(now);
         unexpired.retain(|entry| entry.0 > now - self.retention);
@@ -51,7 +51,7 @@ impl Naive {
         decide(&unexpired, now, self.retention, rules, cost, &unexpired, self.retention)
     }
 
-    /// Decides and records; a denied check keeps the shift alone.
+    /// Decides and records. After a denied check, only the shift remains.
     pub fn check(&mut self, now: i64, rules: &Rules, cost: Cost) -> Decision {
         let before = self.unexpired(now);
         let retention = self.retention;
@@ -77,13 +77,13 @@ impl Naive {
         self.entries = self.shifted(now);
         self.drop_expired(now);
         let mut left = units;
-        while let Some((at, held)) = self.entries.pop() {
-            if held > left {
-                self.entries.push((at, held - left));
+        while let Some((at, recorded)) = self.entries.pop() {
+            if recorded > left {
+                self.entries.push((at, recorded - left));
                 left = 0;
                 break;
             }
-            left -= held;
+            left -= recorded;
         }
         units - left
     }
@@ -102,8 +102,8 @@ fn used(entries: &[(i64, u64)], now: i64, rule: Rule) -> u64 {
     entries.iter().filter(|(at, _)| inside(*at)).map(|(_, units)| units).sum()
 }
 
-/// The decision of a check on `before`, kept for `retention`, described by the binding rule with the log `after`
-/// it.
+/// Decides a check on the entries `before`, whose retention is `retention`. The binding rule describes the entries
+/// `after` it.
 fn decide(
     before: &[(i64, u64)],
     now: i64,
@@ -119,7 +119,7 @@ fn decide(
         if wanted <= limit(rule) {
             return 0;
         }
-        // The answer changes only when an entry leaves the window.
+        // The decision can change only when an entry leaves the window.
         for (at, units) in before {
             let leaves_in = at + span(rule.window().millis()).min(retention) - now;
             if leaves_in >= 1 {
