@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from ._core import Decision, Limits, LocalLimiter, __version__
 from .check import Check
+from .engine.overrides import Override
 from .errors import ConfigError, NeedsModuleError, NoPolicyError, RatelogError, UnavailableError
 from .events import CameBack, Checked, Event, Reloaded, WentAway
 from .health import Health
 from .limiter import RateLimiter
-from .overrides import Override
 from .settings import Endpoint, Settings
 from .sync import SyncRateLimiter
+from .web.keys import hashed
 from .web.limit import RateLimit
 from .web.middleware import RateLimitMiddleware
-from .web.passage import Denial
-from .web.subject import hashed
+from .web.request_state import Denial
 
 __all__ = [
     "CameBack",

@@ -7,13 +7,13 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from .check import Check, LimitsLike, check_of, cost_of, key_of, limits_of
-from .commands import Command, read_count
-from .engine import Engine
+from .connection.target import Flavour, Target
+from .engine.commands import Command, read_count
+from .engine.engine import Engine
+from .engine.overrides import Override, OverrideAction, read_override, set_command
 from .errors import ConfigError
 from .events import Announcer, Checked, Hook, Reloaded
-from .overrides import Override, OverrideAction, read_override, set_command
 from .settings import RELOADABLE, Settings, load
-from .target import Flavour, Target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from ._core import Decision
-    from .flow import Flow
+    from .engine.operation import Flow
     from .health import Health
 
 

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from .web.health import health_router
 from .web.openapi import document
-from .web.refusal import RateLimited
+from .web.responses import RateLimited
 
 __all__ = ["RateLimited", "document", "health_router"]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import httpx
 
 from ._core import RetryPolicy
-from .waiting.journey import Patience
-from .waiting.transport import AsyncWaiting, SyncWaiting
+from .retry.attempts import Patience
+from .retry.transport import AsyncWaiting, SyncWaiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable

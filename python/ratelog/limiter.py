@@ -6,9 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .base import Limiter, Options
-from .flow import nobody, run_async
-from .link.async_session import AsyncSession
-from .web.declarations import Declarations
+from .connection.async_session import AsyncSession
+from .engine.operation import nobody, run_async
+from .web.registry import Declarations
 
 if TYPE_CHECKING:
     import os
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     from ._core import Decision
     from .check import Check, LimitsLike
-    from .commands import Command, Reply
+    from .engine.commands import Command, Reply
+    from .engine.operation import Flow
+    from .engine.overrides import Override, OverrideAction
     from .events import Hook
-    from .flow import Flow
-    from .overrides import Override, OverrideAction
 
 T = TypeVar("T")
 

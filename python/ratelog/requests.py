@@ -13,9 +13,9 @@ from requests.exceptions import ConnectTimeout, ProxyError, SSLError, Timeout
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from ._core import RetryPolicy
-from .waiting.drive import drive
-from .waiting.journey import Fields, Patience, Sent
-from .waiting.lanes import Lanes
+from .retry.attempts import Fields, Patience, Sent
+from .retry.runner import drive
+from .retry.throttle import Lanes
 
 if TYPE_CHECKING:
     from collections.abc import Callable

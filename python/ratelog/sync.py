@@ -8,9 +8,9 @@ import weakref
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .base import Limiter, Options
-from .flow import nobody, run
-from .link.sync_session import SyncSession
-from .target import lanes_of
+from .connection.sync_session import SyncSession
+from .connection.target import lanes_of
+from .engine.operation import nobody, run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from ._core import Decision
     from .check import LimitsLike
+    from .engine.operation import Flow
+    from .engine.overrides import Override, OverrideAction
     from .events import Hook
-    from .flow import Flow
-    from .overrides import Override, OverrideAction
 
 T = TypeVar("T")
 

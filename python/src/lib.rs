@@ -4,30 +4,30 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::needless_pass_by_value, reason = "PyO3 hands arguments over by value")]
 
-mod absence;
+mod backoff;
 mod breaker;
 mod decision;
-mod denials;
-mod family;
-mod granted;
+mod deny_cache;
+mod failure_kind;
+mod fallback_decision;
+mod header_family;
 mod headers;
-mod hint;
 mod key;
-mod lane;
+mod limit_set;
 mod limits;
 mod local;
 mod number;
 mod policies;
 mod policy_name;
-mod probes;
-mod proxies;
-mod retry;
+mod probe_backoff;
+mod retry_hint;
+mod retry_policy;
 mod rules;
 mod script;
 mod source;
+mod throttle;
 mod time;
-mod told;
-mod tries;
+mod trusted_proxies;
 mod units;
 
 use pyo3::prelude::*;
@@ -35,19 +35,19 @@ use pyo3::prelude::*;
 #[pymodule]
 mod _core {
     #[pymodule_export]
-    use crate::absence::absence;
+    use crate::backoff::Tries;
     #[pymodule_export]
     use crate::breaker::Breaker;
     #[pymodule_export]
     use crate::decision::Decision;
     #[pymodule_export]
-    use crate::denials::{Denials, Ticket};
+    use crate::deny_cache::{Denials, Ticket};
     #[pymodule_export]
-    use crate::granted::granted;
+    use crate::failure_kind::absence;
     #[pymodule_export]
-    use crate::hint::Hint;
+    use crate::fallback_decision::granted;
     #[pymodule_export]
-    use crate::lane::Lane;
+    use crate::limit_set::Told;
     #[pymodule_export]
     use crate::limits::Limits;
     #[pymodule_export]
@@ -55,15 +55,15 @@ mod _core {
     #[pymodule_export]
     use crate::policies::Policies;
     #[pymodule_export]
-    use crate::probes::Probes;
+    use crate::probe_backoff::Probes;
     #[pymodule_export]
-    use crate::proxies::Proxies;
+    use crate::retry_hint::Hint;
     #[pymodule_export]
-    use crate::retry::RetryPolicy;
+    use crate::retry_policy::RetryPolicy;
     #[pymodule_export]
-    use crate::told::Told;
+    use crate::throttle::Lane;
     #[pymodule_export]
-    use crate::tries::Tries;
+    use crate::trusted_proxies::Proxies;
 
     #[pymodule_export]
     #[allow(non_upper_case_globals, reason = "Python has it so")]
@@ -80,7 +80,7 @@ mod _core {
 const _: () = {
     const MOST: usize = 16;
     assert!(align_of::<breaker::Breaker>() <= MOST);
-    assert!(align_of::<denials::Denials>() <= MOST);
+    assert!(align_of::<deny_cache::Denials>() <= MOST);
     assert!(align_of::<local::LocalLimiter>() <= MOST);
     assert!(align_of::<policies::Policies>() <= MOST);
 };

@@ -6,7 +6,7 @@ import json
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from support.patience import until
+from support.wait import until
 
 if TYPE_CHECKING:
     from support.types import Open, Start

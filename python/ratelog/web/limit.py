@@ -12,7 +12,7 @@ from ..check import Check, cost_of, limits_of
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
 
-    from .declarations import Declarations
+    from .registry import Declarations
     from .types import CostFunction, KeyFunction, Terms
 
 

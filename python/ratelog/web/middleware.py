@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .planner import UNKNOWN
+from .resolver import UNKNOWN
 
 if TYPE_CHECKING:
-    from .declarations import Declarations
+    from .registry import Declarations
     from .types import ASGIApp, Message, Receive, Scope, Send
 
 
@@ -50,12 +50,12 @@ class RateLimitMiddleware:
             try:
                 denial = await passage.check(plan.applied, connection)
             except Exception as error:  # noqa: BLE001  # raised again if nobody handles it
-                from .refusal import answer_error
+                from .responses import answer_error
 
                 await answer_error(error, scope, receive, telling)
                 return
             if denial is not None:
-                from .refusal import refuse
+                from .responses import refuse
 
                 await refuse(passage, connection, receive, telling)
                 return

@@ -6,14 +6,14 @@ from re import Match, sub
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from .planner import ALL
-from .refusal import PROBLEM
+from .resolver import ALL
+from .responses import PROBLEM
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .declarations import Declarations
     from .limit import RateLimit
+    from .registry import Declarations
 
 _METHODS = frozenset({"get", "put", "post", "delete", "options", "head", "patch", "trace"})
 _INTEGER = {"type": "integer", "minimum": 0}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .patience import until_sync
 from .server import free_port
+from .wait import until_sync
 
 if TYPE_CHECKING:
     from .server import Server

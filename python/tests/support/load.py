@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from .patience import until
+from .wait import until
 
 if TYPE_CHECKING:
     from typing_extensions import Self

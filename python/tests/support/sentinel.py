@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .patience import PATIENCE, until_sync
+from .wait import PATIENCE, until_sync
 
 if TYPE_CHECKING:
     from .server import Server

@@ -15,7 +15,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from .patience import until_sync
+from .wait import until_sync
 
 ROOT = Path(__file__).parents[3]
 BINARY = shutil.which(os.environ.get("SERVER", "redis-server")) or "redis-server"

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
-from .patience import until_sync
 from .server import free_port
+from .wait import until_sync
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,6 @@ import inspect
 from typing import TYPE_CHECKING, Annotated, Any
 
 import pytest
-from asgi import ask, client_of, remaining, statuses
 from fastapi import Depends, FastAPI, Header
 from pydantic import BaseModel
 from starlette.applications import Starlette
@@ -15,6 +14,7 @@ from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 
 from ratelog import RateLimiter
+from support.asgi import ask, client_of, remaining, statuses
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

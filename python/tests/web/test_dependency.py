@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import pytest
-from asgi import ask, client_of, remaining, statuses
 from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException
 from fastapi.responses import JSONResponse
 from starlette.middleware.cors import CORSMiddleware
 
 from ratelog import Decision, RateLimiter
+from support.asgi import ask, client_of, remaining, statuses
 
 WITH_AND_WITHOUT = pytest.mark.parametrize("middleware", [True, False], ids=["middleware", "alone"])
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from asgi import ask, statuses
 from fastapi import FastAPI
 from starlette.authentication import AuthCredentials, AuthenticationBackend, SimpleUser
 from starlette.middleware.authentication import AuthenticationMiddleware
 
 from ratelog import Checked, ConfigError, Event, RateLimiter, hashed
+from support.asgi import ask, statuses
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection, Request

@@ -7,12 +7,12 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from asgi import ask, client_of, remaining, statuses
 from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.middleware.cors import CORSMiddleware
 
 from ratelog import RateLimiter, RateLimitMiddleware
+from support.asgi import ask, client_of, remaining, statuses
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

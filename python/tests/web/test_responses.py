@@ -7,11 +7,11 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from asgi import ask, client_of
 from fastapi import FastAPI
 from starlette.responses import PlainTextResponse, StreamingResponse
 
 from ratelog import Denial, RateLimiter
+from support.asgi import ask, client_of
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection, Request

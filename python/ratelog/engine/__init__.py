@@ -1,0 +1,1 @@
+"""What a limiter decides, without doing any I/O."""

@@ -1,0 +1,102 @@
+"""A server that tells of the keys whose denials are remembered, and one that does not."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from ratelog import Check, Decision, Limits, RateLimiter
+from support.driver import BRISK
+from support.wait import until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from support.server import Server
+    from support.types import Start
+
+HOURLY = "1/hour"
+
+
+async def watched(server: Server) -> RateLimiter:
+    limiter = RateLimiter(server.url, deny_cache=100, **BRISK)
+    await limiter.start()
+    await until("the server tells of changes", lambda: limiter.health().tracks)
+    return limiter
+
+
+def answered_by(limiter: RateLimiter, source: str) -> Callable[[], Any]:
+    async def asked() -> bool:
+        return (await limiter.check("k", HOURLY)).source == source
+
+    return asked
+
+
+async def test_an_emptied_database_ends_all_denials(server: Server) -> None:
+    async with await watched(server) as limiter:
+        await limiter.check("k", HOURLY)
+        await until("the denial is remembered", answered_by(limiter, "deny-cache"))
+        server.db().flushall()
+        await until("it is forgotten", answered_by(limiter, "module"))
+
+
+async def test_a_server_that_comes_back_tells_of_changes_again(start: Start) -> None:
+    server = start()
+    async with await watched(server) as limiter:
+        server.kill()
+        await until("nobody tells", lambda: not limiter.health().tracks)
+        server.start_again()
+        await until("the server tells of changes again", lambda: limiter.health().tracks)
+
+
+async def test_a_user_who_may_not_track_has_denials_remembered_without(start: Start) -> None:
+    server = start()
+    server.db().execute_command("ACL", "SETUSER", "default", "-client|tracking")
+    async with RateLimiter(server.url, deny_cache=100, **BRISK) as limiter:
+        await limiter.check("k", HOURLY)
+        await until("the denial is remembered", answered_by(limiter, "deny-cache"))
+        assert not limiter.health().tracks
+
+
+async def test_a_user_who_may_not_peek_is_answered_by_the_server(start: Start) -> None:
+    server = start()
+    async with await watched(server) as limiter:
+        server.db().execute_command("ACL", "SETUSER", "default", "-rl.peek")
+        assert await limiter.check("k", HOURLY)
+        for _ in range(20):
+            decision = await limiter.check("k", HOURLY)
+            assert (decision.allowed, decision.source) == (False, "module")
+        assert limiter.health().tracks
+
+
+async def test_a_denial_that_is_over_when_the_server_watches_is_not_remembered(server: Server) -> None:
+    async with await watched(server) as limiter:
+        watcher: Any = limiter._sessions[asyncio.get_running_loop()].watcher
+        check = Check(b"k", Limits(HOURLY))
+        denials = limiter._engine.denials
+        assert denials is not None
+        for allowed, remembered in ((1, False), (0, True)):
+            assert denials.claim(*check)
+            watcher._asked.append((check, denials.ticket(b"k"), limiter._engine.server.dialect))
+            watcher._answered([allowed, 1, 0, 0 if allowed else 9_000, 9_000, 3_600_000])
+            assert isinstance(denials.get(*check), Decision) is remembered
+
+
+async def test_a_connection_that_fell_silent_is_trusted_no_more(start: Start) -> None:
+    server = start()
+    options = {**BRISK, "connect_timeout": 0.2}
+    async with RateLimiter(server.url, deny_cache=100, **options) as limiter:
+        await until("the server tells of changes", lambda: limiter.health().tracks)
+        server.pause()
+        await until("nobody tells", lambda: not limiter.health().tracks)
+        server.resume()
+        await until("the server tells of changes again", lambda: limiter.health().tracks)
+
+
+async def test_a_connection_that_is_idle_is_kept(server: Server) -> None:
+    async with RateLimiter(server.url, deny_cache=100, **{**BRISK, "connect_timeout": 0.05}) as limiter:
+        await until("the server tells of changes", lambda: limiter.health().tracks)
+        db: Any = server.db()
+        await until("it was asked", lambda: int(db.info("commandstats").get("cmdstat_ping", {}).get("calls", 0)) > 5)
+        watchers = [client for client in db.client_list() if client["name"] == "ratelog-watcher"]
+        assert len(watchers) == 1

@@ -1,0 +1,50 @@
+"""A check that was not answered may have counted, so it is never sent again."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from support.wait import until
+from support.wire import Wire
+
+if TYPE_CHECKING:
+    from support.server import Server
+    from support.types import Open, Start
+
+
+async def test_a_check_whose_reply_was_lost_is_not_sent_again(server: Server, open_limiter: Open) -> None:
+    with Wire(server.port) as wire:
+        limiter = open_limiter(wire.url)
+        for n in range(5):
+            await limiter.check("warm", "9/minute")
+            wire.cutting = True
+            assert (await limiter.check(f"k:{n}", "9/minute")).source == "local"
+            wire.cutting = False
+            await until("the server is found again", lambda: limiter.health().state == "closed")
+        assert wire.cuts == 5
+        assert [server.db().execute_command("RL.PEEK", f"k:{n}", 9, 60)[2] for n in range(5)] == [8] * 5
+
+
+async def test_a_check_that_came_late_counts_once(start: Start, open_limiter: Open) -> None:
+    server = start()
+    limiter = open_limiter(server.url, timeout=0.05, failures=1)
+    await limiter.check("warm", "9/minute")
+    server.pause()
+    assert (await limiter.check("k", "9/minute")).source == "local"
+    server.resume()
+    await until("the server is back", lambda: limiter.health().state == "closed")
+    assert server.db().execute_command("RL.PEEK", "k", 9, 60)[2] == 8
+
+
+async def test_a_connection_that_the_server_closed_is_replaced_without_a_lost_check(
+    server: Server, open_limiter: Open
+) -> None:
+    limiter = open_limiter(server.url, on_failure="deny")
+    await limiter.check("k", "9/minute")
+    for left in range(7, 3, -1):
+        server.db().client_kill_filter(_type="normal", skipme=True)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert (await limiter.check("k", "9/minute")).remaining == left
+    assert limiter.health().opened == 0

@@ -1,0 +1,100 @@
+"""Each example of the documents runs, by the wheel in an environment that has nothing else, and prints what it says."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from ratelog.settings import load
+from support.documents import Block, asked, blocks, curl, steady
+from support.server import ROOT, Server, free_port
+from support.wait import until_sync
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PYTHON = os.environ.get("RATELOG_BARE_PYTHON", sys.executable)
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("RATELOG_")}
+
+
+def run(block: Block, server: Server, folder: Path, apps: list[App]) -> str:
+    text = block.text.replace("localhost:6379", f"127.0.0.1:{server.port}")
+    if apps:
+        text = text.replace("127.0.0.1:8000", f"127.0.0.1:{apps[-1].port}")
+    text = text.replace("redis.Redis()", f"redis.Redis(port={server.port})")
+    ran = subprocess.run(
+        [PYTHON, "-W", "error", "-c", text],
+        cwd=folder,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ran.returncode == 0, f"line {block.line}: {ran.stderr}"
+    return ran.stdout
+
+
+class App:
+    """An application of a document, served by uvicorn."""
+
+    def __init__(self, block: Block, server: Server, folder: Path) -> None:
+        self.port = free_port()
+        (folder / "app.py").write_text(block.text.replace("localhost:6379", f"127.0.0.1:{server.port}"))
+        server.db().flushall()
+        self._process = subprocess.Popen(
+            [PYTHON, "-m", "uvicorn", "app:app", "--port", str(self.port), "--log-level", "warning"],
+            cwd=folder,
+            env=ENVIRONMENT,
+        )
+        until_sync(f"the application of line {block.line} listens", self._listens)
+
+    def _listens(self) -> bool:
+        assert self._process.poll() is None, "the application ended"
+        try:
+            return httpx.get(f"http://127.0.0.1:{self.port}/openapi.json").status_code == httpx.codes.OK
+        except httpx.TransportError:
+            return False
+
+    def close(self) -> None:
+        self._process.terminate()
+        self._process.wait(20)
+
+
+@pytest.fixture
+def apps() -> Iterator[list[App]]:
+    apps: list[App] = []
+    yield apps
+    for app in apps:
+        app.close()
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/fastapi.md", "python/README.md"])
+def test_what_the_documents_show_is_what_happens(name: str, server: Server, tmp_path: Path, apps: list[App]) -> None:
+    ran = 0
+    printed: str | None = None
+    for block in blocks(ROOT / name):
+        where = f"{name}, line {block.line}"
+        if block.is_app:
+            apps.append(App(block, server, tmp_path))
+        elif block.language == "python":
+            printed = run(block, server, tmp_path, apps)
+        elif block.language == "text" and printed is not None:
+            assert steady(printed) == steady(block.text), where
+            printed = None
+        elif block.language == "console" and block.text.startswith("$ curl"):
+            for command, said in asked(block):
+                assert steady(curl(command, apps[-1].port)).strip() == steady(said).strip(), f"{where}: {command}"
+        elif block.language == "toml":
+            (tmp_path / "ratelog.toml").write_text(block.text)
+            load(tmp_path / "ratelog.toml")
+        else:
+            continue
+        ran += 1
+    assert ran > 0

@@ -1,0 +1,225 @@
+"""Decisions without I/O, for replies that no server can be made to give at the right moment."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from redis.exceptions import BusyLoadingError, NoScriptError, ResponseError
+from redis.exceptions import ConnectionError as Lost
+from redis.exceptions import TimeoutError as Late
+
+from ratelog import Check, Limits
+from ratelog.engine import backend as server
+from ratelog.engine.classify import LimiterClosedError
+from ratelog.engine.engine import Engine
+from ratelog.events import Announcer, CameBack, WentAway
+from ratelog.settings import load
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ratelog.engine.commands import Command
+    from ratelog.engine.operation import Flow
+    from ratelog.events import Event
+
+ALLOWED = [1, 2, 1, 0, 60_000, 60_000]
+DENIED = [0, 2, 0, 9_000, 60_000, 60_000]
+UNKNOWN = ResponseError("unknown command 'RL.REFUND'")
+GOLD = Limits.of_policy("gold")
+
+
+class Talk:
+    """A flow and what it asks; replies are given, or raised where they are no list."""
+
+    def __init__(self, flow: Flow[Any], *replies: Any) -> None:
+        self.asked: list[Sequence[Command]] = []
+        try:
+            self.asked.append(next(flow))
+            for reply in replies:
+                self.asked.append(flow.send(reply) if isinstance(reply, list) else flow.throw(reply))
+        except StopIteration as stop:
+            self.outcome = stop.value
+
+    def names(self) -> list[list[object]]:
+        return [[command[0] for command in commands] for commands in self.asked]
+
+
+def engine(probed: object = 0, **settings: Any) -> Engine:
+    """An engine whose server was there, and said this to the first probe."""
+    engine = Engine(load(**settings), Announcer(), remote=True, cluster=False)
+    assert Talk(engine.probe(), [probed]).outcome is True
+    return engine
+
+
+def test_a_denial_stands_though_what_was_recorded_could_not_be_taken_back() -> None:
+    decider = engine()
+    checks = [Check(b"a", Limits("2/minute; 9/hour")), Check(b"b", Limits("2/minute; 9/hour"))]
+    talk = Talk(decider.check(checks, recall=False), [ALLOWED, DENIED], Lost("gone"))
+    assert talk.names() == [["RL.CHECK", "RL.CHECK"], ["RL.REFUND"]]
+    # The unit that stays is not told to be there.
+    assert [(d.allowed, d.remaining) for d in talk.outcome] == [(True, 2), (False, 0)]
+    assert not decider.breaker.is_closed
+
+
+def test_a_shadow_policy_of_the_script_neither_denies_nor_is_taken_back() -> None:
+    decider = engine(UNKNOWN)
+    decider.policies.learn("gold", [(2, 60_000)], True)
+    checks = [Check(b"a", Limits("2/minute")), Check(b"b", GOLD)]
+    talk = Talk(decider.check(checks, recall=False), [ALLOWED, DENIED])
+    assert talk.names() == [["EVALSHA", "EVALSHA"]]
+    assert [d.allowed for d in talk.outcome] == [True, True]
+    checks.append(Check(b"c", Limits("2/minute")))
+    talk = Talk(decider.check(checks, recall=False), [ALLOWED, DENIED, DENIED], [[1]])
+    assert [len(commands) for commands in talk.asked] == [3, 1]
+    assert b"a" in bytes(talk.asked[1][0][3])  # type: ignore[arg-type]
+    assert [d.allowed for d in talk.outcome] == [True, True, False]
+
+
+def test_where_nothing_was_recorded_nothing_is_taken_back() -> None:
+    checks = [Check(b"a", Limits("2/minute; 9/hour")), Check(b"b", Limits("2/minute; 9/hour"))]
+    talk = Talk(engine().check(checks, recall=False), [DENIED, DENIED])
+    assert talk.names() == [["RL.CHECK", "RL.CHECK"]]
+    assert [d.allowed for d in talk.outcome] == [False, False]
+
+
+def test_a_change_that_is_lost_is_made_here() -> None:
+    decider = engine()
+    assert Talk(decider.reset(b"k"), Lost("gone")).outcome == 0
+    assert Talk(decider.reset(b"k")).asked == []
+
+
+def test_only_failures_in_a_row_open_the_breaker() -> None:
+    decider = engine(failures=2)
+    check = [Check(b"k", Limits("2/minute"))]
+    for _ in range(3):
+        assert Talk(decider.check(check), Late("late")).outcome[0].source == "local"
+        assert Talk(decider.check(check), [ALLOWED]).outcome[0].source == "module"
+    for _ in range(2):
+        Talk(decider.check(check), Late("late"))
+    assert not decider.breaker.is_closed
+
+
+def test_only_what_lacked_the_script_is_sent_again() -> None:
+    decider = engine(UNKNOWN)
+    checks = [Check(b"a", Limits("2/minute")), Check(b"b", Limits("2/minute"), 2)]
+    talk = Talk(decider.check(checks, recall=False), [ALLOWED, NoScriptError("none")], ["hash"], [ALLOWED])
+    assert talk.names() == [["EVALSHA", "EVALSHA"], ["SCRIPT"], ["EVALSHA"]]
+    assert talk.asked[2] == talk.asked[0][1:]
+
+
+def test_a_policy_that_went_while_it_was_asked_for_is_known_to_be_none() -> None:
+    decider = engine()
+    assert Talk(decider.check([Check(b"k", GOLD)]), [ALLOWED, None]).names() == [["RL.CHECK", "RL.POLICY"]]
+    (decision,) = Talk(decider.check([Check(b"k", GOLD)]), Lost("gone")).outcome
+    assert (decision.allowed, decision.source) == (True, "fallback")
+
+
+def test_what_a_policy_is_may_stay_unknown() -> None:
+    decider = engine()
+    talk = Talk(decider.check([Check(b"k", GOLD)]), [ALLOWED, ResponseError("NOPERM")])
+    assert talk.outcome[0].allowed
+
+
+@pytest.mark.parametrize("reply", ["OK", None, True])
+def test_a_count_that_is_none_is_an_error(reply: object) -> None:
+    with pytest.raises(ResponseError, match="a number was expected"):
+        Talk(engine().refund(b"k", 1), [reply])
+
+
+def test_a_reply_that_is_no_decision_is_an_error() -> None:
+    with pytest.raises(ValueError):
+        Talk(engine().check([Check(b"k", Limits("2/minute"))]), [[1, 2, 3]])
+
+
+def test_a_manager_hears_of_a_server_that_went_away() -> None:
+    decider = engine(failures=1)
+    with pytest.raises(Exception, match="the server is away: gone"):
+        Talk(decider.manage("an override", ("RL.OVERRIDE", "GET", b"k")), Lost("gone"))
+    assert not decider.breaker.is_closed
+
+
+def test_a_server_that_goes_takes_what_was_remembered_along() -> None:
+    decider = engine(deny_cache=9)
+    check = [Check(b"k", Limits("2/minute"))]
+    assert Talk(decider.check(check), [DENIED]).outcome[0].source == "module"
+    assert [d.source for d in next_outcome(decider, check)] == ["deny-cache"]
+    Talk(decider.check([Check(b"other", Limits("2/minute"))]), Lost("gone"))
+    assert [d.source for d in next_outcome(decider, check)] == ["local"]
+
+
+def next_outcome(decider: Engine, checks: list[Check]) -> Any:
+    """Of a check that asks nobody."""
+    talk = Talk(decider.check(checks))
+    assert talk.asked == []
+    return talk.outcome
+
+
+def test_an_outage_is_told_once_and_its_end_only_after_it() -> None:
+    told: list[Event] = []
+    decider = Engine(load(failures=2), Announcer([told.append]), remote=True, cluster=False)
+    check = [Check(b"k", Limits("2/minute"))]
+    assert Talk(decider.probe(), [0]).outcome is True
+    # One failure is no outage, and a probe that follows ends none.
+    Talk(decider.check(check), Late("late"))
+    assert Talk(decider.probe(), [0]).outcome is True
+    assert told == []
+    # A probe may be the first to meet one.
+    assert [Talk(decider.probe(), Lost("gone")).outcome for _ in range(2)] == [False, False]
+    assert [type(event) for event in told] == [WentAway]
+    assert (decider.breaker.state, decider.breaker.opened) == ("open", 1)
+    assert Talk(decider.probe(), [0]).outcome is True
+    Talk(decider.check(check), Lost("gone"))
+    Talk(decider.probe(), [0])
+    assert [type(event) for event in told] == [WentAway, CameBack] * 2
+
+
+def test_a_probe_while_the_server_is_there_keeps_nobody_from_it() -> None:
+    decider = engine()
+    flow = decider.probe()
+    next(flow)
+    assert decider.breaker.is_closed
+    assert Talk(decider.check([Check(b"k", Limits("2/minute"))]), [ALLOWED]).outcome[0].source == "module"
+
+
+def test_a_probe_that_the_limiters_end_meets_says_nothing_of_the_server() -> None:
+    decider = engine()
+    assert Talk(decider.probe(), LimiterClosedError("closed")).outcome is False
+    assert decider.breaker.last_error is None
+
+
+def test_whatever_is_raised_by_a_probe_there_is_no_server_then() -> None:
+    decider = engine()
+    assert Talk(decider.probe(), RuntimeError("what nobody foresaw")).outcome is False
+    assert decider.breaker.last_error == "what nobody foresaw"
+
+
+def test_a_denial_that_a_check_led_to_which_was_taken_back_is_forgotten() -> None:
+    decider = engine(deny_cache=9)
+    checks = [Check(b"a", Limits("2/minute; 9/hour")), Check(b"b", Limits("2/minute; 9/hour"))]
+    flow = decider.check(checks, recall=False)
+    next(flow)
+    flow.send([ALLOWED, DENIED])
+    # While units are there that are about to be taken back, another check is denied by them.
+    other = [checks[0]]
+    Talk(decider.check(other), [DENIED])
+    with pytest.raises(StopIteration):
+        flow.send([1])
+    assert Talk(decider.check(other), [ALLOWED]).outcome[0].allowed
+
+
+def test_a_server_that_had_no_module_is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    decider = engine(UNKNOWN)
+    check = [Check(b"k", Limits("2/minute"))]
+    assert Talk(decider.check(check), [ALLOWED]).names() == [["EVALSHA"]]
+    monkeypatch.setattr(server, "monotonic", lambda: monotonic() + server.LOOK)
+    assert Talk(decider.check(check), [ALLOWED, UNKNOWN]).names() == [["EVALSHA", "RL.REFUND"]]
+    assert Talk(decider.check(check), [ALLOWED]).names() == [["EVALSHA"]]
+    monkeypatch.setattr(server, "monotonic", lambda: monotonic() + 2 * server.LOOK)
+    # A server that is loading says nothing of its modules.
+    Talk(decider.check(check), [ALLOWED, BusyLoadingError("LOADING")])
+    assert not decider.server.has_module
+    monkeypatch.setattr(server, "monotonic", lambda: monotonic() + 3 * server.LOOK)
+    Talk(decider.check(check), [ALLOWED, 0])
+    assert Talk(decider.check(check), [ALLOWED]).names() == [["RL.CHECK"]]

@@ -1,0 +1,120 @@
+"""The engine by itself, with replies that are told: what a server seldom says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
+
+from ratelog import Check, Limits, NoPolicyError, UnavailableError
+from ratelog.engine.engine import Engine
+from ratelog.events import Announcer
+from ratelog.settings import load
+
+if TYPE_CHECKING:
+    from ratelog.engine.operation import Flow
+
+LOST = RedisConnectionError("the connection is gone")
+ALLOWED = [1, 5, 4, 0, 60000, 60000]
+DENIED = [0, 5, 0, 900, 60000, 60000]
+
+
+def engine(**options: Any) -> Engine:
+    made = Engine(load(url="redis://127.0.0.1:1", **options), Announcer(), remote=True, cluster=False)
+    made.breaker.recovered()
+    return made
+
+
+def told(flow: Flow[Any], *answers: Any) -> Any:
+    """The outcome of a flow that is answered so; each answer is a list of replies, or an error in their place."""
+    left = list(answers)
+    try:
+        next(flow)
+        while True:
+            answer = left.pop(0)
+            if isinstance(answer, Exception):
+                flow.throw(answer)
+            else:
+                flow.send(answer)
+    except StopIteration as stop:
+        assert not left, "there were answers that nobody asked for"
+        return stop.value
+
+
+def checks(*limits: str, costs: tuple[int, ...] = (1, 2, 3)) -> list[Check]:
+    return [Check(b"k%d" % place, Limits(rules), costs[place]) for place, rules in enumerate(limits)]
+
+
+def test_an_answer_that_is_no_number_is_an_error() -> None:
+    with pytest.raises(ResponseError, match="a number was expected, not 'many'"):
+        told(engine().refund(b"k", 1), ["many"])
+
+
+def test_an_error_of_a_managed_key_is_the_callers() -> None:
+    with pytest.raises(ResponseError, match="WRONGTYPE"):
+        told(engine().manage("an override", ("RL.OVERRIDE", "GET", b"k")), [ResponseError("WRONGTYPE no")])
+
+
+def test_a_refund_goes_on_alone_when_the_server_goes_away() -> None:
+    assert told(engine().refund(b"k", 1), LOST) == 0
+    with pytest.raises(UnavailableError):
+        told(engine(on_failure="deny").refund(b"k", 1), LOST)
+    with pytest.raises(ResponseError):
+        told(engine().refund(b"k", 1), ResponseError("ERR no"))
+
+
+def test_what_is_remembered_goes_with_the_connection() -> None:
+    made = engine(deny_cache=10)
+    check = checks("5/minute")
+    assert told(made.check(check), [DENIED])[0].source == "module"
+    assert told(made.check(check, records=False), LOST)[0].source == "local"
+    made.breaker.recovered()
+    assert told(made.check(check), [ALLOWED])[0].allowed
+
+
+def test_what_is_denied_at_each_key_has_nothing_to_take_back() -> None:
+    decisions = told(engine().check(checks("5/minute", "5/minute")), [DENIED, DENIED])
+    assert [decision.allowed for decision in decisions] == [False, False]
+
+
+def test_a_server_that_goes_before_units_are_taken_back_has_decided_all_the_same() -> None:
+    made = engine()
+    decisions = told(made.check(checks("5/minute", "5/minute")), [ALLOWED, DENIED], LOST)
+    assert [(decision.allowed, decision.remaining) for decision in decisions] == [(True, 5), (False, 0)]
+    assert not made.breaker.is_closed
+
+
+def test_an_error_other_than_absence_while_units_are_taken_back_changes_nothing() -> None:
+    decisions = told(engine().check(checks("5/minute", "5/minute")), [ALLOWED, DENIED], ResponseError("ERR no"))
+    assert [decision.allowed for decision in decisions] == [True, False]
+
+
+def test_several_costs_are_all_or_nothing_alone_too() -> None:
+    made = engine()
+    rules = checks("9/minute", "9/minute", "9/minute")
+    assert all(told(made.check(rules), LOST))
+    assert [decision.remaining for decision in told(made.check(rules))] == [7, 5, 3]
+    decisions = told(made.check([*rules, Check(b"k2", Limits("9/minute"), 9)]))
+    assert [bool(decision) for decision in decisions] == [True, True, True, False]
+    assert [decision.remaining for decision in told(made.check(rules, records=False))] == [7, 5, 3]
+
+
+def test_by_the_script_a_shadow_policy_is_checked_by_itself_and_denies_nobody() -> None:
+    made = engine(backend="script")
+    made.policies.learn("try", [(5, 60000)], True)
+    both = [Check(b"a", Limits.of_policy("try")), Check(b"b", Limits("5/minute"))]
+    assert all(told(made.check(both), [DENIED, ALLOWED]))
+
+
+def test_a_policy_that_the_server_does_not_know_is_not_learnt() -> None:
+    made = engine()
+    check = [Check(b"k", Limits.of_policy("gone"))]
+    with pytest.raises(NoPolicyError):
+        told(made.check(check), [ResponseError("NOPOLICY no policy named 'gone'"), None])
+    other = [Check(b"k", Limits.of_policy("odd"))]
+    assert told(made.check(other), [ALLOWED, ResponseError("NOPERM no")])
+    assert told(made.check([Check(b"k", Limits.of_policy("late"))]), [ALLOWED, None])
+    made.is_away(LOST)
+    assert told(made.check(other))[0].source == "fallback"

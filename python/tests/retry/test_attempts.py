@@ -1,0 +1,249 @@
+"""The rules of waiting, by a clock that is told."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ratelog._core import Hint, RetryPolicy
+from ratelog.retry.attempts import SEND, Discard, Fields, Patience, Pause, Sent
+from ratelog.retry.throttle import Lanes
+
+Answer = tuple[int, Fields]
+
+
+class BrokenError(Exception):
+    pass
+
+
+class UnknownError(Exception):
+    pass
+
+
+@dataclass
+class World:
+    """A clock, and a server that answers as was written."""
+
+    now: float = 1000.0
+    closed: list[Answer] = field(default_factory=list)
+    sent_at: list[float] = field(default_factory=list)
+
+    def told(self, response: Answer) -> Answer:
+        return response
+
+    def arrived(self, error: BaseException) -> bool | None:
+        return {"lost": True, "unconnected": False}.get(str(error)) if isinstance(error, BrokenError) else None
+
+    def travel(
+        self,
+        sent: Sent,
+        *answers: Answer | Exception,
+        lanes: Lanes | None = None,
+        exhausts: bool = True,
+        **patience: Any,
+    ) -> Answer:
+        """The outcome, which all the answers lead to, unless it `exhausts` them not; each try takes a second."""
+        rules = Patience(**patience, now=lambda: self.now, date=lambda: self.now)
+        journey = rules.journey(sent, self, Lanes(Event) if lanes is None else lanes, sent.origin)
+        left = list(answers)
+        try:
+            step = next(journey)
+            while True:
+                if step is SEND:
+                    self.sent_at.append(self.now)
+                    self.now += 1
+                    answer = left.pop(0)
+                    step = journey.throw(answer) if isinstance(answer, Exception) else journey.send(answer)
+                    continue
+                if isinstance(step, Pause):
+                    self.now += step.seconds
+                elif isinstance(step, Discard):
+                    self.closed.append(step.response)
+                step = next(journey)
+        except StopIteration as stop:
+            assert not (left and exhausts), "there were answers that nobody asked for"
+            answer = stop.value
+            assert isinstance(answer, tuple)
+            return answer
+
+
+def sent(method: str = "GET", *, replayable: bool = True, repeatable: bool | None = None) -> Sent:
+    return Sent(method, [], "http://example.com", replayable, repeatable)
+
+
+def refused(*fields: tuple[str, str], status: int = 429) -> Answer:
+    return status, [(name.encode(), value.encode()) for name, value in fields]
+
+
+FINE: Answer = (200, [])
+NO_JITTER = RetryPolicy(base=0.001)
+
+
+@pytest.mark.parametrize(
+    ("fields", "waits"),
+    [
+        ([("retry-after", "7"), ("ratelimit", '"a";r=0;t=3')], 7),
+        ([("ratelimit", '"a";r=0;t=3')], 3),
+        ([("retry-after", "soon"), ("ratelimit", '"a";r=0;t=3')], 3),
+        ([("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "4")], 4),
+    ],
+)
+def test_a_refused_request_is_sent_again_when_it_was_told_and_not_before(
+    fields: list[tuple[str, str]], waits: float
+) -> None:
+    world = World()
+    assert world.travel(sent(), refused(*fields), FINE, policy=NO_JITTER) == FINE
+    waited = world.sent_at[1] - world.sent_at[0] - 1
+    assert waits <= waited <= waits * 1.2 + 0.2
+    assert world.closed == [refused(*fields)]
+
+
+def test_what_is_not_told_is_waited_for_longer_each_time() -> None:
+    world = World()
+    policy = RetryPolicy(base=1, factor=4, max_single_wait=120, max_total=600)
+    world.travel(sent(), *[refused(status=503)] * 3, FINE, policy=policy)
+    gaps = [later - earlier - 1 for earlier, later in zip(world.sent_at, world.sent_at[1:], strict=False)]
+    for least, gap in zip([1, 4, 16], gaps, strict=True):
+        assert least <= gap <= least * 2
+
+
+def test_tries_and_times_are_bounded_and_the_last_answer_is_returned_open() -> None:
+    world = World()
+    last = refused(("retry-after", "1"))
+    assert world.travel(sent(), last, last, policy=RetryPolicy(max_tries=2)) == last
+    assert world.closed == [last]
+    assert World().travel(sent(), refused(("retry-after", "11")), policy=RetryPolicy(max_single_wait=10))[0] == 429
+
+
+@pytest.mark.parametrize(
+    ("request_", "answer", "tries"),
+    [
+        (sent("POST"), refused(("retry-after", "1")), 2),
+        (sent("POST"), refused(status=503), 1),
+        (sent("POST"), BrokenError("unconnected"), 2),
+        (sent("PUT"), refused(status=503), 2),
+        (sent("PUT", repeatable=False), refused(("retry-after", "1")), 1),
+        (sent("POST", repeatable=True), refused(status=503), 2),
+        (sent("PUT", replayable=False), refused(("retry-after", "1")), 1),
+        (sent("PUT"), (404, []), 1),
+    ],
+)
+def test_only_what_may_be_sent_again_is(request_: Sent, answer: Answer | Exception, tries: int) -> None:
+    world = World()
+    world.travel(request_, answer, *[FINE] * (tries - 1), policy=NO_JITTER)
+    assert len(world.sent_at) == tries
+
+
+@pytest.mark.parametrize(
+    ("request_", "error"),
+    [
+        (sent("POST"), BrokenError("lost")),
+        (sent("GET", replayable=False), BrokenError("lost")),
+        (sent(), UnknownError("whatever")),
+    ],
+)
+def test_an_error_after_which_nothing_is_sent_again_is_the_callers(request_: Sent, error: Exception) -> None:
+    with pytest.raises(type(error)):
+        World().travel(request_, error)
+
+
+def test_a_request_that_got_lost_is_sent_again_if_it_may_be_executed_twice() -> None:
+    assert World().travel(sent(), BrokenError("lost"), FINE, policy=NO_JITTER) == FINE
+
+
+def test_a_request_is_held_back_while_nothing_is_left() -> None:
+    world, lanes = World(), Lanes(Event)
+    exhausted: Answer = (200, [(b"ratelimit", b'"a";r=0;t=5')])
+    world.travel(sent(), exhausted, lanes=lanes)
+    world.travel(sent(), FINE, lanes=lanes)
+    assert 5 <= world.sent_at[1] - world.sent_at[0] - 1 <= 6
+
+
+def test_a_refusal_holds_back_those_who_come_after() -> None:
+    world, lanes = World(), Lanes(Event)
+    world.travel(sent(), refused(("retry-after", "5")), lanes=lanes, policy=RetryPolicy(max_tries=1))
+    world.travel(sent(), FINE, lanes=lanes)
+    assert 5 <= world.sent_at[1] - world.sent_at[0] - 1 <= 6
+
+
+def test_no_request_is_held_back_for_longer_than_it_is_told_to_wait() -> None:
+    world, lanes = World(), Lanes(Event)
+    world.travel(sent(), (200, [(b"ratelimit", b'"a";r=0;t=500')]), lanes=lanes)
+    world.travel(sent(), FINE, lanes=lanes, max_wait=3)
+    assert world.sent_at[1] - world.sent_at[0] - 1 <= 3
+
+
+def test_tries_share_the_time_that_a_request_is_held_back() -> None:
+    lanes = Lanes(Event)
+    exhausted = refused(("ratelimit", '"a";r=0;t=20'), status=200)
+
+    class Crowded(World):
+        def arrived(self, error: BaseException) -> bool:
+            """The request got lost, while the answer to another told that nothing is left."""
+            lanes.of(sent().origin).answered(False, Hint.read(exhausted[1], self.now), self.now)
+            return True
+
+    world = Crowded()
+    world.travel(sent(), exhausted, lanes=lanes)
+    world.travel(sent(), BrokenError("lost"), FINE, lanes=lanes, max_wait=30, policy=NO_JITTER)
+    first, second = (later - earlier - 1 for earlier, later in zip(world.sent_at, world.sent_at[1:], strict=False))
+    assert 20 <= first <= 30
+    assert second <= 10.1
+
+
+def test_what_is_remembered_of_origins_is_bounded() -> None:
+    lanes = Lanes(Event, most=8)
+    first = lanes.of("0")
+    for name in range(100):
+        lanes.of("0")
+        lanes.of(str(name))
+    assert len(lanes) == 8
+    assert lanes.of("0") is first
+
+
+@given(
+    st.integers(200, 599),
+    st.lists(
+        st.tuples(
+            st.sampled_from([b"retry-after", b"ratelimit", b"x-ratelimit-remaining", b"x-ratelimit-reset", b"date"]),
+            st.one_of(
+                st.binary(max_size=40),
+                st.text('"abqrtw=;,. -+0123456789', max_size=40).map(str.encode),
+                st.integers(-9, 10**20).map(lambda seconds: str(seconds).encode()),
+            ),
+        ),
+        max_size=6,
+    ),
+    st.sampled_from(["GET", "POST"]),
+)
+def test_no_fields_whatever_make_a_request_fail_or_wait_beyond_its_bounds(
+    status: int, fields: Fields, method: str
+) -> None:
+    world, lanes = World(), Lanes(Event)
+    told = (status, fields)
+    policy = RetryPolicy(max_tries=3, max_total=40, max_single_wait=15)
+    for _ in range(2):
+        began = world.now
+        outcome = world.travel(sent(method), told, told, told, lanes=lanes, policy=policy, max_wait=20, exhausts=False)
+        assert outcome == told
+        tries = len(world.sent_at)
+        # Each is held back for max_wait at most, and takes a second; no pause begins that ends after 40 seconds.
+        assert world.now - began <= 40 + 21
+        assert tries <= 3
+        world.sent_at.clear()
+
+
+@pytest.mark.parametrize("seconds", [-1.0, math.nan])
+def test_a_wait_that_is_none_is_refused(seconds: float) -> None:
+    with pytest.raises(ValueError, match="max_wait is a time in seconds, not"):
+        Patience(max_wait=seconds)
+
+
+class Event:
+    def set(self) -> None:
+        """Nobody else waits."""

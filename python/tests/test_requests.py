@@ -1,0 +1,112 @@
+"""What requests lets be said of a request, and of an adapter."""
+
+from __future__ import annotations
+
+import math
+import pickle
+import threading
+import time
+from typing import Any
+
+import pytest
+import requests
+from requests.adapters import HTTPAdapter
+
+from ratelog._core import RetryPolicy
+from ratelog.requests import RetryAdapter
+from ratelog.retry.attempts import Journey, Pause
+from ratelog.retry.runner import drive
+
+POLICY = RetryPolicy(max_tries=2, base=0.001)
+URL = "http://user@EXAMPLE.com:8000/path"
+
+
+class Within(HTTPAdapter):
+    """Answers as it was told to, in place of a server."""
+
+    def __init__(self, *answers: tuple[int, dict[str, str]], **options: Any) -> None:
+        self.answers = list(answers)
+        self.closed: list[int] = []
+        super().__init__(**options)
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:
+        assert "repeatable" not in options
+        response = requests.Response()
+        response.status_code, headers = self.answers.pop(0)
+        response.headers.update(headers)
+        response._content = b""
+        response.close = lambda: self.closed.append(response.status_code)  # type: ignore[method-assign]
+        return response
+
+
+class Adapter(RetryAdapter, Within):
+    """Around an adapter of another's."""
+
+    def __init__(self, *answers: tuple[int, dict[str, str]], **options: Any) -> None:
+        RetryAdapter.__init__(self, **options)
+        self.answers = list(answers)
+        self.closed = []
+
+
+def status(adapter: Adapter, method: str = "POST", **options: Any) -> int:
+    with requests.Session() as session:
+        session.trust_env = False
+        session.mount("http://", adapter)
+        return session.send(session.prepare_request(requests.Request(method, URL)), **options).status_code
+
+
+@pytest.mark.parametrize(
+    ("method", "of_all", "of_one", "expected"),
+    [
+        ("POST", None, None, 503),
+        ("POST", True, None, 200),
+        ("POST", None, True, 200),
+        ("POST", True, False, 503),
+        ("GET", None, None, 200),
+        ("GET", False, None, 503),
+        ("GET", False, True, 200),
+    ],
+)
+def test_what_is_said_of_one_request_overrules_what_is_said_of_all(
+    method: str, of_all: bool | None, of_one: bool | None, expected: int
+) -> None:
+    adapter = Adapter((503, {}), (200, {}), policy=POLICY, repeatable=of_all)
+    assert status(adapter, method, repeatable=of_one) == expected
+    assert adapter.closed == ([503] if expected == 200 else [])
+
+
+def test_one_origin_is_one_whoever_asks() -> None:
+    adapter = Adapter((200, {"RateLimit": '"a";r=0;t=1'}), (200, {}), policy=POLICY)
+    with requests.Session() as session:
+        session.mount("http://", adapter)
+        session.get(URL)
+        began = time.monotonic()
+        session.get("http://example.com:8000/")
+    assert time.monotonic() - began >= 0.99
+
+
+def test_a_stream_is_not_sent_twice() -> None:
+    adapter = Adapter((429, {}), (200, {}), policy=POLICY)
+    with requests.Session() as session:
+        session.mount("http://", adapter)
+        assert session.post(URL, data=iter([b"x"])).status_code == 429
+
+
+def test_a_wait_without_end_is_one_that_threads_can_count() -> None:
+    asked: list[float] = []
+
+    class Awaited:
+        wait = asked.append
+
+    def journey() -> Journey[str]:
+        yield Pause(math.inf, Awaited)
+        yield Pause(math.inf)
+        return "over"
+
+    assert drive(journey(), lambda: None, asked.append) == "over"
+    assert asked == [threading.TIMEOUT_MAX] * 2
+
+
+def test_an_adapter_that_would_be_pickled_to_no_use_is_not() -> None:
+    with pytest.raises(TypeError, match="RetryPolicy"):
+        pickle.dumps(RetryAdapter())

@@ -1,0 +1,143 @@
+"""The synchronous limiter in many threads, and in processes that fork."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ratelog import SyncRateLimiter, WentAway
+from support.driver import BRISK
+from support.hung import Hung
+from support.server import free_port
+from support.wait import until_sync
+
+if TYPE_CHECKING:
+    from ratelog import Event
+    from support.server import Server
+    from support.types import Start
+
+
+def test_a_limit_is_exact_for_any_number_of_threads(server: Server) -> None:
+    with SyncRateLimiter(server.url, pool_size=2, **BRISK) as limiter, ThreadPoolExecutor(32) as threads:
+        decisions = list(threads.map(lambda _: limiter.check("k", "100/hour"), range(400)))
+        assert sum(decision.allowed for decision in decisions) == 100
+        assert {decision.source for decision in decisions} == {"module"}
+        assert limiter.health().opened == 0
+        # And no more connections than were allowed.
+        names = [client["name"] for client in server.db().client_list()]
+        assert 1 <= names.count("ratelog") <= 2
+
+
+def test_a_thread_waits_for_a_connection_no_longer_than_for_a_reply(start: Start) -> None:
+    server = start()
+    options = {**BRISK, "timeout": 0.2, "pool_size": 1, "failures": 1000}
+    with SyncRateLimiter(server.url, **options) as limiter, ThreadPoolExecutor(4) as threads:
+        limiter.check("k", "9/minute")
+        server.pause()
+        decisions = list(threads.map(lambda _: limiter.check("k", "9/minute"), range(4)))
+        assert {decision.source for decision in decisions} == {"local"}
+        server.resume()
+
+
+def test_one_thread_alone_looks_for_the_server(start: Start) -> None:
+    server = start()
+    with SyncRateLimiter(server.url, **BRISK) as limiter, ThreadPoolExecutor(16) as threads:
+        limiter.check("k", "9/minute")
+        server.kill()
+        list(threads.map(lambda _: limiter.check("k", "9/minute"), range(64)))
+        probing = [thread for thread in threading.enumerate() if thread.name == "ratelog-probes"]
+        assert len(probing) == 1
+        server.start_again()
+        until_sync("the server is back", lambda: limiter.health().state == "closed")
+        probing[0].join()
+        assert limiter.health().opened == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system does not fork")
+def test_a_process_that_forked_asks_on_connections_of_its_own(server: Server) -> None:
+    with SyncRateLimiter(server.url, **BRISK) as limiter:
+        assert limiter.check("k", "1000/hour").remaining == 999
+        children = []
+        for _ in range(3):
+            with warnings.catch_warnings():
+                # A test runner has threads.
+                warnings.simplefilter("ignore", DeprecationWarning)
+                child = os.fork()
+            if child == 0:
+                # Nothing of the test's is run in the child, whatever happens.
+                try:
+                    sources = {limiter.check("k", "1000/hour").source for _ in range(50)}
+                    os._exit(0 if sources == {"module"} else 1)
+                finally:
+                    os._exit(2)
+            children.append(child)
+        assert {limiter.check("k", "1000/hour").source for _ in range(50)} == {"module"}
+        assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [0, 0, 0]
+        assert limiter.peek("k", "1000/hour").remaining == 1000 - 201
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system does not fork")
+def test_a_process_that_forked_while_the_server_was_away_finds_it_by_itself(start: Start) -> None:
+    server = start()
+    with SyncRateLimiter(server.url, **BRISK) as limiter:
+        limiter.check("k", "9/hour")
+        server.kill()
+        assert limiter.check("k", "9/hour").source == "local"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            child = os.fork()
+        if child == 0:
+            try:
+                limiter.check("k", "9/hour")
+                until_sync("the server is found", lambda: limiter.health().state == "closed")
+                os._exit(0 if limiter.check("k", "9/hour").source == "module" else 1)
+            finally:
+                os._exit(2)
+        server.start_again()
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_client_that_was_handed_in_stays_open(server: Server) -> None:
+    client = server.db()
+    with SyncRateLimiter(client=client, **BRISK) as limiter:
+        assert limiter.check("k", "9/minute").source == "module"
+    assert client.ping()
+
+
+def test_a_hook_may_ask_the_limiter_that_tells_it() -> None:
+    answers = []
+
+    def hook(event: Event) -> None:
+        if isinstance(event, WentAway):
+            answers.append(limiter.check("k", "9/minute").source)
+
+    limiter = SyncRateLimiter(f"redis://127.0.0.1:{free_port()}", hooks=[hook], **BRISK)
+    with limiter:
+        assert limiter.check("k", "9/minute").source == "local"
+    assert answers == ["local"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system does not fork")
+def test_a_process_that_forked_while_the_limiter_started_starts_it_anew() -> None:
+    with Hung() as hung, SyncRateLimiter(hung.url, **BRISK) as limiter:
+        starting = threading.Thread(target=limiter.check, args=("k", "9/minute"))
+        starting.start()
+        until_sync("it starts", lambda: limiter._beginning is not None)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            child = os.fork()
+        if child == 0:
+            try:
+                # Ends a child that hangs.
+                signal.alarm(60)
+                os._exit(0 if limiter.check("k", "9/minute").source == "local" else 1)
+            finally:
+                os._exit(2)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        starting.join()
