@@ -71,7 +71,7 @@ async def login() -> dict[str, str]:
 async def reload() -> dict[str, str]:
     """Reads ratelog.toml again."""
     limiter.reload()
-    return {"reloaded": "ratelog.toml"}
+    return {"settings_reloaded": "ratelog.toml"}
 
 
 @app.websocket("/ticks")

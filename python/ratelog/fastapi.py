@@ -1,4 +1,4 @@
-"""What needs FastAPI: a router for the limiter's health, the documentation of limits, and what a limit raises."""
+"""The parts that need FastAPI: the health router, the OpenAPI documentation, and the exception of a denied request."""
 
 from __future__ import annotations
 

@@ -9,13 +9,13 @@ use crate::source::Source;
 use crate::units::Units;
 
 #[pyclass(frozen, module = "ratelog._core")]
-pub(crate) struct Denials(caller::Denials);
+pub(crate) struct DenyCache(caller::Denials);
 
 #[pyclass(frozen, module = "ratelog._core")]
-pub(crate) struct Ticket(caller::Ticket);
+pub(crate) struct KeyVersion(caller::Ticket);
 
 #[pymethods]
-impl Denials {
+impl DenyCache {
     #[new]
     fn new(capacity: &Bound<'_, PyAny>) -> PyResult<Self> {
         let capacity = number("capacity", capacity, (0, i64::MAX.unsigned_abs()))?;
@@ -23,39 +23,39 @@ impl Denials {
     }
 
     fn get(&self, key: Key<'_>, limits: &Limits, cost: Units) -> Option<Decision> {
-        let decided = self.0.get(key.0, &limits.check(cost.0))?;
-        Some(Decision::new_by(Source::DenyCache, decided))
+        let decision = self.0.get(key.0, &limits.check(cost.0))?;
+        Some(Decision::from_source(Source::DenyCache, decision))
     }
 
-    fn ticket(&self, key: Key<'_>) -> Ticket {
-        Ticket(self.0.ticket(key.0))
+    fn version(&self, key: Key<'_>) -> KeyVersion {
+        KeyVersion(self.0.ticket(key.0))
     }
 
-    fn put(
+    fn insert(
         &self,
         key: Key<'_>,
         limits: &Limits,
         cost: Units,
         decision: &Decision,
-        ticket: &Ticket,
+        version: &KeyVersion,
     ) {
         let by_server = decision.source.is_server();
-        self.0.put(key.0, &limits.check(cost.0), &decision.decided, by_server, ticket.0);
+        self.0.put(key.0, &limits.check(cost.0), &decision.inner, by_server, version.0);
     }
 
-    fn claim(&self, key: Key<'_>, limits: &Limits, cost: Units) -> bool {
+    fn begin_fetch(&self, key: Key<'_>, limits: &Limits, cost: Units) -> bool {
         self.0.claim(key.0, &limits.check(cost.0))
     }
 
-    fn settle(&self, key: Key<'_>) {
+    fn end_fetch(&self, key: Key<'_>) {
         self.0.settle(key.0);
     }
 
-    fn forget(&self, key: Key<'_>) {
+    fn invalidate(&self, key: Key<'_>) {
         self.0.forget(key.0);
     }
 
-    fn forget_all(&self) {
+    fn invalidate_all(&self) {
         self.0.forget_all();
     }
 }

@@ -1,50 +1,48 @@
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
-use ratelog_core::http::{self, Family};
+use ratelog_core::http;
 
 use crate::decision::Decision;
-use crate::header_family::Fields;
 use crate::limits::Limits;
+use crate::number::value_error;
 use crate::source::Source;
 
 #[pyclass(frozen, module = "ratelog._core")]
-pub(crate) struct Told {
+pub(crate) struct LimitSet {
     limits: http::Told,
-    family: Family,
-    /// The `RateLimit-Policy` of most responses.
-    policy_field: Py<PyBytes>,
+    family: http::Family,
+    /// The `RateLimit-Policy` value of most responses, shared between them.
+    policy_value: Py<PyBytes>,
 }
 
 #[pymethods]
-impl Told {
+impl LimitSet {
     #[new]
-    #[pyo3(signature = (limits, family = Fields(Family::Draft11)))]
-    fn new(py: Python<'_>, limits: Vec<Bound<'_, Limits>>, family: Fields) -> Self {
-        let told = http::Told::new(limits.iter().map(|limits| limits.get().told().clone()));
-        let policy_field = PyBytes::new(py, told.policy_field().as_bytes()).unbind();
-        Self { limits: told, family: family.0, policy_field }
+    #[pyo3(signature = (limits, family = HeaderFamily(http::Family::Draft11)))]
+    fn new(py: Python<'_>, limits: Vec<Bound<'_, Limits>>, family: HeaderFamily) -> Self {
+        let limits = http::Told::new(limits.iter().map(|limits| limits.get().named().clone()));
+        let policy_value = PyBytes::new(py, limits.policy_field().as_bytes()).unbind();
+        Self { limits, family: family.0, policy_value }
     }
 
-    fn fields<'py>(
+    fn headers<'py>(
         &self,
         py: Python<'py>,
         decisions: Vec<Bound<'py, Decision>>,
     ) -> PyResult<Bound<'py, PyList>> {
-        let counted = decisions.iter().all(|it| it.get().source != Source::Fallback);
-        let family = if counted { self.family } else { Family::None };
-        let decided = self.each(&decisions)?;
-        let fields = self.limits.fields(family, &decided);
-        let fields = fields.into_iter().map(|(name, value)| {
-            let is_usual = value == self.limits.policy_field();
-            let value = if is_usual {
-                self.policy_field.bind(py).clone()
+        let is_counted = decisions.iter().all(|it| it.get().source != Source::Fallback);
+        let family = if is_counted { self.family } else { http::Family::None };
+        let fields = self.limits.fields(family, &self.one_per_limit(&decisions)?);
+        let headers = fields.into_iter().map(|(name, value)| {
+            let value = if value == self.limits.policy_field() {
+                self.policy_value.bind(py).clone()
             } else {
                 PyBytes::new(py, value.as_bytes())
             };
             (PyBytes::new(py, name.as_bytes()), value)
         });
-        PyList::new(py, fields.collect::<Vec<_>>())
+        PyList::new(py, headers.collect::<Vec<_>>())
     }
 
     fn problem<'py>(
@@ -52,18 +50,31 @@ impl Told {
         py: Python<'py>,
         decisions: Vec<Bound<'py, Decision>>,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        Ok(PyBytes::new(py, self.limits.problem(&self.each(&decisions)?).as_bytes()))
+        let problem = self.limits.problem(&self.one_per_limit(&decisions)?);
+        Ok(PyBytes::new(py, problem.as_bytes()))
     }
 }
 
-impl Told {
-    /// A decision for each limit.
-    fn each(&self, decisions: &[Bound<'_, Decision>]) -> PyResult<Vec<ratelog_core::Decision>> {
+impl LimitSet {
+    fn one_per_limit(
+        &self,
+        decisions: &[Bound<'_, Decision>],
+    ) -> PyResult<Vec<ratelog_core::Decision>> {
         let (count, limits) = (decisions.len(), self.limits.len());
         if count != limits {
-            let wrong = format!("{count} decisions are given for {limits} limits");
-            return Err(PyValueError::new_err(wrong));
+            let message = format!("expected one decision per limit: {limits}, not {count}");
+            return Err(PyValueError::new_err(message));
         }
-        Ok(decisions.iter().map(|decision| decision.get().decided).collect())
+        Ok(decisions.iter().map(|decision| decision.get().inner).collect())
+    }
+}
+
+pub(crate) struct HeaderFamily(http::Family);
+
+impl FromPyObject<'_, '_> for HeaderFamily {
+    type Error = PyErr;
+
+    fn extract(name: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
+        name.extract::<&str>()?.parse().map(Self).map_err(|error| value_error(&error))
     }
 }

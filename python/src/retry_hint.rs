@@ -4,15 +4,15 @@ use pyo3::prelude::*;
 use ratelog_core::http;
 
 use crate::headers::Headers;
-use crate::time::Time;
+use crate::number::UnixTime;
 
 #[pyclass(frozen, module = "ratelog._core")]
-pub(crate) struct Hint(pub(crate) http::Hint);
+pub(crate) struct RetryHint(pub(crate) http::Hint);
 
 #[pymethods]
-impl Hint {
+impl RetryHint {
     #[staticmethod]
-    fn read(headers: Headers, now: Time) -> Self {
+    fn from_headers(headers: Headers, now: UnixTime) -> Self {
         Self(http::Hint::read(headers.0, now.0))
     }
 
@@ -37,6 +37,14 @@ impl Hint {
     }
 
     fn __repr__(&self) -> String {
-        format!("{:?}", self.0)
+        let [retry_after, exhausted_for] = [self.retry_after(), self.exhausted_for()].map(or_none);
+        let remaining = or_none(self.remaining());
+        format!(
+            "RetryHint(retry_after={retry_after}, remaining={remaining}, exhausted_for={exhausted_for})"
+        )
     }
+}
+
+fn or_none(value: Option<impl ToString>) -> String {
+    value.map_or_else(|| "None".to_owned(), |value| value.to_string())
 }

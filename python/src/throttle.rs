@@ -5,47 +5,47 @@ use pyo3::prelude::*;
 use ratelog_caller::retry::{self, Turn};
 
 use crate::number::seconds;
-use crate::retry_hint::Hint;
+use crate::retry_hint::RetryHint;
 
 #[pyclass(module = "ratelog._core")]
-pub(crate) struct Lane {
-    lane: retry::Lane,
-    /// What stands for the zero of the clock that Python reads.
-    zero: Instant,
+pub(crate) struct ThrottleState {
+    state: retry::Lane,
+    /// The `Instant` that corresponds to zero on Python's monotonic clock.
+    epoch: Instant,
 }
 
 #[pymethods]
-impl Lane {
+impl ThrottleState {
     #[new]
     fn new() -> Self {
-        Self { lane: retry::Lane::default(), zero: Instant::now() }
+        Self { state: retry::Lane::default(), epoch: Instant::now() }
     }
 
-    fn enter(&mut self, now: f64, latest: f64) -> PyResult<Option<f64>> {
-        let (now, latest) = (self.at("now", now)?, self.at("latest", latest)?);
-        Ok(match self.lane.enter(now, latest) {
+    fn try_acquire(&mut self, now: f64, deadline: f64) -> PyResult<Option<f64>> {
+        let (now, deadline) = (self.instant("now", now)?, self.instant("deadline", deadline)?);
+        Ok(match self.state.enter(now, deadline) {
             Turn::Now => Some(0.0),
             Turn::At(then) => Some(then.saturating_duration_since(now).as_secs_f64()),
             Turn::AfterAnother => None,
         })
     }
 
-    fn answered(&mut self, refused: bool, hint: &Hint, now: f64) -> PyResult<()> {
-        self.lane.answered(refused, &hint.0, self.at("now", now)?);
+    fn on_response(&mut self, denied: bool, hint: &RetryHint, now: f64) -> PyResult<()> {
+        self.state.answered(denied, &hint.0, self.instant("now", now)?);
         Ok(())
     }
 
-    fn left(&mut self) {
-        self.lane.left();
+    fn release(&mut self) {
+        self.state.left();
     }
 }
 
-impl Lane {
-    fn at(&self, name: &str, time: f64) -> PyResult<Instant> {
-        // More than any clock shows, as infinity is.
-        const MOST: f64 = 1e10;
-        let time = seconds(name, if time > MOST { MOST } else { time })?;
-        let at = self.zero.checked_add(time);
-        at.ok_or_else(|| PyValueError::new_err(format!("{name} is beyond all clocks")))
+impl ThrottleState {
+    fn instant(&self, name: &str, time: f64) -> PyResult<Instant> {
+        // Later than any real clock reading; infinity becomes this value.
+        const LATEST: f64 = 1e10;
+        let time = seconds(name, if time > LATEST { LATEST } else { time })?;
+        let instant = self.epoch.checked_add(time);
+        instant.ok_or_else(|| PyValueError::new_err(format!("{name} is out of range")))
     }
 }

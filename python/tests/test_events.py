@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from ratelog import CameBack, Checked, Event, Reloaded, WentAway
+from ratelog import CheckCompleted, Event, ServerRecovered, ServerUnavailable, SettingsReloaded
 from support.wait import until
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ async def test_a_hook_hears_of_each_check_and_of_nothing_twice(server: Server, o
     await limiter.check("k", "1/minute")
     await limiter.mcheck([("k", "1/minute"), ("l", "1/minute")])
     await limiter.peek("k", "1/minute")
-    assert [type(event) for event in heard] == [Checked] * 3
-    first, second, both = [event for event in heard if isinstance(event, Checked)]
+    assert [type(event) for event in heard] == [CheckCompleted] * 3
+    first, second, both = [event for event in heard if isinstance(event, CheckCompleted)]
     assert (first.allowed, second.allowed, both.allowed) == (True, False, False)
     assert [check.key for check in both.checks] == [b"k", b"l"]
     assert [bool(decision) for decision in both.decisions] == [False, True]
@@ -36,23 +36,23 @@ async def test_a_server_that_goes_and_comes_is_told_once_each_to_log_and_hooks(
     caplog.set_level(logging.INFO, "ratelog")
     server = start()
     heard: list[Event] = []
-    limiter = open_limiter(server.url, hooks=[heard.append], on_failure="allow")
+    limiter = open_limiter(server.url, hooks=[heard.append], fallback="allow")
     await limiter.check("k", "1/minute")
     server.kill()
     for _ in range(5):
         await limiter.check("k", "1/minute")
     server.start_again()
-    await until("its return is told", lambda: any(isinstance(event, CameBack) for event in heard))
-    went, came = [event for event in heard if not isinstance(event, Checked)]
-    assert isinstance(went, WentAway)
-    assert (went.on_failure, bool(went.error)) == ("allow", True)
-    assert isinstance(came, CameBack)
-    assert (came.backend, came.away >= 0) == ("module", True)
+    await until("its return is told", lambda: any(isinstance(event, ServerRecovered) for event in heard))
+    went, came = [event for event in heard if not isinstance(event, CheckCompleted)]
+    assert isinstance(went, ServerUnavailable)
+    assert (went.fallback, bool(went.error)) == ("allow", True)
+    assert isinstance(came, ServerRecovered)
+    assert (came.backend, came.downtime >= 0) == ("module", True)
     lines = [record for record in caplog.records if record.name == "ratelog"]
     assert [record.levelname for record in lines] == ["WARNING", "INFO"]
-    assert lines[0].getMessage() == f"server_away error={went.error!r} on_failure='allow'"
-    assert lines[1].getMessage() == f"server_back away={came.away!r} backend='module'"
-    assert lines[0].__dict__["ratelog"] == {"event": "server_away", "error": went.error, "on_failure": "allow"}
+    assert lines[0].getMessage() == f"server_unavailable error={went.error!r} fallback='allow'"
+    assert lines[1].getMessage() == f"server_recovered downtime={came.downtime!r} backend='module'"
+    assert lines[0].__dict__["ratelog"] == {"event": "server_unavailable", "error": went.error, "fallback": "allow"}
 
 
 async def test_a_hook_that_raises_does_no_harm_to_checks_or_to_other_hooks(
@@ -75,4 +75,4 @@ async def test_a_reload_is_told(open_limiter: Open) -> None:
     heard: list[Event] = []
     limiter = open_limiter("memory://", hooks=[heard.append])
     limiter.limiter.reload()
-    assert heard == [Reloaded("environment")]
+    assert heard == [SettingsReloaded("environment")]

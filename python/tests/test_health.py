@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 async def test_health_follows_the_server(start: Start, open_limiter: Open) -> None:
     server = start()
-    limiter = open_limiter(server.url, on_failure="deny")
+    limiter = open_limiter(server.url, fallback="deny")
     before = limiter.health()
     assert (before.state, before.serving, before.last_error, before.opened) == ("open", False, None, 0)
     began = datetime.now(timezone.utc)
@@ -37,7 +37,7 @@ async def test_health_counts_what_this_process_holds(open_limiter: Open) -> None
     limiter = open_limiter("memory://", local_max_bytes=65_536)
     await limiter.check("k", "9/minute")
     health = limiter.health()
-    assert (health.backend, health.local_keys, health.evicted, health.tracks) == ("local", 1, 0, False)
+    assert (health.backend, health.local_keys, health.evicted, health.tracking) == ("local", 1, 0, False)
     assert 0 < health.local_bytes <= 65_536
 
 
@@ -47,10 +47,10 @@ async def test_health_is_json(open_limiter: Open) -> None:
     assert told == {
         "state": "closed",
         "backend": "local",
-        "on_failure": "local",
+        "fallback": "local",
         "last_error": None,
         "opened": 0,
-        "tracks": False,
+        "tracking": False,
         "local_keys": 0,
         "local_bytes": told["local_bytes"],
         "evicted": 0,

@@ -87,7 +87,7 @@ async def test_an_error_of_one_key_takes_back_what_others_recorded(server: Serve
 async def test_a_refusal_of_the_command_reaches_the_caller_and_opens_nothing(
     server: Server, open_limiter: Open
 ) -> None:
-    limiter = open_limiter(server.url, failures=1)
+    limiter = open_limiter(server.url, failure_threshold=1)
     server.db().set("text", "value")
     for _ in range(3):
         with pytest.raises(ResponseError, match="WRONGTYPE"):
@@ -105,11 +105,11 @@ async def test_a_refusal_of_the_command_reaches_the_caller_and_opens_nothing(
     ("question", "error", "text"),
     [
         (("k", "5/fortnight", 1), ValueError, "fortnight"),
-        (("k", 5, 1), TypeError, "limits are a str such as '100/minute', or Limits, not int"),
-        ((5, "5/minute", 1), TypeError, "a key is str or bytes, not int"),
-        (("k", "5/minute", 0), ValueError, "a cost is a whole number from 1 to 1,000,000, not 0"),
-        (("k", "5/minute", True), ValueError, "a cost is a whole number from 1 to 1,000,000, not True"),
-        (("k", "5/minute", 1_000_001), ValueError, "a cost is a whole number from 1 to 1,000,000, not 1000001"),
+        (("k", 5, 1), TypeError, "limits must be a str such as '100/minute', or Limits, not int"),
+        ((5, "5/minute", 1), TypeError, "a key must be str or bytes, not int"),
+        (("k", "5/minute", 0), ValueError, "a cost must be an integer from 1 to 1,000,000, not 0"),
+        (("k", "5/minute", True), ValueError, "a cost must be an integer from 1 to 1,000,000, not True"),
+        (("k", "5/minute", 1_000_001), ValueError, "a cost must be an integer from 1 to 1,000,000, not 1000001"),
         (("\ud800", "5/minute", 1), ValueError, "surrogates not allowed"),
     ],
 )
@@ -124,7 +124,7 @@ async def test_a_question_that_is_none_is_refused(
         assert text in str(refused.value)
     with pytest.raises(error):
         await limiter.mcheck([(key, limits)], cost)
-    with pytest.raises(ValueError, match=r"^a check of several keys needs at least one$"):
+    with pytest.raises(ValueError, match=r"^mcheck needs at least one key$"):
         await limiter.mcheck([])
 
 

@@ -1,4 +1,4 @@
-"""Denials that are remembered, and how they end."""
+"""DenyCache that are remembered, and how they end."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ async def test_callers_without_pause_are_spared_the_server_too(server: Server, o
 async def test_a_key_that_somebody_else_changes_is_asked_for_again(server: Server) -> None:
     driver = Driver("async", server.url, deny_cache=100)
     await driver.start()
-    await until("the server tells of changes", lambda: driver.health().tracks)
+    await until("the server tells of changes", lambda: driver.health().tracking)
     await denied(driver)
     server.db().execute_command("RL.RESET", "k")
 

@@ -14,8 +14,8 @@ from requests.adapters import HTTPAdapter
 
 from ratelog._core import RetryPolicy
 from ratelog.requests import RetryAdapter
-from ratelog.retry.attempts import Journey, Pause
-from ratelog.retry.runner import drive
+from ratelog.retry.attempts import Attempts, Sleep
+from ratelog.retry.runner import run_sync
 
 POLICY = RetryPolicy(max_tries=2, base=0.001)
 URL = "http://user@EXAMPLE.com:8000/path"
@@ -30,7 +30,7 @@ class Within(HTTPAdapter):
         super().__init__(**options)
 
     def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:
-        assert "repeatable" not in options
+        assert "idempotent" not in options
         response = requests.Response()
         response.status_code, headers = self.answers.pop(0)
         response.headers.update(headers)
@@ -70,8 +70,8 @@ def status(adapter: Adapter, method: str = "POST", **options: Any) -> int:
 def test_what_is_said_of_one_request_overrules_what_is_said_of_all(
     method: str, of_all: bool | None, of_one: bool | None, expected: int
 ) -> None:
-    adapter = Adapter((503, {}), (200, {}), policy=POLICY, repeatable=of_all)
-    assert status(adapter, method, repeatable=of_one) == expected
+    adapter = Adapter((503, {}), (200, {}), policy=POLICY, idempotent=of_all)
+    assert status(adapter, method, idempotent=of_one) == expected
     assert adapter.closed == ([503] if expected == 200 else [])
 
 
@@ -98,12 +98,12 @@ def test_a_wait_without_end_is_one_that_threads_can_count() -> None:
     class Awaited:
         wait = asked.append
 
-    def journey() -> Journey[str]:
-        yield Pause(math.inf, Awaited)
-        yield Pause(math.inf)
+    def attempts() -> Attempts[str]:
+        yield Sleep(math.inf, Awaited)
+        yield Sleep(math.inf)
         return "over"
 
-    assert drive(journey(), lambda: None, asked.append) == "over"
+    assert run_sync(attempts(), lambda: None, asked.append) == "over"
     assert asked == [threading.TIMEOUT_MAX] * 2
 
 

@@ -35,7 +35,7 @@ def test_code_comes_before_the_environment_and_that_before_the_file(
     monkeypatch.setenv("RATELOG_TIMEOUT", "2")
     monkeypatch.setenv("RATELOG_PREFIX", "environment")
     read = load(file, timeout=3)
-    assert (read.timeout, read.prefix, read.key, read.failures) == (3.0, "environment", "user", 5)
+    assert (read.timeout, read.prefix, read.key, read.failure_threshold) == (3.0, "environment", "user", 5)
     monkeypatch.setenv("RATELOG_CONFIG", str(file))
     assert load().key == "user"
 
@@ -51,13 +51,13 @@ def test_every_kind_of_value_can_come_from_the_environment(monkeypatch: pytest.M
     for name, value in told.items():
         monkeypatch.setenv(f"RATELOG_{name}", value)
     read = load()
-    assert read.default_terms == Limits("10/second; 1000/hour")
+    assert read.effective_default == Limits("10/second; 1000/hour")
     assert (read.exempt, read.trusted_proxies) == (("/a", "/b"), ("10.0.0.0/8", "unix"))
     assert read.policies == {"gold": Limits("1/second; 9/minute")}
     (endpoint,) = read.endpoints
-    assert (endpoint.methods, endpoint.terms) == (("GET", "POST"), {"free": Limits("1/hour")})
+    assert (endpoint.methods, endpoint.effective_limits) == (("GET", "POST"), {"free": Limits("1/hour")})
     monkeypatch.setenv("RATELOG_DEFAULT", '{"free": "1/minute", "pro": "9/minute"}')
-    assert load().default_terms == {"free": Limits("1/minute"), "pro": Limits("9/minute")}
+    assert load().effective_default == {"free": Limits("1/minute"), "pro": Limits("9/minute")}
 
 
 def test_a_file_has_all_of_it(file: Path) -> None:
@@ -77,8 +77,8 @@ def test_a_file_has_all_of_it(file: Path) -> None:
         """
     )
     read = load(file)
-    assert read.default_terms == Limits.of_policy("gold")
-    assert [endpoint.terms for endpoint in read.endpoints] == [
+    assert read.effective_default == Limits.of_policy("gold")
+    assert [endpoint.effective_limits for endpoint in read.endpoints] == [
         Limits("1/second; 9/minute"),
         Limits.of_policy("login"),
         None,
@@ -87,7 +87,7 @@ def test_a_file_has_all_of_it(file: Path) -> None:
 
 def test_the_defaults_are_what_the_documents_say() -> None:
     told = load()
-    assert (told.on_failure, told.key, told.headers, told.exempt) == ("local", "ip", "draft-11", EXEMPT)
+    assert (told.fallback, told.key, told.headers, told.exempt) == ("local", "ip", "draft-11", EXEMPT)
     assert {"/docs", "/openapi.json", "/health"} <= set(EXEMPT)
     assert "redis://" not in repr(told)
 
@@ -100,7 +100,7 @@ NAME = "a policy's name is 1 to 64 characters of A-Z a-z 0-9 . _ : - /"
     ("given", "text"),
     [
         ({"timeout": -1}, "argument: timeout: Input should be greater than 0"),
-        ({"tiemout": 1}, "argument: tiemout: there is no such setting"),
+        ({"tiemout": 1}, "argument: tiemout: unknown setting"),
         (
             {"default": "5/fortnight"},
             "argument: default: expected a unit of time (ms, s, m, h or d), found 'fortnight'\n5/fortnight\n  ^",
@@ -116,9 +116,9 @@ NAME = "a policy's name is 1 to 64 characters of A-Z a-z 0-9 . _ : - /"
         ({"policies": {"a b": "1/s"}}, f'settings: policies: {NAME}, not "a b"'),
         (
             {"policies": {"a": Limits.of_policy("x")}},
-            "settings: policies: the rules of the policy 'x' are not given here",
+            "settings: policies: expected rules, not the policy 'x'",
         ),
-        ({"on_failure": "pray"}, "argument: on_failure: Input should be 'local', 'allow' or 'deny'"),
+        ({"fallback": "pray"}, "argument: fallback: Input should be 'local', 'allow' or 'deny'"),
         (
             {"endpoints": [{"path": "x", "limits": "1/s"}]},
             "argument: endpoints[0]: expected a path that begins with '/', not 'x'",
@@ -129,20 +129,20 @@ NAME = "a policy's name is 1 to 64 characters of A-Z a-z 0-9 . _ : - /"
         ),
         (
             {"endpoints": [{"path": "/x", "limits": "1/s", "cots": 1}]},
-            "argument: endpoints[0].cots: there is no such setting",
+            "argument: endpoints[0].cots: unknown setting",
         ),
         (
-            {"probe_min": 5, "probe_max": 1},
-            "settings: expected probe_max to be at least probe_min (5.0), not 1.0",
+            {"probe_min_interval": 5, "probe_max_interval": 1},
+            "settings: expected probe_max_interval to be at least probe_min_interval (5.0), not 1.0",
         ),
         (
             {"trusted_proxies": ["10.0.0.0/99"]},
             'settings: trusted_proxies: "10.0.0.0/99" is neither a network such as 10.0.0.0/8 nor an address',
         ),
         (
-            {"timeout": 0, "failures": 0},
+            {"timeout": 0, "failure_threshold": 0},
             """argument: timeout: Input should be greater than 0
-argument: failures: Input should be greater than or equal to 1""",
+argument: failure_threshold: Input should be greater than or equal to 1""",
         ),
     ],
 )
@@ -174,9 +174,9 @@ def test_a_mistake_in_the_environment_is_told_with_its_variable(
     ("content", "text"),
     [
         (b"timeout = 'x'", "timeout: Input should be a valid number, unable to parse string as a number"),
-        (b"tiemout = 1", "tiemout: there is no such setting"),
-        (b"x =", "this is no TOML: Invalid value (at end of document)"),
-        (b"\xff", "this is no TOML: 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte"),
+        (b"tiemout = 1", "tiemout: unknown setting"),
+        (b"x =", "invalid TOML: Invalid value (at end of document)"),
+        (b"\xff", "invalid TOML: 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte"),
         (b"[[endpoints]]\npath = '/'\ncost = 0", "endpoints[0].cost: Input should be greater than or equal to 1"),
         (b"default = '1/s'\ndefault_policy = 'p'", "expected default or default_policy, not both"),
     ],
@@ -189,18 +189,18 @@ def test_a_mistake_in_a_file_is_told_with_its_path(file: Path, content: bytes, t
 
 
 def test_each_mistake_is_told_with_where_it_was_made(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file.write_text("failures = 0")
-    monkeypatch.setenv("RATELOG_POOL_SIZE", "many")
+    file.write_text("failure_threshold = 0")
+    monkeypatch.setenv("RATELOG_MAX_CONNECTIONS", "many")
     with pytest.raises(ConfigError) as refused:
         SyncRateLimiter("memory://", config=file, timeout=-1.0)
     places = {line.partition(":")[0] for line in str(refused.value).splitlines()}
-    assert places == {"argument", "environment variable RATELOG_POOL_SIZE", str(file)}
+    assert places == {"argument", "environment variable RATELOG_MAX_CONNECTIONS", str(file)}
 
 
 def test_a_file_that_is_not_there_is_told(file: Path) -> None:
     with pytest.raises(ConfigError) as refused:
         RateLimiter(config=file)
-    assert str(refused.value) == f"{file}: there is no such file"
+    assert str(refused.value) == f"{file}: file not found"
 
 
 def test_a_url_is_shown_to_nobody() -> None:
@@ -211,7 +211,7 @@ def test_a_url_is_shown_to_nobody() -> None:
     assert "secret" not in str(refused.value)
 
 
-@pytest.mark.parametrize("name", ["failures", "instances", "local_max_bytes", "deny_cache", "pool_size"])
+@pytest.mark.parametrize("name", ["failure_threshold", "instances", "local_max_bytes", "deny_cache", "max_connections"])
 def test_a_number_beyond_its_bound_is_told_with_it(name: str) -> None:
     bound = next(fact.le for fact in Settings.model_fields[name].metadata if hasattr(fact, "le"))
     given: dict[str, Any] = {name: bound}
@@ -259,13 +259,16 @@ def test_a_reload_takes_what_can_change_and_refuses_the_rest_whole(
     limiter = kind(config=file)
     file.write_text('url = "memory://"\ndefault = "9/minute"\nexempt = ["/a"]\n')
     limiter.reload()
-    assert (limiter.settings.default_terms, limiter.settings.exempt) == (Limits("9/minute"), ("/a",))
+    assert (limiter.settings.effective_default, limiter.settings.exempt) == (Limits("9/minute"), ("/a",))
     for content, text in (
-        ('url = "memory://"\ndefault = "2/minute"\nfailures = 9', "failures: this cannot change while running"),
+        (
+            'url = "memory://"\ndefault = "2/minute"\nfailure_threshold = 9',
+            "failure_threshold: this setting cannot change while the limiter runs",
+        ),
         ("default = 7", f"{file}: default: {RULES}, or a table of rules for each plan"),
     ):
         file.write_text(content)
         with pytest.raises(ConfigError) as refused:
             limiter.reload()
         assert str(refused.value) == text
-        assert limiter.settings.default_terms == Limits("9/minute")
+        assert limiter.settings.effective_default == Limits("9/minute")

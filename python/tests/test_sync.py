@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ratelog import SyncRateLimiter, WentAway
+from ratelog import ServerUnavailable, SyncRateLimiter
 from support.driver import BRISK
 from support.hung import Hung
 from support.server import free_port
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def test_a_limit_is_exact_for_any_number_of_threads(server: Server) -> None:
-    with SyncRateLimiter(server.url, pool_size=2, **BRISK) as limiter, ThreadPoolExecutor(32) as threads:
+    with SyncRateLimiter(server.url, max_connections=2, **BRISK) as limiter, ThreadPoolExecutor(32) as threads:
         decisions = list(threads.map(lambda _: limiter.check("k", "100/hour"), range(400)))
         assert sum(decision.allowed for decision in decisions) == 100
         assert {decision.source for decision in decisions} == {"module"}
@@ -36,7 +36,7 @@ def test_a_limit_is_exact_for_any_number_of_threads(server: Server) -> None:
 
 def test_a_thread_waits_for_a_connection_no_longer_than_for_a_reply(start: Start) -> None:
     server = start()
-    options = {**BRISK, "timeout": 0.2, "pool_size": 1, "failures": 1000}
+    options = {**BRISK, "timeout": 0.2, "max_connections": 1, "failure_threshold": 1000}
     with SyncRateLimiter(server.url, **options) as limiter, ThreadPoolExecutor(4) as threads:
         limiter.check("k", "9/minute")
         server.pause()
@@ -114,7 +114,7 @@ def test_a_hook_may_ask_the_limiter_that_tells_it() -> None:
     answers = []
 
     def hook(event: Event) -> None:
-        if isinstance(event, WentAway):
+        if isinstance(event, ServerUnavailable):
             answers.append(limiter.check("k", "9/minute").source)
 
     limiter = SyncRateLimiter(f"redis://127.0.0.1:{free_port()}", hooks=[hook], **BRISK)
@@ -128,7 +128,7 @@ def test_a_process_that_forked_while_the_limiter_started_starts_it_anew() -> Non
     with Hung() as hung, SyncRateLimiter(hung.url, **BRISK) as limiter:
         starting = threading.Thread(target=limiter.check, args=("k", "9/minute"))
         starting.start()
-        until_sync("it starts", lambda: limiter._beginning is not None)
+        until_sync("it starts", lambda: limiter._starting is not None)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
             child = os.fork()

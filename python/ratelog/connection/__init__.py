@@ -1,1 +1,1 @@
-"""How servers are asked: the only part that differs between the asynchronous and the synchronous limiter."""
+"""Connections of redis-py. This is the only part that differs between the asynchronous and the synchronous limiter."""

@@ -1,4 +1,4 @@
-"""What goes out together."""
+"""A batch of commands that one pipeline sends."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import asyncio
 
-    from .pool import Asked
+    from .pool import PendingCommands
 
 
 class Batch:
-    """Commands, and by when they have to be answered, by the event loop's clock."""
+    """Commands with a deadline on the event loop's clock."""
 
-    __slots__ = ("asked", "due", "is_begun", "is_extended", "task", "timer")
+    __slots__ = ("deadline", "is_extended", "is_started", "pending", "task", "timer")
 
     timer: asyncio.TimerHandle
 
-    def __init__(self, due: float) -> None:
-        self.asked: Asked = []
-        self.due = due
+    def __init__(self, deadline: float) -> None:
+        self.pending: PendingCommands = []
+        self.deadline = deadline
         self.task: asyncio.Task[None] | None = None
-        self.is_begun = False
-        """Whether it has come to be sent: a task that is cancelled before its first step never runs."""
+        self.is_started = False
+        """Whether the task took its first step: a task that is cancelled before never runs."""
         self.is_extended = False
 
     def fail(self, error: BaseException) -> None:
-        """Nothing more will be answered."""
-        self.end()
-        for _, future in self.asked:
+        """Sets an error for all commands without replies."""
+        self.finish()
+        for _, future in self.pending:
             if not future.done():
                 future.set_exception(error)
 
-    def end(self) -> None:
-        """Everything is answered that will be."""
+    def finish(self) -> None:
+        """Cancels the timer."""
         self.timer.cancel()

@@ -1,4 +1,4 @@
-"""What carries batches: a server's connections, or a cluster's client."""
+"""The interface of connection pools: those of one server, or of a cluster."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from ..engine.commands import Command, Reply
 if TYPE_CHECKING:
     import asyncio
 
-Asked = list[tuple[Sequence[Command], "asyncio.Future[list[Reply]]"]]
-"""Commands, and whom their replies are for."""
+PendingCommands = list[tuple[Sequence[Command], "asyncio.Future[list[Reply]]"]]
+"""Commands, each with the future that receives their replies."""
 
 
-class Carriers(Protocol):
-    """As many as may be under way at once."""
+class Pool(Protocol):
+    """A pool with a maximum number of connections. Each carries one batch at a time."""
 
-    def take(self) -> Any:
-        """One that is ready, or `None`. It is given back by `carry`, or by `put`."""
+    def acquire(self) -> Any:
+        """Returns an idle connection, or `None`. `send` and `release` give it back."""
 
-    def put(self, carrier: Any) -> None:
-        """Gives back one that carried nothing."""
+    def release(self, connection: Any) -> None:
+        """Gives back a connection that sent nothing."""
 
-    async def carry(self, carrier: Any, asked: Asked) -> bool:
-        """Has the commands answered; false if it turned out not to be ready, and nothing was sent."""
+    async def send(self, connection: Any, pending: PendingCommands) -> bool:
+        """Sends the commands and sets their replies. Returns false if the connection was broken and sent nothing."""
 
-    async def carry_alone(self, asked: Asked) -> None:
-        """The same, beside those that `take` counts."""
+    async def send_unpooled(self, pending: PendingCommands) -> None:
+        """Sends the commands on a connection beyond the maximum."""
 
     async def close(self) -> None:
-        """Gives everything back to redis-py."""
+        """Gives all connections back to redis-py."""

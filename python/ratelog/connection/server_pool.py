@@ -9,169 +9,172 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
-from ..engine.classify import TRANSPORT, absence_of, unconnected
-from .compat import packed
-from .within import within
+from ..engine.classify import TRANSPORT_ERRORS, classify, connect_error
+from .compat import pack_commands, timeout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from ..engine.commands import Reply
-    from .pool import Asked
+    from .pool import PendingCommands
 
-WARM = 1.0
-"""Seconds for which a connection is kept that is not in use: the pool looks at each that it lends, at some cost."""
+IDLE_TIMEOUT = 1.0
+"""Seconds for which an idle connection is kept. To borrow one from redis-py's pool costs time for a check of it."""
 
 
-class Connections:
-    """Connections of a pool, each of which carries one batch at a time.
+class ServerPool:
+    """Connections of a redis-py pool. Each carries one batch at a time.
 
-    One that is made takes its own time, not that of a check: those that are there carry what comes meanwhile.
+    Connections are opened in the background; existing ones carry the commands meanwhile.
     """
 
     def __init__(
-        self, pool: Any, *, most: int, patience: float, on_made: Callable[[BaseException | None], None]
+        self,
+        pool: Any,
+        *,
+        max_connections: int,
+        connect_timeout: float,
+        on_connected: Callable[[BaseException | None], None],
     ) -> None:
-        """`on_made` hears that there may be one more to take, or why not; `patience` is how long making one may take,
-        in seconds."""
+        """`on_connected` is called when a connection was added, or with the error if none could be opened."""
         self._pool = pool
-        self._most = most
-        self._patience = patience
-        self._on_made = on_made
+        self._max_connections = max_connections
+        self._connect_timeout = connect_timeout
+        self._on_connected = on_connected
         self._loop = asyncio.get_running_loop()
-        self._warm: list[tuple[Any, float]] = []
+        self._idle: list[tuple[Any, float]] = []
         self._busy = 0
-        self._making: asyncio.Task[None] | None = None
+        self._connecting: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._is_cooling = False
+        self._is_cleanup_scheduled = False
 
-    def take(self) -> Any:
-        """One that is ready. If there is none, one is made, if there may be more of them."""
-        if self._warm:
+    def acquire(self) -> Any:
+        """Returns an idle connection. If there is none, opens one unless the maximum is reached."""
+        if self._idle:
             self._busy += 1
-            return self._warm.pop()[0]
-        if self._making is None and self._busy < self._most:
-            self._making = self._background(self._make())
+            return self._idle.pop()[0]
+        if self._connecting is None and self._busy < self._max_connections:
+            self._connecting = self._start_task(self._connect())
         return None
 
-    def put(self, carrier: Any) -> None:
-        """Keeps one that is in use no more; others may have the pool too, so not for long."""
+    def release(self, connection: Any) -> None:
+        """Keeps a connection for `IDLE_TIMEOUT`, since others may use redis-py's pool, too."""
         self._busy -= 1
-        if self._busy + len(self._warm) >= self._most:
-            self._background(self._pool.release(carrier))
+        if self._busy + len(self._idle) >= self._max_connections:
+            self._start_task(self._pool.release(connection))
             return
-        if not self._is_cooling:
-            self._is_cooling = True
-            self._loop.call_later(WARM, self._cool)
-        self._warm.append((carrier, self._loop.time() + WARM))
+        if not self._is_cleanup_scheduled:
+            self._is_cleanup_scheduled = True
+            self._loop.call_later(IDLE_TIMEOUT, self._release_idle)
+        self._idle.append((connection, self._loop.time() + IDLE_TIMEOUT))
 
-    async def carry(self, carrier: Any, asked: Asked) -> bool:
-        """Not by redis-py's pipeline: it may send again what was not answered."""
-        if not await _is_sound(carrier):
-            await self._drop(carrier)
+    async def send(self, connection: Any, pending: PendingCommands) -> bool:
+        """Sends a pipeline. Does not use redis-py's, which may send a command again after a lost reply."""
+        if not await _is_usable(connection):
+            await self._discard(connection)
             return False
         is_lost = False
         try:
-            words = packed(carrier, [command for commands, _ in asked for command in commands])
-            await carrier.send_packed_command(words, check_health=False)
-            for commands, future in asked:
+            packed = pack_commands(connection, [command for commands, _ in pending for command in commands])
+            await connection.send_packed_command(packed, check_health=False)
+            for commands, future in pending:
                 replies: list[Reply] = []
                 for _ in commands:
                     try:
-                        replies.append(await carrier.read_response())
+                        replies.append(await connection.read_response())
                     except ResponseError as error:
-                        is_lost = is_lost or absence_of(error) == "lost"
+                        is_lost = is_lost or classify(error) == "connection-lost"
                         replies.append(error)
                 if not future.done():
                     future.set_result(replies)
         except BaseException as error:
-            # Replies may be under way that nobody is going to read.
-            await self._drop(carrier)
-            if absence_of(error) == "lost":
-                self._background(self._drop_idle())
+            # Unread replies may be in transit, so the connection cannot be reused.
+            await self._discard(connection)
+            if classify(error) == "connection-lost":
+                self._start_task(self._discard_idle())
             raise
         if is_lost:
-            # It leads to a server that is not the one to ask any more, and so may the others.
-            await self._drop(carrier)
-            await self._drop_idle()
+            # The connection leads to a server that is no longer the primary, and the others may, too.
+            await self._discard(connection)
+            await self._discard_idle()
         else:
-            self.put(carrier)
+            self.release(connection)
         return True
 
-    async def carry_alone(self, asked: Asked) -> None:
-        """On one that the pool has looked at."""
-        connection = await self._connection()
+    async def send_unpooled(self, pending: PendingCommands) -> None:
+        """Sends a pipeline on a connection that redis-py's pool has just checked."""
+        connection = await self._get_connection()
         self._busy += 1
         try:
-            if not await self.carry(connection, asked):
+            if not await self.send(connection, pending):
                 raise RedisConnectionError("the server closed the connection")
         finally:
-            self._on_made(None)
+            self._on_connected(None)
 
     async def close(self) -> None:
-        """Gives them back to the pool."""
+        """Gives the idle connections back to redis-py's pool."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        while self._warm:
-            await self._pool.release(self._warm.pop()[0])
+        while self._idle:
+            await self._pool.release(self._idle.pop()[0])
 
-    async def _make(self) -> None:
+    async def _connect(self) -> None:
         try:
-            connection = await self._connection()
-        except Exception as error:  # noqa: BLE001 - whoever waits for it hears of it
-            self._making = None
-            self._on_made(error)
+            connection = await self._get_connection()
+        except Exception as error:  # noqa: BLE001 - passed to the commands that wait for the connection
+            self._connecting = None
+            self._on_connected(error)
         else:
-            self._making = None
+            self._connecting = None
             self._busy += 1
-            self.put(connection)
-            self._on_made(None)
+            self.release(connection)
+            self._on_connected(None)
 
-    async def _connection(self) -> Any:
+    async def _get_connection(self) -> Any:
         try:
-            async with within(self._patience):
+            async with timeout(self._connect_timeout):
                 return await self._pool.get_connection()
         except asyncio.TimeoutError as error:
-            raise asyncio.TimeoutError(f"no connection within {self._patience:g} s") from error
-        except TRANSPORT:
+            raise asyncio.TimeoutError(f"no connection within {self._connect_timeout:g} s") from error
+        except TRANSPORT_ERRORS:
             raise
         except Exception as error:
-            raise unconnected(error) from error
+            raise connect_error(error) from error
 
-    def _cool(self) -> None:
+    def _release_idle(self) -> None:
         now = self._loop.time()
-        cold = [connection for connection, until in self._warm if until <= now]
-        self._warm = [(connection, until) for connection, until in self._warm if until > now]
-        for connection in cold:
-            self._background(self._pool.release(connection))
-        self._is_cooling = bool(self._warm)
-        if self._is_cooling:
-            self._loop.call_later(WARM, self._cool)
+        expired = [connection for connection, until in self._idle if until <= now]
+        self._idle = [(connection, until) for connection, until in self._idle if until > now]
+        for connection in expired:
+            self._start_task(self._pool.release(connection))
+        self._is_cleanup_scheduled = bool(self._idle)
+        if self._is_cleanup_scheduled:
+            self._loop.call_later(IDLE_TIMEOUT, self._release_idle)
 
-    async def _drop(self, connection: Any) -> None:
+    async def _discard(self, connection: Any) -> None:
         self._busy -= 1
         await connection.disconnect(nowait=True)
         await self._pool.release(connection)
 
-    async def _drop_idle(self) -> None:
-        warm, self._warm = self._warm, []
-        for connection, _ in warm:
+    async def _discard_idle(self) -> None:
+        idle, self._idle = self._idle, []
+        for connection, _ in idle:
             self._busy += 1
-            await self._drop(connection)
-        with contextlib.suppress(*TRANSPORT):
+            await self._discard(connection)
+        with contextlib.suppress(*TRANSPORT_ERRORS):
             await self._pool.disconnect(inuse_connections=False)
 
-    def _background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _start_task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
 
-async def _is_sound(connection: Any) -> bool:
-    """Whether the server neither closed it nor said something that nobody asked for."""
+async def _is_usable(connection: Any) -> bool:
+    """Whether the connection is open and has no unexpected data."""
     try:
         return not await connection.can_read()
-    except TRANSPORT:
+    except TRANSPORT_ERRORS:
         return False

@@ -1,4 +1,4 @@
-"""Asking through redis-py's blocking client, from any number of threads."""
+"""Sends commands through redis-py's blocking client, from any number of threads."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from redis import exceptions
 from redis.exceptions import ResponseError
 
-from ..engine.classify import TRANSPORT, LimiterClosedError, absence_of, unconnected
-from .compat import packed
-from .placing import UNPLACED, nodes_for
+from ..engine.classify import TRANSPORT_ERRORS, LimiterClosedError, classify, connect_error
+from .cluster_pool import EXPLICITLY_ROUTED, target_nodes
+from .compat import pack_commands
 from .target import clients_of
 
 if TYPE_CHECKING:
@@ -20,70 +20,72 @@ if TYPE_CHECKING:
     from ..engine.commands import Command, Reply
 
 
-class SyncLink:
-    """Pipelines over the connections of one client."""
+class SyncExecutor:
+    """Executes each operation's commands as one pipeline, on the connections of one client."""
 
-    def __init__(self, connect: Callable[[], Any], *, cluster: bool, timeout: float, lanes: int) -> None:
-        """`connect` makes the client when it is needed: that of a cluster asks the nodes before it is made."""
-        self._connect = connect
-        self._made: Any = None
+    def __init__(
+        self, create_client: Callable[[], Any], *, cluster: bool, timeout: float, max_connections: int
+    ) -> None:
+        """`create_client` is called on first use: a cluster's client connects to the nodes when it is created."""
+        self._create_client = create_client
+        self._created_client: Any = None
         self._timeout = timeout
-        self._most = lanes
-        self._lanes = BoundedSemaphore(lanes)
+        self._max_connections = max_connections
+        self._semaphore = BoundedSemaphore(max_connections)
         self._is_closed = False
-        self._exchange = self._of_cluster if cluster else self._of_server
+        self._send = self._send_to_cluster if cluster else self._send_to_server
 
-    def ask(self, commands: Sequence[Command]) -> list[Reply]:
-        """The replies to `commands`, errors of the server among them as exceptions; within the client's timeout."""
-        if not self._lanes.acquire(timeout=self._timeout):
+    def execute(self, commands: Sequence[Command]) -> list[Reply]:
+        """Returns the replies, in which errors of the server are exceptions. Fails after the client's timeout."""
+        if not self._semaphore.acquire(timeout=self._timeout):
             raise exceptions.TimeoutError(f"no connection was free within {self._timeout:g} s")
         try:
             if self._is_closed:
                 raise LimiterClosedError("the limiter was closed")
-            return self._exchange(commands)
+            return self._send(commands)
         finally:
-            self._lanes.release()
+            self._semaphore.release()
 
     @property
     def _client(self) -> Any:
-        # Nobody else asks before a probe was answered.
-        if self._made is None:
-            self._made = self._connect()
-        return self._made
+        # Needs no lock: only the first probe runs before the client exists.
+        if self._created_client is None:
+            self._created_client = self._create_client()
+        return self._created_client
 
     def close(self, *, closes_client: bool) -> None:
-        """Asks no more, and closes the client's connections when what is under way is answered, or late."""
+        """Rejects new commands, waits for those in progress up to the timeout, and closes the client if it should."""
         self._is_closed = True
-        until = monotonic() + self._timeout
-        for _ in range(self._most):
-            if not self._lanes.acquire(timeout=max(0.0, until - monotonic())):
+        deadline = monotonic() + self._timeout
+        for _ in range(self._max_connections):
+            if not self._semaphore.acquire(timeout=max(0.0, deadline - monotonic())):
                 break
-        if closes_client and self._made is not None:
-            for client in clients_of(self._made):
+        if closes_client and self._created_client is not None:
+            for client in clients_of(self._created_client):
                 client.close()
 
-    def _of_server(self, commands: Sequence[Command]) -> list[Reply]:
-        """Not by redis-py's pipeline: it may send again what was not answered."""
+    def _send_to_server(self, commands: Sequence[Command]) -> list[Reply]:
+        """Sends a pipeline. Does not use redis-py's, which may send a command again after a lost reply."""
         pool = self._client.connection_pool
-        connection = self._connection(pool)
+        connection = self._get_connection(pool)
         is_lost = False
         replies: list[Reply] = []
         try:
-            connection.send_packed_command(packed(connection, commands), check_health=False)
+            connection.send_packed_command(pack_commands(connection, commands), check_health=False)
             for _ in commands:
                 try:
                     replies.append(connection.read_response())
                 except ResponseError as error:
-                    is_lost = is_lost or absence_of(error) == "lost"
+                    is_lost = is_lost or classify(error) == "connection-lost"
                     replies.append(error)
         except BaseException as error:
-            # Replies may be under way that nobody is going to read.
+            # Unread replies may be in transit, so the connection cannot be reused.
             connection.disconnect()
-            is_lost = absence_of(error) == "lost"
+            is_lost = classify(error) == "connection-lost"
             raise
         finally:
             if is_lost:
-                # It leads to a server that is not the one to ask any more, and so may the others.
+                # The connection leads to a server that is no longer the primary, and the others may, too.
                 connection.disconnect()
             pool.release(connection)
             if is_lost:
@@ -91,26 +93,26 @@ class SyncLink:
         return replies
 
     @staticmethod
-    def _connection(pool: Any) -> Any:
+    def _get_connection(pool: Any) -> Any:
         try:
             return pool.get_connection()
-        except TRANSPORT:
+        except TRANSPORT_ERRORS:
             raise
         except Exception as error:
-            # redis-py gave it back without its handshake.
+            # redis-py returned the connection to its pool before the handshake was complete.
             pool.disconnect(inuse_connections=False)
-            raise unconnected(error) from error
+            raise connect_error(error) from error
 
-    def _of_cluster(self, commands: Sequence[Command]) -> list[Reply]:
-        return [self._of_shard(command) for command in commands]
+    def _send_to_cluster(self, commands: Sequence[Command]) -> list[Reply]:
+        return [self._send_to_shard(command) for command in commands]
 
-    def _of_shard(self, command: Command) -> Reply:
+    def _send_to_shard(self, command: Command) -> Reply:
         client = self._client
-        where = {}
-        if command[0] in UNPLACED:
-            where["target_nodes"] = nodes_for(client, command)
+        options = {}
+        if command[0] in EXPLICITLY_ROUTED:
+            options["target_nodes"] = target_nodes(client, command)
         try:
-            reply: Reply = client.execute_command(*command, **where)
+            reply: Reply = client.execute_command(*command, **options)
         except ResponseError as error:
             return error
         return reply

@@ -1,4 +1,4 @@
-"""A limiter's stay in one process."""
+"""The connections of a synchronous limiter in one process."""
 
 from __future__ import annotations
 
@@ -6,63 +6,69 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .._core import Probes
+from .._core import ProbeBackoff
 from ..engine.operation import run
-from .sync_executor import SyncLink
+from .sync_executor import SyncExecutor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..engine.engine import Engine
-    from ..engine.operation import Flow
+    from ..engine.operation import Operation
 
 T = TypeVar("T")
 
 
 class SyncSession:
-    """Its connections, and the search for a server that is away: neither outlives a fork."""
+    """An executor and the probes of an unavailable server. Neither survives a fork."""
 
-    def __init__(self, engine: Engine, connect: Callable[[], Any], *, lanes: int, owns: bool) -> None:
-        """`connect` makes the client; whether `owns`, it is closed with the session."""
-        self.process = os.getpid()
+    def __init__(
+        self, engine: Engine, create_client: Callable[[], Any], *, max_connections: int, owns_client: bool
+    ) -> None:
+        """`owns_client` says whether to close the client with the session."""
+        self.process_id = os.getpid()
         self._engine = engine
-        self._owns = owns
-        self._link = SyncLink(connect, cluster=engine.cluster, timeout=engine.settings.timeout, lanes=lanes)
+        self._owns_client = owns_client
+        self._executor = SyncExecutor(
+            create_client, cluster=engine.cluster, timeout=engine.settings.timeout, max_connections=max_connections
+        )
         self._closed = threading.Event()
         self._lock = threading.Lock()
-        self._searching: threading.Thread | None = None
+        self._probe_thread: threading.Thread | None = None
 
-    def begin(self) -> None:
-        """Asks the server a first question."""
+    def start(self) -> None:
+        """Probes the server once, and in the background if it is unavailable."""
         if not self._probe():
-            self.search()
+            self.start_probing()
 
-    def drive(self, flow: Flow[T]) -> T:
-        """The outcome of a flow."""
-        return run(flow, self._link.ask)
+    def run(self, operation: Operation[T]) -> T:
+        """Runs an operation."""
+        return run(operation, self._executor.execute)
 
-    def search(self) -> None:
-        """Has the server looked for, unless it is."""
+    def start_probing(self) -> None:
+        """Starts to probe the server, unless probes are running."""
         with self._lock:
-            if self._closed.is_set() or (self._searching is not None and self._searching.is_alive()):
+            if self._closed.is_set() or (self._probe_thread is not None and self._probe_thread.is_alive()):
                 return
-            self._searching = threading.Thread(target=self._search, name="ratelog-probes", daemon=True)
-            self._searching.start()
+            self._probe_thread = threading.Thread(
+                target=self._probe_until_available, name="ratelog-probes", daemon=True
+            )
+            self._probe_thread.start()
 
     def close(self) -> None:
-        """Ends it: what is under way is answered, what comes later goes on without a server."""
+        """Closes the connections after the operations in progress. Later ones continue without a server."""
         with self._lock:
             self._closed.set()
-        # A probe that is under way would meet a connection without a socket.
-        if self._searching is not None and self._searching is not threading.current_thread():
-            self._searching.join()
-        self._link.close(closes_client=self._owns)
+        # A probe in progress would find its connection without a socket.
+        if self._probe_thread is not None and self._probe_thread is not threading.current_thread():
+            self._probe_thread.join()
+        self._executor.close(closes_client=self._owns_client)
 
-    def _search(self) -> None:
+    def _probe_until_available(self) -> None:
         settings = self._engine.settings
-        for wait in Probes(settings.probe_min, settings.probe_max):
-            if self._closed.is_set() or self._probe() or self._closed.wait(wait):
+        for interval in ProbeBackoff(settings.probe_min_interval, settings.probe_max_interval):
+            if self._closed.is_set() or self._probe() or self._closed.wait(interval):
                 return
 
     def _probe(self) -> bool:
-        return run(self._engine.probe(), self._link.ask)
+        return run(self._engine.probe(), self._executor.execute)

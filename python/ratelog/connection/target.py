@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ..settings import Settings
 
-Flavour = Literal["redis.asyncio", "redis"]
+ClientModule = Literal["redis.asyncio", "redis"]
 Kind = Literal["memory", "single", "cluster", "sentinel"]
 
 _KINDS: dict[str, Kind] = {
@@ -36,7 +36,7 @@ _KINDS: dict[str, Kind] = {
 
 @dataclass(frozen=True)
 class Target:
-    """What a URL says."""
+    """A parsed URL."""
 
     url: str = field(repr=False)
     kind: Kind
@@ -46,68 +46,69 @@ class Target:
 
     @classmethod
     def parse(cls, url: str) -> Target:
-        """Reads a URL.
+        """Parses a URL.
 
         Raises:
-            ConfigError: it is none of a limiter. What it may hold of a password is not shown.
+            ConfigError: the URL is invalid. The message never shows a password.
         """
         scheme, separator, rest = url.partition("://")
         kind = _KINDS.get(scheme)
         if not separator or kind is None:
             raise ConfigError(f"url: expected one of {', '.join(f'{known}://' for known in _KINDS)}, not {scheme!r}")
         if kind == "single":
-            _options(url)
+            _parse_options(url)
         if kind in ("memory", "single"):
             return cls(url, kind)
-        name, _, query = rest.partition("?")
-        credentials, _, places = name.rpartition("@")
-        hosts, _, path = places.partition("/")
+        authority, _, query = rest.partition("?")
+        credentials, _, location = authority.rpartition("@")
+        hosts, _, path = location.partition("/")
         user, _, password = credentials.partition(":")
-        options = _options(f"redis{'s' if scheme.startswith('rediss') else ''}://?{query}")
+        options = _parse_options(f"redis{'s' if scheme.startswith('rediss') else ''}://?{query}")
         options |= {key: unquote(value) for key, value in (("username", user), ("password", password)) if value}
         if options.pop("connection_class", None) is not None:
             options["ssl"] = True
-        found = tuple(_host(host, 26379 if kind == "sentinel" else 6379) for host in hosts.split(","))
+        parsed_hosts = tuple(_parse_host(host, 26379 if kind == "sentinel" else 6379) for host in hosts.split(","))
         service, _, database = path.partition("/")
         if kind == "sentinel":
             if not service:
                 raise ConfigError("url: expected the service's name: redis+sentinel://host:26379/service/0")
-            options["db"] = _number(database or "0", "the database")
-            return cls(url, kind, found, unquote(service), options)
+            options["db"] = _parse_number(database or "0", "the database")
+            return cls(url, kind, parsed_hosts, unquote(service), options)
         if path not in ("", "0"):
-            raise ConfigError(f"url: a cluster has database 0 alone, not {path!r}")
-        return cls(url, kind, found, "", options)
+            raise ConfigError(f"url: a cluster has only database 0, not {path!r}")
+        return cls(url, kind, parsed_hosts, "", options)
 
-    def client(self, flavour: Flavour, settings: Settings) -> Any:
-        """A client of redis-py that never sends a command again: a check that was not answered may have counted."""
-        redis = importlib.import_module(flavour)
+    def client(self, module: ClientModule, settings: Settings) -> Any:
+        """Creates a client of redis-py that never retries: a check without a reply may have been recorded."""
+        redis = importlib.import_module(module)
         common: dict[str, Any] = {
-            "retry": importlib.import_module(f"{flavour}.retry").Retry(NoBackoff(), 0),
+            "retry": importlib.import_module(f"{module}.retry").Retry(NoBackoff(), 0),
             "socket_connect_timeout": settings.connect_timeout,
-            # An asynchronous check has a timer of its own, for a batch.
-            "socket_timeout": settings.timeout if flavour == "redis" else None,
-            "max_connections": settings.pool_size + 2,
+            # The asynchronous executor times whole batches itself.
+            "socket_timeout": settings.timeout if module == "redis" else None,
+            "max_connections": settings.max_connections + 2,
             "client_name": "ratelog",
-            # By RESP3, redis-py asks for notices of maintenance, and then uses connections that the server has closed.
+            # With RESP3, redis-py subscribes to maintenance notifications and then uses connections that the server
+            # has closed.
             "protocol": 2,
         }
         if self.kind == "single":
             return redis.Redis.from_url(self.url, **common)
         options = {**common, **self.options}
         if self.kind == "cluster":
-            nodes = [importlib.import_module(f"{flavour}.cluster").ClusterNode(host, port) for host, port in self.hosts]
+            nodes = [importlib.import_module(f"{module}.cluster").ClusterNode(host, port) for host, port in self.hosts]
             return redis.RedisCluster(startup_nodes=nodes, **options)
-        return self._by_sentinel(redis, options)
+        return self._sentinel_client(redis, options)
 
-    def _by_sentinel(self, redis: ModuleType, options: dict[str, Any]) -> Any:
-        patience = {key: options[key] for key in ("socket_connect_timeout", "retry")}
-        patience["socket_timeout"] = options["socket_connect_timeout"]
-        sentinel = redis.sentinel.Sentinel(list(self.hosts), sentinel_kwargs=patience)
+    def _sentinel_client(self, redis: ModuleType, options: dict[str, Any]) -> Any:
+        sentinel_options = {key: options[key] for key in ("socket_connect_timeout", "retry")}
+        sentinel_options["socket_timeout"] = options["socket_connect_timeout"]
+        sentinel = redis.sentinel.Sentinel(list(self.hosts), sentinel_kwargs=sentinel_options)
         return sentinel.master_for(self.service, **options)
 
 
-def _options(url: str) -> dict[str, Any]:
-    """What redis-py reads from a URL; nothing of it is shown that may be of a password."""
+def _parse_options(url: str) -> dict[str, Any]:
+    """Parses the options of redis-py in a URL. Errors never show a password."""
     try:
         Redis.from_url(url).connection_pool.make_connection()
         return dict(parse_url(url))  # type: ignore[no-untyped-call]
@@ -120,18 +121,18 @@ def _options(url: str) -> dict[str, Any]:
 
 
 def clients_of(client: Any) -> list[Any]:
-    """A client, and those that it asks for its server: Sentinels are not closed with it."""
+    """A client and the clients of its Sentinels, which redis-py does not close with it."""
     sentinels = getattr(getattr(client, "connection_pool", None), "sentinel_manager", None)
     return [client, *(sentinels.sentinels if sentinels is not None else ())]
 
 
-def lanes_of(client: Any, most: int) -> int:
-    """How many connections at once may be had of a client: `most`, or what its pool allows."""
-    allowed = getattr(getattr(client, "connection_pool", None), "max_connections", None)
-    return most if allowed is None else max(1, min(most, allowed))
+def max_connections_of(client: Any, max_connections: int) -> int:
+    """The maximum number of connections: `max_connections`, or less if the client's pool allows less."""
+    pool_size = getattr(getattr(client, "connection_pool", None), "max_connections", None)
+    return max_connections if pool_size is None else max(1, min(max_connections, pool_size))
 
 
-def _host(text: str, default: int) -> tuple[str, int]:
+def _parse_host(text: str, default_port: int) -> tuple[str, int]:
     try:
         parts = urlsplit(f"//{text}")
         port = parts.port
@@ -139,10 +140,10 @@ def _host(text: str, default: int) -> tuple[str, int]:
         raise ConfigError(f"url: expected host:port, not {text!r}") from None
     if not parts.hostname:
         raise ConfigError(f"url: expected host:port, not {text!r}")
-    return parts.hostname, port or default
+    return parts.hostname, port or default_port
 
 
-def _number(text: str, what: str) -> int:
+def _parse_number(text: str, name: str) -> int:
     if not text.isdecimal():
-        raise ConfigError(f"url: expected a number for {what}, not {text!r}")
+        raise ConfigError(f"url: expected a number for {name}, not {text!r}")
     return int(text)

@@ -1,1 +1,1 @@
-"""What a limiter decides, without doing any I/O."""
+"""What a limiter decides, without I/O: each operation yields the commands to send and receives their replies."""

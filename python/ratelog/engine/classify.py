@@ -1,4 +1,4 @@
-"""What an error of redis-py says of the server."""
+"""Classifies the errors of redis-py: is the server unavailable, or is the command wrong?"""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ from redis.exceptions import (
     TimeoutError as RedisTimeoutError,
 )
 
-from .._core import absence as absence_of_code
+from .._core import failure_kind
 
 if TYPE_CHECKING:
     from typing import Literal
 
-    Absence = Literal["unserved", "lost"]
+    FailureKind = Literal["transient", "connection-lost"]
 
-TRANSPORT = (RedisError, RedisClusterException, OSError, asyncio.TimeoutError)
-"""What is raised where there is no reply."""
+TRANSPORT_ERRORS = (RedisError, RedisClusterException, OSError, asyncio.TimeoutError)
+"""The errors that redis-py raises in place of a reply."""
 
 
 class LimiterClosedError(ConnectionAbortedError):
-    """The limiter was closed while it asked: nothing is said of the server."""
+    """The limiter was closed while a command was in progress. Says nothing about the server."""
 
 
-_UNSERVED = (
+_TRANSIENT = (
     asyncio.TimeoutError,
     AskError,
     BusyLoadingError,
@@ -54,28 +54,30 @@ _UNSERVED = (
     RedisTimeoutError,
     TryAgainError,
 )
-_LOST = (AuthenticationError, InvalidResponse, ReadOnlyError, RedisConnectionError, OSError)
+_CONNECTION_LOST = (AuthenticationError, InvalidResponse, ReadOnlyError, RedisConnectionError, OSError)
 
 
-def absence_of(error: object) -> Absence | None:
-    """`lost` if the connection leads nowhere, or to no primary; `unserved` if the server did not serve this one; `None`
-    if it is there and refuses the command itself."""
-    if isinstance(error, _UNSERVED):
-        return "unserved"
-    if isinstance(error, _LOST):
-        return "lost"
+def classify(error: object) -> FailureKind | None:
+    """Returns how the server is unavailable, or `None` if it rejected the command itself.
+
+    `connection-lost`: the connection leads to no server, or not to a primary. `transient`: the server did not serve
+    this command, but the next one may succeed.
+    """
+    if isinstance(error, _TRANSIENT):
+        return "transient"
+    if isinstance(error, _CONNECTION_LOST):
+        return "connection-lost"
     if isinstance(error, ResponseError):
-        return absence_of_code(str(error).split(" ", 1)[0])
+        return failure_kind(str(error).split(" ", 1)[0])
     return None
 
 
-def unconnected(error: Exception) -> RedisConnectionError:
-    """What kept a connection from being made, where it is no error of redis-py's: a provider of credentials may raise
-    anything."""
-    return RedisConnectionError(f"no connection could be made: {error!r}")
+def connect_error(error: Exception) -> RedisConnectionError:
+    """Wraps an error that is not redis-py's, raised while connecting: a credential provider may raise anything."""
+    return RedisConnectionError(f"cannot connect: {error!r}")
 
 
 def describe(error: BaseException) -> str:
-    """The error in a line, also where it has no text; redis-py may show a whole command, and so the script."""
+    """The error in one line. redis-py may quote a whole command, even the script; an error may also have no text."""
     line = str(error).partition("\n")[0]
     return textwrap.shorten(line, 300, placeholder=" ...") or type(error).__name__

@@ -1,4 +1,4 @@
-"""What a server is asked, as words, and how its replies are read: by the module's commands, or by the script."""
+"""The commands that a server receives, and how its replies are parsed: the module's commands, or the Lua script."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ LOAD_SCRIPT: Command = ("SCRIPT", "LOAD", SCRIPT)
 
 PROBE_KEY = b"ratelog:probe"
 PROBE: Command = ("RL.REFUND", PROBE_KEY)
-"""Changes nothing, and yet is a write: a replica refuses it, and so does a server that loads."""
+"""A write that changes nothing: a replica and a server that is loading both reject it."""
 
 
-class OneByOne(Exception):  # noqa: N818 - it is no error, but another way
-    """These checks need a command each."""
+class CannotCombineError(Exception):
+    """These checks cannot be one command; send a command for each."""
 
 
 class Dialect(Protocol):
@@ -39,13 +39,13 @@ class Dialect(Protocol):
     def check(self, check: Check) -> Command: ...
     def peek(self, check: Check) -> Command: ...
     def mcheck(self, checks: Sequence[Check]) -> Command:
-        """One command that decides them all or nothing. Raises `OneByOne` if there is none for these."""
+        """One command that checks all keys or none. Raises `CannotCombineError` if no command can."""
 
     def refund(self, key: bytes, cost: int) -> Command: ...
     def reset(self, key: bytes) -> Command: ...
 
 
-class Module:
+class ModuleDialect:
     """The module's commands."""
 
     source: Source = "module"
@@ -58,13 +58,13 @@ class Module:
 
     def mcheck(self, checks: Sequence[Check]) -> Command:
         cost = checks[0].cost
-        words: list[bytes | str | int] = ["RL.MCHECK", cost]
+        command: list[bytes | str | int] = ["RL.MCHECK", cost]
         for check in checks:
-            terms = check.limits.words
-            if check.cost != cost or len(terms) != 2:
-                raise OneByOne
-            words += (check.key, *terms)
-        return tuple(words)
+            args = check.limits.args
+            if check.cost != cost or len(args) != 2:
+                raise CannotCombineError
+            command += (check.key, *args)
+        return tuple(command)
 
     def refund(self, key: bytes, cost: int) -> Command:
         return ("RL.REFUND", key, "COST", cost)
@@ -75,12 +75,12 @@ class Module:
     def _decide(self, name: str, check: Check) -> Command:
         key, limits, cost = check
         if cost == 1:
-            return (name, key, *limits.words)
-        return (name, key, *limits.words, "COST", cost)
+            return (name, key, *limits.args)
+        return (name, key, *limits.args, "COST", cost)
 
 
-class Script:
-    """The script, which a server without the module runs. Knows only the policies of this process."""
+class ScriptDialect:
+    """The script, for a server without the module. Resolves policies in this process."""
 
     source: Source = "script"
 
@@ -95,13 +95,13 @@ class Script:
 
     def mcheck(self, checks: Sequence[Check]) -> Command:
         cost = checks[0].cost
-        terms: list[str] = []
+        args: list[str] = []
         for check in checks:
-            rules, shadow = known_terms(self._policies, check)
-            if check.cost != cost or shadow:
-                raise OneByOne
-            terms += rules.script_words
-        return (*self._call(*(check.key for check in checks)), "mcheck", cost, *terms)
+            rules, is_shadow = resolve_policy(self._policies, check)
+            if check.cost != cost or is_shadow:
+                raise CannotCombineError
+            args += rules.script_args
+        return (*self._call(*(check.key for check in checks)), "mcheck", cost, *args)
 
     def refund(self, key: bytes, cost: int) -> Command:
         return (*self._call(key), "refund", cost)
@@ -110,51 +110,51 @@ class Script:
         return (*self._call(key), "reset")
 
     def _decide(self, name: str, check: Check) -> Command:
-        rules, _ = known_terms(self._policies, check)
-        return (*self._call(check.key), name, check.cost, *rules.script_words)
+        rules, _ = resolve_policy(self._policies, check)
+        return (*self._call(check.key), name, check.cost, *rules.script_args)
 
     def _call(self, *keys: bytes) -> Command:
         suffix = SCRIPT_SUFFIX.encode()
         return ("EVALSHA", SCRIPT_HASH, len(keys), *(key + suffix for key in keys))
 
 
-def known_terms(policies: Policies, check: Check) -> tuple[Limits, bool]:
-    """The rules that decide `check` without the server's policies, and whether they only look on.
+def resolve_policy(policies: Policies, check: Check) -> tuple[Limits, bool]:
+    """Returns the rules of a check, and whether they are a shadow policy's.
 
     Raises:
-        NoPolicyError: it is under a policy that this process does not know.
+        NoPolicyError: this process does not know the policy.
     """
     try:
-        return policies.terms(check.limits)
+        return policies.resolve(check.limits)
     except LookupError:
         raise NoPolicyError(f"no policy named '{check.limits}' is known in this process") from None
 
 
-def read_decision(reply: Reply, source: Source) -> Decision:
-    """A decision, or the error that the reply is."""
+def parse_decision(reply: Reply, source: Source) -> Decision:
+    """Parses a decision. Raises the reply if it is an error."""
     if isinstance(reply, Exception):
-        raise refused(reply)
-    return Decision.read(reply, source)
+        raise to_public_error(reply)
+    return Decision.from_reply(reply, source)
 
 
-def read_decisions(reply: Reply, source: Source) -> list[Decision]:
-    """A decision for each key, or the error that the reply is."""
+def parse_decisions(reply: Reply, source: Source) -> list[Decision]:
+    """Parses one decision per key. Raises the reply if it is an error."""
     if isinstance(reply, list):
-        return [Decision.read(one, source) for one in reply]
-    return [read_decision(reply, source)]
+        return [Decision.from_reply(item, source) for item in reply]
+    return [parse_decision(reply, source)]
 
 
-def read_count(reply: Reply) -> int:
-    """A number, or the error that the reply is."""
+def parse_count(reply: Reply) -> int:
+    """Parses an integer. Raises the reply if it is an error."""
     if isinstance(reply, Exception):
-        raise refused(reply)
+        raise to_public_error(reply)
     if type(reply) is not int:
-        raise ResponseError(f"a number was expected, not {reply!r}")
+        raise ResponseError(f"expected an integer, not {reply!r}")
     return reply
 
 
-def refused(error: Exception) -> Exception:
-    """What a caller is told of a command that the server refused."""
+def to_public_error(error: Exception) -> Exception:
+    """The error to raise to the caller for an error of the server."""
     text = str(error)
     if text.startswith("NOPOLICY"):
         return NoPolicyError(text.removeprefix("NOPOLICY "))
@@ -162,15 +162,15 @@ def refused(error: Exception) -> Exception:
 
 
 def is_unknown_command(reply: Reply) -> bool:
-    """Whether the server does not have the command, and so not the module."""
+    """Whether the server does not know the command, and therefore lacks the module."""
     return isinstance(reply, ResponseError) and str(reply).lower().removeprefix("err ").startswith("unknown command")
 
 
-def lacks_script(reply: Reply) -> bool:
-    """Whether the server has to be given the script."""
+def is_missing_script(reply: Reply) -> bool:
+    """Whether the script has to be loaded into the server."""
     return isinstance(reply, NoScriptError)
 
 
-def needs_module(what: str) -> NeedsModuleError:
-    """The error of what the script cannot do."""
-    return NeedsModuleError(f"{what} needs the Ratelog module, which this server does not have")
+def module_required(feature: str) -> NeedsModuleError:
+    """The error for a feature that the script does not have."""
+    return NeedsModuleError(f"{feature} needs the Ratelog module, which this server does not have")

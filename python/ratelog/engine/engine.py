@@ -1,201 +1,223 @@
-"""What a limiter decides, without doing any I/O: each operation is a `Flow`, as those of `Server`.
-
-So the asynchronous and the synchronous limiter differ in how they ask, and in nothing else.
-"""
+"""The decisions of a limiter. Does no I/O, so that both limiters share it: each operation is an `Operation`."""
 
 from __future__ import annotations
 
 import time
 from datetime import datetime, timezone
+from time import perf_counter
 from typing import TYPE_CHECKING
 
-from .._core import Breaker, Decision, Denials, LocalLimiter, Policies
+from .._core import Breaker, Decision, DenyCache, LocalLimiter, Policies
 from ..errors import UnavailableError
-from ..events import Announcer, CameBack, WentAway
+from ..events import CheckCompleted, EventPublisher, ServerRecovered, ServerUnavailable
 from ..health import Health
-from .backend import Server
-from .classify import TRANSPORT, LimiterClosedError, absence_of, describe
-from .commands import Command, Reply, needs_module
-from .fallback import Alone
+from .backend import Backend
+from .classify import TRANSPORT_ERRORS, LimiterClosedError, classify, describe
+from .commands import Command, Reply, module_required
+from .fallback import Fallback
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from .._core import Ticket
+    from .._core import KeyVersion
     from ..check import Check
     from ..settings import Settings
-    from .operation import Flow
+    from .operation import Operation
 
 
 class Engine:
     """The state of a limiter, and its operations."""
 
-    def __init__(self, settings: Settings, announcer: Announcer, *, remote: bool, cluster: bool) -> None:
+    def __init__(self, settings: Settings, events: EventPublisher, *, remote: bool, cluster: bool) -> None:
         self.settings = settings
-        self.announcer = announcer
+        self.events = events
         self.remote = remote
         self.cluster = cluster
-        self.breaker = Breaker(settings.failures)
+        self.breaker = Breaker(settings.failure_threshold)
         self.policies = Policies(settings.policies)
         self.local = LocalLimiter(settings.local_max_bytes, instances=settings.instances)
-        self.alone = Alone(self.local, self.policies, settings.on_failure, int(settings.probe_max * 1000))
-        self.denials = Denials(settings.deny_cache) if settings.deny_cache and remote else None
-        self.server = Server(settings, self.policies, cluster=cluster, is_away=self.is_away, forget=self.forget)
-        self._told_away = False
-        self.seek: Callable[[], None] = lambda: None
-        """Has the server looked for, unless it is."""
-        self.watch: Callable[[Check], bool] = lambda _: False
-        """Has a denial remembered whose end the server tells of; false where it does not."""
-        self.tracks: Callable[[], bool] = lambda: False
+        self.fallback = Fallback(self.local, self.policies, settings.fallback, int(settings.probe_max_interval * 1000))
+        self.deny_cache = DenyCache(settings.deny_cache) if settings.deny_cache and remote else None
+        self.backend = Backend(
+            settings,
+            self.policies,
+            cluster=cluster,
+            record_failure=self.record_failure,
+            invalidate=self.invalidate,
+        )
+        self._is_reported_unavailable = False
+        self.start_probing: Callable[[], None] = lambda: None
+        """Starts to probe the server, unless probes are running."""
+        self.cache_denial: Callable[[Check], bool] = lambda _: False
+        """Caches a denial that the server will invalidate; returns false if the server does not track keys."""
+        self.is_tracking: Callable[[], bool] = lambda: False
         if not remote:
-            self.breaker.recovered()
+            self.breaker.record_recovery()
+
+    def decide(self, checks: Sequence[Check], *, use_deny_cache: bool = True) -> Operation[list[Decision | None]]:
+        """Runs `check` and publishes the result to the hooks."""
+        operation = self.check(checks, use_deny_cache=use_deny_cache)
+        return self._published(operation, checks) if self.events.has_hooks else operation
 
     def check(
-        self, checks: Sequence[Check], *, records: bool = True, recall: bool = True
-    ) -> Flow[list[Decision | None]]:
-        """All of them or none; a decision each. `None` for a check that was not looked at, since another of them is
-        remembered to be denied, if these may be recalled."""
-        denials = self.denials if records and recall else None
-        if denials is not None:
-            remembered, tickets = _recalled(denials, checks)
-            if remembered is not None:
-                return remembered
+        self, checks: Sequence[Check], *, record: bool = True, use_deny_cache: bool = True
+    ) -> Operation[list[Decision | None]]:
+        """Checks all keys or none. Returns one decision per check.
+
+        With the deny cache, a decision is `None` if a cached denial of another check made this one unnecessary.
+        """
+        deny_cache = self.deny_cache if record and use_deny_cache else None
+        if deny_cache is not None:
+            cached, versions = _cached(deny_cache, checks)
+            if cached is not None:
+                return cached
         if not self.remote:
-            return list(self.alone.locally(checks, records))
-        if not self._asks():
-            return list(self.alone.fall_back(checks, records))
+            return list(self.fallback.check_locally(checks, record))
+        if not self._is_available():
+            return list(self.fallback.decide(checks, record))
         try:
-            decisions = yield from self.server.check(checks, records=records)
+            decisions = yield from self.backend.check(checks, record=record)
         except Exception as error:
-            if not self.is_away(error):
+            if not self.record_failure(error):
                 raise
-            return list(self.alone.fall_back(checks, records))
-        self.breaker.succeeded()
-        if denials is not None:
-            for check, decision, ticket in zip(checks, decisions, tickets, strict=False):
-                if not decision.allowed and not self.watch(check):
-                    denials.put(*check, decision, ticket)
+            return list(self.fallback.decide(checks, record))
+        self.breaker.record_success()
+        if deny_cache is not None:
+            for check, decision, version in zip(checks, decisions, versions, strict=False):
+                if not decision.allowed and not self.cache_denial(check):
+                    deny_cache.insert(*check, decision, version)
         return list(decisions)
 
-    def refund(self, key: bytes, cost: int) -> Flow[int]:
-        """Units taken back."""
-        return (yield from self._change(key, self.server.refund(key, cost), self.local.refund, cost))
+    def refund(self, key: bytes, cost: int) -> Operation[int]:
+        """Returns the number of units taken back."""
+        return (yield from self._change(key, self.backend.refund(key, cost), self.local.refund, cost))
 
-    def reset(self, key: bytes) -> Flow[int]:
-        """Units forgotten."""
-        return (yield from self._change(key, self.server.reset(key), self.local.reset))
+    def reset(self, key: bytes) -> Operation[int]:
+        """Returns the number of units removed."""
+        return (yield from self._change(key, self.backend.reset(key), self.local.reset))
 
-    def manage(self, what: str, command: Command, changed: bytes | None = None) -> Flow[Reply]:
-        """A command that only the module has; `changed` is the key that may be allowed by it."""
-        if not self.remote or not self.server.has_module:
-            raise needs_module(what)
-        if not self._asks():
-            raise self._unavailable()
+    def execute_module_command(
+        self, feature: str, command: Command, changed_key: bytes | None = None
+    ) -> Operation[Reply]:
+        """Runs a command that only the module has. Invalidates the cached denials of `changed_key`."""
+        if not self.remote or not self.backend.has_module:
+            raise module_required(feature)
+        if not self._is_available():
+            raise self._unavailable_error()
         try:
-            reply = yield from self.server.manage(what, command)
-        except TRANSPORT as error:
-            if self.is_away(error):
-                raise self._unavailable() from error
+            reply = yield from self.backend.execute_module_command(feature, command)
+        except TRANSPORT_ERRORS as error:
+            if self.record_failure(error):
+                raise self._unavailable_error() from error
             raise
         finally:
-            if changed is not None:
-                self.forget(changed)
-        self.breaker.succeeded()
+            if changed_key is not None:
+                self.invalidate(changed_key)
+        self.breaker.record_success()
         return reply
 
-    def probe(self) -> Flow[bool]:
-        """Whether the server is there; closes the breaker if it is."""
-        away_since = self.breaker.since
+    def probe(self) -> Operation[bool]:
+        """Probes the server, and closes the breaker if it is available. Returns whether it is."""
+        unavailable_since = self.breaker.since
         if not self.breaker.is_closed:
-            self.breaker.probing()
+            self.breaker.begin_probe()
         try:
-            yield from self.server.probe()
+            yield from self.backend.probe()
         except LimiterClosedError:
             return False
-        except Exception as error:  # noqa: BLE001 - whatever it is, there is no server to be asked
-            self.breaker.failed(describe(error), True)
-            self.breaker.probe_failed(describe(error))
-            self._went_away(error)
+        except Exception as error:  # noqa: BLE001 - after any error the server cannot be used
+            self.breaker.record_failure(describe(error), True)
+            self.breaker.record_probe_failure(describe(error))
+            self._report_unavailable(error)
             return False
-        self.breaker.recovered()
-        if self._told_away:
-            self._told_away = False
-            self.announcer.state(CameBack(max(0.0, time.time() - away_since), self.server.dialect.source))
+        self.breaker.record_recovery()
+        if self._is_reported_unavailable:
+            self._is_reported_unavailable = False
+            downtime = max(0.0, time.time() - unavailable_since)
+            self.events.log_and_publish(ServerRecovered(downtime, self.backend.dialect.source))
         return True
 
-    def forget(self, key: bytes) -> None:
-        """A denial of the key may be over."""
-        if self.denials is not None:
-            self.denials.forget(key)
+    def invalidate(self, key: bytes) -> None:
+        """Removes the key's cached denial, which may be outdated."""
+        if self.deny_cache is not None:
+            self.deny_cache.invalidate(key)
 
-    def is_away(self, error: BaseException) -> bool:
-        """Whether the error says that the server is away; the breaker then counts it."""
+    def record_failure(self, error: BaseException) -> bool:
+        """Counts an error towards the breaker if it means that the server is unavailable. Returns whether it does."""
         if isinstance(error, LimiterClosedError):
             return True
-        absence = absence_of(error)
-        if absence is None:
+        kind = classify(error)
+        if kind is None:
             return False
-        if self.breaker.failed(describe(error), absence == "lost"):
-            self._went_away(error)
-            self.seek()
+        if self.breaker.record_failure(describe(error), kind == "connection-lost"):
+            self._report_unavailable(error)
+            self.start_probing()
         return True
 
     def health(self) -> Health:
-        """The state at this moment."""
+        """The state of the limiter now."""
         breaker = self.breaker
         return Health(
             state=breaker.state,
             since=datetime.fromtimestamp(breaker.since, timezone.utc),
-            backend=("module" if self.server.has_module else "script") if self.remote else "local",
-            on_failure=self.settings.on_failure,
+            backend=("module" if self.backend.has_module else "script") if self.remote else "local",
+            fallback=self.settings.fallback,
             last_error=breaker.last_error,
             opened=breaker.opened,
-            tracks=self.tracks(),
+            tracking=self.is_tracking(),
             local_keys=len(self.local),
             local_bytes=self.local.bytes,
             evicted=self.local.evicted,
         )
 
-    def _change(self, key: bytes, asking: Flow[int], locally: Callable[..., int], *arguments: int) -> Flow[int]:
+    def _published(
+        self, operation: Operation[list[Decision | None]], checks: Sequence[Check]
+    ) -> Operation[list[Decision | None]]:
+        started = perf_counter()
+        decisions = yield from operation
+        self.events.publish(CheckCompleted(checks, decisions, perf_counter() - started))
+        return decisions
+
+    def _change(self, key: bytes, remote: Operation[int], local: Callable[..., int], *arguments: int) -> Operation[int]:
         try:
             if not self.remote:
-                return locally(key, *arguments)
-            if self._asks():
+                return local(key, *arguments)
+            if self._is_available():
                 try:
-                    count = yield from asking
-                    self.breaker.succeeded()
+                    count = yield from remote
+                    self.breaker.record_success()
                     return count
-                except TRANSPORT as error:
-                    if not self.is_away(error):
+                except TRANSPORT_ERRORS as error:
+                    if not self.record_failure(error):
                         raise
-            if self.settings.on_failure == "local":
-                return locally(key, *arguments)
-            raise self._unavailable()
+            if self.settings.fallback == "local":
+                return local(key, *arguments)
+            raise self._unavailable_error()
         finally:
-            # Even if it failed: the server may have done it.
-            self.forget(key)
+            # Also after an error: the server may have executed the command.
+            self.invalidate(key)
 
-    def _asks(self) -> bool:
-        """Whether the server is to be asked; if it is not, somebody looks for it."""
+    def _is_available(self) -> bool:
+        """Whether to send commands to the server. Starts to probe it if not."""
         if self.breaker.is_closed:
             return True
-        self.seek()
+        self.start_probing()
         return False
 
-    def _went_away(self, error: BaseException) -> None:
-        if self.denials is not None:
-            self.denials.forget_all()
-        if not self._told_away:
-            self._told_away = True
-            self.announcer.state(WentAway(describe(error), self.settings.on_failure))
+    def _report_unavailable(self, error: BaseException) -> None:
+        if self.deny_cache is not None:
+            self.deny_cache.invalidate_all()
+        if not self._is_reported_unavailable:
+            self._is_reported_unavailable = True
+            self.events.log_and_publish(ServerUnavailable(describe(error), self.settings.fallback))
 
-    def _unavailable(self) -> UnavailableError:
-        return UnavailableError(f"the server is away: {self.breaker.last_error or 'no connection has been made yet'}")
+    def _unavailable_error(self) -> UnavailableError:
+        return UnavailableError(f"the server is unavailable: {self.breaker.last_error or 'not connected yet'}")
 
 
-def _recalled(denials: Denials, checks: Sequence[Check]) -> tuple[list[Decision | None] | None, list[Ticket]]:
-    """What is remembered of the checks, if anything is, or else the tickets to have it remembered."""
-    remembered = [denials.get(*check) for check in checks]
-    if any(decision is not None for decision in remembered):
-        return remembered, []
-    return None, [denials.ticket(check.key) for check in checks]
+def _cached(deny_cache: DenyCache, checks: Sequence[Check]) -> tuple[list[Decision | None] | None, list[KeyVersion]]:
+    """The cached denials of the checks, if there is one; otherwise the versions to insert new denials with."""
+    cached = [deny_cache.get(*check) for check in checks]
+    if any(decision is not None for decision in cached):
+        return cached, []
+    return None, [deny_cache.version(check.key) for check in checks]

@@ -1,7 +1,7 @@
-"""Operations that do no I/O: each is a generator that yields the commands which a server is to be asked.
+"""Operations without I/O, and the two ways to run them.
 
-It is sent their replies (those that are errors among them, as exceptions), or has thrown into it what was raised in
-their place, and returns the outcome.
+An operation is a generator. It yields the commands to send. It receives their replies, in which errors of the server
+are exceptions; if sending fails, the error is thrown into it. It returns its result.
 """
 
 from __future__ import annotations
@@ -12,43 +12,43 @@ from typing import TypeVar
 from .commands import Command, Reply
 
 T = TypeVar("T")
-Flow = Generator[Sequence[Command], Sequence[Reply], T]
-Ask = Callable[[Sequence[Command]], Sequence[Reply]]
-AsyncAsk = Callable[[Sequence[Command]], Awaitable[Sequence[Reply]]]
+Operation = Generator[Sequence[Command], Sequence[Reply], T]
+Execute = Callable[[Sequence[Command]], Sequence[Reply]]
+AsyncExecute = Callable[[Sequence[Command]], Awaitable[Sequence[Reply]]]
 
 
-def run(flow: Flow[T], ask: Ask) -> T:
-    """The outcome of a flow whose questions `ask` answers by blocking."""
+def run(operation: Operation[T], execute: Execute) -> T:
+    """Runs an operation with an `execute` that blocks."""
     try:
-        commands = next(flow)
+        commands = next(operation)
         while True:
             try:
-                replies = ask(commands)
-            except Exception as error:  # noqa: BLE001 - the flow raises what is not for it
-                commands = flow.throw(error)
+                replies = execute(commands)
+            except Exception as error:  # noqa: BLE001 - the operation raises the errors that it does not handle
+                commands = operation.throw(error)
             else:
-                commands = flow.send(replies)
+                commands = operation.send(replies)
     except StopIteration as stop:
-        outcome: T = stop.value
-        return outcome
+        result: T = stop.value
+        return result
 
 
-async def run_async(flow: Flow[T], ask: AsyncAsk) -> T:
-    """The same where answers are awaited."""
+async def run_async(operation: Operation[T], execute: AsyncExecute) -> T:
+    """Runs an operation with an `execute` that is awaited."""
     try:
-        commands = next(flow)
+        commands = next(operation)
         while True:
             try:
-                replies = await ask(commands)
-            except Exception as error:  # noqa: BLE001 - the flow raises what is not for it
-                commands = flow.throw(error)
+                replies = await execute(commands)
+            except Exception as error:  # noqa: BLE001 - the operation raises the errors that it does not handle
+                commands = operation.throw(error)
             else:
-                commands = flow.send(replies)
+                commands = operation.send(replies)
     except StopIteration as stop:
-        outcome: T = stop.value
-        return outcome
+        result: T = stop.value
+        return result
 
 
-def nobody(_: Sequence[Command]) -> Sequence[Reply]:
-    """For flows that ask nobody."""
-    raise NotImplementedError("a limiter without a server asks nobody")
+def no_server(_: Sequence[Command]) -> Sequence[Reply]:
+    """The `execute` of a limiter without a server, whose operations send no commands."""
+    raise NotImplementedError("a limiter without a server sends no commands")

@@ -1,1 +1,1 @@
-"""Clients that wait as long as they are told: what `ratelog.httpx`, `ratelog.httpx2` and `ratelog.requests` share."""
+"""Retries for HTTP clients. `ratelog.httpx`, `ratelog.httpx2` and `ratelog.requests` share this package."""

@@ -1,7 +1,8 @@
-"""The tries of one request, and the waits between them, without doing any I/O.
+"""The attempts of one request, and the waits between them, without I/O.
 
-A journey is a generator: it yields what is to be done next, and is sent the response, or has thrown into it what was
-raised instead of one. So clients that await and clients that block differ in how they do it, and in nothing else.
+`Attempts` is a generator. It yields steps: send the request, sleep, or close a response. It receives the response of
+each request, or its exception is thrown into it. Blocking and asynchronous clients share it and differ in the runner
+only.
 """
 
 from __future__ import annotations
@@ -11,116 +12,116 @@ from dataclasses import dataclass, field
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from .._core import Hint, RetryPolicy, Tries
+from .._core import Backoff, RetryHint, RetryPolicy
 
 if TYPE_CHECKING:
-    from .throttle import Lanes, Shared
+    from .throttle import Throttle
 
-Fields = list[tuple[bytes, bytes]]
+Headers = list[tuple[bytes, bytes]]
 R = TypeVar("R")
 R_contra = TypeVar("R_contra", contravariant=True)
 
 
 @dataclass(frozen=True)
-class Sent:
-    """What the journey has to know of a request."""
+class RequestInfo:
+    """A request, independent of the HTTP client."""
 
     method: str
-    headers: Fields
+    headers: Headers
     origin: str
     replayable: bool
-    """Whether its body can be sent again."""
-    repeatable: bool | None = None
-    """Overrules what its method and headers say of sending it again."""
+    """Whether the body can be sent again."""
+    idempotent: bool | None = None
+    """Overrides what the method and the headers imply."""
 
 
-class Client(Protocol[R_contra]):
-    """What the journey has to know of a client."""
+class ClientAdapter(Protocol[R_contra]):
+    """Reads the responses and errors of an HTTP client."""
 
-    def told(self, response: R_contra) -> tuple[int, Fields]:
-        """The status and the header fields of a response."""
+    def read_response(self, response: R_contra) -> tuple[int, Headers]:
+        """Returns the status and the headers."""
 
-    def arrived(self, error: BaseException) -> bool | None:
-        """Whether the request may have arrived; `None` for an error that is no server's, and ends the journey."""
+    def may_have_arrived(self, error: BaseException) -> bool | None:
+        """Whether the server may have received the request; `None` for an error that a retry would meet again."""
 
 
 class Send:
-    """The request is to be sent."""
+    """Send the request."""
 
 
 @dataclass(frozen=True)
-class Pause:
-    """So many seconds are to pass; or, where something is awaited, at most as many."""
+class Sleep:
+    """Sleep for `seconds`, or until `event` is set if there is one."""
 
     seconds: float
-    awaited: Any = None
+    event: Any = None
 
 
 @dataclass(frozen=True)
-class Discard:
-    """The response is not the last: it is to be closed."""
+class CloseResponse:
+    """Close a response that is not the last."""
 
     response: Any
 
 
 SEND = Send()
-Step = Send | Pause | Discard
-Journey = Generator[Step, Any, R]
+Step = Send | Sleep | CloseResponse
+Attempts = Generator[Step, Any, R]
 
 
 @dataclass
-class Patience:
-    """How long requests wait, and how often they are tried."""
+class RetryConfig:
+    """How often requests are retried, and how long they wait."""
 
     policy: RetryPolicy = field(default_factory=RetryPolicy)
     max_wait: float = 60.0
-    """Seconds that a request is held back at most, over all its tries, while nothing is left of a limit."""
+    """Seconds for which a request is held back at most, over all attempts, while a limit is exhausted."""
     partition: Callable[[Any], str] | None = None
-    """Which requests share a limit; none: those of one origin."""
-    now: Callable[[], float] = monotonic
-    date: Callable[[], float] = time
+    """Names the limit that a request counts in; by default its origin."""
+    monotonic: Callable[[], float] = monotonic
+    time: Callable[[], float] = time
 
     def __post_init__(self) -> None:
         if not self.max_wait >= 0:
-            raise ValueError(f"max_wait is a time in seconds, not {self.max_wait}")
+            raise ValueError(f"max_wait must be seconds, 0 or more, not {self.max_wait}")
 
-    def journey(self, sent: Sent, client: Client[R], lanes: Lanes, lane_name: str) -> Journey[R]:
-        """The tries of a request: the last response, or the last error."""
-        began = self.now()
-        tries = Tries(self.policy, sent.method, sent.headers, sent.repeatable)
-        shared = lanes.of(lane_name)
-        held = 0.0
+    def attempts(self, request: RequestInfo, client: ClientAdapter[R], throttle: Throttle) -> Attempts[R]:
+        """The attempts of a request. Returns the last response, or raises the last error."""
+        started = self.monotonic()
+        backoff = Backoff(self.policy, request.method, request.headers, request.idempotent)
+        throttled = 0.0
         while True:
-            asked = self.now()
-            yield from self._enter(shared, asked + max(self.max_wait - held, 0))
-            held += self.now() - asked
+            before = self.monotonic()
+            yield from self._acquire(throttle, before + max(self.max_wait - throttled, 0))
+            throttled += self.monotonic() - before
             try:
                 response = yield SEND
-                status, headers = client.told(response)
-                shared.answered(status == 429, Hint.read(headers, self.date()), self.now())
+                status, headers = client.read_response(response)
+                hint = RetryHint.from_headers(headers, self.time())
+                throttle.on_response(status == 429, hint, self.monotonic())
             except Exception as error:
-                arrived = client.arrived(error)
+                may_have_arrived = client.may_have_arrived(error)
                 wait = None
-                if arrived is not None and sent.replayable:
-                    wait = tries.after_error(arrived, self.now() - began)
+                if may_have_arrived is not None and request.replayable:
+                    wait = backoff.after_error(may_have_arrived, self.monotonic() - started)
                 if wait is None:
                     raise
             else:
-                wait = (
-                    tries.after_response(status, headers, self.date(), self.now() - began) if sent.replayable else None
-                )
+                wait = None
+                if request.replayable:
+                    wait = backoff.after_response(status, headers, self.time(), self.monotonic() - started)
                 if wait is None:
                     result: R = response
                     return result
-                yield Discard(response)
+                yield CloseResponse(response)
             finally:
-                shared.left()
-            yield Pause(wait)
+                throttle.release()
+            yield Sleep(wait)
 
-    def _enter(self, shared: Shared, latest: float) -> Generator[Step, Any, None]:
-        place = shared.line_up()
+    def _acquire(self, throttle: Throttle, deadline: float) -> Generator[Step, Any, None]:
+        waiter = throttle.join_queue()
         try:
-            while (wait := shared.ask(place, self.now(), latest)) is not None:
-                yield Pause(wait, place.called)
+            while (wait := throttle.try_acquire(waiter, self.monotonic(), deadline)) is not None:
+                yield Sleep(wait, waiter.event)
         finally:
-            shared.step_out(place)
+            throttle.leave_queue(waiter)

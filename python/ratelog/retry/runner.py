@@ -1,39 +1,76 @@
-"""Doing what a journey asks for by blocking."""
+"""Runs the attempts of a request with a blocking or an asynchronous client."""
 
 from __future__ import annotations
 
 import threading
 from typing import TYPE_CHECKING, Any
 
-from .attempts import Discard, Journey, Send
+from .attempts import Attempts, CloseResponse, Send, Sleep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
 
-def drive(journey: Journey[Any], send: Callable[[], Any], pause: Callable[[float], object]) -> Any:
-    """A journey of a client that blocks."""
+def run_sync(attempts: Attempts[Any], send: Callable[[], Any], sleep: Callable[[float], object]) -> Any:
+    """Runs attempts with functions that block."""
     try:
-        step = next(journey)
+        step = next(attempts)
         while True:
             if isinstance(step, Send):
                 try:
                     response = send()
-                except Exception as error:  # noqa: BLE001 - the journey raises what it does not know
-                    step = journey.throw(error)
+                except Exception as error:  # noqa: BLE001 - the attempts raise the errors that end them
+                    step = attempts.throw(error)
                 else:
-                    step = journey.send(response)
+                    step = attempts.send(response)
                 continue
-            if isinstance(step, Discard):
+            if isinstance(step, CloseResponse):
                 step.response.close()
             else:
                 seconds = min(step.seconds, threading.TIMEOUT_MAX)
-                if step.awaited is None:
-                    pause(seconds)
+                if step.event is None:
+                    sleep(seconds)
                 else:
-                    step.awaited.wait(seconds)
-            step = next(journey)
+                    step.event.wait(seconds)
+            step = next(attempts)
     except StopIteration as stop:
         return stop.value
     finally:
-        journey.close()
+        attempts.close()
+
+
+async def run_async(
+    attempts: Attempts[Any], send: Callable[[], Awaitable[Any]], sleep: Callable[[float], Awaitable[object]]
+) -> Any:
+    """Runs attempts with functions that are awaited, under asyncio or trio."""
+    try:
+        step = next(attempts)
+        while True:
+            if isinstance(step, Send):
+                try:
+                    response = await send()
+                except Exception as error:  # noqa: BLE001 - the attempts raise the errors that end them
+                    step = attempts.throw(error)
+                else:
+                    step = attempts.send(response)
+                continue
+            if isinstance(step, CloseResponse):
+                await step.response.aclose()
+            else:
+                await _sleep(step, sleep)
+            step = next(attempts)
+    except StopIteration as stop:
+        return stop.value
+    finally:
+        attempts.close()
+
+
+async def _sleep(step: Sleep, sleep: Callable[[float], Awaitable[object]]) -> None:
+    if step.event is None:
+        await sleep(step.seconds)
+        return
+    # requests does not depend on anyio, but httpx does.
+    import anyio
+
+    with anyio.move_on_after(step.seconds):
+        await step.event.wait()

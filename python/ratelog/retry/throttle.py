@@ -1,4 +1,4 @@
-"""Requests that share a limit, by origin or as a program tells."""
+"""Client-side throttles: they hold requests back while the server reports an exhausted limit."""
 
 from __future__ import annotations
 
@@ -6,97 +6,93 @@ import threading
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, Any
 
-from .._core import Lane
+from .._core import ThrottleState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .._core import Hint
+    from .._core import RetryHint
 
 
-class Place:
-    """One request's in the line of those who wait."""
+class Waiter:
+    """A request in a throttle's queue."""
 
-    called: Any = None
-    """An event of the driver's kind: the request is to ask again, if it is the first."""
+    event: Any = None
+    """Set when the request should try again. A `threading.Event` or `anyio.Event`."""
 
 
-class Shared:
-    """A lane, and the line of those who wait to enter it: the first of them asks it, the others wait to be the first.
+class Throttle:
+    """The throttle of one limit, with a queue. Only the first request in the queue may acquire it. Thread-safe."""
 
-    For any number of threads.
-    """
-
-    def __init__(self, event: Callable[[], Any]) -> None:
-        self._event = event
-        self._lane = Lane()
-        self._line: deque[Place] = deque()
+    def __init__(self, create_event: Callable[[], Any]) -> None:
+        self._create_event = create_event
+        self._state = ThrottleState()
+        self._queue: deque[Waiter] = deque()
         self._lock = threading.Lock()
 
-    def line_up(self) -> Place:
-        """A place at the end of the line; to be left by `step_out`."""
-        place = Place()
+    def join_queue(self) -> Waiter:
+        """Appends a request to the queue. Call `leave_queue` in the end."""
+        waiter = Waiter()
         with self._lock:
-            self._line.append(place)
-        return place
+            self._queue.append(waiter)
+        return waiter
 
-    def ask(self, place: Place, now: float, latest: float) -> float | None:
-        """Begins the request, if it may be sent now (`None`). Else how many seconds to wait, unless it is `called`
-        before, until it asks again."""
+    def try_acquire(self, waiter: Waiter, now: float, deadline: float) -> float | None:
+        """Starts the request and returns `None` if it may be sent now.
+
+        Otherwise returns the seconds after which to try again, unless `waiter.event` is set before.
+        """
         with self._lock:
             wait = None
-            if self._line[0] is place or now >= latest:
-                wait = self._lane.enter(now, latest)
+            if self._queue[0] is waiter or now >= deadline:
+                wait = self._state.try_acquire(now, deadline)
                 if wait == 0:
                     return None
-            place.called = self._event()
-            return latest - now if wait is None else wait
+            waiter.event = self._create_event()
+            return deadline - now if wait is None else wait
 
-    def step_out(self, place: Place) -> None:
-        """The place is another's."""
+    def leave_queue(self, waiter: Waiter) -> None:
+        """Removes a request from the queue and wakes up the first one."""
         with self._lock:
-            self._line.remove(place)
-            self._call_first()
+            self._queue.remove(waiter)
+            self._wake_first()
 
-    def answered(self, refused: bool, hint: Hint, now: float) -> None:
-        """The answer to a request that was begun is there."""
+    def on_response(self, denied: bool, hint: RetryHint, now: float) -> None:
+        """Updates the throttle from the response to a request that was started."""
         with self._lock:
-            self._lane.answered(refused, hint, now)
+            self._state.on_response(denied, hint, now)
 
-    def left(self) -> None:
-        """A request that was begun is over."""
+    def release(self) -> None:
+        """Ends a request that was started."""
         with self._lock:
-            self._lane.left()
-            self._call_first()
+            self._state.release()
+            self._wake_first()
 
-    def _call_first(self) -> None:
-        if self._line and self._line[0].called is not None:
-            self._line[0].called.set()
+    def _wake_first(self) -> None:
+        if self._queue and self._queue[0].event is not None:
+            self._queue[0].event.set()
 
 
-class Lanes:
-    """Lanes by name, of which those used least are forgotten beyond so many; what is forgotten holds nothing back.
+class Throttles:
+    """Throttles by name. Keeps the `max_size` most recently used; a new throttle holds nothing back. Thread-safe."""
 
-    For any number of threads.
-    """
-
-    def __init__(self, event: Callable[[], Any], most: int = 1000) -> None:
-        self._event = event
-        self._most = most
-        self._known: OrderedDict[str, Shared] = OrderedDict()
+    def __init__(self, create_event: Callable[[], Any], max_size: int = 1000) -> None:
+        self._create_event = create_event
+        self._max_size = max_size
+        self._by_name: OrderedDict[str, Throttle] = OrderedDict()
         self._lock = threading.Lock()
 
-    def of(self, name: str) -> Shared:
-        """The lane of that name."""
+    def get(self, name: str) -> Throttle:
+        """Returns the throttle of that name, which may be new."""
         with self._lock:
-            shared = self._known.get(name)
-            if shared is None:
-                shared = self._known[name] = Shared(self._event)
-                if len(self._known) > self._most:
-                    self._known.popitem(last=False)
+            throttle = self._by_name.get(name)
+            if throttle is None:
+                throttle = self._by_name[name] = Throttle(self._create_event)
+                if len(self._by_name) > self._max_size:
+                    self._by_name.popitem(last=False)
             else:
-                self._known.move_to_end(name)
-            return shared
+                self._by_name.move_to_end(name)
+            return throttle
 
     def __len__(self) -> int:
-        return len(self._known)
+        return len(self._by_name)

@@ -5,49 +5,58 @@ from __future__ import annotations
 import inspect
 from contextlib import aclosing
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from .routes import LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .limit import RateLimit
+    from .dependency import RateLimitDependency
 
 PARAMETER = "ratelog_decision"
+"""The parameter that the decorator adds for FastAPI."""
+
+F = TypeVar("F", bound="Callable[..., Any]")
 
 
-def decorated(endpoint: Callable[..., Any], limit: RateLimit) -> Callable[..., Any]:
-    """An endpoint that is limited.
+class Decorator(Protocol):
+    """A decorator that returns a function with the same parameters."""
 
-    In FastAPI by a dependency, which is a parameter that the endpoint itself does not get. In Starlette by the request
-    that the endpoint is called with.
+    def __call__(self, endpoint: F, /) -> F: ...
+
+
+def decorate(endpoint: Callable[..., Any], dependency: RateLimitDependency) -> Callable[..., Any]:
+    """Wraps an endpoint to enforce a limit.
+
+    In FastAPI the limit is a dependency: an added parameter, which is not passed to the endpoint. In Starlette the
+    wrapper finds the request among the endpoint's arguments.
     """
     if inspect.isclass(endpoint):
-        raise TypeError(f"the class {endpoint.__qualname__} is limited by its methods: decorate these")
+        raise TypeError(f"decorate the methods of the class {endpoint.__qualname__}, not the class")
     name = f"{PARAMETER}_{len(getattr(endpoint, LIMITS, ()))}"
 
-    def asked(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """The connection whose limit nobody checked; `None`: FastAPI has."""
+    def unchecked_connection(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Returns the connection if its limit has yet to be checked; `None` if FastAPI has checked it."""
         if name in kwargs:
             del kwargs[name]
             return None
-        if limit.late_key is not None:
-            raise TypeError(f"the key of {endpoint.__qualname__} has dependencies, which only FastAPI can call")
-        return _connection(args, kwargs, endpoint)
+        if dependency.limit.dependency_key is not None:
+            raise TypeError(f"the key of {endpoint.__qualname__} has dependencies, which only FastAPI can resolve")
+        return _find_connection(args, kwargs, endpoint)
 
-    async def pass_limit(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        connection = asked(args, kwargs)
+    async def enforce(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        connection = unchecked_connection(args, kwargs)
         if connection is not None:
-            await limit.admit(connection)
+            await dependency.enforce(connection)
         return connection
 
-    def pass_limit_in_thread(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        connection = asked(args, kwargs)
+    def enforce_in_thread(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        connection = unchecked_connection(args, kwargs)
         if connection is not None:
             from anyio.from_thread import run
 
-            run(limit.admit, connection)
+            run(dependency.enforce, connection)
         return connection
 
     wrapper: Callable[..., Any]
@@ -55,7 +64,7 @@ def decorated(endpoint: Callable[..., Any], limit: RateLimit) -> Callable[..., A
 
         @wraps(endpoint)
         async def wrapper(*args: Any, **kwargs: Any) -> Any:
-            await pass_limit(args, kwargs)
+            await enforce(args, kwargs)
             async with aclosing(endpoint(*args, **kwargs)) as items:
                 async for item in items:
                     yield item
@@ -64,67 +73,67 @@ def decorated(endpoint: Callable[..., Any], limit: RateLimit) -> Callable[..., A
 
         @wraps(endpoint)
         async def wrapper(*args: Any, **kwargs: Any) -> Any:
-            connection = await pass_limit(args, kwargs)
-            return _told(limit, connection, await endpoint(*args, **kwargs))
+            connection = await enforce(args, kwargs)
+            return _with_headers(dependency, connection, await endpoint(*args, **kwargs))
 
     elif inspect.isgeneratorfunction(endpoint):
 
         @wraps(endpoint)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
-            pass_limit_in_thread(args, kwargs)
+            enforce_in_thread(args, kwargs)
             yield from endpoint(*args, **kwargs)
 
     else:
 
         @wraps(endpoint)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
-            connection = pass_limit_in_thread(args, kwargs)
-            return _told(limit, connection, endpoint(*args, **kwargs))
+            connection = enforce_in_thread(args, kwargs)
+            return _with_headers(dependency, connection, endpoint(*args, **kwargs))
 
-    setattr(wrapper, LIMITS, (*getattr(endpoint, LIMITS, ()), limit))
-    _ask_for(limit, name, endpoint, wrapper)
+    setattr(wrapper, LIMITS, (*getattr(endpoint, LIMITS, ()), dependency))
+    _add_parameter(dependency, name, endpoint, wrapper)
     return wrapper
 
 
-def _told(limit: RateLimit, connection: Any, response: Any) -> Any:
-    """The response, with the header fields where no middleware puts them on it."""
+def _with_headers(dependency: RateLimitDependency, connection: Any, response: Any) -> Any:
+    """The response, with the rate limit headers if no middleware adds them."""
     if connection is not None and response is not None:
-        passage = limit.limiter.passage(connection.scope)
-        if not passage.has_told:
-            from .responses import tell
+        state = dependency.enforcer.state(connection.scope)
+        if not state.sends_headers:
+            from .responses import add_headers
 
-            tell(passage, response)
+            add_headers(state, response)
     return response
 
 
-def _ask_for(limit: RateLimit, name: str, endpoint: Callable[..., Any], wrapper: Any) -> None:
-    """Has FastAPI resolve the limit with the endpoint's own dependencies."""
+def _add_parameter(dependency: RateLimitDependency, name: str, endpoint: Callable[..., Any], wrapper: Any) -> None:
+    """Adds a parameter that makes FastAPI resolve the limit with the endpoint's own dependencies."""
     try:
         from fastapi import Depends
     except ImportError:
         return
     signature = _signature(endpoint)
     parameters = list(signature.parameters.values())
-    rest = [parameter for parameter in parameters if parameter.kind is inspect.Parameter.VAR_KEYWORD]
-    asked = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=Depends(limit), annotation=Any)
-    kept = [parameter for parameter in parameters if parameter not in rest]
-    wrapper.__signature__ = signature.replace(parameters=[*kept, asked, *rest])
+    var_keyword = [parameter for parameter in parameters if parameter.kind is inspect.Parameter.VAR_KEYWORD]
+    others = [parameter for parameter in parameters if parameter not in var_keyword]
+    added = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=Depends(dependency), annotation=Any)
+    wrapper.__signature__ = signature.replace(parameters=[*others, added, *var_keyword])
 
 
 def _signature(endpoint: Callable[..., Any]) -> inspect.Signature:
-    """With annotations that are text read where the endpoint is: old FastAPIs would read them where the wrapper is."""
+    """The signature, its annotations evaluated in the endpoint's module. Old FastAPIs use the wrapper's module."""
     try:
         return inspect.signature(endpoint, eval_str=True)
     except (AttributeError, NameError, TypeError):
         return inspect.signature(endpoint)
 
 
-def _connection(args: tuple[Any, ...], kwargs: dict[str, Any], endpoint: Callable[..., Any]) -> Any:
+def _find_connection(args: tuple[Any, ...], kwargs: dict[str, Any], endpoint: Callable[..., Any]) -> Any:
     from starlette.requests import HTTPConnection
 
     for argument in (*args, *kwargs.values()):
         if isinstance(argument, HTTPConnection):
             return argument
     raise TypeError(
-        f"{endpoint.__qualname__} is limited, and was called without a request: its __wrapped__ is not limited"
+        f"{endpoint.__qualname__} is rate limited and was called without a request; call its __wrapped__ instead"
     )

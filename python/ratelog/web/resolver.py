@@ -1,173 +1,123 @@
-"""Which limits are on a request: the defaults, those of the configuration, and those of its endpoint."""
+"""Resolves the limits on a request: the defaults, those of the settings, and those of its endpoint."""
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..errors import ConfigError
-from .limit import Applied, RateLimit
+from .configured import ALL
+from .limit import AppliedLimit
 from .routes import Endpoint, Routes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from ..settings import Settings
-    from .registry import Declarations
+    from .configured import ConfiguredLimits
+    from .dependency import RateLimitDependency
+    from .registry import Registry
     from .types import Scope
 
-ALL = "*"
-"""The scope of the defaults."""
-
-MAX_REMEMBERED = 4096
-LONGEST_REMEMBERED = 256
-"""Requests and paths of so many characters, of which plans are remembered: strangers choose them."""
+MAX_CACHED = 4096
+MAX_CACHED_LENGTH = 256
+"""The cache is bounded in entries, and in characters per entry, since clients choose paths."""
 
 
-class Configured(NamedTuple):
-    """An endpoint of the configuration."""
+class RequestLimits(NamedTuple):
+    """The limits on a request."""
 
-    methods: frozenset[str]
-    pattern: re.Pattern[str]
-    limit: RateLimit | None
-    scope: str
-
-
-class Plan(NamedTuple):
-    """What is on a request before the application sees it."""
-
-    applied: Sequence[Applied]
+    applied: Sequence[AppliedLimit]
+    """Checked before the application handles the request."""
     exempt: bool = False
-    declared: Sequence[Applied] = ()
-    """What is on the endpoint itself, late keys among them."""
-    name: str | None = None
-    """The endpoint, if there is one that is known."""
+    declared: Sequence[AppliedLimit] = ()
+    """Declared on the endpoint itself, including those whose key has dependencies."""
+    endpoint: str | None = None
+    """The name of the endpoint, if it is known."""
 
 
-UNKNOWN = Plan(())
-"""The plan where nobody knows the application."""
+UNKNOWN = RequestLimits(())
+"""The limits if the application is not known."""
 
 
-class Rulebook:
-    """What the settings say of paths; made anew when they are read again."""
+class Resolver:
+    """Resolves the limits on requests to one application."""
 
-    def __init__(self, settings: Settings, limiter: Declarations) -> None:
-        terms = settings.default_terms
-        self.default = None if terms is None else RateLimit(limiter, terms)
-        for path in settings.exempt:
-            if not path.startswith("/"):
-                raise ConfigError(f"exempt: expected a path that begins with '/', not {path!r}")
-        self._exact = frozenset(path for path in settings.exempt if not _is_pattern(path))
-        self._exempt = [compiled(path) for path in settings.exempt if _is_pattern(path)]
-        self._configured = [
-            Configured(
-                frozenset(method.upper() for method in endpoint.methods),
-                compiled(endpoint.path),
-                None
-                if endpoint.terms is None
-                else RateLimit(
-                    limiter,
-                    endpoint.terms,
-                    key=endpoint.key,
-                    cost=endpoint.cost,
-                    scope=endpoint.scope,
-                    override_defaults=endpoint.override_defaults,
-                ),
-                f"{','.join(sorted(endpoint.methods)) or ALL} {endpoint.path}",
-            )
-            for endpoint in settings.endpoints
-        ]
-
-    def is_exempt(self, path: str) -> bool:
-        """Whether the path is not limited."""
-        return path in self._exact or any(pattern.fullmatch(path) for pattern in self._exempt)
-
-    def configured(self, method: str, path: str) -> Configured | None:
-        """The first endpoint of the configuration that matches."""
-        # What reaches a route is to match, too: HEAD where there is GET, and a line feed at the end.
-        methods = {method.upper(), "GET"} if method.upper() == "HEAD" else {method.upper()}
-        for endpoint in self._configured:
-            if (not endpoint.methods or methods & endpoint.methods) and endpoint.pattern.match(path):
-                return endpoint
-        return None
-
-
-class Planner:
-    """The limits on requests to one application."""
-
-    def __init__(self, limiter: Declarations, app: Any) -> None:
-        self._limiter = limiter
+    def __init__(self, registry: Registry, app: Any, is_own: Callable[[RateLimitDependency], bool]) -> None:
+        """`is_own` tells limits of this limiter from those of others on the same application."""
+        self._registry = registry
+        self._is_own = is_own
         self.app = app
         self.routes = Routes(app)
-        self._plans: dict[tuple[str, str, str], tuple[Rulebook, Plan]] = {}
+        self._cache: dict[tuple[str, str, str], tuple[ConfiguredLimits, RequestLimits]] = {}
 
-    def plan(self, scope: Scope) -> Plan:
-        """The limits that are checked before the application sees the request."""
-        rulebook = self._limiter.rulebook
+    def resolve(self, scope: Scope) -> RequestLimits:
+        """Returns the limits to check before the application handles the request."""
+        configured = self._registry.configured
         path = path_of(scope)
         method = method_of(scope)
-        place = (method, path, scope.get("root_path", ""))
+        cache_key = (method, path, scope.get("root_path", ""))
         has_overrides = bool(getattr(self.app, "dependency_overrides", ()))
-        known = None if has_overrides else self._plans.get(place)
-        if known is not None and known[0] is rulebook:
-            return known[1]
-        plan = self._made(rulebook, method, path, scope)
-        if not has_overrides and self.routes.go_by_path and sum(map(len, place)) <= LONGEST_REMEMBERED:
-            if len(self._plans) >= MAX_REMEMBERED:
-                self._plans.clear()
-            self._plans[place] = (rulebook, plan)
-        return plan
+        cached = None if has_overrides else self._cache.get(cache_key)
+        if cached is not None and cached[0] is configured:
+            return cached[1]
+        limits = self._resolve(configured, method, path, scope)
+        if not has_overrides and self.routes.match_by_path and sum(map(len, cache_key)) <= MAX_CACHED_LENGTH:
+            if len(self._cache) >= MAX_CACHED:
+                self._cache.clear()
+            self._cache[cache_key] = (configured, limits)
+        return limits
 
-    def own(self, scope: Scope) -> Plan:
-        """What is on the endpoint that serves the request by now."""
-        # Mounts have moved the root of the path, perhaps that of the application itself.
-        below = scope.get("root_path", "")
-        for root in dict.fromkeys((below, scope.get("app_root_path", below))):
-            there = {**scope, "root_path": root}
-            endpoint = self.routes.find(there)
+    def resolve_endpoint(self, scope: Scope) -> RequestLimits:
+        """Returns the limits of the endpoint that is handling the request."""
+        # A mount changes the root path, and the application itself may be mounted.
+        root_path = scope.get("root_path", "")
+        for root in dict.fromkeys((root_path, scope.get("app_root_path", root_path))):
+            candidate = {**scope, "root_path": root}
+            endpoint = self.routes.find(candidate)
             if endpoint is not None and endpoint.target is scope.get("endpoint"):
-                return self._own(there, endpoint)
-        return self._own({**scope, "root_path": scope.get("app_root_path", below)}, None)
+                return self._endpoint_limits(candidate, endpoint)
+        return self._endpoint_limits({**scope, "root_path": scope.get("app_root_path", root_path)}, None)
 
-    def _own(self, scope: Scope, endpoint: Endpoint | None) -> Plan:
+    def _endpoint_limits(self, scope: Scope, endpoint: Endpoint | None) -> RequestLimits:
         path = path_of(scope)
-        rulebook = self._limiter.rulebook
-        configured = rulebook.configured(method_of(scope), path)
+        settings = self._registry.configured
+        configured = settings.endpoint(method_of(scope), path)
         if (
-            rulebook.is_exempt(path)
+            settings.is_exempt(path)
             or (endpoint is not None and endpoint.exempt)
             or (configured is not None and configured.limit is None)
         ):
-            return Plan((), exempt=True)
-        return Plan((), declared=self._declared(endpoint), name=None if endpoint is None else endpoint.name)
+            return RequestLimits((), exempt=True)
+        name = None if endpoint is None else endpoint.name
+        return RequestLimits((), declared=self._declared(endpoint), endpoint=name)
 
-    def _made(self, rulebook: Rulebook, method: str, path: str, scope: Scope) -> Plan:
-        own = self._own(scope, self.routes.find(scope))
-        if own.exempt:
-            return own
-        applied = [one for one in own.declared if one.limit.late_key is None]
-        configured = rulebook.configured(method, path)
+    def _resolve(self, settings: ConfiguredLimits, method: str, path: str, scope: Scope) -> RequestLimits:
+        limits = self._endpoint_limits(scope, self.routes.find(scope))
+        if limits.exempt:
+            return limits
+        applied = [item for item in limits.declared if item.limit.dependency_key is None]
+        configured = settings.endpoint(method, path)
         if configured is not None and configured.limit is not None:
-            scopes = [one.scope for one in own.declared]
-            applied.append(Applied(configured.limit, unlike(configured.limit.scope or configured.scope, scopes)))
-        overridden = any(one.limit.override_defaults for one in (*own.declared, *applied))
-        if rulebook.default is not None and not overridden:
-            applied.insert(0, Applied(rulebook.default, ALL))
-        return own._replace(applied=tuple(applied))
+            scopes = [item.scope for item in limits.declared]
+            name = unique_scope(configured.limit.scope or configured.scope, scopes)
+            applied.append(AppliedLimit(configured.limit, name))
+        overridden = any(item.limit.override_defaults for item in (*limits.declared, *applied))
+        if settings.default is not None and not overridden:
+            applied.insert(0, AppliedLimit(settings.default, ALL))
+        return limits._replace(applied=tuple(applied))
 
-    def _declared(self, endpoint: Endpoint | None) -> tuple[Applied, ...]:
+    def _declared(self, endpoint: Endpoint | None) -> tuple[AppliedLimit, ...]:
         if endpoint is None:
             return ()
-        applied: list[Applied] = []
-        for limit in endpoint.limits:
-            if limit.limiter is self._limiter:
-                scopes = [one.scope for one in applied]
-                applied.append(Applied(limit, unlike(limit.scope or endpoint.name, scopes)))
+        applied: list[AppliedLimit] = []
+        for dependency in endpoint.limits:
+            if self._is_own(dependency):
+                limit = dependency.limit
+                scopes = [item.scope for item in applied]
+                applied.append(AppliedLimit(limit, unique_scope(limit.scope or endpoint.name, scopes)))
         return tuple(applied)
 
 
 def method_of(scope: Scope) -> str:
-    """The method, as the configuration names it."""
+    """The method as the settings name it."""
     method: str = scope.get("method", "WEBSOCKET")
     return method
 
@@ -180,32 +130,6 @@ def path_of(scope: Scope) -> str:
     return rest or "/" if not rest or rest.startswith("/") else path
 
 
-def unlike(scope: str, others: Sequence[str]) -> str:
-    """A scope that none of the others is, nor that of the defaults: limits of one request do not count in each other's
-    logs."""
-    return scope if scope != ALL and scope not in others else unlike(f"{scope}#", others)
-
-
-def _is_pattern(path: str) -> bool:
-    return "{" in path or "*" in path
-
-
-def compiled(path: str) -> re.Pattern[str]:
-    """A path as in a route, or with `*` at its end, as a pattern.
-
-    Raises:
-        ConfigError: it is no such path.
-    """
-    from starlette.routing import compile_path
-
-    route = f"{path[:-1]}{{rest_:path}}" if path.endswith("*") else path
-    if "*" in route:
-        raise ConfigError(f"the path {path!r} is no pattern of a route: '*' stands at its end")
-    try:
-        pattern, _, parameters = compile_path(route)
-    except (AssertionError, ValueError) as error:
-        raise ConfigError(f"the path {path!r} is no pattern of a route: {error}") from None
-    if not len(parameters) == route.count("{") == route.count("}"):
-        raise ConfigError(f"the path {path!r} is no pattern of a route: a brace without its parameter")
-    # A parameter of a route may have a line feed in it, and so may the rest of a path here.
-    return re.compile(pattern.pattern, re.DOTALL)
+def unique_scope(scope: str, others: Sequence[str]) -> str:
+    """A scope that is neither one of the others nor that of the defaults, so that limits do not share their units."""
+    return scope if scope != ALL and scope not in others else unique_scope(f"{scope}#", others)

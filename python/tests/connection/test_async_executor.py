@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ratelog import RateLimiter
-from ratelog.connection.server_pool import WARM
+from ratelog.connection.server_pool import IDLE_TIMEOUT
 from support.driver import BRISK
 from support.wait import until
 from support.wire import Wire
@@ -27,7 +27,7 @@ def reads(db: Any) -> int:
 
 @pytest.fixture
 async def limiter(server: Server) -> AsyncIterator[RateLimiter]:
-    async with RateLimiter(server.url, pool_size=1, **{**BRISK, "timeout": 1.5}) as limiter:
+    async with RateLimiter(server.url, max_connections=1, **{**BRISK, "timeout": 1.5}) as limiter:
         await limiter.check("warm", "1/minute")
         yield limiter
 
@@ -71,7 +71,7 @@ async def test_a_lone_check_waits_for_no_timer(limiter: RateLimiter, monkeypatch
     await limiter.check("k", "9/minute")
     # One ends the check; another gives the connection back, long after.
     assert delays
-    assert min(delays) > WARM / 2
+    assert min(delays) > IDLE_TIMEOUT / 2
 
 
 async def test_callers_who_give_up_cost_the_others_nothing(server: Server, limiter: RateLimiter) -> None:
@@ -91,7 +91,7 @@ async def test_callers_who_give_up_cost_the_others_nothing(server: Server, limit
 
 async def test_a_blocked_event_loop_costs_no_decision_and_no_connection(server: Server) -> None:
     options = {**BRISK, "timeout": 0.2}
-    async with RateLimiter(server.url, pool_size=2, on_failure="deny", **options) as limiter:
+    async with RateLimiter(server.url, max_connections=2, fallback="deny", **options) as limiter:
         for round_ in range(3):
             tasks = [asyncio.create_task(limiter.check(f"k:{n}", "1000/minute")) for n in range(20)]
             for _ in range(4):
@@ -107,7 +107,7 @@ async def test_a_blocked_event_loop_costs_no_decision_and_no_connection(server: 
 async def test_a_connection_that_is_long_in_the_making_costs_no_check(server: Server) -> None:
     with Wire(server.port) as wire:
         options = {**BRISK, "timeout": 0.5, "connect_timeout": 30}
-        async with RateLimiter(wire.url, pool_size=4, on_failure="deny", **options) as limiter:
+        async with RateLimiter(wire.url, max_connections=4, fallback="deny", **options) as limiter:
             await limiter.check("warm", "9/minute")
             wire.opens.clear()
             for _ in range(20):
@@ -119,16 +119,16 @@ async def test_a_connection_that_is_long_in_the_making_costs_no_check(server: Se
                     await asyncio.sleep(0)
                 assert {decision.source for decision in await asyncio.gather(*tasks)} == {"module"}
             # Longer than a check may take: the connection is still in the making.
-            link: Any = limiter._sessions[asyncio.get_running_loop()]._link
-            assert link._carriers._making is not None
+            executor: Any = limiter._sessions._by_loop[asyncio.get_running_loop()]._executor
+            assert executor._pool._connecting is not None
             wire.opens.set()
-            await until("there is one more", lambda: len(link._carriers._warm) == 2)
+            await until("there is one more", lambda: len(executor._pool._idle) == 2)
             assert (limiter.health().opened, limiter.health().last_error) == (0, None)
 
 
 async def test_a_batch_that_is_late_ends_for_all_of_it_and_leaves_nothing_on_the_connection(start: Any) -> None:
     server = start()
-    async with RateLimiter(server.url, pool_size=1, **{**BRISK, "timeout": 0.05}) as limiter:
+    async with RateLimiter(server.url, max_connections=1, **{**BRISK, "timeout": 0.05}) as limiter:
         await limiter.check("k", "9/minute")
         server.pause()
         busy = [asyncio.create_task(limiter.check("k", "9/minute")) for _ in range(3)]
@@ -143,7 +143,7 @@ async def test_a_batch_that_is_late_ends_for_all_of_it_and_leaves_nothing_on_the
 
 async def test_closing_ends_what_is_under_way(start: Any) -> None:
     server = start()
-    limiter = RateLimiter(server.url, pool_size=1, **BRISK)
+    limiter = RateLimiter(server.url, max_connections=1, **BRISK)
     await limiter.check("k", "9/minute")
     server.pause()
     busy = asyncio.create_task(limiter.check("k", "9/minute"))

@@ -83,7 +83,7 @@ async def test_a_cluster_that_is_not_there_yet_is_found_when_it_is(start: Start,
 
 async def test_a_check_that_came_late_counts_once_in_a_cluster_too(start: Start, open_limiter: Open) -> None:
     cluster = Cluster(start)
-    limiter = open_limiter(cluster.url, timeout=0.1, failures=1)
+    limiter = open_limiter(cluster.url, timeout=0.1, failure_threshold=1)
     assert (await limiter.check("k", "9/minute")).source == "module"
     for node in cluster.nodes:
         node.pause()

@@ -1,4 +1,4 @@
-"""A server that tells of the keys whose denials are remembered, and one that does not."""
+"""A server that tells of the keys whose deny_cache are remembered, and one that does not."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HOURLY = "1/hour"
 async def watched(server: Server) -> RateLimiter:
     limiter = RateLimiter(server.url, deny_cache=100, **BRISK)
     await limiter.start()
-    await until("the server tells of changes", lambda: limiter.health().tracks)
+    await until("the server tells of changes", lambda: limiter.health().tracking)
     return limiter
 
 
@@ -44,9 +44,9 @@ async def test_a_server_that_comes_back_tells_of_changes_again(start: Start) -> 
     server = start()
     async with await watched(server) as limiter:
         server.kill()
-        await until("nobody tells", lambda: not limiter.health().tracks)
+        await until("nobody tells", lambda: not limiter.health().tracking)
         server.start_again()
-        await until("the server tells of changes again", lambda: limiter.health().tracks)
+        await until("the server tells of changes again", lambda: limiter.health().tracking)
 
 
 async def test_a_user_who_may_not_track_has_denials_remembered_without(start: Start) -> None:
@@ -55,7 +55,7 @@ async def test_a_user_who_may_not_track_has_denials_remembered_without(start: St
     async with RateLimiter(server.url, deny_cache=100, **BRISK) as limiter:
         await limiter.check("k", HOURLY)
         await until("the denial is remembered", answered_by(limiter, "deny-cache"))
-        assert not limiter.health().tracks
+        assert not limiter.health().tracking
 
 
 async def test_a_user_who_may_not_peek_is_answered_by_the_server(start: Start) -> None:
@@ -66,37 +66,37 @@ async def test_a_user_who_may_not_peek_is_answered_by_the_server(start: Start) -
         for _ in range(20):
             decision = await limiter.check("k", HOURLY)
             assert (decision.allowed, decision.source) == (False, "module")
-        assert limiter.health().tracks
+        assert limiter.health().tracking
 
 
 async def test_a_denial_that_is_over_when_the_server_watches_is_not_remembered(server: Server) -> None:
     async with await watched(server) as limiter:
-        watcher: Any = limiter._sessions[asyncio.get_running_loop()].watcher
+        listener: Any = limiter._sessions._by_loop[asyncio.get_running_loop()].invalidations
         check = Check(b"k", Limits(HOURLY))
-        denials = limiter._engine.denials
-        assert denials is not None
+        deny_cache = limiter._engine.deny_cache
+        assert deny_cache is not None
         for allowed, remembered in ((1, False), (0, True)):
-            assert denials.claim(*check)
-            watcher._asked.append((check, denials.ticket(b"k"), limiter._engine.server.dialect))
-            watcher._answered([allowed, 1, 0, 0 if allowed else 9_000, 9_000, 3_600_000])
-            assert isinstance(denials.get(*check), Decision) is remembered
+            assert deny_cache.begin_fetch(*check)
+            listener._sent.append((check, deny_cache.version(b"k"), limiter._engine.backend.dialect))
+            listener._on_reply([allowed, 1, 0, 0 if allowed else 9_000, 9_000, 3_600_000])
+            assert isinstance(deny_cache.get(*check), Decision) is remembered
 
 
 async def test_a_connection_that_fell_silent_is_trusted_no_more(start: Start) -> None:
     server = start()
     options = {**BRISK, "connect_timeout": 0.2}
     async with RateLimiter(server.url, deny_cache=100, **options) as limiter:
-        await until("the server tells of changes", lambda: limiter.health().tracks)
+        await until("the server tells of changes", lambda: limiter.health().tracking)
         server.pause()
-        await until("nobody tells", lambda: not limiter.health().tracks)
+        await until("nobody tells", lambda: not limiter.health().tracking)
         server.resume()
-        await until("the server tells of changes again", lambda: limiter.health().tracks)
+        await until("the server tells of changes again", lambda: limiter.health().tracking)
 
 
 async def test_a_connection_that_is_idle_is_kept(server: Server) -> None:
     async with RateLimiter(server.url, deny_cache=100, **{**BRISK, "connect_timeout": 0.05}) as limiter:
-        await until("the server tells of changes", lambda: limiter.health().tracks)
+        await until("the server tells of changes", lambda: limiter.health().tracking)
         db: Any = server.db()
         await until("it was asked", lambda: int(db.info("commandstats").get("cmdstat_ping", {}).get("calls", 0)) > 5)
-        watchers = [client for client in db.client_list() if client["name"] == "ratelog-watcher"]
+        watchers = [client for client in db.client_list() if client["name"] == "ratelog-invalidation"]
         assert len(watchers) == 1

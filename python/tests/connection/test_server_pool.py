@@ -11,9 +11,8 @@ import pytest
 import redis.asyncio
 
 from ratelog import RateLimiter
-from ratelog.connection import compat as packing
-from ratelog.connection import server_pool as connections
-from ratelog.connection.async_executor import AsyncLink
+from ratelog.connection import compat, server_pool
+from ratelog.connection.async_executor import AsyncExecutor
 from support.driver import BRISK
 from support.wait import until
 
@@ -34,7 +33,7 @@ async def client(server: Server) -> AsyncIterator[Any]:
 async def test_a_client_that_was_handed_in_gets_its_connections_back(
     client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "WARM", 0.02)
+    monkeypatch.setattr(server_pool, "IDLE_TIMEOUT", 0.02)
     async with RateLimiter(client=client, **BRISK) as limiter:
         await asyncio.gather(*[limiter.check(f"k:{n}", "9/minute") for n in range(5)])
         assert limiter.health().backend == "module"
@@ -44,7 +43,7 @@ async def test_a_client_that_was_handed_in_gets_its_connections_back(
 
 
 async def test_a_connection_that_its_owner_closed_is_replaced(client: Any) -> None:
-    async with RateLimiter(client=client, on_failure="deny", **BRISK) as limiter:
+    async with RateLimiter(client=client, fallback="deny", **BRISK) as limiter:
         for left in (8, 7, 6):
             assert (await limiter.check("k", "9/minute")).remaining == left
             await client.connection_pool.disconnect()
@@ -72,16 +71,16 @@ async def test_what_nobody_foresaw_ends_the_batch_and_is_not_hidden() -> None:
 
     told: list[Any] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["exception"]))
-    link = AsyncLink(Client(), cluster=False, timeout=30, connect_timeout=30, lanes=1)
+    executor = AsyncExecutor(Client(), cluster=False, timeout=30, connect_timeout=30, max_connections=1)
     for _ in range(2):
         with pytest.raises(ConnectionAbortedError, match=r"^RuntimeError$"):
-            await link.ask([("PING",)])
+            await executor.execute([("PING",)])
     await until("it is told", lambda: gc.collect() >= 0 and len(told) == 2)
     assert [str(error) for error in told] == ["broken", "broken"]
 
 
 async def test_without_hiredis_commands_are_packed_by_redis_py(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packing, "_pack", None)
+    monkeypatch.setattr(compat, "_hiredis_pack", None)
     async with RateLimiter(server.url, **BRISK) as limiter:
         assert (await limiter.check(b"\xff", "9/minute", 2)).remaining == 7
 
@@ -100,7 +99,7 @@ async def test_event_loops_in_several_threads_may_share_a_limiter(server: Server
         allowed = [await asyncio.wrap_future(loop) for loop in loops]
     assert sum(allowed) == 100
     assert (limiter.health().opened, limiter.health().last_error) == (0, None)
-    assert not limiter._sessions
+    assert not limiter._sessions._by_loop
 
 
 async def test_the_server_is_looked_for_though_the_loop_that_lost_it_is_gone(start: Start) -> None:
@@ -134,5 +133,5 @@ async def test_a_limiter_may_be_closed_while_it_starts(server: Server) -> None:
     await limiter.aclose()
     assert limiter.health().last_error is None
     db: Any = server.db()
-    names = ("ratelog", "ratelog-watcher")
+    names = ("ratelog", "ratelog-invalidation")
     await until("no connection is left", lambda: not [c for c in db.client_list() if c["name"] in names])

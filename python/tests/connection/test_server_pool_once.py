@@ -28,7 +28,7 @@ async def test_a_check_whose_reply_was_lost_is_not_sent_again(server: Server, op
 
 async def test_a_check_that_came_late_counts_once(start: Start, open_limiter: Open) -> None:
     server = start()
-    limiter = open_limiter(server.url, timeout=0.05, failures=1)
+    limiter = open_limiter(server.url, timeout=0.05, failure_threshold=1)
     await limiter.check("warm", "9/minute")
     server.pause()
     assert (await limiter.check("k", "9/minute")).source == "local"
@@ -40,7 +40,7 @@ async def test_a_check_that_came_late_counts_once(start: Start, open_limiter: Op
 async def test_a_connection_that_the_server_closed_is_replaced_without_a_lost_check(
     server: Server, open_limiter: Open
 ) -> None:
-    limiter = open_limiter(server.url, on_failure="deny")
+    limiter = open_limiter(server.url, fallback="deny")
     await limiter.check("k", "9/minute")
     for left in range(7, 3, -1):
         server.db().client_kill_filter(_type="normal", skipme=True)

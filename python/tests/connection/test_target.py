@@ -27,7 +27,7 @@ SCHEMES = ", ".join(f"{scheme}://" for scheme in _KINDS)
         ("rediss://h?ssl_cert_reqs=x", "url: Invalid SSL Certificate Requirements Flag: x"),
         ("redis+cluster://", "url: expected host:port, not ''"),
         ("redis+cluster://:secret@a:b", "url: expected host:port, not 'a:b'"),
-        ("redis+cluster://a/3", "url: a cluster has database 0 alone, not '3'"),
+        ("redis+cluster://a/3", "url: a cluster has only database 0, not '3'"),
         ("redis+sentinel://h", "url: expected the service's name: redis+sentinel://host:26379/service/0"),
         ("redis+sentinel://h/s/x", "url: expected a number for the database, not 'x'"),
     ],

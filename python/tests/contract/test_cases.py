@@ -10,7 +10,7 @@ import pytest
 
 from ratelog import Check, Decision, Limits
 from ratelog._core import SCRIPT, Policies
-from ratelog.engine.commands import Module, Script
+from ratelog.engine.commands import ModuleDialect, ScriptDialect
 from support.server import ROOT
 
 if TYPE_CHECKING:
@@ -47,11 +47,11 @@ def test_enough_cases_happen_at_one_instant() -> None:
 def test_the_module_decides_as_the_table_says(case: dict[str, Any], server: Server) -> None:
     db = server.db()
     for event in case["events"]:
-        reply = db.execute_command(*command(Module(), "key", event))
+        reply = db.execute_command(*command(ModuleDialect(), "key", event))
         if "refund" in event:
             assert reply == event["units"]
             continue
-        given, told = Decision.read(reply, "module"), Decision.read(event["decision"], "module")
+        given, told = Decision.from_reply(reply, "module"), Decision.from_reply(event["decision"], "module")
         fields = ("allowed", "limit", "remaining", "window_ms")
         assert [getattr(given, field) for field in fields] == [getattr(told, field) for field in fields], event
         for field in ("retry_after_ms", "reset_after_ms"):
@@ -68,9 +68,9 @@ def test_the_script_decides_as_the_table_says(case: dict[str, Any], plain_server
     db = plain_server.db()
     script = db.script_load(SCRIPT.replace(real, given).replace(expiry, never))
     for event in case["events"]:
-        words = command(Script(Policies()), "key", event)
+        words = command(ScriptDialect(Policies()), "key", event)
         reply = db.execute_command("EVALSHA", script, *words[2:], START + event["at"])
         if "refund" in event:
             assert reply == event["units"]
         else:
-            assert Decision.read(reply, "script") == Decision.read(event["decision"], "script"), event
+            assert Decision.from_reply(reply, "script") == Decision.from_reply(event["decision"], "script"), event

@@ -27,7 +27,7 @@ def run(block: Block, server: Server, folder: Path, apps: list[App]) -> str:
     text = block.text.replace("localhost:6379", f"127.0.0.1:{server.port}")
     if apps:
         text = text.replace("127.0.0.1:8000", f"127.0.0.1:{apps[-1].port}")
-    text = text.replace("redis.Redis()", f"redis.Redis(port={server.port})")
+    text = text.replace("redis.Redis()", f"redis.Redis(host='127.0.0.1', port={server.port})")
     ran = subprocess.run(
         [PYTHON, "-W", "error", "-c", text],
         cwd=folder,

@@ -15,9 +15,9 @@ from fastapi import FastAPI
 import ratelog.httpx
 import ratelog.httpx2
 import ratelog.requests
-from ratelog import Checked, RateLimiter
+from ratelog import CheckCompleted, RateLimiter
 from ratelog._core import RetryPolicy
-from support.serving import serving
+from support.uvicorn_server import serve_in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,14 +81,14 @@ class Limited:
         self.app.add_api_route("/", lambda: None, methods=["GET", "POST"])
 
     def _heard(self, event: object) -> None:
-        if isinstance(event, Checked):
+        if isinstance(event, CheckCompleted):
             self.decided.append(event.allowed)
 
 
 @pytest.fixture(params=["draft-11", "none"])
 def limited(request: pytest.FixtureRequest) -> Iterator[tuple[str, Limited]]:
     limited = Limited(request.param)
-    with serving(limited.app) as url:
+    with serve_in_thread(limited.app) as url:
         yield url, limited
 
 
@@ -101,7 +101,7 @@ def test_whoever_waits_as_told_gets_through(ask: Any, limited: tuple[str, Limite
 
 def test_whoever_heeds_the_fields_is_hardly_refused() -> None:
     limited = Limited("draft-11")
-    with serving(limited.app) as url:
+    with serve_in_thread(limited.app) as url:
         by_httpx(url, 5)
     assert limited.decided == [True] * 5
 
@@ -125,7 +125,7 @@ def test_a_stream_is_sent_once(asynchronous: bool) -> None:
                 client.post(url)
             return client.post(url, content=iter([b"x"])).status_code
 
-    with serving(limited.app) as url:
+    with serve_in_thread(limited.app) as url:
         assert (asyncio.run(ask_async(url)) if asynchronous else ask(url)) == 429
 
 

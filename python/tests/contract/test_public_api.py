@@ -14,9 +14,10 @@ import ratelog.httpx2
 import ratelog.requests
 
 NAMES = [
-    "CameBack", "Check", "Checked", "ConfigError", "Decision", "Denial", "Endpoint", "Event", "Health", "Limits",
-    "LocalLimiter", "NeedsModuleError", "NoPolicyError", "Override", "RateLimit", "RateLimitMiddleware", "RateLimiter",
-    "RatelogError", "Reloaded", "Settings", "SyncRateLimiter", "UnavailableError", "WentAway", "__version__", "hashed",
+    "Check", "CheckCompleted", "ConfigError", "Decision", "Denial", "Endpoint", "Event", "Health", "Limits",
+    "LocalLimiter", "NeedsModuleError", "NoPolicyError", "Override", "RateLimit", "RateLimitMiddleware",
+    "RateLimiter", "RatelogError", "ServerRecovered", "ServerUnavailable", "Settings", "SettingsReloaded",
+    "SyncRateLimiter", "UnavailableError", "__version__", "hashed",
 ]  # fmt: skip
 
 

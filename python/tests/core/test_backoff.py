@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ratelog._core import RetryPolicy, Tries
+from ratelog._core import Backoff, RetryPolicy
 
 NOW = 1_800_000_000.0
 
@@ -16,7 +16,7 @@ def after(seconds: int) -> list[tuple[bytes, bytes]]:
 
 
 @pytest.mark.parametrize(
-    ("method", "headers", "repeatable", "repeated"),
+    ("method", "headers", "idempotent", "repeated"),
     [
         ("GET", [], None, {429, 503, "lost", "unconnected"}),
         ("PUT", [], None, {429, 503, "lost", "unconnected"}),
@@ -27,10 +27,10 @@ def after(seconds: int) -> list[tuple[bytes, bytes]]:
     ],
 )
 def test_what_may_have_been_executed_is_repeated_only_if_that_does_no_harm(
-    method: str, headers: list[tuple[bytes, bytes]], repeatable: bool | None, repeated: set[object]
+    method: str, headers: list[tuple[bytes, bytes]], idempotent: bool | None, repeated: set[object]
 ) -> None:
-    def tries() -> Tries:
-        return Tries(RetryPolicy(), method, headers, repeatable)
+    def tries() -> Backoff:
+        return Backoff(RetryPolicy(), method, headers, idempotent)
 
     waits: dict[object, float | None] = {
         **{status: tries().after_response(status, after(1), NOW, 0.0) for status in (200, 404, 429, 500, 503)},
@@ -42,7 +42,7 @@ def test_what_may_have_been_executed_is_repeated_only_if_that_does_no_harm(
 
 @given(st.integers(0, 40), st.floats(0, 100))
 def test_no_try_comes_before_its_time_or_after_all_time(told: int, elapsed: float) -> None:
-    tries = Tries(RetryPolicy(max_total=60, max_single_wait=30), "GET", [])
+    tries = Backoff(RetryPolicy(max_total=60, max_single_wait=30), "GET", [])
     wait = tries.after_response(429, after(told), NOW, elapsed)
     if told > min(60 - elapsed, 30):
         assert wait is None
@@ -52,7 +52,7 @@ def test_no_try_comes_before_its_time_or_after_all_time(told: int, elapsed: floa
 
 
 def test_waits_grow_where_none_is_told_until_all_tries_are_made() -> None:
-    tries = Tries(RetryPolicy(max_tries=4, base=1.0, factor=3.0), "GET", [])
+    tries = Backoff(RetryPolicy(max_tries=4, base=1.0, factor=3.0), "GET", [])
     waits = [tries.after_response(503, [], NOW, 0.0) for _ in range(4)]
     least = (1.0, 3.0, 9.0)
     assert waits[3] is None
@@ -60,12 +60,12 @@ def test_waits_grow_where_none_is_told_until_all_tries_are_made() -> None:
 
 
 def test_the_first_try_is_made_in_any_case() -> None:
-    assert Tries(RetryPolicy(max_tries=0), "GET", []).after_response(429, after(0), NOW, 0.0) is None
+    assert Backoff(RetryPolicy(max_tries=0), "GET", []).after_response(429, after(0), NOW, 0.0) is None
 
 
 @pytest.mark.parametrize("factor", [-1.0, 0.0, math.nan, math.inf, 1e300])
 def test_an_odd_factor_breaks_nothing(factor: float) -> None:
-    tries = Tries(RetryPolicy(factor=factor), "GET", [])
+    tries = Backoff(RetryPolicy(factor=factor), "GET", [])
     waits = [tries.after_error(False, 0.0) for _ in range(4)]
     assert all(wait is not None and 0.1 <= wait <= 30 for wait in waits)
 
@@ -73,11 +73,11 @@ def test_an_odd_factor_breaks_nothing(factor: float) -> None:
 @pytest.mark.parametrize("name", ["max_total", "max_single_wait", "base"])
 @pytest.mark.parametrize("value", [-0.1, math.nan])
 def test_a_negative_time_is_refused(name: str, value: float) -> None:
-    with pytest.raises(ValueError, match=f"{name} is no span of time in seconds"):
+    with pytest.raises(ValueError, match=f"{name} must be seconds, 0 or more"):
         RetryPolicy(**{name: value})  # type: ignore[arg-type]
 
 
 def test_tries_that_cannot_be_counted_are_refused() -> None:
     with pytest.raises(ValueError) as error:
         RetryPolicy(max_tries=-1)
-    assert str(error.value) == "max_tries is from 0 to 4294967295, not -1"
+    assert str(error.value) == "max_tries must be from 0 to 4294967295, not -1"

@@ -5,12 +5,12 @@ import time
 
 import pytest
 
-from ratelog._core import Breaker, Decision, Limits, Policies, Probes, absence, granted
+from ratelog._core import Breaker, Decision, Limits, Policies, ProbeBackoff, failure_kind, fallback_decision
 
 
 def closed() -> Breaker:
     breaker = Breaker(3)
-    breaker.recovered()
+    breaker.record_recovery()
     return breaker
 
 
@@ -19,36 +19,36 @@ def test_it_is_open_until_a_server_was_found() -> None:
     breaker = Breaker(3)
     assert (breaker.is_closed, breaker.state, breaker.last_error, breaker.opened) == (False, "open", None, 0)
     assert before - 1 < breaker.since < time.time() + 1
-    breaker.probing()
+    breaker.begin_probe()
     assert breaker.state == "half-open"
-    breaker.probe_failed("refused")
+    breaker.record_probe_failure("refused")
     assert (breaker.state, breaker.last_error) == ("open", "refused")
-    breaker.recovered()
+    breaker.record_recovery()
     assert (breaker.is_closed, breaker.state) == (True, "closed")
 
 
 def test_failures_open_it_only_in_a_row() -> None:
     breaker = closed()
     for _ in range(3):
-        assert [breaker.failed("late", lost=False) for _ in range(2)] == [False, False]
-        breaker.succeeded()
-    assert [breaker.failed("late", lost=False) for _ in range(3)] == [False, False, True]
+        assert [breaker.record_failure("late", connection_lost=False) for _ in range(2)] == [False, False]
+        breaker.record_success()
+    assert [breaker.record_failure("late", connection_lost=False) for _ in range(3)] == [False, False, True]
     assert (breaker.is_closed, breaker.opened, breaker.last_error) == (False, 1, "late")
 
 
 def test_a_lost_connection_opens_it_at_once_and_once() -> None:
     breaker = closed()
-    assert [breaker.failed("reset", lost=True) for _ in range(2)] == [True, False]
+    assert [breaker.record_failure("reset", connection_lost=True) for _ in range(2)] == [True, False]
     assert breaker.opened == 1
 
 
 def test_failures_that_cannot_be_counted_are_refused() -> None:
-    with pytest.raises(ValueError, match="failures is from 0 to 4294967295, not -1"):
+    with pytest.raises(ValueError, match="failure_threshold must be from 0 to 4294967295, not -1"):
         Breaker(-1)
 
 
 def test_probes_grow_apart_and_never_end() -> None:
-    probes = Probes(0.1, 2.0)
+    probes = ProbeBackoff(0.1, 2.0)
     assert iter(probes) is probes
     waits = list(itertools.islice(probes, 100))
     assert 0.1 <= waits[0] <= 0.2
@@ -59,58 +59,64 @@ def test_probes_grow_apart_and_never_end() -> None:
 
 @pytest.mark.parametrize(("least", "most"), [(-1.0, 1.0), (1.0, float("nan")), (1.0, float("inf"))])
 def test_a_wait_that_is_no_time_is_refused(least: float, most: float) -> None:
-    with pytest.raises(ValueError, match="is no span of time in seconds"):
-        Probes(least, most)
+    with pytest.raises(ValueError, match="must be seconds, 0 or more"):
+        ProbeBackoff(least, most)
 
 
 @pytest.mark.parametrize(
     ("code", "away"),
-    [("LOADING", "unserved"), ("CLUSTERDOWN", "unserved"), ("READONLY", "lost"), ("WRONGTYPE", None), ("", None)],
+    [
+        ("LOADING", "transient"),
+        ("CLUSTERDOWN", "transient"),
+        ("READONLY", "connection-lost"),
+        ("WRONGTYPE", None),
+        ("", None),
+    ],
 )
 def test_an_error_of_the_commands_own_is_no_absence(code: str, away: str | None) -> None:
-    assert absence(code) == away
+    assert failure_kind(code) == away
 
 
 def test_a_decision_without_a_log_is_of_the_first_rule() -> None:
     limits = Limits("10/second; 100/hour")
-    assert granted(True, limits, 3, 5_000) == Decision(True, 10, 7, 0, 1_000, 1_000, "fallback")
-    assert granted(False, limits, 3, 5_000) == Decision(False, 10, 0, 5_000, 5_000, 1_000, "fallback")
-    assert granted(True, None, 3, 5_000) == Decision(True, 3, 0, 0, 1_000, 1_000, "fallback")
-    with pytest.raises(ValueError, match="the rules of the policy 'login' are not given here"):
-        granted(True, Limits.of_policy("login"), 1, 5_000)
-    with pytest.raises(ValueError, match="wait_ms is from 0 to"):
-        granted(False, None, 1, -1)
+    assert fallback_decision(True, limits, 3, 5_000) == Decision(True, 10, 7, 0, 1_000, 1_000, "fallback")
+    assert fallback_decision(False, limits, 3, 5_000) == Decision(False, 10, 0, 5_000, 5_000, 1_000, "fallback")
+    assert fallback_decision(True, None, 3, 5_000) == Decision(True, 3, 0, 0, 1_000, 1_000, "fallback")
+    with pytest.raises(ValueError, match="expected rules, not the policy 'login'"):
+        fallback_decision(True, Limits.of_policy("login"), 1, 5_000)
+    with pytest.raises(ValueError, match="retry_after_ms must be from 0 to"):
+        fallback_decision(False, None, 1, -1)
 
 
 def test_the_server_is_asked_once_for_a_policy_and_never_for_one_that_was_given() -> None:
     policies = Policies({"given": Limits("1/hour")})
-    assert not policies.wants("given")
-    assert [policies.wants("login") for _ in range(2)] == [True, False]
+    assert not policies.should_fetch("given")
+    assert [policies.should_fetch("login") for _ in range(2)] == [True, False]
     with pytest.raises(LookupError) as error:
-        policies.terms(Limits.of_policy("login"))
+        policies.resolve(Limits.of_policy("login"))
     assert error.value.args == ("no policy named 'login' is known in this process",)
 
-    policies.learn("login", [(5, 60_000)], shadow=True)
-    limits, shadow = policies.terms(Limits.of_policy("login"))
+    policies.insert("login", [(5, 60_000)], shadow=True)
+    limits, shadow = policies.resolve(Limits.of_policy("login"))
     assert (limits.rules, shadow) == (((5, 60_000),), True)
-    policies.learn("login", None, shadow=False)
+    policies.insert("login", None, shadow=False)
     with pytest.raises(LookupError):
-        policies.terms(Limits.of_policy("login"))
+        policies.resolve(Limits.of_policy("login"))
 
 
 def test_rules_are_their_own_terms() -> None:
     policies, limits = Policies(), Limits("1/hour", names=["hourly"])
-    assert policies.terms(limits) == (limits, False)
-    limits, shadow = Policies({"given": limits}).terms(Limits.of_policy("given"))
+    assert policies.resolve(limits) == (limits, False)
+    limits, shadow = Policies({"given": limits}).resolve(Limits.of_policy("given"))
     assert (str(limits), shadow) == ("1/hour", False)
 
 
 def test_a_policy_that_cannot_be_is_refused() -> None:
     with pytest.raises(ValueError, match="a policy's name is 1 to 64 characters"):
         Policies({"a b": Limits("1/hour")})
-    with pytest.raises(ValueError, match="the rules of the policy 'other' are not given here"):
+    with pytest.raises(ValueError, match="expected rules, not the policy 'other'"):
         Policies({"login": Limits.of_policy("other")})
-    with pytest.raises(ValueError, match="there are no rules"):
-        Policies().learn("login", [], shadow=False)
+    with pytest.raises(ValueError, match="expected at least one rule"):
+        Policies().insert("login", [], shadow=False)
     with pytest.raises(ValueError, match="a policy's name is 1 to 64 characters"):
-        Policies().wants("")
+        Policies().should_fetch("")

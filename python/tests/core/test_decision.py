@@ -10,7 +10,7 @@ ALLOWED = [1, 100, 99, 0, 60_000, 60_000]
 
 
 def test_a_reply_is_read_as_it_was_written() -> None:
-    decision = Decision.read(ALLOWED, "script")
+    decision = Decision.from_reply(ALLOWED, "script")
     told = (decision.limit, decision.remaining, decision.retry_after_ms, decision.reset_after_ms, decision.window_ms)
     assert decision
     assert decision.allowed
@@ -25,7 +25,7 @@ def test_a_reply_is_read_as_it_was_written() -> None:
 
 
 def test_what_never_passes_has_no_wait() -> None:
-    decision = Decision.read([0, 5, 5, -1, 0, 1_000], "module")
+    decision = Decision.from_reply([0, 5, 5, -1, 0, 1_000], "module")
     assert not decision
     assert decision.retry_after_ms is None
     assert "retry_after_ms=None" in repr(decision)
@@ -33,10 +33,10 @@ def test_what_never_passes_has_no_wait() -> None:
 
 
 def test_who_decided_is_part_of_a_decision() -> None:
-    assert Decision.read(ALLOWED, "module") != Decision.read(ALLOWED, "local")
+    assert Decision.from_reply(ALLOWED, "module") != Decision.from_reply(ALLOWED, "local")
     with pytest.raises(ValueError) as error:
-        Decision.read(ALLOWED, "server")  # type: ignore[arg-type]
-    assert str(error.value) == '"server" is none of the sources module, script, local, deny-cache, fallback'
+        Decision.from_reply(ALLOWED, "server")  # type: ignore[arg-type]
+    assert str(error.value) == 'expected one of module, script, local, deny-cache, fallback, not "server"'
 
 
 def test_a_trial_of_rules_denies_nobody_and_changes_nothing_else() -> None:
@@ -61,28 +61,28 @@ def test_a_number_that_no_decision_has_is_refused(index: int, value: int, messag
     reply = ALLOWED.copy()
     reply[index] = value
     with pytest.raises(ValueError) as error:
-        Decision.read(reply, "module")
+        Decision.from_reply(reply, "module")
     assert str(error.value) == message
 
 
 def test_a_wait_below_nothing_is_refused() -> None:
     with pytest.raises(ValueError) as error:
         Decision(False, 5, 0, -1, 900, 1_000)
-    assert str(error.value) == "retry_after_ms of a decision is 0 or more, or None"
+    assert str(error.value) == "retry_after_ms must be 0 or more, or None"
 
 
 @given(st.one_of(st.none(), st.integers(), st.text(), st.lists(st.one_of(st.integers(), st.text(), st.binary()))))
 def test_a_reply_that_is_no_decision_is_refused_with_its_text(reply: object) -> None:
     try:
-        decision = Decision.read(reply, "module")
+        decision = Decision.from_reply(reply, "module")
     except ValueError as error:
         is_six = isinstance(reply, list) and len(reply) == 6 and all(isinstance(each, int) for each in reply)
-        assert is_six or str(error) == f"the reply is not the six integers of a decision: {reply!r}"  # noqa: PT017
+        assert is_six or str(error) == f"expected the six integers of a decision, not {reply!r}"  # noqa: PT017
     else:
         assert isinstance(reply, list)
         assert decision.limit == reply[1]
 
 
 def test_integers_beyond_any_clock_are_refused() -> None:
-    with pytest.raises(ValueError, match="the reply is not the six integers of a decision"):
-        Decision.read([1, 100, 2**64, 0, 60_000, 60_000], "module")
+    with pytest.raises(ValueError, match="expected the six integers of a decision"):
+        Decision.from_reply([1, 100, 2**64, 0, 60_000, 60_000], "module")

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ratelog._core import Decision, Hint, Limits, Told
+from ratelog._core import Decision, Limits, LimitSet, RetryHint
 
 if TYPE_CHECKING:
-    from ratelog._core import Family
+    from ratelog._core import HeaderFamily
 
 BURST = Limits("100/minute; 1000/day", names=["burst", "daily"])
 DENIED = Decision(False, 100, 0, 4_001, 59_000, 60_000)
@@ -20,19 +20,21 @@ POLICY = (b"ratelimit-policy", b'"burst";q=100;w=60, "daily";q=1000;w=86400')
 def test_a_denial_has_one_time_for_all_fields() -> None:
     x_ratelimit = [(b"x-ratelimit-limit", b"100"), (b"x-ratelimit-remaining", b"0"), (b"x-ratelimit-reset", b"5")]
     draft_11 = [POLICY, (b"ratelimit", b'"burst";r=0;t=5')]
-    told: dict[Family, list[tuple[bytes, bytes]]] = {
+    told: dict[HeaderFamily, list[tuple[bytes, bytes]]] = {
         "draft-11": draft_11,
         "x-ratelimit": x_ratelimit,
         "both": draft_11 + x_ratelimit,
         "none": [],
     }
     for family, fields in told.items():
-        assert Told([BURST], family).fields([DENIED]) == [*fields, (b"retry-after", b"5")]
+        assert LimitSet([BURST], family).headers([DENIED]) == [*fields, (b"retry-after", b"5")]
 
 
 def test_several_limits_are_told_in_one_field_each() -> None:
-    told = Told([BURST, Limits("100/minute"), Limits("100/minute")])
-    fields = told.fields([DENIED, Decision(True, 100, 7, 0, 60_000, 60_000), Decision(False, 100, 0, 9_000, 9, 60_000)])
+    told = LimitSet([BURST, Limits("100/minute"), Limits("100/minute")])
+    fields = told.headers(
+        [DENIED, Decision(True, 100, 7, 0, 60_000, 60_000), Decision(False, 100, 0, 9_000, 9, 60_000)]
+    )
     assert fields == [
         (POLICY[0], POLICY[1] + b', "100/minute";q=100;w=60, "3:100/minute";q=100;w=60'),
         (b"ratelimit", b'"burst";r=0;t=5, "100/minute";r=7;t=60, "3:100/minute";r=0;t=9'),
@@ -41,18 +43,18 @@ def test_several_limits_are_told_in_one_field_each() -> None:
 
 
 def test_a_rule_that_an_operator_set_is_listed_besides() -> None:
-    fields = dict(Told([BURST]).fields([Decision(True, 7, 3, 0, 60_000, 60_000)]))
+    fields = dict(LimitSet([BURST]).headers([Decision(True, 7, 3, 0, 60_000, 60_000)]))
     assert fields[b"ratelimit-policy"] == POLICY[1] + b', "7/minute";q=7;w=60'
     assert fields[b"ratelimit"] == b'"7/minute";r=3;t=60'
 
 
 def test_numbers_that_nobody_counted_are_not_told() -> None:
-    told = Told([BURST, BURST], "both")
-    assert told.fields([DENIED, Decision(False, 100, 0, 5_000, 5_000, 60_000, "fallback")]) == [(b"retry-after", b"5")]
+    told = LimitSet([BURST, BURST], "both")
+    assert told.headers([DENIED, Decision(False, 100, 0, 5_000, 5_000, 60_000, "fallback")]) == [(b"retry-after", b"5")]
 
 
 def test_a_problem_has_all_reasons_and_the_longest_wait() -> None:
-    told = Told([BURST, Limits("5/second"), Limits("9/hour")])
+    told = LimitSet([BURST, Limits("5/second"), Limits("9/hour")])
     decisions = [DENIED, Decision(True, 5, 2, 0, 1_000, 1_000), Decision(False, 9, 0, None, 0, 3_600_000)]
     assert json.loads(told.problem(decisions)) == {
         "type": "https://iana.org/assignments/http-problem-types#quota-exceeded",
@@ -64,16 +66,16 @@ def test_a_problem_has_all_reasons_and_the_longest_wait() -> None:
 
 
 def test_each_limit_has_to_have_its_decision() -> None:
-    told = Told([BURST])
-    for ask in (told.fields, told.problem):
+    told = LimitSet([BURST])
+    for ask in (told.headers, told.problem):
         with pytest.raises(ValueError) as error:
             ask([DENIED, DENIED])
-        assert str(error.value) == "2 decisions are given for 1 limits"
+        assert str(error.value) == "expected one decision per limit: 1, not 2"
 
 
 def test_fields_of_no_family_are_refused() -> None:
     with pytest.raises(ValueError) as error:
-        Told([BURST], "draft-10")  # type: ignore[arg-type]
+        LimitSet([BURST], "draft-10")  # type: ignore[arg-type]
     assert str(error.value) == '"draft-10" is none of the fields draft-11, x-ratelimit, both and none'
 
 
@@ -89,11 +91,11 @@ decisions = st.builds(
 
 
 @given(st.lists(decisions, min_size=1, max_size=4), st.sampled_from(["draft-11", "both"]))
-def test_who_waits_as_told_waits_for_every_denial(decided: list[Decision], family: Family) -> None:
-    told = Told([BURST, Limits("5/second"), BURST, Limits.of_policy("login")][: len(decided)], family)
-    fields = told.fields(decided)
+def test_who_waits_as_told_waits_for_every_denial(decided: list[Decision], family: HeaderFamily) -> None:
+    told = LimitSet([BURST, Limits("5/second"), BURST, Limits.of_policy("login")][: len(decided)], family)
+    fields = told.headers(decided)
     waits = [it.retry_after_ms for it in decided if not it]
-    wait = Hint.read(fields, 0.0).retry_after
+    wait = RetryHint.from_headers(fields, 0.0).retry_after
     if not waits or None in waits:
         assert wait is None
     else:

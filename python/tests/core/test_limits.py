@@ -22,13 +22,13 @@ def test_what_is_written_reads_as_the_same(pairs: list[tuple[int, int]]) -> None
 def test_words_are_those_of_the_commands() -> None:
     limits = Limits("10/second; 1000/hour")
     assert limits.policy is None
-    assert limits.words == ("10", "1000ms", "1000", "3600000ms")
-    assert limits.script_words == ("2", "10", "1000", "1000", "3600000")
+    assert limits.args == ("10", "1000ms", "1000", "3600000ms")
+    assert limits.script_args == ("2", "10", "1000", "1000", "3600000")
     assert repr(limits) == "Limits('10/second; 1000/hour')"
 
     policy = Limits.of_policy("login")
     assert (policy.policy, policy.rules) == ("login", ())
-    assert (policy.words, policy.script_words) == (("POLICY", "login"), ())
+    assert (policy.args, policy.script_args) == (("POLICY", "login"), ())
     assert (str(policy), repr(policy)) == ("login", "Limits.of_policy('login')")
 
 
@@ -76,12 +76,12 @@ def test_a_name_that_no_field_can_hold_is_refused(names: list[str], message: str
 @pytest.mark.parametrize(
     ("pairs", "message"),
     [
-        ([], "there are no rules"),
+        ([], "expected at least one rule"),
         ([(1, 1)] * 17, "at most 16 rules are allowed"),
-        ([(0, 1)], "a limit is from 1 to 4294967295 units, not 0"),
-        ([(2**70, 1)], f"a limit is from 1 to 4294967295 units, not {2**70}"),
-        ([(1, 0)], "a window is from 1 to 316224000000 ms, not 0"),
-        ([(1, -5)], "a window is from 1 to 316224000000 ms, not -5"),
+        ([(0, 1)], "a limit must be from 1 to 4294967295 units, not 0"),
+        ([(2**70, 1)], f"a limit must be from 1 to 4294967295 units, not {2**70}"),
+        ([(1, 0)], "a window must be from 1 to 316224000000 ms, not 0"),
+        ([(1, -5)], "a window must be from 1 to 316224000000 ms, not -5"),
     ],
 )
 def test_what_no_rule_can_be_is_refused(pairs: list[tuple[int, int]], message: str) -> None:

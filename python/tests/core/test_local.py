@@ -4,15 +4,15 @@ import gc
 import json
 import threading
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ratelog._core import DEFAULT_MAX_BYTES, Decision, Limits, LocalLimiter
+from support.server import ROOT
 
 START = 1_700_000_000_000
-TABLE = json.loads((Path(__file__).parents[3] / "tests" / "cases.json").read_text(encoding="utf-8"))
+TABLE = json.loads((ROOT / "tests/cases.json").read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("case", TABLE["cases"], ids=lambda case: case["name"])
@@ -26,7 +26,7 @@ def test_every_case_gives_its_decisions(case: dict[str, Any]) -> None:
         ask = limiter.check if "check" in event else limiter.peek
         limits = Limits.of_rules([(limit, window) for limit, window in event.get("check") or event["peek"]])
         decision = ask("key", limits, event.get("cost", 1), now_ms=now_ms)
-        assert decision == Decision.read(event["decision"], "local"), event
+        assert decision == Decision.from_reply(event["decision"], "local"), event
 
 
 def test_all_keys_are_recorded_or_none() -> None:
@@ -117,7 +117,7 @@ def test_a_cost_beyond_its_bounds_is_refused(cost: int) -> None:
     for ask in (limiter.check, limiter.peek):
         with pytest.raises(ValueError) as error:
             ask("a", limits, cost)
-        assert str(error.value) == f"a cost is from 1 to 1000000 units, not {cost}"
+        assert str(error.value) == f"a cost must be from 1 to 1000000 units, not {cost}"
 
 
 def test_a_policys_rules_are_asked_for_in_vain() -> None:
@@ -129,15 +129,15 @@ def test_a_policys_rules_are_asked_for_in_vain() -> None:
     ):
         with pytest.raises(ValueError) as error:
             ask()
-        assert str(error.value) == "the rules of the policy 'login' are not given here"
+        assert str(error.value) == "expected rules, not the policy 'login'"
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"max_bytes": -1}, "max_bytes is 0 or more, not -1"),
-        ({"instances": 0}, "instances is from 1 to 4294967295, not 0"),
-        ({"instances": 2**32}, "instances is from 1 to 4294967295, not 4294967296"),
+        ({"max_bytes": -1}, "max_bytes must be 0 or more, not -1"),
+        ({"instances": 0}, "instances must be from 1 to 4294967295, not 0"),
+        ({"instances": 2**32}, "instances must be from 1 to 4294967295, not 4294967296"),
     ],
 )
 def test_bounds_that_cannot_be_are_refused(arguments: dict[str, int], message: str) -> None:
@@ -149,12 +149,12 @@ def test_bounds_that_cannot_be_are_refused(arguments: dict[str, int], message: s
 def test_an_instant_outside_of_time_is_refused() -> None:
     with pytest.raises(ValueError) as error:
         LocalLimiter().check("a", Limits("1/day"), now_ms=-1)
-    assert str(error.value) == "now_ms is from 0 to 281474976710655, not -1"
+    assert str(error.value) == "now_ms must be from 0 to 281474976710655, not -1"
 
 
 def test_keys_and_limits_of_other_types_are_type_errors() -> None:
     limiter = LocalLimiter()
-    with pytest.raises(TypeError, match="a key is str or bytes, not <class 'int'>"):
+    with pytest.raises(TypeError, match="a key must be str or bytes, not <class 'int'>"):
         limiter.check(42, Limits("1/day"))  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="'str' object is not an instance of 'Limits'"):
         limiter.check("a", "1/day")  # type: ignore[arg-type]

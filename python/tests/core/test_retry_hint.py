@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ratelog._core import Hint
+from ratelog._core import RetryHint
 
 NOW = 1_800_000_000.0
 
@@ -14,30 +14,30 @@ NOW = 1_800_000_000.0
 def test_retry_after_goes_first_and_the_older_family_last() -> None:
     older = [(b"X-RateLimit-Remaining", b"0"), (b"X-RateLimit-Reset", b"30")]
     draft = (b"ratelimit", b'"a";r=0;t=9, "b";r=4;t=60')
-    hint = Hint.read([(b"Retry-After", b"5"), draft, *older], NOW)
+    hint = RetryHint.from_headers([(b"Retry-After", b"5"), draft, *older], NOW)
     assert (hint.retry_after, hint.remaining, hint.exhausted_for, hint.wait) == (5.0, 0, 9.0, 5.0)
-    assert Hint.read(iter([draft, *older]), NOW).wait == 9.0
-    assert Hint.read(tuple(older), NOW).wait == 30.0
-    assert Hint.read([], NOW).wait is None
+    assert RetryHint.from_headers(iter([draft, *older]), NOW).wait == 9.0
+    assert RetryHint.from_headers(tuple(older), NOW).wait == 30.0
+    assert RetryHint.from_headers([], NOW).wait is None
 
 
 def test_a_date_is_reckoned_from_the_responses_own() -> None:
     after = (b"retry-after", b"Fri, 15 Jan 2027 09:00:05 GMT")
-    assert Hint.read([after, (b"date", b"Fri, 15 Jan 2027 09:00:00 GMT")], NOW).wait == 5.0
-    assert Hint.read([after], NOW).wait == 3_605.0
-    assert Hint.read([after], NOW + 3_604.5).wait == 0.5
+    assert RetryHint.from_headers([after, (b"date", b"Fri, 15 Jan 2027 09:00:00 GMT")], NOW).wait == 5.0
+    assert RetryHint.from_headers([after], NOW).wait == 3_605.0
+    assert RetryHint.from_headers([after], NOW + 3_604.5).wait == 0.5
 
 
 @pytest.mark.parametrize("now", [-1.0, math.nan, math.inf, 1e300])
 def test_a_time_that_is_none_is_refused(now: float) -> None:
-    with pytest.raises(ValueError, match="is no Unix time in seconds"):
-        Hint.read([], now)
+    with pytest.raises(ValueError, match="expected Unix time in seconds"):
+        RetryHint.from_headers([], now)
 
 
 @pytest.mark.parametrize("headers", [None, [b"retry-after"], [("retry-after", "5")], [(b"a", b"b", b"c")]])
 def test_headers_of_other_types_are_refused(headers: object) -> None:
     with pytest.raises((TypeError, ValueError)):
-        Hint.read(headers, NOW)  # type: ignore[arg-type]
+        RetryHint.from_headers(headers, NOW)  # type: ignore[arg-type]
 
 
 NAMES = [b"Retry-After", b"RateLimit", b"X-RateLimit-Remaining", b"ratelimit-reset", b"Date"]
@@ -52,7 +52,7 @@ NAMES = [b"Retry-After", b"RateLimit", b"X-RateLimit-Remaining", b"ratelimit-res
     )
 )
 def test_no_bytes_are_too_odd(headers: list[tuple[bytes, bytes]]) -> None:
-    hint = Hint.read(headers, NOW)
+    hint = RetryHint.from_headers(headers, NOW)
     assert hint.exhausted_for is None or hint.remaining == 0
     assert hint.wait == (hint.exhausted_for if hint.retry_after is None else hint.retry_after)
     assert hint.wait is None or hint.wait >= 0
@@ -66,6 +66,6 @@ def test_what_a_server_lists_is_read_whole(quotas: list[tuple[str, int, int]], a
     lines = [f'"{name}";r={remaining};t={wait}'.encode() for name, remaining, wait in quotas]
     headers = [(b"RateLimit", line) for line in (lines if apart else [b", ".join(lines)])]
     exhausted = [wait for _, remaining, wait in quotas if remaining == 0]
-    hint = Hint.read(headers, NOW)
+    hint = RetryHint.from_headers(headers, NOW)
     assert hint.remaining == min(remaining for _, remaining, _ in quotas)
     assert hint.wait == (max(exhausted) if exhausted else None)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ratelog._core import Proxies
+from ratelog._core import TrustedProxies
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,59 +57,63 @@ def test_the_client_is_the_first_from_the_right_that_is_not_trusted(
 ) -> None:
     cut = data.draw(st.integers(0, len(told_by)))
     lines = [", ".join(part) for part in (told_by[:cut], told_by[cut:]) if part]
-    assert Proxies(TRUSTED).client(peer, forwarded_for(*lines)) == naive_client(peer, told_by)
+    assert TrustedProxies(TRUSTED).client_address(peer, forwarded_for(*lines)) == naive_client(peer, told_by)
 
 
 @given(st.lists(st.tuples(st.sampled_from([b"x-forwarded-for", b"forwarded"]), st.binary(max_size=60))), st.booleans())
 def test_no_bytes_make_a_client_of_what_is_no_address(headers: Headers, older: bool) -> None:
-    client = Proxies(TRUSTED, "x-forwarded-for" if older else "forwarded").client("10.0.0.1", headers)
+    client = TrustedProxies(TRUSTED, "x-forwarded-for" if older else "forwarded").client_address("10.0.0.1", headers)
     assert client is not None
     ipaddress.ip_network(client)
 
 
 def test_what_a_client_writes_is_not_believed() -> None:
     headers = forwarded_for("198.51.100.9, 192.0.2.1", "10.0.0.2")
-    assert Proxies(["10.0.0.0/8"]).client("10.0.0.1", headers) == "192.0.2.1"
-    assert Proxies([]).client("10.0.0.1", headers) == "10.0.0.1"
-    assert Proxies(["10.0.0.0/8"]).client("203.0.113.5", headers) == "203.0.113.5"
+    assert TrustedProxies(["10.0.0.0/8"]).client_address("10.0.0.1", headers) == "192.0.2.1"
+    assert TrustedProxies([]).client_address("10.0.0.1", headers) == "10.0.0.1"
+    assert TrustedProxies(["10.0.0.0/8"]).client_address("203.0.113.5", headers) == "203.0.113.5"
 
 
 def test_one_field_only_is_read() -> None:
     headers = [*forwarded_for("198.51.100.9"), (b"forwarded", b'for="[2001:db8::5]:4711";proto=https')]
-    assert Proxies(["10.0.0.1"]).client("10.0.0.1", headers) == "198.51.100.9"
-    assert Proxies(["10.0.0.1"], "forwarded").client("10.0.0.1", headers) == "2001:db8::/64"
+    assert TrustedProxies(["10.0.0.1"]).client_address("10.0.0.1", headers) == "198.51.100.9"
+    assert TrustedProxies(["10.0.0.1"], "forwarded").client_address("10.0.0.1", headers) == "2001:db8::/64"
 
 
 def test_a_network_of_ipv6_is_one_client() -> None:
-    proxies = Proxies([])
-    assert proxies.client("2001:db8:0:1::5", []) == proxies.client("2001:db8:0:1:ffff::9", []) == "2001:db8:0:1::/64"
-    assert proxies.client("::ffff:192.0.2.1", []) == "192.0.2.1"
-    assert proxies.client("fe80::1%eth0", []) == "fe80::/64"
+    proxies = TrustedProxies([])
+    assert (
+        proxies.client_address("2001:db8:0:1::5", [])
+        == proxies.client_address("2001:db8:0:1:ffff::9", [])
+        == "2001:db8:0:1::/64"
+    )
+    assert proxies.client_address("::ffff:192.0.2.1", []) == "192.0.2.1"
+    assert proxies.client_address("fe80::1%eth0", []) == "fe80::/64"
 
 
 @pytest.mark.parametrize("peer", [None, "", "testclient"])
 def test_a_peer_without_an_address_is_trusted_only_if_told_so(peer: str | None) -> None:
     headers = forwarded_for("192.0.2.1, 10.0.0.2")
-    assert Proxies(["10.0.0.0/8"]).client(peer, headers) is None
-    assert Proxies(["unix", "10.0.0.0/8"]).client(peer, headers) == "192.0.2.1"
-    assert Proxies(["unix"]).client(peer, []) is None
+    assert TrustedProxies(["10.0.0.0/8"]).client_address(peer, headers) is None
+    assert TrustedProxies(["unix", "10.0.0.0/8"]).client_address(peer, headers) == "192.0.2.1"
+    assert TrustedProxies(["unix"]).client_address(peer, []) is None
 
 
 def test_headers_are_read_as_asgi_has_them_and_only_if_they_matter() -> None:
-    proxies = Proxies(["10.0.0.0/8"])
+    proxies = TrustedProxies(["10.0.0.0/8"])
     lists = [[b"host", b"example.com"], [b"x-forwarded-for", b"192.0.2.1"]]
-    assert proxies.client("10.0.0.1", lists) == "192.0.2.1"  # type: ignore[arg-type]
-    assert proxies.client("10.0.0.1", iter(forwarded_for("192.0.2.1"))) == "192.0.2.1"
-    assert proxies.client("192.0.2.1", 5) == "192.0.2.1"  # type: ignore[arg-type]
+    assert proxies.client_address("10.0.0.1", lists) == "192.0.2.1"  # type: ignore[arg-type]
+    assert proxies.client_address("10.0.0.1", iter(forwarded_for("192.0.2.1"))) == "192.0.2.1"
+    assert proxies.client_address("192.0.2.1", 5) == "192.0.2.1"  # type: ignore[arg-type]
     for headers in (5, [("x-forwarded-for", "192.0.2.1")], [(b"x-forwarded-for",)]):
         with pytest.raises((TypeError, ValueError)):
-            proxies.client("10.0.0.1", headers)  # type: ignore[arg-type]
+            proxies.client_address("10.0.0.1", headers)  # type: ignore[arg-type]
 
 
 def test_what_is_no_network_is_refused() -> None:
     with pytest.raises(ValueError) as error:
-        Proxies(["10.0.0.0/8", "proxy.example.com"])
+        TrustedProxies(["10.0.0.0/8", "proxy.example.com"])
     assert str(error.value) == '"proxy.example.com" is neither a network such as 10.0.0.0/8 nor an address'
     with pytest.raises(ValueError) as error:
-        Proxies([], "x-real-ip")  # type: ignore[arg-type]
-    assert str(error.value) == '"x-real-ip" is none of the fields x-forwarded-for and forwarded'
+        TrustedProxies([], "x-real-ip")  # type: ignore[arg-type]
+    assert str(error.value) == 'expected x-forwarded-for or forwarded, not "x-real-ip"'

@@ -87,7 +87,7 @@ async def test_a_server_without_the_module_in_place_of_one_with_it_is_found_out_
     server: Server, plain_server: Server, open_limiter: Open
 ) -> None:
     with Wire(server.port) as wire:
-        limiter = open_limiter(wire.url, on_failure="deny")
+        limiter = open_limiter(wire.url, fallback="deny")
         assert await limiter.source() == "module"
         wire.lead_to(plain_server.port)
 

@@ -11,17 +11,17 @@ from redis.exceptions import ConnectionError as Lost
 from redis.exceptions import TimeoutError as Late
 
 from ratelog import Check, Limits
-from ratelog.engine import backend as server
+from ratelog.engine import backend
 from ratelog.engine.classify import LimiterClosedError
 from ratelog.engine.engine import Engine
-from ratelog.events import Announcer, CameBack, WentAway
+from ratelog.events import EventPublisher, ServerRecovered, ServerUnavailable
 from ratelog.settings import load
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ratelog.engine.commands import Command
-    from ratelog.engine.operation import Flow
+    from ratelog.engine.operation import Operation
     from ratelog.events import Event
 
 ALLOWED = [1, 2, 1, 0, 60_000, 60_000]
@@ -33,7 +33,7 @@ GOLD = Limits.of_policy("gold")
 class Talk:
     """A flow and what it asks; replies are given, or raised where they are no list."""
 
-    def __init__(self, flow: Flow[Any], *replies: Any) -> None:
+    def __init__(self, flow: Operation[Any], *replies: Any) -> None:
         self.asked: list[Sequence[Command]] = []
         try:
             self.asked.append(next(flow))
@@ -48,7 +48,7 @@ class Talk:
 
 def engine(probed: object = 0, **settings: Any) -> Engine:
     """An engine whose server was there, and said this to the first probe."""
-    engine = Engine(load(**settings), Announcer(), remote=True, cluster=False)
+    engine = Engine(load(**settings), EventPublisher(), remote=True, cluster=False)
     assert Talk(engine.probe(), [probed]).outcome is True
     return engine
 
@@ -56,7 +56,7 @@ def engine(probed: object = 0, **settings: Any) -> Engine:
 def test_a_denial_stands_though_what_was_recorded_could_not_be_taken_back() -> None:
     decider = engine()
     checks = [Check(b"a", Limits("2/minute; 9/hour")), Check(b"b", Limits("2/minute; 9/hour"))]
-    talk = Talk(decider.check(checks, recall=False), [ALLOWED, DENIED], Lost("gone"))
+    talk = Talk(decider.check(checks, use_deny_cache=False), [ALLOWED, DENIED], Lost("gone"))
     assert talk.names() == [["RL.CHECK", "RL.CHECK"], ["RL.REFUND"]]
     # The unit that stays is not told to be there.
     assert [(d.allowed, d.remaining) for d in talk.outcome] == [(True, 2), (False, 0)]
@@ -65,13 +65,13 @@ def test_a_denial_stands_though_what_was_recorded_could_not_be_taken_back() -> N
 
 def test_a_shadow_policy_of_the_script_neither_denies_nor_is_taken_back() -> None:
     decider = engine(UNKNOWN)
-    decider.policies.learn("gold", [(2, 60_000)], True)
+    decider.policies.insert("gold", [(2, 60_000)], True)
     checks = [Check(b"a", Limits("2/minute")), Check(b"b", GOLD)]
-    talk = Talk(decider.check(checks, recall=False), [ALLOWED, DENIED])
+    talk = Talk(decider.check(checks, use_deny_cache=False), [ALLOWED, DENIED])
     assert talk.names() == [["EVALSHA", "EVALSHA"]]
     assert [d.allowed for d in talk.outcome] == [True, True]
     checks.append(Check(b"c", Limits("2/minute")))
-    talk = Talk(decider.check(checks, recall=False), [ALLOWED, DENIED, DENIED], [[1]])
+    talk = Talk(decider.check(checks, use_deny_cache=False), [ALLOWED, DENIED, DENIED], [[1]])
     assert [len(commands) for commands in talk.asked] == [3, 1]
     assert b"a" in bytes(talk.asked[1][0][3])  # type: ignore[arg-type]
     assert [d.allowed for d in talk.outcome] == [True, True, False]
@@ -79,7 +79,7 @@ def test_a_shadow_policy_of_the_script_neither_denies_nor_is_taken_back() -> Non
 
 def test_where_nothing_was_recorded_nothing_is_taken_back() -> None:
     checks = [Check(b"a", Limits("2/minute; 9/hour")), Check(b"b", Limits("2/minute; 9/hour"))]
-    talk = Talk(engine().check(checks, recall=False), [DENIED, DENIED])
+    talk = Talk(engine().check(checks, use_deny_cache=False), [DENIED, DENIED])
     assert talk.names() == [["RL.CHECK", "RL.CHECK"]]
     assert [d.allowed for d in talk.outcome] == [False, False]
 
@@ -91,7 +91,7 @@ def test_a_change_that_is_lost_is_made_here() -> None:
 
 
 def test_only_failures_in_a_row_open_the_breaker() -> None:
-    decider = engine(failures=2)
+    decider = engine(failure_threshold=2)
     check = [Check(b"k", Limits("2/minute"))]
     for _ in range(3):
         assert Talk(decider.check(check), Late("late")).outcome[0].source == "local"
@@ -104,7 +104,7 @@ def test_only_failures_in_a_row_open_the_breaker() -> None:
 def test_only_what_lacked_the_script_is_sent_again() -> None:
     decider = engine(UNKNOWN)
     checks = [Check(b"a", Limits("2/minute")), Check(b"b", Limits("2/minute"), 2)]
-    talk = Talk(decider.check(checks, recall=False), [ALLOWED, NoScriptError("none")], ["hash"], [ALLOWED])
+    talk = Talk(decider.check(checks, use_deny_cache=False), [ALLOWED, NoScriptError("none")], ["hash"], [ALLOWED])
     assert talk.names() == [["EVALSHA", "EVALSHA"], ["SCRIPT"], ["EVALSHA"]]
     assert talk.asked[2] == talk.asked[0][1:]
 
@@ -124,7 +124,7 @@ def test_what_a_policy_is_may_stay_unknown() -> None:
 
 @pytest.mark.parametrize("reply", ["OK", None, True])
 def test_a_count_that_is_none_is_an_error(reply: object) -> None:
-    with pytest.raises(ResponseError, match="a number was expected"):
+    with pytest.raises(ResponseError, match="expected an integer"):
         Talk(engine().refund(b"k", 1), [reply])
 
 
@@ -134,9 +134,9 @@ def test_a_reply_that_is_no_decision_is_an_error() -> None:
 
 
 def test_a_manager_hears_of_a_server_that_went_away() -> None:
-    decider = engine(failures=1)
-    with pytest.raises(Exception, match="the server is away: gone"):
-        Talk(decider.manage("an override", ("RL.OVERRIDE", "GET", b"k")), Lost("gone"))
+    decider = engine(failure_threshold=1)
+    with pytest.raises(Exception, match="the server is unavailable: gone"):
+        Talk(decider.execute_module_command("an override", ("RL.OVERRIDE", "GET", b"k")), Lost("gone"))
     assert not decider.breaker.is_closed
 
 
@@ -158,7 +158,7 @@ def next_outcome(decider: Engine, checks: list[Check]) -> Any:
 
 def test_an_outage_is_told_once_and_its_end_only_after_it() -> None:
     told: list[Event] = []
-    decider = Engine(load(failures=2), Announcer([told.append]), remote=True, cluster=False)
+    decider = Engine(load(failure_threshold=2), EventPublisher([told.append]), remote=True, cluster=False)
     check = [Check(b"k", Limits("2/minute"))]
     assert Talk(decider.probe(), [0]).outcome is True
     # One failure is no outage, and a probe that follows ends none.
@@ -167,12 +167,12 @@ def test_an_outage_is_told_once_and_its_end_only_after_it() -> None:
     assert told == []
     # A probe may be the first to meet one.
     assert [Talk(decider.probe(), Lost("gone")).outcome for _ in range(2)] == [False, False]
-    assert [type(event) for event in told] == [WentAway]
+    assert [type(event) for event in told] == [ServerUnavailable]
     assert (decider.breaker.state, decider.breaker.opened) == ("open", 1)
     assert Talk(decider.probe(), [0]).outcome is True
     Talk(decider.check(check), Lost("gone"))
     Talk(decider.probe(), [0])
-    assert [type(event) for event in told] == [WentAway, CameBack] * 2
+    assert [type(event) for event in told] == [ServerUnavailable, ServerRecovered] * 2
 
 
 def test_a_probe_while_the_server_is_there_keeps_nobody_from_it() -> None:
@@ -198,7 +198,7 @@ def test_whatever_is_raised_by_a_probe_there_is_no_server_then() -> None:
 def test_a_denial_that_a_check_led_to_which_was_taken_back_is_forgotten() -> None:
     decider = engine(deny_cache=9)
     checks = [Check(b"a", Limits("2/minute; 9/hour")), Check(b"b", Limits("2/minute; 9/hour"))]
-    flow = decider.check(checks, recall=False)
+    flow = decider.check(checks, use_deny_cache=False)
     next(flow)
     flow.send([ALLOWED, DENIED])
     # While units are there that are about to be taken back, another check is denied by them.
@@ -213,13 +213,13 @@ def test_a_server_that_had_no_module_is_looked_at_again(monkeypatch: pytest.Monk
     decider = engine(UNKNOWN)
     check = [Check(b"k", Limits("2/minute"))]
     assert Talk(decider.check(check), [ALLOWED]).names() == [["EVALSHA"]]
-    monkeypatch.setattr(server, "monotonic", lambda: monotonic() + server.LOOK)
+    monkeypatch.setattr(backend, "monotonic", lambda: monotonic() + backend.MODULE_PROBE_INTERVAL)
     assert Talk(decider.check(check), [ALLOWED, UNKNOWN]).names() == [["EVALSHA", "RL.REFUND"]]
     assert Talk(decider.check(check), [ALLOWED]).names() == [["EVALSHA"]]
-    monkeypatch.setattr(server, "monotonic", lambda: monotonic() + 2 * server.LOOK)
+    monkeypatch.setattr(backend, "monotonic", lambda: monotonic() + 2 * backend.MODULE_PROBE_INTERVAL)
     # A server that is loading says nothing of its modules.
     Talk(decider.check(check), [ALLOWED, BusyLoadingError("LOADING")])
-    assert not decider.server.has_module
-    monkeypatch.setattr(server, "monotonic", lambda: monotonic() + 3 * server.LOOK)
+    assert not decider.backend.has_module
+    monkeypatch.setattr(backend, "monotonic", lambda: monotonic() + 3 * backend.MODULE_PROBE_INTERVAL)
     Talk(decider.check(check), [ALLOWED, 0])
     assert Talk(decider.check(check), [ALLOWED]).names() == [["RL.CHECK"]]

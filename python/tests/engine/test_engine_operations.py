@@ -10,11 +10,11 @@ from redis.exceptions import ResponseError
 
 from ratelog import Check, Limits, NoPolicyError, UnavailableError
 from ratelog.engine.engine import Engine
-from ratelog.events import Announcer
+from ratelog.events import EventPublisher
 from ratelog.settings import load
 
 if TYPE_CHECKING:
-    from ratelog.engine.operation import Flow
+    from ratelog.engine.operation import Operation
 
 LOST = RedisConnectionError("the connection is gone")
 ALLOWED = [1, 5, 4, 0, 60000, 60000]
@@ -22,12 +22,12 @@ DENIED = [0, 5, 0, 900, 60000, 60000]
 
 
 def engine(**options: Any) -> Engine:
-    made = Engine(load(url="redis://127.0.0.1:1", **options), Announcer(), remote=True, cluster=False)
-    made.breaker.recovered()
+    made = Engine(load(url="redis://127.0.0.1:1", **options), EventPublisher(), remote=True, cluster=False)
+    made.breaker.record_recovery()
     return made
 
 
-def told(flow: Flow[Any], *answers: Any) -> Any:
+def told(flow: Operation[Any], *answers: Any) -> Any:
     """The outcome of a flow that is answered so; each answer is a list of replies, or an error in their place."""
     left = list(answers)
     try:
@@ -48,19 +48,22 @@ def checks(*limits: str, costs: tuple[int, ...] = (1, 2, 3)) -> list[Check]:
 
 
 def test_an_answer_that_is_no_number_is_an_error() -> None:
-    with pytest.raises(ResponseError, match="a number was expected, not 'many'"):
+    with pytest.raises(ResponseError, match="expected an integer, not 'many'"):
         told(engine().refund(b"k", 1), ["many"])
 
 
 def test_an_error_of_a_managed_key_is_the_callers() -> None:
     with pytest.raises(ResponseError, match="WRONGTYPE"):
-        told(engine().manage("an override", ("RL.OVERRIDE", "GET", b"k")), [ResponseError("WRONGTYPE no")])
+        told(
+            engine().execute_module_command("an override", ("RL.OVERRIDE", "GET", b"k")),
+            [ResponseError("WRONGTYPE no")],
+        )
 
 
 def test_a_refund_goes_on_alone_when_the_server_goes_away() -> None:
     assert told(engine().refund(b"k", 1), LOST) == 0
     with pytest.raises(UnavailableError):
-        told(engine(on_failure="deny").refund(b"k", 1), LOST)
+        told(engine(fallback="deny").refund(b"k", 1), LOST)
     with pytest.raises(ResponseError):
         told(engine().refund(b"k", 1), ResponseError("ERR no"))
 
@@ -69,8 +72,8 @@ def test_what_is_remembered_goes_with_the_connection() -> None:
     made = engine(deny_cache=10)
     check = checks("5/minute")
     assert told(made.check(check), [DENIED])[0].source == "module"
-    assert told(made.check(check, records=False), LOST)[0].source == "local"
-    made.breaker.recovered()
+    assert told(made.check(check, record=False), LOST)[0].source == "local"
+    made.breaker.record_recovery()
     assert told(made.check(check), [ALLOWED])[0].allowed
 
 
@@ -98,12 +101,12 @@ def test_several_costs_are_all_or_nothing_alone_too() -> None:
     assert [decision.remaining for decision in told(made.check(rules))] == [7, 5, 3]
     decisions = told(made.check([*rules, Check(b"k2", Limits("9/minute"), 9)]))
     assert [bool(decision) for decision in decisions] == [True, True, True, False]
-    assert [decision.remaining for decision in told(made.check(rules, records=False))] == [7, 5, 3]
+    assert [decision.remaining for decision in told(made.check(rules, record=False))] == [7, 5, 3]
 
 
 def test_by_the_script_a_shadow_policy_is_checked_by_itself_and_denies_nobody() -> None:
     made = engine(backend="script")
-    made.policies.learn("try", [(5, 60000)], True)
+    made.policies.insert("try", [(5, 60000)], True)
     both = [Check(b"a", Limits.of_policy("try")), Check(b"b", Limits("5/minute"))]
     assert all(told(made.check(both), [DENIED, ALLOWED]))
 
@@ -116,5 +119,5 @@ def test_a_policy_that_the_server_does_not_know_is_not_learnt() -> None:
     other = [Check(b"k", Limits.of_policy("odd"))]
     assert told(made.check(other), [ALLOWED, ResponseError("NOPERM no")])
     assert told(made.check([Check(b"k", Limits.of_policy("late"))]), [ALLOWED, None])
-    made.is_away(LOST)
+    made.record_failure(LOST)
     assert told(made.check(other))[0].source == "fallback"

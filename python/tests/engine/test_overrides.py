@@ -8,7 +8,7 @@ import pytest
 from redis.exceptions import ResponseError
 
 from ratelog import Limits, NeedsModuleError, Override
-from ratelog.engine.overrides import read_map, read_override
+from ratelog.engine.overrides import parse_map, parse_override
 
 if TYPE_CHECKING:
     from support.server import Server
@@ -69,10 +69,10 @@ async def test_a_limiter_without_a_server_has_no_overrides(open_limiter: Open) -
 
 def test_a_reply_is_read_by_either_protocol() -> None:
     flat = [b"action", b"limit", b"rules", [[5, 1000]], b"ttl_ms", -1]
-    assert read_override(flat) == read_override(read_map(flat)) == Override("limit", Limits("5/second"))
+    assert parse_override(flat) == parse_override(parse_map(flat)) == Override("limit", Limits("5/second"))
 
 
 @pytest.mark.parametrize("reply", [5, [b"action", b"ban", b"rules", [], b"ttl_ms", -1]])
 def test_a_reply_that_is_no_override_is_an_error(reply: object) -> None:
     with pytest.raises(ResponseError):
-        read_override(reply)
+        parse_override(reply)

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ratelog._core import Hint, RetryPolicy
-from ratelog.retry.attempts import SEND, Discard, Fields, Patience, Pause, Sent
-from ratelog.retry.throttle import Lanes
+from ratelog._core import RetryHint, RetryPolicy
+from ratelog.retry.attempts import SEND, CloseResponse, Headers, RequestInfo, RetryConfig, Sleep
+from ratelog.retry.throttle import Throttles
 
-Answer = tuple[int, Fields]
+Answer = tuple[int, Headers]
 
 
 class BrokenError(Exception):
@@ -33,47 +33,49 @@ class World:
     closed: list[Answer] = field(default_factory=list)
     sent_at: list[float] = field(default_factory=list)
 
-    def told(self, response: Answer) -> Answer:
+    def read_response(self, response: Answer) -> Answer:
         return response
 
-    def arrived(self, error: BaseException) -> bool | None:
+    def may_have_arrived(self, error: BaseException) -> bool | None:
         return {"lost": True, "unconnected": False}.get(str(error)) if isinstance(error, BrokenError) else None
 
-    def travel(
+    def run(
         self,
-        sent: Sent,
+        request: RequestInfo,
         *answers: Answer | Exception,
-        lanes: Lanes | None = None,
-        exhausts: bool = True,
-        **patience: Any,
+        throttles: Throttles | None = None,
+        uses_all: bool = True,
+        **options: Any,
     ) -> Answer:
-        """The outcome, which all the answers lead to, unless it `exhausts` them not; each try takes a second."""
-        rules = Patience(**patience, now=lambda: self.now, date=lambda: self.now)
-        journey = rules.journey(sent, self, Lanes(Event) if lanes is None else lanes, sent.origin)
+        """The outcome, which all the answers lead to, unless it `uses_all` them not; each try takes a second."""
+        config = RetryConfig(**options, monotonic=lambda: self.now, time=lambda: self.now)
+        attempts = config.attempts(
+            request, self, (Throttles(Event) if throttles is None else throttles).get(request.origin)
+        )
         left = list(answers)
         try:
-            step = next(journey)
+            step = next(attempts)
             while True:
                 if step is SEND:
                     self.sent_at.append(self.now)
                     self.now += 1
                     answer = left.pop(0)
-                    step = journey.throw(answer) if isinstance(answer, Exception) else journey.send(answer)
+                    step = attempts.throw(answer) if isinstance(answer, Exception) else attempts.send(answer)
                     continue
-                if isinstance(step, Pause):
+                if isinstance(step, Sleep):
                     self.now += step.seconds
-                elif isinstance(step, Discard):
+                elif isinstance(step, CloseResponse):
                     self.closed.append(step.response)
-                step = next(journey)
+                step = next(attempts)
         except StopIteration as stop:
-            assert not (left and exhausts), "there were answers that nobody asked for"
+            assert not (left and uses_all), "there were answers that nobody asked for"
             answer = stop.value
             assert isinstance(answer, tuple)
             return answer
 
 
-def sent(method: str = "GET", *, replayable: bool = True, repeatable: bool | None = None) -> Sent:
-    return Sent(method, [], "http://example.com", replayable, repeatable)
+def sent(method: str = "GET", *, replayable: bool = True, idempotent: bool | None = None) -> RequestInfo:
+    return RequestInfo(method, [], "http://example.com", replayable, idempotent)
 
 
 def refused(*fields: tuple[str, str], status: int = 429) -> Answer:
@@ -97,7 +99,7 @@ def test_a_refused_request_is_sent_again_when_it_was_told_and_not_before(
     fields: list[tuple[str, str]], waits: float
 ) -> None:
     world = World()
-    assert world.travel(sent(), refused(*fields), FINE, policy=NO_JITTER) == FINE
+    assert world.run(sent(), refused(*fields), FINE, policy=NO_JITTER) == FINE
     waited = world.sent_at[1] - world.sent_at[0] - 1
     assert waits <= waited <= waits * 1.2 + 0.2
     assert world.closed == [refused(*fields)]
@@ -106,7 +108,7 @@ def test_a_refused_request_is_sent_again_when_it_was_told_and_not_before(
 def test_what_is_not_told_is_waited_for_longer_each_time() -> None:
     world = World()
     policy = RetryPolicy(base=1, factor=4, max_single_wait=120, max_total=600)
-    world.travel(sent(), *[refused(status=503)] * 3, FINE, policy=policy)
+    world.run(sent(), *[refused(status=503)] * 3, FINE, policy=policy)
     gaps = [later - earlier - 1 for earlier, later in zip(world.sent_at, world.sent_at[1:], strict=False)]
     for least, gap in zip([1, 4, 16], gaps, strict=True):
         assert least <= gap <= least * 2
@@ -115,9 +117,9 @@ def test_what_is_not_told_is_waited_for_longer_each_time() -> None:
 def test_tries_and_times_are_bounded_and_the_last_answer_is_returned_open() -> None:
     world = World()
     last = refused(("retry-after", "1"))
-    assert world.travel(sent(), last, last, policy=RetryPolicy(max_tries=2)) == last
+    assert world.run(sent(), last, last, policy=RetryPolicy(max_tries=2)) == last
     assert world.closed == [last]
-    assert World().travel(sent(), refused(("retry-after", "11")), policy=RetryPolicy(max_single_wait=10))[0] == 429
+    assert World().run(sent(), refused(("retry-after", "11")), policy=RetryPolicy(max_single_wait=10))[0] == 429
 
 
 @pytest.mark.parametrize(
@@ -127,15 +129,15 @@ def test_tries_and_times_are_bounded_and_the_last_answer_is_returned_open() -> N
         (sent("POST"), refused(status=503), 1),
         (sent("POST"), BrokenError("unconnected"), 2),
         (sent("PUT"), refused(status=503), 2),
-        (sent("PUT", repeatable=False), refused(("retry-after", "1")), 1),
-        (sent("POST", repeatable=True), refused(status=503), 2),
+        (sent("PUT", idempotent=False), refused(("retry-after", "1")), 1),
+        (sent("POST", idempotent=True), refused(status=503), 2),
         (sent("PUT", replayable=False), refused(("retry-after", "1")), 1),
         (sent("PUT"), (404, []), 1),
     ],
 )
-def test_only_what_may_be_sent_again_is(request_: Sent, answer: Answer | Exception, tries: int) -> None:
+def test_only_what_may_be_sent_again_is(request_: RequestInfo, answer: Answer | Exception, tries: int) -> None:
     world = World()
-    world.travel(request_, answer, *[FINE] * (tries - 1), policy=NO_JITTER)
+    world.run(request_, answer, *[FINE] * (tries - 1), policy=NO_JITTER)
     assert len(world.sent_at) == tries
 
 
@@ -147,63 +149,63 @@ def test_only_what_may_be_sent_again_is(request_: Sent, answer: Answer | Excepti
         (sent(), UnknownError("whatever")),
     ],
 )
-def test_an_error_after_which_nothing_is_sent_again_is_the_callers(request_: Sent, error: Exception) -> None:
+def test_an_error_after_which_nothing_is_sent_again_is_the_callers(request_: RequestInfo, error: Exception) -> None:
     with pytest.raises(type(error)):
-        World().travel(request_, error)
+        World().run(request_, error)
 
 
 def test_a_request_that_got_lost_is_sent_again_if_it_may_be_executed_twice() -> None:
-    assert World().travel(sent(), BrokenError("lost"), FINE, policy=NO_JITTER) == FINE
+    assert World().run(sent(), BrokenError("lost"), FINE, policy=NO_JITTER) == FINE
 
 
 def test_a_request_is_held_back_while_nothing_is_left() -> None:
-    world, lanes = World(), Lanes(Event)
+    world, throttles = World(), Throttles(Event)
     exhausted: Answer = (200, [(b"ratelimit", b'"a";r=0;t=5')])
-    world.travel(sent(), exhausted, lanes=lanes)
-    world.travel(sent(), FINE, lanes=lanes)
+    world.run(sent(), exhausted, throttles=throttles)
+    world.run(sent(), FINE, throttles=throttles)
     assert 5 <= world.sent_at[1] - world.sent_at[0] - 1 <= 6
 
 
 def test_a_refusal_holds_back_those_who_come_after() -> None:
-    world, lanes = World(), Lanes(Event)
-    world.travel(sent(), refused(("retry-after", "5")), lanes=lanes, policy=RetryPolicy(max_tries=1))
-    world.travel(sent(), FINE, lanes=lanes)
+    world, throttles = World(), Throttles(Event)
+    world.run(sent(), refused(("retry-after", "5")), throttles=throttles, policy=RetryPolicy(max_tries=1))
+    world.run(sent(), FINE, throttles=throttles)
     assert 5 <= world.sent_at[1] - world.sent_at[0] - 1 <= 6
 
 
 def test_no_request_is_held_back_for_longer_than_it_is_told_to_wait() -> None:
-    world, lanes = World(), Lanes(Event)
-    world.travel(sent(), (200, [(b"ratelimit", b'"a";r=0;t=500')]), lanes=lanes)
-    world.travel(sent(), FINE, lanes=lanes, max_wait=3)
+    world, throttles = World(), Throttles(Event)
+    world.run(sent(), (200, [(b"ratelimit", b'"a";r=0;t=500')]), throttles=throttles)
+    world.run(sent(), FINE, throttles=throttles, max_wait=3)
     assert world.sent_at[1] - world.sent_at[0] - 1 <= 3
 
 
 def test_tries_share_the_time_that_a_request_is_held_back() -> None:
-    lanes = Lanes(Event)
+    throttles = Throttles(Event)
     exhausted = refused(("ratelimit", '"a";r=0;t=20'), status=200)
 
     class Crowded(World):
-        def arrived(self, error: BaseException) -> bool:
+        def may_have_arrived(self, error: BaseException) -> bool:
             """The request got lost, while the answer to another told that nothing is left."""
-            lanes.of(sent().origin).answered(False, Hint.read(exhausted[1], self.now), self.now)
+            throttles.get(sent().origin).on_response(False, RetryHint.from_headers(exhausted[1], self.now), self.now)
             return True
 
     world = Crowded()
-    world.travel(sent(), exhausted, lanes=lanes)
-    world.travel(sent(), BrokenError("lost"), FINE, lanes=lanes, max_wait=30, policy=NO_JITTER)
+    world.run(sent(), exhausted, throttles=throttles)
+    world.run(sent(), BrokenError("lost"), FINE, throttles=throttles, max_wait=30, policy=NO_JITTER)
     first, second = (later - earlier - 1 for earlier, later in zip(world.sent_at, world.sent_at[1:], strict=False))
     assert 20 <= first <= 30
     assert second <= 10.1
 
 
 def test_what_is_remembered_of_origins_is_bounded() -> None:
-    lanes = Lanes(Event, most=8)
-    first = lanes.of("0")
+    throttles = Throttles(Event, max_size=8)
+    first = throttles.get("0")
     for name in range(100):
-        lanes.of("0")
-        lanes.of(str(name))
-    assert len(lanes) == 8
-    assert lanes.of("0") is first
+        throttles.get("0")
+        throttles.get(str(name))
+    assert len(throttles) == 8
+    assert throttles.get("0") is first
 
 
 @given(
@@ -222,14 +224,16 @@ def test_what_is_remembered_of_origins_is_bounded() -> None:
     st.sampled_from(["GET", "POST"]),
 )
 def test_no_fields_whatever_make_a_request_fail_or_wait_beyond_its_bounds(
-    status: int, fields: Fields, method: str
+    status: int, fields: Headers, method: str
 ) -> None:
-    world, lanes = World(), Lanes(Event)
+    world, throttles = World(), Throttles(Event)
     told = (status, fields)
     policy = RetryPolicy(max_tries=3, max_total=40, max_single_wait=15)
     for _ in range(2):
         began = world.now
-        outcome = world.travel(sent(method), told, told, told, lanes=lanes, policy=policy, max_wait=20, exhausts=False)
+        outcome = world.run(
+            sent(method), told, told, told, throttles=throttles, policy=policy, max_wait=20, uses_all=False
+        )
         assert outcome == told
         tries = len(world.sent_at)
         # Each is held back for max_wait at most, and takes a second; no pause begins that ends after 40 seconds.
@@ -240,8 +244,8 @@ def test_no_fields_whatever_make_a_request_fail_or_wait_beyond_its_bounds(
 
 @pytest.mark.parametrize("seconds", [-1.0, math.nan])
 def test_a_wait_that_is_none_is_refused(seconds: float) -> None:
-    with pytest.raises(ValueError, match="max_wait is a time in seconds, not"):
-        Patience(max_wait=seconds)
+    with pytest.raises(ValueError, match="max_wait must be seconds, 0 or more, not"):
+        RetryConfig(max_wait=seconds)
 
 
 class Event:

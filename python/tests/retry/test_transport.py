@@ -133,5 +133,5 @@ async def test_a_request_that_is_given_up_holds_nobody_back(given_up: str) -> No
 
 
 def in_line(transport: Any) -> int:
-    (shared,) = transport._lanes._known.values()
-    return len(shared._line)
+    (throttle,) = transport._throttles._by_name.values()
+    return len(throttle._queue)

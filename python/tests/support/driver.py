@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 
 Flavour = Literal["async", "sync"]
 
-BRISK: dict[str, Any] = {"timeout": 1.0, "connect_timeout": 2.0, "probe_min": 0.005, "probe_max": 0.05}
+BRISK: dict[str, Any] = {
+    "timeout": 1.0,
+    "connect_timeout": 2.0,
+    "probe_min_interval": 0.005,
+    "probe_max_interval": 0.05,
+}
 """Notices a server's return soon, and does not mistake a busy machine for a server that is away."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .wait import PATIENCE, until_sync
+from .wait import TIME_FACTOR, until_sync
 
 if TYPE_CHECKING:
     from .server import Server
@@ -23,7 +23,7 @@ class Sentinels:
         for down_after in (1000, 1500, 2000):
             sentinel = start(
                 f"sentinel monitor {NAME} 127.0.0.1 {primary.port} 2",
-                f"sentinel down-after-milliseconds {NAME} {int(down_after * PATIENCE)}",
+                f"sentinel down-after-milliseconds {NAME} {int(down_after * TIME_FACTOR)}",
                 f"sentinel failover-timeout {NAME} 5000",
                 sentinel=True,
             )

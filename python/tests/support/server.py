@@ -59,7 +59,7 @@ class Server:
 
     def db(self, **options: Any) -> Any:
         """A connection of an operator, closed with the server."""
-        client = redis.Redis(port=self.port, single_connection_client=True, **options)
+        client = redis.Redis(host="127.0.0.1", port=self.port, single_connection_client=True, **options)
         self._clients.append(client)
         return client
 
@@ -144,7 +144,7 @@ class Server:
         raise AssertionError(f"the server did not start:\n{self.log}")
 
     def _answers(self) -> bool:
-        client = redis.Redis(port=self.port, socket_timeout=5, retry=Retry(NoBackoff(), 0))
+        client = redis.Redis(host="127.0.0.1", port=self.port, socket_timeout=5, retry=Retry(NoBackoff(), 0))
         try:
             client.ping()
         except (redis.AuthenticationError, redis.BusyLoadingError):

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PATIENCE = float(os.environ.get("RATELOG_TEST_PATIENCE", "1"))
-LONGEST_WAIT = 40 * PATIENCE
+TIME_FACTOR = float(os.environ.get("RATELOG_TEST_PATIENCE", "1"))
+LONGEST_WAIT = 40 * TIME_FACTOR
 
 
 async def until(what: str, holds: Callable[[], Any]) -> None:

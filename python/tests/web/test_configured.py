@@ -142,7 +142,7 @@ async def test_a_file_that_is_wrong_changes_nothing(tmp_path: Path) -> None:
         'exempt = ["/{x:no}"]\n',
     ):
         file.write_text(wrong)
-        with pytest.raises(ConfigError, match="is no pattern of a route"):
+        with pytest.raises(ConfigError, match="invalid path"):
             limiter.reload()
         assert limiter.settings is before
     assert remaining(await ask(app_of(limiter), "/plain")) == {"9/minute": 8}

@@ -217,7 +217,7 @@ async def test_a_response_that_streams_is_limited_and_told_of(middleware: bool) 
 
 
 def test_a_class_is_refused_where_it_is_decorated() -> None:
-    with pytest.raises(TypeError, match=r"the class .*Endpoint is limited by its methods"):
+    with pytest.raises(TypeError, match=r"decorate the methods of the class .*Endpoint"):
 
         @RateLimiter("memory://").limit("1/minute")
         class Endpoint:
@@ -230,7 +230,7 @@ async def test_a_call_without_a_request_is_an_error_that_names_the_endpoint() ->
     @limiter.limit("1/minute")
     async def endpoint() -> None: ...
 
-    with pytest.raises(TypeError, match=r"endpoint is limited, and was called without a request"):
+    with pytest.raises(TypeError, match=r"endpoint is rate limited and was called without a request"):
         await endpoint()
 
 
@@ -244,7 +244,7 @@ async def test_a_key_with_dependencies_is_an_error_where_fastapi_does_not_call_i
     async def endpoint(request: Request) -> PlainTextResponse:
         return PlainTextResponse("unlimited")
 
-    with pytest.raises(TypeError, match=r"endpoint has dependencies, which only FastAPI can call"):
+    with pytest.raises(TypeError, match=r"endpoint has dependencies, which only FastAPI can resolve"):
         await ask(Starlette(routes=[Route("/", endpoint)]), "/")
 
 

@@ -22,14 +22,14 @@ async def test_the_state_is_told_without_being_limited_or_documented() -> None:
     app = app_of(RateLimiter("memory://", default="1/minute"))
     assert await statuses(app, *["/health/rate-limiter"] * 3) == [200] * 3
     told = (await ask(app, "/health/rate-limiter")).json()
-    assert (told["state"], told["backend"], told["on_failure"]) == ("closed", "local", "local")
+    assert (told["state"], told["backend"], told["fallback"]) == ("closed", "local", "local")
     assert "/health/rate-limiter" not in app.openapi()["paths"]
     assert await statuses(app_of(RateLimiter("memory://"), "/own"), "/own") == [200]
 
 
-@pytest.mark.parametrize(("on_failure", "status"), [("local", 200), ("allow", 200), ("deny", 503)])
-async def test_it_is_unwell_only_while_requests_are_denied_for_want_of_the_server(on_failure: str, status: int) -> None:
-    limiter = RateLimiter(f"redis://127.0.0.1:{free_port()}/0", default="9/minute", on_failure=on_failure)
+@pytest.mark.parametrize(("fallback", "status"), [("local", 200), ("allow", 200), ("deny", 503)])
+async def test_it_is_unwell_only_while_requests_are_denied_for_want_of_the_server(fallback: str, status: int) -> None:
+    limiter = RateLimiter(f"redis://127.0.0.1:{free_port()}/0", default="9/minute", fallback=fallback)
     app = app_of(limiter)
     assert (await ask(app, "/x")).status_code == (404 if status == 200 else 429)
     response = await ask(app, "/health/rate-limiter")

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from starlette.authentication import AuthCredentials, AuthenticationBackend, SimpleUser
 from starlette.middleware.authentication import AuthenticationMiddleware
 
-from ratelog import Checked, ConfigError, Event, RateLimiter, hashed
+from ratelog import CheckCompleted, ConfigError, Event, RateLimiter, hashed
 from support.asgi import ask, statuses
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def watched(**options: Any) -> tuple[RateLimiter, list[str]]:
     keys: list[str] = []
 
     def hook(event: Event) -> None:
-        if isinstance(event, Checked):
+        if isinstance(event, CheckCompleted):
             keys.extend(check.key.decode() for check in event.checks)
 
     return RateLimiter("memory://", hooks=[hook], **options), keys
@@ -175,12 +175,12 @@ async def test_a_name_of_no_key_is_an_error_that_tells_the_names(name: str) -> N
 
 
 def test_a_named_key_with_dependencies_is_refused_where_it_is_given() -> None:
-    with pytest.raises(TypeError, match="the key 'x' takes the connection alone"):
+    with pytest.raises(TypeError, match="the key 'x' must take the connection only"):
         RateLimiter("memory://").key("x")(lambda a, b: "x")
 
 
 async def test_a_key_that_is_no_text_is_an_error() -> None:
-    with pytest.raises(TypeError, match="a key is a str or None, not int"):
+    with pytest.raises(TypeError, match="a key must be a str or None, not int"):
         await ask(app_of(RateLimiter("memory://"), key=lambda _: 7), "/")
 
 
@@ -207,7 +207,7 @@ class Callable:
 
 @pytest.mark.parametrize("key", [_union, _any, Callable(), lambda *_: "star"])
 async def test_what_takes_the_connection_alone_is_no_dependency(key: Any) -> None:
-    assert RateLimiter("memory://")("1/minute", key=key).late_key is None
+    assert RateLimiter("memory://")("1/minute", key=key).limit.dependency_key is None
 
 
 async def test_a_function_written_in_c_is_no_dependency() -> None:
@@ -247,5 +247,5 @@ async def test_a_cost_may_be_told_by_a_function(asynchronous: bool) -> None:
 
     app = app_of(RateLimiter("memory://"), cost=cost_later if asynchronous else cost)
     assert await statuses(app, "/", "/", headers={"x-cost": "2"}) == [200, 429]
-    with pytest.raises(ValueError, match="a cost is a whole number from 1 to 1,000,000, not 0"):
+    with pytest.raises(ValueError, match="a cost must be an integer from 1 to 1,000,000, not 0"):
         await ask(app, "/", headers={"x-cost": "0"})

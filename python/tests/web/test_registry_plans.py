@@ -47,7 +47,7 @@ async def test_the_plan_tells_the_limit_and_unknown_ones_get_the_first(asynchron
 
 
 async def test_limits_of_plans_without_a_plan_are_an_error_that_says_what_is_missing() -> None:
-    with pytest.raises(ConfigError, match=r"need a function that tells the plan: @limiter.plan"):
+    with pytest.raises(ConfigError, match=r"need a plan function: register it with @limiter.plan"):
         await ask(app_of(RateLimiter("memory://")), "/")
 
 

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ratelog import RateLimiter
-from ratelog.web import resolver as planner
-from ratelog.web.keys import tidy
+from ratelog.web import resolver
+from ratelog.web.keys import key_safe
 from support.asgi import client_of
 
 ANY_BYTES = st.binary(max_size=40)
@@ -76,7 +76,7 @@ async def test_no_request_is_answered_by_an_error(
 @given(subject=st.text(max_size=200, alphabet=st.characters(codec=None, exclude_categories=())))
 @settings(deadline=None)
 def test_a_subject_is_plain_and_bounded(subject: str) -> None:
-    told = tidy(subject)
+    told = key_safe(subject)
     assert 0 < len(told) <= 128
     assert told.isascii()
     assert not set(told) & set("{} \n\r\0")
@@ -84,7 +84,7 @@ def test_a_subject_is_plain_and_bounded(subject: str) -> None:
 
 @given(one=st.text(max_size=40), other=st.text(max_size=40))
 def test_two_subjects_never_share_a_key(one: str, other: str) -> None:
-    assert (tidy(one) == tidy(other)) == (one == other)
+    assert (key_safe(one) == key_safe(other)) == (one == other)
 
 
 @given(header=ANY_BYTES)
@@ -104,9 +104,9 @@ async def test_ten_thousand_paths_leave_a_bounded_memory() -> None:
         for number in range(10_000):
             await client.get(f"/{'long' * (number % 100)}/{number}")
     limiter: Any = app.user_middleware[0].kwargs["limiter"]
-    (known,) = limiter._planners.values()
-    assert len(known._plans) <= planner.MAX_REMEMBERED
-    assert all(sum(map(len, place)) <= planner.LONGEST_REMEMBERED for place in known._plans)
+    (known,) = limiter._web.enforcer._resolvers.values()
+    assert len(known._cache) <= resolver.MAX_CACHED
+    assert all(sum(map(len, place)) <= resolver.MAX_CACHED_LENGTH for place in known._cache)
     gc.collect()
-    assert sum(sys.getsizeof(place[1]) for place in known._plans) < 2_000_000
+    assert sum(sys.getsizeof(place[1]) for place in known._cache) < 2_000_000
     assert limiter.health().local_keys == 1

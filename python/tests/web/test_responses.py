@@ -150,7 +150,7 @@ async def test_a_handler_that_gives_no_response_is_an_error_that_says_so() -> No
     limiter.on_denied(lambda _, __: {"error": "slow down"})
     app = app_of(limiter)
     await ask(app, "/")
-    with pytest.raises(TypeError, match="what handles denials gives a Response, not dict"):
+    with pytest.raises(TypeError, match="the denial handler must return a Response, not dict"):
         await ask(app, "/")
 
 

@@ -14,7 +14,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from ratelog import RateLimiter
-from support.uvicorn_server import served
+from support.uvicorn_server import serve
 
 WITH_AND_WITHOUT = pytest.mark.parametrize("middleware", [True, False], ids=["middleware", "alone"])
 
@@ -119,7 +119,7 @@ async def test_defaults_and_settings_count_connections() -> None:
 
 
 async def test_a_real_server_answers_a_denied_handshake_with_429() -> None:
-    async with served(app_of(RateLimiter("memory://"), True), ws="websockets-sansio") as address:
+    async with serve(app_of(RateLimiter("memory://"), True), ws="websockets-sansio") as address:
         async with connect(f"ws://{address}/decorated/1") as websocket:
             assert await websocket.recv() == "1"
             assert websocket.response is not None

@@ -179,7 +179,7 @@ async def test_a_limit_may_be_asked_for_without_any_routing() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         from starlette.requests import Request
 
-        assert await limit.admit(Request(scope)) is not None
+        assert await limit.enforce(Request(scope)) is not None
         await PlainTextResponse("ok")(scope, receive, send)
 
     limit = limiter("1/minute")
