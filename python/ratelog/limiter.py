@@ -47,7 +47,12 @@ class RateLimiter(BaseLimiter):
         **options: Unpack[Options],
     ) -> None:
         super().__init__(url, client=client, config=config, hooks=hooks, **options)
-        self._sessions = AsyncSessions(self._engine, self._create_client, owns_clients=client is None)
+        target, settings = self._target, self.settings
+
+        def create_client() -> Any:
+            return client if client is not None else target.client("redis.asyncio", settings)
+
+        self._sessions = AsyncSessions(self._engine, create_client, owns_clients=client is None)
         # Imported here, so that `SyncRateLimiter` imports no code for requests.
         from .web.enforcer import Enforcer
         from .web.parts import WebParts
@@ -242,6 +247,3 @@ class RateLimiter(BaseLimiter):
 
     def _apply(self, settings: Settings) -> None:
         self._registry.apply(settings)
-
-    def _create_client(self) -> Any:
-        return self._client if self._client is not None else self._target.client("redis.asyncio", self.settings)
