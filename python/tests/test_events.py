@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from support.types import Open, Start
 
 
-async def test_a_hook_hears_of_each_check_and_of_nothing_twice(server: Server, open_limiter: Open) -> None:
+async def test_a_hook_receives_each_check_once(server: Server, open_limiter: Open) -> None:
     heard: list[Event] = []
     limiter = open_limiter(server.url, hooks=[heard.append])
     await limiter.check("k", "1/minute")
@@ -30,7 +30,7 @@ async def test_a_hook_hears_of_each_check_and_of_nothing_twice(server: Server, o
     assert 0 < first.seconds < 60
 
 
-async def test_a_server_that_goes_and_comes_is_told_once_each_to_log_and_hooks(
+async def test_an_outage_and_a_recovery_are_logged_and_published_once(
     start: Start, open_limiter: Open, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "ratelog")
@@ -55,7 +55,7 @@ async def test_a_server_that_goes_and_comes_is_told_once_each_to_log_and_hooks(
     assert lines[0].__dict__["ratelog"] == {"event": "server_unavailable", "error": went.error, "fallback": "allow"}
 
 
-async def test_a_hook_that_raises_does_no_harm_to_checks_or_to_other_hooks(
+async def test_a_hook_that_raises_affects_neither_checks_nor_other_hooks(
     open_limiter: Open, caplog: pytest.LogCaptureFixture
 ) -> None:
     heard: list[Event] = []
@@ -71,7 +71,7 @@ async def test_a_hook_that_raises_does_no_harm_to_checks_or_to_other_hooks(
     ]
 
 
-async def test_a_reload_is_told(open_limiter: Open) -> None:
+async def test_a_reload_is_published(open_limiter: Open) -> None:
     heard: list[Event] = []
     limiter = open_limiter("memory://", hooks=[heard.append])
     limiter.limiter.reload()

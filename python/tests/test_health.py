@@ -33,7 +33,7 @@ async def test_health_follows_the_server(start: Start, open_limiter: Open) -> No
     assert limiter.health().last_error is not None
 
 
-async def test_health_counts_what_this_process_holds(open_limiter: Open) -> None:
+async def test_health_counts_local_keys(open_limiter: Open) -> None:
     limiter = open_limiter("memory://", local_max_bytes=65_536)
     await limiter.check("k", "9/minute")
     health = limiter.health()

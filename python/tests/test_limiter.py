@@ -27,7 +27,7 @@ async def test_a_check_records_and_a_peek_does_not(server: Server, open_limiter:
     assert not await limiter.peek("user:42", "2/minute")
 
 
-async def test_a_cost_is_taken_whole_and_refunded(server: Server, open_limiter: Open) -> None:
+async def test_a_cost_is_recorded_and_refunded(server: Server, open_limiter: Open) -> None:
     limiter = open_limiter(server.url)
     assert (await limiter.check("k", "10/minute; 1000/hour", cost=7)).remaining == 3
     assert not await limiter.check("k", "10/minute", cost=4)
@@ -39,7 +39,7 @@ async def test_a_cost_is_taken_whole_and_refunded(server: Server, open_limiter: 
     assert await limiter.refund("k") == 0
 
 
-async def test_a_reset_key_is_new_again(server: Server, open_limiter: Open) -> None:
+async def test_a_reset_key_has_no_units(server: Server, open_limiter: Open) -> None:
     limiter = open_limiter(server.url)
     await limiter.check("k", "3/minute", cost=3)
     assert await limiter.reset("k") == 3
@@ -47,7 +47,7 @@ async def test_a_reset_key_is_new_again(server: Server, open_limiter: Open) -> N
     assert (await limiter.check("k", "3/minute")).remaining == 2
 
 
-async def test_keys_are_bytes_and_text_alike(server: Server, open_limiter: Open) -> None:
+async def test_keys_are_bytes_or_text(server: Server, open_limiter: Open) -> None:
     limiter = open_limiter(server.url)
     await limiter.check("ключ", "3/minute")
     assert (await limiter.check("ключ".encode(), Limits("3/minute"))).remaining == 1
@@ -55,7 +55,7 @@ async def test_keys_are_bytes_and_text_alike(server: Server, open_limiter: Open)
     assert set(server.db().keys("*")) == {"ключ".encode(), b"\xff\x00"}
 
 
-async def test_several_keys_are_one_command_and_all_or_nothing(server: Server, open_limiter: Open) -> None:
+async def test_several_keys_are_one_command_and_all_or_none(server: Server, open_limiter: Open) -> None:
     limiter = open_limiter(server.url)
     await limiter.start()
     await limiter.check("b", "1/minute")
@@ -68,7 +68,7 @@ async def test_several_keys_are_one_command_and_all_or_nothing(server: Server, o
     assert stats["cmdstat_RL.MCHECK"]["calls"] == 2
 
 
-async def test_keys_under_several_rules_are_all_or_nothing_too(server: Server, open_limiter: Open) -> None:
+async def test_keys_with_several_rules_are_all_or_none(server: Server, open_limiter: Open) -> None:
     limiter = open_limiter(server.url)
     both = [("a", "5/minute; 50/hour"), ("b", "1/minute; 10/hour")]
     assert [d.remaining for d in await limiter.mcheck(both)] == [4, 0]
@@ -76,7 +76,7 @@ async def test_keys_under_several_rules_are_all_or_nothing_too(server: Server, o
     assert (await limiter.peek("a", "5/minute")).remaining == 4
 
 
-async def test_an_error_of_one_key_takes_back_what_others_recorded(server: Server, open_limiter: Open) -> None:
+async def test_an_error_of_one_key_refunds_the_others(server: Server, open_limiter: Open) -> None:
     limiter = open_limiter(server.url)
     server.db().set("text", "value")
     with pytest.raises(ResponseError, match="WRONGTYPE"):
@@ -84,9 +84,7 @@ async def test_an_error_of_one_key_takes_back_what_others_recorded(server: Serve
     assert (await limiter.peek("a", "5/minute")).remaining == 5
 
 
-async def test_a_refusal_of_the_command_reaches_the_caller_and_opens_nothing(
-    server: Server, open_limiter: Open
-) -> None:
+async def test_a_rejected_command_raises_and_does_not_open_the_breaker(server: Server, open_limiter: Open) -> None:
     limiter = open_limiter(server.url, failure_threshold=1)
     server.db().set("text", "value")
     for _ in range(3):
@@ -113,7 +111,7 @@ async def test_a_refusal_of_the_command_reaches_the_caller_and_opens_nothing(
         (("\ud800", "5/minute", 1), ValueError, "surrogates not allowed"),
     ],
 )
-async def test_a_question_that_is_none_is_refused(
+async def test_invalid_arguments_are_rejected(
     open_limiter: Open, question: tuple[str, str, int], error: type[Exception], text: str
 ) -> None:
     limiter = open_limiter("redis://192.0.2.1/", connect_timeout=0.001)
@@ -128,7 +126,7 @@ async def test_a_question_that_is_none_is_refused(
         await limiter.mcheck([])
 
 
-async def test_a_limiter_without_a_server_decides_in_this_process(open_limiter: Open) -> None:
+async def test_a_limiter_without_a_server_decides_locally(open_limiter: Open) -> None:
     limiter = open_limiter("memory://")
     decision = await limiter.check("k", "2/minute")
     assert (decision.remaining, decision.source) == (1, "local")
@@ -141,7 +139,7 @@ async def test_a_limiter_without_a_server_decides_in_this_process(open_limiter: 
     await limiter.start()
 
 
-async def test_a_closed_limiter_starts_anew(server: Server, open_limiter: Open) -> None:
+async def test_a_closed_limiter_can_be_used_again(server: Server, open_limiter: Open) -> None:
     limiter = open_limiter(server.url)
     assert (await limiter.check("k", "9/minute")).remaining == 8
     await limiter.close()
@@ -149,7 +147,7 @@ async def test_a_closed_limiter_starts_anew(server: Server, open_limiter: Open) 
     assert await limiter.source() == "module"
 
 
-async def test_a_socket_and_a_password_are_read_from_the_url(server: Server, open_limiter: Open) -> None:
+async def test_a_unix_socket_and_a_password_are_read_from_the_url(server: Server, open_limiter: Open) -> None:
     server.db().execute_command("ACL", "SETUSER", "api", "on", ">p@ss", "~*", "+@all")
     limiter = open_limiter(f"unix://api:p%40ss@{server.socket}?db=3")
     assert await limiter.source() == "module"

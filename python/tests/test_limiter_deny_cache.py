@@ -39,7 +39,7 @@ async def denied(limiter: Driver) -> None:
 
 
 @pytest.mark.parametrize("backend", ["module", "script"])
-async def test_a_denied_key_costs_the_server_nothing_more(server: Server, open_limiter: Open, backend: str) -> None:
+async def test_a_cached_denial_sends_no_command(server: Server, open_limiter: Open, backend: str) -> None:
     limiter = open_limiter(server.url, deny_cache=100, backend=backend)
     await denied(limiter)
     before = checks(server.db())
@@ -53,7 +53,7 @@ async def test_a_denied_key_costs_the_server_nothing_more(server: Server, open_l
     assert (await limiter.mcheck([("k", "1/hour"), ("l", "1/hour")]))[0].source == backend
 
 
-async def test_a_reset_and_a_refund_end_a_denial(server: Server, open_limiter: Open) -> None:
+async def test_a_reset_and_a_refund_invalidate_a_denial(server: Server, open_limiter: Open) -> None:
     limiter = open_limiter(server.url, deny_cache=100)
     for end in (limiter.reset, limiter.refund):
         await denied(limiter)
@@ -62,7 +62,7 @@ async def test_a_reset_and_a_refund_end_a_denial(server: Server, open_limiter: O
         await limiter.reset("k")
 
 
-async def test_an_override_ends_a_denial(server: Server, open_limiter: Open) -> None:
+async def test_an_override_invalidates_a_denial(server: Server, open_limiter: Open) -> None:
     limiter = open_limiter(server.url, deny_cache=100)
     await denied(limiter)
     await limiter.set_override("k", "allow")
@@ -73,12 +73,12 @@ async def test_an_override_ends_a_denial(server: Server, open_limiter: Open) -> 
     assert (await limiter.check("k", "9/hour")).allowed
 
 
-async def test_no_denial_of_this_process_is_remembered(open_limiter: Open) -> None:
+async def test_local_denials_are_not_cached(open_limiter: Open) -> None:
     limiter = open_limiter("memory://", deny_cache=100)
     assert [(await limiter.check("k", "1/hour")).source for _ in range(3)] == ["local"] * 3
 
 
-async def test_callers_without_pause_are_spared_the_server_too(server: Server, open_limiter: Open) -> None:
+async def test_a_busy_caller_uses_the_cache(server: Server, open_limiter: Open) -> None:
     limiter = open_limiter(server.url, deny_cache=100)
     await limiter.check("k", "1/hour")
     for _ in range(200):
@@ -86,7 +86,7 @@ async def test_callers_without_pause_are_spared_the_server_too(server: Server, o
     assert checks(server.db()) < 50
 
 
-async def test_a_key_that_somebody_else_changes_is_asked_for_again(server: Server) -> None:
+async def test_a_change_by_another_client_invalidates_a_denial(server: Server) -> None:
     driver = Driver("async", server.url, deny_cache=100)
     await driver.start()
     await until("the server tells of changes", lambda: driver.health().tracking)

@@ -35,7 +35,7 @@ def told(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.ratelog["event"] for record in caplog.records if hasattr(record, "ratelog")]
 
 
-async def test_checks_go_on_while_a_server_under_load_is_killed_and_started_again(
+async def test_checks_continue_while_a_server_under_load_restarts(
     start: Start, open_limiter: Open, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "ratelog")
@@ -57,9 +57,7 @@ async def test_checks_go_on_while_a_server_under_load_is_killed_and_started_agai
     assert told(caplog) == ["server_unavailable", "server_recovered"] * 3
 
 
-async def test_a_server_that_stands_still_holds_nobody_longer_than_the_timeout(
-    start: Start, open_limiter: Open
-) -> None:
+async def test_a_paused_server_delays_no_check_beyond_the_timeout(start: Start, open_limiter: Open) -> None:
     server = start()
     limiter = open_limiter(server.url, timeout=0.05, connect_timeout=0.1)
     async with Load(limiter, 4) as load:
@@ -72,7 +70,7 @@ async def test_a_server_that_stands_still_holds_nobody_longer_than_the_timeout(
     assert load.longest < 0.05 + SLACK
 
 
-async def test_limits_hold_while_the_server_is_away(start: Start, open_limiter: Open) -> None:
+async def test_limits_apply_while_the_server_is_unavailable(start: Start, open_limiter: Open) -> None:
     server = start()
     limiter = open_limiter(server.url)
     assert (await limiter.check("k", "3/hour")).remaining == 2
@@ -86,14 +84,14 @@ async def test_limits_hold_while_the_server_is_away(start: Start, open_limiter: 
     assert [d.source for d in await limiter.mcheck([("k", "3/hour"), ("l", "3/hour; 9/day")])] == ["local"] * 2
 
 
-async def test_instances_share_a_limit_while_the_server_is_away(open_limiter: Open) -> None:
+async def test_instances_share_a_limit_while_the_server_is_unavailable(open_limiter: Open) -> None:
     limiter = open_limiter(f"redis://127.0.0.1:{free_port()}", instances=4)
     decisions = [await limiter.check("k", "10/hour") for _ in range(4)]
     assert [(d.allowed, d.limit) for d in decisions] == [(True, 2), (True, 2), (False, 2), (False, 2)]
 
 
 @pytest.mark.parametrize("allowed", [True, False])
-async def test_without_a_server_the_answer_is_what_was_chosen(open_limiter: Open, allowed: bool) -> None:
+async def test_the_fallback_decides_without_a_server(open_limiter: Open, allowed: bool) -> None:
     url = f"redis://127.0.0.1:{free_port()}"
     limiter = open_limiter(url, fallback="allow" if allowed else "deny", probe_max_interval=0.5)
     for _ in range(3):
@@ -107,20 +105,20 @@ async def test_without_a_server_the_answer_is_what_was_chosen(open_limiter: Open
     assert limiter.health().serving is allowed
 
 
-async def test_a_policy_that_nobody_here_knows_lets_requests_flow(open_limiter: Open) -> None:
+async def test_an_unknown_policy_is_served_and_logged_once_while_the_server_is_unavailable(open_limiter: Open) -> None:
     limiter = open_limiter(f"redis://127.0.0.1:{free_port()}")
     decision = await limiter.check("k", Limits.of_policy("gold"))
     assert (decision.allowed, decision.source) == (True, "fallback")
 
 
-async def test_a_listener_that_never_answers_keeps_nobody(open_limiter: Open) -> None:
+async def test_a_listener_that_never_replies_delays_no_check(open_limiter: Open) -> None:
     with Hung() as hung:
         limiter = open_limiter(hung.url, timeout=0.05, connect_timeout=0.05)
         assert await limiter.source() == "local"
         assert limiter.health().state != "closed"
 
 
-async def test_a_server_that_is_not_there_yet_is_found_when_it_is(
+async def test_a_server_that_starts_later_is_found(
     start: Start, open_limiter: Open, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "ratelog")
@@ -135,7 +133,7 @@ async def test_a_server_that_is_not_there_yet_is_found_when_it_is(
     assert told(caplog) == ["server_unavailable", "server_recovered"]
 
 
-async def test_a_server_that_refuses_the_password_is_away_until_it_takes_it(start: Start, open_limiter: Open) -> None:
+async def test_a_server_that_rejects_the_password_is_unavailable(start: Start, open_limiter: Open) -> None:
     server = start()
     admin = server.db()
     admin.config_set("requirepass", "right")
@@ -147,7 +145,7 @@ async def test_a_server_that_refuses_the_password_is_away_until_it_takes_it(star
     assert await limiter.source() == "module"
 
 
-async def test_a_replica_is_no_server_to_check_at_until_it_is_promoted(start: Start, open_limiter: Open) -> None:
+async def test_a_replica_is_unavailable_until_it_is_promoted(start: Start, open_limiter: Open) -> None:
     primary, replica = start(), start()
     db = replica.db()
     db.replicaof("127.0.0.1", primary.port)
@@ -165,7 +163,7 @@ async def test_a_replica_is_no_server_to_check_at_until_it_is_promoted(start: St
     assert limiter.health().state != "closed"
 
 
-async def test_the_new_primary_is_found_though_connections_to_the_old_one_live_on(
+async def test_a_new_primary_is_found_while_connections_to_the_old_one_stay_open(
     start: Start, open_limiter: Open
 ) -> None:
     # As behind an address that moves, or a proxy.
@@ -182,7 +180,7 @@ async def test_the_new_primary_is_found_though_connections_to_the_old_one_live_o
         assert replica.db().execute_command("RL.PEEK", "k", 9, 60)[2] == 5
 
 
-async def test_a_server_that_talks_nonsense_is_away(open_limiter: Open) -> None:
+async def test_a_server_with_invalid_replies_is_unavailable(open_limiter: Open) -> None:
     with Babbling() as babbling:
         limiter = open_limiter(babbling.url, fallback="deny")
         for _ in range(3):
@@ -191,7 +189,9 @@ async def test_a_server_that_talks_nonsense_is_away(open_limiter: Open) -> None:
         await limiter.close()
 
 
-async def test_credentials_that_cannot_be_had_are_an_absence(server: Server, flavour: str, open_limiter: Open) -> None:
+async def test_a_failing_credential_provider_makes_the_server_unavailable(
+    server: Server, flavour: str, open_limiter: Open
+) -> None:
     class Vault(CredentialProvider):
         is_open = False
 
@@ -215,7 +215,7 @@ async def test_credentials_that_cannot_be_had_are_an_absence(server: Server, fla
     await client.aclose() if flavour == "async" else client.close()
 
 
-async def test_a_client_with_few_connections_is_no_absence(server: Server, flavour: str, open_limiter: Open) -> None:
+async def test_a_client_with_few_connections_is_no_failure(server: Server, flavour: str, open_limiter: Open) -> None:
     redis = importlib.import_module("redis.asyncio" if flavour == "async" else "redis")
     client = redis.Redis(host="127.0.0.1", port=server.port, max_connections=2, protocol=2)
     limiter = open_limiter(client=client, max_connections=16)
@@ -227,7 +227,7 @@ async def test_a_client_with_few_connections_is_no_absence(server: Server, flavo
     await client.aclose() if flavour == "async" else client.close()
 
 
-async def test_a_server_that_loads_its_data_is_away_until_it_has(start: Start, open_limiter: Open) -> None:
+async def test_a_server_that_is_loading_is_unavailable(start: Start, open_limiter: Open) -> None:
     server = start(
         "key-load-delay 20000",
         "loading-process-events-interval-bytes 1024",
@@ -248,9 +248,7 @@ async def test_a_server_that_loads_its_data_is_away_until_it_has(start: Start, o
     assert await limiter.source() == "module"
 
 
-async def test_a_server_without_memory_for_a_new_key_is_not_an_error_of_the_caller(
-    start: Start, open_limiter: Open
-) -> None:
+async def test_a_server_out_of_memory_is_unavailable(start: Start, open_limiter: Open) -> None:
     server = start()
     limiter = open_limiter(server.url)
     assert await limiter.source() == "module"
@@ -264,7 +262,7 @@ async def test_a_server_without_memory_for_a_new_key_is_not_an_error_of_the_call
     await until("the server takes keys again", takes)
 
 
-async def test_a_limiter_that_is_closed_stops_looking_for_its_server(start: Start, open_limiter: Open) -> None:
+async def test_close_stops_probes(start: Start, open_limiter: Open) -> None:
     server = start()
     server.kill()
     limiter = open_limiter(server.url)
@@ -279,7 +277,7 @@ async def test_a_limiter_that_is_closed_stops_looking_for_its_server(start: Star
     assert int(db.info("stats")["total_connections_received"]) == asked
 
 
-async def test_a_limiter_that_is_closed_under_load_tells_of_no_absence(
+async def test_close_under_load_reports_no_outage(
     server: Server, open_limiter: Open, caplog: pytest.LogCaptureFixture
 ) -> None:
     limiter = open_limiter(server.url, deny_cache=100)
@@ -297,7 +295,7 @@ async def test_a_limiter_that_is_closed_under_load_tells_of_no_absence(
     await until("no connection is left", lambda: not [c for c in db.client_list() if c["name"] in names])
 
 
-async def test_an_unanswered_manager_is_told_so(start: Start, open_limiter: Open) -> None:
+async def test_an_override_raises_while_the_server_is_unavailable(start: Start, open_limiter: Open) -> None:
     server: Server = start()
     limiter = open_limiter(server.url)
     await limiter.start()

@@ -67,7 +67,7 @@ def status(adapter: Adapter, method: str = "POST", **options: Any) -> int:
         ("GET", False, True, 200),
     ],
 )
-def test_what_is_said_of_one_request_overrules_what_is_said_of_all(
+def test_idempotent_of_a_request_overrides_that_of_the_adapter(
     method: str, of_all: bool | None, of_one: bool | None, expected: int
 ) -> None:
     adapter = Adapter((503, {}), (200, {}), policy=POLICY, idempotent=of_all)
@@ -75,7 +75,7 @@ def test_what_is_said_of_one_request_overrules_what_is_said_of_all(
     assert adapter.closed == ([503] if expected == 200 else [])
 
 
-def test_one_origin_is_one_whoever_asks() -> None:
+def test_equal_origins_share_a_throttle() -> None:
     adapter = Adapter((200, {"RateLimit": '"a";r=0;t=1'}), (200, {}), policy=POLICY)
     with requests.Session() as session:
         session.mount("http://", adapter)
@@ -85,14 +85,14 @@ def test_one_origin_is_one_whoever_asks() -> None:
     assert time.monotonic() - began >= 0.99
 
 
-def test_a_stream_is_not_sent_twice() -> None:
+def test_a_streamed_body_is_sent_once() -> None:
     adapter = Adapter((429, {}), (200, {}), policy=POLICY)
     with requests.Session() as session:
         session.mount("http://", adapter)
         assert session.post(URL, data=iter([b"x"])).status_code == 429
 
 
-def test_a_wait_without_end_is_one_that_threads_can_count() -> None:
+def test_an_infinite_wait_is_reduced_to_what_threads_support() -> None:
     asked: list[float] = []
 
     class Awaited:
@@ -107,6 +107,6 @@ def test_a_wait_without_end_is_one_that_threads_can_count() -> None:
     assert asked == [threading.TIMEOUT_MAX] * 2
 
 
-def test_an_adapter_that_would_be_pickled_to_no_use_is_not() -> None:
+def test_an_adapter_cannot_be_pickled() -> None:
     with pytest.raises(TypeError, match="RetryPolicy"):
         pickle.dumps(RetryAdapter())

@@ -28,9 +28,7 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "ratelog.toml"
 
 
-def test_code_comes_before_the_environment_and_that_before_the_file(
-    monkeypatch: pytest.MonkeyPatch, file: Path
-) -> None:
+def test_code_takes_precedence_over_the_environment_and_the_file(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
     file.write_text('timeout = 1\nprefix = "file"\nkey = "user"\n')
     monkeypatch.setenv("RATELOG_TIMEOUT", "2")
     monkeypatch.setenv("RATELOG_PREFIX", "environment")
@@ -40,7 +38,7 @@ def test_code_comes_before_the_environment_and_that_before_the_file(
     assert load().key == "user"
 
 
-def test_every_kind_of_value_can_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_kind_of_value_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     told = {
         "DEFAULT": "10/second; 1000/hour",
         "EXEMPT": "/a, /b ,",
@@ -60,7 +58,7 @@ def test_every_kind_of_value_can_come_from_the_environment(monkeypatch: pytest.M
     assert load().effective_default == {"free": Limits("1/minute"), "pro": Limits("9/minute")}
 
 
-def test_a_file_has_all_of_it(file: Path) -> None:
+def test_every_kind_of_value_is_read_from_a_file(file: Path) -> None:
     file.write_text(
         """
         default_policy = "gold"
@@ -85,7 +83,7 @@ def test_a_file_has_all_of_it(file: Path) -> None:
     ]
 
 
-def test_the_defaults_are_what_the_documents_say() -> None:
+def test_the_defaults_are_as_documented() -> None:
     told = load()
     assert (told.fallback, told.key, told.headers, told.exempt) == ("local", "ip", "draft-11", EXEMPT)
     assert {"/docs", "/openapi.json", "/health"} <= set(EXEMPT)
@@ -146,7 +144,7 @@ argument: failure_threshold: Input should be greater than or equal to 1""",
         ),
     ],
 )
-def test_a_mistake_in_code_is_told_with_its_place(given: dict[str, Any], text: str) -> None:
+def test_an_error_in_code_names_the_argument(given: dict[str, Any], text: str) -> None:
     with pytest.raises(ConfigError) as refused:
         load(None, **given)
     assert str(refused.value) == text
@@ -161,7 +159,7 @@ def test_a_mistake_in_code_is_told_with_its_place(given: dict[str, Any], text: s
         ("BACKEND", "lua", "Input should be 'auto', 'module' or 'script'"),
     ],
 )
-def test_a_mistake_in_the_environment_is_told_with_its_variable(
+def test_an_error_in_the_environment_names_the_variable(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, text: str
 ) -> None:
     monkeypatch.setenv(f"RATELOG_{name}", value)
@@ -181,14 +179,14 @@ def test_a_mistake_in_the_environment_is_told_with_its_variable(
         (b"default = '1/s'\ndefault_policy = 'p'", "expected default or default_policy, not both"),
     ],
 )
-def test_a_mistake_in_a_file_is_told_with_its_path(file: Path, content: bytes, text: str) -> None:
+def test_an_error_in_a_file_names_the_path(file: Path, content: bytes, text: str) -> None:
     file.write_bytes(content)
     with pytest.raises(ConfigError) as refused:
         load(file)
     assert str(refused.value) == f"{file}: {text}"
 
 
-def test_each_mistake_is_told_with_where_it_was_made(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_error_names_its_place(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file.write_text("failure_threshold = 0")
     monkeypatch.setenv("RATELOG_MAX_CONNECTIONS", "many")
     with pytest.raises(ConfigError) as refused:
@@ -197,13 +195,13 @@ def test_each_mistake_is_told_with_where_it_was_made(file: Path, monkeypatch: py
     assert places == {"argument", "environment variable RATELOG_MAX_CONNECTIONS", str(file)}
 
 
-def test_a_file_that_is_not_there_is_told(file: Path) -> None:
+def test_a_missing_file_is_an_error(file: Path) -> None:
     with pytest.raises(ConfigError) as refused:
         RateLimiter(config=file)
     assert str(refused.value) == f"{file}: file not found"
 
 
-def test_a_url_is_shown_to_nobody() -> None:
+def test_a_url_is_never_shown() -> None:
     read = load(url="redis://:secret@example.com/0")
     assert "secret" not in repr(read)
     with pytest.raises(ConfigError) as refused:
@@ -212,7 +210,7 @@ def test_a_url_is_shown_to_nobody() -> None:
 
 
 @pytest.mark.parametrize("name", ["failure_threshold", "instances", "local_max_bytes", "deny_cache", "max_connections"])
-def test_a_number_beyond_its_bound_is_told_with_it(name: str) -> None:
+def test_a_number_out_of_range_is_an_error_with_the_maximum(name: str) -> None:
     bound = next(fact.le for fact in Settings.model_fields[name].metadata if hasattr(fact, "le"))
     given: dict[str, Any] = {name: bound}
     RateLimiter(**given)
@@ -230,14 +228,14 @@ values = st.recursive(
 
 @given(st.dictionaries(st.sampled_from([*Settings.model_fields, "other"]), values, max_size=4))
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_nothing_in_code_raises_anything_but_a_config_error(given: dict[str, Any]) -> None:
+def test_any_arguments_raise_only_config_errors(given: dict[str, Any]) -> None:
     with contextlib.suppress(ConfigError):
         RateLimiter(**given)
 
 
 @given(st.sampled_from([*Settings.model_fields]), st.text(st.characters(exclude_characters="\0", codec="utf-8")))
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_nothing_in_the_environment_raises_anything_but_a_config_error(name: str, value: str) -> None:
+def test_any_environment_raises_only_config_errors(name: str, value: str) -> None:
     with pytest.MonkeyPatch.context() as monkeypatch, contextlib.suppress(ConfigError):
         monkeypatch.setenv(f"RATELOG_{name.upper()}", value)
         RateLimiter()
@@ -245,16 +243,14 @@ def test_nothing_in_the_environment_raises_anything_but_a_config_error(name: str
 
 @given(content=st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_nothing_in_a_file_raises_anything_but_a_config_error(file: Path, content: bytes) -> None:
+def test_any_file_raises_only_config_errors(file: Path, content: bytes) -> None:
     file.write_bytes(content)
     with contextlib.suppress(ConfigError):
         RateLimiter(config=file)
 
 
 @pytest.mark.parametrize("kind", [RateLimiter, SyncRateLimiter])
-def test_a_reload_takes_what_can_change_and_refuses_the_rest_whole(
-    kind: type[RateLimiter | SyncRateLimiter], file: Path
-) -> None:
+def test_a_reload_applies_all_changes_or_none(kind: type[RateLimiter | SyncRateLimiter], file: Path) -> None:
     file.write_text('url = "memory://"\ndefault = "1/minute"\n')
     limiter = kind(config=file)
     file.write_text('url = "memory://"\ndefault = "9/minute"\nexempt = ["/a"]\n')

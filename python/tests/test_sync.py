@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from support.types import Start
 
 
-def test_a_limit_is_exact_for_any_number_of_threads(server: Server) -> None:
+def test_a_limit_is_exact_across_threads(server: Server) -> None:
     with SyncRateLimiter(server.url, max_connections=2, **BRISK) as limiter, ThreadPoolExecutor(32) as threads:
         decisions = list(threads.map(lambda _: limiter.check("k", "100/hour"), range(400)))
         assert sum(decision.allowed for decision in decisions) == 100
@@ -34,7 +34,7 @@ def test_a_limit_is_exact_for_any_number_of_threads(server: Server) -> None:
         assert 1 <= names.count("ratelog") <= 2
 
 
-def test_a_thread_waits_for_a_connection_no_longer_than_for_a_reply(start: Start) -> None:
+def test_a_thread_waits_for_a_connection_at_most_for_the_timeout(start: Start) -> None:
     server = start()
     options = {**BRISK, "timeout": 0.2, "max_connections": 1, "failure_threshold": 1000}
     with SyncRateLimiter(server.url, **options) as limiter, ThreadPoolExecutor(4) as threads:
@@ -45,7 +45,7 @@ def test_a_thread_waits_for_a_connection_no_longer_than_for_a_reply(start: Start
         server.resume()
 
 
-def test_one_thread_alone_looks_for_the_server(start: Start) -> None:
+def test_only_one_thread_probes_the_server(start: Start) -> None:
     server = start()
     with SyncRateLimiter(server.url, **BRISK) as limiter, ThreadPoolExecutor(16) as threads:
         limiter.check("k", "9/minute")
@@ -60,7 +60,7 @@ def test_one_thread_alone_looks_for_the_server(start: Start) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system does not fork")
-def test_a_process_that_forked_asks_on_connections_of_its_own(server: Server) -> None:
+def test_a_forked_process_opens_its_own_connections(server: Server) -> None:
     with SyncRateLimiter(server.url, **BRISK) as limiter:
         assert limiter.check("k", "1000/hour").remaining == 999
         children = []
@@ -83,7 +83,7 @@ def test_a_process_that_forked_asks_on_connections_of_its_own(server: Server) ->
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system does not fork")
-def test_a_process_that_forked_while_the_server_was_away_finds_it_by_itself(start: Start) -> None:
+def test_a_process_forked_during_an_outage_finds_the_server(start: Start) -> None:
     server = start()
     with SyncRateLimiter(server.url, **BRISK) as limiter:
         limiter.check("k", "9/hour")
@@ -103,14 +103,14 @@ def test_a_process_that_forked_while_the_server_was_away_finds_it_by_itself(star
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
-def test_a_client_that_was_handed_in_stays_open(server: Server) -> None:
+def test_a_client_that_was_passed_stays_open(server: Server) -> None:
     client = server.db()
     with SyncRateLimiter(client=client, **BRISK) as limiter:
         assert limiter.check("k", "9/minute").source == "module"
     assert client.ping()
 
 
-def test_a_hook_may_ask_the_limiter_that_tells_it() -> None:
+def test_a_hook_can_use_its_limiter() -> None:
     answers = []
 
     def hook(event: Event) -> None:
@@ -124,7 +124,7 @@ def test_a_hook_may_ask_the_limiter_that_tells_it() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system does not fork")
-def test_a_process_that_forked_while_the_limiter_started_starts_it_anew() -> None:
+def test_a_process_forked_while_the_limiter_starts_can_use_it() -> None:
     with Hung() as hung, SyncRateLimiter(hung.url, **BRISK) as limiter:
         starting = threading.Thread(target=limiter.check, args=("k", "9/minute"))
         starting.start()

@@ -32,7 +32,7 @@ async def limiter(server: Server) -> AsyncIterator[RateLimiter]:
         yield limiter
 
 
-async def test_the_checks_of_one_turn_are_one_packet(server: Server, limiter: RateLimiter) -> None:
+async def test_checks_of_one_loop_iteration_are_one_packet(server: Server, limiter: RateLimiter) -> None:
     db = server.db()
     before = reads(db)
     decisions = await asyncio.gather(*[limiter.check(f"k:{n}", f"{n + 2}/minute", 2) for n in range(100)])
@@ -41,7 +41,9 @@ async def test_the_checks_of_one_turn_are_one_packet(server: Server, limiter: Ra
     assert [(d.limit, d.remaining) for d in decisions] == [(n + 2, n) for n in range(100)]
 
 
-async def test_what_comes_while_the_connection_is_busy_goes_out_together(server: Server, limiter: RateLimiter) -> None:
+async def test_checks_queued_while_the_connection_is_busy_are_sent_together(
+    server: Server, limiter: RateLimiter
+) -> None:
     db = server.db()
     before = reads(db)
     db.client_pause(30_000, all=False)
@@ -58,7 +60,7 @@ async def test_what_comes_while_the_connection_is_busy_goes_out_together(server:
     assert reads(db) - before - asked == 3
 
 
-async def test_a_lone_check_waits_for_no_timer(limiter: RateLimiter, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_single_check_is_not_delayed(limiter: RateLimiter, monkeypatch: pytest.MonkeyPatch) -> None:
     loop = asyncio.get_running_loop()
     delays: list[float] = []
     at = loop.call_at
@@ -74,7 +76,7 @@ async def test_a_lone_check_waits_for_no_timer(limiter: RateLimiter, monkeypatch
     assert min(delays) > IDLE_TIMEOUT / 2
 
 
-async def test_callers_who_give_up_cost_the_others_nothing(server: Server, limiter: RateLimiter) -> None:
+async def test_cancelled_callers_do_not_affect_others(server: Server, limiter: RateLimiter) -> None:
     for _ in range(5):
         tasks = [asyncio.create_task(limiter.check(f"k:{n}", f"{n + 1000}/minute")) for n in range(10)]
         await asyncio.sleep(0)
@@ -89,7 +91,7 @@ async def test_callers_who_give_up_cost_the_others_nothing(server: Server, limit
     assert (limiter.health().state, limiter.health().opened) == ("closed", 0)
 
 
-async def test_a_blocked_event_loop_costs_no_decision_and_no_connection(server: Server) -> None:
+async def test_a_blocked_event_loop_loses_no_decision_and_no_connection(server: Server) -> None:
     options = {**BRISK, "timeout": 0.2}
     async with RateLimiter(server.url, max_connections=2, fallback="deny", **options) as limiter:
         for round_ in range(3):
@@ -104,7 +106,7 @@ async def test_a_blocked_event_loop_costs_no_decision_and_no_connection(server: 
     assert server.db().info("stats")["total_connections_received"] <= 5
 
 
-async def test_a_connection_that_is_long_in_the_making_costs_no_check(server: Server) -> None:
+async def test_a_slow_connect_delays_no_check(server: Server) -> None:
     with Wire(server.port) as wire:
         options = {**BRISK, "timeout": 0.5, "connect_timeout": 30}
         async with RateLimiter(wire.url, max_connections=4, fallback="deny", **options) as limiter:
@@ -126,7 +128,7 @@ async def test_a_connection_that_is_long_in_the_making_costs_no_check(server: Se
             assert (limiter.health().opened, limiter.health().last_error) == (0, None)
 
 
-async def test_a_batch_that_is_late_ends_for_all_of_it_and_leaves_nothing_on_the_connection(start: Any) -> None:
+async def test_a_timed_out_batch_fails_as_a_whole_and_leaves_no_replies_behind(start: Any) -> None:
     server = start()
     async with RateLimiter(server.url, max_connections=1, **{**BRISK, "timeout": 0.05}) as limiter:
         await limiter.check("k", "9/minute")
@@ -141,7 +143,7 @@ async def test_a_batch_that_is_late_ends_for_all_of_it_and_leaves_nothing_on_the
         assert (await limiter.check("other", "7/minute")).limit == 7
 
 
-async def test_closing_ends_what_is_under_way(start: Any) -> None:
+async def test_close_ends_checks_in_progress(start: Any) -> None:
     server = start()
     limiter = RateLimiter(server.url, max_connections=1, **BRISK)
     await limiter.check("k", "9/minute")

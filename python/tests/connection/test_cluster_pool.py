@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from support.types import Open, Start
 
 
-async def test_keys_of_all_nodes_are_checked_and_kept_where_they_belong(start: Start, open_limiter: Open) -> None:
+async def test_keys_are_stored_on_the_nodes_of_their_slots(start: Start, open_limiter: Open) -> None:
     cluster = Cluster(start)
     limiter = open_limiter(cluster.url)
     names = [f"k:{n}" for n in range(30)]
@@ -56,7 +56,7 @@ async def test_a_cluster_without_the_module_runs_the_script_on_every_node(start:
     assert {d.remaining for d in decisions} == {7}
 
 
-async def test_a_cluster_that_is_killed_under_load_is_missed_by_nobody(start: Start, open_limiter: Open) -> None:
+async def test_checks_continue_while_a_cluster_under_load_is_killed(start: Start, open_limiter: Open) -> None:
     cluster = Cluster(start)
     limiter = open_limiter(cluster.url)
     async with Load(limiter, 6) as load:
@@ -69,7 +69,7 @@ async def test_a_cluster_that_is_killed_under_load_is_missed_by_nobody(start: St
         await load.goes_on("module")
 
 
-async def test_a_cluster_that_is_not_there_yet_is_found_when_it_is(start: Start, open_limiter: Open) -> None:
+async def test_a_cluster_that_starts_later_is_found(start: Start, open_limiter: Open) -> None:
     cluster = Cluster(start)
     for node in cluster.nodes:
         node.kill()
@@ -81,7 +81,7 @@ async def test_a_cluster_that_is_not_there_yet_is_found_when_it_is(start: Start,
     assert await limiter.source() == "module"
 
 
-async def test_a_check_that_came_late_counts_once_in_a_cluster_too(start: Start, open_limiter: Open) -> None:
+async def test_a_timed_out_check_counts_once_in_a_cluster(start: Start, open_limiter: Open) -> None:
     cluster = Cluster(start)
     limiter = open_limiter(cluster.url, timeout=0.1, failure_threshold=1)
     assert (await limiter.check("k", "9/minute")).source == "module"
@@ -94,7 +94,7 @@ async def test_a_check_that_came_late_counts_once_in_a_cluster_too(start: Start,
     assert (await limiter.peek("k", "9/minute")).remaining == 7
 
 
-async def test_callers_who_give_up_cost_the_others_nothing_in_a_cluster_too(start: Start) -> None:
+async def test_cancelled_callers_do_not_affect_others_in_a_cluster(start: Start) -> None:
     limiter = Driver("async", Cluster(start).url)
     await limiter.check("warm", "9/minute")
     tasks = [asyncio.ensure_future(limiter.check(f"k:{n}", f"{n + 100}/minute")) for n in range(10)]
@@ -108,7 +108,7 @@ async def test_callers_who_give_up_cost_the_others_nothing_in_a_cluster_too(star
     await limiter.close()
 
 
-async def test_a_cluster_that_never_was_there_is_left_in_peace(open_limiter: Open) -> None:
+async def test_a_limiter_of_an_absent_cluster_can_be_closed(open_limiter: Open) -> None:
     limiter = open_limiter(f"redis+cluster://127.0.0.1:{free_port()}")
     assert await limiter.source() == "local"
     await limiter.close()

@@ -32,7 +32,7 @@ def answered_by(limiter: RateLimiter, source: str) -> Callable[[], Any]:
     return asked
 
 
-async def test_an_emptied_database_ends_all_denials(server: Server) -> None:
+async def test_flushall_invalidates_all_denials(server: Server) -> None:
     async with await watched(server) as limiter:
         await limiter.check("k", HOURLY)
         await until("the denial is remembered", answered_by(limiter, "deny-cache"))
@@ -40,7 +40,7 @@ async def test_an_emptied_database_ends_all_denials(server: Server) -> None:
         await until("it is forgotten", answered_by(limiter, "module"))
 
 
-async def test_a_server_that_comes_back_tells_of_changes_again(start: Start) -> None:
+async def test_tracking_resumes_after_a_restart(start: Start) -> None:
     server = start()
     async with await watched(server) as limiter:
         server.kill()
@@ -49,7 +49,7 @@ async def test_a_server_that_comes_back_tells_of_changes_again(start: Start) -> 
         await until("the server tells of changes again", lambda: limiter.health().tracking)
 
 
-async def test_a_user_who_may_not_track_has_denials_remembered_without(start: Start) -> None:
+async def test_denials_are_cached_without_permission_to_track(start: Start) -> None:
     server = start()
     server.db().execute_command("ACL", "SETUSER", "default", "-client|tracking")
     async with RateLimiter(server.url, deny_cache=100, **BRISK) as limiter:
@@ -58,7 +58,7 @@ async def test_a_user_who_may_not_track_has_denials_remembered_without(start: St
         assert not limiter.health().tracking
 
 
-async def test_a_user_who_may_not_peek_is_answered_by_the_server(start: Start) -> None:
+async def test_the_server_decides_without_permission_to_peek(start: Start) -> None:
     server = start()
     async with await watched(server) as limiter:
         server.db().execute_command("ACL", "SETUSER", "default", "-rl.peek")
@@ -69,7 +69,7 @@ async def test_a_user_who_may_not_peek_is_answered_by_the_server(start: Start) -
         assert limiter.health().tracking
 
 
-async def test_a_denial_that_is_over_when_the_server_watches_is_not_remembered(server: Server) -> None:
+async def test_a_denial_that_ended_before_tracking_is_not_cached(server: Server) -> None:
     async with await watched(server) as limiter:
         listener: Any = limiter._sessions._by_loop[asyncio.get_running_loop()].invalidations
         check = Check(b"k", Limits(HOURLY))
@@ -82,7 +82,7 @@ async def test_a_denial_that_is_over_when_the_server_watches_is_not_remembered(s
             assert isinstance(deny_cache.get(*check), Decision) is remembered
 
 
-async def test_a_connection_that_fell_silent_is_trusted_no_more(start: Start) -> None:
+async def test_a_connection_that_stops_responding_is_dropped(start: Start) -> None:
     server = start()
     options = {**BRISK, "connect_timeout": 0.2}
     async with RateLimiter(server.url, deny_cache=100, **options) as limiter:
@@ -93,7 +93,7 @@ async def test_a_connection_that_fell_silent_is_trusted_no_more(start: Start) ->
         await until("the server tells of changes again", lambda: limiter.health().tracking)
 
 
-async def test_a_connection_that_is_idle_is_kept(server: Server) -> None:
+async def test_an_idle_connection_stays_open(server: Server) -> None:
     async with RateLimiter(server.url, deny_cache=100, **{**BRISK, "connect_timeout": 0.05}) as limiter:
         await until("the server tells of changes", lambda: limiter.health().tracking)
         db: Any = server.db()

@@ -30,7 +30,7 @@ async def client(server: Server) -> AsyncIterator[Any]:
     await client.aclose()
 
 
-async def test_a_client_that_was_handed_in_gets_its_connections_back(
+async def test_connections_are_returned_to_a_client_that_was_passed(
     client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server_pool, "IDLE_TIMEOUT", 0.02)
@@ -42,7 +42,7 @@ async def test_a_client_that_was_handed_in_gets_its_connections_back(
     assert await client.ping()
 
 
-async def test_a_connection_that_its_owner_closed_is_replaced(client: Any) -> None:
+async def test_a_connection_closed_by_its_owner_is_replaced(client: Any) -> None:
     async with RateLimiter(client=client, fallback="deny", **BRISK) as limiter:
         for left in (8, 7, 6):
             assert (await limiter.check("k", "9/minute")).remaining == left
@@ -50,7 +50,7 @@ async def test_a_connection_that_its_owner_closed_is_replaced(client: Any) -> No
         assert limiter.health().opened == 0
 
 
-async def test_what_nobody_foresaw_ends_the_batch_and_is_not_hidden() -> None:
+async def test_an_unexpected_error_fails_the_batch_and_is_reported() -> None:
     class Broken:
         async def can_read(self) -> bool:
             return False
@@ -79,13 +79,13 @@ async def test_what_nobody_foresaw_ends_the_batch_and_is_not_hidden() -> None:
     assert [str(error) for error in told] == ["broken", "broken"]
 
 
-async def test_without_hiredis_commands_are_packed_by_redis_py(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_redis_py_packs_commands_without_hiredis(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compat, "_hiredis_pack", None)
     async with RateLimiter(server.url, **BRISK) as limiter:
         assert (await limiter.check(b"\xff", "9/minute", 2)).remaining == 7
 
 
-async def test_event_loops_in_several_threads_may_share_a_limiter(server: Server) -> None:
+async def test_event_loops_in_several_threads_share_a_limiter(server: Server) -> None:
     limiter = RateLimiter(server.url, deny_cache=100, **BRISK)
 
     async def asks() -> int:
@@ -102,7 +102,7 @@ async def test_event_loops_in_several_threads_may_share_a_limiter(server: Server
     assert not limiter._sessions._by_loop
 
 
-async def test_the_server_is_looked_for_though_the_loop_that_lost_it_is_gone(start: Start) -> None:
+async def test_probes_continue_after_the_loop_that_lost_the_server_is_closed(start: Start) -> None:
     server = start()
     async with RateLimiter(server.url, **BRISK) as limiter:
         await limiter.check("k", "9/minute")
@@ -122,7 +122,7 @@ async def test_the_server_is_looked_for_though_the_loop_that_lost_it_is_gone(sta
         await until("the server is found", asked)
 
 
-async def test_a_limiter_may_be_closed_while_it_starts(server: Server) -> None:
+async def test_a_limiter_can_be_closed_while_it_starts(server: Server) -> None:
     limiter = RateLimiter(server.url, deny_cache=100, **BRISK)
     for turns in range(30):
         tasks = [asyncio.create_task(limiter.check(f"k:{n}", "1000000/minute")) for n in range(3)]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from support.types import Open, Start
 
 
-async def test_a_check_whose_reply_was_lost_is_not_sent_again(server: Server, open_limiter: Open) -> None:
+async def test_a_check_with_a_lost_reply_is_not_sent_again(server: Server, open_limiter: Open) -> None:
     with Wire(server.port) as wire:
         limiter = open_limiter(wire.url)
         for n in range(5):
@@ -26,7 +26,7 @@ async def test_a_check_whose_reply_was_lost_is_not_sent_again(server: Server, op
         assert [server.db().execute_command("RL.PEEK", f"k:{n}", 9, 60)[2] for n in range(5)] == [8] * 5
 
 
-async def test_a_check_that_came_late_counts_once(start: Start, open_limiter: Open) -> None:
+async def test_a_timed_out_check_counts_once(start: Start, open_limiter: Open) -> None:
     server = start()
     limiter = open_limiter(server.url, timeout=0.05, failure_threshold=1)
     await limiter.check("warm", "9/minute")
@@ -37,7 +37,7 @@ async def test_a_check_that_came_late_counts_once(start: Start, open_limiter: Op
     assert server.db().execute_command("RL.PEEK", "k", 9, 60)[2] == 8
 
 
-async def test_a_connection_that_the_server_closed_is_replaced_without_a_lost_check(
+async def test_a_connection_closed_by_the_server_is_replaced_without_a_lost_check(
     server: Server, open_limiter: Open
 ) -> None:
     limiter = open_limiter(server.url, fallback="deny")

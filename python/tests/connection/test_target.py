@@ -32,19 +32,19 @@ SCHEMES = ", ".join(f"{scheme}://" for scheme in _KINDS)
         ("redis+sentinel://h/s/x", "url: expected a number for the database, not 'x'"),
     ],
 )
-def test_a_url_that_is_none_is_refused_before_a_server_is_asked(url: str, text: str) -> None:
+def test_an_invalid_url_is_rejected_before_connecting(url: str, text: str) -> None:
     with pytest.raises(ConfigError) as refused:
         RateLimiter(url)
     assert str(refused.value) == text
 
 
 @given(st.sampled_from([*_KINDS]), st.text())
-def test_no_url_raises_anything_but_a_config_error(scheme: str, rest: str) -> None:
+def test_any_url_raises_only_config_errors(scheme: str, rest: str) -> None:
     with contextlib.suppress(ConfigError):
         RateLimiter(f"{scheme}://{rest}")
 
 
-def test_hosts_credentials_and_options_are_read() -> None:
+def test_hosts_credentials_and_options_are_parsed() -> None:
     target = Target.parse("rediss+sentinel://me:p%40ss@a,b:7,[::1]:8/main/3?health_check_interval=5")
     assert target.hosts == (("a", 26379), ("b", 7), ("::1", 8))
     assert (target.kind, target.service) == ("sentinel", "main")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from support.types import Open, Start
 
 
-async def test_a_primary_that_sentinels_replaced_is_found(start: Start, open_limiter: Open) -> None:
+async def test_a_primary_promoted_by_sentinels_is_found(start: Start, open_limiter: Open) -> None:
     primary, replica = start(), start()
     replica.db().replicaof("127.0.0.1", primary.port)
     sentinels = Sentinels(start, primary)
@@ -25,7 +25,7 @@ async def test_a_primary_that_sentinels_replaced_is_found(start: Start, open_lim
     assert replica.db().exists("k")
 
 
-async def test_sentinels_that_nobody_runs_leave_the_limiter_to_itself(open_limiter: Open) -> None:
+async def test_checks_are_local_while_no_sentinel_responds(open_limiter: Open) -> None:
     limiter = open_limiter(f"redis+sentinel://127.0.0.1:{free_port()},127.0.0.1:{free_port()}/ratelog")
     assert await limiter.source() == "local"
     assert limiter.health().state != "closed"

@@ -26,9 +26,7 @@ def authority(tmp_path: Path) -> Path:
     return tmp_path
 
 
-async def test_a_server_is_asked_by_tls_if_its_certificate_is_trusted(
-    start: Start, open_limiter: Open, authority: Path
-) -> None:
+async def test_tls_is_used_if_the_certificate_is_trusted(start: Start, open_limiter: Open, authority: Path) -> None:
     port = free_port()
     try:
         start(

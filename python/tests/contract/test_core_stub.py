@@ -13,7 +13,7 @@ def stub_classes() -> dict[str, ast.ClassDef]:
     return {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
 
 
-def test_every_member_that_types_promise_is_there() -> None:
+def test_every_member_of_the_stub_exists() -> None:
     for name, node in stub_classes().items():
         cls = getattr(ratelog._core, name)
         promised = {member.name for member in node.body if isinstance(member, ast.FunctionDef)}
@@ -22,7 +22,7 @@ def test_every_member_that_types_promise_is_there() -> None:
         assert there <= promised, name
 
 
-def test_every_name_that_types_promise_is_there_and_no_other() -> None:
+def test_the_stub_has_exactly_the_names_of_the_module() -> None:
     tree = ast.parse(STUB.read_text(encoding="utf-8"))
     constants = [
         node for node in tree.body if isinstance(node, ast.AnnAssign) and ast.unparse(node.annotation) != "TypeAlias"
@@ -34,7 +34,7 @@ def test_every_name_that_types_promise_is_there_and_no_other() -> None:
     assert there - {"_core"} == promised
 
 
-def test_parameters_are_named_as_types_promise() -> None:
+def test_parameters_have_the_names_of_the_stub() -> None:
     for name, node in stub_classes().items():
         cls = getattr(ratelog._core, name)
         for member in node.body:

@@ -76,7 +76,7 @@ def apps() -> Iterator[list[App]]:
 
 
 @pytest.mark.parametrize("name", ["README.md", "docs/fastapi.md", "python/README.md"])
-def test_what_the_documents_show_is_what_happens(name: str, server: Server, tmp_path: Path, apps: list[App]) -> None:
+def test_the_examples_print_what_the_documents_show(name: str, server: Server, tmp_path: Path, apps: list[App]) -> None:
     ran = 0
     printed: str | None = None
     for block in blocks(ROOT / name):

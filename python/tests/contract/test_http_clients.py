@@ -93,13 +93,13 @@ def limited(request: pytest.FixtureRequest) -> Iterator[tuple[str, Limited]]:
 
 
 @pytest.mark.parametrize("ask", CLIENTS, ids=lambda ask: ask.__name__)
-def test_whoever_waits_as_told_gets_through(ask: Any, limited: tuple[str, Limited]) -> None:
+def test_clients_that_retry_are_served(ask: Any, limited: tuple[str, Limited]) -> None:
     url, application = limited
     assert ask(url, 5) == [200] * 5
     assert application.decided.count(True) == 5
 
 
-def test_whoever_heeds_the_fields_is_hardly_refused() -> None:
+def test_a_client_that_reads_the_headers_is_not_denied() -> None:
     limited = Limited("draft-11")
     with serve_in_thread(limited.app) as url:
         by_httpx(url, 5)
@@ -107,7 +107,7 @@ def test_whoever_heeds_the_fields_is_hardly_refused() -> None:
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
-def test_a_stream_is_sent_once(asynchronous: bool) -> None:
+def test_a_streamed_body_is_sent_once(asynchronous: bool) -> None:
     limited = Limited("draft-11")
 
     async def stream_async() -> Any:
@@ -129,7 +129,7 @@ def test_a_stream_is_sent_once(asynchronous: bool) -> None:
         assert (asyncio.run(ask_async(url)) if asynchronous else ask(url)) == 429
 
 
-def test_nobody_listening_is_the_callers_error_in_the_end() -> None:
+def test_a_connect_error_is_raised_after_the_last_attempt() -> None:
     policy = RetryPolicy(max_tries=2, base=0.001)
     nobody = "http://127.0.0.1:1/"
     with (
@@ -150,7 +150,7 @@ def test_nobody_listening_is_the_callers_error_in_the_end() -> None:
         asyncio.run(ask())
 
 
-def test_requests_of_one_partition_share_what_is_left() -> None:
+def test_requests_of_one_partition_share_a_throttle() -> None:
     seen: list[str] = []
     answers = iter([httpx.Response(200, headers={"ratelimit": '"a";r=0;t=60'}), httpx.Response(200)])
     within = httpx.MockTransport(lambda _: next(answers))

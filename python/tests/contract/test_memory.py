@@ -24,7 +24,7 @@ def resident() -> int:
     return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * PAGE
 
 
-def test_a_million_checks_of_a_million_keys_stay_within_the_bound() -> None:
+def test_a_million_keys_stay_within_the_memory_limit() -> None:
     limiter, limits = LocalLimiter(8 << 20), Limits("10/hour")
     for number in range(100_000):
         limiter.check(f"user:{number}", limits)
@@ -36,7 +36,7 @@ def test_a_million_checks_of_a_million_keys_stay_within_the_bound() -> None:
     assert resident() - before < ROOM
 
 
-async def test_checks_at_a_server_leave_nothing_in_this_process(server: Server) -> None:
+async def test_remote_checks_leave_no_memory_behind(server: Server) -> None:
     async with RateLimiter(server.url, deny_cache=100, timeout=30) as limiter:
 
         async def many(rounds: int) -> int:

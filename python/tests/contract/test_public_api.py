@@ -29,7 +29,7 @@ NAMES = [
 ]  # fmt: skip
 
 
-def test_the_public_names_are_these_and_no_others() -> None:
+def test_the_public_names_are_exactly_these() -> None:
     assert sorted(ratelog.__all__) == sorted(NAMES)
     assert sorted(ratelog.fastapi.__all__) == ["RateLimited", "document", "health_router"]
     for module in (ratelog.httpx, ratelog.httpx2):
@@ -43,7 +43,7 @@ def test_the_package_is_typed() -> None:
     assert (files("ratelog") / "_core.pyi").is_file()
 
 
-def test_every_public_class_and_method_says_what_it_does() -> None:
+def test_every_public_class_and_method_has_a_docstring() -> None:
     for name in (ratelog.RateLimiter, ratelog.SyncRateLimiter, ratelog.RateLimit, ratelog.Settings, ratelog.Denial):
         assert inspect.getdoc(name)
         for member, value in vars(name).items():
@@ -70,7 +70,7 @@ def public_attributes(limiter: object) -> list[str]:
     return [name for name in dir(limiter) if not name.startswith("_")]
 
 
-def test_the_limiters_have_these_public_attributes_and_no_others() -> None:
+def test_the_public_attributes_of_the_limiters_are_exactly_these() -> None:
     assert public_attributes(ratelog.RateLimiter("memory://")) == sorted([*OPERATIONS, *FOR_REQUESTS, "aclose"])
     assert public_attributes(ratelog.SyncRateLimiter("memory://")) == sorted([*OPERATIONS, "close"])
 

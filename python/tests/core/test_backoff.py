@@ -26,7 +26,7 @@ def after(seconds: int) -> list[tuple[bytes, bytes]]:
         ("GET", [], False, set()),
     ],
 )
-def test_what_may_have_been_executed_is_repeated_only_if_that_does_no_harm(
+def test_a_request_that_may_have_been_executed_is_retried_only_if_idempotent(
     method: str, headers: list[tuple[bytes, bytes]], idempotent: bool | None, repeated: set[object]
 ) -> None:
     def tries() -> Backoff:
@@ -41,7 +41,7 @@ def test_what_may_have_been_executed_is_repeated_only_if_that_does_no_harm(
 
 
 @given(st.integers(0, 40), st.floats(0, 100))
-def test_no_try_comes_before_its_time_or_after_all_time(told: int, elapsed: float) -> None:
+def test_waits_respect_retry_after_and_the_total(told: int, elapsed: float) -> None:
     tries = Backoff(RetryPolicy(max_total=60, max_single_wait=30), "GET", [])
     wait = tries.after_response(429, after(told), NOW, elapsed)
     if told > min(60 - elapsed, 30):
@@ -51,7 +51,7 @@ def test_no_try_comes_before_its_time_or_after_all_time(told: int, elapsed: floa
         assert told <= wait <= min(told + max(told / 10, 0.1), 60 - elapsed, 30) + 1e-6
 
 
-def test_waits_grow_where_none_is_told_until_all_tries_are_made() -> None:
+def test_waits_grow_until_the_last_try() -> None:
     tries = Backoff(RetryPolicy(max_tries=4, base=1.0, factor=3.0), "GET", [])
     waits = [tries.after_response(503, [], NOW, 0.0) for _ in range(4)]
     least = (1.0, 3.0, 9.0)
@@ -59,12 +59,12 @@ def test_waits_grow_where_none_is_told_until_all_tries_are_made() -> None:
     assert all(wait is not None and low <= wait <= 2 * low for wait, low in zip(waits, least, strict=False))
 
 
-def test_the_first_try_is_made_in_any_case() -> None:
+def test_the_first_try_is_always_made() -> None:
     assert Backoff(RetryPolicy(max_tries=0), "GET", []).after_response(429, after(0), NOW, 0.0) is None
 
 
 @pytest.mark.parametrize("factor", [-1.0, 0.0, math.nan, math.inf, 1e300])
-def test_an_odd_factor_breaks_nothing(factor: float) -> None:
+def test_an_unusual_factor_gives_valid_waits(factor: float) -> None:
     tries = Backoff(RetryPolicy(factor=factor), "GET", [])
     waits = [tries.after_error(False, 0.0) for _ in range(4)]
     assert all(wait is not None and 0.1 <= wait <= 30 for wait in waits)
@@ -72,12 +72,12 @@ def test_an_odd_factor_breaks_nothing(factor: float) -> None:
 
 @pytest.mark.parametrize("name", ["max_total", "max_single_wait", "base"])
 @pytest.mark.parametrize("value", [-0.1, math.nan])
-def test_a_negative_time_is_refused(name: str, value: float) -> None:
+def test_a_negative_time_is_rejected(name: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"{name} must be seconds, 0 or more"):
         RetryPolicy(**{name: value})  # type: ignore[arg-type]
 
 
-def test_tries_that_cannot_be_counted_are_refused() -> None:
+def test_an_invalid_number_of_tries_is_rejected() -> None:
     with pytest.raises(ValueError) as error:
         RetryPolicy(max_tries=-1)
     assert str(error.value) == "max_tries must be from 0 to 4294967295, not -1"

@@ -14,7 +14,7 @@ def closed() -> Breaker:
     return breaker
 
 
-def test_it_is_open_until_a_server_was_found() -> None:
+def test_a_breaker_is_open_until_the_first_recovery() -> None:
     before = time.time()
     breaker = Breaker(3)
     assert (breaker.is_closed, breaker.state, breaker.last_error, breaker.opened) == (False, "open", None, 0)
@@ -27,7 +27,7 @@ def test_it_is_open_until_a_server_was_found() -> None:
     assert (breaker.is_closed, breaker.state) == (True, "closed")
 
 
-def test_failures_open_it_only_in_a_row() -> None:
+def test_only_consecutive_failures_open_a_breaker() -> None:
     breaker = closed()
     for _ in range(3):
         assert [breaker.record_failure("late", connection_lost=False) for _ in range(2)] == [False, False]
@@ -36,18 +36,18 @@ def test_failures_open_it_only_in_a_row() -> None:
     assert (breaker.is_closed, breaker.opened, breaker.last_error) == (False, 1, "late")
 
 
-def test_a_lost_connection_opens_it_at_once_and_once() -> None:
+def test_a_lost_connection_opens_a_breaker_at_once() -> None:
     breaker = closed()
     assert [breaker.record_failure("reset", connection_lost=True) for _ in range(2)] == [True, False]
     assert breaker.opened == 1
 
 
-def test_failures_that_cannot_be_counted_are_refused() -> None:
+def test_an_invalid_threshold_is_rejected() -> None:
     with pytest.raises(ValueError, match="failure_threshold must be from 0 to 4294967295, not -1"):
         Breaker(-1)
 
 
-def test_probes_grow_apart_and_never_end() -> None:
+def test_probe_intervals_grow_and_never_end() -> None:
     probes = ProbeBackoff(0.1, 2.0)
     assert iter(probes) is probes
     waits = list(itertools.islice(probes, 100))
@@ -58,7 +58,7 @@ def test_probes_grow_apart_and_never_end() -> None:
 
 
 @pytest.mark.parametrize(("least", "most"), [(-1.0, 1.0), (1.0, float("nan")), (1.0, float("inf"))])
-def test_a_wait_that_is_no_time_is_refused(least: float, most: float) -> None:
+def test_an_invalid_probe_interval_is_rejected(least: float, most: float) -> None:
     with pytest.raises(ValueError, match="must be seconds, 0 or more"):
         ProbeBackoff(least, most)
 
@@ -73,11 +73,11 @@ def test_a_wait_that_is_no_time_is_refused(least: float, most: float) -> None:
         ("", None),
     ],
 )
-def test_an_error_of_the_commands_own_is_no_absence(code: str, away: str | None) -> None:
+def test_error_codes_are_classified(code: str, away: str | None) -> None:
     assert failure_kind(code) == away
 
 
-def test_a_decision_without_a_log_is_of_the_first_rule() -> None:
+def test_a_fallback_decision_reports_the_first_rule() -> None:
     limits = Limits("10/second; 100/hour")
     assert fallback_decision(True, limits, 3, 5_000) == Decision(True, 10, 7, 0, 1_000, 1_000, "fallback")
     assert fallback_decision(False, limits, 3, 5_000) == Decision(False, 10, 0, 5_000, 5_000, 1_000, "fallback")
@@ -88,7 +88,7 @@ def test_a_decision_without_a_log_is_of_the_first_rule() -> None:
         fallback_decision(False, None, 1, -1)
 
 
-def test_the_server_is_asked_once_for_a_policy_and_never_for_one_that_was_given() -> None:
+def test_a_policy_is_fetched_once_and_a_configured_one_never() -> None:
     policies = Policies({"given": Limits("1/hour")})
     assert not policies.should_fetch("given")
     assert [policies.should_fetch("login") for _ in range(2)] == [True, False]
@@ -104,14 +104,14 @@ def test_the_server_is_asked_once_for_a_policy_and_never_for_one_that_was_given(
         policies.resolve(Limits.of_policy("login"))
 
 
-def test_rules_are_their_own_terms() -> None:
+def test_rules_resolve_to_themselves() -> None:
     policies, limits = Policies(), Limits("1/hour", names=["hourly"])
     assert policies.resolve(limits) == (limits, False)
     limits, shadow = Policies({"given": limits}).resolve(Limits.of_policy("given"))
     assert (str(limits), shadow) == ("1/hour", False)
 
 
-def test_a_policy_that_cannot_be_is_refused() -> None:
+def test_an_invalid_policy_is_rejected() -> None:
     with pytest.raises(ValueError, match="a policy's name is 1 to 64 characters"):
         Policies({"a b": Limits("1/hour")})
     with pytest.raises(ValueError, match="expected rules, not the policy 'other'"):

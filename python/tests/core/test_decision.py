@@ -9,7 +9,7 @@ from ratelog._core import Decision
 ALLOWED = [1, 100, 99, 0, 60_000, 60_000]
 
 
-def test_a_reply_is_read_as_it_was_written() -> None:
+def test_a_reply_is_parsed() -> None:
     decision = Decision.from_reply(ALLOWED, "script")
     told = (decision.limit, decision.remaining, decision.retry_after_ms, decision.reset_after_ms, decision.window_ms)
     assert decision
@@ -24,7 +24,7 @@ def test_a_reply_is_read_as_it_was_written() -> None:
     )
 
 
-def test_what_never_passes_has_no_wait() -> None:
+def test_a_check_that_never_passes_has_no_retry_after() -> None:
     decision = Decision.from_reply([0, 5, 5, -1, 0, 1_000], "module")
     assert not decision
     assert decision.retry_after_ms is None
@@ -32,14 +32,14 @@ def test_what_never_passes_has_no_wait() -> None:
     assert decision == Decision(False, 5, 5, None, 0, 1_000)
 
 
-def test_who_decided_is_part_of_a_decision() -> None:
+def test_the_source_is_part_of_a_decision() -> None:
     assert Decision.from_reply(ALLOWED, "module") != Decision.from_reply(ALLOWED, "local")
     with pytest.raises(ValueError) as error:
         Decision.from_reply(ALLOWED, "server")  # type: ignore[arg-type]
     assert str(error.value) == 'expected one of module, script, local, deny-cache, fallback, not "server"'
 
 
-def test_a_trial_of_rules_denies_nobody_and_changes_nothing_else() -> None:
+def test_an_unenforced_decision_is_allowed_and_otherwise_equal() -> None:
     denied = Decision(False, 5, 0, 700, 900, 1_000, "local")
     assert denied.unenforced() == Decision(True, 5, 0, 0, 900, 1_000, "local")
     allowed = Decision(True, 5, 4, 0, 1_000, 1_000)
@@ -57,7 +57,7 @@ def test_a_trial_of_rules_denies_nobody_and_changes_nothing_else() -> None:
         (5, 0, "window_ms of a decision cannot be 0"),
     ],
 )
-def test_a_number_that_no_decision_has_is_refused(index: int, value: int, message: str) -> None:
+def test_an_integer_out_of_range_is_rejected(index: int, value: int, message: str) -> None:
     reply = ALLOWED.copy()
     reply[index] = value
     with pytest.raises(ValueError) as error:
@@ -65,14 +65,14 @@ def test_a_number_that_no_decision_has_is_refused(index: int, value: int, messag
     assert str(error.value) == message
 
 
-def test_a_wait_below_nothing_is_refused() -> None:
+def test_a_negative_retry_after_is_rejected() -> None:
     with pytest.raises(ValueError) as error:
         Decision(False, 5, 0, -1, 900, 1_000)
     assert str(error.value) == "retry_after_ms must be 0 or more, or None"
 
 
 @given(st.one_of(st.none(), st.integers(), st.text(), st.lists(st.one_of(st.integers(), st.text(), st.binary()))))
-def test_a_reply_that_is_no_decision_is_refused_with_its_text(reply: object) -> None:
+def test_an_invalid_reply_is_rejected_with_its_text(reply: object) -> None:
     try:
         decision = Decision.from_reply(reply, "module")
     except ValueError as error:
@@ -83,6 +83,6 @@ def test_a_reply_that_is_no_decision_is_refused_with_its_text(reply: object) -> 
         assert decision.limit == reply[1]
 
 
-def test_integers_beyond_any_clock_are_refused() -> None:
+def test_an_integer_over_64_bits_is_rejected() -> None:
     with pytest.raises(ValueError, match="expected the six integers of a decision"):
         Decision.from_reply([1, 100, 2**64, 0, 60_000, 60_000], "module")

@@ -18,7 +18,7 @@ def held(deny_cache: DenyCache, key: bytes = b"k", limits: Limits = LIMITS, cost
     return deny_cache.get(key, limits, cost) is not None
 
 
-def test_a_denial_answers_the_same_check_and_no_other() -> None:
+def test_a_cached_denial_answers_the_same_check_only() -> None:
     deny_cache = DenyCache(10)
     deny_cache.insert(b"k", LIMITS, 1, DENIED, deny_cache.version(b"k"))
     cached = deny_cache.get(b"k", Limits("1/hour", names=["other"]), 1)
@@ -36,21 +36,21 @@ def test_a_denial_answers_the_same_check_and_no_other() -> None:
     ("source", "kept"),
     [("module", True), ("script", True), ("local", False), ("deny-cache", False), ("fallback", False)],
 )
-def test_only_what_a_server_denied_is_kept(source: Source, kept: bool) -> None:
+def test_only_denials_of_a_server_are_cached(source: Source, kept: bool) -> None:
     deny_cache = DenyCache(10)
     decision = Decision(False, 1, 0, 9_000, 9_000, 9_000, source)
     deny_cache.insert(b"k", LIMITS, 1, decision, deny_cache.version(b"k"))
     assert held(deny_cache) is kept
 
 
-def test_what_is_allowed_or_never_passes_is_not_kept() -> None:
+def test_allowed_checks_and_permanent_denials_are_not_cached() -> None:
     deny_cache = DenyCache(10)
     for decision in (Decision(True, 1, 0, 0, 9_000, 9_000), Decision(False, 1, 1, None, 0, 9_000)):
         deny_cache.insert(b"k", LIMITS, 1, decision, deny_cache.version(b"k"))
         assert not held(deny_cache)
 
 
-def test_a_denial_from_before_its_key_was_forgotten_is_not_kept() -> None:
+def test_a_denial_from_before_an_invalidation_is_not_cached() -> None:
     deny_cache = DenyCache(10)
     for invalidate in (partial(deny_cache.invalidate, b"k"), deny_cache.invalidate_all):
         deny_cache.insert(b"k", LIMITS, 1, DENIED, deny_cache.version(b"k"))
@@ -61,7 +61,7 @@ def test_a_denial_from_before_its_key_was_forgotten_is_not_kept() -> None:
         assert not held(deny_cache)
 
 
-def test_one_at_a_time_asks_about_a_key() -> None:
+def test_only_one_fetch_of_a_key_is_in_progress() -> None:
     deny_cache = DenyCache(10)
     assert deny_cache.begin_fetch(b"k", LIMITS, 1)
     assert not deny_cache.begin_fetch(b"k", LIMITS, 1)
@@ -73,7 +73,7 @@ def test_one_at_a_time_asks_about_a_key() -> None:
     assert held(deny_cache)
 
 
-def test_no_more_keys_are_held_than_it_has_room_for() -> None:
+def test_the_capacity_is_respected() -> None:
     deny_cache = DenyCache(100)
     for number in range(1_000):
         key = b"%d" % number
@@ -81,6 +81,6 @@ def test_no_more_keys_are_held_than_it_has_room_for() -> None:
     assert sum(held(deny_cache, key=b"%d" % number) for number in range(1_000)) <= 100
 
 
-def test_a_capacity_below_nothing_is_refused() -> None:
+def test_a_negative_capacity_is_rejected() -> None:
     with pytest.raises(ValueError, match="capacity must be from 0 to 9223372036854775807, not -1"):
         DenyCache(-1)

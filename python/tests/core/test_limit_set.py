@@ -17,7 +17,7 @@ DENIED = Decision(False, 100, 0, 4_001, 59_000, 60_000)
 POLICY = (b"ratelimit-policy", b'"burst";q=100;w=60, "daily";q=1000;w=86400')
 
 
-def test_a_denial_has_one_time_for_all_fields() -> None:
+def test_all_headers_of_a_denial_have_the_same_wait() -> None:
     x_ratelimit = [(b"x-ratelimit-limit", b"100"), (b"x-ratelimit-remaining", b"0"), (b"x-ratelimit-reset", b"5")]
     draft_11 = [POLICY, (b"ratelimit", b'"burst";r=0;t=5')]
     told: dict[HeaderFamily, list[tuple[bytes, bytes]]] = {
@@ -30,7 +30,7 @@ def test_a_denial_has_one_time_for_all_fields() -> None:
         assert LimitSet([BURST], family).headers([DENIED]) == [*fields, (b"retry-after", b"5")]
 
 
-def test_several_limits_are_told_in_one_field_each() -> None:
+def test_several_limits_share_each_header() -> None:
     told = LimitSet([BURST, Limits("100/minute"), Limits("100/minute")])
     fields = told.headers(
         [DENIED, Decision(True, 100, 7, 0, 60_000, 60_000), Decision(False, 100, 0, 9_000, 9, 60_000)]
@@ -42,18 +42,18 @@ def test_several_limits_are_told_in_one_field_each() -> None:
     ]
 
 
-def test_a_rule_that_an_operator_set_is_listed_besides() -> None:
+def test_the_rule_of_an_override_is_added() -> None:
     fields = dict(LimitSet([BURST]).headers([Decision(True, 7, 3, 0, 60_000, 60_000)]))
     assert fields[b"ratelimit-policy"] == POLICY[1] + b', "7/minute";q=7;w=60'
     assert fields[b"ratelimit"] == b'"7/minute";r=3;t=60'
 
 
-def test_numbers_that_nobody_counted_are_not_told() -> None:
+def test_fallback_decisions_report_retry_after_only() -> None:
     told = LimitSet([BURST, BURST], "both")
     assert told.headers([DENIED, Decision(False, 100, 0, 5_000, 5_000, 60_000, "fallback")]) == [(b"retry-after", b"5")]
 
 
-def test_a_problem_has_all_reasons_and_the_longest_wait() -> None:
+def test_a_problem_has_all_violated_policies_and_the_longest_wait() -> None:
     told = LimitSet([BURST, Limits("5/second"), Limits("9/hour")])
     decisions = [DENIED, Decision(True, 5, 2, 0, 1_000, 1_000), Decision(False, 9, 0, None, 0, 3_600_000)]
     assert json.loads(told.problem(decisions)) == {
@@ -65,7 +65,7 @@ def test_a_problem_has_all_reasons_and_the_longest_wait() -> None:
     }
 
 
-def test_each_limit_has_to_have_its_decision() -> None:
+def test_each_limit_needs_a_decision() -> None:
     told = LimitSet([BURST])
     for ask in (told.headers, told.problem):
         with pytest.raises(ValueError) as error:
@@ -73,7 +73,7 @@ def test_each_limit_has_to_have_its_decision() -> None:
         assert str(error.value) == "expected one decision per limit: 1, not 2"
 
 
-def test_fields_of_no_family_are_refused() -> None:
+def test_an_unknown_header_family_is_rejected() -> None:
     with pytest.raises(ValueError) as error:
         LimitSet([BURST], "draft-10")  # type: ignore[arg-type]
     assert str(error.value) == '"draft-10" is none of the fields draft-11, x-ratelimit, both and none'
@@ -91,7 +91,7 @@ decisions = st.builds(
 
 
 @given(st.lists(decisions, min_size=1, max_size=4), st.sampled_from(["draft-11", "both"]))
-def test_who_waits_as_told_waits_for_every_denial(decided: list[Decision], family: HeaderFamily) -> None:
+def test_retry_after_covers_every_denial(decided: list[Decision], family: HeaderFamily) -> None:
     told = LimitSet([BURST, Limits("5/second"), BURST, Limits.of_policy("login")][: len(decided)], family)
     fields = told.headers(decided)
     waits = [it.retry_after_ms for it in decided if not it]

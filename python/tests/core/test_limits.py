@@ -12,14 +12,14 @@ rules = st.lists(st.tuples(st.integers(1, 2**32 - 1), st.integers(1, 10 * YEAR_M
 
 
 @given(rules)
-def test_what_is_written_reads_as_the_same(pairs: list[tuple[int, int]]) -> None:
+def test_limits_survive_a_round_trip_through_text(pairs: list[tuple[int, int]]) -> None:
     limits = Limits.of_rules(pairs)
     assert limits.rules == tuple(pairs)
     assert Limits(str(limits)) == limits
     assert hash(Limits(str(limits))) == hash(limits)
 
 
-def test_words_are_those_of_the_commands() -> None:
+def test_args_are_those_of_the_commands() -> None:
     limits = Limits("10/second; 1000/hour")
     assert limits.policy is None
     assert limits.args == ("10", "1000ms", "1000", "3600000ms")
@@ -32,7 +32,7 @@ def test_words_are_those_of_the_commands() -> None:
     assert (str(policy), repr(policy)) == ("login", "Limits.of_policy('login')")
 
 
-def test_limits_of_other_rules_or_names_are_not_the_same() -> None:
+def test_limits_with_other_rules_or_names_differ() -> None:
     limits = Limits("10/second")
     others = [Limits("10/minute"), Limits("10/second; 1/day"), Limits("10/second", names=["burst"])]
     assert limits == Limits("10 per 1s")
@@ -40,7 +40,7 @@ def test_limits_of_other_rules_or_names_are_not_the_same() -> None:
     assert Limits.of_policy("a") != Limits.of_policy("b")
 
 
-def test_a_text_that_is_no_rules_is_pointed_at() -> None:
+def test_a_parse_error_shows_the_place() -> None:
     with pytest.raises(ValueError) as error:
         Limits("10/second; 5/fortnight")
     assert str(error.value) == (
@@ -49,7 +49,7 @@ def test_a_text_that_is_no_rules_is_pointed_at() -> None:
 
 
 @given(st.text())
-def test_no_text_breaks_the_parser(text: str) -> None:
+def test_any_text_parses_or_is_rejected(text: str) -> None:
     try:
         limits = Limits(text)
     except ValueError as error:
@@ -67,7 +67,7 @@ def test_no_text_breaks_the_parser(text: str) -> None:
         (["a", "täglich"], 'character 2 of the name "täglich" is not visible ASCII'),
     ],
 )
-def test_a_name_that_no_field_can_hold_is_refused(names: list[str], message: str) -> None:
+def test_a_name_that_is_invalid_in_a_header_is_rejected(names: list[str], message: str) -> None:
     with pytest.raises(ValueError) as error:
         Limits("1/second; 2/minute", names=names)
     assert str(error.value) == message
@@ -84,19 +84,19 @@ def test_a_name_that_no_field_can_hold_is_refused(names: list[str], message: str
         ([(1, -5)], "a window must be from 1 to 316224000000 ms, not -5"),
     ],
 )
-def test_what_no_rule_can_be_is_refused(pairs: list[tuple[int, int]], message: str) -> None:
+def test_an_invalid_rule_is_rejected(pairs: list[tuple[int, int]], message: str) -> None:
     with pytest.raises(ValueError) as error:
         Limits.of_rules(pairs)
     assert str(error.value) == message
 
 
-def test_what_is_no_pair_of_integers_is_a_type_error() -> None:
+def test_a_rule_of_other_types_is_a_type_error() -> None:
     for pairs in [[1], [("1", 1)], [(1, 1.5)], 5]:
         with pytest.raises(TypeError):
             Limits.of_rules(pairs)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["", "a b", "ä", "x" * 65])
-def test_a_text_that_is_no_policys_name_is_refused(name: str) -> None:
+def test_an_invalid_policy_name_is_rejected(name: str) -> None:
     with pytest.raises(ValueError, match="a policy's name is 1 to 64 characters of"):
         Limits.of_policy(name)

@@ -16,7 +16,7 @@ TABLE = json.loads((ROOT / "tests/cases.json").read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("case", TABLE["cases"], ids=lambda case: case["name"])
-def test_every_case_gives_its_decisions(case: dict[str, Any]) -> None:
+def test_the_local_limiter_passes_the_cases(case: dict[str, Any]) -> None:
     limiter = LocalLimiter()
     for event in case["events"]:
         now_ms = START + event["at"]
@@ -40,7 +40,7 @@ def test_all_keys_are_recorded_or_none() -> None:
     assert limiter.mcheck([]) == []
 
 
-def test_a_key_is_its_utf8_whatever_its_type() -> None:
+def test_a_text_key_equals_its_utf8_bytes() -> None:
     limiter, limits = LocalLimiter(), Limits("5/hour")
     limiter.check("über", limits)
     assert limiter.check("über".encode(), limits).remaining == 3
@@ -48,14 +48,14 @@ def test_a_key_is_its_utf8_whatever_its_type() -> None:
     assert len(limiter) == 2
 
 
-def test_a_limit_is_shared_with_other_processes_and_nobody_gets_nothing() -> None:
+def test_instances_share_a_limit_and_each_has_at_least_one_unit() -> None:
     limiter = LocalLimiter(instances=4)
     assert limiter.check("a", Limits("10/hour")).limit == 2
     assert limiter.peek("b", Limits("3/hour")).limit == 1
     assert limiter.mcheck([("c", Limits("9/hour"))])[0].limit == 2
 
 
-def test_units_that_are_taken_back_or_forgotten_count_no_more() -> None:
+def test_refunded_and_reset_units_do_not_count() -> None:
     limiter, limits = LocalLimiter(), Limits("5/hour")
     limiter.check("a", limits, 5, now_ms=START)
     assert limiter.refund("a", 2, now_ms=START) == 2
@@ -67,7 +67,7 @@ def test_units_that_are_taken_back_or_forgotten_count_no_more() -> None:
     assert len(limiter) == 0
 
 
-def test_its_clock_goes_on_by_itself() -> None:
+def test_the_clock_advances() -> None:
     limiter, limits = LocalLimiter(), Limits("1/20ms")
     assert limiter.check("a", limits)
     end = time.monotonic() + 10
@@ -112,7 +112,7 @@ def test_threads_share_one_limit() -> None:
 
 
 @pytest.mark.parametrize("cost", [0, -1, 1_000_001, 2**80])
-def test_a_cost_beyond_its_bounds_is_refused(cost: int) -> None:
+def test_a_cost_out_of_range_is_rejected(cost: int) -> None:
     limiter, limits = LocalLimiter(), Limits("5/hour")
     for ask in (limiter.check, limiter.peek):
         with pytest.raises(ValueError) as error:
@@ -120,7 +120,7 @@ def test_a_cost_beyond_its_bounds_is_refused(cost: int) -> None:
         assert str(error.value) == f"a cost must be from 1 to 1000000 units, not {cost}"
 
 
-def test_a_policys_rules_are_asked_for_in_vain() -> None:
+def test_a_policy_is_rejected() -> None:
     limiter, limits = LocalLimiter(), Limits.of_policy("login")
     for ask in (
         lambda: limiter.check("a", limits),
@@ -140,13 +140,13 @@ def test_a_policys_rules_are_asked_for_in_vain() -> None:
         ({"instances": 2**32}, "instances must be from 1 to 4294967295, not 4294967296"),
     ],
 )
-def test_bounds_that_cannot_be_are_refused(arguments: dict[str, int], message: str) -> None:
+def test_invalid_arguments_are_rejected(arguments: dict[str, int], message: str) -> None:
     with pytest.raises(ValueError) as error:
         LocalLimiter(**arguments)
     assert str(error.value) == message
 
 
-def test_an_instant_outside_of_time_is_refused() -> None:
+def test_an_instant_out_of_range_is_rejected() -> None:
     with pytest.raises(ValueError) as error:
         LocalLimiter().check("a", Limits("1/day"), now_ms=-1)
     assert str(error.value) == "now_ms must be from 0 to 281474976710655, not -1"

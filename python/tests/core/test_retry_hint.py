@@ -11,7 +11,7 @@ from ratelog._core import RetryHint
 NOW = 1_800_000_000.0
 
 
-def test_retry_after_goes_first_and_the_older_family_last() -> None:
+def test_retry_after_takes_precedence_over_the_older_headers() -> None:
     older = [(b"X-RateLimit-Remaining", b"0"), (b"X-RateLimit-Reset", b"30")]
     draft = (b"ratelimit", b'"a";r=0;t=9, "b";r=4;t=60')
     hint = RetryHint.from_headers([(b"Retry-After", b"5"), draft, *older], NOW)
@@ -21,7 +21,7 @@ def test_retry_after_goes_first_and_the_older_family_last() -> None:
     assert RetryHint.from_headers([], NOW).wait is None
 
 
-def test_a_date_is_reckoned_from_the_responses_own() -> None:
+def test_a_date_is_relative_to_the_responses_date() -> None:
     after = (b"retry-after", b"Fri, 15 Jan 2027 09:00:05 GMT")
     assert RetryHint.from_headers([after, (b"date", b"Fri, 15 Jan 2027 09:00:00 GMT")], NOW).wait == 5.0
     assert RetryHint.from_headers([after], NOW).wait == 3_605.0
@@ -29,13 +29,13 @@ def test_a_date_is_reckoned_from_the_responses_own() -> None:
 
 
 @pytest.mark.parametrize("now", [-1.0, math.nan, math.inf, 1e300])
-def test_a_time_that_is_none_is_refused(now: float) -> None:
+def test_an_invalid_time_is_rejected(now: float) -> None:
     with pytest.raises(ValueError, match="expected Unix time in seconds"):
         RetryHint.from_headers([], now)
 
 
 @pytest.mark.parametrize("headers", [None, [b"retry-after"], [("retry-after", "5")], [(b"a", b"b", b"c")]])
-def test_headers_of_other_types_are_refused(headers: object) -> None:
+def test_headers_of_other_types_are_rejected(headers: object) -> None:
     with pytest.raises((TypeError, ValueError)):
         RetryHint.from_headers(headers, NOW)  # type: ignore[arg-type]
 
@@ -51,7 +51,7 @@ NAMES = [b"Retry-After", b"RateLimit", b"X-RateLimit-Remaining", b"ratelimit-res
         )
     )
 )
-def test_no_bytes_are_too_odd(headers: list[tuple[bytes, bytes]]) -> None:
+def test_any_bytes_are_parsed(headers: list[tuple[bytes, bytes]]) -> None:
     hint = RetryHint.from_headers(headers, NOW)
     assert hint.exhausted_for is None or hint.remaining == 0
     assert hint.wait == (hint.exhausted_for if hint.retry_after is None else hint.retry_after)
@@ -62,7 +62,7 @@ items = st.tuples(st.sampled_from("abcdef"), st.integers(0, 2), st.integers(0, 1
 
 
 @given(st.lists(items, min_size=1, max_size=5), st.booleans())
-def test_what_a_server_lists_is_read_whole(quotas: list[tuple[str, int, int]], apart: bool) -> None:
+def test_all_items_of_a_list_are_read(quotas: list[tuple[str, int, int]], apart: bool) -> None:
     lines = [f'"{name}";r={remaining};t={wait}'.encode() for name, remaining, wait in quotas]
     headers = [(b"RateLimit", line) for line in (lines if apart else [b", ".join(lines)])]
     exhausted = [wait for _, remaining, wait in quotas if remaining == 0]

@@ -16,7 +16,7 @@ def told(remaining: int, seconds: int | None = None) -> RetryHint:
     return RetryHint.from_headers([(b"ratelimit", f'"a";r={remaining}{reset}'.encode())], 0.0)
 
 
-def test_no_more_are_under_way_than_are_left() -> None:
+def test_requests_in_progress_do_not_exceed_the_quota() -> None:
     throttle = ThrottleState()
     assert [throttle.try_acquire(0.0, LATEST) for _ in range(3)] == [0.0, 0.0, 0.0]
     throttle.on_response(False, told(2), 0.0)
@@ -27,7 +27,7 @@ def test_no_more_are_under_way_than_are_left() -> None:
     assert throttle.try_acquire(0.0, LATEST) is None
 
 
-def test_nobody_goes_before_a_hold_is_over() -> None:
+def test_no_request_starts_while_the_quota_is_exhausted() -> None:
     throttle = ThrottleState()
     throttle.try_acquire(100.0, LATEST)
     throttle.on_response(True, told(0, 5), 100.0)
@@ -38,7 +38,7 @@ def test_nobody_goes_before_a_hold_is_over() -> None:
     assert throttle.try_acquire(100.0 + wait + 1e-6, LATEST) == 0.0
 
 
-def test_nobody_is_held_beyond_the_latest() -> None:
+def test_no_request_is_held_back_beyond_its_deadline() -> None:
     throttle = ThrottleState()
     throttle.try_acquire(0.0, LATEST)
     throttle.on_response(True, told(0, 50), 0.0)
@@ -50,7 +50,7 @@ def test_nobody_is_held_beyond_the_latest() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.booleans(), st.integers(0, 3), st.floats(0, 9)), max_size=40))
-def test_who_waits_as_told_always_gets_its_turn(
+def test_a_request_that_waits_is_always_started(
     events: list[tuple[int, bool, int, float]],
 ) -> None:
     throttle, now, under_way = ThrottleState(), 0.0, 0
@@ -75,6 +75,6 @@ def test_who_waits_as_told_always_gets_its_turn(
 
 
 @pytest.mark.parametrize("now", [-1.0, math.nan])
-def test_a_time_that_no_clock_shows_is_refused(now: float) -> None:
+def test_an_invalid_time_is_rejected(now: float) -> None:
     with pytest.raises(ValueError, match="now must be seconds, 0 or more"):
         ThrottleState().try_acquire(now, LATEST)

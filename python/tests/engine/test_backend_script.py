@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from support.types import Open, Start
 
 
-async def test_a_server_without_the_module_is_found_out_at_once(plain_server: Server, open_limiter: Open) -> None:
+async def test_a_server_without_the_module_is_detected_at_start(plain_server: Server, open_limiter: Open) -> None:
     limiter = open_limiter(plain_server.url)
     await limiter.start()
     assert limiter.health().backend == "script"
@@ -29,7 +29,7 @@ async def test_a_server_without_the_module_is_found_out_at_once(plain_server: Se
     assert plain_server.db().keys("*") == []
 
 
-async def test_several_keys_are_one_script(plain_server: Server, open_limiter: Open) -> None:
+async def test_several_keys_are_one_script_call(plain_server: Server, open_limiter: Open) -> None:
     limiter = open_limiter(plain_server.url)
     await limiter.check("b", "1/minute; 5/hour")
     decisions = await limiter.mcheck([("a", "5/minute"), ("b", "1/minute; 5/hour")])
@@ -37,7 +37,7 @@ async def test_several_keys_are_one_script(plain_server: Server, open_limiter: O
     assert plain_server.db().keys("*") == [b"b" + SCRIPT_SUFFIX.encode()]
 
 
-async def test_a_script_that_the_server_forgot_is_given_again(plain_server: Server, open_limiter: Open) -> None:
+async def test_a_flushed_script_is_loaded_again(plain_server: Server, open_limiter: Open) -> None:
     limiter = open_limiter(plain_server.url)
     for left in (8, 7):
         assert (await limiter.check("k", "9/minute")).remaining == left
@@ -45,7 +45,7 @@ async def test_a_script_that_the_server_forgot_is_given_again(plain_server: Serv
     assert (await limiter.mcheck([("k", "9/minute"), ("l", "9/minute")]))[0].remaining == 6
 
 
-async def test_a_server_that_takes_no_script_says_so_to_the_caller(start: Start, open_limiter: Open) -> None:
+async def test_a_server_that_rejects_scripts_raises(start: Start, open_limiter: Open) -> None:
     server = start(module=False)
     server.db().execute_command("ACL", "SETUSER", "default", "-script")
     limiter = open_limiter(server.url)
@@ -53,7 +53,7 @@ async def test_a_server_that_takes_no_script_says_so_to_the_caller(start: Start,
         await limiter.check("k", "9/minute")
 
 
-async def test_what_only_the_module_can_do_says_so(plain_server: Server, open_limiter: Open) -> None:
+async def test_features_of_the_module_raise_without_it(plain_server: Server, open_limiter: Open) -> None:
     limiter = open_limiter(plain_server.url)
     await limiter.start()
     needs = r"^an override needs the Ratelog module, which this server does not have$"
@@ -69,7 +69,7 @@ async def test_what_only_the_module_can_do_says_so(plain_server: Server, open_li
         await forced.check("k", "9/minute")
 
 
-async def test_policies_are_those_of_this_process(plain_server: Server, open_limiter: Open) -> None:
+async def test_the_script_uses_configured_policies(plain_server: Server, open_limiter: Open) -> None:
     limiter = open_limiter(plain_server.url, policies={"gold": "2/minute"})
     gold = Limits.of_policy("gold")
     assert [(await limiter.check("k", gold)).allowed for _ in range(3)] == [True, True, False]
@@ -77,13 +77,13 @@ async def test_policies_are_those_of_this_process(plain_server: Server, open_lim
         await limiter.check("k", Limits.of_policy("lead"))
 
 
-async def test_a_module_can_be_left_alone(server: Server, open_limiter: Open) -> None:
+async def test_the_script_can_be_forced(server: Server, open_limiter: Open) -> None:
     limiter = open_limiter(server.url, backend="script")
     assert await limiter.source() == "script"
     assert server.db().info("commandstats").keys().isdisjoint({"cmdstat_RL.CHECK"})
 
 
-async def test_a_server_without_the_module_in_place_of_one_with_it_is_found_out_by_the_first_check(
+async def test_a_failover_to_a_server_without_the_module_is_detected_by_the_next_check(
     server: Server, plain_server: Server, open_limiter: Open
 ) -> None:
     with Wire(server.port) as wire:

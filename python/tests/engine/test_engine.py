@@ -53,7 +53,7 @@ def engine(probed: object = 0, **settings: Any) -> Engine:
     return engine
 
 
-def test_a_denial_stands_though_what_was_recorded_could_not_be_taken_back() -> None:
+def test_a_denial_holds_if_the_refund_fails() -> None:
     decider = engine()
     checks = [Check(b"a", Limits("2/minute; 9/hour")), Check(b"b", Limits("2/minute; 9/hour"))]
     talk = Talk(decider.check(checks, use_deny_cache=False), [ALLOWED, DENIED], Lost("gone"))
@@ -63,7 +63,7 @@ def test_a_denial_stands_though_what_was_recorded_could_not_be_taken_back() -> N
     assert not decider.breaker.is_closed
 
 
-def test_a_shadow_policy_of_the_script_neither_denies_nor_is_taken_back() -> None:
+def test_a_shadow_policy_of_the_script_neither_denies_nor_is_refunded() -> None:
     decider = engine(UNKNOWN)
     decider.policies.insert("gold", [(2, 60_000)], True)
     checks = [Check(b"a", Limits("2/minute")), Check(b"b", GOLD)]
@@ -77,20 +77,20 @@ def test_a_shadow_policy_of_the_script_neither_denies_nor_is_taken_back() -> Non
     assert [d.allowed for d in talk.outcome] == [True, True, False]
 
 
-def test_where_nothing_was_recorded_nothing_is_taken_back() -> None:
+def test_nothing_is_refunded_if_nothing_was_recorded() -> None:
     checks = [Check(b"a", Limits("2/minute; 9/hour")), Check(b"b", Limits("2/minute; 9/hour"))]
     talk = Talk(engine().check(checks, use_deny_cache=False), [DENIED, DENIED])
     assert talk.names() == [["RL.CHECK", "RL.CHECK"]]
     assert [d.allowed for d in talk.outcome] == [False, False]
 
 
-def test_a_change_that_is_lost_is_made_here() -> None:
+def test_a_reset_is_made_locally_if_the_connection_is_lost() -> None:
     decider = engine()
     assert Talk(decider.reset(b"k"), Lost("gone")).outcome == 0
     assert Talk(decider.reset(b"k")).asked == []
 
 
-def test_only_failures_in_a_row_open_the_breaker() -> None:
+def test_only_consecutive_failures_open_the_breaker() -> None:
     decider = engine(failure_threshold=2)
     check = [Check(b"k", Limits("2/minute"))]
     for _ in range(3):
@@ -101,7 +101,7 @@ def test_only_failures_in_a_row_open_the_breaker() -> None:
     assert not decider.breaker.is_closed
 
 
-def test_only_what_lacked_the_script_is_sent_again() -> None:
+def test_only_commands_that_lacked_the_script_are_sent_again() -> None:
     decider = engine(UNKNOWN)
     checks = [Check(b"a", Limits("2/minute")), Check(b"b", Limits("2/minute"), 2)]
     talk = Talk(decider.check(checks, use_deny_cache=False), [ALLOWED, NoScriptError("none")], ["hash"], [ALLOWED])
@@ -109,38 +109,38 @@ def test_only_what_lacked_the_script_is_sent_again() -> None:
     assert talk.asked[2] == talk.asked[0][1:]
 
 
-def test_a_policy_that_went_while_it_was_asked_for_is_known_to_be_none() -> None:
+def test_a_policy_deleted_during_its_fetch_is_unknown() -> None:
     decider = engine()
     assert Talk(decider.check([Check(b"k", GOLD)]), [ALLOWED, None]).names() == [["RL.CHECK", "RL.POLICY"]]
     (decision,) = Talk(decider.check([Check(b"k", GOLD)]), Lost("gone")).outcome
     assert (decision.allowed, decision.source) == (True, "fallback")
 
 
-def test_what_a_policy_is_may_stay_unknown() -> None:
+def test_an_error_of_a_policy_query_does_not_affect_the_check() -> None:
     decider = engine()
     talk = Talk(decider.check([Check(b"k", GOLD)]), [ALLOWED, ResponseError("NOPERM")])
     assert talk.outcome[0].allowed
 
 
 @pytest.mark.parametrize("reply", ["OK", None, True])
-def test_a_count_that_is_none_is_an_error(reply: object) -> None:
+def test_an_invalid_count_raises(reply: object) -> None:
     with pytest.raises(ResponseError, match="expected an integer"):
         Talk(engine().refund(b"k", 1), [reply])
 
 
-def test_a_reply_that_is_no_decision_is_an_error() -> None:
+def test_an_invalid_decision_raises() -> None:
     with pytest.raises(ValueError):
         Talk(engine().check([Check(b"k", Limits("2/minute"))]), [[1, 2, 3]])
 
 
-def test_a_manager_hears_of_a_server_that_went_away() -> None:
+def test_an_override_raises_if_the_connection_is_lost() -> None:
     decider = engine(failure_threshold=1)
     with pytest.raises(Exception, match="the server is unavailable: gone"):
         Talk(decider.execute_module_command("an override", ("RL.OVERRIDE", "GET", b"k")), Lost("gone"))
     assert not decider.breaker.is_closed
 
 
-def test_a_server_that_goes_takes_what_was_remembered_along() -> None:
+def test_cached_denials_are_invalidated_when_the_server_becomes_unavailable() -> None:
     decider = engine(deny_cache=9)
     check = [Check(b"k", Limits("2/minute"))]
     assert Talk(decider.check(check), [DENIED]).outcome[0].source == "module"
@@ -156,7 +156,7 @@ def next_outcome(decider: Engine, checks: list[Check]) -> Any:
     return talk.outcome
 
 
-def test_an_outage_is_told_once_and_its_end_only_after_it() -> None:
+def test_an_outage_and_its_end_are_published_once() -> None:
     told: list[Event] = []
     decider = Engine(load(failure_threshold=2), EventPublisher([told.append]), remote=True, cluster=False)
     check = [Check(b"k", Limits("2/minute"))]
@@ -175,7 +175,7 @@ def test_an_outage_is_told_once_and_its_end_only_after_it() -> None:
     assert [type(event) for event in told] == [ServerUnavailable, ServerRecovered] * 2
 
 
-def test_a_probe_while_the_server_is_there_keeps_nobody_from_it() -> None:
+def test_a_probe_of_an_available_server_does_not_open_the_breaker() -> None:
     decider = engine()
     flow = decider.probe()
     next(flow)
@@ -183,19 +183,19 @@ def test_a_probe_while_the_server_is_there_keeps_nobody_from_it() -> None:
     assert Talk(decider.check([Check(b"k", Limits("2/minute"))]), [ALLOWED]).outcome[0].source == "module"
 
 
-def test_a_probe_that_the_limiters_end_meets_says_nothing_of_the_server() -> None:
+def test_a_probe_cancelled_by_close_is_not_a_failure() -> None:
     decider = engine()
     assert Talk(decider.probe(), LimiterClosedError("closed")).outcome is False
     assert decider.breaker.last_error is None
 
 
-def test_whatever_is_raised_by_a_probe_there_is_no_server_then() -> None:
+def test_any_exception_of_a_probe_is_a_failure() -> None:
     decider = engine()
     assert Talk(decider.probe(), RuntimeError("what nobody foresaw")).outcome is False
     assert decider.breaker.last_error == "what nobody foresaw"
 
 
-def test_a_denial_that_a_check_led_to_which_was_taken_back_is_forgotten() -> None:
+def test_a_denial_caused_by_refunded_units_is_invalidated() -> None:
     decider = engine(deny_cache=9)
     checks = [Check(b"a", Limits("2/minute; 9/hour")), Check(b"b", Limits("2/minute; 9/hour"))]
     flow = decider.check(checks, use_deny_cache=False)
@@ -209,7 +209,7 @@ def test_a_denial_that_a_check_led_to_which_was_taken_back_is_forgotten() -> Non
     assert Talk(decider.check(other), [ALLOWED]).outcome[0].allowed
 
 
-def test_a_server_that_had_no_module_is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_without_the_module_is_probed_again(monkeypatch: pytest.MonkeyPatch) -> None:
     decider = engine(UNKNOWN)
     check = [Check(b"k", Limits("2/minute"))]
     assert Talk(decider.check(check), [ALLOWED]).names() == [["EVALSHA"]]

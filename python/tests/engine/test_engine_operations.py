@@ -47,12 +47,12 @@ def checks(*limits: str, costs: tuple[int, ...] = (1, 2, 3)) -> list[Check]:
     return [Check(b"k%d" % place, Limits(rules), costs[place]) for place, rules in enumerate(limits)]
 
 
-def test_an_answer_that_is_no_number_is_an_error() -> None:
+def test_a_reply_that_is_not_a_number_raises() -> None:
     with pytest.raises(ResponseError, match="expected an integer, not 'many'"):
         told(engine().refund(b"k", 1), ["many"])
 
 
-def test_an_error_of_a_managed_key_is_the_callers() -> None:
+def test_an_error_of_an_override_is_raised() -> None:
     with pytest.raises(ResponseError, match="WRONGTYPE"):
         told(
             engine().execute_module_command("an override", ("RL.OVERRIDE", "GET", b"k")),
@@ -60,7 +60,7 @@ def test_an_error_of_a_managed_key_is_the_callers() -> None:
         )
 
 
-def test_a_refund_goes_on_alone_when_the_server_goes_away() -> None:
+def test_a_refund_falls_back_if_the_connection_is_lost() -> None:
     assert told(engine().refund(b"k", 1), LOST) == 0
     with pytest.raises(UnavailableError):
         told(engine(fallback="deny").refund(b"k", 1), LOST)
@@ -68,7 +68,7 @@ def test_a_refund_goes_on_alone_when_the_server_goes_away() -> None:
         told(engine().refund(b"k", 1), ResponseError("ERR no"))
 
 
-def test_what_is_remembered_goes_with_the_connection() -> None:
+def test_cached_denials_are_invalidated_with_a_lost_connection() -> None:
     made = engine(deny_cache=10)
     check = checks("5/minute")
     assert told(made.check(check), [DENIED])[0].source == "module"
@@ -77,24 +77,24 @@ def test_what_is_remembered_goes_with_the_connection() -> None:
     assert told(made.check(check), [ALLOWED])[0].allowed
 
 
-def test_what_is_denied_at_each_key_has_nothing_to_take_back() -> None:
+def test_nothing_is_refunded_if_every_key_is_denied() -> None:
     decisions = told(engine().check(checks("5/minute", "5/minute")), [DENIED, DENIED])
     assert [decision.allowed for decision in decisions] == [False, False]
 
 
-def test_a_server_that_goes_before_units_are_taken_back_has_decided_all_the_same() -> None:
+def test_decisions_hold_if_the_connection_is_lost_before_the_refund() -> None:
     made = engine()
     decisions = told(made.check(checks("5/minute", "5/minute")), [ALLOWED, DENIED], LOST)
     assert [(decision.allowed, decision.remaining) for decision in decisions] == [(True, 5), (False, 0)]
     assert not made.breaker.is_closed
 
 
-def test_an_error_other_than_absence_while_units_are_taken_back_changes_nothing() -> None:
+def test_decisions_hold_if_the_refund_is_rejected() -> None:
     decisions = told(engine().check(checks("5/minute", "5/minute")), [ALLOWED, DENIED], ResponseError("ERR no"))
     assert [decision.allowed for decision in decisions] == [True, False]
 
 
-def test_several_costs_are_all_or_nothing_alone_too() -> None:
+def test_several_costs_are_all_or_none_locally() -> None:
     made = engine()
     rules = checks("9/minute", "9/minute", "9/minute")
     assert all(told(made.check(rules), LOST))
@@ -104,14 +104,14 @@ def test_several_costs_are_all_or_nothing_alone_too() -> None:
     assert [decision.remaining for decision in told(made.check(rules, record=False))] == [7, 5, 3]
 
 
-def test_by_the_script_a_shadow_policy_is_checked_by_itself_and_denies_nobody() -> None:
+def test_the_script_checks_a_shadow_policy_separately_and_allows_it() -> None:
     made = engine(backend="script")
     made.policies.insert("try", [(5, 60000)], True)
     both = [Check(b"a", Limits.of_policy("try")), Check(b"b", Limits("5/minute"))]
     assert all(told(made.check(both), [DENIED, ALLOWED]))
 
 
-def test_a_policy_that_the_server_does_not_know_is_not_learnt() -> None:
+def test_a_policy_unknown_to_the_server_is_not_stored() -> None:
     made = engine()
     check = [Check(b"k", Limits.of_policy("gone"))]
     with pytest.raises(NoPolicyError):

@@ -13,7 +13,7 @@ def alone() -> Fallback:
     return Fallback(LocalLimiter(), Policies(), "local", 1000)
 
 
-def test_checks_of_different_costs_are_all_or_nothing_too() -> None:
+def test_checks_with_different_costs_are_all_or_none() -> None:
     decider = alone()
     checks = [Check(b"a", HOURLY, 1), Check(b"b", HOURLY, 2)]
     assert [(d.allowed, d.remaining) for d in decider.check_locally(checks, record=True)] == [(True, 2), (True, 1)]
@@ -21,7 +21,7 @@ def test_checks_of_different_costs_are_all_or_nothing_too() -> None:
     assert [(d.allowed, d.remaining) for d in decider.check_locally(checks, record=False)] == [(True, 2), (False, 1)]
 
 
-def test_a_shadow_policy_records_only_where_the_others_pass() -> None:
+def test_a_shadow_policy_records_only_if_the_others_pass() -> None:
     policies = Policies()
     policies.insert("gold", [(1, 3_600_000)], True)
     decider = Fallback(LocalLimiter(), policies, "local", 1000)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from support.types import Open
 
 
-async def test_an_override_decides_until_it_is_taken_away(server: Server, open_limiter: Open) -> None:
+async def test_an_override_decides_until_it_is_deleted(server: Server, open_limiter: Open) -> None:
     limiter = open_limiter(server.url)
     assert await limiter.get_override("k") is None
     await limiter.set_override("k", "deny")
@@ -33,7 +33,7 @@ async def test_an_override_decides_until_it_is_taken_away(server: Server, open_l
     assert (await limiter.check("k", "9/minute")).limit == 9
 
 
-async def test_a_key_of_another_type_takes_no_override(server: Server, open_limiter: Open) -> None:
+async def test_a_key_of_another_type_rejects_an_override(server: Server, open_limiter: Open) -> None:
     server.db().set("text", "value")
     limiter = open_limiter(server.url)
     with pytest.raises(ResponseError, match="WRONGTYPE"):
@@ -53,7 +53,7 @@ async def test_a_key_of_another_type_takes_no_override(server: Server, open_limi
         (("deny", None, float("inf")), "an override's ttl is a number of seconds, at least 0.001, not inf"),
     ],
 )
-async def test_an_override_that_is_none_is_refused(
+async def test_an_invalid_override_is_rejected(
     open_limiter: Open, override: tuple[str, Limits | None, float | None], text: str
 ) -> None:
     action, limits, ttl = override
@@ -67,12 +67,12 @@ async def test_a_limiter_without_a_server_has_no_overrides(open_limiter: Open) -
         await open_limiter("memory://").get_override("k")
 
 
-def test_a_reply_is_read_by_either_protocol() -> None:
+def test_replies_of_both_protocols_are_parsed() -> None:
     flat = [b"action", b"limit", b"rules", [[5, 1000]], b"ttl_ms", -1]
     assert parse_override(flat) == parse_override(parse_map(flat)) == Override("limit", Limits("5/second"))
 
 
 @pytest.mark.parametrize("reply", [5, [b"action", b"ban", b"rules", [], b"ttl_ms", -1]])
-def test_a_reply_that_is_no_override_is_an_error(reply: object) -> None:
+def test_an_invalid_reply_raises(reply: object) -> None:
     with pytest.raises(ResponseError):
         parse_override(reply)

@@ -95,9 +95,7 @@ NO_JITTER = RetryPolicy(base=0.001)
         ([("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "4")], 4),
     ],
 )
-def test_a_refused_request_is_sent_again_when_it_was_told_and_not_before(
-    fields: list[tuple[str, str]], waits: float
-) -> None:
+def test_a_denied_request_is_retried_after_the_wait_in_its_headers(fields: list[tuple[str, str]], waits: float) -> None:
     world = World()
     assert world.run(sent(), refused(*fields), FINE, policy=NO_JITTER) == FINE
     waited = world.sent_at[1] - world.sent_at[0] - 1
@@ -105,7 +103,7 @@ def test_a_refused_request_is_sent_again_when_it_was_told_and_not_before(
     assert world.closed == [refused(*fields)]
 
 
-def test_what_is_not_told_is_waited_for_longer_each_time() -> None:
+def test_waits_grow_without_headers() -> None:
     world = World()
     policy = RetryPolicy(base=1, factor=4, max_single_wait=120, max_total=600)
     world.run(sent(), *[refused(status=503)] * 3, FINE, policy=policy)
@@ -114,7 +112,7 @@ def test_what_is_not_told_is_waited_for_longer_each_time() -> None:
         assert least <= gap <= least * 2
 
 
-def test_tries_and_times_are_bounded_and_the_last_answer_is_returned_open() -> None:
+def test_attempts_are_bounded_and_the_last_response_stays_open() -> None:
     world = World()
     last = refused(("retry-after", "1"))
     assert world.run(sent(), last, last, policy=RetryPolicy(max_tries=2)) == last
@@ -135,7 +133,7 @@ def test_tries_and_times_are_bounded_and_the_last_answer_is_returned_open() -> N
         (sent("PUT"), (404, []), 1),
     ],
 )
-def test_only_what_may_be_sent_again_is(request_: RequestInfo, answer: Answer | Exception, tries: int) -> None:
+def test_only_repeatable_requests_are_retried(request_: RequestInfo, answer: Answer | Exception, tries: int) -> None:
     world = World()
     world.run(request_, answer, *[FINE] * (tries - 1), policy=NO_JITTER)
     assert len(world.sent_at) == tries
@@ -149,16 +147,16 @@ def test_only_what_may_be_sent_again_is(request_: RequestInfo, answer: Answer | 
         (sent(), UnknownError("whatever")),
     ],
 )
-def test_an_error_after_which_nothing_is_sent_again_is_the_callers(request_: RequestInfo, error: Exception) -> None:
+def test_an_error_without_a_retry_is_raised(request_: RequestInfo, error: Exception) -> None:
     with pytest.raises(type(error)):
         World().run(request_, error)
 
 
-def test_a_request_that_got_lost_is_sent_again_if_it_may_be_executed_twice() -> None:
+def test_a_lost_idempotent_request_is_retried() -> None:
     assert World().run(sent(), BrokenError("lost"), FINE, policy=NO_JITTER) == FINE
 
 
-def test_a_request_is_held_back_while_nothing_is_left() -> None:
+def test_a_request_is_held_back_while_the_quota_is_exhausted() -> None:
     world, throttles = World(), Throttles(Event)
     exhausted: Answer = (200, [(b"ratelimit", b'"a";r=0;t=5')])
     world.run(sent(), exhausted, throttles=throttles)
@@ -166,21 +164,21 @@ def test_a_request_is_held_back_while_nothing_is_left() -> None:
     assert 5 <= world.sent_at[1] - world.sent_at[0] - 1 <= 6
 
 
-def test_a_refusal_holds_back_those_who_come_after() -> None:
+def test_a_denial_holds_back_later_requests() -> None:
     world, throttles = World(), Throttles(Event)
     world.run(sent(), refused(("retry-after", "5")), throttles=throttles, policy=RetryPolicy(max_tries=1))
     world.run(sent(), FINE, throttles=throttles)
     assert 5 <= world.sent_at[1] - world.sent_at[0] - 1 <= 6
 
 
-def test_no_request_is_held_back_for_longer_than_it_is_told_to_wait() -> None:
+def test_no_request_is_held_back_longer_than_max_wait() -> None:
     world, throttles = World(), Throttles(Event)
     world.run(sent(), (200, [(b"ratelimit", b'"a";r=0;t=500')]), throttles=throttles)
     world.run(sent(), FINE, throttles=throttles, max_wait=3)
     assert world.sent_at[1] - world.sent_at[0] - 1 <= 3
 
 
-def test_tries_share_the_time_that_a_request_is_held_back() -> None:
+def test_attempts_share_max_wait() -> None:
     throttles = Throttles(Event)
     exhausted = refused(("ratelimit", '"a";r=0;t=20'), status=200)
 
@@ -198,7 +196,7 @@ def test_tries_share_the_time_that_a_request_is_held_back() -> None:
     assert second <= 10.1
 
 
-def test_what_is_remembered_of_origins_is_bounded() -> None:
+def test_the_number_of_throttles_is_bounded() -> None:
     throttles = Throttles(Event, max_size=8)
     first = throttles.get("0")
     for name in range(100):
@@ -223,9 +221,7 @@ def test_what_is_remembered_of_origins_is_bounded() -> None:
     ),
     st.sampled_from(["GET", "POST"]),
 )
-def test_no_fields_whatever_make_a_request_fail_or_wait_beyond_its_bounds(
-    status: int, fields: Headers, method: str
-) -> None:
+def test_any_headers_keep_waits_within_their_bounds(status: int, fields: Headers, method: str) -> None:
     world, throttles = World(), Throttles(Event)
     told = (status, fields)
     policy = RetryPolicy(max_tries=3, max_total=40, max_single_wait=15)
@@ -243,7 +239,7 @@ def test_no_fields_whatever_make_a_request_fail_or_wait_beyond_its_bounds(
 
 
 @pytest.mark.parametrize("seconds", [-1.0, math.nan])
-def test_a_wait_that_is_none_is_refused(seconds: float) -> None:
+def test_an_invalid_max_wait_is_rejected(seconds: float) -> None:
     with pytest.raises(ValueError, match="max_wait must be seconds, 0 or more, not"):
         RetryConfig(max_wait=seconds)
 

@@ -39,7 +39,7 @@ def waits(throttle: Throttle, waiter: Waiter, now: float = 0.0) -> float:
     return wait
 
 
-def test_who_came_later_does_not_go_first() -> None:
+def test_requests_start_in_order() -> None:
     throttle = throttled(told(0))
     waiters = [throttle.join_queue() for _ in range(4)]
     goes(throttle, waiters[0])
@@ -51,7 +51,7 @@ def test_who_came_later_does_not_go_first() -> None:
     goes(throttle, waiters[1])
 
 
-def test_who_is_first_is_called_when_the_one_before_goes_or_gives_up() -> None:
+def test_the_first_waiter_is_woken_when_the_one_before_starts_or_leaves() -> None:
     throttle = throttled(told(3))
     one, other, third = (throttle.join_queue() for _ in range(3))
     waits(throttle, other)
@@ -62,7 +62,7 @@ def test_who_is_first_is_called_when_the_one_before_goes_or_gives_up() -> None:
     assert third.event.is_set()
 
 
-def test_only_the_first_waits_for_a_hold_to_end_and_the_others_for_it() -> None:
+def test_only_the_first_waiter_waits_for_the_quota() -> None:
     throttle = throttled(told(0, 5))
     one, other = throttle.join_queue(), throttle.join_queue()
     assert 5.0 <= waits(throttle, one) <= 6.0
@@ -71,7 +71,7 @@ def test_only_the_first_waits_for_a_hold_to_end_and_the_others_for_it() -> None:
     assert other.event.is_set()
 
 
-def test_who_has_waited_long_enough_goes_whoever_is_before() -> None:
+def test_a_request_starts_at_its_deadline_whatever_its_place() -> None:
     throttle = throttled(told(0))
     goes(throttle, throttle.join_queue())
     one, other = throttle.join_queue(), throttle.join_queue()
@@ -82,7 +82,7 @@ def test_who_has_waited_long_enough_goes_whoever_is_before() -> None:
 
 
 @pytest.mark.parametrize("round_", range(5))
-def test_no_thread_waits_for_a_call_that_it_has_missed(round_: int) -> None:
+def test_no_thread_misses_a_wakeup(round_: int) -> None:
     throttle = throttled(told(1))
     gone: list[int] = []
 
@@ -102,7 +102,7 @@ def test_no_thread_waits_for_a_call_that_it_has_missed(round_: int) -> None:
     until_sync("all threads have gone", lambda: len(gone) == len(threads))
 
 
-def test_threads_that_name_one_limit_share_it() -> None:
+def test_threads_share_the_throttle_of_a_name() -> None:
     throttles = Throttles(threading.Event, max_size=2)
     barrier = threading.Barrier(8, timeout=20)
     kept: list[Throttle] = []

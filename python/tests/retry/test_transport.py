@@ -48,7 +48,7 @@ def streams(library: Any) -> tuple[type[Any], list[int]]:
 
 @pytest.mark.parametrize(("library", "transports"), LIBRARIES)
 @pytest.mark.parametrize("loop", ["none", "asyncio", "trio"])
-def test_responses_in_between_are_closed_and_the_last_is_not(library: Any, transports: Any, loop: str) -> None:
+def test_all_responses_but_the_last_are_closed(library: Any, transports: Any, loop: str) -> None:
     body, closed = streams(library)
     statuses = iter([429, 503, 200])
 
@@ -87,7 +87,7 @@ def test_responses_in_between_are_closed_and_the_last_is_not(library: Any, trans
 
 @pytest.mark.parametrize(("library", "transports"), LIBRARIES)
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_redirected_request_is_sent_again_with_its_body(library: Any, transports: Any, method: str) -> None:
+def test_a_redirected_request_is_retried_with_its_body(library: Any, transports: Any, method: str) -> None:
     bodies: list[bytes] = []
     answers = iter(
         [library.Response(307, headers={"location": "/there"}), library.Response(429), library.Response(200)]
@@ -105,7 +105,7 @@ def test_a_redirected_request_is_sent_again_with_its_body(library: Any, transpor
 
 
 @pytest.mark.parametrize("given_up", ["sent", "waiting"])
-async def test_a_request_that_is_given_up_holds_nobody_back(given_up: str) -> None:
+async def test_a_cancelled_request_holds_no_other_back(given_up: str) -> None:
     going: list[str] = []
     answers = {name: asyncio.Event() for name in ("/first", "/one", "/other", "/third")}
     answers["/first"].set()

@@ -64,15 +64,13 @@ def tries_of_httpx(library: Any, error: Exception, method: str) -> int:
         ("DecodingError", 1, 1),
     ],
 )
-def test_httpx_tries_again_what_the_network_lost(
-    library: Any, name: str, tries_of_get: int, tries_of_post: int
-) -> None:
+def test_httpx_retries_network_errors(library: Any, name: str, tries_of_get: int, tries_of_post: int) -> None:
     error = getattr(library, name)
     assert tries_of_httpx(library, error("failed"), "GET") == tries_of_get
     assert tries_of_httpx(library, error("failed"), "POST") == tries_of_post
 
 
-def test_a_fault_of_the_program_is_not_tried_again() -> None:
+def test_a_programming_error_is_not_retried() -> None:
     assert tries_of_httpx(httpx, KeyError("a fault"), "GET") == 1
 
 
@@ -94,7 +92,7 @@ def unconnected() -> MaxRetryError:
         (lambda: KeyError("a fault"), 1, 1),
     ],
 )
-def test_requests_tries_again_what_the_network_lost(
+def test_requests_retries_network_errors(
     error: Callable[[], Exception], tries_of_get: int, tries_of_post: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for method, tries in [("GET", tries_of_get), ("POST", tries_of_post)]:

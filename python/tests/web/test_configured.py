@@ -40,7 +40,7 @@ def limited(*endpoints: dict[str, Any], **options: Any) -> FastAPI:
     return app_of(RateLimiter("memory://", endpoints=endpoints, **options))
 
 
-async def test_a_pattern_counts_its_paths_together_beside_the_default() -> None:
+async def test_paths_of_a_pattern_are_counted_together_in_addition_to_the_default() -> None:
     app = limited({"path": "/users/{name}", "limits": ["2/minute", "9/hour"]}, default="5/minute")
     told = await ask(app, "/users/ann")
     assert told.headers["ratelimit-policy"] == '"5/minute";q=5;w=60, "2/minute";q=2;w=60, "9/hour";q=9;w=3600'
@@ -48,14 +48,14 @@ async def test_a_pattern_counts_its_paths_together_beside_the_default() -> None:
     assert await statuses(app, "/users/bob", "/users/cyd", "/plain") == [200, 429, 200]
 
 
-async def test_the_first_pattern_that_matches_counts() -> None:
+async def test_the_first_matching_pattern_applies() -> None:
     app = limited({"path": "/users/ann", "limits": "1/minute"}, {"path": "/users/*", "limits": "2/minute"})
     assert await statuses(app, "/users/ann", "/users/ann", "/users/bob", "/users/cyd", "/users/dan") == [
         200, 429, 200, 200, 429,
     ]  # fmt: skip
 
 
-async def test_methods_are_told_apart() -> None:
+async def test_methods_are_distinguished() -> None:
     app = limited({"path": "/users/{name}", "methods": ["post"], "limits": "1/minute"})
     async with client_of(app) as client:
         assert [(await client.post("/users/ann")).status_code for _ in range(2)] == [200, 429]
@@ -63,7 +63,7 @@ async def test_methods_are_told_apart() -> None:
 
 
 @pytest.mark.parametrize("method", ["HEAD", "gEt"])
-async def test_a_limit_of_get_is_not_evaded_by_a_method_that_get_answers(method: str) -> None:
+async def test_head_does_not_evade_a_limit_of_get(method: str) -> None:
     app = limited({"path": "/login", "methods": ["GET"], "limits": "1/minute"})
     assert await statuses(app, "/login") == [200]
     async with client_of(app) as client:
@@ -71,12 +71,12 @@ async def test_a_limit_of_get_is_not_evaded_by_a_method_that_get_answers(method:
 
 
 @pytest.mark.parametrize("path", ["/login%0A", "/users/a%0Ab", "/users/a%0A"])
-async def test_a_limit_is_not_evaded_by_a_line_feed(path: str) -> None:
+async def test_a_line_feed_does_not_evade_a_limit(path: str) -> None:
     app = limited({"path": "/login", "limits": "1/minute"}, {"path": "/users/*", "limits": "1/minute"})
     assert await statuses(app, path, path) == [200, 429]
 
 
-async def test_a_scope_is_shared_and_defaults_may_be_overridden() -> None:
+async def test_scopes_are_shared_and_defaults_can_be_overridden() -> None:
     app = limited(
         {"path": "/users/*", "limits": "2/minute", "scope": "both", "override_defaults": True},
         {"path": "/plain", "limits": "2/minute", "scope": "both"},
@@ -86,7 +86,7 @@ async def test_a_scope_is_shared_and_defaults_may_be_overridden() -> None:
     assert remaining(await ask(app, "/users/b")) == {"2/minute": 0}
 
 
-async def test_a_cost_a_key_and_plans_are_told_too() -> None:
+async def test_costs_keys_and_plans_are_configured() -> None:
     limiter = RateLimiter(
         "memory://",
         endpoints=[
@@ -100,7 +100,7 @@ async def test_a_cost_a_key_and_plans_are_told_too() -> None:
     assert await statuses(app, *["/users/a"] * 3) == [200, 200, 429]
 
 
-async def test_an_endpoints_own_limit_and_that_of_the_settings_have_logs_of_their_own() -> None:
+async def test_limits_of_the_endpoint_and_of_the_settings_are_counted_separately() -> None:
     limiter = RateLimiter("memory://", endpoints=[{"path": "/own", "methods": ["GET"], "limits": "9/minute"}])
     app = app_of(limiter)
 
@@ -120,7 +120,7 @@ async def test_a_policy_of_the_server_limits_an_endpoint(server: Any) -> None:
     await limiter.aclose()
 
 
-async def test_the_file_is_read_again_while_running(tmp_path: Path) -> None:
+async def test_a_reload_applies_to_requests(tmp_path: Path) -> None:
     file = tmp_path / "ratelog.toml"
     file.write_text('[[endpoints]]\npath = "/plain"\nlimits = "9/minute"\n')
     limiter = RateLimiter("memory://", config=file)
@@ -132,7 +132,7 @@ async def test_the_file_is_read_again_while_running(tmp_path: Path) -> None:
     assert (await ask(app, "/login")).headers.get("ratelimit") is None
 
 
-async def test_a_file_that_is_wrong_changes_nothing(tmp_path: Path) -> None:
+async def test_an_invalid_file_changes_nothing(tmp_path: Path) -> None:
     file = tmp_path / "ratelog.toml"
     file.write_text('default = "9/minute"\n')
     limiter = RateLimiter("memory://", config=file)

@@ -59,7 +59,7 @@ async def test_an_endpoint_needs_no_request_and_keeps_its_parameters(middleware:
     assert endpoint.__doc__ == "Documented."
 
 
-async def test_the_middleware_denies_before_the_body_is_looked_at() -> None:
+async def test_the_middleware_denies_before_the_body_is_validated() -> None:
     limiter = RateLimiter("memory://")
     app = app_of(limiter, True)
 
@@ -73,7 +73,7 @@ async def test_the_middleware_denies_before_the_body_is_looked_at() -> None:
 
 
 @WITH_AND_WITHOUT
-async def test_two_decorators_both_hold(middleware: bool) -> None:
+async def test_two_decorators_both_apply(middleware: bool) -> None:
     limiter = RateLimiter("memory://")
     app = app_of(limiter, middleware)
 
@@ -89,7 +89,7 @@ async def test_two_decorators_both_hold(middleware: bool) -> None:
 
 
 @WITH_AND_WITHOUT
-async def test_decorators_of_others_may_stand_above_and_below(middleware: bool) -> None:
+async def test_other_decorators_work_above_and_below(middleware: bool) -> None:
     def shouting(function: Any) -> Any:
         @functools.wraps(function)
         async def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -118,7 +118,7 @@ async def test_decorators_of_others_may_stand_above_and_below(middleware: bool) 
 
 
 @WITH_AND_WITHOUT
-async def test_a_function_with_star_parameters_is_called_without_ours(middleware: bool) -> None:
+async def test_the_added_parameter_is_not_passed_to_the_endpoint(middleware: bool) -> None:
     limiter = RateLimiter("memory://")
     app = app_of(limiter, middleware)
 
@@ -132,7 +132,7 @@ async def test_a_function_with_star_parameters_is_called_without_ours(middleware
 
 
 @WITH_AND_WITHOUT
-async def test_a_dependency_may_be_decorated(middleware: bool) -> None:
+async def test_a_dependency_can_be_decorated(middleware: bool) -> None:
     limiter = RateLimiter("memory://")
     app = app_of(limiter, middleware)
 
@@ -182,7 +182,7 @@ async def test_generators_stay_generators_and_are_closed(middleware: bool, async
     assert trace == ["closed"]
 
 
-async def test_an_asynchronous_generator_is_closed_at_once_when_its_reader_goes() -> None:
+async def test_an_asynchronous_generator_is_closed_when_its_reader_leaves() -> None:
     limiter = RateLimiter("memory://")
     trace: list[str] = []
 
@@ -201,7 +201,7 @@ async def test_an_asynchronous_generator_is_closed_at_once_when_its_reader_goes(
 
 
 @WITH_AND_WITHOUT
-async def test_a_response_that_streams_is_limited_and_told_of(middleware: bool) -> None:
+async def test_a_streaming_response_is_limited_and_has_headers(middleware: bool) -> None:
     limiter = RateLimiter("memory://")
 
     @limiter.limit("1/minute")
@@ -216,7 +216,7 @@ async def test_a_response_that_streams_is_limited_and_told_of(middleware: bool) 
     assert second.status_code == 429
 
 
-def test_a_class_is_refused_where_it_is_decorated() -> None:
+def test_decorating_a_class_raises() -> None:
     with pytest.raises(TypeError, match=r"decorate the methods of the class .*Endpoint"):
 
         @RateLimiter("memory://").limit("1/minute")
@@ -224,7 +224,7 @@ def test_a_class_is_refused_where_it_is_decorated() -> None:
             pass
 
 
-async def test_a_call_without_a_request_is_an_error_that_names_the_endpoint() -> None:
+async def test_a_call_without_a_request_raises_with_the_endpoints_name() -> None:
     limiter = RateLimiter("memory://")
 
     @limiter.limit("1/minute")
@@ -234,7 +234,7 @@ async def test_a_call_without_a_request_is_an_error_that_names_the_endpoint() ->
         await endpoint()
 
 
-async def test_a_key_with_dependencies_is_an_error_where_fastapi_does_not_call_it() -> None:
+async def test_a_key_with_dependencies_raises_outside_of_fastapi() -> None:
     def caller(x_user: Annotated[str, Header()]) -> str:
         return x_user
 

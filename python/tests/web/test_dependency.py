@@ -29,7 +29,7 @@ def caller(x_user: Annotated[str, Header()]) -> str | None:
 
 
 @WITH_AND_WITHOUT
-async def test_all_rules_of_a_dependency_hold(middleware: bool) -> None:
+async def test_all_rules_of_a_dependency_apply(middleware: bool) -> None:
     limiter = RateLimiter("memory://")
     app = app_of(limiter, middleware)
 
@@ -45,7 +45,7 @@ async def test_all_rules_of_a_dependency_hold(middleware: bool) -> None:
 
 
 @WITH_AND_WITHOUT
-async def test_the_decision_is_given_to_the_endpoint(middleware: bool) -> None:
+async def test_the_endpoint_receives_the_decision(middleware: bool) -> None:
     limiter = RateLimiter("memory://")
     app = app_of(limiter, middleware)
     limit = limiter("3/minute")
@@ -59,7 +59,7 @@ async def test_the_decision_is_given_to_the_endpoint(middleware: bool) -> None:
 
 
 @WITH_AND_WITHOUT
-async def test_one_dependency_met_several_times_counts_once(middleware: bool) -> None:
+async def test_a_dependency_used_several_times_counts_once(middleware: bool) -> None:
     limiter = RateLimiter("memory://")
     app = app_of(limiter, middleware)
     limit = limiter("9/minute")
@@ -77,7 +77,7 @@ async def test_one_dependency_met_several_times_counts_once(middleware: bool) ->
 
 
 @WITH_AND_WITHOUT
-async def test_each_path_of_a_function_is_counted_by_itself(middleware: bool) -> None:
+async def test_each_path_of_a_function_is_counted_separately(middleware: bool) -> None:
     limiter = RateLimiter("memory://")
     app = app_of(limiter, middleware)
 
@@ -103,7 +103,7 @@ async def test_a_scope_is_counted_together(middleware: bool) -> None:
 
 
 @WITH_AND_WITHOUT
-async def test_several_limits_of_an_endpoint_do_not_count_in_each_others_logs(middleware: bool) -> None:
+async def test_several_limits_of_an_endpoint_are_counted_separately(middleware: bool) -> None:
     limiter = RateLimiter("memory://")
     app = app_of(limiter, middleware)
 
@@ -114,7 +114,7 @@ async def test_several_limits_of_an_endpoint_do_not_count_in_each_others_logs(mi
     assert remaining(await ask(app, "/")) == {"9/minute": 8, "8/hour": 7, "7/day": 6}
 
 
-async def test_a_scope_named_as_that_of_the_defaults_has_its_own_log() -> None:
+async def test_a_scope_named_like_the_defaults_is_counted_separately() -> None:
     limiter = RateLimiter("memory://", default="9/minute")
     app = app_of(limiter, True)
 
@@ -126,7 +126,7 @@ async def test_a_scope_named_as_that_of_the_defaults_has_its_own_log() -> None:
 
 
 @WITH_AND_WITHOUT
-async def test_a_key_may_have_dependencies_of_its_own(middleware: bool) -> None:
+async def test_a_key_can_have_dependencies(middleware: bool) -> None:
     limiter = RateLimiter("memory://", default="100/minute")
     app = app_of(limiter, middleware)
 
@@ -142,7 +142,7 @@ async def test_a_key_may_have_dependencies_of_its_own(middleware: bool) -> None:
 
 
 @WITH_AND_WITHOUT
-async def test_a_late_denial_is_answered_as_an_early_one(middleware: bool) -> None:
+async def test_a_denial_by_a_dependency_key_has_the_same_response(middleware: bool) -> None:
     limiter = RateLimiter("memory://")
     app = app_of(limiter, middleware)
 
@@ -166,7 +166,7 @@ async def test_a_late_denial_is_answered_as_an_early_one(middleware: bool) -> No
 
 
 @WITH_AND_WITHOUT
-async def test_a_late_key_that_is_no_text_is_an_error_that_says_so(middleware: bool) -> None:
+async def test_a_dependency_key_that_is_not_text_raises(middleware: bool) -> None:
     def number(x_user: Annotated[int, Header()]) -> Any:
         return x_user
 
@@ -181,7 +181,7 @@ async def test_a_late_key_that_is_no_text_is_an_error_that_says_so(middleware: b
         await ask(app, "/", headers={"x-user": "7"})
 
 
-async def test_an_applications_handler_of_429_is_used_for_late_denials() -> None:
+async def test_the_applications_429_handler_is_used_for_dependency_keys() -> None:
     limiter = RateLimiter("memory://")
     app = app_of(limiter, False)
     app.add_exception_handler(
@@ -221,7 +221,7 @@ async def test_an_overridden_dependency_does_not_limit(middleware: bool) -> None
 
 
 @WITH_AND_WITHOUT
-async def test_yield_dependencies_are_unwound_when_a_later_limit_denies(middleware: bool) -> None:
+async def test_yield_dependencies_are_closed_when_a_later_limit_denies(middleware: bool) -> None:
     limiter = RateLimiter("memory://")
     app = app_of(limiter, middleware)
     trace: list[str] = []
@@ -256,7 +256,7 @@ async def test_a_limit_in_a_mounted_application_is_found_without_middleware_of_i
     assert await statuses(app, "/wrapped/a/1", "/wrapped/b/2", "/wrapped/c/3") == [200, 200, 429]
 
 
-async def test_limits_in_a_mounted_application_hold_without_any_middleware() -> None:
+async def test_limits_in_a_mounted_application_apply_without_middleware() -> None:
     limiter = RateLimiter("memory://")
     app, sub = FastAPI(), FastAPI()
 
@@ -268,7 +268,7 @@ async def test_limits_in_a_mounted_application_hold_without_any_middleware() -> 
     assert await statuses(app, "/tenants/a/1", "/tenants/b/2", "/tenants/c/3") == [200, 200, 429]
 
 
-async def test_a_dependency_of_another_limiter_counts_with_that_one() -> None:
+async def test_a_dependency_of_another_limiter_is_checked_by_that_limiter() -> None:
     one, other = RateLimiter("memory://", default="9/minute"), RateLimiter("memory://")
     app = app_of(one, True)
 
@@ -292,12 +292,12 @@ async def test_a_dependency_of_another_limiter_counts_with_that_one() -> None:
         ((5,), "limits must be a str"),
     ],
 )
-def test_limits_that_are_none_are_refused_where_they_are_declared(limits: Any, message: str) -> None:
+def test_invalid_limits_are_rejected_at_declaration(limits: Any, message: str) -> None:
     with pytest.raises((ValueError, TypeError), match=message):
         RateLimiter("memory://")(*limits)
 
 
 @pytest.mark.parametrize("cost", [0, -1, 1_000_001, True, 1.5])
-def test_a_cost_that_is_none_is_refused_where_it_is_declared(cost: Any) -> None:
+def test_an_invalid_cost_is_rejected_at_declaration(cost: Any) -> None:
     with pytest.raises(ValueError, match="a cost must be an integer"):
         RateLimiter("memory://")("5/minute", cost=cost)

@@ -90,7 +90,7 @@ async def test_without_middleware_the_limits_of_an_endpoint_are_one_command(
     assert units(server, f"{SUBJECT}:GET /settings") == units(server, f"{SUBJECT}:GET /settings#") == 1
 
 
-async def test_limits_of_several_costs_go_out_together_and_count_once(server: Server, limiter: RateLimiter) -> None:
+async def test_limits_with_several_costs_are_one_packet_and_count_once(server: Server, limiter: RateLimiter) -> None:
     app = app_of(limiter)
     server.db().config_resetstat()
     before = server.db().info("stats")["total_reads_processed"]
@@ -101,7 +101,7 @@ async def test_limits_of_several_costs_go_out_together_and_count_once(server: Se
     assert reads <= 8
 
 
-async def test_a_denied_request_is_recorded_nowhere(server: Server, limiter: RateLimiter) -> None:
+async def test_a_denied_request_records_nothing(server: Server, limiter: RateLimiter) -> None:
     app = app_of(limiter)
     for path, times in (("/settings", 7), ("/pipeline", 4)):
         assert await statuses(app, *[path] * (times + 2)) == [200] * times + [429] * 2
@@ -110,9 +110,7 @@ async def test_a_denied_request_is_recorded_nowhere(server: Server, limiter: Rat
     assert units(server, f"{SUBJECT}:GET /pipeline") == 8
 
 
-async def test_a_late_key_costs_one_more_command_and_nothing_is_asked_twice(
-    server: Server, limiter: RateLimiter
-) -> None:
+async def test_a_dependency_key_costs_one_more_command(server: Server, limiter: RateLimiter) -> None:
     app = app_of(limiter)
     server.db().config_resetstat()
     assert await statuses(app, "/late", headers={"x-user": "ann"}) == [200]
@@ -120,7 +118,7 @@ async def test_a_late_key_costs_one_more_command_and_nothing_is_asked_twice(
     assert units(server, "ratelog:{ann}:GET /late") == units(server, f"{SUBJECT}:*") == 1
 
 
-async def test_requests_at_once_admit_exactly_the_limit(server: Server, limiter: RateLimiter) -> None:
+async def test_concurrent_requests_are_allowed_exactly_up_to_the_limit(server: Server, limiter: RateLimiter) -> None:
     app = app_of(limiter)
     async with client_of(app) as client:
         responses = await asyncio.gather(*(client.get("/settings") for _ in range(40)))
@@ -128,7 +126,7 @@ async def test_requests_at_once_admit_exactly_the_limit(server: Server, limiter:
     assert units(server, f"{SUBJECT}:*") == 7
 
 
-async def test_no_secret_is_in_the_server(server: Server, limiter: RateLimiter) -> None:
+async def test_no_secret_is_stored_in_the_server(server: Server, limiter: RateLimiter) -> None:
     app = app_of(limiter)
 
     @app.get("/keyed")

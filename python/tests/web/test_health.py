@@ -18,7 +18,7 @@ def app_of(limiter: RateLimiter, path: str | None = None) -> FastAPI:
     return app
 
 
-async def test_the_state_is_told_without_being_limited_or_documented() -> None:
+async def test_the_health_path_is_exempt_and_undocumented() -> None:
     app = app_of(RateLimiter("memory://", default="1/minute"))
     assert await statuses(app, *["/health/rate-limiter"] * 3) == [200] * 3
     told = (await ask(app, "/health/rate-limiter")).json()
@@ -28,7 +28,7 @@ async def test_the_state_is_told_without_being_limited_or_documented() -> None:
 
 
 @pytest.mark.parametrize(("fallback", "status"), [("local", 200), ("allow", 200), ("deny", 503)])
-async def test_it_is_unwell_only_while_requests_are_denied_for_want_of_the_server(fallback: str, status: int) -> None:
+async def test_the_status_is_503_only_while_all_requests_are_denied(fallback: str, status: int) -> None:
     limiter = RateLimiter(f"redis://127.0.0.1:{free_port()}/0", default="9/minute", fallback=fallback)
     app = app_of(limiter)
     assert (await ask(app, "/x")).status_code == (404 if status == 200 else 429)

@@ -40,7 +40,7 @@ async def test_defaults_count_all_endpoints_and_unknown_paths_together() -> None
     assert await statuses(app, "/a", "/b", "/nope", "/a") == [200, 200, 404, 429]
 
 
-async def test_a_method_that_no_route_has_counts_too() -> None:
+async def test_a_method_without_a_route_is_counted() -> None:
     app = protected(RateLimiter("memory://", default="1/minute"))
     assert (await ask(app, "/a", "DELETE")).status_code == 405
     assert (await ask(app, "/a", "DELETE")).status_code == 429
@@ -55,7 +55,7 @@ async def test_two_middlewares_of_one_limiter_count_once() -> None:
     assert len(response.headers.get_list("ratelimit")) == 1
 
 
-async def test_two_limiters_each_count_and_tell() -> None:
+async def test_two_limiters_each_count_and_add_headers() -> None:
     app = protected(RateLimiter("memory://", default="10/minute"))
     app.add_middleware(RateLimitMiddleware, limiter=RateLimiter("memory://", default="5/hour"))
     assert remaining(await ask(app, "/a")) == {"10/minute": 9, "5/hour": 4}
@@ -95,18 +95,18 @@ async def test_a_path_that_the_outer_application_exempts_is_exempt_in_a_mounted_
     assert await statuses(app, "/sub/a", "/sub/a") == [200, 200]
 
 
-async def test_a_root_path_of_a_proxy_is_no_part_of_the_path() -> None:
+async def test_a_proxys_root_path_is_not_part_of_the_path() -> None:
     app = protected(RateLimiter("memory://", default="1/minute", exempt=["/a"]))
     assert await statuses(app, "/api/a", "/api/a", "/api/b", "/api/b", root_path="/api") == [200, 200, 200, 429]
 
 
-async def test_a_root_path_hides_no_path_that_only_begins_alike() -> None:
+async def test_a_root_path_matches_whole_segments_only() -> None:
     app = protected(RateLimiter("memory://", default="1/minute", exempt=["/a"]))
     assert await statuses(app, "/api/x/a", "/apix/a", root_path="/api/x") == [200, 404]
     assert await statuses(app, "/apix/a", root_path="/api") == [429]
 
 
-async def test_a_redirect_to_the_path_without_slash_counts_as_a_request() -> None:
+async def test_a_redirect_to_the_path_without_slash_is_counted() -> None:
     app = protected(RateLimiter("memory://", default="2/minute"))
     assert await statuses(app, "/a/", "/a", "/a") == [307, 200, 429]
 
@@ -124,7 +124,7 @@ async def test_a_preflight_that_cors_answers_first_is_not_counted() -> None:
     assert denied.headers["access-control-allow-origin"] == "https://example.com"
 
 
-async def test_an_endpoints_own_error_carries_the_fields() -> None:
+async def test_an_error_response_of_the_endpoint_has_headers() -> None:
     app = protected(RateLimiter("memory://", default="9/minute"))
 
     @app.get("/raises")
@@ -135,7 +135,7 @@ async def test_an_endpoints_own_error_carries_the_fields() -> None:
     assert (response.status_code, remaining(response)) == (418, {"9/minute": 8})
 
 
-async def test_an_unhandled_error_is_not_swallowed() -> None:
+async def test_an_unhandled_error_is_raised() -> None:
     app = protected(RateLimiter("memory://", default="9/minute"))
 
     @app.get("/fails")
@@ -147,7 +147,7 @@ async def test_an_unhandled_error_is_not_swallowed() -> None:
     assert remaining(await ask(app, "/a")) == {"9/minute": 7}
 
 
-async def test_streams_and_background_tasks_pass_untouched() -> None:
+async def test_streams_and_background_tasks_are_unchanged() -> None:
     app = protected(RateLimiter("memory://", default="9/minute"))
     done: list[str] = []
 
@@ -168,7 +168,7 @@ async def test_streams_and_background_tasks_pass_untouched() -> None:
     assert done == ["done"]
 
 
-async def test_a_routers_prefixes_and_dependencies_are_found_at_any_depth() -> None:
+async def test_prefixes_and_dependencies_of_nested_routers_are_found() -> None:
     limiter = RateLimiter("memory://")
     app = FastAPI()
     limiter.protect(app)
@@ -187,7 +187,7 @@ async def test_a_routers_prefixes_and_dependencies_are_found_at_any_depth() -> N
     assert remaining(await ask(app, "/v2/middle/inner/z")) == {"8/minute": 5, "7/minute": 6}
 
 
-async def test_a_route_that_is_added_after_a_request_for_it_is_limited() -> None:
+async def test_a_route_added_after_a_request_is_limited() -> None:
     limiter = RateLimiter("memory://")
     app = FastAPI()
     limiter.protect(app)
@@ -203,7 +203,7 @@ async def test_a_route_that_is_added_after_a_request_for_it_is_limited() -> None
 
 @pytest.mark.parametrize("where", ["key", "cost", "limits"])
 @pytest.mark.parametrize("asynchronous", [False, True])
-async def test_an_http_error_of_a_function_is_answered_as_an_endpoints_would_be(where: str, asynchronous: bool) -> None:
+async def test_an_http_exception_of_a_key_function_is_handled(where: str, asynchronous: bool) -> None:
     def refuse(_: Request) -> Any:
         raise HTTPException(401, "who are you?", {"www-authenticate": "Bearer"})
 
@@ -225,7 +225,7 @@ async def test_an_http_error_of_a_function_is_answered_as_an_endpoints_would_be(
     assert response.headers["www-authenticate"] == "Bearer"
 
 
-async def test_an_error_of_a_function_meets_the_applications_handlers() -> None:
+async def test_an_error_of_a_key_function_reaches_the_applications_handlers() -> None:
     class UnknownError(Exception):
         pass
 
@@ -271,7 +271,7 @@ async def test_an_application_without_routes_is_limited_by_the_defaults() -> Non
     assert await statuses(app, "/x", "/y") == [200, 429]
 
 
-async def test_a_denial_is_one_structured_log_line(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_denial_is_logged_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "ratelog")
     await statuses(protected(RateLimiter("memory://", default="1/minute")), "/a", "/a")
     (record,) = [record for record in caplog.records if record.name == "ratelog"]
@@ -294,7 +294,7 @@ class Exchange:
 
 
 @pytest.mark.parametrize("limit", [1_000, 1], ids=["allowed", "denied"])
-async def test_requests_leave_nothing_for_the_garbage_collector(server: Server, limit: int) -> None:
+async def test_requests_create_no_reference_cycles(server: Server, limit: int) -> None:
     limiter = RateLimiter(server.url, default=f"{limit}/minute", timeout=30)
     app = protected(limiter)
     async with limiter:

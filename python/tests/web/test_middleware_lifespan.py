@@ -43,13 +43,13 @@ async def test_the_limiter_starts_and_closes_with_the_application(server: Any) -
     await until("its connections are closed", lambda: len(db.client_list()) == before)
 
 
-async def test_a_limiter_serves_without_lifespan(server: Any) -> None:
+async def test_a_limiter_works_without_lifespan(server: Any) -> None:
     limiter = RateLimiter(server.url, default="1/minute", timeout=2.0)
     assert await statuses(app_of(limiter), "/a", "/a") == [200, 429]
     await limiter.aclose()
 
 
-def test_a_limiter_serves_one_event_loop_after_the_other(server: Any) -> None:
+def test_a_limiter_works_in_one_event_loop_after_another(server: Any) -> None:
     limiter = RateLimiter(server.url, default="2/minute", timeout=2.0)
     app = app_of(limiter)
 

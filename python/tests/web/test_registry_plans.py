@@ -29,7 +29,7 @@ def app_of(limiter: RateLimiter) -> FastAPI:
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
-async def test_the_plan_tells_the_limit_and_unknown_ones_get_the_first(asynchronous: bool) -> None:
+async def test_the_plan_selects_the_limits_and_unknown_plans_get_the_first(asynchronous: bool) -> None:
     limiter = RateLimiter("memory://")
 
     def plan(connection: HTTPConnection) -> str | None:
@@ -46,12 +46,12 @@ async def test_the_plan_tells_the_limit_and_unknown_ones_get_the_first(asynchron
     assert remaining(await ask(app, "/", ip="192.0.2.9")) == {"1/minute": 0}
 
 
-async def test_limits_of_plans_without_a_plan_are_an_error_that_says_what_is_missing() -> None:
+async def test_limits_by_plan_without_a_plan_function_raise() -> None:
     with pytest.raises(ConfigError, match=r"need a plan function: register it with @limiter.plan"):
         await ask(app_of(RateLimiter("memory://")), "/")
 
 
-async def test_defaults_may_differ_by_plan() -> None:
+async def test_defaults_can_differ_by_plan() -> None:
     limiter = RateLimiter("memory://", default=PLANS)
     limiter.plan(lambda connection: connection.headers.get("x-plan"))
     app = FastAPI()
@@ -61,7 +61,7 @@ async def test_defaults_may_differ_by_plan() -> None:
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
-async def test_a_function_tells_the_limits_or_that_there_are_none(asynchronous: bool) -> None:
+async def test_a_function_returns_the_limits_or_exempts_the_request(asynchronous: bool) -> None:
     def limits(connection: HTTPConnection) -> str | Limits | None:
         told = connection.headers.get("x-limits")
         return Limits("2/minute") if told == "object" else told

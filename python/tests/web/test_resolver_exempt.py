@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-async def test_documentation_and_health_paths_are_exempt_unless_told_otherwise() -> None:
+async def test_documentation_and_health_paths_are_exempt_by_default() -> None:
     limiter = RateLimiter("memory://", default="1/minute")
     app = FastAPI()
     limiter.protect(app)
@@ -23,7 +23,7 @@ async def test_documentation_and_health_paths_are_exempt_unless_told_otherwise()
     assert await statuses(app, "/x", "/docs", "/x") == [404, 200, 429]
 
 
-async def test_a_list_of_paths_replaces_the_exempt_ones() -> None:
+async def test_configured_paths_replace_the_exempt_ones() -> None:
     limiter = RateLimiter("memory://", default="1/minute", exempt=["/static/*", "/users/{id:int}/avatar"])
     app = FastAPI()
     limiter.protect(app)
@@ -35,7 +35,7 @@ async def test_a_list_of_paths_replaces_the_exempt_ones() -> None:
 
 @pytest.mark.parametrize("middleware", [True, False])
 @pytest.mark.parametrize("above", [True, False])
-async def test_an_exempt_endpoint_is_not_limited_by_anything(middleware: bool, above: bool) -> None:
+async def test_an_exempt_endpoint_has_no_limits(middleware: bool, above: bool) -> None:
     def late(x: str = Header("u")) -> str:
         return x
 
@@ -57,9 +57,7 @@ async def test_an_exempt_endpoint_is_not_limited_by_anything(middleware: bool, a
 @pytest.mark.parametrize(
     "options", [{"exempt": ["/e"]}, {"endpoints": [{"path": "/e", "exempt": True}]}], ids=["exempt", "endpoints"]
 )
-async def test_an_exempt_path_is_not_limited_by_its_dependencies_either(
-    middleware: bool, options: dict[str, Any]
-) -> None:
+async def test_an_exempt_path_is_not_limited_by_dependencies(middleware: bool, options: dict[str, Any]) -> None:
     def late(x: str = Header("u")) -> str:
         return x
 
@@ -77,6 +75,6 @@ async def test_an_exempt_path_is_not_limited_by_its_dependencies_either(
 
 
 @pytest.mark.parametrize("path", ["static/*", "", "/a/*/b"])
-def test_a_path_that_would_match_nothing_is_refused(path: str) -> None:
+def test_an_invalid_path_is_rejected(path: str) -> None:
     with pytest.raises(ConfigError, match=r"begins with '/'|allowed at the end only"):
         RateLimiter("memory://", exempt=[path])

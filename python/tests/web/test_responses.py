@@ -38,7 +38,9 @@ X = {"x-ratelimit-limit": "1", "x-ratelimit-remaining": "0", "x-ratelimit-reset"
 @pytest.mark.parametrize(
     ("family", "expected"), [("draft-11", DRAFT), ("x-ratelimit", X), ("both", {**DRAFT, **X}), ("none", {})]
 )
-async def test_each_family_is_told_on_allowed_and_denied_responses(family: str, expected: dict[str, str]) -> None:
+async def test_allowed_and_denied_responses_have_the_headers_of_the_family(
+    family: str, expected: dict[str, str]
+) -> None:
     app = app_of(RateLimiter("memory://", headers=family))
     for status in (200, 429):
         response = await ask(app, "/")
@@ -47,7 +49,7 @@ async def test_each_family_is_told_on_allowed_and_denied_responses(family: str, 
         assert response.headers.get("retry-after") == (None if status == 200 else "60")
 
 
-async def test_several_limits_are_one_list_with_an_item_for_each() -> None:
+async def test_several_limits_are_one_list() -> None:
     app = app_of(RateLimiter("memory://", default="5/hour"), "3/minute", "9/day")
     response = await ask(app, "/")
     assert response.headers.get_list("ratelimit-policy") == [
@@ -56,7 +58,7 @@ async def test_several_limits_are_one_list_with_an_item_for_each() -> None:
     assert response.headers.get_list("ratelimit") == ['"5/hour";r=4;t=3600, "3/minute";r=2;t=60']
 
 
-async def test_a_denial_is_a_problem_that_names_only_what_was_violated() -> None:
+async def test_a_problem_names_the_violated_policies_only() -> None:
     app = app_of(RateLimiter("memory://", default="5/hour"))
     await ask(app, "/")
     response = await ask(app, "/")
@@ -71,13 +73,13 @@ async def test_a_denial_is_a_problem_that_names_only_what_was_violated() -> None
     }
 
 
-async def test_a_denied_request_takes_nothing_from_the_other_limits() -> None:
+async def test_a_denied_request_uses_no_quota_of_other_limits() -> None:
     app = app_of(RateLimiter("memory://", default="5/hour"))
     told = [(await ask(app, "/")).headers["ratelimit"].split(", ")[0] for _ in range(3)]
     assert told == ['"5/hour";r=4;t=3600'] * 3
 
 
-async def test_a_request_passes_once_the_retry_after_is_over() -> None:
+async def test_a_request_is_allowed_after_retry_after() -> None:
     app = app_of(RateLimiter("memory://", default="1/900ms"), "2/1100ms")
     async with client_of(app) as client:
         for _ in range(2):
@@ -89,7 +91,7 @@ async def test_a_request_passes_once_the_retry_after_is_over() -> None:
             assert (await client.get("/")).status_code == 200
 
 
-async def test_a_cost_over_the_limit_is_denied_without_a_time_to_wait() -> None:
+async def test_a_cost_over_the_limit_is_denied_without_retry_after() -> None:
     denials: list[int | None] = []
     limiter = RateLimiter("memory://")
     app = app_of(limiter, "2/minute", cost=3)
@@ -109,7 +111,7 @@ async def test_a_cost_over_the_limit_is_denied_without_a_time_to_wait() -> None:
 
 @pytest.mark.parametrize("asynchronous", [False, True])
 @pytest.mark.parametrize("middleware", [False, True])
-async def test_a_handler_makes_the_body_and_nothing_else(asynchronous: bool, middleware: bool) -> None:
+async def test_a_denial_handler_sets_the_body_only(asynchronous: bool, middleware: bool) -> None:
     def handler(request: Request, denial: Denial) -> PlainTextResponse:
         wait = denial.retry_after_ms
         assert wait is not None
@@ -137,7 +139,7 @@ async def test_a_handler_makes_the_body_and_nothing_else(asynchronous: bool, mid
     assert response.headers["ratelimit"] == DRAFT["ratelimit"]
 
 
-async def test_a_handler_may_stream() -> None:
+async def test_a_denial_handler_can_stream() -> None:
     limiter = RateLimiter("memory://")
     limiter.on_denied(lambda _, __: StreamingResponse(iter([b"a", b"b"])))
     app = app_of(limiter)
@@ -145,7 +147,7 @@ async def test_a_handler_may_stream() -> None:
     assert (await ask(app, "/")).text == "ab"
 
 
-async def test_a_handler_that_gives_no_response_is_an_error_that_says_so() -> None:
+async def test_a_denial_handler_without_a_response_raises() -> None:
     limiter = RateLimiter("memory://")
     limiter.on_denied(lambda _, __: {"error": "slow down"})
     app = app_of(limiter)
@@ -154,7 +156,7 @@ async def test_a_handler_that_gives_no_response_is_an_error_that_says_so() -> No
         await ask(app, "/")
 
 
-async def test_an_error_of_the_handler_is_not_a_way_past_the_limit() -> None:
+async def test_a_denial_handler_that_raises_does_not_evade_the_limit() -> None:
     def handler(_: Any, __: Any) -> Any:
         raise OSError("of the handler")
 
@@ -166,7 +168,7 @@ async def test_an_error_of_the_handler_is_not_a_way_past_the_limit() -> None:
         await ask(app, "/")
 
 
-async def test_fields_that_an_allowed_response_brings_are_kept() -> None:
+async def test_headers_of_an_allowed_response_stay() -> None:
     limiter = RateLimiter("memory://", default="9/minute")
     app = FastAPI()
     limiter.protect(app)
@@ -178,14 +180,14 @@ async def test_fields_that_an_allowed_response_brings_are_kept() -> None:
     assert (await ask(app, "/")).headers.get_list("retry-after") == ["7"]
 
 
-async def test_head_is_counted_with_get_and_denied_with_its_fields() -> None:
+async def test_head_is_counted_with_get_and_has_its_headers() -> None:
     app = app_of(RateLimiter("memory://"))
     assert (await ask(app, "/")).status_code == 200
     response = await ask(app, "/", "HEAD")
     assert (response.status_code, response.headers["retry-after"]) == (429, "60")
 
 
-async def test_a_denial_of_a_request_with_a_body_does_not_read_it() -> None:
+async def test_a_denied_request_body_is_not_read() -> None:
     limiter = RateLimiter("memory://", default="1/minute")
     app = FastAPI()
     limiter.protect(app)

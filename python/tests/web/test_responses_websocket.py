@@ -69,7 +69,7 @@ async def talk(app: Any, path: str, extensions: bool = False) -> list[dict[str, 
 
 @WITH_AND_WITHOUT
 @pytest.mark.parametrize("path", ["/decorated/1", "/depends", "/late"])
-async def test_a_denied_one_is_closed_where_no_response_can_be_sent(middleware: bool, path: str) -> None:
+async def test_a_denied_websocket_is_closed_if_no_response_can_be_sent(middleware: bool, path: str) -> None:
     app = app_of(RateLimiter("memory://"), middleware)
     accepted, denied = await talk(app, path), await talk(app, path)
     assert accepted[0]["type"] == "websocket.accept"
@@ -79,7 +79,7 @@ async def test_a_denied_one_is_closed_where_no_response_can_be_sent(middleware: 
 
 @WITH_AND_WITHOUT
 @pytest.mark.parametrize("path", ["/decorated/1", "/depends", "/late"])
-async def test_a_denied_one_gets_the_response_where_the_server_can_send_it(middleware: bool, path: str) -> None:
+async def test_a_denied_websocket_gets_a_response_if_the_server_supports_it(middleware: bool, path: str) -> None:
     app = app_of(RateLimiter("memory://"), middleware)
     await talk(app, path, extensions=True)
     start, body = await talk(app, path, extensions=True)
@@ -89,14 +89,14 @@ async def test_a_denied_one_gets_the_response_where_the_server_can_send_it(middl
     assert b"quota-exceeded" in body["body"]
 
 
-async def test_a_path_parameter_gives_no_fresh_limit() -> None:
+async def test_a_path_parameter_does_not_evade_the_limit() -> None:
     app = app_of(RateLimiter("memory://"), True)
     await talk(app, "/decorated/1")
     assert (await talk(app, "/decorated/2"))[0]["type"] == "websocket.close"
 
 
 @WITH_AND_WITHOUT
-async def test_a_class_is_limited_by_its_method(middleware: bool) -> None:
+async def test_an_endpoint_class_is_limited_by_its_method(middleware: bool) -> None:
     limiter = RateLimiter("memory://")
 
     class Endpoint(WebSocketEndpoint):
@@ -111,14 +111,14 @@ async def test_a_class_is_limited_by_its_method(middleware: bool) -> None:
     assert (await talk(app, "/2"))[0]["type"] == "websocket.close"
 
 
-async def test_defaults_and_settings_count_connections() -> None:
+async def test_defaults_and_settings_count_websockets() -> None:
     endpoints = [{"path": "/decorated/*", "methods": ["WEBSOCKET"], "limits": "1/hour"}]
     app = app_of(RateLimiter("memory://", default="9/minute", endpoints=endpoints), True)
     accepted = (await talk(app, "/decorated/1"))[0]
     assert dict(accepted["headers"])[b"ratelimit-policy"].count(b"q=") == 3
 
 
-async def test_a_real_server_answers_a_denied_handshake_with_429() -> None:
+async def test_uvicorn_answers_a_denied_handshake_with_429() -> None:
     async with serve(app_of(RateLimiter("memory://"), True), ws="websockets-sansio") as address:
         async with connect(f"ws://{address}/decorated/1") as websocket:
             assert await websocket.recv() == "1"

@@ -42,7 +42,7 @@ def endpoint_of(limiter: RateLimiter, limits: str, **options: Any) -> Any:
 
 @WITH_AND_WITHOUT
 @pytest.mark.parametrize("asynchronous", [False, True])
-async def test_a_decorated_endpoint_is_limited_and_told_of(middleware: bool, asynchronous: bool) -> None:
+async def test_a_decorated_endpoint_is_limited_and_has_headers(middleware: bool, asynchronous: bool) -> None:
     limiter = RateLimiter("memory://")
 
     def sync(request: Request) -> PlainTextResponse:
@@ -62,7 +62,7 @@ async def test_a_decorated_endpoint_is_limited_and_told_of(middleware: bool, asy
 
 
 @WITH_AND_WITHOUT
-async def test_methods_of_a_class_are_limited_by_route_and_not_by_path(middleware: bool) -> None:
+async def test_methods_of_a_class_are_limited_by_route(middleware: bool) -> None:
     limiter = RateLimiter("memory://")
 
     class Endpoint(HTTPEndpoint):
@@ -108,7 +108,7 @@ async def test_a_partial_endpoint_is_limited_by_route(middleware: bool) -> None:
 
 
 @WITH_AND_WITHOUT
-async def test_a_mount_is_named_by_its_pattern_and_not_by_what_a_client_puts_there(middleware: bool) -> None:
+async def test_a_mount_is_named_by_its_pattern(middleware: bool) -> None:
     limiter = RateLimiter("memory://")
     inner = [Route("/{id}", endpoint_of(limiter, "2/minute"))]
     app = app_of(limiter, middleware, Mount("/t/{tenant}", routes=inner))
@@ -123,7 +123,7 @@ async def test_a_router_behind_a_middleware_is_limited(middleware: bool) -> None
     assert await statuses(app, "/t/a/1", "/t/b/2", "/t/c/3") == [200, 200, 429]
 
 
-async def test_a_mounted_endpoint_is_not_taken_for_one_of_the_same_path_above() -> None:
+async def test_a_mounted_endpoint_is_distinct_from_one_with_the_same_path() -> None:
     limiter = RateLimiter("memory://")
 
     @limiter.exempt
@@ -135,7 +135,7 @@ async def test_a_mounted_endpoint_is_not_taken_for_one_of_the_same_path_above() 
     assert await statuses(app, "/sub/deep/s", "/sub/deep/s", "/s") == [200, 429, 200]
 
 
-async def test_hosts_have_limits_of_their_own() -> None:
+async def test_hosts_have_separate_limits() -> None:
     limiter = RateLimiter("memory://")
     one, other = (Router([Route("/", endpoint_of(limiter, limits))]) for limits in ("1/minute", "2/minute"))
     app = app_of(limiter, True, Host("a.example.com", one), Host("b.example.com", other))
@@ -148,7 +148,7 @@ async def test_hosts_have_limits_of_their_own() -> None:
     assert await of("b.example.com") == [200, 200, 429]
 
 
-async def test_a_route_that_looks_at_more_than_the_path_is_asked_each_time() -> None:
+async def test_a_route_with_other_criteria_is_matched_each_time() -> None:
     class ByVersion(Route):
         def matches(self, scope: Any) -> Any:
             match, child = super().matches(scope)
@@ -162,7 +162,7 @@ async def test_a_route_that_looks_at_more_than_the_path_is_asked_each_time() -> 
     assert remaining(await ask(app, "/", ip="192.0.2.9", headers={"x-version": "2"})) == {"2/minute": 1}
 
 
-async def test_a_route_to_a_bare_application_counts_by_the_defaults() -> None:
+async def test_a_route_to_an_asgi_application_has_the_default_limits() -> None:
     limiter = RateLimiter("memory://", default="1/minute")
 
     class Bare:
@@ -173,7 +173,7 @@ async def test_a_route_to_a_bare_application_counts_by_the_defaults() -> None:
     assert await statuses(app, "/bare", "/mounted/x") == [200, 429]
 
 
-async def test_a_limit_may_be_asked_for_without_any_routing() -> None:
+async def test_a_limit_can_be_enforced_without_routing() -> None:
     limiter = RateLimiter("memory://")
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -188,7 +188,7 @@ async def test_a_limit_may_be_asked_for_without_any_routing() -> None:
         await ask(app, "/a")
 
 
-def test_no_part_of_fastapi_is_needed() -> None:
+def test_fastapi_is_optional() -> None:
     program = """
 import sys
 sys.modules["fastapi"] = None
