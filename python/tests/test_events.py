@@ -1,4 +1,4 @@
-"""What a limiter tells of itself."""
+"""Events of a limiter."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 async def test_a_hook_receives_each_check_once(server: Server, open_limiter: Open) -> None:
-    heard: list[Event] = []
-    limiter = open_limiter(server.url, hooks=[heard.append])
+    events: list[Event] = []
+    limiter = open_limiter(server.url, hooks=[events.append])
     await limiter.check("k", "1/minute")
     await limiter.check("k", "1/minute")
     await limiter.mcheck([("k", "1/minute"), ("l", "1/minute")])
     await limiter.peek("k", "1/minute")
-    assert [type(event) for event in heard] == [CheckCompleted] * 3
-    first, second, both = [event for event in heard if isinstance(event, CheckCompleted)]
+    assert [type(event) for event in events] == [CheckCompleted] * 3
+    first, second, both = [event for event in events if isinstance(event, CheckCompleted)]
     assert (first.allowed, second.allowed, both.allowed) == (True, False, False)
     assert [check.key for check in both.checks] == [b"k", b"l"]
     assert [bool(decision) for decision in both.decisions] == [False, True]
@@ -35,15 +35,15 @@ async def test_an_outage_and_a_recovery_are_logged_and_published_once(
 ) -> None:
     caplog.set_level(logging.INFO, "ratelog")
     server = start()
-    heard: list[Event] = []
-    limiter = open_limiter(server.url, hooks=[heard.append], fallback="allow")
+    events: list[Event] = []
+    limiter = open_limiter(server.url, hooks=[events.append], fallback="allow")
     await limiter.check("k", "1/minute")
     server.kill()
     for _ in range(5):
         await limiter.check("k", "1/minute")
-    server.start_again()
-    await until("its return is told", lambda: any(isinstance(event, ServerRecovered) for event in heard))
-    went, came = [event for event in heard if not isinstance(event, CheckCompleted)]
+    server.restart()
+    await until("the recovery is published", lambda: any(isinstance(event, ServerRecovered) for event in events))
+    went, came = [event for event in events if not isinstance(event, CheckCompleted)]
     assert isinstance(went, ServerUnavailable)
     assert (went.fallback, bool(went.error)) == ("allow", True)
     assert isinstance(came, ServerRecovered)
@@ -58,21 +58,21 @@ async def test_an_outage_and_a_recovery_are_logged_and_published_once(
 async def test_a_hook_that_raises_affects_neither_checks_nor_other_hooks(
     open_limiter: Open, caplog: pytest.LogCaptureFixture
 ) -> None:
-    heard: list[Event] = []
+    events: list[Event] = []
 
     def broken(_: Event) -> None:
         raise RuntimeError("no room")
 
-    limiter = open_limiter("memory://", hooks=[broken, heard.append])
+    limiter = open_limiter("memory://", hooks=[broken, events.append])
     assert await limiter.check("k", "1/minute")
-    assert len(heard) == 1
+    assert len(events) == 1
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
         ("ERROR", "a hook of the limiter failed")
     ]
 
 
 async def test_a_reload_is_published(open_limiter: Open) -> None:
-    heard: list[Event] = []
-    limiter = open_limiter("memory://", hooks=[heard.append])
+    events: list[Event] = []
+    limiter = open_limiter("memory://", hooks=[events.append])
     limiter.limiter.reload()
-    assert heard == [SettingsReloaded("environment")]
+    assert events == [SettingsReloaded("environment")]

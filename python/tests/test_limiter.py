@@ -1,4 +1,4 @@
-"""Checks, and the other questions about one key or several, by a server with the module."""
+"""The operations of a limiter, on a server with the module."""
 
 from __future__ import annotations
 
@@ -117,9 +117,9 @@ async def test_invalid_arguments_are_rejected(
     limiter = open_limiter("redis://192.0.2.1/", connect_timeout=0.001)
     key, limits, cost = question
     for ask in (limiter.check, limiter.peek):
-        with pytest.raises(error) as refused:
+        with pytest.raises(error) as raised:
             await ask(key, limits, cost)
-        assert text in str(refused.value)
+        assert text in str(raised.value)
     with pytest.raises(error):
         await limiter.mcheck([(key, limits)], cost)
     with pytest.raises(ValueError, match=r"^mcheck needs at least one key$"):

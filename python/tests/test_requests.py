@@ -1,4 +1,4 @@
-"""What requests lets be said of a request, and of an adapter."""
+"""The adapter for requests, and its options."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ POLICY = RetryPolicy(max_tries=2, base=0.001)
 URL = "http://user@EXAMPLE.com:8000/path"
 
 
-class Within(HTTPAdapter):
-    """Answers as it was told to, in place of a server."""
+class FakeAdapter(HTTPAdapter):
+    """Returns given responses in place of a server."""
 
     def __init__(self, *answers: tuple[int, dict[str, str]], **options: Any) -> None:
         self.answers = list(answers)
@@ -39,8 +39,8 @@ class Within(HTTPAdapter):
         return response
 
 
-class Adapter(RetryAdapter, Within):
-    """Around an adapter of another's."""
+class Adapter(RetryAdapter, FakeAdapter):
+    """A retry adapter that wraps another adapter."""
 
     def __init__(self, *answers: tuple[int, dict[str, str]], **options: Any) -> None:
         RetryAdapter.__init__(self, **options)
@@ -56,7 +56,7 @@ def status(adapter: Adapter, method: str = "POST", **options: Any) -> int:
 
 
 @pytest.mark.parametrize(
-    ("method", "of_all", "of_one", "expected"),
+    ("method", "adapter_default", "of_request", "expected"),
     [
         ("POST", None, None, 503),
         ("POST", True, None, 200),
@@ -68,10 +68,10 @@ def status(adapter: Adapter, method: str = "POST", **options: Any) -> int:
     ],
 )
 def test_idempotent_of_a_request_overrides_that_of_the_adapter(
-    method: str, of_all: bool | None, of_one: bool | None, expected: int
+    method: str, adapter_default: bool | None, of_request: bool | None, expected: int
 ) -> None:
-    adapter = Adapter((503, {}), (200, {}), policy=POLICY, idempotent=of_all)
-    assert status(adapter, method, idempotent=of_one) == expected
+    adapter = Adapter((503, {}), (200, {}), policy=POLICY, idempotent=adapter_default)
+    assert status(adapter, method, idempotent=of_request) == expected
     assert adapter.closed == ([503] if expected == 200 else [])
 
 
@@ -93,18 +93,18 @@ def test_a_streamed_body_is_sent_once() -> None:
 
 
 def test_an_infinite_wait_is_reduced_to_what_threads_support() -> None:
-    asked: list[float] = []
+    waits: list[float] = []
 
-    class Awaited:
-        wait = asked.append
+    class FakeEvent:
+        wait = waits.append
 
     def attempts() -> Attempts[str]:
-        yield Sleep(math.inf, Awaited)
+        yield Sleep(math.inf, FakeEvent)
         yield Sleep(math.inf)
         return "over"
 
-    assert run_sync(attempts(), lambda: None, asked.append) == "over"
-    assert asked == [threading.TIMEOUT_MAX] * 2
+    assert run_sync(attempts(), lambda: None, waits.append) == "over"
+    assert waits == [threading.TIMEOUT_MAX] * 2
 
 
 def test_an_adapter_cannot_be_pickled() -> None:

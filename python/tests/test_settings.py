@@ -1,4 +1,4 @@
-"""Settings from code, the environment and a file, and each mistake's text."""
+"""Settings from code, the environment and a file, and the messages of errors."""
 
 from __future__ import annotations
 
@@ -32,27 +32,27 @@ def test_code_takes_precedence_over_the_environment_and_the_file(monkeypatch: py
     file.write_text('timeout = 1\nprefix = "file"\nkey = "user"\n')
     monkeypatch.setenv("RATELOG_TIMEOUT", "2")
     monkeypatch.setenv("RATELOG_PREFIX", "environment")
-    read = load(file, timeout=3)
-    assert (read.timeout, read.prefix, read.key, read.failure_threshold) == (3.0, "environment", "user", 5)
+    loaded = load(file, timeout=3)
+    assert (loaded.timeout, loaded.prefix, loaded.key, loaded.failure_threshold) == (3.0, "environment", "user", 5)
     monkeypatch.setenv("RATELOG_CONFIG", str(file))
     assert load().key == "user"
 
 
 def test_every_kind_of_value_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = {
+    variables = {
         "DEFAULT": "10/second; 1000/hour",
         "EXEMPT": "/a, /b ,",
         "TRUSTED_PROXIES": "10.0.0.0/8,unix",
         "POLICIES": '{"gold": ["1/second", "9/minute"]}',
         "ENDPOINTS": '[{"path": "/x", "methods": "GET, POST", "limits": {"free": "1/hour"}}]',
     }
-    for name, value in told.items():
+    for name, value in variables.items():
         monkeypatch.setenv(f"RATELOG_{name}", value)
-    read = load()
-    assert read.effective_default == Limits("10/second; 1000/hour")
-    assert (read.exempt, read.trusted_proxies) == (("/a", "/b"), ("10.0.0.0/8", "unix"))
-    assert read.policies == {"gold": Limits("1/second; 9/minute")}
-    (endpoint,) = read.endpoints
+    loaded = load()
+    assert loaded.effective_default == Limits("10/second; 1000/hour")
+    assert (loaded.exempt, loaded.trusted_proxies) == (("/a", "/b"), ("10.0.0.0/8", "unix"))
+    assert loaded.policies == {"gold": Limits("1/second; 9/minute")}
+    (endpoint,) = loaded.endpoints
     assert (endpoint.methods, endpoint.effective_limits) == (("GET", "POST"), {"free": Limits("1/hour")})
     monkeypatch.setenv("RATELOG_DEFAULT", '{"free": "1/minute", "pro": "9/minute"}')
     assert load().effective_default == {"free": Limits("1/minute"), "pro": Limits("9/minute")}
@@ -74,9 +74,9 @@ def test_every_kind_of_value_is_read_from_a_file(file: Path) -> None:
         exempt = true
         """
     )
-    read = load(file)
-    assert read.effective_default == Limits.of_policy("gold")
-    assert [endpoint.effective_limits for endpoint in read.endpoints] == [
+    loaded = load(file)
+    assert loaded.effective_default == Limits.of_policy("gold")
+    assert [endpoint.effective_limits for endpoint in loaded.endpoints] == [
         Limits("1/second; 9/minute"),
         Limits.of_policy("login"),
         None,
@@ -84,10 +84,10 @@ def test_every_kind_of_value_is_read_from_a_file(file: Path) -> None:
 
 
 def test_the_defaults_are_as_documented() -> None:
-    told = load()
-    assert (told.fallback, told.key, told.headers, told.exempt) == ("local", "ip", "draft-11", EXEMPT)
+    loaded = load()
+    assert (loaded.fallback, loaded.key, loaded.headers, loaded.exempt) == ("local", "ip", "draft-11", EXEMPT)
     assert {"/docs", "/openapi.json", "/health"} <= set(EXEMPT)
-    assert "redis://" not in repr(told)
+    assert "redis://" not in repr(loaded)
 
 
 RULES = "expected rules such as '100/minute', a list of them"
@@ -145,9 +145,9 @@ argument: failure_threshold: Input should be greater than or equal to 1""",
     ],
 )
 def test_an_error_in_code_names_the_argument(given: dict[str, Any], text: str) -> None:
-    with pytest.raises(ConfigError) as refused:
+    with pytest.raises(ConfigError) as raised:
         load(None, **given)
-    assert str(refused.value) == text
+    assert str(raised.value) == text
 
 
 @pytest.mark.parametrize(
@@ -163,9 +163,9 @@ def test_an_error_in_the_environment_names_the_variable(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, text: str
 ) -> None:
     monkeypatch.setenv(f"RATELOG_{name}", value)
-    with pytest.raises(ConfigError) as refused:
+    with pytest.raises(ConfigError) as raised:
         load()
-    assert str(refused.value) == f"environment variable RATELOG_{name}: {text}"
+    assert str(raised.value) == f"environment variable RATELOG_{name}: {text}"
 
 
 @pytest.mark.parametrize(
@@ -181,32 +181,32 @@ def test_an_error_in_the_environment_names_the_variable(
 )
 def test_an_error_in_a_file_names_the_path(file: Path, content: bytes, text: str) -> None:
     file.write_bytes(content)
-    with pytest.raises(ConfigError) as refused:
+    with pytest.raises(ConfigError) as raised:
         load(file)
-    assert str(refused.value) == f"{file}: {text}"
+    assert str(raised.value) == f"{file}: {text}"
 
 
 def test_each_error_names_its_place(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file.write_text("failure_threshold = 0")
     monkeypatch.setenv("RATELOG_MAX_CONNECTIONS", "many")
-    with pytest.raises(ConfigError) as refused:
+    with pytest.raises(ConfigError) as raised:
         SyncRateLimiter("memory://", config=file, timeout=-1.0)
-    places = {line.partition(":")[0] for line in str(refused.value).splitlines()}
+    places = {line.partition(":")[0] for line in str(raised.value).splitlines()}
     assert places == {"argument", "environment variable RATELOG_MAX_CONNECTIONS", str(file)}
 
 
 def test_a_missing_file_is_an_error(file: Path) -> None:
-    with pytest.raises(ConfigError) as refused:
+    with pytest.raises(ConfigError) as raised:
         RateLimiter(config=file)
-    assert str(refused.value) == f"{file}: file not found"
+    assert str(raised.value) == f"{file}: file not found"
 
 
 def test_a_url_is_never_shown() -> None:
-    read = load(url="redis://:secret@example.com/0")
-    assert "secret" not in repr(read)
-    with pytest.raises(ConfigError) as refused:
+    loaded = load(url="redis://:secret@example.com/0")
+    assert "secret" not in repr(loaded)
+    with pytest.raises(ConfigError) as raised:
         load(url=["redis://:secret@example.com/0"])
-    assert "secret" not in str(refused.value)
+    assert "secret" not in str(raised.value)
 
 
 @pytest.mark.parametrize("name", ["failure_threshold", "instances", "local_max_bytes", "deny_cache", "max_connections"])
@@ -264,7 +264,7 @@ def test_a_reload_applies_all_changes_or_none(kind: type[RateLimiter | SyncRateL
         ("default = 7", f"{file}: default: {RULES}, or a table of rules for each plan"),
     ):
         file.write_text(content)
-        with pytest.raises(ConfigError) as refused:
+        with pytest.raises(ConfigError) as raised:
             limiter.reload()
-        assert str(refused.value) == text
+        assert str(raised.value) == text
         assert limiter.settings.effective_default == Limits("9/minute")

@@ -1,4 +1,4 @@
-"""A limiter of a cluster."""
+"""A limiter with a cluster."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def test_keys_are_stored_on_the_nodes_of_their_slots(start: Start, open_li
     with pytest.raises(ResponseError, match="limit '1000001'"):
         await limiter.check("k:3", "1000001/minute")
 
-    # Several keys: one command in one slot, and all or nothing over several.
+    # Keys in one slot are one command; keys in several slots are all or none, too.
     one_slot = await limiter.mcheck([("{a}x", "5/minute"), ("{a}y", "1/minute")])
     assert [d.remaining for d in one_slot] == [4, 0]
     spread = [("{a}x", "5/minute"), ("{a}y", "1/minute"), ("{b}z", "3/minute"), ("{c}z", "3/minute")]
@@ -60,13 +60,13 @@ async def test_checks_continue_while_a_cluster_under_load_is_killed(start: Start
     cluster = Cluster(start)
     limiter = open_limiter(cluster.url)
     async with Load(limiter, 6) as load:
-        await load.goes_on("module")
+        await load.until_decided_by("module")
         for node in cluster.nodes:
             node.kill()
-        await load.goes_on("local")
+        await load.until_decided_by("local")
         for node in cluster.nodes:
-            node.start_again()
-        await load.goes_on("module")
+            node.restart()
+        await load.until_decided_by("module")
 
 
 async def test_a_cluster_that_starts_later_is_found(start: Start, open_limiter: Open) -> None:
@@ -76,7 +76,7 @@ async def test_a_cluster_that_starts_later_is_found(start: Start, open_limiter: 
     limiter = open_limiter(cluster.url)
     assert await limiter.source() == "local"
     for node in cluster.nodes:
-        node.start_again()
+        node.restart()
     await until("the cluster is found", lambda: limiter.health().state == "closed")
     assert await limiter.source() == "module"
 
@@ -90,7 +90,7 @@ async def test_a_timed_out_check_counts_once_in_a_cluster(start: Start, open_lim
     assert (await limiter.check("k", "9/minute")).source == "local"
     for node in cluster.nodes:
         node.resume()
-    await until("the cluster is back", lambda: limiter.health().state == "closed")
+    await until("the cluster has recovered", lambda: limiter.health().state == "closed")
     assert (await limiter.peek("k", "9/minute")).remaining == 7
 
 

@@ -1,12 +1,12 @@
-"""A check that was not answered may have counted, so it is never sent again."""
+"""A check without a reply may have been recorded, so it is never sent again."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING
 
+from support.proxy import Proxy
 from support.wait import until
-from support.wire import Wire
 
 if TYPE_CHECKING:
     from support.server import Server
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 
 async def test_a_check_with_a_lost_reply_is_not_sent_again(server: Server, open_limiter: Open) -> None:
-    with Wire(server.port) as wire:
-        limiter = open_limiter(wire.url)
+    with Proxy(server.port) as proxy:
+        limiter = open_limiter(proxy.url)
         for n in range(5):
             await limiter.check("warm", "9/minute")
-            wire.cutting = True
+            proxy.drops_replies = True
             assert (await limiter.check(f"k:{n}", "9/minute")).source == "local"
-            wire.cutting = False
-            await until("the server is found again", lambda: limiter.health().state == "closed")
-        assert wire.cuts == 5
+            proxy.drops_replies = False
+            await until("the server has recovered", lambda: limiter.health().state == "closed")
+        assert proxy.dropped == 5
         assert [server.db().execute_command("RL.PEEK", f"k:{n}", 9, 60)[2] for n in range(5)] == [8] * 5
 
 
@@ -33,7 +33,7 @@ async def test_a_timed_out_check_counts_once(start: Start, open_limiter: Open) -
     server.pause()
     assert (await limiter.check("k", "9/minute")).source == "local"
     server.resume()
-    await until("the server is back", lambda: limiter.health().state == "closed")
+    await until("the server has recovered", lambda: limiter.health().state == "closed")
     assert server.db().execute_command("RL.PEEK", "k", 9, 60)[2] == 8
 
 

@@ -1,4 +1,4 @@
-"""What a URL says, and what redis-py is given of it."""
+"""URLs, and the options that redis-py gets from them."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ SCHEMES = ", ".join(f"{scheme}://" for scheme in _KINDS)
     ],
 )
 def test_an_invalid_url_is_rejected_before_connecting(url: str, text: str) -> None:
-    with pytest.raises(ConfigError) as refused:
+    with pytest.raises(ConfigError) as raised:
         RateLimiter(url)
-    assert str(refused.value) == text
+    assert str(raised.value) == text
 
 
 @given(st.sampled_from([*_KINDS]), st.text())

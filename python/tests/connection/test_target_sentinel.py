@@ -1,4 +1,4 @@
-"""A limiter whose server is named by Sentinels."""
+"""A limiter with Sentinels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A limiter whose server speaks TLS."""
+"""A limiter with TLS."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def authority(tmp_path: Path) -> Path:
-    """The certificates of an authority, and of 127.0.0.1 by it."""
+    """A certificate authority, and its certificate for 127.0.0.1."""
     authority = trustme.CA()
     certificate = authority.issue_cert("127.0.0.1")
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")

@@ -1,5 +1,8 @@
-"""The shared table of cases, by the commands that this package sends: to the module, as far as a clock that cannot be
-set allows, and to the script with a clock that is given. The limiter in the process has its own test."""
+"""The shared table of cases, with the commands of this package.
+
+The module runs the cases that need no clock; the script runs all of them, with a replaced clock. See
+core/test_local.py for the limiter in this process.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
 CASES = json.loads((ROOT / "tests/cases.json").read_text(encoding="utf-8"))["cases"]
 START = 1_700_000_000_000
 SLACK = 30_000
-"""Milliseconds by which a real clock may go on in a case."""
+"""Milliseconds that may pass on a real clock during a case."""
 
 
 def command(dialect: Dialect, key: str, event: dict[str, Any]) -> Command:

@@ -1,8 +1,9 @@
-"""Each example of the documents runs, by the wheel in an environment that has nothing else, and prints what it says."""
+"""Runs each example of the documents, with the wheel in a clean environment, and compares its output."""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -11,9 +12,9 @@ import httpx
 import pytest
 
 from ratelog.settings import load
-from support.documents import Block, asked, blocks, curl, steady
+from support.documents import Block, blocks, commands_of, curl, normalize
 from support.server import ROOT, Server, free_port
-from support.wait import until_sync
+from support.wait import TIMEOUT, until_sync
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,8 +24,13 @@ PYTHON = os.environ.get("RATELOG_BARE_PYTHON", sys.executable)
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("RATELOG_")}
 
 
+def with_server(block: Block, server: Server) -> str:
+    """The text of a block with the port of a server in place of the default port."""
+    return re.sub(r"[\w.]+:6379\b", f"127.0.0.1:{server.port}", block.text)
+
+
 def run(block: Block, server: Server, folder: Path, apps: list[App]) -> str:
-    text = block.text.replace("localhost:6379", f"127.0.0.1:{server.port}")
+    text = with_server(block, server)
     if apps:
         text = text.replace("127.0.0.1:8000", f"127.0.0.1:{apps[-1].port}")
     text = text.replace("redis.Redis()", f"redis.Redis(host='127.0.0.1', port={server.port})")
@@ -34,7 +40,7 @@ def run(block: Block, server: Server, folder: Path, apps: list[App]) -> str:
         env=ENVIRONMENT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=TIMEOUT,
         check=False,
     )
     assert ran.returncode == 0, f"line {block.line}: {ran.stderr}"
@@ -46,17 +52,28 @@ class App:
 
     def __init__(self, block: Block, server: Server, folder: Path) -> None:
         self.port = free_port()
-        (folder / "app.py").write_text(block.text.replace("localhost:6379", f"127.0.0.1:{server.port}"))
+        (folder / "app.py").write_text(with_server(block, server))
         server.db().flushall()
         self._process = subprocess.Popen(
-            [PYTHON, "-m", "uvicorn", "app:app", "--port", str(self.port), "--log-level", "warning"],
+            [
+                PYTHON,
+                "-m",
+                "uvicorn",
+                "app:app",
+                "--host",
+                "127.0.0.1",
+                "--port",
+                str(self.port),
+                "--log-level",
+                "warning",
+            ],
             cwd=folder,
             env=ENVIRONMENT,
         )
         until_sync(f"the application of line {block.line} listens", self._listens)
 
     def _listens(self) -> bool:
-        assert self._process.poll() is None, "the application ended"
+        assert self._process.poll() is None, "the application exited"
         try:
             return httpx.get(f"http://127.0.0.1:{self.port}/openapi.json").status_code == httpx.codes.OK
         except httpx.TransportError:
@@ -64,7 +81,7 @@ class App:
 
     def close(self) -> None:
         self._process.terminate()
-        self._process.wait(20)
+        self._process.wait(TIMEOUT)
 
 
 @pytest.fixture
@@ -86,11 +103,13 @@ def test_the_examples_print_what_the_documents_show(name: str, server: Server, t
         elif block.language == "python":
             printed = run(block, server, tmp_path, apps)
         elif block.language == "text" and printed is not None:
-            assert steady(printed) == steady(block.text), where
+            assert normalize(printed) == normalize(block.text), where
             printed = None
         elif block.language == "console" and block.text.startswith("$ curl"):
-            for command, said in asked(block):
-                assert steady(curl(command, apps[-1].port)).strip() == steady(said).strip(), f"{where}: {command}"
+            for command, expected in commands_of(block):
+                assert normalize(curl(command, apps[-1].port)).strip() == normalize(expected).strip(), (
+                    f"{where}: {command}"
+                )
         elif block.language == "toml":
             (tmp_path / "ratelog.toml").write_text(block.text)
             load(tmp_path / "ratelog.toml")

@@ -1,4 +1,4 @@
-"""Each client against a real server, which it is refused by or held back from."""
+"""Each HTTP client against a real server that denies its requests."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ CLIENTS = [by_httpx, by_httpx2, by_async_httpx, by_async_httpx2, by_requests, by
 
 
 class Limited:
-    """An application of two requests a second, and what it decided."""
+    """An application with a limit of two requests per second, and its decisions."""
 
     def __init__(self, headers: str) -> None:
         self.decided: list[bool] = []
@@ -160,7 +160,7 @@ def test_requests_of_one_partition_share_a_throttle() -> None:
         return request.url.path
 
     with httpx.Client(transport=ratelog.httpx.RetryTransport(within, partition=partition)) as client:
-        # The second is not held back for a minute: it is of another partition.
+        # The second request is not held back for a minute, because it has another partition.
         assert [client.get(f"http://example.com/{path}").status_code for path in "ab"] == [200, 200]
     assert seen == ["/a", "/b"]
     with requests.Session() as session:

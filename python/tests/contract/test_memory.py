@@ -1,4 +1,4 @@
-"""Memory stays as it is, however many checks there are."""
+"""Memory does not grow with the number of checks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 ROOM = 12 << 20
-"""Bytes that the interpreter and its allocator may come to hold besides."""
+"""Bytes that the interpreter and its allocator may use in addition."""
 
 
 def resident() -> int:
@@ -51,5 +51,5 @@ async def test_remote_checks_leave_no_memory_behind(server: Server) -> None:
             after = await many(100)
         finally:
             tracemalloc.stop()
-        # Of 10,000 checks in 100 batches: a timer that each left would show.
+        # A leaked timer per check would show after 10,000 checks in 100 batches.
         assert after - before < 20_000

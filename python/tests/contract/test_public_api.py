@@ -1,4 +1,4 @@
-"""What the package shows to its users."""
+"""The public names of the package."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_nothing_for_requests_holds_the_limiter() -> None:
 
 
 def reachable(*roots: object) -> Iterator[object]:
-    """All objects that the roots hold, except through modules and classes."""
+    """All objects that are reachable from the roots, except through modules and classes."""
     seen: dict[int, object] = {}
     left = list(roots)
     while left:

@@ -4,17 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ratelog._core import Decision
+from ratelog._core import Decision, Limits, fallback_decision
 
 ALLOWED = [1, 100, 99, 0, 60_000, 60_000]
 
 
 def test_a_reply_is_parsed() -> None:
     decision = Decision.from_reply(ALLOWED, "script")
-    told = (decision.limit, decision.remaining, decision.retry_after_ms, decision.reset_after_ms, decision.window_ms)
+    fields = (decision.limit, decision.remaining, decision.retry_after_ms, decision.reset_after_ms, decision.window_ms)
     assert decision
     assert decision.allowed
-    assert told == (100, 99, 0, 60_000, 60_000)
+    assert fields == (100, 99, 0, 60_000, 60_000)
     assert decision.source == "script"
     assert decision == Decision(True, 100, 99, 0, 60_000, 60_000, "script")
     assert hash(decision) == hash(Decision(True, 100, 99, 0, 60_000, 60_000, "script"))
@@ -86,3 +86,14 @@ def test_an_invalid_reply_is_rejected_with_its_text(reply: object) -> None:
 def test_an_integer_over_64_bits_is_rejected() -> None:
     with pytest.raises(ValueError, match="expected the six integers of a decision"):
         Decision.from_reply([1, 100, 2**64, 0, 60_000, 60_000], "module")
+
+
+def test_a_fallback_decision_reports_the_first_rule() -> None:
+    limits = Limits("10/second; 100/hour")
+    assert fallback_decision(True, limits, 3, 5_000) == Decision(True, 10, 7, 0, 1_000, 1_000, "fallback")
+    assert fallback_decision(False, limits, 3, 5_000) == Decision(False, 10, 0, 5_000, 5_000, 1_000, "fallback")
+    assert fallback_decision(True, None, 3, 5_000) == Decision(True, 3, 0, 0, 1_000, 1_000, "fallback")
+    with pytest.raises(ValueError, match="expected rules, not the policy 'login'"):
+        fallback_decision(True, Limits.of_policy("login"), 1, 5_000)
+    with pytest.raises(ValueError, match="retry_after_ms must be from 0 to"):
+        fallback_decision(False, None, 1, -1)

@@ -14,7 +14,7 @@ LIMITS = Limits("1/hour")
 DENIED = Decision(False, 1, 0, 3_600_000, 3_600_000, 3_600_000)
 
 
-def held(deny_cache: DenyCache, key: bytes = b"k", limits: Limits = LIMITS, cost: int = 1) -> bool:
+def is_cached(deny_cache: DenyCache, key: bytes = b"k", limits: Limits = LIMITS, cost: int = 1) -> bool:
     return deny_cache.get(key, limits, cost) is not None
 
 
@@ -26,28 +26,28 @@ def test_a_cached_denial_answers_the_same_check_only() -> None:
     assert not cached
     assert cached.source == "deny-cache"
     assert 3_590_000 < (cached.retry_after_ms or 0) <= 3_600_000
-    assert not held(deny_cache, key=b"other")
-    assert not held(deny_cache, limits=Limits("2/hour"))
-    assert not held(deny_cache, limits=Limits.of_policy("hourly"))
-    assert not held(deny_cache, cost=2)
+    assert not is_cached(deny_cache, key=b"other")
+    assert not is_cached(deny_cache, limits=Limits("2/hour"))
+    assert not is_cached(deny_cache, limits=Limits.of_policy("hourly"))
+    assert not is_cached(deny_cache, cost=2)
 
 
 @pytest.mark.parametrize(
-    ("source", "kept"),
+    ("source", "expected"),
     [("module", True), ("script", True), ("local", False), ("deny-cache", False), ("fallback", False)],
 )
-def test_only_denials_of_a_server_are_cached(source: Source, kept: bool) -> None:
+def test_only_denials_of_a_server_are_cached(source: Source, expected: bool) -> None:
     deny_cache = DenyCache(10)
     decision = Decision(False, 1, 0, 9_000, 9_000, 9_000, source)
     deny_cache.insert(b"k", LIMITS, 1, decision, deny_cache.version(b"k"))
-    assert held(deny_cache) is kept
+    assert is_cached(deny_cache) is expected
 
 
 def test_allowed_checks_and_permanent_denials_are_not_cached() -> None:
     deny_cache = DenyCache(10)
     for decision in (Decision(True, 1, 0, 0, 9_000, 9_000), Decision(False, 1, 1, None, 0, 9_000)):
         deny_cache.insert(b"k", LIMITS, 1, decision, deny_cache.version(b"k"))
-        assert not held(deny_cache)
+        assert not is_cached(deny_cache)
 
 
 def test_a_denial_from_before_an_invalidation_is_not_cached() -> None:
@@ -56,9 +56,9 @@ def test_a_denial_from_before_an_invalidation_is_not_cached() -> None:
         deny_cache.insert(b"k", LIMITS, 1, DENIED, deny_cache.version(b"k"))
         version = deny_cache.version(b"k")
         invalidate()
-        assert not held(deny_cache)
+        assert not is_cached(deny_cache)
         deny_cache.insert(b"k", LIMITS, 1, DENIED, version)
-        assert not held(deny_cache)
+        assert not is_cached(deny_cache)
 
 
 def test_only_one_fetch_of_a_key_is_in_progress() -> None:
@@ -68,9 +68,9 @@ def test_only_one_fetch_of_a_key_is_in_progress() -> None:
     deny_cache.end_fetch(b"k")
     assert deny_cache.begin_fetch(b"k", LIMITS, 1)
     deny_cache.insert(b"k", LIMITS, 1, DENIED, deny_cache.version(b"k"))
-    assert held(deny_cache)
+    assert is_cached(deny_cache)
     deny_cache.end_fetch(b"k")
-    assert held(deny_cache)
+    assert is_cached(deny_cache)
 
 
 def test_the_capacity_is_respected() -> None:
@@ -78,7 +78,7 @@ def test_the_capacity_is_respected() -> None:
     for number in range(1_000):
         key = b"%d" % number
         deny_cache.insert(key, LIMITS, 1, DENIED, deny_cache.version(key))
-    assert sum(held(deny_cache, key=b"%d" % number) for number in range(1_000)) <= 100
+    assert sum(is_cached(deny_cache, key=b"%d" % number) for number in range(1_000)) <= 100
 
 
 def test_a_negative_capacity_is_rejected() -> None:

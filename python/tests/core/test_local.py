@@ -23,9 +23,9 @@ def test_the_local_limiter_passes_the_cases(case: dict[str, Any]) -> None:
         if "refund" in event:
             assert limiter.refund("key", event["refund"], now_ms=now_ms) == event["units"]
             continue
-        ask = limiter.check if "check" in event else limiter.peek
+        method = limiter.check if "check" in event else limiter.peek
         limits = Limits.of_rules([(limit, window) for limit, window in event.get("check") or event["peek"]])
-        decision = ask("key", limits, event.get("cost", 1), now_ms=now_ms)
+        decision = method("key", limits, event.get("cost", 1), now_ms=now_ms)
         assert decision == Decision.from_reply(event["decision"], "local"), event
 
 
@@ -114,21 +114,21 @@ def test_threads_share_one_limit() -> None:
 @pytest.mark.parametrize("cost", [0, -1, 1_000_001, 2**80])
 def test_a_cost_out_of_range_is_rejected(cost: int) -> None:
     limiter, limits = LocalLimiter(), Limits("5/hour")
-    for ask in (limiter.check, limiter.peek):
+    for method in (limiter.check, limiter.peek):
         with pytest.raises(ValueError) as error:
-            ask("a", limits, cost)
+            method("a", limits, cost)
         assert str(error.value) == f"a cost must be from 1 to 1000000 units, not {cost}"
 
 
 def test_a_policy_is_rejected() -> None:
     limiter, limits = LocalLimiter(), Limits.of_policy("login")
-    for ask in (
+    for method in (
         lambda: limiter.check("a", limits),
         lambda: limiter.peek("a", limits),
         lambda: limiter.mcheck([("a", limits)]),
     ):
         with pytest.raises(ValueError) as error:
-            ask()
+            method()
         assert str(error.value) == "expected rules, not the policy 'login'"
 
 

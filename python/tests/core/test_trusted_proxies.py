@@ -27,12 +27,12 @@ def canonical(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     return getattr(address, "ipv4_mapped", None) or address
 
 
-def told(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
+def text_of(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
     return str(address if address.version == 4 else ipaddress.ip_network((address, 64), strict=False))
 
 
 def naive_client(peer: str, entries: Sequence[str]) -> str:
-    """Goes left from the peer for as long as what it has reached is trusted."""
+    """Reads to the left from the peer while addresses are trusted."""
     client = canonical(peer)
     for entry in reversed(entries):
         if not any(client in network for network in NETWORKS):
@@ -41,7 +41,7 @@ def naive_client(peer: str, entries: Sequence[str]) -> str:
             client = canonical(entry)
         except ValueError:
             break
-    return told(client)
+    return text_of(client)
 
 
 v4 = st.one_of(st.ip_addresses(v=4), st.ip_addresses(network="10.0.0.0/8"), st.just(ipaddress.ip_address("192.0.2.7")))

@@ -1,4 +1,4 @@
-"""Policies that the server keeps, and what is known of them while it is away."""
+"""Policies of the server, and their use while it is unavailable."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def test_a_shadow_policy_allows_with_or_without_a_server(start: Start, ope
     server.kill()
     decisions = [await limiter.check("k", GOLD) for _ in range(3)]
     assert [(d.allowed, d.source) for d in decisions] == [(True, "local")] * 3
-    # Together with one that is enforced, it neither denies nor is denied alone.
+    # A shadow policy does not affect an enforced limit in the same check.
     for allowed in (True, False):
         both = await limiter.mcheck([("k", GOLD), ("m", "1/hour")])
         assert [d.allowed for d in both] == [True, allowed]

@@ -1,4 +1,4 @@
-"""Servers without the module, which run the script."""
+"""Servers without the module run the script."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from redis.exceptions import ResponseError
 
 from ratelog import Limits, NeedsModuleError, NoPolicyError
 from ratelog._core import SCRIPT_SUFFIX
+from support.proxy import Proxy
 from support.wait import until
-from support.wire import Wire
 
 if TYPE_CHECKING:
     from support.server import Server
@@ -86,12 +86,12 @@ async def test_the_script_can_be_forced(server: Server, open_limiter: Open) -> N
 async def test_a_failover_to_a_server_without_the_module_is_detected_by_the_next_check(
     server: Server, plain_server: Server, open_limiter: Open
 ) -> None:
-    with Wire(server.port) as wire:
-        limiter = open_limiter(wire.url, fallback="deny")
+    with Proxy(server.port) as proxy:
+        limiter = open_limiter(proxy.url, fallback="deny")
         assert await limiter.source() == "module"
-        wire.lead_to(plain_server.port)
+        proxy.redirect(plain_server.port)
 
         async def answers() -> bool:
             return await limiter.source() == "script"
 
-        await until("the script answers", answers)
+        await until("the script decides", answers)

@@ -1,4 +1,4 @@
-"""Decisions without I/O, for replies that no server can be made to give at the right moment."""
+"""The engine with given replies, for situations that are hard to reproduce with a server."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ GOLD = Limits.of_policy("gold")
 
 
 class Talk:
-    """A flow and what it asks; replies are given, or raised where they are no list."""
+    """Runs an operation with given replies. A reply that is not a list is thrown into the operation."""
 
     def __init__(self, flow: Operation[Any], *replies: Any) -> None:
         self.asked: list[Sequence[Command]] = []
@@ -47,7 +47,7 @@ class Talk:
 
 
 def engine(probed: object = 0, **settings: Any) -> Engine:
-    """An engine whose server was there, and said this to the first probe."""
+    """An engine whose server gave this reply to the first probe."""
     engine = Engine(load(**settings), EventPublisher(), remote=True, cluster=False)
     assert Talk(engine.probe(), [probed]).outcome is True
     return engine
@@ -58,7 +58,7 @@ def test_a_denial_holds_if_the_refund_fails() -> None:
     checks = [Check(b"a", Limits("2/minute; 9/hour")), Check(b"b", Limits("2/minute; 9/hour"))]
     talk = Talk(decider.check(checks, use_deny_cache=False), [ALLOWED, DENIED], Lost("gone"))
     assert talk.names() == [["RL.CHECK", "RL.CHECK"], ["RL.REFUND"]]
-    # The unit that stays is not told to be there.
+    # The decision does not count the unit that was not refunded.
     assert [(d.allowed, d.remaining) for d in talk.outcome] == [(True, 2), (False, 0)]
     assert not decider.breaker.is_closed
 
@@ -150,7 +150,7 @@ def test_cached_denials_are_invalidated_when_the_server_becomes_unavailable() ->
 
 
 def next_outcome(decider: Engine, checks: list[Check]) -> Any:
-    """Of a check that asks nobody."""
+    """The result of a check that sends no command."""
     talk = Talk(decider.check(checks))
     assert talk.asked == []
     return talk.outcome
@@ -161,11 +161,11 @@ def test_an_outage_and_its_end_are_published_once() -> None:
     decider = Engine(load(failure_threshold=2), EventPublisher([told.append]), remote=True, cluster=False)
     check = [Check(b"k", Limits("2/minute"))]
     assert Talk(decider.probe(), [0]).outcome is True
-    # One failure is no outage, and a probe that follows ends none.
+    # One failure is not an outage, so the next probe is not a recovery.
     Talk(decider.check(check), Late("late"))
     assert Talk(decider.probe(), [0]).outcome is True
     assert told == []
-    # A probe may be the first to meet one.
+    # A probe may be the first to detect an outage.
     assert [Talk(decider.probe(), Lost("gone")).outcome for _ in range(2)] == [False, False]
     assert [type(event) for event in told] == [ServerUnavailable]
     assert (decider.breaker.state, decider.breaker.opened) == ("open", 1)
@@ -201,7 +201,7 @@ def test_a_denial_caused_by_refunded_units_is_invalidated() -> None:
     flow = decider.check(checks, use_deny_cache=False)
     next(flow)
     flow.send([ALLOWED, DENIED])
-    # While units are there that are about to be taken back, another check is denied by them.
+    # Another check is denied because of units that are about to be refunded.
     other = [checks[0]]
     Talk(decider.check(other), [DENIED])
     with pytest.raises(StopIteration):
@@ -217,7 +217,7 @@ def test_a_server_without_the_module_is_probed_again(monkeypatch: pytest.MonkeyP
     assert Talk(decider.check(check), [ALLOWED, UNKNOWN]).names() == [["EVALSHA", "RL.REFUND"]]
     assert Talk(decider.check(check), [ALLOWED]).names() == [["EVALSHA"]]
     monkeypatch.setattr(backend, "monotonic", lambda: monotonic() + 2 * backend.MODULE_PROBE_INTERVAL)
-    # A server that is loading says nothing of its modules.
+    # The error of a loading server does not say whether it has the module.
     Talk(decider.check(check), [ALLOWED, BusyLoadingError("LOADING")])
     assert not decider.backend.has_module
     monkeypatch.setattr(backend, "monotonic", lambda: monotonic() + 3 * backend.MODULE_PROBE_INTERVAL)

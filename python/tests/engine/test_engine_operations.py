@@ -1,4 +1,4 @@
-"""The engine by itself, with replies that are told: what a server seldom says."""
+"""The engine with given replies: operations that rarely fail on a real server."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def engine(**options: Any) -> Engine:
 
 
 def told(flow: Operation[Any], *answers: Any) -> Any:
-    """The outcome of a flow that is answered so; each answer is a list of replies, or an error in their place."""
+    """Runs an operation. Each answer is a list of replies, or an error in their place."""
     left = list(answers)
     try:
         next(flow)

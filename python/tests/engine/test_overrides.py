@@ -1,4 +1,4 @@
-"""What an operator puts on a key, by a limiter."""
+"""Overrides of keys."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ async def test_an_invalid_override_is_rejected(
     open_limiter: Open, override: tuple[str, Limits | None, float | None], text: str
 ) -> None:
     action, limits, ttl = override
-    with pytest.raises(ValueError) as refused:
+    with pytest.raises(ValueError) as raised:
         await open_limiter("memory://").set_override("k", action, limits, ttl=ttl)
-    assert str(refused.value) == text
+    assert str(raised.value) == text
 
 
 async def test_a_limiter_without_a_server_has_no_overrides(open_limiter: Open) -> None:

@@ -1,4 +1,4 @@
-"""The rules of waiting, by a clock that is told."""
+"""Attempts and waits on a simulated clock."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class UnknownError(Exception):
 
 @dataclass
 class World:
-    """A clock, and a server that answers as was written."""
+    """A simulated clock and a server with given responses."""
 
     now: float = 1000.0
     closed: list[Answer] = field(default_factory=list)
@@ -37,7 +37,7 @@ class World:
         return response
 
     def may_have_arrived(self, error: BaseException) -> bool | None:
-        return {"lost": True, "unconnected": False}.get(str(error)) if isinstance(error, BrokenError) else None
+        return {"lost": True, "not connected": False}.get(str(error)) if isinstance(error, BrokenError) else None
 
     def run(
         self,
@@ -47,7 +47,7 @@ class World:
         uses_all: bool = True,
         **options: Any,
     ) -> Answer:
-        """The outcome, which all the answers lead to, unless it `uses_all` them not; each try takes a second."""
+        """Runs a request to its result. Each attempt takes a second. With `uses_all`, all answers must be used."""
         config = RetryConfig(**options, monotonic=lambda: self.now, time=lambda: self.now)
         attempts = config.attempts(
             request, self, (Throttles(Event) if throttles is None else throttles).get(request.origin)
@@ -74,15 +74,15 @@ class World:
             return answer
 
 
-def sent(method: str = "GET", *, replayable: bool = True, idempotent: bool | None = None) -> RequestInfo:
+def request_info(method: str = "GET", *, replayable: bool = True, idempotent: bool | None = None) -> RequestInfo:
     return RequestInfo(method, [], "http://example.com", replayable, idempotent)
 
 
-def refused(*fields: tuple[str, str], status: int = 429) -> Answer:
+def denied(*fields: tuple[str, str], status: int = 429) -> Answer:
     return status, [(name.encode(), value.encode()) for name, value in fields]
 
 
-FINE: Answer = (200, [])
+OK: Answer = (200, [])
 NO_JITTER = RetryPolicy(base=0.001)
 
 
@@ -97,16 +97,16 @@ NO_JITTER = RetryPolicy(base=0.001)
 )
 def test_a_denied_request_is_retried_after_the_wait_in_its_headers(fields: list[tuple[str, str]], waits: float) -> None:
     world = World()
-    assert world.run(sent(), refused(*fields), FINE, policy=NO_JITTER) == FINE
+    assert world.run(request_info(), denied(*fields), OK, policy=NO_JITTER) == OK
     waited = world.sent_at[1] - world.sent_at[0] - 1
     assert waits <= waited <= waits * 1.2 + 0.2
-    assert world.closed == [refused(*fields)]
+    assert world.closed == [denied(*fields)]
 
 
 def test_waits_grow_without_headers() -> None:
     world = World()
     policy = RetryPolicy(base=1, factor=4, max_single_wait=120, max_total=600)
-    world.run(sent(), *[refused(status=503)] * 3, FINE, policy=policy)
+    world.run(request_info(), *[denied(status=503)] * 3, OK, policy=policy)
     gaps = [later - earlier - 1 for earlier, later in zip(world.sent_at, world.sent_at[1:], strict=False)]
     for least, gap in zip([1, 4, 16], gaps, strict=True):
         assert least <= gap <= least * 2
@@ -114,37 +114,37 @@ def test_waits_grow_without_headers() -> None:
 
 def test_attempts_are_bounded_and_the_last_response_stays_open() -> None:
     world = World()
-    last = refused(("retry-after", "1"))
-    assert world.run(sent(), last, last, policy=RetryPolicy(max_tries=2)) == last
+    last = denied(("retry-after", "1"))
+    assert world.run(request_info(), last, last, policy=RetryPolicy(max_tries=2)) == last
     assert world.closed == [last]
-    assert World().run(sent(), refused(("retry-after", "11")), policy=RetryPolicy(max_single_wait=10))[0] == 429
+    assert World().run(request_info(), denied(("retry-after", "11")), policy=RetryPolicy(max_single_wait=10))[0] == 429
 
 
 @pytest.mark.parametrize(
     ("request_", "answer", "tries"),
     [
-        (sent("POST"), refused(("retry-after", "1")), 2),
-        (sent("POST"), refused(status=503), 1),
-        (sent("POST"), BrokenError("unconnected"), 2),
-        (sent("PUT"), refused(status=503), 2),
-        (sent("PUT", idempotent=False), refused(("retry-after", "1")), 1),
-        (sent("POST", idempotent=True), refused(status=503), 2),
-        (sent("PUT", replayable=False), refused(("retry-after", "1")), 1),
-        (sent("PUT"), (404, []), 1),
+        (request_info("POST"), denied(("retry-after", "1")), 2),
+        (request_info("POST"), denied(status=503), 1),
+        (request_info("POST"), BrokenError("not connected"), 2),
+        (request_info("PUT"), denied(status=503), 2),
+        (request_info("PUT", idempotent=False), denied(("retry-after", "1")), 1),
+        (request_info("POST", idempotent=True), denied(status=503), 2),
+        (request_info("PUT", replayable=False), denied(("retry-after", "1")), 1),
+        (request_info("PUT"), (404, []), 1),
     ],
 )
 def test_only_repeatable_requests_are_retried(request_: RequestInfo, answer: Answer | Exception, tries: int) -> None:
     world = World()
-    world.run(request_, answer, *[FINE] * (tries - 1), policy=NO_JITTER)
+    world.run(request_, answer, *[OK] * (tries - 1), policy=NO_JITTER)
     assert len(world.sent_at) == tries
 
 
 @pytest.mark.parametrize(
     ("request_", "error"),
     [
-        (sent("POST"), BrokenError("lost")),
-        (sent("GET", replayable=False), BrokenError("lost")),
-        (sent(), UnknownError("whatever")),
+        (request_info("POST"), BrokenError("lost")),
+        (request_info("GET", replayable=False), BrokenError("lost")),
+        (request_info(), UnknownError("whatever")),
     ],
 )
 def test_an_error_without_a_retry_is_raised(request_: RequestInfo, error: Exception) -> None:
@@ -153,44 +153,46 @@ def test_an_error_without_a_retry_is_raised(request_: RequestInfo, error: Except
 
 
 def test_a_lost_idempotent_request_is_retried() -> None:
-    assert World().run(sent(), BrokenError("lost"), FINE, policy=NO_JITTER) == FINE
+    assert World().run(request_info(), BrokenError("lost"), OK, policy=NO_JITTER) == OK
 
 
 def test_a_request_is_held_back_while_the_quota_is_exhausted() -> None:
     world, throttles = World(), Throttles(Event)
     exhausted: Answer = (200, [(b"ratelimit", b'"a";r=0;t=5')])
-    world.run(sent(), exhausted, throttles=throttles)
-    world.run(sent(), FINE, throttles=throttles)
+    world.run(request_info(), exhausted, throttles=throttles)
+    world.run(request_info(), OK, throttles=throttles)
     assert 5 <= world.sent_at[1] - world.sent_at[0] - 1 <= 6
 
 
 def test_a_denial_holds_back_later_requests() -> None:
     world, throttles = World(), Throttles(Event)
-    world.run(sent(), refused(("retry-after", "5")), throttles=throttles, policy=RetryPolicy(max_tries=1))
-    world.run(sent(), FINE, throttles=throttles)
+    world.run(request_info(), denied(("retry-after", "5")), throttles=throttles, policy=RetryPolicy(max_tries=1))
+    world.run(request_info(), OK, throttles=throttles)
     assert 5 <= world.sent_at[1] - world.sent_at[0] - 1 <= 6
 
 
 def test_no_request_is_held_back_longer_than_max_wait() -> None:
     world, throttles = World(), Throttles(Event)
-    world.run(sent(), (200, [(b"ratelimit", b'"a";r=0;t=500')]), throttles=throttles)
-    world.run(sent(), FINE, throttles=throttles, max_wait=3)
+    world.run(request_info(), (200, [(b"ratelimit", b'"a";r=0;t=500')]), throttles=throttles)
+    world.run(request_info(), OK, throttles=throttles, max_wait=3)
     assert world.sent_at[1] - world.sent_at[0] - 1 <= 3
 
 
 def test_attempts_share_max_wait() -> None:
     throttles = Throttles(Event)
-    exhausted = refused(("ratelimit", '"a";r=0;t=20'), status=200)
+    exhausted = denied(("ratelimit", '"a";r=0;t=20'), status=200)
 
     class Crowded(World):
         def may_have_arrived(self, error: BaseException) -> bool:
-            """The request got lost, while the answer to another told that nothing is left."""
-            throttles.get(sent().origin).on_response(False, RetryHint.from_headers(exhausted[1], self.now), self.now)
+            """The request is lost while the response to another reports an exhausted quota."""
+            throttles.get(request_info().origin).on_response(
+                False, RetryHint.from_headers(exhausted[1], self.now), self.now
+            )
             return True
 
     world = Crowded()
-    world.run(sent(), exhausted, throttles=throttles)
-    world.run(sent(), BrokenError("lost"), FINE, throttles=throttles, max_wait=30, policy=NO_JITTER)
+    world.run(request_info(), exhausted, throttles=throttles)
+    world.run(request_info(), BrokenError("lost"), OK, throttles=throttles, max_wait=30, policy=NO_JITTER)
     first, second = (later - earlier - 1 for earlier, later in zip(world.sent_at, world.sent_at[1:], strict=False))
     assert 20 <= first <= 30
     assert second <= 10.1
@@ -223,16 +225,23 @@ def test_the_number_of_throttles_is_bounded() -> None:
 )
 def test_any_headers_keep_waits_within_their_bounds(status: int, fields: Headers, method: str) -> None:
     world, throttles = World(), Throttles(Event)
-    told = (status, fields)
+    answer = (status, fields)
     policy = RetryPolicy(max_tries=3, max_total=40, max_single_wait=15)
     for _ in range(2):
         began = world.now
         outcome = world.run(
-            sent(method), told, told, told, throttles=throttles, policy=policy, max_wait=20, uses_all=False
+            request_info(method),
+            answer,
+            answer,
+            answer,
+            throttles=throttles,
+            policy=policy,
+            max_wait=20,
+            uses_all=False,
         )
-        assert outcome == told
+        assert outcome == answer
         tries = len(world.sent_at)
-        # Each is held back for max_wait at most, and takes a second; no pause begins that ends after 40 seconds.
+        # An attempt is held back for at most max_wait and takes a second. No wait ends after more than 40 seconds.
         assert world.now - began <= 40 + 21
         assert tries <= 3
         world.sent_at.clear()
@@ -246,4 +255,4 @@ def test_an_invalid_max_wait_is_rejected(seconds: float) -> None:
 
 class Event:
     def set(self) -> None:
-        """Nobody else waits."""
+        """Does nothing: no other request waits."""

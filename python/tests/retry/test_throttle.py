@@ -1,4 +1,4 @@
-"""Who goes when several requests wait for one limit."""
+"""The order of requests that wait for one limit."""
 
 from __future__ import annotations
 
@@ -10,96 +10,96 @@ from ratelog._core import RetryHint
 from ratelog.retry.throttle import Throttle, Throttles, Waiter
 from support.wait import until_sync
 
-LATEST = 60.0
+DEADLINE = 60.0
 
 
-def told(remaining: int, seconds: int | None = None) -> RetryHint:
+def hint(remaining: int, seconds: int | None = None) -> RetryHint:
     reset = "" if seconds is None else f";t={seconds}"
     return RetryHint.from_headers([(b"ratelimit", f'"a";r={remaining}{reset}'.encode())], 0.0)
 
 
-def throttled(hint: RetryHint) -> Throttle:
-    """A throttle whose first request was answered with `hint`, at 0."""
+def throttled(first_hint: RetryHint) -> Throttle:
+    """A throttle whose first request was answered with `first_hint`, at 0."""
     throttle = Throttles(threading.Event).get("one")
-    goes(throttle, throttle.join_queue())
-    throttle.on_response(False, hint, 0.0)
+    start(throttle, throttle.join_queue())
+    throttle.on_response(False, first_hint, 0.0)
     throttle.release()
     return throttle
 
 
-def goes(throttle: Throttle, waiter: Waiter, now: float = 0.0) -> None:
-    assert throttle.try_acquire(waiter, now, LATEST) is None
+def start(throttle: Throttle, waiter: Waiter, now: float = 0.0) -> None:
+    assert throttle.try_acquire(waiter, now, DEADLINE) is None
     throttle.leave_queue(waiter)
 
 
-def waits(throttle: Throttle, waiter: Waiter, now: float = 0.0) -> float:
-    wait = throttle.try_acquire(waiter, now, LATEST)
+def expect_wait(throttle: Throttle, waiter: Waiter, now: float = 0.0) -> float:
+    wait = throttle.try_acquire(waiter, now, DEADLINE)
     assert wait is not None
     assert not waiter.event.is_set()
     return wait
 
 
 def test_requests_start_in_order() -> None:
-    throttle = throttled(told(0))
+    throttle = throttled(hint(0))
     waiters = [throttle.join_queue() for _ in range(4)]
-    goes(throttle, waiters[0])
+    start(throttle, waiters[0])
     for waiter in reversed(waiters[1:]):
-        assert waits(throttle, waiter) == LATEST
+        assert expect_wait(throttle, waiter) == DEADLINE
     throttle.release()
     assert [waiter.event.is_set() for waiter in waiters[1:]] == [True, False, False]
-    assert waits(throttle, waiters[2]) == LATEST
-    goes(throttle, waiters[1])
+    assert expect_wait(throttle, waiters[2]) == DEADLINE
+    start(throttle, waiters[1])
 
 
 def test_the_first_waiter_is_woken_when_the_one_before_starts_or_leaves() -> None:
-    throttle = throttled(told(3))
+    throttle = throttled(hint(3))
     one, other, third = (throttle.join_queue() for _ in range(3))
-    waits(throttle, other)
-    waits(throttle, third)
-    goes(throttle, one)
+    expect_wait(throttle, other)
+    expect_wait(throttle, third)
+    start(throttle, one)
     assert other.event.is_set()
     throttle.leave_queue(other)
     assert third.event.is_set()
 
 
 def test_only_the_first_waiter_waits_for_the_quota() -> None:
-    throttle = throttled(told(0, 5))
+    throttle = throttled(hint(0, 5))
     one, other = throttle.join_queue(), throttle.join_queue()
-    assert 5.0 <= waits(throttle, one) <= 6.0
-    assert waits(throttle, other, now=1.0) == LATEST - 1.0
-    goes(throttle, one, now=6.0)
+    assert 5.0 <= expect_wait(throttle, one) <= 6.0
+    assert expect_wait(throttle, other, now=1.0) == DEADLINE - 1.0
+    start(throttle, one, now=6.0)
     assert other.event.is_set()
 
 
 def test_a_request_starts_at_its_deadline_whatever_its_place() -> None:
-    throttle = throttled(told(0))
-    goes(throttle, throttle.join_queue())
+    throttle = throttled(hint(0))
+    start(throttle, throttle.join_queue())
     one, other = throttle.join_queue(), throttle.join_queue()
-    waits(throttle, one)
-    assert waits(throttle, other, now=59.0) == 1.0
-    goes(throttle, other, now=LATEST)
-    waits(throttle, one, now=LATEST - 0.5)
+    expect_wait(throttle, one)
+    assert expect_wait(throttle, other, now=59.0) == 1.0
+    start(throttle, other, now=DEADLINE)
+    expect_wait(throttle, one, now=DEADLINE - 0.5)
 
 
 @pytest.mark.parametrize("round_", range(5))
 def test_no_thread_misses_a_wakeup(round_: int) -> None:
-    throttle = throttled(told(1))
+    throttle = throttled(hint(1))
     gone: list[int] = []
 
     def go(number: int) -> None:
         for _ in range(50):
             waiter = throttle.join_queue()
-            while (wait := throttle.try_acquire(waiter, 0.0, LATEST)) is not None:
+            while (wait := throttle.try_acquire(waiter, 0.0, DEADLINE)) is not None:
                 waiter.event.wait(wait)
             throttle.leave_queue(waiter)
-            throttle.on_response(False, told(1), 0.0)
+            throttle.on_response(False, hint(1), 0.0)
             throttle.release()
         gone.append(number)
 
     threads = [threading.Thread(target=go, args=(number,), daemon=True) for number in range(8)]
     for thread in threads:
         thread.start()
-    until_sync("all threads have gone", lambda: len(gone) == len(threads))
+    until_sync("all threads are finished", lambda: len(gone) == len(threads))
 
 
 def test_threads_share_the_throttle_of_a_name() -> None:

@@ -1,4 +1,4 @@
-"""What becomes of responses in between, of requests that are given up, and under another event loop."""
+"""Responses of earlier attempts, cancelled requests, and other event loops."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LIBRARIES = [(httpx, ratelog.httpx), (httpx2, ratelog.httpx2)]
 
 
 def streams(library: Any) -> tuple[type[Any], list[int]]:
-    """Response bodies that tell when they were closed."""
+    """Response bodies that record when they are closed."""
     closed: list[int] = []
 
     class Body(library.SyncByteStream, library.AsyncByteStream):  # type: ignore[misc]
@@ -119,10 +119,10 @@ async def test_a_cancelled_request_holds_no_other_back(given_up: str) -> None:
     async with httpx.AsyncClient(transport=transport, base_url=URL) as client:
         await client.get("/first")
         one = asyncio.ensure_future(client.get("/one"))
-        await until("the first is under way", lambda: "/one" in going)
+        await until("the first request is in progress", lambda: "/one" in going)
         other = asyncio.ensure_future(client.get("/other"))
         third = asyncio.ensure_future(client.get("/third"))
-        await until("the last is waiting", lambda: in_line(transport) == 2)
+        await until("the last request is waiting", lambda: in_line(transport) == 2)
         (one if given_up == "sent" else other).cancel()
         answers["/one"].set()
         answers["/other"].set()

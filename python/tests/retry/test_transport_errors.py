@@ -1,4 +1,4 @@
-"""What is not sent again, since the next try would meet the same."""
+"""Errors that are retried, and errors that are not."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ URL = "http://example.com/"
 
 
 class Counted:
-    """Fails each time."""
+    """Counts calls and always raises."""
 
     def __init__(self, error: Exception) -> None:
         self.error = error
@@ -74,14 +74,14 @@ def test_a_programming_error_is_not_retried() -> None:
     assert tries_of_httpx(httpx, KeyError("a fault"), "GET") == 1
 
 
-def unconnected() -> MaxRetryError:
+def not_connected() -> MaxRetryError:
     return MaxRetryError(None, URL, NewConnectionError(None, "refused"))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
     ("error", "tries_of_get", "tries_of_post"),
     [
-        (lambda: requests.ConnectionError(unconnected()), 2, 2),
+        (lambda: requests.ConnectionError(not_connected()), 2, 2),
         (lambda: requests.ConnectTimeout("late"), 2, 2),
         (lambda: requests.ReadTimeout("late"), 2, 1),
         (lambda: requests.ConnectionError(ProtocolError("aborted")), 2, 1),

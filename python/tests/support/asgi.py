@@ -1,4 +1,4 @@
-"""Asking an application without a socket."""
+"""Requests to an application without a socket."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ if TYPE_CHECKING:
 CLIENT = "192.0.2.1"
 
 
-def client_of(
+def client_for(
     app: Any, ip: str = CLIENT, headers: Mapping[str, str] | None = None, **options: Any
 ) -> httpx.AsyncClient:
-    """A client at `ip`."""
+    """A client with the address `ip`."""
     transport = httpx.ASGITransport(app, client=(ip, 40000), **options)
     return httpx.AsyncClient(transport=transport, base_url="http://api.example.com", headers=headers)
 
 
-async def ask(app: Any, path: str, method: str = "GET", **options: Any) -> httpx.Response:
-    """One response."""
-    async with client_of(app, **options) as client:
+async def fetch(app: Any, path: str, method: str = "GET", **options: Any) -> httpx.Response:
+    """Sends one request."""
+    async with client_for(app, **options) as client:
         return await client.request(method, path)
 
 
 async def statuses(app: Any, *paths: str, **options: Any) -> list[int]:
-    """The status of each response, asked for one after the other."""
-    async with client_of(app, **options) as client:
+    """Sends GET requests in sequence and returns their statuses."""
+    async with client_for(app, **options) as client:
         return [(await client.get(path)).status_code for path in paths]
 
 
 def remaining(response: httpx.Response) -> dict[str, int]:
-    """How much the response says to be left, by the name of each rule."""
+    """The remaining units in a response's headers, by rule."""
     items = [item.split(";") for item in response.headers.get("ratelimit", "").split(", ") if item]
     return {item[0].strip('"'): int(item[1].removeprefix("r=")) for item in items}

@@ -1,4 +1,4 @@
-"""Waiting for conditions; nothing else in the suite sleeps."""
+"""Waits for conditions. No other code of the tests sleeps."""
 
 from __future__ import annotations
 
@@ -12,23 +12,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 TIME_FACTOR = float(os.environ.get("RATELOG_TEST_PATIENCE", "1"))
-LONGEST_WAIT = 40 * TIME_FACTOR
+"""Multiplies all timeouts of tests, for slow runs."""
+TIMEOUT = 120 * TIME_FACTOR
+"""Seconds. Only a test that fails waits for so long."""
 
 
-async def until(what: str, holds: Callable[[], Any]) -> None:
-    """Waits until `holds` does, which may be asynchronous, without holding up the event loop."""
-    deadline = time.monotonic() + LONGEST_WAIT
+async def until(condition: str, holds: Callable[[], Any]) -> None:
+    """Waits until `holds`, which may be asynchronous, returns true. Does not block the event loop."""
+    deadline = time.monotonic() + TIMEOUT
     while True:
         outcome = holds()
         if await outcome if inspect.isawaitable(outcome) else outcome:
             return
-        assert time.monotonic() < deadline, f"still waiting for: {what}"
+        assert time.monotonic() < deadline, f"timed out waiting until {condition}"
         await asyncio.sleep(0.002)
 
 
-def until_sync(what: str, holds: Callable[[], Any]) -> None:
-    """The same where nothing else runs in this thread."""
-    deadline = time.monotonic() + LONGEST_WAIT
+def until_sync(condition: str, holds: Callable[[], Any]) -> None:
+    """Blocks until `holds` returns true."""
+    deadline = time.monotonic() + TIMEOUT
     while not holds():
-        assert time.monotonic() < deadline, f"still waiting for: {what}"
+        assert time.monotonic() < deadline, f"timed out waiting until {condition}"
         time.sleep(0.002)

@@ -1,4 +1,4 @@
-"""Limits of endpoints that the settings tell."""
+"""Limits of endpoints in the settings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from starlette.endpoints import HTTPEndpoint
 from starlette.responses import PlainTextResponse
 
 from ratelog import ConfigError, RateLimiter
-from support.asgi import ask, client_of, remaining, statuses
+from support.asgi import client_for, fetch, remaining, statuses
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,9 +42,9 @@ def limited(*endpoints: dict[str, Any], **options: Any) -> FastAPI:
 
 async def test_paths_of_a_pattern_are_counted_together_in_addition_to_the_default() -> None:
     app = limited({"path": "/users/{name}", "limits": ["2/minute", "9/hour"]}, default="5/minute")
-    told = await ask(app, "/users/ann")
-    assert told.headers["ratelimit-policy"] == '"5/minute";q=5;w=60, "2/minute";q=2;w=60, "9/hour";q=9;w=3600'
-    assert remaining(told) == {"5/minute": 4, "2/minute": 1}
+    value = await fetch(app, "/users/ann")
+    assert value.headers["ratelimit-policy"] == '"5/minute";q=5;w=60, "2/minute";q=2;w=60, "9/hour";q=9;w=3600'
+    assert remaining(value) == {"5/minute": 4, "2/minute": 1}
     assert await statuses(app, "/users/bob", "/users/cyd", "/plain") == [200, 429, 200]
 
 
@@ -57,7 +57,7 @@ async def test_the_first_matching_pattern_applies() -> None:
 
 async def test_methods_are_distinguished() -> None:
     app = limited({"path": "/users/{name}", "methods": ["post"], "limits": "1/minute"})
-    async with client_of(app) as client:
+    async with client_for(app) as client:
         assert [(await client.post("/users/ann")).status_code for _ in range(2)] == [200, 429]
         assert (await client.get("/users/ann")).status_code == 200
 
@@ -66,7 +66,7 @@ async def test_methods_are_distinguished() -> None:
 async def test_head_does_not_evade_a_limit_of_get(method: str) -> None:
     app = limited({"path": "/login", "methods": ["GET"], "limits": "1/minute"})
     assert await statuses(app, "/login") == [200]
-    async with client_of(app) as client:
+    async with client_for(app) as client:
         assert (await client.request(method, "/login")).status_code == 429
 
 
@@ -83,7 +83,7 @@ async def test_scopes_are_shared_and_defaults_can_be_overridden() -> None:
         default="1/hour",
     )
     assert await statuses(app, "/users/a", "/plain", "/users/b") == [200, 200, 429]
-    assert remaining(await ask(app, "/users/b")) == {"2/minute": 0}
+    assert remaining(await fetch(app, "/users/b")) == {"2/minute": 0}
 
 
 async def test_costs_keys_and_plans_are_configured() -> None:
@@ -109,7 +109,7 @@ async def test_limits_of_the_endpoint_and_of_the_settings_are_counted_separately
     def own() -> int:
         return 1
 
-    assert remaining(await ask(app, "/own")) == {"8/minute": 7, "9/minute": 8}
+    assert remaining(await fetch(app, "/own")) == {"8/minute": 7, "9/minute": 8}
 
 
 async def test_a_policy_of_the_server_limits_an_endpoint(server: Any) -> None:
@@ -125,11 +125,11 @@ async def test_a_reload_applies_to_requests(tmp_path: Path) -> None:
     file.write_text('[[endpoints]]\npath = "/plain"\nlimits = "9/minute"\n')
     limiter = RateLimiter("memory://", config=file)
     app = app_of(limiter)
-    assert remaining(await ask(app, "/plain")) == {"9/minute": 8}
+    assert remaining(await fetch(app, "/plain")) == {"9/minute": 8}
     file.write_text('default = "7/minute"\nexempt = ["/login"]\n[[endpoints]]\npath = "/plain"\nlimits = "2/minute"\n')
     limiter.reload()
-    assert remaining(await ask(app, "/plain")) == {"7/minute": 6, "2/minute": 0}
-    assert (await ask(app, "/login")).headers.get("ratelimit") is None
+    assert remaining(await fetch(app, "/plain")) == {"7/minute": 6, "2/minute": 0}
+    assert (await fetch(app, "/login")).headers.get("ratelimit") is None
 
 
 async def test_an_invalid_file_changes_nothing(tmp_path: Path) -> None:
@@ -145,4 +145,4 @@ async def test_an_invalid_file_changes_nothing(tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="invalid path"):
             limiter.reload()
         assert limiter.settings is before
-    assert remaining(await ask(app_of(limiter), "/plain")) == {"9/minute": 8}
+    assert remaining(await fetch(app_of(limiter), "/plain")) == {"9/minute": 8}

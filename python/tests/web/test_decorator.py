@@ -14,14 +14,14 @@ from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 
 from ratelog import RateLimiter
-from support.asgi import ask, client_of, remaining, statuses
+from support.asgi import client_for, fetch, remaining, statuses
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from starlette.requests import Request
 
-WITH_AND_WITHOUT = pytest.mark.parametrize("middleware", [True, False], ids=["middleware", "alone"])
+WITH_AND_WITHOUT = pytest.mark.parametrize("middleware", [True, False], ids=["middleware", "no middleware"])
 
 
 class Item(BaseModel):
@@ -51,7 +51,7 @@ async def test_an_endpoint_needs_no_request_and_keeps_its_parameters(middleware:
 
     endpoint = limiter.limit("1/minute")(later if asynchronous else sync)
     app.post("/")(endpoint)
-    async with client_of(app, headers={"x": "y"}) as client:
+    async with client_for(app, headers={"x": "y"}) as client:
         first = await client.post("/?q=4", json={"name": "n"})
         second = await client.post("/?q=4", json={"name": "n"})
     assert (first.json(), remaining(first)) == (["n", 4, "y"], {"1/minute": 0})
@@ -67,7 +67,7 @@ async def test_the_middleware_denies_before_the_body_is_validated() -> None:
     @limiter.limit("1/minute")
     def endpoint(item: Item) -> None: ...
 
-    async with client_of(app) as client:
+    async with client_for(app) as client:
         assert (await client.post("/", content=b"no JSON")).status_code == 422
         assert (await client.post("/", content=b"no JSON")).status_code == 429
 
@@ -83,7 +83,7 @@ async def test_two_decorators_both_apply(middleware: bool) -> None:
     async def endpoint(q: int = 1) -> int:
         return q
 
-    responses = [await ask(app, "/") for _ in range(3)]
+    responses = [await fetch(app, "/") for _ in range(3)]
     assert remaining(responses[0]) == {"2/hour": 1, "9/minute": 8}
     assert [response.status_code for response in responses] == [200, 200, 429]
 
@@ -113,7 +113,7 @@ async def test_other_decorators_work_above_and_below(middleware: bool) -> None:
         return q
 
     for path in ("/above?q=x", "/below?q=x"):
-        first, second = await ask(app, path), await ask(app, path)
+        first, second = await fetch(app, path), await fetch(app, path)
         assert (first.json(), second.status_code) == ("X", 429)
 
 
@@ -128,7 +128,7 @@ async def test_the_added_parameter_is_not_passed_to_the_endpoint(middleware: boo
 
     assert list(inspect.signature(endpoint).parameters)[-1] == "rest"
     app.get("/", dependencies=[])(limiter.limit("5/minute")(lambda: 5))
-    assert remaining(await ask(app, "/")) == {"5/minute": 4}
+    assert remaining(await fetch(app, "/")) == {"5/minute": 4}
 
 
 @WITH_AND_WITHOUT
@@ -144,7 +144,7 @@ async def test_a_dependency_can_be_decorated(middleware: bool) -> None:
     def endpoint(value: int = Depends(expensive)) -> int:
         return value
 
-    first, second = await ask(app, "/?q=7"), await ask(app, "/?q=7")
+    first, second = await fetch(app, "/?q=7"), await fetch(app, "/?q=7")
     assert (first.json(), second.status_code) == (7, 429)
 
 
@@ -177,7 +177,7 @@ async def test_generators_stay_generators_and_are_closed(middleware: bool, async
     def endpoint(value: str = Depends(chosen)) -> str:
         return value
 
-    first, second = await ask(app, "/"), await ask(app, "/")
+    first, second = await fetch(app, "/"), await fetch(app, "/")
     assert (first.text, second.status_code) == ("a", 429)
     assert trace == ["closed"]
 
@@ -211,7 +211,7 @@ async def test_a_streaming_response_is_limited_and_has_headers(middleware: bool)
     app = Starlette(routes=[Route("/", endpoint)])
     if middleware:
         limiter.protect(app)
-    first, second = await ask(app, "/"), await ask(app, "/")
+    first, second = await fetch(app, "/"), await fetch(app, "/")
     assert (first.text, remaining(first)) == ("ab", {"1/minute": 0})
     assert second.status_code == 429
 
@@ -245,7 +245,7 @@ async def test_a_key_with_dependencies_raises_outside_of_fastapi() -> None:
         return PlainTextResponse("unlimited")
 
     with pytest.raises(TypeError, match=r"endpoint has dependencies, which only FastAPI can resolve"):
-        await ask(Starlette(routes=[Route("/", endpoint)]), "/")
+        await fetch(Starlette(routes=[Route("/", endpoint)]), "/")
 
 
 @WITH_AND_WITHOUT

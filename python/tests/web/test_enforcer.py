@@ -1,4 +1,4 @@
-"""All that is on a request is asked at once, and counted once."""
+"""All limits on a request are checked in one round trip, and counted once."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import pytest
 from fastapi import Depends, FastAPI, Header
 
 from ratelog import RateLimiter
-from support.asgi import CLIENT, ask, client_of, statuses
+from support.asgi import CLIENT, client_for, fetch, statuses
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from support.server import Server
 
-SUBJECT = f"ratelog:{{ip:{CLIENT}}}"
+KEY = f"ratelog:{{ip:{CLIENT}}}"
 
 
 def caller(x_user: Annotated[str, Header()]) -> str:
@@ -44,8 +44,8 @@ def app_of(limiter: RateLimiter, *decorated: str, middleware: bool = True) -> Fa
     def pipeline() -> int:
         return 1
 
-    @app.get("/late", dependencies=[Depends(limiter("1/minute", key=caller))])
-    def late() -> int:
+    @app.get("/by-dependency", dependencies=[Depends(limiter("1/minute", key=caller))])
+    def by_dependency() -> int:
         return 1
 
     return app
@@ -54,8 +54,8 @@ def app_of(limiter: RateLimiter, *decorated: str, middleware: bool = True) -> Fa
 def calls(server: Server) -> dict[str, int]:
     stats = server.db().info("commandstats")
     return {
-        name.lower().removeprefix("cmdstat_rl.").upper(): told["calls"]
-        for name, told in stats.items()
+        name.lower().removeprefix("cmdstat_rl.").upper(): stat["calls"]
+        for name, stat in stats.items()
         if name.lower().startswith("cmdstat_rl.") and name.lower() != "cmdstat_rl.inspect"
     }
 
@@ -74,9 +74,7 @@ async def test_four_limits_on_a_request_are_one_command(server: Server, limiter:
     assert await statuses(app, *["/settings"] * 3) == [200] * 3
     assert calls(server) == {"MCHECK": 3}
     keys = [key.decode() for key in server.db().scan_iter()]
-    assert sorted(keys) == sorted(
-        f"{SUBJECT}:{scope}" for scope in ("*", "GET /settings", "GET /settings#", "* /settings")
-    )
+    assert sorted(keys) == sorted(f"{KEY}:{scope}" for scope in ("*", "GET /settings", "GET /settings#", "* /settings"))
     assert {units(server, key) for key in keys} == {3}
 
 
@@ -87,7 +85,7 @@ async def test_without_middleware_the_limits_of_an_endpoint_are_one_command(
     server.db().config_resetstat()
     assert await statuses(app, "/settings") == [200]
     assert calls(server) == {"MCHECK": 1}
-    assert units(server, f"{SUBJECT}:GET /settings") == units(server, f"{SUBJECT}:GET /settings#") == 1
+    assert units(server, f"{KEY}:GET /settings") == units(server, f"{KEY}:GET /settings#") == 1
 
 
 async def test_limits_with_several_costs_are_one_packet_and_count_once(server: Server, limiter: RateLimiter) -> None:
@@ -97,7 +95,7 @@ async def test_limits_with_several_costs_are_one_packet_and_count_once(server: S
     assert await statuses(app, "/pipeline") == [200]
     reads = server.db().info("stats")["total_reads_processed"] - before
     assert calls(server) == {"CHECK": 2}
-    assert (units(server, f"{SUBJECT}:*"), units(server, f"{SUBJECT}:GET /pipeline")) == (1, 2)
+    assert (units(server, f"{KEY}:*"), units(server, f"{KEY}:GET /pipeline")) == (1, 2)
     assert reads <= 8
 
 
@@ -105,25 +103,25 @@ async def test_a_denied_request_records_nothing(server: Server, limiter: RateLim
     app = app_of(limiter)
     for path, times in (("/settings", 7), ("/pipeline", 4)):
         assert await statuses(app, *[path] * (times + 2)) == [200] * times + [429] * 2
-    assert units(server, f"{SUBJECT}:*") == 11
-    assert units(server, f"{SUBJECT}:GET /settings") == 7
-    assert units(server, f"{SUBJECT}:GET /pipeline") == 8
+    assert units(server, f"{KEY}:*") == 11
+    assert units(server, f"{KEY}:GET /settings") == 7
+    assert units(server, f"{KEY}:GET /pipeline") == 8
 
 
 async def test_a_dependency_key_costs_one_more_command(server: Server, limiter: RateLimiter) -> None:
     app = app_of(limiter)
     server.db().config_resetstat()
-    assert await statuses(app, "/late", headers={"x-user": "ann"}) == [200]
+    assert await statuses(app, "/by-dependency", headers={"x-user": "ann"}) == [200]
     assert calls(server) == {"CHECK": 2}
-    assert units(server, "ratelog:{ann}:GET /late") == units(server, f"{SUBJECT}:*") == 1
+    assert units(server, "ratelog:{ann}:GET /by-dependency") == units(server, f"{KEY}:*") == 1
 
 
 async def test_concurrent_requests_are_allowed_exactly_up_to_the_limit(server: Server, limiter: RateLimiter) -> None:
     app = app_of(limiter)
-    async with client_of(app) as client:
+    async with client_for(app) as client:
         responses = await asyncio.gather(*(client.get("/settings") for _ in range(40)))
     assert [response.status_code for response in responses].count(200) == 7
-    assert units(server, f"{SUBJECT}:*") == 7
+    assert units(server, f"{KEY}:*") == 7
 
 
 async def test_no_secret_is_stored_in_the_server(server: Server, limiter: RateLimiter) -> None:
@@ -135,7 +133,7 @@ async def test_no_secret_is_stored_in_the_server(server: Server, limiter: RateLi
         return 1
 
     headers = {"x-api-key": "s3cr3t-api-key", "authorization": "Bearer s3cr3t-token", "cookie": "session=s3cr3t"}
-    response: Any = await ask(app, "/keyed?token=s3cr3t", headers=headers)
+    response: Any = await fetch(app, "/keyed?token=s3cr3t", headers=headers)
     assert response.status_code == 200
     keys = list(server.db().scan_iter())
     assert len(keys) == 2

@@ -1,4 +1,4 @@
-"""The router that tells how the limiter is."""
+"""The health router."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from fastapi import FastAPI
 
 from ratelog import RateLimiter
 from ratelog.web.health import health_router
-from support.asgi import ask, statuses
+from support.asgi import fetch, statuses
 from support.server import free_port
 
 
@@ -21,8 +21,8 @@ def app_of(limiter: RateLimiter, path: str | None = None) -> FastAPI:
 async def test_the_health_path_is_exempt_and_undocumented() -> None:
     app = app_of(RateLimiter("memory://", default="1/minute"))
     assert await statuses(app, *["/health/rate-limiter"] * 3) == [200] * 3
-    told = (await ask(app, "/health/rate-limiter")).json()
-    assert (told["state"], told["backend"], told["fallback"]) == ("closed", "local", "local")
+    health = (await fetch(app, "/health/rate-limiter")).json()
+    assert (health["state"], health["backend"], health["fallback"]) == ("closed", "local", "local")
     assert "/health/rate-limiter" not in app.openapi()["paths"]
     assert await statuses(app_of(RateLimiter("memory://"), "/own"), "/own") == [200]
 
@@ -31,8 +31,8 @@ async def test_the_health_path_is_exempt_and_undocumented() -> None:
 async def test_the_status_is_503_only_while_all_requests_are_denied(fallback: str, status: int) -> None:
     limiter = RateLimiter(f"redis://127.0.0.1:{free_port()}/0", default="9/minute", fallback=fallback)
     app = app_of(limiter)
-    assert (await ask(app, "/x")).status_code == (404 if status == 200 else 429)
-    response = await ask(app, "/health/rate-limiter")
+    assert (await fetch(app, "/x")).status_code == (404 if status == 200 else 429)
+    response = await fetch(app, "/health/rate-limiter")
     assert (response.status_code, response.json()["state"]) == (status, response.json()["state"])
     assert response.json()["state"] != "closed"
     await limiter.aclose()

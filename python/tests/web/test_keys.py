@@ -1,4 +1,4 @@
-"""What a request is counted under."""
+"""The keys of requests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from starlette.authentication import AuthCredentials, AuthenticationBackend, Sim
 from starlette.middleware.authentication import AuthenticationMiddleware
 
 from ratelog import CheckCompleted, ConfigError, Event, RateLimiter, hashed
-from support.asgi import ask, statuses
+from support.asgi import fetch, statuses
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection, Request
@@ -66,14 +66,14 @@ async def test_clients_are_counted_by_address() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ip", "subject"),
+    ("ip", "key"),
     [("2001:db8:0:1::7", "ip:2001:db8:0:1::/64"), ("testclient", "ip:testclient"), ("fe80::1%eth0", None)],
 )
-async def test_other_kinds_of_addresses_have_a_key(ip: str, subject: str | None) -> None:
+async def test_other_kinds_of_addresses_have_a_key(ip: str, key: str | None) -> None:
     limiter, keys = watched()
-    assert (await ask(app_of(limiter), "/", ip=ip)).status_code == 200
-    if subject is not None:
-        assert keys == [f"ratelog:{{{subject}}}:GET /"]
+    assert (await fetch(app_of(limiter), "/", ip=ip)).status_code == 200
+    if key is not None:
+        assert keys == [f"ratelog:{{{key}}}:GET /"]
 
 
 async def test_a_spoofed_header_does_not_evade_the_limit() -> None:
@@ -122,7 +122,7 @@ async def test_a_users_identity_is_the_key() -> None:
     limiter, keys = watched(key="user")
     app = app_of(limiter)
     app.add_middleware(AuthenticationMiddleware, backend=Backend())
-    await ask(app, "/")
+    await fetch(app, "/")
     assert keys == ["ratelog:{user:id-ann}:GET /"]
 
 
@@ -134,7 +134,7 @@ async def test_a_user_without_identity_is_counted_by_name() -> None:
     limiter, keys = watched(key="user")
     app = app_of(limiter)
     app.add_middleware(AuthenticationMiddleware, backend=Backend())
-    await ask(app, "/")
+    await fetch(app, "/")
     assert keys == ["ratelog:{user:ann}:GET /"]
 
 
@@ -164,14 +164,14 @@ async def test_a_registered_key_is_known_to_settings_and_limits(asynchronous: bo
         return tenant(connection)
 
     limiter.key("tenant")(tenant_later if asynchronous else tenant)
-    await ask(app_of(limiter, key="tenant"), "/", headers={"x-tenant": "t"})
+    await fetch(app_of(limiter, key="tenant"), "/", headers={"x-tenant": "t"})
     assert keys == ["ratelog:{t}:*", "ratelog:{t}:GET /"]
 
 
 @pytest.mark.parametrize("name", ["tenant", "_proxies", "__class__", ""])
 async def test_an_unknown_key_raises_with_the_known_names(name: str) -> None:
     with pytest.raises(ConfigError, match=f"there is no key named '{name}': expected ip, api_key, user, or a name"):
-        await ask(app_of(RateLimiter("memory://"), key=name), "/")
+        await fetch(app_of(RateLimiter("memory://"), key=name), "/")
 
 
 def test_registering_a_key_with_dependencies_raises() -> None:
@@ -181,7 +181,7 @@ def test_registering_a_key_with_dependencies_raises() -> None:
 
 async def test_a_key_that_is_not_text_raises() -> None:
     with pytest.raises(TypeError, match="a key must be a str or None, not int"):
-        await ask(app_of(RateLimiter("memory://"), key=lambda _: 7), "/")
+        await fetch(app_of(RateLimiter("memory://"), key=lambda _: 7), "/")
 
 
 async def test_a_key_that_raises_does_not_evade_the_limit() -> None:
@@ -189,7 +189,7 @@ async def test_a_key_that_raises_does_not_evade_the_limit() -> None:
         raise KeyError("x-tenant")
 
     with pytest.raises(KeyError):
-        await ask(app_of(RateLimiter("memory://"), key=key), "/")
+        await fetch(app_of(RateLimiter("memory://"), key=key), "/")
 
 
 def _union(connection: Request | HTTPConnection) -> str:
@@ -214,12 +214,12 @@ async def test_a_function_written_in_c_is_no_dependency() -> None:
     from operator import attrgetter
 
     limiter, keys = watched()
-    await ask(app_of(limiter, key=attrgetter("client.host")), "/")
+    await fetch(app_of(limiter, key=attrgetter("client.host")), "/")
     assert keys == ["ratelog:{192.0.2.1}:GET /"]
 
 
 @pytest.mark.parametrize(
-    ("subject", "told"),
+    ("key", "escaped"),
     [
         ("", f"hash:{hashed('')}"),
         ("x" * 128, "x" * 128),
@@ -231,10 +231,10 @@ async def test_a_function_written_in_c_is_no_dependency() -> None:
         ("\udcff", "%ED%B3%BF"),
     ],
 )
-async def test_keys_are_escaped(subject: str, told: str) -> None:
+async def test_keys_are_escaped(key: str, escaped: str) -> None:
     limiter, keys = watched()
-    await ask(app_of(limiter, key=lambda _: subject), "/")
-    assert keys == [f"ratelog:{{{told}}}:GET /"]
+    await fetch(app_of(limiter, key=lambda _: key), "/")
+    assert keys == [f"ratelog:{{{escaped}}}:GET /"]
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
@@ -248,4 +248,4 @@ async def test_a_function_returns_the_cost(asynchronous: bool) -> None:
     app = app_of(RateLimiter("memory://"), cost=cost_later if asynchronous else cost)
     assert await statuses(app, "/", "/", headers={"x-cost": "2"}) == [200, 429]
     with pytest.raises(ValueError, match="a cost must be an integer from 1 to 1,000,000, not 0"):
-        await ask(app, "/", headers={"x-cost": "0"})
+        await fetch(app, "/", headers={"x-cost": "0"})

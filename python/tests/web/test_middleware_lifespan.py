@@ -1,4 +1,4 @@
-"""The limiter comes and goes with its application."""
+"""The limiter starts and closes with its application."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def test_the_limiter_starts_and_closes_with_the_application(server: Any) -
     await app({"type": "lifespan"}, receive, send)
     assert [name for name, _ in states] == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
     assert states[0][1] == "closed"
-    await until("its connections are closed", lambda: len(db.client_list()) == before)
+    await until("the connections are closed", lambda: len(db.client_list()) == before)
 
 
 async def test_a_limiter_works_without_lifespan(server: Any) -> None:

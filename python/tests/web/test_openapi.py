@@ -1,4 +1,4 @@
-"""What FastAPI's documentation tells."""
+"""Limits in FastAPI's OpenAPI schema."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def app_of(limiter: RateLimiter) -> FastAPI:
     @app.get("/limited")
     @limiter.limit("10/second", "1000/hour", key="api_key")
     def limited() -> int:
-        """Tells."""
+        """Documented."""
         return 1
 
     @app.get("/free")
@@ -50,14 +50,14 @@ def app_of(limiter: RateLimiter) -> FastAPI:
 
 
 def operation(schema: dict[str, Any], path: str, method: str = "get") -> dict[str, Any]:
-    told: dict[str, Any] = schema["paths"][path][method]
-    return told
+    value: dict[str, Any] = schema["paths"][path][method]
+    return value
 
 
 def test_an_operation_documents_its_limits_and_the_429_response() -> None:
     schema = app_of(RateLimiter("memory://")).openapi()
     limited = operation(schema, "/limited")
-    assert limited["description"] == "Tells.\n\n**Rate limit:** 10/second; 1000/hour per API key"
+    assert limited["description"] == "Documented.\n\n**Rate limit:** 10/second; 1000/hour per API key"
     denial = limited["responses"]["429"]
     assert list(denial["headers"]) == ["RateLimit-Policy", "RateLimit", "Retry-After"]
     assert denial["content"] == {"application/problem+json": {"schema": {"$ref": "#/components/schemas/QuotaExceeded"}}}
@@ -75,8 +75,8 @@ def test_an_operation_documents_its_limits_and_the_429_response() -> None:
     ],
 )
 def test_parameters_routers_and_dependency_keys_are_found(path: str, method: str, words: str) -> None:
-    told = operation(app_of(RateLimiter("memory://")).openapi(), path, method)["description"]
-    assert set(told.removeprefix("**Rate limit:** ").split("; ")) == set(words.split("; "))
+    value = operation(app_of(RateLimiter("memory://")).openapi(), path, method)["description"]
+    assert set(value.removeprefix("**Rate limit:** ").split("; ")) == set(words.split("; "))
 
 
 def test_defaults_and_settings_are_documented_but_exempt_paths_are_not() -> None:

@@ -1,4 +1,4 @@
-"""Limits of each plan, and of each connection."""
+"""Limits by plan, and by connection."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from fastapi import FastAPI
 
 from ratelog import ConfigError, Limits, RateLimiter
-from support.asgi import ask, remaining, statuses
+from support.asgi import fetch, remaining, statuses
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
@@ -43,12 +43,12 @@ async def test_the_plan_selects_the_limits_and_unknown_plans_get_the_first(async
     for number, (name, limit) in enumerate({"free": 1, "pro": 3, "unheard-of": 1}.items()):
         ip = f"192.0.2.{number}"
         assert await statuses(app, *["/"] * 4, ip=ip, headers={"x-plan": name}) == [200] * limit + [429] * (4 - limit)
-    assert remaining(await ask(app, "/", ip="192.0.2.9")) == {"1/minute": 0}
+    assert remaining(await fetch(app, "/", ip="192.0.2.9")) == {"1/minute": 0}
 
 
 async def test_limits_by_plan_without_a_plan_function_raise() -> None:
     with pytest.raises(ConfigError, match=r"need a plan function: register it with @limiter.plan"):
-        await ask(app_of(RateLimiter("memory://")), "/")
+        await fetch(app_of(RateLimiter("memory://")), "/")
 
 
 async def test_defaults_can_differ_by_plan() -> None:
@@ -63,8 +63,8 @@ async def test_defaults_can_differ_by_plan() -> None:
 @pytest.mark.parametrize("asynchronous", [False, True])
 async def test_a_function_returns_the_limits_or_exempts_the_request(asynchronous: bool) -> None:
     def limits(connection: HTTPConnection) -> str | Limits | None:
-        told = connection.headers.get("x-limits")
-        return Limits("2/minute") if told == "object" else told
+        value = connection.headers.get("x-limits")
+        return Limits("2/minute") if value == "object" else value
 
     async def limits_later(connection: HTTPConnection) -> str | Limits | None:
         return limits(connection)
@@ -82,4 +82,4 @@ async def test_a_function_returns_the_limits_or_exempts_the_request(asynchronous
     assert await statuses(app, "/", "/", headers={"x-limits": "1/minute"}) == [200, 429]
     assert await statuses(app, "/", "/", headers={"x-limits": "object"}) == [200, 429]
     with pytest.raises(ValueError, match="fortnight"):
-        await ask(app, "/", headers={"x-limits": "1/fortnight"})
+        await fetch(app, "/", headers={"x-limits": "1/fortnight"})

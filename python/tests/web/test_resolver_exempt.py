@@ -1,4 +1,4 @@
-"""What is not limited."""
+"""Exempt paths and endpoints."""
 
 from __future__ import annotations
 

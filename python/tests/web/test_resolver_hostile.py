@@ -1,4 +1,4 @@
-"""Requests that are meant to do harm."""
+"""Hostile requests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ratelog import RateLimiter
 from ratelog.web import resolver
 from ratelog.web.keys import key_safe
-from support.asgi import client_of
+from support.asgi import client_for
 
 ANY_BYTES = st.binary(max_size=40)
 ANY_PATH = st.one_of(st.text(max_size=40), st.text("/.%{}*#?\n\r\0 a", max_size=20)).map(lambda path: f"/{path}")
@@ -100,7 +100,7 @@ async def test_headers_of_an_untrusted_peer_never_evade_the_limit(header: bytes)
 
 async def test_ten_thousand_paths_use_bounded_memory() -> None:
     app = app_of()
-    async with client_of(app) as client:
+    async with client_for(app) as client:
         for number in range(10_000):
             await client.get(f"/{'long' * (number % 100)}/{number}")
     limiter: Any = app.user_middleware[0].kwargs["limiter"]

@@ -1,4 +1,4 @@
-"""What responses tell, allowed and denied."""
+"""Responses to allowed and denied requests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from starlette.responses import PlainTextResponse, StreamingResponse
 
 from ratelog import Denial, RateLimiter
-from support.asgi import ask, client_of
+from support.asgi import client_for, fetch
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection, Request
@@ -43,7 +43,7 @@ async def test_allowed_and_denied_responses_have_the_headers_of_the_family(
 ) -> None:
     app = app_of(RateLimiter("memory://", headers=family))
     for status in (200, 429):
-        response = await ask(app, "/")
+        response = await fetch(app, "/")
         assert response.status_code == status
         assert {name: value for name, value in response.headers.items() if name in FIELDS} == expected
         assert response.headers.get("retry-after") == (None if status == 200 else "60")
@@ -51,7 +51,7 @@ async def test_allowed_and_denied_responses_have_the_headers_of_the_family(
 
 async def test_several_limits_are_one_list() -> None:
     app = app_of(RateLimiter("memory://", default="5/hour"), "3/minute", "9/day")
-    response = await ask(app, "/")
+    response = await fetch(app, "/")
     assert response.headers.get_list("ratelimit-policy") == [
         '"5/hour";q=5;w=3600, "3/minute";q=3;w=60, "9/day";q=9;w=86400'
     ]
@@ -60,8 +60,8 @@ async def test_several_limits_are_one_list() -> None:
 
 async def test_a_problem_names_the_violated_policies_only() -> None:
     app = app_of(RateLimiter("memory://", default="5/hour"))
-    await ask(app, "/")
-    response = await ask(app, "/")
+    await fetch(app, "/")
+    response = await fetch(app, "/")
     assert response.headers["content-type"] == "application/problem+json"
     problem = response.json()
     assert 59_000 < problem.pop("retry_after_ms") <= 60_000
@@ -75,13 +75,13 @@ async def test_a_problem_names_the_violated_policies_only() -> None:
 
 async def test_a_denied_request_uses_no_quota_of_other_limits() -> None:
     app = app_of(RateLimiter("memory://", default="5/hour"))
-    told = [(await ask(app, "/")).headers["ratelimit"].split(", ")[0] for _ in range(3)]
-    assert told == ['"5/hour";r=4;t=3600'] * 3
+    value = [(await fetch(app, "/")).headers["ratelimit"].split(", ")[0] for _ in range(3)]
+    assert value == ['"5/hour";r=4;t=3600'] * 3
 
 
 async def test_a_request_is_allowed_after_retry_after() -> None:
     app = app_of(RateLimiter("memory://", default="1/900ms"), "2/1100ms")
-    async with client_of(app) as client:
+    async with client_for(app) as client:
         for _ in range(2):
             while (denied := await client.get("/")).status_code == 200:
                 pass
@@ -95,7 +95,7 @@ async def test_a_cost_over_the_limit_is_denied_without_retry_after() -> None:
     denials: list[int | None] = []
     limiter = RateLimiter("memory://")
     app = app_of(limiter, "2/minute", cost=3)
-    response = await ask(app, "/")
+    response = await fetch(app, "/")
     assert response.status_code == 429
     assert "retry-after" not in response.headers
     assert response.json()["retry_after_ms"] is None
@@ -105,7 +105,7 @@ async def test_a_cost_over_the_limit_is_denied_without_retry_after() -> None:
         denials.append(denial.retry_after_ms)
         return PlainTextResponse("never")
 
-    await ask(app, "/")
+    await fetch(app, "/")
     assert denials == [None]
 
 
@@ -132,8 +132,8 @@ async def test_a_denial_handler_sets_the_body_only(asynchronous: bool, middlewar
     def endpoint() -> int:
         return 1
 
-    await ask(app, "/")
-    response = await ask(app, "/")
+    await fetch(app, "/")
+    response = await fetch(app, "/")
     assert (response.status_code, response.text, response.headers["x-own"]) == (429, "GET True", "1")
     assert response.headers.get_list("retry-after") == ["60"]
     assert response.headers["ratelimit"] == DRAFT["ratelimit"]
@@ -143,17 +143,17 @@ async def test_a_denial_handler_can_stream() -> None:
     limiter = RateLimiter("memory://")
     limiter.on_denied(lambda _, __: StreamingResponse(iter([b"a", b"b"])))
     app = app_of(limiter)
-    await ask(app, "/")
-    assert (await ask(app, "/")).text == "ab"
+    await fetch(app, "/")
+    assert (await fetch(app, "/")).text == "ab"
 
 
 async def test_a_denial_handler_without_a_response_raises() -> None:
     limiter = RateLimiter("memory://")
     limiter.on_denied(lambda _, __: {"error": "slow down"})
     app = app_of(limiter)
-    await ask(app, "/")
+    await fetch(app, "/")
     with pytest.raises(TypeError, match="the denial handler must return a Response, not dict"):
-        await ask(app, "/")
+        await fetch(app, "/")
 
 
 async def test_a_denial_handler_that_raises_does_not_evade_the_limit() -> None:
@@ -163,9 +163,9 @@ async def test_a_denial_handler_that_raises_does_not_evade_the_limit() -> None:
     limiter = RateLimiter("memory://")
     limiter.on_denied(handler)
     app = app_of(limiter)
-    await ask(app, "/")
+    await fetch(app, "/")
     with pytest.raises(OSError, match="of the handler"):
-        await ask(app, "/")
+        await fetch(app, "/")
 
 
 async def test_headers_of_an_allowed_response_stay() -> None:
@@ -177,13 +177,13 @@ async def test_headers_of_an_allowed_response_stay() -> None:
     def endpoint() -> PlainTextResponse:
         return PlainTextResponse("busy", 503, {"Retry-After": "7"})
 
-    assert (await ask(app, "/")).headers.get_list("retry-after") == ["7"]
+    assert (await fetch(app, "/")).headers.get_list("retry-after") == ["7"]
 
 
 async def test_head_is_counted_with_get_and_has_its_headers() -> None:
     app = app_of(RateLimiter("memory://"))
-    assert (await ask(app, "/")).status_code == 200
-    response = await ask(app, "/", "HEAD")
+    assert (await fetch(app, "/")).status_code == 200
+    response = await fetch(app, "/", "HEAD")
     assert (response.status_code, response.headers["retry-after"]) == (429, "60")
 
 
@@ -207,6 +207,6 @@ async def test_a_denied_request_body_is_not_read() -> None:
         "client": ("192.0.2.1", 1),
         "query_string": b"",
     }
-    await ask(app, "/x")
+    await fetch(app, "/x")
     await app(dict(scope), receive, send)
     assert (sent[0]["status"], json.loads(sent[1]["body"])["status"]) == (429, 429)

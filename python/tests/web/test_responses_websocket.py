@@ -1,4 +1,4 @@
-"""WebSockets, denied before they are accepted."""
+"""WebSockets that are denied before they are accepted."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from websockets.exceptions import InvalidStatus
 from ratelog import RateLimiter
 from support.uvicorn_server import serve
 
-WITH_AND_WITHOUT = pytest.mark.parametrize("middleware", [True, False], ids=["middleware", "alone"])
+WITH_AND_WITHOUT = pytest.mark.parametrize("middleware", [True, False], ids=["middleware", "no middleware"])
 
 
 def caller(x_user: Annotated[str, Header()]) -> str:
@@ -35,7 +35,7 @@ def app_of(limiter: RateLimiter, middleware: bool) -> FastAPI:
         await websocket.send_text(id)
 
     @app.websocket("/depends", dependencies=[Depends(limiter("1/minute"))])
-    @app.websocket("/late", dependencies=[Depends(limiter("1/minute", key=caller))])
+    @app.websocket("/by-dependency", dependencies=[Depends(limiter("1/minute", key=caller))])
     async def depends(websocket: WebSocket) -> None:
         await websocket.accept()
         await websocket.send_text("hello")
@@ -44,7 +44,7 @@ def app_of(limiter: RateLimiter, middleware: bool) -> FastAPI:
 
 
 async def talk(app: Any, path: str, extensions: bool = False) -> list[dict[str, Any]]:
-    """What an application sends to whom connects."""
+    """The messages that an application sends to a client."""
     sent: list[dict[str, Any]] = []
     messages = iter([{"type": "websocket.connect"}, {"type": "websocket.disconnect", "code": 1000}])
 
@@ -68,7 +68,7 @@ async def talk(app: Any, path: str, extensions: bool = False) -> list[dict[str, 
 
 
 @WITH_AND_WITHOUT
-@pytest.mark.parametrize("path", ["/decorated/1", "/depends", "/late"])
+@pytest.mark.parametrize("path", ["/decorated/1", "/depends", "/by-dependency"])
 async def test_a_denied_websocket_is_closed_if_no_response_can_be_sent(middleware: bool, path: str) -> None:
     app = app_of(RateLimiter("memory://"), middleware)
     accepted, denied = await talk(app, path), await talk(app, path)
@@ -78,7 +78,7 @@ async def test_a_denied_websocket_is_closed_if_no_response_can_be_sent(middlewar
 
 
 @WITH_AND_WITHOUT
-@pytest.mark.parametrize("path", ["/decorated/1", "/depends", "/late"])
+@pytest.mark.parametrize("path", ["/decorated/1", "/depends", "/by-dependency"])
 async def test_a_denied_websocket_gets_a_response_if_the_server_supports_it(middleware: bool, path: str) -> None:
     app = app_of(RateLimiter("memory://"), middleware)
     await talk(app, path, extensions=True)

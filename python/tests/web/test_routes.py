@@ -1,4 +1,4 @@
-"""Starlette without FastAPI's parts."""
+"""Starlette applications without FastAPI."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Host, Mount, Route, Router
 
 from ratelog import RateLimiter
-from support.asgi import ask, client_of, remaining, statuses
+from support.asgi import client_for, fetch, remaining, statuses
 
 if TYPE_CHECKING:
     from typing import Any
 
     from starlette.requests import Request
 
-WITH_AND_WITHOUT = pytest.mark.parametrize("middleware", [True, False], ids=["middleware", "alone"])
+WITH_AND_WITHOUT = pytest.mark.parametrize("middleware", [True, False], ids=["middleware", "no middleware"])
 
 
 def app_of(limiter: RateLimiter, middleware: bool, *routes: Any) -> Starlette:
@@ -53,7 +53,7 @@ async def test_a_decorated_endpoint_is_limited_and_has_headers(middleware: bool,
 
     endpoint = limiter.limit("5/minute")(limiter.limit("1/hour", key="api_key")(later if asynchronous else sync))
     app = app_of(limiter, middleware, Route("/", endpoint))
-    first, second = await ask(app, "/"), await ask(app, "/")
+    first, second = await fetch(app, "/"), await fetch(app, "/")
     for response, status in ((first, 200), (second, 429)):
         assert response.status_code == status
         assert remaining(response) == {"1/hour": 0, "5/minute": 4}
@@ -75,12 +75,12 @@ async def test_methods_of_a_class_are_limited_by_route(middleware: bool) -> None
             return PlainTextResponse("posted")
 
     app = app_of(limiter, middleware, Route("/items/{id}", Endpoint))
-    first = await ask(app, "/items/1")
+    first = await fetch(app, "/items/1")
     assert remaining(first) == {"9/hour": 8, "2/minute": 1}
     assert await statuses(app, "/items/2", "/items/3") == [200, 429]
-    assert (await ask(app, "/items/4", "HEAD")).status_code == 429
-    assert (await ask(app, "/items/4", "POST")).status_code == 200
-    assert (await ask(app, "/items/4", "PATCH")).status_code == 405
+    assert (await fetch(app, "/items/4", "HEAD")).status_code == 429
+    assert (await fetch(app, "/items/4", "POST")).status_code == 200
+    assert (await fetch(app, "/items/4", "PATCH")).status_code == 405
 
 
 async def test_an_exempt_class_is_exempt() -> None:
@@ -103,8 +103,8 @@ async def test_a_partial_endpoint_is_limited_by_route(middleware: bool) -> None:
         return PlainTextResponse(word)
 
     app = app_of(limiter, middleware, Route("/{id}", partial(endpoint, word="w")))
-    first = await ask(app, "/1")
-    assert (first.text, (await ask(app, "/2")).status_code) == ("w", 429)
+    first = await fetch(app, "/1")
+    assert (first.text, (await fetch(app, "/2")).status_code) == ("w", 429)
 
 
 @WITH_AND_WITHOUT
@@ -141,7 +141,7 @@ async def test_hosts_have_separate_limits() -> None:
     app = app_of(limiter, True, Host("a.example.com", one), Host("b.example.com", other))
 
     async def of(host: str) -> list[int]:
-        async with client_of(app) as client:
+        async with client_for(app) as client:
             return [(await client.get("/", headers={"host": host})).status_code for _ in range(3)]
 
     assert await of("a.example.com") == [200, 429, 429]
@@ -159,7 +159,7 @@ async def test_a_route_with_other_criteria_is_matched_each_time() -> None:
     routes = [ByVersion("/", endpoint_of(limiter, f"{name}/minute"), name=name) for name in ("1", "2")]
     app = app_of(limiter, True, *routes)
     assert await statuses(app, "/", "/", headers={"x-version": "1"}) == [200, 429]
-    assert remaining(await ask(app, "/", ip="192.0.2.9", headers={"x-version": "2"})) == {"2/minute": 1}
+    assert remaining(await fetch(app, "/", ip="192.0.2.9", headers={"x-version": "2"})) == {"2/minute": 1}
 
 
 async def test_a_route_to_an_asgi_application_has_the_default_limits() -> None:
@@ -185,7 +185,7 @@ async def test_a_limit_can_be_enforced_without_routing() -> None:
     limit = limiter("1/minute")
     assert await statuses(app, "/a", "/b") == [200, 200]
     with pytest.raises(Exception, match="quota has been exceeded"):
-        await ask(app, "/a")
+        await fetch(app, "/a")
 
 
 def test_fastapi_is_optional() -> None:

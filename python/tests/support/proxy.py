@@ -1,4 +1,4 @@
-"""A wire to a server, which can be cut between a command and its reply."""
+"""A TCP proxy to a server that can drop replies and hold connections back."""
 
 from __future__ import annotations
 
@@ -11,18 +11,21 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class Wire:
-    """Passes everything on. Once it is `cutting`, commands that hold `cut_at` reach the server, and what it replies
-    ends the connection instead of reaching anybody."""
+class Proxy:
+    """Forwards commands and replies.
 
-    def __init__(self, port: int, cut_at: bytes = b"RL.CHECK") -> None:
+    While `drops_replies` is set, commands that contain `drop_at` reach the server, but the connection is closed instead
+    of returning the reply.
+    """
+
+    def __init__(self, port: int, drop_at: bytes = b"RL.CHECK") -> None:
         self._port = port
-        self._cut_at = cut_at
-        self.cutting = False
-        self.opens = threading.Event()
-        """Until it is set, connections are taken, and nothing of them is passed on."""
-        self.opens.set()
-        self.cuts = 0
+        self._drop_at = drop_at
+        self.drops_replies = False
+        self.forwards = threading.Event()
+        """Until it is set, connections are accepted but nothing is forwarded."""
+        self.forwards.set()
+        self.dropped = 0
         self._sockets: list[socket.socket] = []
 
     def __enter__(self) -> Self:
@@ -32,7 +35,7 @@ class Wire:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.opens.set()
+        self.forwards.set()
         for end in (self._listener, *self._sockets):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
@@ -45,10 +48,10 @@ class Wire:
     def url(self) -> str:
         return f"redis://127.0.0.1:{self._listener.getsockname()[1]}/0"
 
-    def lead_to(self, port: int, *, ends: bool = True) -> None:
-        """Has connections from now on lead to another server, and ends those that are, if told."""
+    def redirect(self, port: int, *, closes: bool = True) -> None:
+        """Forwards new connections to another server. Closes the existing ones if `closes` is set."""
         self._port = port
-        for end in self._sockets if ends else ():
+        for end in self._sockets if closes else ():
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
 
@@ -60,19 +63,19 @@ class Wire:
                 return
             far = socket.create_connection(("127.0.0.1", self._port))
             self._sockets += (near, far)
-            thread = threading.Thread(target=self._carry, args=(near, far))
+            thread = threading.Thread(target=self._forward, args=(near, far))
             self._threads.append(thread)
             thread.start()
 
-    def _carry(self, near: socket.socket, far: socket.socket) -> None:
-        self.opens.wait()
+    def _forward(self, near: socket.socket, far: socket.socket) -> None:
+        self.forwards.wait()
         with contextlib.suppress(OSError):
             while command := near.recv(65536):
-                cuts = self.cutting and self._cut_at in command
+                drops = self.drops_replies and self._drop_at in command
                 far.sendall(command)
                 reply = far.recv(65536)
-                if cuts:
-                    self.cuts += 1
+                if drops:
+                    self.dropped += 1
                     break
                 near.sendall(reply)
         for end in (near, far):

@@ -1,4 +1,4 @@
-"""Servers that take connections, and answer nothing or nonsense."""
+"""Servers that accept connections, but never reply or send garbage."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class Hung:
-    """A listener that nobody accepts from: the kernel takes the connections, and what they send."""
+class SilentServer:
+    """A listener without an accept loop: the kernel accepts connections and buffers their data."""
 
     def __enter__(self) -> Self:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
@@ -26,8 +26,8 @@ class Hung:
         return f"redis://127.0.0.1:{self._listener.getsockname()[1]}/0"
 
 
-class Babbling(Hung):
-    """Answers whatever it is asked by what is none of Redis's replies."""
+class GarbageServer(SilentServer):
+    """Replies with data that is not valid in Redis's protocol."""
 
     def __enter__(self) -> Self:
         super().__enter__()
@@ -44,12 +44,12 @@ class Babbling(Hung):
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
             while True:
-                near, _ = self._listener.accept()
-                self._threads.append(threading.Thread(target=self._babble, args=(near,)))
+                connection, _ = self._listener.accept()
+                self._threads.append(threading.Thread(target=self._send_garbage, args=(connection,)))
                 self._threads[-1].start()
 
     @staticmethod
-    def _babble(near: socket.socket) -> None:
-        with near, contextlib.suppress(OSError):
-            while near.recv(65536):
-                near.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    def _send_garbage(connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):
+            while connection.recv(65536):
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
