@@ -116,9 +116,9 @@ async def test_invalid_arguments_are_rejected(
 ) -> None:
     limiter = open_limiter("redis://192.0.2.1/", connect_timeout=0.001)
     key, limits, cost = question
-    for ask in (limiter.check, limiter.peek):
+    for operation in (limiter.check, limiter.peek):
         with pytest.raises(error) as raised:
-            await ask(key, limits, cost)
+            await operation(key, limits, cost)
         assert text in str(raised.value)
     with pytest.raises(error):
         await limiter.mcheck([(key, limits)], cost)

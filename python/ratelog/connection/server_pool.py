@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .pool import PendingCommands
 
 IDLE_TIMEOUT = 1.0
-"""Seconds for which an idle connection is kept. To borrow one from redis-py's pool costs time for a check of it."""
+"""Seconds for which an idle connection is kept. redis-py's pool checks each connection that it lends."""
 
 
 class ServerPool:

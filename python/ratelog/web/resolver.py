@@ -41,7 +41,7 @@ class Resolver:
     """Resolves the limits on requests to one application."""
 
     def __init__(self, registry: Registry, app: Any, is_own: Callable[[RateLimitDependency], bool]) -> None:
-        """`is_own` tells limits of this limiter from those of others on the same application."""
+        """`is_own` distinguishes limits of this limiter from those of other limiters."""
         self._registry = registry
         self._is_own = is_own
         self.app = app

@@ -71,7 +71,7 @@ class Routes:
         routes = getattr(app, "routes", None)
         if routes is None:
             return ()
-        # Routes may be added later. The application is kept with its routes, so that its id is not reused.
+        # Routes may be added later. Keeping the application prevents that its id is reused.
         entry = self._flat.get(id(app))
         if entry is None or entry[0] != len(routes):
             entry = (len(routes), app, _flatten(routes))

@@ -54,13 +54,13 @@ def test_the_module_passes_the_cases(case: dict[str, Any], server: Server) -> No
         if "refund" in event:
             assert reply == event["units"]
             continue
-        given, told = Decision.from_reply(reply, "module"), Decision.from_reply(event["decision"], "module")
+        actual, expected = Decision.from_reply(reply, "module"), Decision.from_reply(event["decision"], "module")
         fields = ("allowed", "limit", "remaining", "window_ms")
-        assert [getattr(given, field) for field in fields] == [getattr(told, field) for field in fields], event
+        assert [getattr(actual, field) for field in fields] == [getattr(expected, field) for field in fields], event
         for field in ("retry_after_ms", "reset_after_ms"):
-            span = getattr(told, field)
+            span = getattr(expected, field)
             least = span if not span else span - SLACK
-            assert getattr(given, field) == span or least <= getattr(given, field) <= span, event
+            assert getattr(actual, field) == span or least <= getattr(actual, field) <= span, event
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])

@@ -44,5 +44,5 @@ def test_parameters_have_the_names_of_the_stub() -> None:
                 continue
             arguments = [it.arg for it in member.args.args + member.args.kwonlyargs if it.arg != "self"]
             signature = getattr(cls, member.name).__text_signature__
-            told = [part.split("=")[0].strip() for part in signature.strip("()").split(",")]
-            assert [part for part in told if part not in {"$self", "*", "/", ""}] == arguments, (name, member.name)
+            names = [part.split("=")[0].strip() for part in signature.strip("()").split(",")]
+            assert [part for part in names if part not in {"$self", "*", "/", ""}] == arguments, (name, member.name)

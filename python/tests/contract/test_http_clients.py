@@ -92,10 +92,10 @@ def limited(request: pytest.FixtureRequest) -> Iterator[tuple[str, Limited]]:
         yield url, limited
 
 
-@pytest.mark.parametrize("ask", CLIENTS, ids=lambda ask: ask.__name__)
-def test_clients_that_retry_are_served(ask: Any, limited: tuple[str, Limited]) -> None:
+@pytest.mark.parametrize("send", CLIENTS, ids=lambda send: send.__name__)
+def test_clients_that_retry_are_served(send: Any, limited: tuple[str, Limited]) -> None:
     url, application = limited
-    assert ask(url, 5) == [200] * 5
+    assert send(url, 5) == [200] * 5
     assert application.decided.count(True) == 5
 
 
@@ -113,41 +113,41 @@ def test_a_streamed_body_is_sent_once(asynchronous: bool) -> None:
     async def stream_async() -> Any:
         yield b"x"
 
-    async def ask_async(url: str) -> int:
+    async def send_async(url: str) -> int:
         async with httpx.AsyncClient(transport=ratelog.httpx.AsyncRetryTransport(max_wait=0)) as client:
             for _ in range(2):
                 await client.post(url)
             return (await client.post(url, content=stream_async())).status_code
 
-    def ask(url: str) -> int:
+    def send(url: str) -> int:
         with httpx.Client(transport=ratelog.httpx.RetryTransport(max_wait=0)) as client:
             for _ in range(2):
                 client.post(url)
             return client.post(url, content=iter([b"x"])).status_code
 
     with serve_in_thread(limited.app) as url:
-        assert (asyncio.run(ask_async(url)) if asynchronous else ask(url)) == 429
+        assert (asyncio.run(send_async(url)) if asynchronous else send(url)) == 429
 
 
 def test_a_connect_error_is_raised_after_the_last_attempt() -> None:
     policy = RetryPolicy(max_tries=2, base=0.001)
-    nobody = "http://127.0.0.1:1/"
+    unreachable = "http://127.0.0.1:1/"
     with (
         httpx.Client(transport=ratelog.httpx.RetryTransport(policy=policy)) as client,
         pytest.raises(httpx.ConnectError),
     ):
-        client.get(nobody)
+        client.get(unreachable)
     with requests.Session() as session:
         session.mount("http://", ratelog.requests.RetryAdapter(policy))
         with pytest.raises(requests.ConnectionError):
-            session.get(nobody)
+            session.get(unreachable)
 
-    async def ask() -> None:
+    async def send() -> None:
         async with httpx.AsyncClient(transport=ratelog.httpx.AsyncRetryTransport(policy=policy)) as client:
-            await client.get(nobody)
+            await client.get(unreachable)
 
     with pytest.raises(httpx.ConnectError):
-        asyncio.run(ask())
+        asyncio.run(send())
 
 
 def test_requests_of_one_partition_share_a_throttle() -> None:

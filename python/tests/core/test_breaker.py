@@ -21,8 +21,8 @@ def test_a_breaker_is_open_until_the_first_recovery() -> None:
     assert before - 1 < breaker.since < time.time() + 1
     breaker.begin_probe()
     assert breaker.state == "half-open"
-    breaker.record_probe_failure("refused")
-    assert (breaker.state, breaker.last_error) == ("open", "refused")
+    breaker.record_probe_failure("connection refused")
+    assert (breaker.state, breaker.last_error) == ("open", "connection refused")
     breaker.record_recovery()
     assert (breaker.is_closed, breaker.state) == (True, "closed")
 

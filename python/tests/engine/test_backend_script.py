@@ -57,9 +57,9 @@ async def test_features_of_the_module_raise_without_it(plain_server: Server, ope
     limiter = open_limiter(plain_server.url)
     await limiter.start()
     needs = r"^an override needs the Ratelog module, which this server does not have$"
-    for ask in (limiter.get_override, limiter.del_override):
+    for operation in (limiter.get_override, limiter.del_override):
         with pytest.raises(NeedsModuleError, match=needs):
-            await ask("k")
+            await operation("k")
     with pytest.raises(NeedsModuleError, match=needs):
         await limiter.set_override("k", "allow")
     forced = open_limiter(plain_server.url, backend="module")

@@ -139,10 +139,10 @@ async def test_a_server_out_of_memory_is_unavailable(start: Start, open_limiter:
     limiter = open_limiter(server.url)
     assert await limiter.source() == "module"
     server.db().config_set("maxmemory", 1)
-    assert await limiter.source("fresh") == "local"
+    assert await limiter.source("new") == "local"
     server.db().config_set("maxmemory", 0)
 
     async def is_remote() -> bool:
-        return await limiter.source("fresh") == "module"
+        return await limiter.source("new") == "module"
 
     await until("the server accepts new keys", is_remote)

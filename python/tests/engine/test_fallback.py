@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 HOURLY = Limits("3/hour")
 
 
-def fallback_of(mode: FallbackMode = "local") -> Fallback:
+def create_fallback(mode: FallbackMode = "local") -> Fallback:
     return Fallback(LocalLimiter(), Policies(), mode, 1000)
 
 
 def test_checks_with_different_costs_are_all_or_none() -> None:
-    decider = fallback_of()
+    decider = create_fallback()
     checks = [Check(b"a", HOURLY, 1), Check(b"b", HOURLY, 2)]
     assert [(d.allowed, d.remaining) for d in decider.check_locally(checks, record=True)] == [(True, 2), (True, 1)]
     assert [(d.allowed, d.remaining) for d in decider.check_locally(checks, record=True)] == [(True, 2), (False, 1)]
@@ -48,7 +48,7 @@ def warned_policies(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def test_an_unknown_policy_is_allowed_and_logged_once_per_name(caplog: pytest.LogCaptureFixture) -> None:
-    decider = fallback_of()
+    decider = create_fallback()
     for _ in range(3):
         for name in ("gold", "silver"):
             checks = [Check(b"k", Limits.of_policy(name)), Check(b"l", HOURLY)]
@@ -60,7 +60,7 @@ def test_an_unknown_policy_is_allowed_and_logged_once_per_name(caplog: pytest.Lo
 
 def test_a_fixed_fallback_needs_no_policy(caplog: pytest.LogCaptureFixture) -> None:
     for mode, allowed in (("allow", True), ("deny", False)):
-        (decision,) = fallback_of(mode).decide([Check(b"k", Limits.of_policy("gold"))], record=True)  # type: ignore[arg-type]
+        (decision,) = create_fallback(mode).decide([Check(b"k", Limits.of_policy("gold"))], record=True)  # type: ignore[arg-type]
         assert (decision.allowed, decision.source) == (allowed, "fallback")
     assert warned_policies(caplog) == []
 
@@ -69,7 +69,7 @@ def test_the_number_of_logged_policies_is_bounded(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fallback, "MAX_WARNED_POLICIES", 2)
-    decider = fallback_of()
+    decider = create_fallback()
     for name in ("a", "b", "c", "a"):
         assert decider.decide([Check(b"k", Limits.of_policy(name))], record=True)[0].allowed
     assert warned_policies(caplog) == ["a", "b"]

@@ -68,7 +68,7 @@ class World:
                     self.closed.append(step.response)
                 step = next(attempts)
         except StopIteration as stop:
-            assert not (left and uses_all), "there were answers that nobody asked for"
+            assert not (left and uses_all), "there were unused answers"
             answer = stop.value
             assert isinstance(answer, tuple)
             return answer

@@ -105,17 +105,17 @@ def test_no_thread_misses_a_wakeup(round_: int) -> None:
 def test_threads_share_the_throttle_of_a_name() -> None:
     throttles = Throttles(threading.Event, max_size=2)
     barrier = threading.Barrier(8, timeout=20)
-    kept: list[Throttle] = []
+    found: list[Throttle] = []
 
     def find() -> None:
         for number in range(200):
             barrier.wait()
-            kept.append(throttles.get(str(number)))
+            found.append(throttles.get(str(number)))
 
     threads = [threading.Thread(target=find) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len({id(throttle) for throttle in kept}) == 200
+    assert len({id(throttle) for throttle in found}) == 200
     assert len(throttles) == 2

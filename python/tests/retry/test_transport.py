@@ -63,7 +63,7 @@ def test_all_responses_but_the_last_are_closed(library: Any, transports: Any, lo
         async def handle_async_request(self, request: Any) -> Any:
             return answer()
 
-    async def ask() -> None:
+    async def send() -> None:
         async with (
             library.AsyncClient(transport=transports.AsyncRetryTransport(Within(), POLICY)) as client,
             client.stream("GET", URL) as response,
@@ -79,9 +79,9 @@ def test_all_responses_but_the_last_are_closed(library: Any, transports: Any, lo
             assert closed == [429, 503]
             assert response.read() == b"body"
     elif loop == "trio":
-        trio.run(ask)
+        trio.run(send)
     else:
-        asyncio.run(ask())
+        asyncio.run(send())
     assert closed == [429, 503, 200]
 
 

@@ -22,7 +22,7 @@ def app_of(limiter: RateLimiter, middleware: bool) -> FastAPI:
 
 
 def caller(x_user: Annotated[str, Header()]) -> str | None:
-    if x_user == "nobody":
+    if x_user == "banned":
         raise HTTPException(403)
     return None if x_user == "root" else x_user
 

@@ -22,7 +22,7 @@ def app_of(limiter: RateLimiter, middleware: bool) -> FastAPI:
 
 
 def caller(x_user: Annotated[str, Header()]) -> str | None:
-    if x_user == "nobody":
+    if x_user == "banned":
         raise HTTPException(403)
     return None if x_user == "root" else x_user
 
@@ -39,7 +39,7 @@ async def test_a_key_can_have_dependencies(middleware: bool) -> None:
     assert await statuses(app, "/", "/", headers={"x-user": "ann"}) == [200, 429]
     assert await statuses(app, "/", headers={"x-user": "bob"}) == [200]
     assert await statuses(app, "/", "/", headers={"x-user": "root"}) == [200, 200]
-    assert await statuses(app, "/", headers={"x-user": "nobody"}) == [403]
+    assert await statuses(app, "/", headers={"x-user": "banned"}) == [403]
     assert await statuses(app, "/") == [422]
 
 

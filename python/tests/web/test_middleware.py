@@ -227,7 +227,7 @@ class Exchange:
         self.sent: list[Any] = []
 
     async def receive(self) -> Any:
-        raise AssertionError("nobody reads the body")
+        raise AssertionError("the body must not be read")
 
     async def send(self, message: Any) -> None:
         self.sent.append(message)

@@ -73,13 +73,13 @@ async def test_any_request_gets_a_response(
     assert await answered(APP, scope) in (200, 307, 404, 405)
 
 
-@given(subject=st.text(max_size=200, alphabet=st.characters(codec=None, exclude_categories=())))
+@given(key=st.text(max_size=200, alphabet=st.characters(codec=None, exclude_categories=())))
 @settings(deadline=None)
-def test_keys_are_ascii_and_bounded(subject: str) -> None:
-    told = key_safe(subject)
-    assert 0 < len(told) <= 128
-    assert told.isascii()
-    assert not set(told) & set("{} \n\r\0")
+def test_keys_are_ascii_and_bounded(key: str) -> None:
+    escaped = key_safe(key)
+    assert 0 < len(escaped) <= 128
+    assert escaped.isascii()
+    assert not set(escaped) & set("{} \n\r\0")
 
 
 @given(one=st.text(max_size=40), other=st.text(max_size=40))
