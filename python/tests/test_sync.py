@@ -125,7 +125,7 @@ def test_a_hook_can_use_its_limiter() -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system does not fork")
 def test_a_process_forked_while_the_limiter_starts_can_use_it() -> None:
-    with SilentServer() as silent, SyncRateLimiter(silent.url, **FAST) as limiter:
+    with SilentServer() as silent, SyncRateLimiter(silent.url, **{**FAST, "timeout": 1.0}) as limiter:
         starting = threading.Thread(target=limiter.check, args=("k", "9/minute"))
         starting.start()
         until_sync("the limiter is starting", lambda: limiter._starting is not None)
@@ -135,7 +135,7 @@ def test_a_process_forked_while_the_limiter_starts_can_use_it() -> None:
         if child == 0:
             try:
                 # Kills a child process that hangs.
-                signal.alarm(60)
+                signal.alarm(120)
                 os._exit(0 if limiter.check("k", "9/minute").source == "local" else 1)
             finally:
                 os._exit(2)

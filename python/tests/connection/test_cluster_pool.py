@@ -83,7 +83,7 @@ async def test_a_cluster_that_starts_later_is_found(start: Start, open_limiter: 
 
 async def test_a_timed_out_check_counts_once_in_a_cluster(start: Start, open_limiter: Open) -> None:
     cluster = Cluster(start)
-    limiter = open_limiter(cluster.url, timeout=0.1, failure_threshold=1)
+    limiter = open_limiter(cluster.url, timeout=1.0, failure_threshold=1)
     assert (await limiter.check("k", "9/minute")).source == "module"
     for node in cluster.nodes:
         node.pause()

@@ -84,7 +84,7 @@ async def test_a_denial_that_ended_before_tracking_is_not_cached(server: Server)
 
 async def test_a_connection_that_stops_responding_is_dropped(start: Start) -> None:
     server = start()
-    options = {**FAST, "connect_timeout": 0.2}
+    options = {**FAST, "connect_timeout": 0.5}
     async with RateLimiter(server.url, deny_cache=100, **options) as limiter:
         await until("tracking is enabled", lambda: limiter.health().tracking)
         server.pause()
@@ -94,9 +94,9 @@ async def test_a_connection_that_stops_responding_is_dropped(start: Start) -> No
 
 
 async def test_an_idle_connection_stays_open(server: Server) -> None:
-    async with RateLimiter(server.url, deny_cache=100, **{**FAST, "connect_timeout": 0.05}) as limiter:
+    async with RateLimiter(server.url, deny_cache=100, **{**FAST, "connect_timeout": 1.0}) as limiter:
         await until("tracking is enabled", lambda: limiter.health().tracking)
         db: Any = server.db()
-        await until("pings were sent", lambda: int(db.info("commandstats").get("cmdstat_ping", {}).get("calls", 0)) > 5)
-        watchers = [client for client in db.client_list() if client["name"] == "ratelog-invalidation"]
-        assert len(watchers) == 1
+        await until("pings were sent", lambda: int(db.info("commandstats").get("cmdstat_ping", {}).get("calls", 0)) > 2)
+        listeners = [client for client in db.client_list() if client["name"] == "ratelog-invalidation"]
+        assert len(listeners) == 1

@@ -71,11 +71,11 @@ CLIENTS = [by_httpx, by_httpx2, by_async_httpx, by_async_httpx2, by_requests, by
 
 
 class Limited:
-    """An application with a limit of two requests per second, and its decisions."""
+    """An application with a limit, and its decisions."""
 
-    def __init__(self, headers: str) -> None:
+    def __init__(self, headers: str, limit: str = "2/second") -> None:
         self.decided: list[bool] = []
-        limiter = RateLimiter("memory://", default="2/second", headers=headers, hooks=[self._heard])
+        limiter = RateLimiter("memory://", default=limit, headers=headers, hooks=[self._heard])
         self.app = FastAPI()
         limiter.protect(self.app)
         self.app.add_api_route("/", lambda: None, methods=["GET", "POST"])
@@ -108,7 +108,7 @@ def test_a_client_that_reads_the_headers_is_not_denied() -> None:
 
 @pytest.mark.parametrize("asynchronous", [False, True])
 def test_a_streamed_body_is_sent_once(asynchronous: bool) -> None:
-    limited = Limited("draft-11")
+    limited = Limited("draft-11", "2/minute")
 
     async def stream_async() -> Any:
         yield b"x"

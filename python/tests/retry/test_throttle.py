@@ -8,7 +8,7 @@ import pytest
 
 from ratelog._core import RetryHint
 from ratelog.retry.throttle import Throttle, Throttles, Waiter
-from support.wait import until_sync
+from support.wait import TIMEOUT, until_sync
 
 DEADLINE = 60.0
 
@@ -104,7 +104,7 @@ def test_no_thread_misses_a_wakeup(round_: int) -> None:
 
 def test_threads_share_the_throttle_of_a_name() -> None:
     throttles = Throttles(threading.Event, max_size=2)
-    barrier = threading.Barrier(8, timeout=20)
+    barrier = threading.Barrier(8, timeout=TIMEOUT)
     found: list[Throttle] = []
 
     def find() -> None:

@@ -13,7 +13,7 @@ import trio
 import ratelog.httpx
 import ratelog.httpx2
 from ratelog._core import RetryPolicy
-from support.wait import until
+from support.wait import TIMEOUT, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -127,7 +127,7 @@ async def test_a_cancelled_request_holds_no_other_back(given_up: str) -> None:
         answers["/one"].set()
         answers["/other"].set()
         answers["/third"].set()
-        done = await asyncio.wait_for(asyncio.gather(one, other, third, return_exceptions=True), 20)
+        done = await asyncio.wait_for(asyncio.gather(one, other, third, return_exceptions=True), TIMEOUT)
         assert sum(isinstance(outcome, asyncio.CancelledError) for outcome in done) == 1
         assert going[-1] == "/third"
 

@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 
 Flavour = Literal["async", "sync"]
 
-FAST: dict[str, Any] = {"timeout": 1.0, "connect_timeout": 2.0, "probe_min_interval": 0.005, "probe_max_interval": 0.05}
+FAST: dict[str, Any] = {
+    "timeout": 5.0,
+    "connect_timeout": 10.0,
+    "probe_min_interval": 0.005,
+    "probe_max_interval": 0.05,
+}
 """Detects a recovery soon, but does not mistake a busy machine for an unavailable server."""
 
 

@@ -26,7 +26,7 @@ def caller(x_user: Annotated[str, Header()]) -> str:
 @pytest.fixture
 async def limiter(server: Server) -> AsyncIterator[RateLimiter]:
     endpoints = [{"path": "/settings", "limits": "7/minute"}]
-    async with RateLimiter(server.url, timeout=5.0, default="100/minute", endpoints=endpoints) as limiter:
+    async with RateLimiter(server.url, timeout=30, default="100/minute", endpoints=endpoints) as limiter:
         yield limiter
 
 

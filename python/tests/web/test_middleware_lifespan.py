@@ -26,7 +26,7 @@ def app_of(limiter: RateLimiter) -> FastAPI:
 async def test_the_limiter_starts_and_closes_with_the_application(server: Any) -> None:
     db = server.db()
     before = len(db.client_list())
-    limiter = RateLimiter(server.url, default="9/minute", timeout=2.0)
+    limiter = RateLimiter(server.url, default="9/minute", timeout=30)
     app = app_of(limiter)
     messages = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
     states: list[tuple[str, str]] = []
@@ -44,13 +44,13 @@ async def test_the_limiter_starts_and_closes_with_the_application(server: Any) -
 
 
 async def test_a_limiter_works_without_lifespan(server: Any) -> None:
-    limiter = RateLimiter(server.url, default="1/minute", timeout=2.0)
+    limiter = RateLimiter(server.url, default="1/minute", timeout=30)
     assert await statuses(app_of(limiter), "/a", "/a") == [200, 429]
     await limiter.aclose()
 
 
 def test_a_limiter_works_in_one_event_loop_after_another(server: Any) -> None:
-    limiter = RateLimiter(server.url, default="2/minute", timeout=2.0)
+    limiter = RateLimiter(server.url, default="2/minute", timeout=30)
     app = app_of(limiter)
 
     async def once() -> list[int]:

@@ -15,6 +15,7 @@ from websockets.exceptions import InvalidStatus
 
 from ratelog import RateLimiter
 from support.uvicorn_server import serve
+from support.wait import TIMEOUT
 
 WITH_AND_WITHOUT = pytest.mark.parametrize("middleware", [True, False], ids=["middleware", "no middleware"])
 
@@ -63,7 +64,7 @@ async def talk(app: Any, path: str, extensions: bool = False) -> list[dict[str, 
         "subprotocols": [],
         "extensions": {"websocket.http.response": {}} if extensions else {},
     }
-    await asyncio.wait_for(app(scope, receive, send), 10)
+    await asyncio.wait_for(app(scope, receive, send), TIMEOUT)
     return sent
 
 
