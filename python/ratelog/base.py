@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
-from .check import LimitsLike, check_of, cost_of, key_of, limits_of
+from .check import LimitsLike, to_check, to_cost, to_key, to_limits
 from .connection.target import Target
 from .engine.commands import Command, parse_count
 from .engine.engine import Engine
@@ -115,40 +115,40 @@ class BaseLimiter:
         """
         if self._engine.remote or self._events.has_hooks:
             return None
-        rules = limits_of(limits)
-        return self._engine.local.check(key_of(key), rules, cost_of(cost)) if rules.policy is None else None
+        rules = to_limits(limits)
+        return self._engine.local.check(to_key(key), rules, to_cost(cost)) if rules.policy is None else None
 
     def _check(self, key: str | bytes, limits: LimitsLike, cost: int) -> Operation[Decision]:
-        return _not_none((yield from self._engine.decide([check_of(key, limits, cost)])))[0]
+        return _not_none((yield from self._engine.decide([to_check(key, limits, cost)])))[0]
 
     def _peek(self, key: str | bytes, limits: LimitsLike, cost: int) -> Operation[Decision]:
-        return _not_none((yield from self._engine.check([check_of(key, limits, cost)], record=False)))[0]
+        return _not_none((yield from self._engine.check([to_check(key, limits, cost)], record=False)))[0]
 
     def _mcheck(self, checks: Sequence[tuple[str | bytes, LimitsLike]], cost: int) -> Operation[list[Decision]]:
-        parsed = [check_of(key, limits, cost) for key, limits in checks]
+        parsed = [to_check(key, limits, cost) for key, limits in checks]
         if not parsed:
             raise ValueError("mcheck needs at least one key")
         return _not_none((yield from self._engine.decide(parsed, use_deny_cache=False)))
 
     def _refund(self, key: str | bytes, cost: int) -> Operation[int]:
-        return (yield from self._engine.refund(key_of(key), cost_of(cost)))
+        return (yield from self._engine.refund(to_key(key), to_cost(cost)))
 
     def _reset(self, key: str | bytes) -> Operation[int]:
-        return (yield from self._engine.reset(key_of(key)))
+        return (yield from self._engine.reset(to_key(key)))
 
     def _set_override(
         self, key: str | bytes, action: OverrideAction, limits: LimitsLike | None, ttl: float | None
     ) -> Operation[None]:
-        name = key_of(key)
+        name = to_key(key)
         command = set_override_command(name, action, limits, ttl)
         yield from self._engine.execute_module_command("an override", command, name)
 
     def _get_override(self, key: str | bytes) -> Operation[Override | None]:
-        command: Command = ("RL.OVERRIDE", "GET", key_of(key))
+        command: Command = ("RL.OVERRIDE", "GET", to_key(key))
         return parse_override((yield from self._engine.execute_module_command("an override", command)))
 
     def _del_override(self, key: str | bytes) -> Operation[bool]:
-        name = key_of(key)
+        name = to_key(key)
         command: Command = ("RL.OVERRIDE", "DEL", name)
         return parse_count((yield from self._engine.execute_module_command("an override", command, name))) == 1
 

@@ -26,7 +26,7 @@ def _parse_limits(rules: str) -> Limits:
     return Limits(rules)
 
 
-def limits_of(limits: LimitsLike) -> Limits:
+def to_limits(limits: LimitsLike) -> Limits:
     """Converts to `Limits`.
 
     Raises:
@@ -40,7 +40,7 @@ def limits_of(limits: LimitsLike) -> Limits:
     raise TypeError(f"limits must be a str such as '100/minute', or Limits, not {type(limits).__name__}")
 
 
-def key_of(key: str | bytes) -> bytes:
+def to_key(key: str | bytes) -> bytes:
     """Converts a key to the bytes that the server stores."""
     if isinstance(key, str):
         return key.encode()
@@ -49,7 +49,7 @@ def key_of(key: str | bytes) -> bytes:
     raise TypeError(f"a key must be str or bytes, not {type(key).__name__}")
 
 
-def cost_of(cost: int) -> int:
+def to_cost(cost: int) -> int:
     """Returns a valid cost.
 
     Raises:
@@ -60,6 +60,6 @@ def cost_of(cost: int) -> int:
     return cost
 
 
-def check_of(key: str | bytes, limits: LimitsLike, cost: int = 1) -> Check:
+def to_check(key: str | bytes, limits: LimitsLike, cost: int = 1) -> Check:
     """Builds a check from a caller's arguments."""
-    return Check(key_of(key), limits_of(limits), cost_of(cost))
+    return Check(to_key(key), to_limits(limits), to_cost(cost))

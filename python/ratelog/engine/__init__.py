@@ -1,1 +1,1 @@
-"""What a limiter decides, without I/O: each operation yields the commands to send and receives their replies."""
+"""The decisions of a limiter, without I/O: operations yield commands and receive their replies."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, cast
 from redis.exceptions import ResponseError
 
 from .._core import Limits
-from ..check import LimitsLike, limits_of
+from ..check import LimitsLike, to_limits
 
 if TYPE_CHECKING:
     from .commands import Command, Reply
@@ -42,7 +42,7 @@ def set_override_command(key: bytes, action: str, limits: LimitsLike | None, ttl
         raise ValueError(f"an override '{action}' takes {'limits' if limits is None else 'no limits'}")
     args: tuple[str, ...] = ()
     if limits is not None:
-        rules = limits_of(limits)
+        rules = to_limits(limits)
         if rules.policy is not None:
             raise ValueError("an override takes rules, not a policy")
         args = rules.args

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from .._core import Limits
-from ..check import Check, cost_of, limits_of
+from ..check import Check, to_cost, to_limits
 from .callables import maybe_await
 from .keys import redis_key
 from .limit import AppliedLimit, RateLimit
@@ -136,7 +136,7 @@ class Enforcer:
             raise TypeError(f"a key must be a str or None, not {type(key).__name__}")
         cost = limit.cost
         if not isinstance(cost, int):
-            cost = cost_of(cast("int", await maybe_await(cost(connection))))
+            cost = to_cost(cast("int", await maybe_await(cost(connection))))
         return Check(redis_key(self.registry.settings.prefix, key, scope), limits, cost)
 
     async def _limits(self, limit: RateLimit, connection: HTTPConnection) -> Limits | None:
@@ -145,7 +145,7 @@ class Enforcer:
             # An unknown plan gets the limits of the first one.
             return next(iter(limit.limits.values())) if plan is None or plan not in limit.limits else limit.limits[plan]
         limits = await maybe_await(cast("Any", limit.limits)(connection))
-        return None if limits is None else limits_of(limits)
+        return None if limits is None else to_limits(limits)
 
 
 def _undeclared(limit: RateLimit, state: RequestState, resolved: RequestLimits, scope: Scope) -> AppliedLimit:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from .._core import Limits
-from ..check import LimitsLike, cost_of, limits_of
+from ..check import LimitsLike, to_cost, to_limits
 from .callables import has_dependencies
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class RateLimit:
         Raises:
             ValueError: the cost is not from 1 to 1,000,000.
         """
-        valid_cost = cost if callable(cost) else cost_of(cost)
+        valid_cost = cost if callable(cost) else to_cost(cost)
         dependency_key = key if callable(key) and has_dependencies(key) else None
         return cls(limits, key, valid_cost, scope, override_defaults, dependency_key)
 
@@ -78,13 +78,13 @@ def parse_limits(arguments: Sequence[LimitsArgument]) -> LimitsSpec:
         if isinstance(argument, Mapping):
             if not argument:
                 raise ValueError("expected limits for at least one plan")
-            return {plan: limits_of(rules) for plan, rules in argument.items()}
+            return {plan: to_limits(rules) for plan, rules in argument.items()}
         if callable(argument):
             return argument
     if not arguments:
         raise ValueError("expected at least one rule, such as '100/minute'")
     if len(arguments) == 1:
-        return limits_of(cast("LimitsLike", arguments[0]))
+        return to_limits(cast("LimitsLike", arguments[0]))
     if not all(isinstance(rules, str) for rules in arguments):
         raise ValueError("several limits must all be text; pass a mapping, a function or Limits as the only one")
-    return limits_of("; ".join(cast("Sequence[str]", arguments)))
+    return to_limits("; ".join(cast("Sequence[str]", arguments)))

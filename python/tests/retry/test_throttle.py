@@ -19,7 +19,7 @@ def hint(remaining: int, seconds: int | None = None) -> RetryHint:
 
 
 def throttled(first_hint: RetryHint) -> Throttle:
-    """A throttle whose first request was answered with `first_hint`, at 0."""
+    """A throttle whose first request got a response with `first_hint`, at 0."""
     throttle = Throttles(threading.Event).get("one")
     start(throttle, throttle.join_queue())
     throttle.on_response(False, first_hint, 0.0)
@@ -84,9 +84,9 @@ def test_a_request_starts_at_its_deadline_whatever_its_place() -> None:
 @pytest.mark.parametrize("round_", range(5))
 def test_no_thread_misses_a_wakeup(round_: int) -> None:
     throttle = throttled(hint(1))
-    gone: list[int] = []
+    finished: list[int] = []
 
-    def go(number: int) -> None:
+    def send_requests(number: int) -> None:
         for _ in range(50):
             waiter = throttle.join_queue()
             while (wait := throttle.try_acquire(waiter, 0.0, DEADLINE)) is not None:
@@ -94,12 +94,12 @@ def test_no_thread_misses_a_wakeup(round_: int) -> None:
             throttle.leave_queue(waiter)
             throttle.on_response(False, hint(1), 0.0)
             throttle.release()
-        gone.append(number)
+        finished.append(number)
 
-    threads = [threading.Thread(target=go, args=(number,), daemon=True) for number in range(8)]
+    threads = [threading.Thread(target=send_requests, args=(number,), daemon=True) for number in range(8)]
     for thread in threads:
         thread.start()
-    until_sync("all threads are finished", lambda: len(gone) == len(threads))
+    until_sync("all threads are finished", lambda: len(finished) == len(threads))
 
 
 def test_threads_share_the_throttle_of_a_name() -> None:
