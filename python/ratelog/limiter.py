@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from .settings import Settings
     from .web.decorator import Decorator
     from .web.dependency import RateLimitDependency
-    from .web.types import CostFunction, DenialHandler, KeyFunction, LimitsArgument, PlanFunction
+    from .web.request_state import DenialHandler
+    from .web.types import CostFunction, KeyFunction, LimitsArgument, PlanFunction
 
 F = TypeVar("F", bound="Callable[..., Any]")
 

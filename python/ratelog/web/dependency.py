@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
 
     from .._core import Decision
-    from .enforcer import Enforcer
     from .limit import RateLimit
+    from .types import Scope
+
+
+class LimitEnforcer(Protocol):
+    """The enforcer, as a dependency sees it."""
+
+    def state(self, scope: Scope) -> Any: ...
+    async def enforce(
+        self, limit: RateLimit, connection: HTTPConnection, key: str | None = None
+    ) -> Decision | None: ...
 
 
 class RateLimitDependency:
     """A FastAPI dependency: `Depends(limiter("10/second"))`. Its value is the `Decision`, or `None` if exempt."""
 
-    def __init__(self, limit: RateLimit, enforcer: Enforcer) -> None:
+    def __init__(self, limit: RateLimit, enforcer: LimitEnforcer) -> None:
         self.limit = limit
         self.enforcer = enforcer
         if _is_fastapi_installed():

@@ -10,10 +10,12 @@ from .configured import ConfiguredLimits
 from .keys import BUILT_IN, BuiltInKeys
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.requests import HTTPConnection
 
     from ..settings import Settings
-    from .types import DenialHandler, KeyFunction, PlanFunction
+    from .types import KeyFunction, PlanFunction
 
 
 class Registry:
@@ -21,7 +23,7 @@ class Registry:
 
     def __init__(self, settings: Settings) -> None:
         self.plan_function: PlanFunction | None = None
-        self.denial_handler: DenialHandler | None = None
+        self.denial_handler: Callable[[HTTPConnection, Any], Any] | None = None
         self._key_functions: dict[str, KeyFunction] = {}
         self.apply(settings)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +12,17 @@ from ..events import logger
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from starlette.requests import HTTPConnection
+
     from .._core import Decision, Limits
     from ..check import Check
     from .limit import RateLimit
     from .registry import Registry
     from .resolver import RequestLimits
     from .types import Message, Send
+
+DenialHandler = Callable[["HTTPConnection", "Denial"], Any]
+"""Creates the response to a denied request. May be asynchronous."""
 
 _STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 

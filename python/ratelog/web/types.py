@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
 
     from .._core import Decision
-    from .request_state import Denial
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -25,7 +24,6 @@ KeyFunction = Callable[..., str | Awaitable[str | None] | None]
 CostFunction = Callable[["HTTPConnection"], int | Awaitable[int]]
 PlanFunction = Callable[["HTTPConnection"], str | Awaitable[str | None] | None]
 LimitsFunction = Callable[["HTTPConnection"], str | Limits | Awaitable[str | Limits | None] | None]
-DenialHandler = Callable[["HTTPConnection", "Denial"], Any]
 
 LimitsSpec = Limits | Mapping[str, Limits] | LimitsFunction
 """Limits of every connection, of each plan, or computed for each connection."""
