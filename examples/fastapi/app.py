@@ -1,9 +1,9 @@
-"""An API with limits: for everybody, for each plan, for each endpoint, by address, by API key and by user.
+"""An API with limits by default, by plan and by endpoint, and keys by address, by API key and by user.
 
     uvicorn --app-dir examples/fastapi app:app
 
-The limits of `/login` and of files are in ratelog.toml beside this file, and can be changed while it runs: by
-`POST /reload`.
+The limits of `/login` and of files are in ratelog.toml. To change them while the application runs, edit the file and
+send `POST /reload`.
 """
 
 from __future__ import annotations
@@ -30,54 +30,54 @@ app.include_router(health_router(limiter))
 
 @limiter.plan
 def plan(connection: HTTPConnection) -> str | None:
-    """The plan of the API key; nobody's is `free`."""
+    """Returns the plan of the API key, if it is known."""
     return PLANS.get(connection.headers.get("x-api-key", ""))
 
 
 def user(x_api_key: Annotated[str, Header()]) -> str:
-    """Who it is: a dependency of the application's own, which a limit can count by."""
+    """Returns the user. A dependency of the application can be the key of a limit."""
     if x_api_key not in PLANS:
-        raise HTTPException(401, "There is no such API key")
+        raise HTTPException(401, "Unknown API key")
     return f"user:{x_api_key.removeprefix('key-of-')}"
 
 
 @app.get("/search")
 @limiter.limit({"free": "3/second; 5/10s", "pro": "20/second"}, key="api_key")
 async def search(q: str = "") -> dict[str, list[str]]:
-    """Limits of plans. The first is for whom no plan is known."""
+    """Limited by plan. Unknown plans get the limits of the first."""
     return {"found": [word for word in ("exact", "sliding", "log") if q in word]}
 
 
 @app.get("/report", dependencies=[Depends(limiter("100/minute", cost=25, key=user))])
 def report() -> dict[str, str]:
-    """A dear one: it takes 25 units of the user."""
+    """An expensive endpoint: a request costs 25 units."""
     return {"report": "all is well"}
 
 
 @app.get("/quota")
 async def quota(decision: Annotated[Decision | None, Depends(limiter("60/minute"))]) -> dict[str, int]:
-    """A dependency gives the decision."""
+    """A dependency that returns the decision."""
     return {"remaining": decision.remaining if decision else -1}
 
 
 @app.post("/login")
 async def login() -> dict[str, str]:
-    """Its limits are in ratelog.toml."""
+    """Limited by ratelog.toml."""
     return {"welcome": "back"}
 
 
 @app.post("/reload")
 @limiter.exempt
 async def reload() -> dict[str, str]:
-    """Reads ratelog.toml again."""
+    """Reloads ratelog.toml."""
     limiter.reload()
-    return {"reloaded": "ratelog.toml"}
+    return {"settings_reloaded": "ratelog.toml"}
 
 
 @app.websocket("/ticks")
 @limiter.limit("2/10s")
 async def ticks(socket: WebSocket) -> None:
-    """A WebSocket: the limit is on opening it."""
+    """A WebSocket. The limit applies when it is opened."""
     await socket.accept()
     await socket.send_text("tick")
     await socket.close()

@@ -1,4 +1,4 @@
-"""The applications that are compared: one endpoint, and a limit of 1,000,000 requests a minute that never denies."""
+"""The applications: one endpoint, and a limit of 1,000,000 requests per minute that never denies."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ANSWER = {"ok": True}
 
 
 def plain(_: str) -> FastAPI:
-    """Nothing but the endpoint."""
+    """The endpoint without a limit."""
     return _with_endpoint(FastAPI())
 
 
@@ -25,7 +25,7 @@ def middleware(url: str) -> FastAPI:
     from ratelog import RateLimiter
 
     app = FastAPI()
-    # A busy machine is not to be taken for a server that is away.
+    # A busy machine must not be mistaken for an unavailable server.
     RateLimiter(url, default=f"{LIMIT}/minute", timeout=5).protect(app)
     return _with_endpoint(app)
 
@@ -36,7 +36,7 @@ def memory(_: str) -> FastAPI:
 
 
 def dependency(url: str) -> FastAPI:
-    """What a careful user writes over redis-py: one command, a 429 with its wait, and the header fields."""
+    """Hand-written code with redis-py: one command, a 429 with Retry-After, and the headers."""
     from redis.asyncio import Redis
 
     server = Redis.from_url(url)
@@ -57,8 +57,8 @@ def dependency(url: str) -> FastAPI:
     return _with_endpoint(FastAPI(dependencies=[Depends(check)]))
 
 
-def slowapi(url: str, *, with_fields: bool = False) -> FastAPI:
-    """slowapi's pure ASGI middleware over a moving window."""
+def slowapi(url: str, *, with_headers: bool = False) -> FastAPI:
+    """slowapi's pure ASGI middleware with a moving window."""
     from slowapi import Limiter
     from slowapi.middleware import SlowAPIASGIMiddleware
     from slowapi.util import get_remote_address
@@ -69,14 +69,14 @@ def slowapi(url: str, *, with_fields: bool = False) -> FastAPI:
         default_limits=[f"{LIMIT}/minute"],
         storage_uri=url,
         strategy="moving-window",
-        headers_enabled=with_fields,
+        headers_enabled=with_headers,
     )
     app.add_middleware(SlowAPIASGIMiddleware)
     return _with_endpoint(app)
 
 
 def fastapi_limiter(url: str) -> FastAPI:
-    """fastapi-limiter's dependency over the bucket in Redis of its pyrate-limiter."""
+    """fastapi-limiter's dependency with pyrate-limiter's bucket in Redis."""
     from fastapi_limiter.depends import RateLimiter
     from pyrate_limiter import Duration, Limiter, Rate
     from pyrate_limiter.buckets import RedisBucket
@@ -94,14 +94,14 @@ def fastapi_limiter(url: str) -> FastAPI:
 
 
 def throttled(url: str) -> FastAPI:
-    """throttled-py's decorator over its default, a token bucket; without its middleware for header fields."""
+    """throttled-py's decorator with its default, a token bucket; without its middleware for headers."""
     from throttled.asyncio import RedisStore
     from throttled.asyncio.contrib.fastapi import Limiter, get_remote_address
 
     limiter = Limiter(f"{LIMIT}/m", store=RedisStore(server=url), key_func=get_remote_address)
     app = FastAPI()
 
-    async def endpoint(request: Request) -> dict[str, bool]:  # noqa: ARG001 - the limiter looks for it
+    async def endpoint(request: Request) -> dict[str, bool]:  # noqa: ARG001 - the decorator reads it
         return ANSWER
 
     app.get("/")(limiter.limit()(endpoint))
@@ -121,11 +121,11 @@ APPS: dict[str, Callable[[str], FastAPI]] = {
     "`RateLimitMiddleware`": middleware,
     "`RateLimitMiddleware`, `memory://`": memory,
     "a dependency on redis-py": dependency,
-    "slowapi 0.1.10, with header fields": partial(slowapi, with_fields=True),
+    "slowapi 0.1.10, with headers": partial(slowapi, with_headers=True),
     "slowapi 0.1.10": slowapi,
     "fastapi-limiter 0.2.0": fastapi_limiter,
     "throttled-py 3.5.0": throttled,
 }
-"""By the names that the report has for them."""
+"""The applications by their names in the report."""
 
-ASK_NOBODY = frozenset({"the plain app", "`RateLimitMiddleware`, `memory://`"})
+WITHOUT_SERVER = frozenset({"the plain app", "`RateLimitMiddleware`, `memory://`"})

@@ -1,4 +1,4 @@
-"""Checks in this process, on distinct keys, against a lookup of the same keys in a `dict`."""
+"""Checks in this process, compared to a lookup of the same keys in a `dict`."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 KEYS = 100_000
 LIMITS = "1000/minute"
 EXPLANATION = (
-    f"Millions per second in one thread, {KEYS:,} keys in turn, median of {{rounds}} rounds; and the time of one as a "
-    "multiple of a lookup. Target: at least 1 million."
+    f"Millions per second in one thread, {KEYS:,} keys in turn, median of {{rounds}} rounds; and the time of one "
+    "operation relative to a lookup. Target: at least 1 million."
 )
 
 
@@ -28,8 +28,8 @@ async def run(rounds: int) -> str:
     limits = Limits(LIMITS)
     counts = dict.fromkeys(keys, 0)
     local = LocalLimiter(1 << 30)
-    waits = RateLimiter("memory://", local_max_bytes=1 << 30)
-    blocks = SyncRateLimiter("memory://", local_max_bytes=1 << 30)
+    asynchronous = RateLimiter("memory://", local_max_bytes=1 << 30)
+    synchronous = SyncRateLimiter("memory://", local_max_bytes=1 << 30)
 
     def lookup() -> None:
         for key in keys:
@@ -41,26 +41,26 @@ async def run(rounds: int) -> str:
             check(key, limits)
 
     def blocking() -> None:
-        check = blocks.check
+        check = synchronous.check
         for key in keys:
             check(key, limits)
 
     async def awaiting() -> None:
-        check = waits.check
+        check = asynchronous.check
         for key in keys:
             await check(key, limits)
 
     times: dict[str, list[float]] = {}
 
     def add(name: str, began: float, number: int) -> None:
-        # The first round makes the keys and does not count.
+        # The first round creates the keys and is not counted.
         if number:
             times.setdefault(name, []).append(perf_counter() - began)
 
     plain: dict[str, Callable[[], None]] = {
         "a lookup in a `dict[str, int]`": lookup,
-        "`_core.LocalLimiter.check`, what all stands on": core,
-        "`SyncRateLimiter.check` over `memory://`": blocking,
+        "`_core.LocalLimiter.check`": core,
+        "`SyncRateLimiter.check` with `memory://`": blocking,
     }
     for number in range(rounds + 1):
         for name, once in plain.items():
@@ -69,7 +69,7 @@ async def run(rounds: int) -> str:
             add(name, began, number)
         began = perf_counter()
         await awaiting()
-        add("`RateLimiter.check` over `memory://`", began, number)
+        add("`RateLimiter.check` with `memory://`", began, number)
     looked = next(iter(times.values()))
     lines = [
         f"| {name} | {KEYS / median(took) / 1e6:.2f} | {median(a / b for a, b in zip(took, looked, strict=True)):.1f} |"
@@ -81,7 +81,7 @@ async def run(rounds: int) -> str:
             "",
             EXPLANATION.format(rounds=rounds),
             "",
-            "| what | millions per second | time / lookup |",
+            "| operation | millions per second | time / lookup |",
             "| --- | --- | --- |",
             *lines,
             "",
@@ -90,5 +90,5 @@ async def run(rounds: int) -> str:
 
 
 def section(rounds: int) -> str:
-    """The same, in an event loop."""
+    """Runs the benchmark in an event loop."""
     return asyncio.run(run(rounds))

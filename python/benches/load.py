@@ -1,7 +1,7 @@
-"""Load on an application, and what it was like: at saturation by `hey`, and at a steady rate.
+"""Load on an application: at saturation with `hey`, and at a steady rate.
 
-At a steady rate a request is due each 1/rate seconds, whatever became of those before, and its wait counts from then.
-(`hey -q` sends in bursts, of one request of each of its workers.)
+At a steady rate, a request is due every 1/rate seconds, and its latency counts from then, whether or not earlier
+requests are finished. (`hey -q` sends bursts: one request of each worker.)
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ class Sample(NamedTuple):
     """Milliseconds."""
     p99: float
     cpu: float
-    """Microseconds of the application's process for each request."""
+    """CPU microseconds of the application's process per request."""
 
 
 def saturated(app: App, seconds: float) -> Sample:
-    """As many requests as connections can, each the next as soon as it has its answer."""
+    """Sends requests on all connections without pause."""
     _hey(app, "-n", "320")
     before = app.cpu_seconds()
     rows = _hey(app, "-z", f"{seconds:g}s")
     cpu = app.cpu_seconds() - before
-    waits = [float(row["response-time"]) for row in rows]
+    latencies = [float(row["response-time"]) for row in rows]
     took = max(float(row["offset"]) + float(row["response-time"]) for row in rows)
-    return _sample(waits, took, cpu)
+    return _sample(latencies, took, cpu)
 
 
 def paced(app: App, seconds: float, rate: int) -> Sample:
-    """So many requests a second."""
-    # The usual loop's timers are whole milliseconds.
+    """Sends `rate` requests per second."""
+    # The default loop's timers have a resolution of a millisecond.
     loop = asyncio.SelectorEventLoop(selectors.SelectSelector())
     try:
         return loop.run_until_complete(_paced(app, seconds, rate))
@@ -58,15 +58,15 @@ async def _paced(app: App, seconds: float, rate: int) -> Sample:
     connections = [await asyncio.open_connection("127.0.0.1", app.port) for _ in range(CONNECTIONS)]
     free: asyncio.Queue[Connection] = asyncio.Queue()
     for connection in connections:
-        await _answer(connection)
+        await _request(connection)
         free.put_nowait(connection)
     loop = asyncio.get_running_loop()
-    waits: list[float] = []
+    latencies: list[float] = []
 
     async def request(due: float) -> None:
         connection = await free.get()
-        await _answer(connection)
-        waits.append(loop.time() - due)
+        await _request(connection)
+        latencies.append(loop.time() - due)
         free.put_nowait(connection)
 
     before = app.cpu_seconds()
@@ -83,15 +83,15 @@ async def _paced(app: App, seconds: float, rate: int) -> Sample:
     for _, writer in connections:
         writer.close()
         await writer.wait_closed()
-    return _sample(waits, took, cpu)
+    return _sample(latencies, took, cpu)
 
 
-async def _answer(connection: Connection) -> None:
+async def _request(connection: Connection) -> None:
     reader, writer = connection
     writer.write(_REQUEST)
     head = (await reader.readuntil(b"\r\n\r\n")).lower()
     if b" 200 " not in head.partition(b"\r\n")[0]:
-        raise RuntimeError(f"the application answered {head!r}")
+        raise RuntimeError(f"the application responded {head!r}")
     await reader.readexactly(int(head.partition(b"content-length:")[2].partition(b"\r\n")[0]))
 
 
@@ -101,10 +101,10 @@ def _hey(app: App, *extent: str) -> list[dict[str, str]]:
     rows = list(csv.DictReader(done.stdout.splitlines()))
     others = {row["status-code"] for row in rows} - {"200"}
     if not rows or others:
-        raise RuntimeError(f"{app.name} answered {', '.join(sorted(others)) or 'nothing'}")
+        raise RuntimeError(f"{app.name} responded {', '.join(sorted(others)) or 'nothing'}")
     return rows
 
 
-def _sample(waits: list[float], took: float, cpu: float) -> Sample:
-    parts = quantiles(waits, n=100)
-    return Sample(len(waits), len(waits) / took, parts[49] * 1e3, parts[98] * 1e3, cpu * 1e6 / len(waits))
+def _sample(latencies: list[float], took: float, cpu: float) -> Sample:
+    parts = quantiles(latencies, n=100)
+    return Sample(len(latencies), len(latencies) / took, parts[49] * 1e3, parts[98] * 1e3, cpu * 1e6 / len(latencies))

@@ -1,7 +1,7 @@
-"""What the middleware costs a FastAPI application, side by side with what people use today; and checks in this process.
+"""Benchmarks of the middleware in FastAPI, side by side with other packages, and of checks in this process.
 
-`SERVER` names the server's binary and `RATELOG_MODULE` the module; `--quick` makes it short and `--output PATH` writes
-the report. Timings are only told; a wrong answer is a failure.
+`SERVER` is the path of the server and `RATELOG_MODULE` that of the module. `--quick` shortens the run, and
+`--output PATH` writes the report. Timings never fail the run; a wrong response does.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from serve import STACKS
 
 
 def main() -> None:
-    """Measures, and prints the report."""
+    """Runs the benchmarks and prints the report."""
     parser = argparse.ArgumentParser(description="the Python package's benchmarks")
-    parser.add_argument("--quick", action="store_true", help="make it short")
-    parser.add_argument("--output", type=Path, help="where to write the report as well")
-    parser.add_argument("--only", action="append", choices=list(STACKS), help="one stack")
+    parser.add_argument("--quick", action="store_true", help="shorten the run")
+    parser.add_argument("--output", type=Path, help="also write the report to this file")
+    parser.add_argument("--only", action="append", choices=list(STACKS), help="run only this stack")
     options = parser.parse_args()
     rounds, seconds = (2, 1.0) if options.quick else (5, 2.0)
-    # An end from outside passes through the contexts, which end what was started.
+    # The contexts stop the processes that were started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
     stacks, tables = [], []

@@ -1,4 +1,4 @@
-"""The processes that are measured: a server with the module, and the applications. Each ends with its `with`."""
+"""The measured processes: a server with the module, and the applications. Each is a context manager."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 HERE = Path(__file__).parent
-LONGEST_START = 30.0
+START_TIMEOUT = 30.0
 
 
 class Process:
-    """A process of ours."""
+    """A child process."""
 
     def __init__(self, words: Sequence[str], **options: Any) -> None:
         self._process: subprocess.Popen[str] = subprocess.Popen(words, text=True, **options)
@@ -35,7 +35,7 @@ class Process:
         self.stop()
 
     def stop(self) -> None:
-        """Ends it, by force if it must be."""
+        """Terminates the process, and kills it after 10 seconds."""
         self._process.terminate()
         try:
             self._process.wait(10)
@@ -46,13 +46,13 @@ class Process:
             self._process.stdout.close()
 
     def cpu_seconds(self) -> float:
-        """The processor time of its threads."""
+        """The CPU time of its threads."""
         threads = Path(f"/proc/{self._process.pid}/task").glob("*/schedstat")
         return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
 
 
 class Store(Process):
-    """The server, with the module, on a Unix socket and a port of its own."""
+    """A server with the module, on a free port and a Unix socket."""
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="ratelog-bench")
@@ -67,7 +67,7 @@ class Store(Process):
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self.client = redis.Redis(unix_socket_path=str(path))
         try:
-            _until(self._answers, f"the server did not start on port {self.port}")
+            _until(self._responds, f"the server did not start on port {self.port}")
         except BaseException:
             self.stop()
             raise
@@ -79,17 +79,17 @@ class Store(Process):
         return f"Redis {facts['redis_version']}" if valkey is None else f"Valkey {valkey}"
 
     def commands(self) -> int:
-        """How many it has served."""
+        """The number of commands that the server has processed."""
         facts: Any = self.client.info("stats")
         return int(facts["total_commands_processed"])
 
     def stop(self) -> None:
-        """Ends it, and removes its folder."""
+        """Stops the server and removes its directory."""
         self.client.close()
         super().stop()
         self._folder.cleanup()
 
-    def _answers(self) -> bool:
+    def _responds(self) -> bool:
         if self._process.poll() is not None:
             raise RuntimeError(Path(self._folder.name, "log").read_text())
         try:
@@ -99,15 +99,15 @@ class Store(Process):
 
 
 class App(Process):
-    """One of the applications, under its name."""
+    """One of the applications."""
 
     def __init__(self, name: str, url: str, stack: str) -> None:
         super().__init__([sys.executable, str(HERE / "serve.py"), name, url, stack], stdout=subprocess.PIPE)
         self.name = name
         try:
-            # No number: it ended, and has told why.
+            # Without a number, the process has exited and printed why.
             self.port = int(cast("Any", self._process.stdout).readline())
-            with urlopen(f"http://127.0.0.1:{self.port}/", timeout=LONGEST_START) as response:
+            with urlopen(f"http://127.0.0.1:{self.port}/", timeout=START_TIMEOUT) as response:
                 response.read()
         except BaseException:
             self.stop()
@@ -121,9 +121,9 @@ def _free_port() -> int:
         return cast("int", listener.getsockname()[1])
 
 
-def _until(holds: Any, otherwise: str) -> None:
-    deadline = time.monotonic() + LONGEST_START
-    while not holds():
+def _until(condition: Any, message: str) -> None:
+    deadline = time.monotonic() + START_TIMEOUT
+    while not condition():
         if time.monotonic() > deadline:
-            raise TimeoutError(otherwise)
+            raise TimeoutError(message)
         time.sleep(0.01)

@@ -1,4 +1,4 @@
-"""The rounds as Markdown."""
+"""The report in Markdown."""
 
 from __future__ import annotations
 
@@ -19,42 +19,42 @@ if TYPE_CHECKING:
 
     Figure = Callable[[Sample], float]
 
-PLAIN, OURS, BY_HAND, SLOWAPI, SLOWAPI_TELLING = (
+PLAIN, OURS, BY_HAND, SLOWAPI, SLOWAPI_WITH_HEADERS = (
     "the plain app",
     "`RateLimitMiddleware`",
     "a dependency on redis-py",
     "slowapi 0.1.10",
-    "slowapi 0.1.10, with header fields",
+    "slowapi 0.1.10, with headers",
 )
 
 
 def machine(server: str) -> str:
-    """What the figures were measured on."""
+    """Describes the machine and the server."""
     cores = os.cpu_count()
     processor = _field("/proc/cpuinfo", "model name")
     memory = int(re.sub(r"\D", "", _field("/proc/meminfo", "MemTotal"))) / (1 << 20)
     return (
         "# Benchmarks of the Python package\n\n"
-        f"- Machine: {cores} cores, {processor}, {memory:.1f} GiB of memory, shared; all of it runs there\n"
+        f"- Machine: {cores} cores, {processor}, {memory:.1f} GiB of memory, shared by all processes\n"
         f"- Server: {server}; Python {platform.python_version()}\n"
-        "- Repeat: `make bench`, or `scripts/bench-python --output FILE`\n"
+        "- Run it yourself: `make bench`, or `scripts/bench-python --output FILE`\n"
     )
 
 
 def explanation(rounds: int, seconds: float) -> str:
-    """What is compared, and how."""
+    """Describes the applications and the method."""
     return f"""## Requests
 
-A FastAPI application with one endpoint that answers a short JSON text, in one uvicorn process, under a limit of
-1,000,000 requests a minute that never denies. The dependency on redis-py is what a careful user writes: one `RL.CHECK`
-by `execute_command`, three header fields. slowapi counts by a moving window in Redis; for header fields, which it sends
-where told to, it asks a second time. fastapi-limiter counts by a bucket in Redis, throttled-py by its default, a token
-bucket in Redis; these two send no header fields here.
+A FastAPI application with one endpoint that returns a short JSON text, in one uvicorn process, with a limit of
+1,000,000 requests per minute that never denies. The dependency on redis-py is hand-written code: one `RL.CHECK` with
+`execute_command`, and three headers. slowapi uses a moving window in Redis; with headers enabled, it sends a second
+command. fastapi-limiter uses a bucket in Redis, and throttled-py its default, a token bucket in Redis; these two send
+no headers here.
 
-Medians of {rounds} rounds of {seconds:g} s for each application, in an order of each round's own. What is added is
-against the plain app in the same round. Waits are milliseconds; CPU is microseconds of the application's process for
-each request. At saturation {CONNECTIONS} kept connections ask without pause. At {RATE:,} requests a second one is due
-each millisecond, whatever became of those before, and waits from then.
+Medians of {rounds} rounds of {seconds:g} s per application, in random order. "Added" is relative to the plain app in
+the same round. Latencies are milliseconds; CPU is microseconds of the application's process per request. At saturation,
+{CONNECTIONS} keep-alive connections send requests without pause. At {RATE:,} requests per second, a request is due
+every millisecond, and its latency counts from then, whether or not earlier requests are finished.
 """
 
 
@@ -83,35 +83,35 @@ def steady(stack: str, names: Sequence[str], rounds: Rounds) -> str:
         for name in names
     ]
     return _table(
-        f"### At {RATE:,} requests a second: {stack}",
-        "app | answered/s | p50 | added | p99 | added | CPU | CPU added",
+        f"### At {RATE:,} requests per second: {stack}",
+        "app | responses/s | p50 | added | p99 | added | CPU | CPU added",
         lines,
     )
 
 
 def targets(stacks: Sequence[tuple[str, Rounds, Rounds]]) -> str:
-    """The goals, and what each stack comes to."""
+    """The targets, and the results of each stack."""
     goals: list[tuple[str, Callable[[Rounds, Rounds], str]]] = [
         (
             "CPU added by the middleware / by the dependency, at saturation, <= 0.5",
             lambda full, _: f"{_share(full, OURS):.2f}",
         ),
         (
-            "time added to a request, the same ratio, from requests/s, <= 0.5",
+            "latency added to a request, the same ratio, from requests/s, <= 0.5",
             lambda full, _: f"{full.compared([PLAIN, OURS, BY_HAND], _time_share):.2f}",
         ),
-        (f"p99 added at {RATE:,} requests a second, < 1 ms", lambda _, paced: f"{_added(paced, OURS, _p99):.2f} ms"),
+        (f"p99 added at {RATE:,} requests per second, < 1 ms", lambda _, paced: f"{_added(paced, OURS, _p99):.2f} ms"),
         ("p99 added at saturation, < 5 ms", lambda full, _: f"{_added(full, OURS, _p99):.1f} ms"),
         (
-            "requests/s / slowapi's, both with header fields, >= 2.5",
-            lambda full, _: f"{full.compared([OURS, SLOWAPI_TELLING], _throughput):.2f}",
+            "requests/s / slowapi's, both with headers, >= 2.5",
+            lambda full, _: f"{full.compared([OURS, SLOWAPI_WITH_HEADERS], _throughput):.2f}",
         ),
         (
-            "the same, slowapi without header fields, >= 2.5",
+            "the same, slowapi without headers, >= 2.5",
             lambda full, _: f"{full.compared([OURS, SLOWAPI], _throughput):.2f}",
         ),
     ]
-    lines = [f"| {goal} | {' | '.join(told(full, paced) for _, full, paced in stacks)} |" for goal, told in goals]
+    lines = [f"| {goal} | {' | '.join(result(full, paced) for _, full, paced in stacks)} |" for goal, result in goals]
     return _table("## Targets of the middleware", f"target | {' | '.join(stack for stack, _, _ in stacks)}", lines)
 
 

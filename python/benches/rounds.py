@@ -1,4 +1,4 @@
-"""Rounds: in each, every application is measured once, in an order of its own."""
+"""Rounds: each measures every application once, in random order."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from statistics import median
 from typing import TYPE_CHECKING
 
-from apps import ASK_NOBODY
+from apps import WITHOUT_SERVER
 from load import paced, saturated
 
 if TYPE_CHECKING:
@@ -26,25 +26,25 @@ class Rounds:
         self._samples: dict[str, list[Sample]] = {}
 
     def add(self, name: str, sample: Sample) -> None:
-        """The sample of one application, in the round that it is in."""
+        """Adds the sample of one application in the current round."""
         self._samples.setdefault(name, []).append(sample)
 
     def median(self, name: str, figure: Callable[[Sample], float]) -> float:
-        """Of one figure."""
+        """The median of one figure over all rounds."""
         return median(map(figure, self._samples[name]))
 
     def compared(self, names: Sequence[str], figure: Callable[..., float]) -> float:
-        """The median of the rounds' own comparisons: `figure` is given each application's sample of one round."""
+        """The median over all rounds of `figure`, which compares the applications' samples of one round."""
         return median(figure(*samples) for samples in zip(*(self._samples[name] for name in names), strict=True))
 
 
 def measure(apps: Sequence[App], store: Store, rounds: int, seconds: float) -> tuple[Rounds, Rounds]:
-    """At saturation, and at `RATE`."""
+    """Measures at saturation, and at `RATE`."""
     full, steady = Rounds(), Rounds()
     order = list(apps)
-    chance = random.Random(5)
+    rng = random.Random(5)
     for number in range(rounds):
-        chance.shuffle(order)
+        rng.shuffle(order)
         for app in order:
             full.add(app.name, _sample(app, store, lambda app: saturated(app, seconds)))
             steady.add(app.name, _sample(app, store, lambda app: paced(app, seconds, RATE)))
@@ -53,10 +53,10 @@ def measure(apps: Sequence[App], store: Store, rounds: int, seconds: float) -> t
 
 
 def _sample(app: App, store: Store, load: Callable[[App], Sample]) -> Sample:
-    # Nobody's log is longer than its own load made it.
+    # Each application starts with empty logs.
     store.client.flushall()
     before = store.commands()
     sample = load(app)
-    if app.name not in ASK_NOBODY and store.commands() - before < sample.requests:
-        raise RuntimeError(f"{app.name} did not ask the server about every request")
+    if app.name not in WITHOUT_SERVER and store.commands() - before < sample.requests:
+        raise RuntimeError(f"{app.name} did not send a command for every request")
     return sample

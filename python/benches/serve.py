@@ -1,4 +1,4 @@
-"""One application in a process of its own, served by uvicorn: `serve.py NAME URL STACK`; prints its port."""
+"""Serves one application with uvicorn: `serve.py NAME URL STACK`. Prints the port."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ STACKS: dict[str, dict[str, Any]] = {
 
 
 def main(name: str, url: str, stack: str) -> None:
-    """Serves until it is told to end."""
+    """Serves until the process is terminated."""
     if "hiredis" not in stack:
-        # As where it is not installed.
+        # Behaves as if hiredis were not installed.
         sys.modules["hiredis"] = None  # type: ignore[assignment]
     import uvicorn
 
     app = importlib.import_module("apps").APPS[name](url)
-    # asyncio sends small answers at once only where the protocol is given.
+    # asyncio sets TCP_NODELAY only if the socket was created with this protocol.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     listener.listen(128)

@@ -1,29 +1,33 @@
 """Exact rate limits in Redis and Valkey, for FastAPI and for any Python program.
 
-limiter = RateLimiter("redis://localhost:6379/0", default="100/minute")
+limiter = RateLimiter("redis://127.0.0.1:6379/0", default="100/minute")
 limiter.protect(app)
 """
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING
+
 from ._core import Decision, Limits, LocalLimiter, __version__
 from .check import Check
+from .engine.overrides import Override
 from .errors import ConfigError, NeedsModuleError, NoPolicyError, RatelogError, UnavailableError
-from .events import CameBack, Checked, Event, Reloaded, WentAway
+from .events import CheckCompleted, Event, ServerRecovered, ServerUnavailable, SettingsReloaded
 from .health import Health
 from .limiter import RateLimiter
-from .overrides import Override
 from .settings import Endpoint, Settings
 from .sync import SyncRateLimiter
-from .web.limit import RateLimit
-from .web.middleware import RateLimitMiddleware
-from .web.passage import Denial
-from .web.subject import hashed
+
+if TYPE_CHECKING:
+    from .web.keys import hashed
+    from .web.limit import RateLimit
+    from .web.middleware import RateLimitMiddleware
+    from .web.request_state import Denial
 
 __all__ = [
-    "CameBack",
     "Check",
-    "Checked",
+    "CheckCompleted",
     "ConfigError",
     "Decision",
     "Denial",
@@ -39,11 +43,33 @@ __all__ = [
     "RateLimitMiddleware",
     "RateLimiter",
     "RatelogError",
-    "Reloaded",
+    "ServerRecovered",
+    "ServerUnavailable",
     "Settings",
+    "SettingsReloaded",
     "SyncRateLimiter",
     "UnavailableError",
-    "WentAway",
     "__version__",
     "hashed",
 ]
+
+# Imported on first use, so that a worker with a `SyncRateLimiter` imports no code for requests.
+_LAZY = {
+    "Denial": ".web.request_state",
+    "RateLimit": ".web.limit",
+    "RateLimitMiddleware": ".web.middleware",
+    "hashed": ".web.keys",
+}
+
+
+def __getattr__(name: str) -> object:
+    module = _LAZY.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(module, __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

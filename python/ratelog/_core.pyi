@@ -1,8 +1,7 @@
-"""What is shared with Ratelog's Rust client: the log, the decision, and what every caller of a server needs besides.
+"""Rust code that this package shares with Ratelog's Rust client.
 
-Times are whole milliseconds where a name ends in `_ms`, and seconds as `float` elsewhere. Keys are bytes; a `str` is
-taken as UTF-8. Nothing here does I/O, and nothing reads a clock but `LocalLimiter`, `Breaker` and `Denials`, which
-count time by a clock that is never set.
+Names that end in `_ms` are whole milliseconds; other times are seconds as `float`. Keys are bytes; a `str` is encoded
+as UTF-8. Nothing here does I/O. Only `LocalLimiter`, `Breaker` and `DenyCache` read a clock, and it is monotonic.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,49 +13,49 @@ __version__: Final[str]
 
 DEFAULT_MAX_BYTES: Final[int]
 
-Family: TypeAlias = Literal["draft-11", "x-ratelimit", "both", "none"]
+HeaderFamily: TypeAlias = Literal["draft-11", "x-ratelimit", "both", "none"]
 Source: TypeAlias = Literal["module", "script", "local", "deny-cache", "fallback"]
 Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
 
 @final
 class Limits:
-    """The rules of a check, or the name of a policy that the server keeps; immutable.
+    """The rules of a check, or the name of a policy that the server stores. Immutable.
 
     >>> Limits("10/second; 1000/hour").rules
     ((10, 1000), (1000, 3600000))
 
-    Raises `ValueError` for a text that is no rules, with the text and a caret below the place; for `names` that are not
-    one to each rule, or that cannot stand in an HTTP field.
+    Raises:
+        ValueError: the text does not parse (the error shows it with a caret), or `names` does not have one name per
+            rule, or a name cannot appear in an HTTP header.
     """
 
     def __new__(cls, rules: str, *, names: Sequence[str] | None = None) -> Self: ...
     @staticmethod
     def of_policy(name: str) -> Limits:
-        """The rules that the server keeps under `name`. Raises `ValueError` for a text that is no policy's name."""
+        """The rules that the server stores under `name`. Raises `ValueError` for an invalid name."""
     @staticmethod
     def of_rules(rules: Sequence[tuple[int, int]]) -> Limits:
-        """Rules as pairs of limit (units) and window (ms). Raises `ValueError` for what no rule can be."""
+        """Rules from pairs of limit (units) and window (ms). Raises `ValueError` for an invalid rule."""
     @property
     def policy(self) -> str | None:
-        """The policy's name, if these are the rules of one."""
+        """The policy's name; `None` for rules."""
     @property
     def rules(self) -> tuple[tuple[int, int], ...]:
         """Limit (units) and window (ms) of each rule; empty for a policy."""
     @property
-    def words(self) -> tuple[str, ...]:
-        """What stands behind the key in `RL.CHECK`: `("10", "1000ms", "1000", "3600000ms")` or `("POLICY",
-        "login")`."""
+    def args(self) -> tuple[str, ...]:
+        """Arguments of `RL.CHECK` after the key: `("10", "1000ms", "1000", "3600000ms")` or `("POLICY", "login")`."""
     @property
-    def script_words(self) -> tuple[str, ...]:
-        """The same for the script: how many rules, and each one's limit and window (ms). Empty for a policy."""
+    def script_args(self) -> tuple[str, ...]:
+        """Arguments of the Lua script: the number of rules, then each limit and window (ms). Empty for a policy."""
     def __eq__(self, other: object) -> bool: ...
     def __hash__(self) -> int: ...
     def __str__(self) -> str:
-        """As text that gives the same limits: `10/second; 1000/hour`; for a policy its name."""
+        """Text that parses to the same limits, such as `10/second; 1000/hour`; a policy's name for a policy."""
 
 @final
 class Decision:
-    """The outcome of a check, speaking of its binding rule; immutable. True if it is allowed."""
+    """The outcome of a check, as its binding rule has it. Immutable, and true if the check is allowed."""
 
     def __new__(
         cls,
@@ -69,8 +68,8 @@ class Decision:
         source: Source = "module",
     ) -> Self: ...
     @staticmethod
-    def read(reply: object, source: Source) -> Decision:
-        """A server's six integers. Raises `ValueError` for anything else."""
+    def from_reply(reply: object, source: Source) -> Decision:
+        """Reads the six integers of a server's reply. Raises `ValueError` for any other reply."""
     @property
     def allowed(self) -> bool: ...
     @property
@@ -79,7 +78,7 @@ class Decision:
     def remaining(self) -> int: ...
     @property
     def retry_after_ms(self) -> int | None:
-        """How long to wait until the same check passes, if nothing else is recorded; `None`: it never will."""
+        """The wait until the same check is allowed if nothing else is recorded; `None` if it never is."""
     @property
     def reset_after_ms(self) -> int: ...
     @property
@@ -87,22 +86,23 @@ class Decision:
     @property
     def source(self) -> Source: ...
     def unenforced(self) -> Decision:
-        """The same, but allowed: what a shadow policy makes of it."""
+        """The same decision, but allowed: the outcome under a shadow policy."""
     def __bool__(self) -> bool: ...
     def __eq__(self, other: object) -> bool: ...
     def __hash__(self) -> int: ...
 
-def granted(allow: bool, limits: Limits | None, cost: int, wait_ms: int) -> Decision:
-    """A decision without a log, of source `fallback`. `limits` are rules, or `None` where none are known."""
+def fallback_decision(allow: bool, limits: Limits | None, cost: int, retry_after_ms: int) -> Decision:
+    """A decision made without a log, with source `fallback`. Pass `None` for unknown limits."""
 
 @final
 class LocalLimiter:
-    """Exact limits of this process alone, bounded in memory; for any number of threads.
+    """An exact limiter in this process, with bounded memory. Thread-safe.
 
-    Decides as the server's module does, to the millisecond. `instances` processes share each limit: this one grants
-    limit // instances, and at least one unit. `now_ms` stands for the clock, as Unix time, where a test needs that.
+    Decides as the server's module does, to the millisecond. If `instances` processes share each limit, each one grants
+    limit // instances units, and at least one. Tests pass `now_ms`, Unix time, in place of the clock.
 
-    Raises `ValueError` for a cost that is not from 1 to 1,000,000, and for limits that are a policy's.
+    Raises:
+        ValueError: a cost is not from 1 to 1,000,000, or the limits name a policy.
     """
 
     def __new__(cls, max_bytes: int = ..., *, instances: int = 1) -> Self: ...
@@ -111,7 +111,7 @@ class LocalLimiter:
     def mcheck(
         self, checks: Sequence[tuple[str | bytes, Limits]], cost: int = 1, *, now_ms: int | None = None
     ) -> list[Decision]:
-        """All keys or none: a decision for each of them, in their order."""
+        """Checks all keys or none. Returns one decision per key, in order."""
     def refund(self, key: str | bytes, cost: int = 1, *, now_ms: int | None = None) -> int: ...
     def reset(self, key: str | bytes, *, now_ms: int | None = None) -> int: ...
     def clear(self) -> None: ...
@@ -125,101 +125,106 @@ class LocalLimiter:
 
 @final
 class Policies:
-    """The rules of policies that this process knows: given, or learnt from the server."""
+    """Policies that this process knows: from the settings, or fetched from the server."""
 
-    def __new__(cls, given: Mapping[str, Limits] = ...) -> Self:
-        """Raises `ValueError` for a name that cannot be a policy's, and for limits that are a policy's themselves."""
-    def wants(self, name: str) -> bool:
-        """Whether the server is to be asked for it; says so once a while."""
-    def learn(self, name: str, rules: Sequence[tuple[int, int]] | None, shadow: bool) -> None:
-        """What the server answered: limit (units) and window (ms) of each rule; `None` if it has no such policy."""
-    def terms(self, limits: Limits) -> tuple[Limits, bool]:
-        """The rules that decide, and whether they only look on (a shadow policy). Raises `LookupError` for a policy
-        that is not known here."""
+    def __new__(cls, policies: Mapping[str, Limits] = ...) -> Self:
+        """Raises `ValueError` for an invalid name, and for limits that name a policy themselves."""
+    def should_fetch(self, name: str) -> bool:
+        """Whether to fetch the policy from the server now; true once per refresh interval."""
+    def insert(self, name: str, rules: Sequence[tuple[int, int]] | None, shadow: bool) -> None:
+        """Stores a policy: limit (units) and window (ms) of each rule; `None` if the server has no such policy."""
+    def resolve(self, limits: Limits) -> tuple[Limits, bool]:
+        """The rules to apply, and whether they are a shadow policy's. Raises `LookupError` for an unknown policy."""
 
 @final
 class Breaker:
-    """The circuit breaker of one server. Open at first."""
+    """The circuit breaker of one server. Starts open."""
 
-    def __new__(cls, failures: int) -> Self: ...
+    def __new__(cls, failure_threshold: int) -> Self: ...
     @property
     def is_closed(self) -> bool: ...
-    def succeeded(self) -> None: ...
-    def failed(self, error: str, lost: bool) -> bool:
-        """A check was not answered; `lost`: none will be on this connection. Whether that opened it."""
-    def probing(self) -> None: ...
-    def probe_failed(self, error: str) -> None: ...
-    def recovered(self) -> None: ...
+    def record_success(self) -> None: ...
+    def record_failure(self, error: str, connection_lost: bool) -> bool:
+        """Counts a failed check; a lost connection opens the breaker at once. Returns whether this opened it."""
+    def begin_probe(self) -> None: ...
+    def record_probe_failure(self, error: str) -> None: ...
+    def record_recovery(self) -> None: ...
     @property
     def state(self) -> Literal["closed", "open", "half-open"]: ...
     @property
     def since(self) -> float:
-        """Unix time (s) since when the server is there, or away."""
+        """Unix time (s) since which the server has been available or unavailable."""
     @property
     def last_error(self) -> str | None: ...
     @property
     def opened(self) -> int: ...
 
 @final
-class Ticket: ...
+class KeyVersion: ...
 
 @final
-class Denials:
-    """Denials that still hold, of at most so many keys."""
+class DenyCache:
+    """Denials that are still valid, for at most `capacity` keys."""
 
     def __new__(cls, capacity: int) -> Self: ...
     def get(self, key: bytes, limits: Limits, cost: int) -> Decision | None: ...
-    def ticket(self, key: bytes) -> Ticket:
-        """To be taken before the server is asked."""
-    def put(self, key: bytes, limits: Limits, cost: int, decision: Decision, ticket: Ticket) -> None: ...
-    def claim(self, key: bytes, limits: Limits, cost: int) -> bool:
-        """Whether a denial is to be asked for: none is held, and nobody else asks."""
-    def settle(self, key: bytes) -> None: ...
-    def forget(self, key: bytes) -> None: ...
-    def forget_all(self) -> None: ...
+    def version(self, key: bytes) -> KeyVersion:
+        """The key's version. Read it before you query the server, and pass it to `insert`."""
+    def insert(self, key: bytes, limits: Limits, cost: int, decision: Decision, version: KeyVersion) -> None:
+        """Caches a denial, unless the key was invalidated since `version` was read."""
+    def begin_fetch(self, key: bytes, limits: Limits, cost: int) -> bool:
+        """Whether to fetch the denial now: it is not cached, and no other fetch of the key is in progress."""
+    def end_fetch(self, key: bytes) -> None: ...
+    def invalidate(self, key: bytes) -> None: ...
+    def invalidate_all(self) -> None: ...
 
 @final
-class Probes:
-    """How long to wait before each of the probes that look for a server, in seconds: growing, with jitter, without
-    end."""
+class ProbeBackoff:
+    """Seconds to wait before each probe of an unavailable server: growing, jittered, endless."""
 
-    def __new__(cls, least: float, most: float) -> Self: ...
+    def __new__(cls, min_interval: float, max_interval: float) -> Self: ...
     def __next__(self) -> float: ...
     def __iter__(self) -> Self: ...
 
-def absence(code: str) -> Literal["unserved", "lost"] | None:
-    """What the code at the head of a server's error says of its absence; `None`: it is there, and refuses the
-    command."""
+def failure_kind(code: str) -> Literal["transient", "connection-lost"] | None:
+    """Classifies the code at the start of a server's error; `None` if the server rejects the command itself."""
 
 SCRIPT: Final[str]
 SCRIPT_SUFFIX: Final[str]
 
 @final
-class Told:
-    """What the responses of an endpoint tell of its limits; immutable. Several limits are told together."""
+class LimitSet:
+    """The limits that the responses of an endpoint report. Immutable."""
 
-    def __new__(cls, limits: Sequence[Limits], family: Family = "draft-11") -> Self: ...
-    def fields(self, decisions: Sequence[Decision]) -> list[tuple[bytes, bytes]]:
-        """The fields of a response, names in lower case; a decision for each of the limits."""
+    def __new__(cls, limits: Sequence[Limits], family: HeaderFamily = "draft-11") -> Self: ...
+    def headers(self, decisions: Sequence[Decision]) -> list[tuple[bytes, bytes]]:
+        """The rate limit headers of a response, names in lower case. Takes one decision per limit."""
     def problem(self, decisions: Sequence[Decision]) -> bytes:
-        """A denial as problem details (RFC 9457)."""
+        """The body of a denied request: problem details (RFC 9457). Takes one decision per limit."""
 
 @final
-class Proxies:
-    """The proxies whose word on a client's address is taken: read from the right of one field, up to the first address
-    that is not a trusted proxy's. Raises `ValueError` for a text that is neither a network nor an address."""
+class TrustedProxies:
+    """Proxies that are trusted to report the client's address in one header.
 
-    def __new__(cls, networks: Sequence[str], field: Literal["x-forwarded-for", "forwarded"] = ...) -> Self: ...
-    def client(self, peer: str | None, headers: Headers) -> str | None:
-        """The client's address; of IPv6 its network of 64 bits, as `2001:db8:0:1::/64`. `None` if `peer` is no address
-        and the field tells none. A peer that is `None` (a Unix socket) is trusted if "unix" is among the networks."""
+    The header is read from the right, up to the first address that is not a trusted proxy. Raises `ValueError` for a
+    text that is neither a network nor an address.
+    """
+
+    def __new__(cls, networks: Sequence[str], header: Literal["x-forwarded-for", "forwarded"] = ...) -> Self: ...
+    def client_address(self, peer: str | None, headers: Headers) -> str | None:
+        """The client's address; for IPv6 its /64 network, such as `2001:db8:0:1::/64`.
+
+        `None` if `peer` is no address and the header has none. A `peer` of `None` (a Unix socket) is trusted if
+        "unix" is among the networks.
+        """
 
 @final
-class Hint:
-    """What a response says of waiting; malformed fields are ignored. `now` is Unix time (s), for dates."""
+class RetryHint:
+    """The retry information in a response's headers. Malformed headers are ignored."""
 
     @staticmethod
-    def read(headers: Headers, now: float) -> Hint: ...
+    def from_headers(headers: Headers, now: float) -> RetryHint:
+        """Reads the headers. `now` is Unix time (s), for headers with a date."""
     @property
     def retry_after(self) -> float | None: ...
     @property
@@ -231,7 +236,7 @@ class Hint:
 
 @final
 class RetryPolicy:
-    """How often, and for how long, a request is tried; times in seconds. Raises `ValueError` for a negative one."""
+    """How often, and for how long, a request is tried. Times in seconds. Raises `ValueError` for a negative time."""
 
     def __new__(
         cls,
@@ -244,24 +249,27 @@ class RetryPolicy:
     ) -> Self: ...
 
 @final
-class Tries:
-    """The tries of one request, begun by `RetryPolicy`."""
+class Backoff:
+    """The waits between the tries of one request."""
 
-    def __new__(cls, policy: RetryPolicy, method: str, headers: Headers, repeatable: bool | None = None) -> Self:
-        """`repeatable` overrules what method and headers say."""
+    def __new__(cls, policy: RetryPolicy, method: str, headers: Headers, idempotent: bool | None = None) -> Self:
+        """`idempotent` overrides what the method and the headers imply."""
     def after_response(self, status: int, headers: Headers, now: float, elapsed: float) -> float | None:
-        """Seconds to wait before the next try; `None`: this is the answer."""
-    def after_error(self, connected: bool, elapsed: float) -> float | None:
-        """The same after an error; `connected`: the request may have arrived."""
+        """Seconds to wait before the next try; `None` if this response is final."""
+    def after_error(self, may_have_arrived: bool, elapsed: float) -> float | None:
+        """Seconds to wait before the next try; `None` if this error is final."""
 
 @final
-class Lane:
-    """Requests that share a limit, held back while nothing is left. Times are of one monotonic clock, in seconds."""
+class ThrottleState:
+    """Client-side throttle for requests that share a limit. Times are seconds on one monotonic clock."""
 
     def __new__(cls) -> Self: ...
-    def enter(self, now: float, latest: float) -> float | None:
-        """Begins a request if it may be sent now (0.0). Else how many seconds to wait before asking again; `None`:
-        until another request is answered. Never holds a request beyond `latest`."""
-    def answered(self, refused: bool, hint: Hint, now: float) -> None: ...
-    def left(self) -> None:
-        """A request that was begun is over."""
+    def try_acquire(self, now: float, deadline: float) -> float | None:
+        """Starts a request and returns 0.0 if it may be sent now.
+
+        Otherwise returns the seconds to wait before you try again; `None` means until another request ends. A request
+        is never held back beyond `deadline`.
+        """
+    def on_response(self, denied: bool, hint: RetryHint, now: float) -> None: ...
+    def release(self) -> None:
+        """Ends a request that was started."""

@@ -1,4 +1,4 @@
-"""One check: what is asked of a limiter."""
+"""The input of a check: a key, its limits and a cost."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import NamedTuple
 from ._core import Limits
 
 LimitsLike = Limits | str
-"""Rules as text, such as `10/second; 1000/hour`, or `Limits`."""
+"""`Limits`, or rules as text such as `10/second; 1000/hour`."""
 
 MAX_COST = 1_000_000
 
 
 class Check(NamedTuple):
-    """`cost` units of `key`, under `limits`."""
+    """A check of `cost` units of `key` under `limits`."""
 
     key: bytes
     limits: Limits
@@ -22,44 +22,44 @@ class Check(NamedTuple):
 
 
 @lru_cache(maxsize=1024)
-def _parsed(rules: str) -> Limits:
+def _parse_limits(rules: str) -> Limits:
     return Limits(rules)
 
 
-def limits_of(limits: LimitsLike) -> Limits:
-    """`limits` as `Limits`.
+def to_limits(limits: LimitsLike) -> Limits:
+    """Converts to `Limits`.
 
     Raises:
-        ValueError: the text is no rules; it is shown with a caret below the place.
-        TypeError: neither a `str` nor `Limits`.
+        ValueError: the text does not parse; the message shows it with a caret.
+        TypeError: the value is neither a `str` nor `Limits`.
     """
     if isinstance(limits, Limits):
         return limits
     if isinstance(limits, str):
-        return _parsed(limits)
-    raise TypeError(f"limits are a str such as '100/minute', or Limits, not {type(limits).__name__}")
+        return _parse_limits(limits)
+    raise TypeError(f"limits must be a str such as '100/minute', or Limits, not {type(limits).__name__}")
 
 
-def key_of(key: str | bytes) -> bytes:
-    """A key as the bytes that the server sees."""
+def to_key(key: str | bytes) -> bytes:
+    """Converts a key to the bytes that the server stores."""
     if isinstance(key, str):
         return key.encode()
     if isinstance(key, bytes):
         return key
-    raise TypeError(f"a key is str or bytes, not {type(key).__name__}")
+    raise TypeError(f"a key must be str or bytes, not {type(key).__name__}")
 
 
-def cost_of(cost: int) -> int:
-    """`cost` if it is one.
+def to_cost(cost: int) -> int:
+    """Returns a valid cost.
 
     Raises:
-        ValueError: it is not from 1 to 1,000,000.
+        ValueError: the cost is not an integer from 1 to 1,000,000.
     """
     if type(cost) is not int or not 1 <= cost <= MAX_COST:
-        raise ValueError(f"a cost is a whole number from 1 to {MAX_COST:,}, not {cost!r}")
+        raise ValueError(f"a cost must be an integer from 1 to {MAX_COST:,}, not {cost!r}")
     return cost
 
 
-def check_of(key: str | bytes, limits: LimitsLike, cost: int = 1) -> Check:
-    """A check of what a caller gave."""
-    return Check(key_of(key), limits_of(limits), cost_of(cost))
+def to_check(key: str | bytes, limits: LimitsLike, cost: int = 1) -> Check:
+    """Builds a check from a caller's arguments."""
+    return Check(to_key(key), to_limits(limits), to_cost(cost))

@@ -1,23 +1,23 @@
-"""What Ratelog raises. What redis-py raises of a command that the server refuses is passed on as it is."""
+"""The exceptions of Ratelog. If the server rejects a command, the exception of redis-py is raised unchanged."""
 
 from __future__ import annotations
 
 
 class RatelogError(Exception):
-    """Any error of Ratelog's own."""
+    """Base class of Ratelog's exceptions."""
 
 
 class ConfigError(RatelogError, ValueError):
-    """A setting is wrong. The text names where it was set, its key, and what was expected."""
+    """A setting is invalid. The message names the place, the key and the expected value."""
 
 
 class NoPolicyError(RatelogError, LookupError):
-    """A policy is not known: to the server, or, while that is away, to this process."""
+    """The server does not know the policy; without a server, this process does not."""
 
 
 class NeedsModuleError(RatelogError):
-    """The server has no Ratelog module, and the script cannot do this."""
+    """The operation needs the Ratelog module, which the server does not have."""
 
 
 class UnavailableError(RatelogError):
-    """The server is away, and what was asked cannot be answered without it."""
+    """The server is unavailable, and the operation needs it."""

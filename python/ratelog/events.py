@@ -1,4 +1,4 @@
-"""What a limiter tells of itself: one log line each, and the same to hooks."""
+"""Events of a limiter: one log line each, and the same event for your hooks."""
 
 from __future__ import annotations
 
@@ -15,74 +15,91 @@ logger = logging.getLogger("ratelog")
 
 
 @dataclass(frozen=True)
-class Checked:
-    """A request was checked. `decisions` go with `checks`; `None` where a remembered denial of another was enough."""
+class CheckCompleted:
+    """A check was decided."""
 
     checks: Sequence[Check]
     decisions: Sequence[Decision | None]
+    """One decision per check; `None` if a cached denial of another check made it unnecessary."""
     seconds: float
 
     @property
     def allowed(self) -> bool:
-        """Whether none of the checks was denied."""
+        """Whether no check was denied."""
         return all(decision is None or decision.allowed for decision in self.decisions)
 
 
 @dataclass(frozen=True)
-class WentAway:
-    """The server is away: checks are answered as `on_failure` says."""
+class ServerUnavailable:
+    """The server is unavailable. Checks are decided as the setting `fallback` says."""
 
     error: str
-    on_failure: str
+    fallback: str
 
 
 @dataclass(frozen=True)
-class CameBack:
-    """The server is there again, after so many seconds; it is asked by the `module`'s commands or by the `script`."""
+class ServerRecovered:
+    """The server is available again."""
 
-    away: float
+    downtime: float
+    """Seconds."""
     backend: str
+    """`module` or `script`."""
 
 
 @dataclass(frozen=True)
-class Reloaded:
+class SettingsReloaded:
     """The settings were read again."""
 
     source: str
 
 
-Event = Checked | WentAway | CameBack | Reloaded
+Event = CheckCompleted | ServerUnavailable | ServerRecovered | SettingsReloaded
 Hook = Callable[[Event], object]
 
+_LOG_NAMES: dict[type, str] = {
+    ServerUnavailable: "server_unavailable",
+    ServerRecovered: "server_recovered",
+    SettingsReloaded: "settings_reloaded",
+}
 
-class Announcer:
-    """Tells the log and the hooks. A hook that raises is logged and does no harm."""
+
+class EventPublisher:
+    """Writes events to the log and passes them to hooks. Logs the exception of a hook and continues."""
 
     def __init__(self, hooks: Sequence[Hook] = ()) -> None:
         self._hooks = tuple(hooks)
 
     @property
     def has_hooks(self) -> bool:
-        """Whether anybody wants to hear of each check."""
+        """Whether there is a hook."""
         return bool(self._hooks)
 
-    def checked(self, event: Checked) -> None:
-        """To the hooks alone: the log hears of denials where a request is refused."""
-        self._tell(event)
-
-    def state(self, event: WentAway | CameBack | Reloaded) -> None:
-        """To the log and the hooks: `server_away error=... on_failure=...`, and the fields in the record's
-        `ratelog`."""
-        name = {WentAway: "server_away", CameBack: "server_back", Reloaded: "reloaded"}[type(event)]
-        fields = asdict(event)
-        text = " ".join(f"{key}={value!r}" for key, value in fields.items())
-        level = logging.WARNING if isinstance(event, WentAway) else logging.INFO
-        logger.log(level, "%s %s", name, text, extra={"ratelog": {"event": name, **fields}})
-        self._tell(event)
-
-    def _tell(self, event: Event) -> None:
+    def publish(self, event: Event) -> None:
+        """Passes an event to the hooks only."""
         for hook in self._hooks:
             try:
                 hook(event)
             except Exception:
                 logger.exception("a hook of the limiter failed")
+
+    def log_and_publish(self, event: ServerUnavailable | ServerRecovered | SettingsReloaded) -> None:
+        """Logs an event as `server_unavailable error=... fallback=...` and passes it to the hooks.
+
+        The log record has the same fields in its attribute `ratelog`.
+        """
+        name = _LOG_NAMES[type(event)]
+        fields = asdict(event)
+        text = " ".join(f"{key}={value!r}" for key, value in fields.items())
+        level = logging.WARNING if isinstance(event, ServerUnavailable) else logging.INFO
+        logger.log(level, "%s %s", name, text, extra={"ratelog": {"event": name, **fields}})
+        self.publish(event)
+
+
+def log_unknown_policy(policy: str) -> None:
+    """Warns that checks are allowed because the server is unavailable and their policy is unknown."""
+    logger.warning(
+        "unknown_policy policy=%r decision='allow'",
+        policy,
+        extra={"ratelog": {"event": "unknown_policy", "policy": policy, "decision": "allow"}},
+    )

@@ -1,9 +1,9 @@
-"""What needs FastAPI: a router for the limiter's health, the documentation of limits, and what a limit raises."""
+"""The parts that need FastAPI: the health router, the OpenAPI documentation, and the exception of a denied request."""
 
 from __future__ import annotations
 
 from .web.health import health_router
 from .web.openapi import document
-from .web.refusal import RateLimited
+from .web.responses import RateLimited
 
 __all__ = ["RateLimited", "document", "health_router"]

@@ -1,4 +1,4 @@
-"""How a limiter gets on with its server."""
+"""The state of a limiter."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Health:
-    """A limiter's state at one moment."""
+    """The state of a limiter at one moment."""
 
     state: Literal["closed", "open", "half-open"]
-    """The circuit breaker's: `closed` while the server is asked. A limiter of this process alone is always closed."""
+    """The circuit breaker's state; `closed` while the server is available. Always `closed` without a server."""
     since: datetime
-    """Since when the server is there, or away."""
+    """When the server became available or unavailable."""
     backend: Literal["module", "script", "local"]
-    """What answers checks while the breaker is closed."""
-    on_failure: Literal["local", "allow", "deny"]
-    """What becomes of checks while it is not."""
+    """Decides checks while the breaker is closed."""
+    fallback: Literal["local", "allow", "deny"]
+    """Decides checks while the breaker is not closed."""
     last_error: str | None
-    """The last error of a check or a probe, even if it is long over."""
+    """The last error of a check or a probe, even after the server recovered."""
     opened: int
-    """How often the server went away."""
-    tracks: bool
-    """Whether the server tells of keys that anybody changes, so that the deny cache forgets them at once."""
+    """How often the breaker opened."""
+    tracking: bool
+    """Whether the server invalidates cached denials when a key changes (`CLIENT TRACKING`)."""
     local_keys: int
-    """Keys that the limiter in this process holds."""
+    """Keys in the limiter of this process."""
     local_bytes: int
-    """Bytes that they take."""
+    """Memory of these keys, in bytes."""
     evicted: int
-    """Keys that it forgot for want of memory while they had units that counted."""
+    """Keys that the limiter of this process evicted while they had units that counted."""
 
     @property
     def serving(self) -> bool:
-        """Whether requests are served: false only while the server is away and `on_failure` is `deny`."""
-        return self.state == "closed" or self.on_failure != "deny"
+        """Whether requests are served. False only if the server is unavailable and `fallback` is `deny`."""
+        return self.state == "closed" or self.fallback != "deny"
 
     def as_dict(self) -> dict[str, object]:
-        """For JSON: `since` in ISO 8601."""
+        """The fields for JSON, with `since` in ISO 8601."""
         return {**asdict(self), "since": self.since.isoformat(), "serving": self.serving}

@@ -1,4 +1,4 @@
-"""Transports for httpx that wait as long as they are told: `httpx.Client(transport=RetryTransport())`."""
+"""Transports for httpx that retry rate-limited requests: `httpx.Client(transport=RetryTransport())`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import httpx
 
 from ._core import RetryPolicy
-from .waiting.journey import Patience
-from .waiting.transport import AsyncWaiting, SyncWaiting
+from .retry.attempts import RetryConfig
+from .retry.transport import AsyncRetryBase, SyncRetryBase
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,17 +16,16 @@ if TYPE_CHECKING:
 __all__ = ["AsyncRetryTransport", "RetryPolicy", "RetryTransport"]
 
 
-class RetryTransport(SyncWaiting, httpx.BaseTransport):
-    """Sends a request again when it was refused or got lost, after the wait that it was told; and holds requests back
-    while the server says that nothing is left.
+class RetryTransport(SyncRetryBase, httpx.BaseTransport):
+    """Retries requests that were denied or lost, and holds requests back while the server reports no quota left.
 
-    It waits for `Retry-After`, else for `RateLimit`'s `t`, else for a backoff with jitter, within the bounds of
-    `policy`. A request that was denied (429) is sent again whatever its method, since a limiter refuses before it lets
-    anything happen; other errors only where the method is idempotent or there is an `Idempotency-Key`. The extension
-    `ratelog_repeatable` of a request overrules that. A body that is a stream is sent once.
+    The wait before a retry is `Retry-After`, or `t` of `RateLimit`, or a backoff with jitter, within the bounds of
+    `policy`. A denied request (429) is retried whatever its method, because a limiter denies a request before it has
+    any effect. After other errors a request is retried only if its method is idempotent or it has an `Idempotency-Key`;
+    the request extension `ratelog_idempotent` overrides this. A streamed body is sent once.
 
-    Requests to one origin, or of one `partition`, that nothing is left for are held back for as long as the last
-    response told, but at most `max_wait` seconds each. The last response is returned, whatever it is.
+    If a response reports no quota left, later requests to its origin, or of the same `partition`, are held back until
+    there is quota, for at most `max_wait` seconds each. The last response is returned, whatever its status.
     """
 
     def __init__(
@@ -38,11 +37,11 @@ class RetryTransport(SyncWaiting, httpx.BaseTransport):
         partition: Callable[[httpx.Request], str] | None = None,
         max_partitions: int = 1000,
     ) -> None:
-        patience = Patience(policy or RetryPolicy(), max_wait, partition)
-        super().__init__(httpx, transport or httpx.HTTPTransport(), patience, max_partitions)
+        config = RetryConfig(policy or RetryPolicy(), max_wait, partition)
+        super().__init__(httpx, transport or httpx.HTTPTransport(), config, max_partitions)
 
 
-class AsyncRetryTransport(AsyncWaiting, httpx.AsyncBaseTransport):
+class AsyncRetryTransport(AsyncRetryBase, httpx.AsyncBaseTransport):
     """`RetryTransport` for `httpx.AsyncClient`."""
 
     def __init__(
@@ -54,5 +53,5 @@ class AsyncRetryTransport(AsyncWaiting, httpx.AsyncBaseTransport):
         partition: Callable[[httpx.Request], str] | None = None,
         max_partitions: int = 1000,
     ) -> None:
-        patience = Patience(policy or RetryPolicy(), max_wait, partition)
-        super().__init__(httpx, transport or httpx.AsyncHTTPTransport(), patience, max_partitions)
+        config = RetryConfig(policy or RetryPolicy(), max_wait, partition)
+        super().__init__(httpx, transport or httpx.AsyncHTTPTransport(), config, max_partitions)

@@ -1,37 +1,37 @@
-"""The limiter for programs that await: FastAPI, Starlette, any asyncio."""
+"""The asynchronous limiter: for FastAPI, Starlette and any program on asyncio."""
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from .base import Limiter, Options
-from .flow import nobody, run_async
-from .link.async_session import AsyncSession
-from .web.declarations import Declarations
+from .base import BaseLimiter, Options
+from .connection.async_sessions import AsyncSessions
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from typing_extensions import Self, Unpack
 
     from ._core import Decision
     from .check import Check, LimitsLike
-    from .commands import Command, Reply
+    from .engine.overrides import Override, OverrideAction
     from .events import Hook
-    from .flow import Flow
-    from .overrides import Override, OverrideAction
+    from .settings import Settings
+    from .web.decorator import Decorator
+    from .web.dependency import RateLimitDependency
+    from .web.request_state import DenialHandler
+    from .web.types import CostFunction, KeyFunction, LimitsArgument, PlanFunction
 
-T = TypeVar("T")
+F = TypeVar("F", bound="Callable[..., Any]")
 
 
-class RateLimiter(Limiter, Declarations):
-    """Exact limits in a server, with a timeout, and by other means while the server is away.
+class RateLimiter(BaseLimiter):
+    """Exact rate limits in a Redis or Valkey server, and in this process while the server is unavailable.
 
-    A check takes no longer than `timeout`. Errors of the server's absence are counted by a circuit breaker: while it is
-    open no check waits for the server, `on_failure` says what becomes of it, and probes look for the server at jittered
-    intervals. Other errors are the caller's: no such policy, a key of another type, a limit over the server's bound.
+    A check waits for the server for at most `timeout`. Failures count towards a circuit breaker. While it is open,
+    checks do not wait: the setting `fallback` decides them, and probes look for the server at jittered intervals.
+    Errors of the caller are raised: an unknown policy, a key of another type, a limit over the server's maximum.
 
     >>> limiter = RateLimiter("memory://")
     >>> asyncio.run(limiter.check("user:42", "2/minute")).remaining
@@ -47,54 +47,67 @@ class RateLimiter(Limiter, Declarations):
         hooks: Sequence[Hook] = (),
         **options: Unpack[Options],
     ) -> None:
-        Limiter.__init__(self, url, client=client, config=config, hooks=hooks, **options)
-        Declarations.__init__(self)
-        self._sessions: dict[asyncio.AbstractEventLoop, AsyncSession] = {}
-        self._session: AsyncSession | None = None
-        """The one that was in use just now."""
-        self._engine.seek = self._search
-        self._engine.watch, self._engine.tracks = self._watch, self._tracks
+        super().__init__(url, client=client, config=config, hooks=hooks, **options)
+        target, settings = self._target, self.settings
 
-    __init__.__doc__ = Limiter.__init__.__doc__
+        def create_client() -> Any:
+            return client if client is not None else target.client("redis.asyncio", settings)
+
+        self._sessions = AsyncSessions(self._engine, create_client, owns_clients=client is None)
+        # Imported here, so that `SyncRateLimiter` imports no code for requests.
+        from .web.enforcer import Enforcer
+        from .web.parts import WebParts
+        from .web.registry import Registry
+
+        engine, sessions = self._engine, self._sessions
+
+        def decide(checks: Sequence[Check]) -> Awaitable[list[Decision | None]]:
+            return sessions.run(engine.decide(checks))
+
+        self._registry = Registry(self.settings)
+        self._web = WebParts(Enforcer(self._registry, decide), sessions.start, sessions.aclose)
+
+    __init__.__doc__ = BaseLimiter.__init__.__doc__
 
     async def check(self, key: str | bytes, limits: LimitsLike, cost: int = 1) -> Decision:
-        """Decides whether `key` may use `cost` units now; they are recorded if it may.
+        """Decides whether `key` may use `cost` units now, and records them if it may.
 
         Raises:
-            ValueError: `limits` or `cost` are none.
-            redis.exceptions.ResponseError: what the server refuses, such as a limit over its bound.
-            NoPolicyError: there is no policy of that name.
+            ValueError: `limits` do not parse, or `cost` is not from 1 to 1,000,000.
+            NoPolicyError: the policy does not exist.
+            redis.exceptions.ResponseError: the server rejected the command, for example because a limit is over its
+                maximum.
         """
-        decision = self._at_once(key, limits, cost)
-        return await self._run(self._check(key, limits, cost)) if decision is None else decision
+        decision = self._check_in_process(key, limits, cost)
+        return await self._sessions.run(self._check(key, limits, cost)) if decision is None else decision
 
     async def peek(self, key: str | bytes, limits: LimitsLike, cost: int = 1) -> Decision:
-        """The decision that `check` would come to, recording nothing."""
-        return await self._run(self._peek(key, limits, cost))
+        """Returns the decision of `check`, but records nothing."""
+        return await self._sessions.run(self._peek(key, limits, cost))
 
     async def mcheck(self, checks: Sequence[tuple[str | bytes, LimitsLike]], cost: int = 1) -> list[Decision]:
-        """Decides one check of several keys, all or nothing: a decision for each key, in their order.
+        """Checks several keys, all or none. Returns one decision per key, in order.
 
-        Keys under one rule or policy each, in one slot of a cluster, are one command (`RL.MCHECK`). Others are one
-        pipeline; if it is denied, what it recorded is taken back.
+        If each key has one rule or one policy, and all are in one slot of a cluster, this is one command (`RL.MCHECK`).
+        Otherwise it is one pipeline; if a check is denied, the units that the others recorded are taken back.
         """
-        return await self._run(self._mcheck(checks, cost))
+        return await self._sessions.run(self._mcheck(checks, cost))
 
     async def refund(self, key: str | bytes, cost: int = 1) -> int:
-        """Takes the newest units back, as many as `cost`; returns how many there were to take.
+        """Takes back the newest `cost` units. Returns the number of units taken back.
 
         Raises:
-            UnavailableError: the server is away, and `on_failure` is not `local`.
+            UnavailableError: the server is unavailable, and `fallback` is not `local`.
         """
-        return await self._run(self._refund(key, cost))
+        return await self._sessions.run(self._refund(key, cost))
 
     async def reset(self, key: str | bytes) -> int:
-        """Forgets the key's units; returns how many there were.
+        """Removes the key's units. Returns the number of units removed.
 
         Raises:
-            UnavailableError: as for `refund`.
+            UnavailableError: the server is unavailable, and `fallback` is not `local`.
         """
-        return await self._run(self._reset(key))
+        return await self._sessions.run(self._reset(key))
 
     async def set_override(
         self,
@@ -104,40 +117,33 @@ class RateLimiter(Limiter, Declarations):
         *,
         ttl: float | None = None,
     ) -> None:
-        """Puts an override on the key, in place of one it has; for `ttl` seconds, if told.
+        """Sets the key's override, for `ttl` seconds if given.
 
         Raises:
-            ValueError: rules without `limit`, `limit` without rules, or a `ttl` under a millisecond.
-            NeedsModuleError: the server has no module.
-            UnavailableError: the server is away.
+            ValueError: `limit` without rules, another action with rules, or a `ttl` under a millisecond.
+            NeedsModuleError: the server does not have the module.
+            UnavailableError: the server is unavailable.
         """
-        await self._run(self._set_override(key, action, limits, ttl))
+        await self._sessions.run(self._set_override(key, action, limits, ttl))
 
     async def get_override(self, key: str | bytes) -> Override | None:
-        """What an operator put on the key, if it still holds. Raises as `set_override`."""
-        return await self._run(self._get_override(key))
+        """Returns the key's override, if there is one. Raises the errors of `set_override`."""
+        return await self._sessions.run(self._get_override(key))
 
     async def del_override(self, key: str | bytes) -> bool:
-        """Takes the override away; whether one held. Raises as `set_override`."""
-        return await self._run(self._del_override(key))
-
-    def _reloaded(self) -> None:
-        self._read_settings()
+        """Deletes the key's override. Returns whether there was one. Raises the errors of `set_override`."""
+        return await self._sessions.run(self._del_override(key))
 
     async def start(self) -> None:
-        """Connects, and asks the server a first question; the first check does it by itself."""
-        if self._engine.remote:
-            await self._begun()
+        """Connects to the server. Optional: the first check connects by itself."""
+        await self._sessions.start()
 
     async def aclose(self) -> None:
-        """Ends probes, and closes the connections unless the client was handed in; those of the running event loop. A
-        check starts the limiter anew."""
-        loop = asyncio.get_running_loop()
-        if self._session is not None and self._session.loop is loop:
-            self._session = None
-        session = self._sessions.pop(loop, None)
-        if session is not None:
-            await session.close()
+        """Stops probes and closes the connections of the running event loop, except those of a client that you passed.
+
+        A later check reopens them.
+        """
+        await self._sessions.aclose()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -146,47 +152,99 @@ class RateLimiter(Limiter, Declarations):
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
-    def _run(self, flow: Flow[T]) -> Coroutine[Any, Any, T]:
-        if not self._engine.remote:
-            return run_async(flow, _nobody)
-        session = self._session
-        if session is None or session.loop is not asyncio.get_running_loop():
-            return self._begin_and_run(flow)
-        return session.drive(flow)
+    def __call__(
+        self,
+        *limits: LimitsArgument,
+        key: str | KeyFunction | None = None,
+        cost: int | CostFunction = 1,
+        scope: str | None = None,
+        override_defaults: bool = False,
+    ) -> RateLimitDependency:
+        """Returns a limit as a FastAPI dependency: `Depends(limiter("10/second", "1000/hour"))`.
 
-    async def _begin_and_run(self, flow: Flow[T]) -> T:
-        return await (await self._begun()).drive(flow)
+        Args:
+            limits: rules, all of which apply; or a mapping of plans to rules, of which the plan of the connection
+                applies (the first one if the plan is unknown); or a function of the connection.
+            key: the name of a key (`ip`, `api_key`, `user`, or one registered with `key`); or a function of the
+                connection that returns a str, or `None` to exempt the request; or a FastAPI dependency.
+            cost: the units of a request, or a function of the connection.
+            scope: limits of one scope share their units. By default each endpoint is counted separately.
+            override_defaults: whether the endpoint is exempt from the default limits.
 
-    async def _begun(self) -> AsyncSession:
-        """Connections belong to one event loop: a session for this one."""
-        loop = asyncio.get_running_loop()
-        session = self._sessions.get(loop)
-        if session is None:
-            for other in [other for other in self._sessions if other.is_closed()]:
-                del self._sessions[other]
-            client = self._client if self._client is not None else self._target.client("redis.asyncio", self.settings)
-            session = self._sessions[loop] = AsyncSession(self._engine, client, owns=self._client is None)
-        await session.begun()
-        if self._sessions.get(loop) is session:
-            self._session = session
-        return session
+        Raises:
+            ValueError: the limits do not parse, or the cost is invalid.
+        """
+        from .web.dependency import RateLimitDependency
+        from .web.limit import RateLimit, parse_limits
 
-    def _here(self) -> AsyncSession | None:
-        return self._sessions.get(asyncio.get_running_loop())
+        limit = RateLimit.create(
+            parse_limits(limits), key=key, cost=cost, scope=scope, override_defaults=override_defaults
+        )
+        return RateLimitDependency(limit, self._web.enforcer)
 
-    def _search(self) -> None:
-        session = self._here()
-        if session is not None:
-            session.search()
+    def limit(
+        self,
+        *limits: LimitsArgument,
+        key: str | KeyFunction | None = None,
+        cost: int | CostFunction = 1,
+        scope: str | None = None,
+        override_defaults: bool = False,
+    ) -> Decorator:
+        """Returns a limit as a decorator of an endpoint. Takes the arguments of the dependency.
 
-    def _watch(self, check: Check) -> bool:
-        session = self._here()
-        return session is not None and session.watcher is not None and session.watcher.watch(check)
+        The endpoint needs no parameter `request`. Place the route's decorator above this one.
+        """
+        from .web.decorator import decorate
 
-    def _tracks(self) -> bool:
-        watchers = [session.watcher for session in self._sessions.copy().values()]
-        return bool(watchers) and all(watcher is not None and watcher.tracks for watcher in watchers)
+        dependency = self(*limits, key=key, cost=cost, scope=scope, override_defaults=override_defaults)
 
+        def decorator(endpoint: F) -> F:
+            return cast("F", decorate(endpoint, dependency))
 
-async def _nobody(commands: Sequence[Command]) -> Sequence[Reply]:
-    return nobody(commands)
+        return decorator
+
+    def exempt(self, endpoint: F) -> F:
+        """Decorates an endpoint to exempt it from all limits. Place the route's decorator above this one."""
+        from .web.routes import EXEMPT
+
+        setattr(endpoint, EXEMPT, True)
+        return endpoint
+
+    def plan(self, function: PlanFunction) -> PlanFunction:
+        """Decorates the function that returns the plan of a connection. May be asynchronous."""
+        self._registry.plan_function = function
+        return function
+
+    def key(self, name: str) -> Callable[[KeyFunction], KeyFunction]:
+        """Decorates a function that returns the key of a connection, and registers it as `name` for the settings.
+
+        Raises:
+            TypeError: the function takes more than the connection.
+        """
+
+        def register(function: KeyFunction) -> KeyFunction:
+            self._registry.register_key(name, function)
+            return function
+
+        return register
+
+    def on_denied(self, handler: DenialHandler) -> DenialHandler:
+        """Decorates the function that creates the response to a denied request. May be asynchronous.
+
+        The status and the rate limit headers are set on the response that it returns.
+        """
+        self._registry.denial_handler = handler
+        return handler
+
+    def protect(self, app: Any) -> None:
+        """Adds the middleware to an application, and documents the limits if it is FastAPI's."""
+        from .web.middleware import RateLimitMiddleware
+
+        app.add_middleware(RateLimitMiddleware, limiter=self)
+        if hasattr(app, "openapi"):
+            from .web.openapi import document
+
+            document(app, self)
+
+    def _apply(self, settings: Settings) -> None:
+        self._registry.apply(settings)

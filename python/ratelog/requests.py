@@ -1,4 +1,4 @@
-"""An adapter for requests that waits as long as it is told: `session.mount("https://", RetryAdapter())`."""
+"""An adapter for requests that retries rate-limited requests: `session.mount("https://", RetryAdapter())`."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from requests.exceptions import ConnectTimeout, ProxyError, SSLError, Timeout
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from ._core import RetryPolicy
-from .waiting.drive import drive
-from .waiting.journey import Fields, Patience, Sent
-from .waiting.lanes import Lanes
+from .retry.attempts import Headers, RequestInfo, RetryConfig
+from .retry.runner import run_sync
+from .retry.throttle import Throttles
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,11 +26,14 @@ __all__ = ["RetryAdapter", "RetryPolicy"]
 
 
 class RetryAdapter(HTTPAdapter):
-    """`ratelog.httpx.RetryTransport` for requests. `repeatable` overrules what methods say, for all requests of the
-    adapter; `session.send(request, repeatable=...)` does it for one. It cannot be pickled."""
+    """`ratelog.httpx.RetryTransport` for requests.
 
-    # So that pickling fails, rather than the first request of what was pickled.
-    __attrs__ = [*HTTPAdapter.__attrs__, "_patience"]  # noqa: RUF012 - as it is in HTTPAdapter
+    `idempotent` overrides, for all requests of the adapter, what their methods imply. To override it for one request,
+    use `session.send(request, idempotent=...)`. An adapter cannot be pickled.
+    """
+
+    # Makes pickling fail at once, rather than the first request of the unpickled adapter.
+    __attrs__ = [*HTTPAdapter.__attrs__, "_config"]  # noqa: RUF012 - declared like this in HTTPAdapter
 
     def __init__(
         self,
@@ -39,38 +42,42 @@ class RetryAdapter(HTTPAdapter):
         max_wait: float = 60.0,
         partition: Callable[[PreparedRequest], str] | None = None,
         max_partitions: int = 1000,
-        repeatable: bool | None = None,
+        idempotent: bool | None = None,
         **options: Any,
     ) -> None:
-        self._patience = Patience(policy or RetryPolicy(), max_wait, partition)
-        self._lanes = Lanes(threading.Event, max_partitions)
-        self._repeatable = repeatable
-        self._pause: Callable[[float], object] = sleep
+        self._config = RetryConfig(policy or RetryPolicy(), max_wait, partition)
+        self._throttles = Throttles(threading.Event, max_partitions)
+        self._idempotent = idempotent
+        self._sleep: Callable[[float], object] = sleep
         super().__init__(**options)
 
-    def send(self, request: PreparedRequest, *args: Any, repeatable: bool | None = None, **options: Any) -> Response:
-        """Sends the request, again and again if need be."""
+    def send(self, request: PreparedRequest, *args: Any, idempotent: bool | None = None, **options: Any) -> Response:
+        """Sends the request, and retries it as configured."""
         url = urlsplit(request.url or "")
-        sent = Sent(
+        info = RequestInfo(
             request.method or "GET",
-            fields_of(request.headers),
+            encode_headers(request.headers),
             f"{url.scheme}://{url.hostname}:{url.port}",
             request.body is None or isinstance(request.body, (bytes, str)),
-            self._repeatable if repeatable is None else repeatable,
+            self._idempotent if idempotent is None else idempotent,
         )
-        partition = self._patience.partition
-        name = sent.origin if partition is None else partition(request)
-        journey = self._patience.journey(sent, self, self._lanes, name)
+        partition = self._config.partition
+        name = info.origin if partition is None else partition(request)
+        attempts = self._config.attempts(info, RequestsClient(), self._throttles.get(name))
         send = super().send
-        response: Response = drive(journey, lambda: send(request, *args, **options), self._pause)
+        response: Response = run_sync(attempts, lambda: send(request, *args, **options), self._sleep)
         return response
 
-    def told(self, response: Response) -> tuple[int, Fields]:
-        """Status and header fields."""
-        return response.status_code, fields_of(response.headers)
 
-    def arrived(self, error: BaseException) -> bool | None:
-        """Whether the request may have arrived; `None` for an error that the next try would meet again."""
+class RequestsClient:
+    """Reads the responses and errors of requests."""
+
+    def read_response(self, response: Response) -> tuple[int, Headers]:
+        """Returns the status and the headers."""
+        return response.status_code, encode_headers(response.headers)
+
+    def may_have_arrived(self, error: BaseException) -> bool | None:
+        """Whether the server may have received the request; `None` for an error that a retry would meet again."""
         if isinstance(error, (ProxyError, SSLError)) or not isinstance(error, (RequestsConnectionError, Timeout)):
             return None
         reason = getattr(error.args[0] if error.args else None, "reason", None)
@@ -79,10 +86,10 @@ class RetryAdapter(HTTPAdapter):
         )
 
 
-def fields_of(headers: Any) -> Fields:
-    """Header fields as bytes."""
-    return [(_bytes(name), _bytes(value)) for name, value in headers.items()]
+def encode_headers(headers: Any) -> Headers:
+    """Encodes headers as bytes."""
+    return [(_encode(name), _encode(value)) for name, value in headers.items()]
 
 
-def _bytes(text: str | bytes) -> bytes:
+def _encode(text: str | bytes) -> bytes:
     return text if isinstance(text, bytes) else text.encode("latin-1", "replace")

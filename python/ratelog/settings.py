@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 from pydantic_settings import TomlConfigSettingsSource as TomlSource
 
-from ._core import Limits, Policies, Proxies
+from ._core import Limits, Policies, TrustedProxies
 from .errors import ConfigError
 
 if sys.version_info >= (3, 11):
@@ -34,10 +34,10 @@ EXEMPT = (
     "/readyz",
     "/ping",
 )
-"""The paths that are not limited unless told otherwise."""
+"""The paths that are exempt by default."""
 
 
-def _read(value: object, expected: str) -> Limits:
+def _to_limits(value: object, expected: str) -> Limits:
     if isinstance(value, (list, tuple)) and value and all(isinstance(rule, str) for rule in value):
         value = "; ".join(value)
     if isinstance(value, Limits):
@@ -47,48 +47,50 @@ def _read(value: object, expected: str) -> Limits:
     raise ValueError(f"expected rules such as '100/minute', {expected}")
 
 
-def _rules(value: object) -> object:
-    return _read(value, "or a list of them")
+def _parse_rules(value: object) -> object:
+    return _to_limits(value, "or a list of them")
 
 
-def _limits(value: object) -> object:
-    return value if isinstance(value, Mapping) else _read(value, "a list of them, or a table of rules for each plan")
+def _parse_limits(value: object) -> object:
+    return (
+        value if isinstance(value, Mapping) else _to_limits(value, "a list of them, or a table of rules for each plan")
+    )
 
 
-def _words(value: object) -> object:
-    """A list, which an environment variable has with commas."""
-    return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
+def _parse_strings(value: object) -> object:
+    """Splits the text of an environment variable at commas."""
+    return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value
 
 
-Rules = Annotated[Limits, BeforeValidator(_rules)]
-PlanLimits = Annotated[Limits | dict[str, Rules], BeforeValidator(_limits)]
-Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
+Rules = Annotated[Limits, BeforeValidator(_parse_rules)]
+PlanLimits = Annotated[Limits | dict[str, Rules], BeforeValidator(_parse_limits)]
+Strings = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parse_strings)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 
 
 class Endpoint(BaseModel):
-    """The limits of the endpoints that a pattern of methods and path matches."""
+    """The limits of the endpoints that match a path pattern and methods."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
     path: str
-    """As in a route: `/users/{id}`, `/files/{path:path}`; or with `*` at its end, for all that begins so."""
-    methods: Annotated[tuple[str, ...], BeforeValidator(_words)] = ()
-    """None: all of them; `WEBSOCKET` for WebSockets."""
+    """A path as in a route: `/users/{id}`, `/files/{path:path}`; a `*` at the end matches any rest."""
+    methods: Annotated[tuple[str, ...], BeforeValidator(_parse_strings)] = ()
+    """HTTP methods, and `WEBSOCKET` for WebSockets; empty for all."""
     limits: PlanLimits | None = None
     policy: str | None = None
-    """The name of a policy that the server keeps."""
+    """The name of a policy that the server stores."""
     key: str | None = None
-    """The name of a key; none: that of the settings."""
+    """The name of a key; `None`: the setting `key`."""
     cost: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     scope: str | None = None
-    """Endpoints of one scope share their limits; none: each path of its own."""
+    """Endpoints of one scope share their units; `None`: each path is counted separately."""
     exempt: bool = False
     override_defaults: bool = False
-    """Whether the defaults do not count here."""
+    """Whether the endpoint is exempt from the default limits."""
 
     @model_validator(mode="after")
-    def _says_one_thing(self) -> Endpoint:
+    def _validate(self) -> Endpoint:
         if [self.limits is not None, self.policy is not None, self.exempt].count(True) != 1:
             raise ValueError("expected exactly one of limits, policy and exempt = true")
         if not self.path.startswith("/"):
@@ -98,80 +100,87 @@ class Endpoint(BaseModel):
         return self
 
     @property
-    def terms(self) -> Limits | Mapping[str, Limits] | None:
+    def effective_limits(self) -> Limits | Mapping[str, Limits] | None:
         """Rules, rules for each plan, or a policy; `None` if the endpoint is exempt."""
         return self.limits if self.policy is None else Limits.of_policy(self.policy)
 
 
-def _called(key: str, make: Callable[..., object], *arguments: object) -> None:
+def _validate_with(key: str, create: Callable[..., object], *arguments: object) -> None:
     try:
-        make(*arguments)
+        create(*arguments)
     except ValueError as error:
         raise ValueError(f"{key}: {error}") from None
 
 
 class Settings(BaseSettings):
-    """All settings, with their defaults. Times are seconds."""
+    """All settings with their defaults. Times are seconds."""
 
     model_config = SettingsConfigDict(
         env_prefix=ENV_PREFIX, extra="forbid", frozen=True, arbitrary_types_allowed=True, hide_input_in_errors=True
     )
 
     url: str = Field("redis://localhost:6379/0", repr=False)
-    """`redis://`, `rediss://`, `unix://`, `redis+cluster://`, `redis+sentinel://`, or `memory://`: no server."""
+    """`redis://`, `rediss://`, `unix://`, `redis+cluster://`, `redis+sentinel://`, or `memory://` for no server."""
     prefix: str = "ratelog"
-    """What the names of all keys begin with."""
+    """The prefix of all Redis keys."""
 
     default: PlanLimits | None = None
-    """What every endpoint is limited to, in all endpoints together, for each key."""
+    """The limits of each key over all endpoints together."""
     default_policy: str | None = None
-    """The same, as the name of a policy that the server keeps."""
+    """The same, as the name of a policy that the server stores."""
     key: str = "ip"
-    """What is counted where nothing else is said: `ip`, `api_key`, `user`, or a name given in code."""
-    exempt: Words = EXEMPT
-    """Paths, or patterns of them, that are not limited."""
+    """The default key: `ip`, `api_key`, `user`, or a name registered with `limiter.key`."""
+    exempt: Strings = EXEMPT
+    """Exempt paths. They may have patterns as in `Endpoint.path`."""
     endpoints: tuple[Endpoint, ...] = ()
-    """Limits of endpoints, besides the default. The first that matches counts."""
+    """Limits of endpoints, in addition to the default. The first match applies."""
 
-    trusted_proxies: Words = ()
-    """Networks and addresses of proxies whose word on a client's address is taken; `unix` for peers on a Unix
-    socket."""
-    proxy_field: Literal["x-forwarded-for", "forwarded"] = "x-forwarded-for"
+    trusted_proxies: Strings = ()
+    """Networks and addresses of proxies that are trusted to report the client's address; `unix` for Unix sockets."""
+    proxy_header: Literal["x-forwarded-for", "forwarded"] = "x-forwarded-for"
+    """The header in which proxies report the client's address."""
     api_key_header: str = "X-API-Key"
     headers: Literal["draft-11", "x-ratelimit", "both", "none"] = "draft-11"
+    """The family of rate limit headers in responses."""
 
-    on_failure: Literal["local", "allow", "deny"] = "local"
-    """What becomes of requests while the server is away."""
+    fallback: Literal["local", "allow", "deny"] = "local"
+    """Decides checks while the server is unavailable: the limiter in this process, or a fixed outcome."""
     instances: Annotated[int, Field(ge=1, le=1_000_000)] = 1
-    """Among how many processes a limit is shared while the server is away."""
+    """The number of processes that share each limit while the server is unavailable."""
     local_max_bytes: Annotated[int, Field(ge=65_536, le=1 << 48)] = 67_108_864
+    """The maximum memory of the limiter in this process."""
     policies: dict[str, Rules] = Field(default_factory=dict)
-    """Rules of policies for when the server is away, or has no module."""
+    """Rules of policies, for use while the server is unavailable or if it lacks the module."""
     deny_cache: Annotated[int, Field(ge=0, le=1_000_000_000)] = 0
-    """Remembers denials of so many keys until their retry-after; 0: of none."""
+    """The number of keys whose denials are cached until their retry-after; 0 disables the cache."""
     backend: Literal["auto", "module", "script"] = "auto"
+    """The commands to use: the module's or the Lua script; `auto` detects the module."""
 
     timeout: Seconds = 0.1
-    """The longest that a check waits for the server."""
+    """The maximum time that a check waits for the server."""
     connect_timeout: Seconds = 1.0
-    failures: Annotated[int, Field(ge=1, le=1_000_000)] = 5
-    """Checks in a row without an answer after which the circuit breaker opens."""
-    probe_min: Seconds = 0.1
-    probe_max: Seconds = 5.0
-    pool_size: Annotated[int, Field(ge=1, le=1000)] = 4
-    """Connections at most."""
+    """The maximum time to open a connection."""
+    failure_threshold: Annotated[int, Field(ge=1, le=1_000_000)] = 5
+    """The number of consecutive failed checks that opens the circuit breaker."""
+    probe_min_interval: Seconds = 0.1
+    """The first interval between probes of an unavailable server."""
+    probe_max_interval: Seconds = 5.0
+    """The longest interval between probes."""
+    max_connections: Annotated[int, Field(ge=1, le=1000)] = 4
+    """The maximum number of connections, per event loop or process."""
 
     @model_validator(mode="after")
-    def _fits_together(self) -> Settings:
+    def _validate(self) -> Settings:
         if self.default is not None and self.default_policy is not None:
             raise ValueError("expected default or default_policy, not both")
-        if self.probe_max < self.probe_min:
-            raise ValueError(f"expected probe_max to be at least probe_min ({self.probe_min}), not {self.probe_max}")
+        if self.probe_max_interval < self.probe_min_interval:
+            least = f"probe_min_interval ({self.probe_min_interval})"
+            raise ValueError(f"expected probe_max_interval to be at least {least}, not {self.probe_max_interval}")
         networks = [network for network in self.trusted_proxies if network != "unix"]
         if self.default_policy is not None:
-            _called("default_policy", Limits.of_policy, self.default_policy)
-        _called("policies", Policies, self.policies)
-        _called("trusted_proxies", Proxies, networks, self.proxy_field)
+            _validate_with("default_policy", Limits.of_policy, self.default_policy)
+        _validate_with("policies", Policies, self.policies)
+        _validate_with("trusted_proxies", TrustedProxies, networks, self.proxy_header)
         return self
 
     @classmethod
@@ -183,66 +192,67 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Code before the environment before the file."""
+        """Code takes precedence over the environment, and the environment over the file."""
         return init_settings, env_settings, TomlSource(settings_cls)
 
     @property
-    def default_terms(self) -> Limits | Mapping[str, Limits] | None:
-        """What every endpoint is limited to."""
+    def effective_default(self) -> Limits | Mapping[str, Limits] | None:
+        """The default limits: rules, rules for each plan, or a policy."""
         return self.default if self.default_policy is None else Limits.of_policy(self.default_policy)
 
 
 RELOADABLE = frozenset(
     {
-        "default", "default_policy", "key", "exempt", "endpoints", "trusted_proxies", "proxy_field", "api_key_header",
+        "default", "default_policy", "key", "exempt", "endpoints", "trusted_proxies", "proxy_header", "api_key_header",
         "headers",
     }
 )  # fmt: skip
-"""The settings that take effect when they are read again."""
+"""The settings that may change while the limiter runs."""
 
 
-def load(config: str | os.PathLike[str] | None = None, **given: Any) -> Settings:
-    """The settings that hold: `given` before the environment before the file `config`, or the one that `RATELOG_CONFIG`
+def load(config: str | os.PathLike[str] | None = None, **arguments: Any) -> Settings:
+    """Loads the settings from `arguments`, the environment, and the file `config` or the one that `RATELOG_CONFIG`
     names.
 
     Raises:
-        ConfigError: with a line for each mistake: where it was made, the key, and what was expected.
+        ConfigError: settings are invalid. The message has one line per error: the place, the key and the expected
+        value.
     """
-    named = config if config is not None else os.environ.get(CONFIG_VARIABLE)
-    path = None if named is None else Path(named)
+    file = config if config is not None else os.environ.get(CONFIG_VARIABLE)
+    path = None if file is None else Path(file)
     if path is not None and not path.is_file():
-        raise ConfigError(f"{path}: there is no such file")
+        raise ConfigError(f"{path}: file not found")
 
-    class Loaded(Settings):
+    class SettingsWithFile(Settings):
         model_config = SettingsConfigDict(toml_file=path)
 
     try:
-        return Loaded(**given)
+        return SettingsWithFile(**arguments)
     except (TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: this is no TOML: {error}") from None
+        raise ConfigError(f"{path}: invalid TOML: {error}") from None
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from None
     except SettingsError as error:
         name = str(error).split('"')[1]
         raise ConfigError(f"environment variable {ENV_PREFIX}{name.upper()}: expected JSON") from None
     except ValidationError as error:
-        mistakes = error.errors(include_url=False, include_input=False)
-        # Of what may be a table, that it is no text tells nothing.
-        told = [mistake for mistake in mistakes if "is-instance[Limits]" not in mistake["loc"]]
-        raise ConfigError("\n".join(_line(mistake, given, path) for mistake in told or mistakes)) from None
+        details = error.errors(include_url=False, include_input=False)
+        # pydantic reports an invalid table of plans twice; the error about `Limits` is not helpful.
+        helpful = [detail for detail in details if "is-instance[Limits]" not in detail["loc"]]
+        raise ConfigError("\n".join(_line(detail, arguments, path) for detail in helpful or details)) from None
 
 
-def _line(mistake: Any, given: Mapping[str, object], path: Path | None) -> str:
-    place = [part for part in mistake["loc"] if not str(part).startswith(("is-instance[", "dict["))]
-    name = str(place[0]) if place else ""
-    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".")
-    message = mistake["msg"].removeprefix("Value error, ")
-    message = "there is no such setting" if mistake["type"] == "extra_forbidden" else message
+def _line(detail: Any, arguments: Mapping[str, object], path: Path | None) -> str:
+    location = [part for part in detail["loc"] if not str(part).startswith(("is-instance[", "dict["))]
+    name = str(location[0]) if location else ""
+    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
+    message = detail["msg"].removeprefix("Value error, ")
+    message = "unknown setting" if detail["type"] == "extra_forbidden" else message
     variable = f"{ENV_PREFIX}{name}".upper()
-    if name in given:
-        where = "argument"
+    if name in arguments:
+        source = "argument"
     elif variable in {known.upper() for known in os.environ}:
         return f"environment variable {variable}: {message}"
     else:
-        where = str(path) if path is not None else "settings"
-    return f"{where}: {key}: {message}" if key else f"{where}: {message}"
+        source = str(path) if path is not None else "settings"
+    return f"{source}: {key}: {message}" if key else f"{source}: {message}"

@@ -1,4 +1,4 @@
-"""The limiter for programs that do not await: Flask, Django, scripts, workers."""
+"""The blocking limiter: for Flask, Django, scripts and workers."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .base import Limiter, Options
-from .flow import nobody, run
-from .link.sync_session import SyncSession
-from .target import lanes_of
+from .base import BaseLimiter, Options
+from .connection.sync_session import SyncSession
+from .connection.target import max_connections_of
+from .engine.operation import no_server, run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
     from ._core import Decision
     from .check import LimitsLike
+    from .engine.operation import Operation
+    from .engine.overrides import Override, OverrideAction
     from .events import Hook
-    from .flow import Flow
-    from .overrides import Override, OverrideAction
 
 T = TypeVar("T")
 
 
-class SyncRateLimiter(Limiter):
-    """`RateLimiter` for callers that block; for any number of threads, and for processes that fork.
+class SyncRateLimiter(BaseLimiter):
+    """`RateLimiter` with blocking methods. Thread-safe, and usable after a fork.
 
     >>> limiter = SyncRateLimiter("memory://")
     >>> limiter.check("user:42", "2/minute").remaining
@@ -46,32 +46,32 @@ class SyncRateLimiter(Limiter):
         super().__init__(url, client=client, config=config, hooks=hooks, **options)
         self._lock = threading.RLock()
         self._session: SyncSession | None = None
-        self._beginning: SyncSession | None = None
-        """The same, from before its server was asked a first question."""
-        self._engine.seek = self._search
+        self._starting: SyncSession | None = None
+        """The session, also before its first probe is answered."""
+        self._engine.start_probing = self._start_probing
         _limiters.add(self)
 
-    __init__.__doc__ = Limiter.__init__.__doc__
+    __init__.__doc__ = BaseLimiter.__init__.__doc__
 
     def check(self, key: str | bytes, limits: LimitsLike, cost: int = 1) -> Decision:
-        """As `RateLimiter.check`."""
-        decision = self._at_once(key, limits, cost)
+        """See `RateLimiter.check`."""
+        decision = self._check_in_process(key, limits, cost)
         return self._run(self._check(key, limits, cost)) if decision is None else decision
 
     def peek(self, key: str | bytes, limits: LimitsLike, cost: int = 1) -> Decision:
-        """As `RateLimiter.peek`."""
+        """See `RateLimiter.peek`."""
         return self._run(self._peek(key, limits, cost))
 
     def mcheck(self, checks: Sequence[tuple[str | bytes, LimitsLike]], cost: int = 1) -> list[Decision]:
-        """As `RateLimiter.mcheck`."""
+        """See `RateLimiter.mcheck`."""
         return self._run(self._mcheck(checks, cost))
 
     def refund(self, key: str | bytes, cost: int = 1) -> int:
-        """As `RateLimiter.refund`."""
+        """See `RateLimiter.refund`."""
         return self._run(self._refund(key, cost))
 
     def reset(self, key: str | bytes) -> int:
-        """As `RateLimiter.reset`."""
+        """See `RateLimiter.reset`."""
         return self._run(self._reset(key))
 
     def set_override(
@@ -82,27 +82,27 @@ class SyncRateLimiter(Limiter):
         *,
         ttl: float | None = None,
     ) -> None:
-        """As `RateLimiter.set_override`."""
+        """See `RateLimiter.set_override`."""
         self._run(self._set_override(key, action, limits, ttl))
 
     def get_override(self, key: str | bytes) -> Override | None:
-        """As `RateLimiter.get_override`."""
+        """See `RateLimiter.get_override`."""
         return self._run(self._get_override(key))
 
     def del_override(self, key: str | bytes) -> bool:
-        """As `RateLimiter.del_override`."""
+        """See `RateLimiter.del_override`."""
         return self._run(self._del_override(key))
 
     def start(self) -> None:
-        """Connects, and asks the server a first question; the first check does it by itself."""
+        """Connects to the server. Optional: the first check connects by itself."""
         if self._engine.remote:
-            self._begun()
+            self._start_session()
 
     def close(self) -> None:
-        """Ends probes, and closes the connections unless the client was handed in. A check starts the limiter anew."""
+        """Stops probes and closes connections, except those of a client that you passed. A later check reopens them."""
         with self._lock:
-            session, self._session, self._beginning = self._session, None, None
-        if session is not None and session.process == os.getpid():
+            session, self._session, self._starting = self._session, None, None
+        if session is not None and session.process_id == os.getpid():
             session.close()
 
     def __enter__(self) -> Self:
@@ -111,52 +111,54 @@ class SyncRateLimiter(Limiter):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _run(self, flow: Flow[T]) -> T:
+    def _run(self, operation: Operation[T]) -> T:
         if not self._engine.remote:
-            return run(flow, nobody)
+            return run(operation, no_server)
         session = self._session
-        if session is None or session.process != os.getpid():
-            session = self._begun()
-        return session.drive(flow)
+        if session is None or session.process_id != os.getpid():
+            session = self._start_session()
+        return session.run(operation)
 
-    def _begun(self) -> SyncSession:
-        """Connections do not outlive a fork, nor do threads: a session for this process."""
+    def _start_session(self) -> SyncSession:
+        """Returns this process's session: connections and threads do not survive a fork."""
         with self._lock:
-            session = self._beginning
-            if session is None or session.process != os.getpid():
-                lanes = self.settings.pool_size
-                session = self._beginning = SyncSession(
+            session = self._starting
+            if session is None or session.process_id != os.getpid():
+                max_connections = self.settings.max_connections
+                if self._client is not None:
+                    max_connections = max_connections_of(self._client, max_connections)
+                session = self._starting = SyncSession(
                     self._engine,
-                    self._connect,
-                    lanes=lanes if self._client is None else lanes_of(self._client, lanes),
-                    owns=self._client is None,
+                    self._create_client,
+                    max_connections=max_connections,
+                    owns_client=self._client is None,
                 )
-                # A hook that is told of the outcome may ask this limiter.
-                session.begin()
+                # A hook may use this limiter while the first probe runs.
+                session.start()
                 self._session = session
             return session
 
-    def _connect(self) -> Any:
+    def _create_client(self) -> Any:
         return self._client if self._client is not None else self._target.client("redis", self.settings)
 
-    def _search(self) -> None:
-        session = self._beginning
+    def _start_probing(self) -> None:
+        session = self._starting
         if session is not None:
-            session.search()
+            session.start_probing()
 
-    def _forked(self) -> None:
-        """Whoever held the lock is not in this process."""
+    def _after_fork(self) -> None:
+        """Replaces the lock, which a thread of the parent process may hold."""
         self._lock = threading.RLock()
-        self._session = self._beginning = None
+        self._session = self._starting = None
 
 
 _limiters: weakref.WeakSet[SyncRateLimiter] = weakref.WeakSet()
 
 
-def _forked() -> None:
+def _after_fork() -> None:
     for limiter in _limiters:
-        limiter._forked()  # noqa: SLF001 - it is this module's
+        limiter._after_fork()  # noqa: SLF001 - defined in this module
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forked)
+    os.register_at_fork(after_in_child=_after_fork)

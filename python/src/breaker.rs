@@ -2,9 +2,9 @@ use std::time::SystemTime;
 
 use pyo3::prelude::*;
 use ratelog_caller as caller;
-use ratelog_caller::State;
+use ratelog_caller::{Absence, State};
 
-use crate::number::number;
+use crate::number::{number, seconds};
 
 #[pyclass(frozen, module = "ratelog._core")]
 pub(crate) struct Breaker(caller::Breaker);
@@ -12,8 +12,8 @@ pub(crate) struct Breaker(caller::Breaker);
 #[pymethods]
 impl Breaker {
     #[new]
-    fn new(failures: &Bound<'_, PyAny>) -> PyResult<Self> {
-        number("failures", failures, (0, u32::MAX))
+    fn new(failure_threshold: &Bound<'_, PyAny>) -> PyResult<Self> {
+        number("failure_threshold", failure_threshold, (0, u32::MAX))
             .map(|failures| Self(caller::Breaker::new(failures)))
     }
 
@@ -22,23 +22,23 @@ impl Breaker {
         self.0.is_closed()
     }
 
-    fn succeeded(&self) {
+    fn record_success(&self) {
         self.0.succeeded();
     }
 
-    fn failed(&self, error: String, lost: bool) -> bool {
-        self.0.failed(error, lost)
+    fn record_failure(&self, error: String, connection_lost: bool) -> bool {
+        self.0.failed(error, connection_lost)
     }
 
-    fn probing(&self) {
+    fn begin_probe(&self) {
         self.0.probing();
     }
 
-    fn probe_failed(&self, error: String) {
+    fn record_probe_failure(&self, error: String) {
         self.0.probe_failed(error);
     }
 
-    fn recovered(&self) {
+    fn record_recovery(&self) {
         self.0.recovered();
     }
 
@@ -66,4 +66,33 @@ impl Breaker {
     fn opened(&self) -> u64 {
         self.0.history().opened
     }
+}
+
+#[pyclass(module = "ratelog._core")]
+pub(crate) struct ProbeBackoff(caller::Probes);
+
+#[pymethods]
+impl ProbeBackoff {
+    #[new]
+    fn new(min_interval: f64, max_interval: f64) -> PyResult<Self> {
+        let min = seconds("min_interval", min_interval)?;
+        let max = seconds("max_interval", max_interval)?;
+        Ok(Self(caller::Probes::new(min, max)))
+    }
+
+    fn __iter__(this: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        this
+    }
+
+    fn __next__(&mut self) -> Option<f64> {
+        self.0.next().map(|wait| wait.as_secs_f64())
+    }
+}
+
+#[pyfunction]
+pub(crate) fn failure_kind(code: &str) -> Option<&'static str> {
+    Absence::of_code(code).map(|kind| match kind {
+        Absence::Unserved => "transient",
+        Absence::Lost => "connection-lost",
+    })
 }

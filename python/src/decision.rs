@@ -1,16 +1,18 @@
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
-use ratelog_caller::told_under;
+use ratelog_caller::{Grant, granted, told_under};
 use ratelog_core::{Mode, wire};
 
-use crate::number::value_error;
+use crate::limits::Limits;
+use crate::number::{number, value_error};
 use crate::source::Source;
+use crate::units::Units;
 
 #[pyclass(frozen, eq, hash, module = "ratelog._core")]
 #[derive(PartialEq, Eq, Hash)]
 pub(crate) struct Decision {
-    pub(crate) decided: ratelog_core::Decision,
+    pub(crate) inner: ratelog_core::Decision,
     pub(crate) source: Source,
 }
 
@@ -28,52 +30,51 @@ impl Decision {
         source: Source,
     ) -> PyResult<Self> {
         if retry_after_ms.is_some_and(|wait| wait < 0) {
-            return Err(PyValueError::new_err(
-                "retry_after_ms of a decision is 0 or more, or None",
-            ));
+            return Err(PyValueError::new_err("retry_after_ms must be 0 or more, or None"));
         }
         let retry_after_ms = retry_after_ms.unwrap_or(-1);
-        let fields = [allowed.into(), limit, remaining, retry_after_ms, reset_after_ms, window_ms];
-        Self::of(fields, source)
+        let integers =
+            [allowed.into(), limit, remaining, retry_after_ms, reset_after_ms, window_ms];
+        Self::from_integers(integers, source)
     }
 
     #[staticmethod]
-    fn read(reply: &Bound<'_, PyAny>, source: Source) -> PyResult<Self> {
-        let fields = reply.cast::<PyList>().ok().and_then(six).ok_or_else(|| {
-            let told = reply.repr().map_or_else(|_| String::new(), |repr| format!(": {repr}"));
-            PyValueError::new_err(format!("the reply is not the six integers of a decision{told}"))
+    fn from_reply(reply: &Bound<'_, PyAny>, source: Source) -> PyResult<Self> {
+        let integers = reply.cast::<PyList>().ok().and_then(six_integers).ok_or_else(|| {
+            let shown = reply.repr().map_or_else(|_| String::new(), |repr| format!(", not {repr}"));
+            PyValueError::new_err(format!("expected the six integers of a decision{shown}"))
         })?;
-        Self::of(fields, source)
+        Self::from_integers(integers, source)
     }
 
     #[getter]
     fn allowed(&self) -> bool {
-        self.decided.allowed
+        self.inner.allowed
     }
 
     #[getter]
     fn limit(&self) -> u64 {
-        self.decided.limit.units()
+        self.inner.limit.units()
     }
 
     #[getter]
     fn remaining(&self) -> u64 {
-        self.decided.remaining
+        self.inner.remaining
     }
 
     #[getter]
     fn retry_after_ms(&self) -> Option<u64> {
-        self.decided.retry_after
+        self.inner.retry_after
     }
 
     #[getter]
     fn reset_after_ms(&self) -> u64 {
-        self.decided.reset_after
+        self.inner.reset_after
     }
 
     #[getter]
     fn window_ms(&self) -> u64 {
-        self.decided.window.millis()
+        self.inner.window.millis()
     }
 
     #[getter]
@@ -82,18 +83,18 @@ impl Decision {
     }
 
     fn unenforced(&self) -> Self {
-        Self { decided: told_under(Mode::Shadow, self.decided), ..*self }
+        Self { inner: told_under(Mode::Shadow, self.inner), ..*self }
     }
 
     fn __bool__(&self) -> bool {
-        self.decided.allowed
+        self.inner.allowed
     }
 
     fn __repr__(&self) -> String {
-        let [_, limit, remaining, _, reset_after, window] = wire::encode(&self.decided);
-        let allowed = if self.decided.allowed { "True" } else { "False" };
+        let [_, limit, remaining, _, reset_after, window] = wire::encode(&self.inner);
+        let allowed = if self.inner.allowed { "True" } else { "False" };
         let retry_after =
-            self.decided.retry_after.map_or_else(|| "None".to_owned(), |wait| wait.to_string());
+            self.inner.retry_after.map_or_else(|| "None".to_owned(), |wait| wait.to_string());
         let source = self.source.as_str();
         format!(
             "Decision({allowed}, limit={limit}, remaining={remaining}, retry_after_ms={retry_after}, \
@@ -103,23 +104,36 @@ impl Decision {
 }
 
 impl Decision {
-    pub(crate) fn new_by(source: Source, decided: ratelog_core::Decision) -> Self {
-        Self { decided, source }
+    pub(crate) fn from_source(source: Source, inner: ratelog_core::Decision) -> Self {
+        Self { inner, source }
     }
 
-    fn of(fields: [i64; 6], source: Source) -> PyResult<Self> {
-        let decided = wire::decode(fields).map_err(|error| value_error(&error))?;
-        Ok(Self { decided, source })
+    fn from_integers(integers: [i64; 6], source: Source) -> PyResult<Self> {
+        let inner = wire::decode(integers).map_err(|error| value_error(&error))?;
+        Ok(Self { inner, source })
     }
 }
 
-fn six(reply: &Bound<'_, PyList>) -> Option<[i64; 6]> {
-    let mut fields = [0; 6];
-    if reply.len() != fields.len() {
+fn six_integers(reply: &Bound<'_, PyList>) -> Option<[i64; 6]> {
+    let mut integers = [0; 6];
+    if reply.len() != integers.len() {
         return None;
     }
-    for (field, told) in fields.iter_mut().zip(reply) {
-        *field = told.extract().ok()?;
+    for (integer, item) in integers.iter_mut().zip(reply) {
+        *integer = item.extract().ok()?;
     }
-    Some(fields)
+    Some(integers)
+}
+
+#[pyfunction]
+pub(crate) fn fallback_decision(
+    allow: bool,
+    limits: Option<&Limits>,
+    cost: Units,
+    retry_after_ms: &Bound<'_, PyAny>,
+) -> PyResult<Decision> {
+    let wait = number("retry_after_ms", retry_after_ms, (0, i64::MAX.unsigned_abs()))?;
+    let outcome = if allow { Grant::Allow } else { Grant::Deny(wait) };
+    let rules = limits.map(Limits::only_rules).transpose()?;
+    Ok(Decision::from_source(Source::Fallback, granted(outcome, rules, cost.0)))
 }

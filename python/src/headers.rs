@@ -1,7 +1,7 @@
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 
-/// Names and values of a message's fields.
+/// Header names and values.
 pub(crate) struct Headers(pub(crate) Vec<(PyBackedBytes, PyBackedBytes)>);
 
 impl FromPyObject<'_, '_> for Headers {
@@ -12,7 +12,7 @@ impl FromPyObject<'_, '_> for Headers {
     }
 }
 
-/// A tuple, or any other sequence of two, as ASGI has it.
+/// Reads a tuple or, as ASGI allows, any other sequence of two.
 fn read(field: &Bound<'_, PyAny>) -> PyResult<(PyBackedBytes, PyBackedBytes)> {
     if let Ok(field) = field.extract() {
         return Ok(field);

@@ -2,7 +2,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-/// A key: bytes, or text as UTF-8.
+/// A key: bytes, or a `str` encoded as UTF-8.
 pub(crate) struct Key<'a>(pub(crate) &'a [u8]);
 
 impl<'a> FromPyObject<'a, '_> for Key<'a> {
@@ -13,7 +13,7 @@ impl<'a> FromPyObject<'a, '_> for Key<'a> {
             return key.extract::<&str>().map(|text| Self(text.as_bytes()));
         }
         key.extract::<&[u8]>().map(Self).map_err(|_| {
-            PyTypeError::new_err(format!("a key is str or bytes, not {}", key.get_type()))
+            PyTypeError::new_err(format!("a key must be str or bytes, not {}", key.get_type()))
         })
     }
 }

@@ -1,33 +1,25 @@
-//! What Ratelog's Rust client and its Python package share, as the module `ratelog._core`: conversions only.
+//! The module `ratelog._core`: the code that the Python package shares with the Rust client. Conversions only.
 //!
-//! `ratelog/_core.pyi` tells what each of these guarantees.
+//! `ratelog/_core.pyi` documents each class and function.
 #![forbid(unsafe_code)]
-#![allow(clippy::needless_pass_by_value, reason = "PyO3 hands arguments over by value")]
+#![allow(clippy::needless_pass_by_value, reason = "PyO3 passes arguments by value")]
 
-mod absence;
+mod backoff;
 mod breaker;
 mod decision;
-mod denials;
-mod family;
-mod granted;
+mod deny_cache;
 mod headers;
-mod hint;
 mod key;
-mod lane;
+mod limit_set;
 mod limits;
 mod local;
 mod number;
 mod policies;
-mod policy_name;
-mod probes;
-mod proxies;
-mod retry;
+mod retry_hint;
 mod rules;
-mod script;
 mod source;
-mod time;
-mod told;
-mod tries;
+mod throttle;
+mod trusted_proxies;
 mod units;
 
 use pyo3::prelude::*;
@@ -35,19 +27,15 @@ use pyo3::prelude::*;
 #[pymodule]
 mod _core {
     #[pymodule_export]
-    use crate::absence::absence;
+    use crate::backoff::{Backoff, RetryPolicy};
     #[pymodule_export]
-    use crate::breaker::Breaker;
+    use crate::breaker::{Breaker, ProbeBackoff, failure_kind};
     #[pymodule_export]
-    use crate::decision::Decision;
+    use crate::decision::{Decision, fallback_decision};
     #[pymodule_export]
-    use crate::denials::{Denials, Ticket};
+    use crate::deny_cache::{DenyCache, KeyVersion};
     #[pymodule_export]
-    use crate::granted::granted;
-    #[pymodule_export]
-    use crate::hint::Hint;
-    #[pymodule_export]
-    use crate::lane::Lane;
+    use crate::limit_set::LimitSet;
     #[pymodule_export]
     use crate::limits::Limits;
     #[pymodule_export]
@@ -55,32 +43,28 @@ mod _core {
     #[pymodule_export]
     use crate::policies::Policies;
     #[pymodule_export]
-    use crate::probes::Probes;
+    use crate::retry_hint::RetryHint;
     #[pymodule_export]
-    use crate::proxies::Proxies;
+    use crate::throttle::ThrottleState;
     #[pymodule_export]
-    use crate::retry::RetryPolicy;
-    #[pymodule_export]
-    use crate::told::Told;
-    #[pymodule_export]
-    use crate::tries::Tries;
+    use crate::trusted_proxies::TrustedProxies;
 
     #[pymodule_export]
-    #[allow(non_upper_case_globals, reason = "Python has it so")]
+    #[allow(non_upper_case_globals, reason = "the name is Python's convention")]
     const __version__: &str = env!("CARGO_PKG_VERSION");
     #[pymodule_export]
     const DEFAULT_MAX_BYTES: usize = crate::local::DEFAULT_MAX_BYTES;
     #[pymodule_export]
-    const SCRIPT: &str = crate::script::SCRIPT;
+    const SCRIPT: &str = ratelog_caller::script::TEXT;
     #[pymodule_export]
-    const SCRIPT_SUFFIX: &str = crate::script::SCRIPT_SUFFIX;
+    const SCRIPT_SUFFIX: &str = ratelog_caller::script::SUFFIX;
 }
 
-/// Python's allocator aligns to no more: what wants more, as counters apart from each other do, has to be boxed.
+/// Python's allocator aligns to 16 bytes. A type that needs more, such as one with padded counters, must be boxed.
 const _: () = {
-    const MOST: usize = 16;
-    assert!(align_of::<breaker::Breaker>() <= MOST);
-    assert!(align_of::<denials::Denials>() <= MOST);
-    assert!(align_of::<local::LocalLimiter>() <= MOST);
-    assert!(align_of::<policies::Policies>() <= MOST);
+    const MAX: usize = 16;
+    assert!(align_of::<breaker::Breaker>() <= MAX);
+    assert!(align_of::<deny_cache::DenyCache>() <= MAX);
+    assert!(align_of::<local::LocalLimiter>() <= MAX);
+    assert!(align_of::<policies::Policies>() <= MAX);
 };

@@ -24,8 +24,8 @@ pub(crate) struct LocalLimiter {
 #[pymethods]
 impl LocalLimiter {
     #[new]
-    #[pyo3(signature = (max_bytes = Bytes(DEFAULT_MAX_BYTES), *, instances = Instances(NonZeroU32::MIN)))]
-    fn new(max_bytes: Bytes, instances: Instances) -> Self {
+    #[pyo3(signature = (max_bytes = MaxBytes(DEFAULT_MAX_BYTES), *, instances = Instances(NonZeroU32::MIN)))]
+    fn new(max_bytes: MaxBytes, instances: Instances) -> Self {
         Self { local: Local::new(max_bytes.0, instances.0).into(), clock: Clock::start() }
     }
 
@@ -38,7 +38,7 @@ impl LocalLimiter {
         now_ms: Option<UnixMillis>,
     ) -> PyResult<Decision> {
         let rules = limits.only_rules()?;
-        Ok(decided(self.local.check(key.0, self.now(now_ms), rules, cost.0)))
+        Ok(local_decision(self.local.check(key.0, self.now(now_ms), rules, cost.0)))
     }
 
     #[pyo3(signature = (key, limits, cost = Units::default(), *, now_ms = None))]
@@ -50,7 +50,7 @@ impl LocalLimiter {
         now_ms: Option<UnixMillis>,
     ) -> PyResult<Decision> {
         let rules = limits.only_rules()?;
-        Ok(decided(self.local.peek(key.0, self.now(now_ms), rules, cost.0)))
+        Ok(local_decision(self.local.peek(key.0, self.now(now_ms), rules, cost.0)))
     }
 
     #[pyo3(signature = (checks, cost = Units::default(), *, now_ms = None))]
@@ -65,7 +65,7 @@ impl LocalLimiter {
             keys.push((key.extract::<Key<'_>>()?, limits.get().only_rules()?));
         }
         let decisions = self.local.mcheck(&keys, self.now(now_ms), cost.0);
-        Ok(decisions.into_iter().map(decided).collect())
+        Ok(decisions.into_iter().map(local_decision).collect())
     }
 
     #[pyo3(signature = (key, cost = Units::default(), *, now_ms = None))]
@@ -103,30 +103,30 @@ impl LocalLimiter {
 }
 
 impl LocalLimiter {
-    fn now(&self, given: Option<UnixMillis>) -> Instant {
-        given.map_or_else(|| self.clock.now(), |now| now.0)
+    fn now(&self, now_ms: Option<UnixMillis>) -> Instant {
+        now_ms.map_or_else(|| self.clock.now(), |now| now.0)
     }
 }
 
-fn decided(decision: ratelog_core::Decision) -> Decision {
-    Decision::new_by(Source::Local, decision)
+fn local_decision(decision: ratelog_core::Decision) -> Decision {
+    Decision::from_source(Source::Local, decision)
 }
 
-/// A bound on memory.
-struct Bytes(usize);
+/// A limit on memory.
+struct MaxBytes(usize);
 
-impl FromPyObject<'_, '_> for Bytes {
+impl FromPyObject<'_, '_> for MaxBytes {
     type Error = PyErr;
 
     fn extract(bytes: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
         let count = whole(&bytes)?.and_then(|count| usize::try_from(count).ok());
         count.map(Self).ok_or_else(|| {
-            PyValueError::new_err(format!("max_bytes is 0 or more, not {}", &*bytes))
+            PyValueError::new_err(format!("max_bytes must be 0 or more, not {}", &*bytes))
         })
     }
 }
 
-/// How many processes share the limits.
+/// The number of processes that share the limits.
 struct Instances(NonZeroU32);
 
 impl FromPyObject<'_, '_> for Instances {
@@ -135,7 +135,11 @@ impl FromPyObject<'_, '_> for Instances {
     fn extract(count: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
         let instances = whole(&count)?.and_then(|count| u32::try_from(count).ok());
         instances.and_then(NonZeroU32::new).map(Self).ok_or_else(|| {
-            PyValueError::new_err(format!("instances is from 1 to {}, not {}", u32::MAX, &*count))
+            PyValueError::new_err(format!(
+                "instances must be from 1 to {}, not {}",
+                u32::MAX,
+                &*count
+            ))
         })
     }
 }

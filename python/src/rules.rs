@@ -22,7 +22,7 @@ impl FromPyObject<'_, '_> for Pairs {
                 }
             }
         }
-        all.map(Self).ok_or_else(|| PyValueError::new_err("there are no rules"))
+        all.map(Self).ok_or_else(|| PyValueError::new_err("expected at least one rule"))
     }
 }
 
@@ -30,7 +30,7 @@ fn read_limit(units: &Bound<'_, PyAny>) -> PyResult<Limit> {
     let limit = whole(units)?.and_then(|units| u32::try_from(units).ok()).and_then(Limit::new);
     limit.ok_or_else(|| {
         let max = Limit::MAX.units();
-        PyValueError::new_err(format!("a limit is from 1 to {max} units, not {units}"))
+        PyValueError::new_err(format!("a limit must be from 1 to {max} units, not {units}"))
     })
 }
 
@@ -38,11 +38,11 @@ fn read_window(millis: &Bound<'_, PyAny>) -> PyResult<Window> {
     let window = whole(millis)?.and_then(|ms| u64::try_from(ms).ok()).and_then(Window::from_millis);
     window.ok_or_else(|| {
         let max = Window::MAX.millis();
-        PyValueError::new_err(format!("a window is from 1 to {max} ms, not {millis}"))
+        PyValueError::new_err(format!("a window must be from 1 to {max} ms, not {millis}"))
     })
 }
 
-/// As Python has them.
+/// Rules as Python sees them: pairs of limit (units) and window (ms).
 pub(crate) fn pairs(rules: &Rules) -> Vec<(u64, u64)> {
     rules.iter().map(|rule| (rule.limit().units(), rule.window().millis())).collect()
 }

@@ -1,7 +1,7 @@
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-/// Who came to a decision.
+/// Where a decision was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) enum Source {
     #[default]
@@ -26,7 +26,7 @@ impl Source {
         }
     }
 
-    /// Whether a server came to it.
+    /// Whether a server made the decision.
     pub(crate) fn is_server(self) -> bool {
         matches!(self, Self::Module | Self::Script)
     }
@@ -40,7 +40,7 @@ impl<'a> FromPyObject<'a, '_> for Source {
         let found = Self::ALL.into_iter().find(|source| source.as_str() == name);
         found.ok_or_else(|| {
             let all = Self::ALL.map(Self::as_str).join(", ");
-            PyValueError::new_err(format!("{name:?} is none of the sources {all}"))
+            PyValueError::new_err(format!("expected one of {all}, not {name:?}"))
         })
     }
 }

@@ -4,7 +4,7 @@ use ratelog_core::{Cost, Instant, Limit};
 
 use crate::number::whole;
 
-/// The units of a check: 1 to 1,000,000.
+/// The cost of a check: 1 to 1,000,000 units.
 pub(crate) struct Units(pub(crate) Cost);
 
 impl FromPyObject<'_, '_> for Units {
@@ -14,7 +14,7 @@ impl FromPyObject<'_, '_> for Units {
         let max = Limit::DEFAULT_MAX.units();
         let cost = whole(&units)?.and_then(|units| u32::try_from(units).ok()).and_then(Cost::new);
         cost.filter(|cost| cost.units() <= max).map(Self).ok_or_else(|| {
-            PyValueError::new_err(format!("a cost is from 1 to {max} units, not {}", &*units))
+            PyValueError::new_err(format!("a cost must be from 1 to {max} units, not {}", &*units))
         })
     }
 }
@@ -25,7 +25,7 @@ impl Default for Units {
     }
 }
 
-/// A moment in milliseconds of Unix time.
+/// Unix time in milliseconds.
 pub(crate) struct UnixMillis(pub(crate) Instant);
 
 impl FromPyObject<'_, '_> for UnixMillis {
@@ -34,7 +34,7 @@ impl FromPyObject<'_, '_> for UnixMillis {
     fn extract(millis: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
         whole(&millis)?.and_then(Instant::from_unix_millis).map(Self).ok_or_else(|| {
             let max = Instant::MAX.unix_millis();
-            PyValueError::new_err(format!("now_ms is from 0 to {max}, not {}", &*millis))
+            PyValueError::new_err(format!("now_ms must be from 0 to {max}, not {}", &*millis))
         })
     }
 }

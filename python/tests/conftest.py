@@ -1,4 +1,4 @@
-"""Fixtures alone; see `support` for what they are made of."""
+"""Fixtures. The package `support` has the code that they use."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _servers() -> Iterator[dict[bool, Server]]:
         server.close()
 
 
-def _emptied(servers: dict[bool, Server], *, module: bool) -> Server:
+def _empty(servers: dict[bool, Server], *, module: bool) -> Server:
     if module not in servers:
         servers[module] = Server(module=module)
     db = servers[module].db()
@@ -36,14 +36,14 @@ def _emptied(servers: dict[bool, Server], *, module: bool) -> Server:
 
 @pytest.fixture
 def server(_servers: dict[bool, Server]) -> Server:
-    """A server with the module, empty; tests that end or reconfigure one start their own."""
-    return _emptied(_servers, module=True)
+    """An empty server with the module. Tests that stop or reconfigure a server start their own."""
+    return _empty(_servers, module=True)
 
 
 @pytest.fixture
 def plain_server(_servers: dict[bool, Server]) -> Server:
-    """A server without the module, empty."""
-    server = _emptied(_servers, module=False)
+    """An empty server without the module."""
+    server = _empty(_servers, module=False)
     server.db().script_flush()
     return server
 
@@ -52,11 +52,11 @@ def plain_server(_servers: dict[bool, Server]) -> Server:
 def start() -> Iterator[Start]:
     servers: list[Server] = []
 
-    def begin(*lines: str, module: bool = True, sentinel: bool = False) -> Server:
+    def create(*lines: str, module: bool = True, sentinel: bool = False) -> Server:
         servers.append(Server(*lines, module=module, sentinel=sentinel))
         return servers[-1]
 
-    yield begin
+    yield create
     for server in servers:
         server.close()
 
@@ -69,13 +69,13 @@ def flavour(request: pytest.FixtureRequest) -> Flavour:
 
 @pytest.fixture
 async def open_limiter(flavour: Flavour) -> AsyncIterator[Open]:
-    """Limiters of both kinds in turn."""
+    """Creates limiters. Runs the test once with each kind."""
     drivers: list[Driver] = []
 
-    def begin(url: str | None = None, **options: Any) -> Driver:
+    def create(url: str | None = None, **options: Any) -> Driver:
         drivers.append(Driver(flavour, url, **options))
         return drivers[-1]
 
-    yield begin
+    yield create
     for driver in drivers:
         await driver.close()

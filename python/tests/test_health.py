@@ -1,4 +1,4 @@
-"""How a limiter says that it gets on with its server."""
+"""The health of a limiter."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from support.patience import until
+from support.wait import until
 
 if TYPE_CHECKING:
     from support.types import Open, Start
@@ -14,45 +14,50 @@ if TYPE_CHECKING:
 
 async def test_health_follows_the_server(start: Start, open_limiter: Open) -> None:
     server = start()
-    limiter = open_limiter(server.url, on_failure="deny")
+    limiter = open_limiter(server.url, fallback="deny")
     before = limiter.health()
     assert (before.state, before.serving, before.last_error, before.opened) == ("open", False, None, 0)
     began = datetime.now(timezone.utc)
     await limiter.start()
-    there = limiter.health()
-    assert (there.state, there.backend, there.serving, there.last_error) == ("closed", "module", True, None)
-    assert abs((there.since - began).total_seconds()) < 60
+    available = limiter.health()
+    assert (available.state, available.backend, available.serving, available.last_error) == (
+        "closed",
+        "module",
+        True,
+        None,
+    )
+    assert abs((available.since - began).total_seconds()) < 60
     server.kill()
     await limiter.check("k", "1/minute")
-    away = limiter.health()
-    assert (away.state in ("open", "half-open"), away.serving, away.opened) == (True, False, 1)
-    assert away.last_error
-    assert away.since >= there.since
-    server.start_again()
-    await until("the server is back", lambda: limiter.health().state == "closed")
+    unavailable = limiter.health()
+    assert (unavailable.state in ("open", "half-open"), unavailable.serving, unavailable.opened) == (True, False, 1)
+    assert unavailable.last_error
+    assert unavailable.since >= available.since
+    server.restart()
+    await until("the server has recovered", lambda: limiter.health().state == "closed")
     assert limiter.health().last_error is not None
 
 
-async def test_health_counts_what_this_process_holds(open_limiter: Open) -> None:
+async def test_health_counts_local_keys(open_limiter: Open) -> None:
     limiter = open_limiter("memory://", local_max_bytes=65_536)
     await limiter.check("k", "9/minute")
     health = limiter.health()
-    assert (health.backend, health.local_keys, health.evicted, health.tracks) == ("local", 1, 0, False)
+    assert (health.backend, health.local_keys, health.evicted, health.tracking) == ("local", 1, 0, False)
     assert 0 < health.local_bytes <= 65_536
 
 
 async def test_health_is_json(open_limiter: Open) -> None:
-    told = json.loads(json.dumps(open_limiter("memory://").health().as_dict()))
-    assert datetime.fromisoformat(told.pop("since")).tzinfo is not None
-    assert told == {
+    health = json.loads(json.dumps(open_limiter("memory://").health().as_dict()))
+    assert datetime.fromisoformat(health.pop("since")).tzinfo is not None
+    assert health == {
         "state": "closed",
         "backend": "local",
-        "on_failure": "local",
+        "fallback": "local",
         "last_error": None,
         "opened": 0,
-        "tracks": False,
+        "tracking": False,
         "local_keys": 0,
-        "local_bytes": told["local_bytes"],
+        "local_bytes": health["local_bytes"],
         "evicted": 0,
         "serving": True,
     }

@@ -1,4 +1,4 @@
-"""Settings from code, the environment and a file, and each mistake's text."""
+"""Settings from code, the environment and a file, and the messages of errors."""
 
 from __future__ import annotations
 
@@ -28,39 +28,37 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "ratelog.toml"
 
 
-def test_code_comes_before_the_environment_and_that_before_the_file(
-    monkeypatch: pytest.MonkeyPatch, file: Path
-) -> None:
+def test_code_takes_precedence_over_the_environment_and_the_file(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
     file.write_text('timeout = 1\nprefix = "file"\nkey = "user"\n')
     monkeypatch.setenv("RATELOG_TIMEOUT", "2")
     monkeypatch.setenv("RATELOG_PREFIX", "environment")
-    read = load(file, timeout=3)
-    assert (read.timeout, read.prefix, read.key, read.failures) == (3.0, "environment", "user", 5)
+    loaded = load(file, timeout=3)
+    assert (loaded.timeout, loaded.prefix, loaded.key, loaded.failure_threshold) == (3.0, "environment", "user", 5)
     monkeypatch.setenv("RATELOG_CONFIG", str(file))
     assert load().key == "user"
 
 
-def test_every_kind_of_value_can_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = {
+def test_every_kind_of_value_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    variables = {
         "DEFAULT": "10/second; 1000/hour",
         "EXEMPT": "/a, /b ,",
         "TRUSTED_PROXIES": "10.0.0.0/8,unix",
         "POLICIES": '{"gold": ["1/second", "9/minute"]}',
         "ENDPOINTS": '[{"path": "/x", "methods": "GET, POST", "limits": {"free": "1/hour"}}]',
     }
-    for name, value in told.items():
+    for name, value in variables.items():
         monkeypatch.setenv(f"RATELOG_{name}", value)
-    read = load()
-    assert read.default_terms == Limits("10/second; 1000/hour")
-    assert (read.exempt, read.trusted_proxies) == (("/a", "/b"), ("10.0.0.0/8", "unix"))
-    assert read.policies == {"gold": Limits("1/second; 9/minute")}
-    (endpoint,) = read.endpoints
-    assert (endpoint.methods, endpoint.terms) == (("GET", "POST"), {"free": Limits("1/hour")})
+    loaded = load()
+    assert loaded.effective_default == Limits("10/second; 1000/hour")
+    assert (loaded.exempt, loaded.trusted_proxies) == (("/a", "/b"), ("10.0.0.0/8", "unix"))
+    assert loaded.policies == {"gold": Limits("1/second; 9/minute")}
+    (endpoint,) = loaded.endpoints
+    assert (endpoint.methods, endpoint.effective_limits) == (("GET", "POST"), {"free": Limits("1/hour")})
     monkeypatch.setenv("RATELOG_DEFAULT", '{"free": "1/minute", "pro": "9/minute"}')
-    assert load().default_terms == {"free": Limits("1/minute"), "pro": Limits("9/minute")}
+    assert load().effective_default == {"free": Limits("1/minute"), "pro": Limits("9/minute")}
 
 
-def test_a_file_has_all_of_it(file: Path) -> None:
+def test_every_kind_of_value_is_read_from_a_file(file: Path) -> None:
     file.write_text(
         """
         default_policy = "gold"
@@ -76,20 +74,20 @@ def test_a_file_has_all_of_it(file: Path) -> None:
         exempt = true
         """
     )
-    read = load(file)
-    assert read.default_terms == Limits.of_policy("gold")
-    assert [endpoint.terms for endpoint in read.endpoints] == [
+    loaded = load(file)
+    assert loaded.effective_default == Limits.of_policy("gold")
+    assert [endpoint.effective_limits for endpoint in loaded.endpoints] == [
         Limits("1/second; 9/minute"),
         Limits.of_policy("login"),
         None,
     ]
 
 
-def test_the_defaults_are_what_the_documents_say() -> None:
-    told = load()
-    assert (told.on_failure, told.key, told.headers, told.exempt) == ("local", "ip", "draft-11", EXEMPT)
+def test_the_defaults_are_as_documented() -> None:
+    loaded = load()
+    assert (loaded.fallback, loaded.key, loaded.headers, loaded.exempt) == ("local", "ip", "draft-11", EXEMPT)
     assert {"/docs", "/openapi.json", "/health"} <= set(EXEMPT)
-    assert "redis://" not in repr(told)
+    assert "redis://" not in repr(loaded)
 
 
 RULES = "expected rules such as '100/minute', a list of them"
@@ -100,7 +98,7 @@ NAME = "a policy's name is 1 to 64 characters of A-Z a-z 0-9 . _ : - /"
     ("given", "text"),
     [
         ({"timeout": -1}, "argument: timeout: Input should be greater than 0"),
-        ({"tiemout": 1}, "argument: tiemout: there is no such setting"),
+        ({"tiemout": 1}, "argument: tiemout: unknown setting"),
         (
             {"default": "5/fortnight"},
             "argument: default: expected a unit of time (ms, s, m, h or d), found 'fortnight'\n5/fortnight\n  ^",
@@ -116,9 +114,9 @@ NAME = "a policy's name is 1 to 64 characters of A-Z a-z 0-9 . _ : - /"
         ({"policies": {"a b": "1/s"}}, f'settings: policies: {NAME}, not "a b"'),
         (
             {"policies": {"a": Limits.of_policy("x")}},
-            "settings: policies: the rules of the policy 'x' are not given here",
+            "settings: policies: expected rules, not the policy 'x'",
         ),
-        ({"on_failure": "pray"}, "argument: on_failure: Input should be 'local', 'allow' or 'deny'"),
+        ({"fallback": "pray"}, "argument: fallback: Input should be 'local', 'allow' or 'deny'"),
         (
             {"endpoints": [{"path": "x", "limits": "1/s"}]},
             "argument: endpoints[0]: expected a path that begins with '/', not 'x'",
@@ -129,27 +127,27 @@ NAME = "a policy's name is 1 to 64 characters of A-Z a-z 0-9 . _ : - /"
         ),
         (
             {"endpoints": [{"path": "/x", "limits": "1/s", "cots": 1}]},
-            "argument: endpoints[0].cots: there is no such setting",
+            "argument: endpoints[0].cots: unknown setting",
         ),
         (
-            {"probe_min": 5, "probe_max": 1},
-            "settings: expected probe_max to be at least probe_min (5.0), not 1.0",
+            {"probe_min_interval": 5, "probe_max_interval": 1},
+            "settings: expected probe_max_interval to be at least probe_min_interval (5.0), not 1.0",
         ),
         (
             {"trusted_proxies": ["10.0.0.0/99"]},
             'settings: trusted_proxies: "10.0.0.0/99" is neither a network such as 10.0.0.0/8 nor an address',
         ),
         (
-            {"timeout": 0, "failures": 0},
+            {"timeout": 0, "failure_threshold": 0},
             """argument: timeout: Input should be greater than 0
-argument: failures: Input should be greater than or equal to 1""",
+argument: failure_threshold: Input should be greater than or equal to 1""",
         ),
     ],
 )
-def test_a_mistake_in_code_is_told_with_its_place(given: dict[str, Any], text: str) -> None:
-    with pytest.raises(ConfigError) as refused:
+def test_an_error_in_code_names_the_argument(given: dict[str, Any], text: str) -> None:
+    with pytest.raises(ConfigError) as raised:
         load(None, **given)
-    assert str(refused.value) == text
+    assert str(raised.value) == text
 
 
 @pytest.mark.parametrize(
@@ -161,58 +159,58 @@ def test_a_mistake_in_code_is_told_with_its_place(given: dict[str, Any], text: s
         ("BACKEND", "lua", "Input should be 'auto', 'module' or 'script'"),
     ],
 )
-def test_a_mistake_in_the_environment_is_told_with_its_variable(
+def test_an_error_in_the_environment_names_the_variable(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, text: str
 ) -> None:
     monkeypatch.setenv(f"RATELOG_{name}", value)
-    with pytest.raises(ConfigError) as refused:
+    with pytest.raises(ConfigError) as raised:
         load()
-    assert str(refused.value) == f"environment variable RATELOG_{name}: {text}"
+    assert str(raised.value) == f"environment variable RATELOG_{name}: {text}"
 
 
 @pytest.mark.parametrize(
     ("content", "text"),
     [
         (b"timeout = 'x'", "timeout: Input should be a valid number, unable to parse string as a number"),
-        (b"tiemout = 1", "tiemout: there is no such setting"),
-        (b"x =", "this is no TOML: Invalid value (at end of document)"),
-        (b"\xff", "this is no TOML: 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte"),
+        (b"tiemout = 1", "tiemout: unknown setting"),
+        (b"x =", "invalid TOML: Invalid value (at end of document)"),
+        (b"\xff", "invalid TOML: 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte"),
         (b"[[endpoints]]\npath = '/'\ncost = 0", "endpoints[0].cost: Input should be greater than or equal to 1"),
         (b"default = '1/s'\ndefault_policy = 'p'", "expected default or default_policy, not both"),
     ],
 )
-def test_a_mistake_in_a_file_is_told_with_its_path(file: Path, content: bytes, text: str) -> None:
+def test_an_error_in_a_file_names_the_path(file: Path, content: bytes, text: str) -> None:
     file.write_bytes(content)
-    with pytest.raises(ConfigError) as refused:
+    with pytest.raises(ConfigError) as raised:
         load(file)
-    assert str(refused.value) == f"{file}: {text}"
+    assert str(raised.value) == f"{file}: {text}"
 
 
-def test_each_mistake_is_told_with_where_it_was_made(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file.write_text("failures = 0")
-    monkeypatch.setenv("RATELOG_POOL_SIZE", "many")
-    with pytest.raises(ConfigError) as refused:
+def test_each_error_names_its_place(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.write_text("failure_threshold = 0")
+    monkeypatch.setenv("RATELOG_MAX_CONNECTIONS", "many")
+    with pytest.raises(ConfigError) as raised:
         SyncRateLimiter("memory://", config=file, timeout=-1.0)
-    places = {line.partition(":")[0] for line in str(refused.value).splitlines()}
-    assert places == {"argument", "environment variable RATELOG_POOL_SIZE", str(file)}
+    places = {line.partition(":")[0] for line in str(raised.value).splitlines()}
+    assert places == {"argument", "environment variable RATELOG_MAX_CONNECTIONS", str(file)}
 
 
-def test_a_file_that_is_not_there_is_told(file: Path) -> None:
-    with pytest.raises(ConfigError) as refused:
+def test_a_missing_file_is_an_error(file: Path) -> None:
+    with pytest.raises(ConfigError) as raised:
         RateLimiter(config=file)
-    assert str(refused.value) == f"{file}: there is no such file"
+    assert str(raised.value) == f"{file}: file not found"
 
 
-def test_a_url_is_shown_to_nobody() -> None:
-    read = load(url="redis://:secret@example.com/0")
-    assert "secret" not in repr(read)
-    with pytest.raises(ConfigError) as refused:
+def test_a_url_is_never_shown() -> None:
+    loaded = load(url="redis://:secret@example.com/0")
+    assert "secret" not in repr(loaded)
+    with pytest.raises(ConfigError) as raised:
         load(url=["redis://:secret@example.com/0"])
-    assert "secret" not in str(refused.value)
+    assert "secret" not in str(raised.value)
 
 
-@pytest.mark.parametrize("name", ["failures", "instances", "local_max_bytes", "deny_cache", "pool_size"])
-def test_a_number_beyond_its_bound_is_told_with_it(name: str) -> None:
+@pytest.mark.parametrize("name", ["failure_threshold", "instances", "local_max_bytes", "deny_cache", "max_connections"])
+def test_a_number_out_of_range_is_an_error_with_the_maximum(name: str) -> None:
     bound = next(fact.le for fact in Settings.model_fields[name].metadata if hasattr(fact, "le"))
     given: dict[str, Any] = {name: bound}
     RateLimiter(**given)
@@ -230,14 +228,14 @@ values = st.recursive(
 
 @given(st.dictionaries(st.sampled_from([*Settings.model_fields, "other"]), values, max_size=4))
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_nothing_in_code_raises_anything_but_a_config_error(given: dict[str, Any]) -> None:
+def test_any_arguments_raise_only_config_errors(given: dict[str, Any]) -> None:
     with contextlib.suppress(ConfigError):
         RateLimiter(**given)
 
 
 @given(st.sampled_from([*Settings.model_fields]), st.text(st.characters(exclude_characters="\0", codec="utf-8")))
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_nothing_in_the_environment_raises_anything_but_a_config_error(name: str, value: str) -> None:
+def test_any_environment_raises_only_config_errors(name: str, value: str) -> None:
     with pytest.MonkeyPatch.context() as monkeypatch, contextlib.suppress(ConfigError):
         monkeypatch.setenv(f"RATELOG_{name.upper()}", value)
         RateLimiter()
@@ -245,27 +243,28 @@ def test_nothing_in_the_environment_raises_anything_but_a_config_error(name: str
 
 @given(content=st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_nothing_in_a_file_raises_anything_but_a_config_error(file: Path, content: bytes) -> None:
+def test_any_file_raises_only_config_errors(file: Path, content: bytes) -> None:
     file.write_bytes(content)
     with contextlib.suppress(ConfigError):
         RateLimiter(config=file)
 
 
 @pytest.mark.parametrize("kind", [RateLimiter, SyncRateLimiter])
-def test_a_reload_takes_what_can_change_and_refuses_the_rest_whole(
-    kind: type[RateLimiter | SyncRateLimiter], file: Path
-) -> None:
+def test_a_reload_applies_all_changes_or_none(kind: type[RateLimiter | SyncRateLimiter], file: Path) -> None:
     file.write_text('url = "memory://"\ndefault = "1/minute"\n')
     limiter = kind(config=file)
     file.write_text('url = "memory://"\ndefault = "9/minute"\nexempt = ["/a"]\n')
     limiter.reload()
-    assert (limiter.settings.default_terms, limiter.settings.exempt) == (Limits("9/minute"), ("/a",))
+    assert (limiter.settings.effective_default, limiter.settings.exempt) == (Limits("9/minute"), ("/a",))
     for content, text in (
-        ('url = "memory://"\ndefault = "2/minute"\nfailures = 9', "failures: this cannot change while running"),
+        (
+            'url = "memory://"\ndefault = "2/minute"\nfailure_threshold = 9',
+            "failure_threshold: this setting cannot change while the limiter runs",
+        ),
         ("default = 7", f"{file}: default: {RULES}, or a table of rules for each plan"),
     ):
         file.write_text(content)
-        with pytest.raises(ConfigError) as refused:
+        with pytest.raises(ConfigError) as raised:
             limiter.reload()
-        assert str(refused.value) == text
-        assert limiter.settings.default_terms == Limits("9/minute")
+        assert str(raised.value) == text
+        assert limiter.settings.effective_default == Limits("9/minute")

@@ -1,1 +1,1 @@
-"""Requests: what limits are on them, under what key they count, and what their responses tell."""
+"""Limits on requests: which limits apply to a request, its key, and the headers of its response."""

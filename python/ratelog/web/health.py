@@ -1,25 +1,37 @@
-"""A router that tells how the limiter gets on with its server."""
+"""A router that reports the state of a limiter."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
+from .routes import EXEMPT
+
 if TYPE_CHECKING:
-    from ..limiter import RateLimiter
+    from ..health import Health
 
 
-def health_router(limiter: RateLimiter, path: str = "/health/rate-limiter") -> APIRouter:
-    """A FastAPI router with one path, not limited: `Health` as JSON. 200 while requests are served, also without the
-    server; 503 while they are all denied since it is away."""
+class HasHealth(Protocol):
+    """A limiter, as the router sees it."""
+
+    def health(self) -> Health: ...
+
+
+def health_router(limiter: HasHealth, path: str = "/health/rate-limiter") -> APIRouter:
+    """Returns a FastAPI router with one exempt path, which responds with `Health` as JSON.
+
+    The status is 200 while requests are served, with or without the server. It is 503 while all requests are denied
+    because the server is unavailable.
+    """
     router = APIRouter()
+    report = limiter.health
 
-    @router.get(path, include_in_schema=False)
-    @limiter.exempt
     async def health() -> JSONResponse:
-        told = limiter.health()
-        return JSONResponse(told.as_dict(), 200 if told.serving else 503)
+        state = report()
+        return JSONResponse(state.as_dict(), 200 if state.serving else 503)
 
+    setattr(health, EXEMPT, True)
+    router.add_api_route(path, health, include_in_schema=False)
     return router

@@ -1,4 +1,4 @@
-"""What FastAPI's documentation tells of limits."""
+"""Documents limits in FastAPI's OpenAPI schema."""
 
 from __future__ import annotations
 
@@ -6,23 +6,26 @@ from re import Match, sub
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from .planner import ALL
-from .refusal import PROBLEM
+from .configured import ALL
+from .parts import parts_of
+from .responses import PROBLEM_JSON
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .declarations import Declarations
+    from .enforcer import Enforcer
     from .limit import RateLimit
+    from .parts import HasWebParts
+    from .registry import Registry
 
 _METHODS = frozenset({"get", "put", "post", "delete", "options", "head", "patch", "trace"})
 _INTEGER = {"type": "integer", "minimum": 0}
 _HEADERS = {
-    "RateLimit-Policy": ("The limits: q units in w seconds, an item for each rule.", {"type": "string"}),
-    "RateLimit": ("The limits that bind: r units are left for the next t seconds.", {"type": "string"}),
-    "X-RateLimit-Limit": ("The limit that binds, in units.", _INTEGER),
-    "X-RateLimit-Remaining": ("The units that are left.", _INTEGER),
-    "X-RateLimit-Reset": ("Seconds for which no more are left.", _INTEGER),
+    "RateLimit-Policy": ("The limits: q units in w seconds, one item per rule.", {"type": "string"}),
+    "RateLimit": ("The binding limits: r units left for the next t seconds.", {"type": "string"}),
+    "X-RateLimit-Limit": ("The binding limit, in units.", _INTEGER),
+    "X-RateLimit-Remaining": ("The units left.", _INTEGER),
+    "X-RateLimit-Reset": ("Seconds until more units are available.", _INTEGER),
     "Retry-After": ("Seconds after which the request is not denied again for the same reason.", _INTEGER),
 }
 _FAMILIES = {
@@ -45,48 +48,50 @@ _SCHEMA = {
 }
 
 
-def document(app: Any, limiter: Declarations) -> None:
-    """Has the application's OpenAPI schema tell of the limits of each endpoint, and of the response 429."""
-    plain = app.openapi
+def document(app: Any, limiter: HasWebParts) -> None:
+    """Adds each endpoint's limits, and the response 429, to the application's OpenAPI schema."""
+    enforcer = parts_of(limiter).enforcer
+    original = app.openapi
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            schema = plain()
-            _add(app, limiter, schema)
+            schema = original()
+            _add_limits(app, enforcer, schema)
             app.openapi_schema = schema
-        told: dict[str, Any] = app.openapi_schema
-        return told
+        documented: dict[str, Any] = app.openapi_schema
+        return documented
 
-    # What was made before says nothing of limits.
+    # A schema that was generated before has no limits.
     app.openapi_schema = None
     app.openapi = openapi
 
 
-def _add(app: Any, limiter: Declarations, schema: dict[str, Any]) -> None:
-    planner = limiter.planner({"app": app})
-    if planner is None:
+def _add_limits(app: Any, enforcer: Enforcer, schema: dict[str, Any]) -> None:
+    registry = enforcer.registry
+    resolver = enforcer.resolver({"app": app})
+    if resolver is None:
         return
-    limited = False
+    has_limits = False
     for path, operations in schema.get("paths", {}).items():
         for method in _METHODS.intersection(operations):
             operation = operations[method]
-            example = _example(path, planner.routes.convertors(method.upper(), path))
+            example = _example_path(path, resolver.routes.convertors(method.upper(), path))
             scope = {"type": "http", "method": method.upper(), "path": example, "root_path": "", "headers": []}
-            plan = planner.plan(scope)
-            late = [one for one in plan.declared if one.limit.late_key is not None]
-            limits = [(one.limit, one.scope == ALL) for one in (*plan.applied, *late)]
+            resolved = resolver.resolve(scope)
+            by_dependency = [item for item in resolved.declared if item.limit.dependency_key is not None]
+            limits = [(item.limit, item.scope == ALL) for item in (*resolved.applied, *by_dependency)]
             if not limits:
                 continue
-            limited = True
-            words = "; ".join(_describe(limit, default, limiter) for limit, default in limits)
-            operation["description"] = f"{operation.get('description', '')}\n\n**Rate limit:** {words}".strip()
-            operation.setdefault("responses", {}).setdefault("429", _response(limiter))
-    if limited:
+            has_limits = True
+            text = "; ".join(_describe(limit, is_default, registry) for limit, is_default in limits)
+            operation["description"] = f"{operation.get('description', '')}\n\n**Rate limit:** {text}".strip()
+            operation.setdefault("responses", {}).setdefault("429", _response(registry))
+    if has_limits:
         schema.setdefault("components", {}).setdefault("schemas", {}).setdefault("QuotaExceeded", _SCHEMA)
 
 
-def _example(path: str, convertors: Mapping[str, Any]) -> str:
-    """A path that the template matches."""
+def _example_path(path: str, convertors: Mapping[str, Any]) -> str:
+    """A path that matches the template."""
 
     def value(parameter: Match[str]) -> str:
         return str(UUID(int=0)) if type(convertors.get(parameter[1])).__name__ == "UUIDConvertor" else "0"
@@ -94,17 +99,17 @@ def _example(path: str, convertors: Mapping[str, Any]) -> str:
     return sub(r"\{([^}]*)\}", value, path)
 
 
-def _describe(limit: RateLimit, default: bool, limiter: Declarations) -> str:
+def _describe(limit: RateLimit, is_default: bool, registry: Registry) -> str:
     key = limit.key if isinstance(limit.key, str) else None
-    by = {"ip": "client address", "api_key": "API key", "user": "user"}
-    name = key or (limiter.settings.key if limit.key is None else "")
-    words = f"{limit.describe()} per {by.get(name, name or 'caller')}"
-    return f"{words}, in all endpoints together" if default else words
+    names = {"ip": "client address", "api_key": "API key", "user": "user"}
+    name = key or (registry.settings.key if limit.key is None else "")
+    text = f"{limit.describe()} per {names.get(name, name or 'caller')}"
+    return f"{text}, in all endpoints together" if is_default else text
 
 
-def _response(limiter: Declarations) -> dict[str, Any]:
-    names = (*_FAMILIES[limiter.settings.headers], "Retry-After")
+def _response(registry: Registry) -> dict[str, Any]:
+    names = (*_FAMILIES[registry.settings.headers], "Retry-After")
     headers = {name: {"description": _HEADERS[name][0], "schema": _HEADERS[name][1]} for name in names}
     body = {"schema": {"$ref": "#/components/schemas/QuotaExceeded"}}
-    content = {} if limiter.denial_handler is not None else {"content": {PROBLEM: body}}
+    content = {} if registry.denial_handler is not None else {"content": {PROBLEM_JSON: body}}
     return {"description": "Too Many Requests", "headers": headers, **content}

@@ -1,4 +1,4 @@
-"""The examples of a document: programs, applications, what is asked of them, and what they print."""
+"""The examples of a document: programs, applications, requests and output."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_UNTOLD = {"date", "server", "content-length"}
+_IGNORED_HEADERS = {"date", "server", "content-length"}
 
 
 @dataclass
 class Block:
-    """A fenced block; `line` is its first."""
+    """A fenced block that starts at `line`."""
 
     language: str
     text: str
@@ -35,24 +35,24 @@ def blocks(document: Path) -> Iterator[Block]:
         yield Block(match[1], match[2], text.count("\n", 0, match.start()) + 2)
 
 
-def asked(block: Block) -> Iterator[tuple[str, str]]:
-    """Each `curl -i`, and what it is said to print."""
+def commands_of(block: Block) -> Iterator[tuple[str, str]]:
+    """The `curl -i` commands of a console block, each with its output."""
     parts = re.split(r"^\$ (.*)\n", block.text, flags=re.MULTILINE)
-    assert parts[0] == "", f"line {block.line}: what comes before the first command?"
+    assert parts[0] == "", f"line {block.line}: expected a command first"
     yield from zip(parts[1::2], parts[2::2], strict=True)
 
 
 def curl(command: str, port: int) -> str:
-    """What `curl -i` prints, without the fields that tell nothing here."""
+    """The output of `curl -i`, without headers that vary."""
     words = command.split()
     assert words[:2] == ["curl", "-i"], command
     assert len(words) == 3, command
     response = httpx.get(words[2].replace(":8000", f":{port}"))
     status = f"{response.http_version} {response.status_code} {response.reason_phrase}"
-    fields = [f"{name}: {value}" for name, value in response.headers.items() if name not in _UNTOLD]
+    fields = [f"{name}: {value}" for name, value in response.headers.items() if name not in _IGNORED_HEADERS]
     return "\n".join([status, *fields, "", response.text, ""])
 
 
-def steady(printed: str) -> str:
-    """Without the milliseconds that differ from run to run."""
-    return re.sub(r'("retry_after_ms":)\d+', r"\1N", printed)
+def normalize(output: str) -> str:
+    """Replaces the milliseconds, which vary."""
+    return re.sub(r'("retry_after_ms":)\d+', r"\1N", output)

@@ -1,4 +1,4 @@
-"""The asynchronous and the synchronous limiter, driven alike."""
+"""The asynchronous and the synchronous limiter with one interface."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ratelog import RateLimiter, SyncRateLimiter
 
+from .wait import until
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -14,15 +16,20 @@ if TYPE_CHECKING:
 
 Flavour = Literal["async", "sync"]
 
-BRISK: dict[str, Any] = {"timeout": 1.0, "connect_timeout": 2.0, "probe_min": 0.005, "probe_max": 0.05}
-"""Notices a server's return soon, and does not mistake a busy machine for a server that is away."""
+FAST: dict[str, Any] = {
+    "timeout": 5.0,
+    "connect_timeout": 10.0,
+    "probe_min_interval": 0.005,
+    "probe_max_interval": 0.05,
+}
+"""Detects a recovery soon, but does not mistake a busy machine for an unavailable server."""
 
 
 class Driver:
-    """A limiter whose methods are awaited, whichever it is."""
+    """A limiter whose methods are awaited, whatever its kind."""
 
     def __init__(self, flavour: Flavour, url: str | None = None, **options: Any) -> None:
-        options = {**BRISK, **options}
+        options = {**FAST, **options}
         self.limiter: RateLimiter | SyncRateLimiter = (
             RateLimiter(url, **options) if flavour == "async" else SyncRateLimiter(url, **options)
         )
@@ -41,8 +48,12 @@ class Driver:
         return self.limiter.health()
 
     async def source(self, key: str = "k") -> str:
-        """Who answers a check just now."""
+        """The source of a new decision."""
         return str((await self.check(key, "1000000/minute")).source)
+
+    async def until_closed(self) -> None:
+        """Waits until the breaker is closed."""
+        await until("the breaker is closed", lambda: self.health().state == "closed")
 
     async def close(self) -> None:
         if isinstance(self.limiter, RateLimiter):

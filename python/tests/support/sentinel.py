@@ -1,33 +1,33 @@
-"""Sentinels that watch a primary and, when it is gone, promote its replica."""
+"""Sentinels that monitor a primary and promote its replica after a failure."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .patience import PATIENCE, until_sync
+from .wait import TIME_FACTOR, until_sync
 
 if TYPE_CHECKING:
     from .server import Server
     from .types import Start
 
 NAME = "ratelog"
-BRISK = ("INFO-PERIOD", 200, "ASK-PERIOD", 200, "PUBLISH-PERIOD", 200, "TILT-TRIGGER", 60000)
+FAST = ("INFO-PERIOD", 200, "ASK-PERIOD", 200, "PUBLISH-PERIOD", 200, "TILT-TRIGGER", 60000)
 
 
 class Sentinels:
-    """Know each other, the primary and its replica when they are made."""
+    """Three Sentinels that know each other, the primary and its replica once they are created."""
 
     def __init__(self, start: Start, primary: Server) -> None:
         self._sentinels = []
-        # Each gives the primary up at its own time, so that they do not all vote for themselves at once.
+        # With different timeouts, they do not all vote for themselves at once.
         for down_after in (1000, 1500, 2000):
             sentinel = start(
                 f"sentinel monitor {NAME} 127.0.0.1 {primary.port} 2",
-                f"sentinel down-after-milliseconds {NAME} {int(down_after * PATIENCE)}",
+                f"sentinel down-after-milliseconds {NAME} {int(down_after * TIME_FACTOR)}",
                 f"sentinel failover-timeout {NAME} 5000",
                 sentinel=True,
             )
-            sentinel.db().execute_command("SENTINEL", "DEBUG", *BRISK)
+            sentinel.db().execute_command("SENTINEL", "DEBUG", *FAST)
             self._sentinels.append(sentinel)
         until_sync("the Sentinels know each other", lambda: all(map(self._knows, self._sentinels)))
 
@@ -38,5 +38,5 @@ class Sentinels:
 
     @staticmethod
     def _knows(sentinel: Server) -> bool:
-        told = sentinel.db().info("sentinel")["master0"]
-        return bool(told["status"] == "ok" and int(told["slaves"]) == 1 and int(told["sentinels"]) == 3)
+        info = sentinel.db().info("sentinel")["master0"]
+        return bool(info["status"] == "ok" and int(info["slaves"]) == 1 and int(info["sentinels"]) == 3)

@@ -1,4 +1,4 @@
-"""A real server, in a folder of its own, which ends with the test."""
+"""A real server in its own directory, which stops with the test."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from .patience import until_sync
+from .wait import until_sync
 
 ROOT = Path(__file__).parents[3]
 BINARY = shutil.which(os.environ.get("SERVER", "redis-server")) or "redis-server"
@@ -33,7 +33,7 @@ class PortTakenError(Exception):
 
 
 class Server:
-    """A server with the module, unless told otherwise, and more lines of configuration."""
+    """A server with additional lines of configuration, and with the module unless `module` is false."""
 
     def __init__(self, *lines: str, module: bool = True, sentinel: bool = False) -> None:
         memory = Path("/dev/shm")  # noqa: S108
@@ -43,7 +43,7 @@ class Server:
         self._sentinel = sentinel
         self._process: subprocess.Popen[bytes] | None = None
         self._clients: list[redis.Redis] = []
-        until_sync("ports of its own for the server", self._starts_on_free_ports)
+        until_sync("the server has free ports", self._start_on_free_ports)
 
     @property
     def url(self) -> str:
@@ -58,25 +58,25 @@ class Server:
         return (self.directory / "log").read_text(errors="replace")
 
     def db(self, **options: Any) -> Any:
-        """A connection of an operator, closed with the server."""
-        client = redis.Redis(port=self.port, single_connection_client=True, **options)
+        """An administrator's connection, closed with the server."""
+        client = redis.Redis(host="127.0.0.1", port=self.port, single_connection_client=True, **options)
         self._clients.append(client)
         return client
 
     def kill(self) -> None:
-        """As the power cord does it."""
+        """Kills the process without a shutdown."""
         process = self._running()
         process.kill()
         process.wait()
         self._process = None
         self._close_clients()
 
-    def start_again(self) -> None:
-        """On its port, its folder and its configuration."""
-        until_sync("the server starts again", self._starts)
+    def restart(self) -> None:
+        """Starts the server again with the same port, directory and configuration."""
+        until_sync("the server restarts", self._start)
 
     def pause(self) -> None:
-        """Stops the process where it stands; the kernel goes on taking connections and bytes for it."""
+        """Suspends the process. The kernel still accepts connections and data for it."""
         self._running().send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
@@ -97,7 +97,7 @@ class Server:
         assert not any(mark in text for mark in ("BUG REPORT", "panicked at", "ASSERTION FAILED")), text
 
     def _running(self) -> subprocess.Popen[bytes]:
-        assert self._process is not None, "the server runs"
+        assert self._process is not None, "the server is not running"
         return self._process
 
     def _close_clients(self) -> None:
@@ -105,14 +105,14 @@ class Server:
             client.close()
         self._clients.clear()
 
-    def _starts_on_free_ports(self) -> bool:
+    def _start_on_free_ports(self) -> bool:
         self.port = free_port()
         try:
-            return self._starts()
+            return self._start()
         except PortTakenError:
             return False
 
-    def _starts(self) -> bool:
+    def _start(self) -> bool:
         lines = [
             f"port {self.port}",
             "bind 127.0.0.1",
@@ -133,8 +133,8 @@ class Server:
         arguments = [BINARY, str(config), *(["--sentinel"] if self._sentinel else [])]
         self._process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         until_sync(
-            "the server answers or ends",
-            lambda: self._process and (self._process.poll() is not None or self._answers()),
+            "the server responds or exits",
+            lambda: self._process and (self._process.poll() is not None or self._responds()),
         )
         if self._process.poll() is None:
             return True
@@ -143,8 +143,8 @@ class Server:
             raise PortTakenError
         raise AssertionError(f"the server did not start:\n{self.log}")
 
-    def _answers(self) -> bool:
-        client = redis.Redis(port=self.port, socket_timeout=5, retry=Retry(NoBackoff(), 0))
+    def _responds(self) -> bool:
+        client = redis.Redis(host="127.0.0.1", port=self.port, socket_timeout=30, retry=Retry(NoBackoff(), 0))
         try:
             client.ping()
         except (redis.AuthenticationError, redis.BusyLoadingError):

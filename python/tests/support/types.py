@@ -1,4 +1,4 @@
-"""What the fixtures that make things are, to a type checker."""
+"""The types of fixtures that are factories."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ if TYPE_CHECKING:
 
 
 class Start(Protocol):
-    """Starts a server that ends with the test."""
+    """Starts a server that stops with the test."""
 
     def __call__(self, *lines: str, module: bool = True, sentinel: bool = False) -> Server: ...
 
 
 class Open(Protocol):
-    """Opens a limiter that is closed with the test."""
+    """Creates a limiter that is closed with the test."""
 
     def __call__(self, url: str | None = None, **options: Any) -> Driver: ...

@@ -7,7 +7,6 @@ import inspect
 from typing import TYPE_CHECKING, Annotated, Any
 
 import pytest
-from asgi import ask, client_of, remaining, statuses
 from fastapi import Depends, FastAPI, Header
 from pydantic import BaseModel
 from starlette.applications import Starlette
@@ -15,13 +14,14 @@ from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 
 from ratelog import RateLimiter
+from support.asgi import client_for, fetch, remaining, statuses
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from starlette.requests import Request
 
-WITH_AND_WITHOUT = pytest.mark.parametrize("middleware", [True, False], ids=["middleware", "alone"])
+WITH_AND_WITHOUT = pytest.mark.parametrize("middleware", [True, False], ids=["middleware", "no middleware"])
 
 
 class Item(BaseModel):
@@ -51,7 +51,7 @@ async def test_an_endpoint_needs_no_request_and_keeps_its_parameters(middleware:
 
     endpoint = limiter.limit("1/minute")(later if asynchronous else sync)
     app.post("/")(endpoint)
-    async with client_of(app, headers={"x": "y"}) as client:
+    async with client_for(app, headers={"x": "y"}) as client:
         first = await client.post("/?q=4", json={"name": "n"})
         second = await client.post("/?q=4", json={"name": "n"})
     assert (first.json(), remaining(first)) == (["n", 4, "y"], {"1/minute": 0})
@@ -59,7 +59,7 @@ async def test_an_endpoint_needs_no_request_and_keeps_its_parameters(middleware:
     assert endpoint.__doc__ == "Documented."
 
 
-async def test_the_middleware_denies_before_the_body_is_looked_at() -> None:
+async def test_the_middleware_denies_before_the_body_is_validated() -> None:
     limiter = RateLimiter("memory://")
     app = app_of(limiter, True)
 
@@ -67,13 +67,13 @@ async def test_the_middleware_denies_before_the_body_is_looked_at() -> None:
     @limiter.limit("1/minute")
     def endpoint(item: Item) -> None: ...
 
-    async with client_of(app) as client:
+    async with client_for(app) as client:
         assert (await client.post("/", content=b"no JSON")).status_code == 422
         assert (await client.post("/", content=b"no JSON")).status_code == 429
 
 
 @WITH_AND_WITHOUT
-async def test_two_decorators_both_hold(middleware: bool) -> None:
+async def test_two_decorators_both_apply(middleware: bool) -> None:
     limiter = RateLimiter("memory://")
     app = app_of(limiter, middleware)
 
@@ -83,13 +83,13 @@ async def test_two_decorators_both_hold(middleware: bool) -> None:
     async def endpoint(q: int = 1) -> int:
         return q
 
-    responses = [await ask(app, "/") for _ in range(3)]
+    responses = [await fetch(app, "/") for _ in range(3)]
     assert remaining(responses[0]) == {"2/hour": 1, "9/minute": 8}
     assert [response.status_code for response in responses] == [200, 200, 429]
 
 
 @WITH_AND_WITHOUT
-async def test_decorators_of_others_may_stand_above_and_below(middleware: bool) -> None:
+async def test_other_decorators_work_above_and_below(middleware: bool) -> None:
     def shouting(function: Any) -> Any:
         @functools.wraps(function)
         async def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -113,12 +113,12 @@ async def test_decorators_of_others_may_stand_above_and_below(middleware: bool) 
         return q
 
     for path in ("/above?q=x", "/below?q=x"):
-        first, second = await ask(app, path), await ask(app, path)
+        first, second = await fetch(app, path), await fetch(app, path)
         assert (first.json(), second.status_code) == ("X", 429)
 
 
 @WITH_AND_WITHOUT
-async def test_a_function_with_star_parameters_is_called_without_ours(middleware: bool) -> None:
+async def test_the_added_parameter_is_not_passed_to_the_endpoint(middleware: bool) -> None:
     limiter = RateLimiter("memory://")
     app = app_of(limiter, middleware)
 
@@ -128,11 +128,11 @@ async def test_a_function_with_star_parameters_is_called_without_ours(middleware
 
     assert list(inspect.signature(endpoint).parameters)[-1] == "rest"
     app.get("/", dependencies=[])(limiter.limit("5/minute")(lambda: 5))
-    assert remaining(await ask(app, "/")) == {"5/minute": 4}
+    assert remaining(await fetch(app, "/")) == {"5/minute": 4}
 
 
 @WITH_AND_WITHOUT
-async def test_a_dependency_may_be_decorated(middleware: bool) -> None:
+async def test_a_dependency_can_be_decorated(middleware: bool) -> None:
     limiter = RateLimiter("memory://")
     app = app_of(limiter, middleware)
 
@@ -144,7 +144,7 @@ async def test_a_dependency_may_be_decorated(middleware: bool) -> None:
     def endpoint(value: int = Depends(expensive)) -> int:
         return value
 
-    first, second = await ask(app, "/?q=7"), await ask(app, "/?q=7")
+    first, second = await fetch(app, "/?q=7"), await fetch(app, "/?q=7")
     assert (first.json(), second.status_code) == (7, 429)
 
 
@@ -177,12 +177,12 @@ async def test_generators_stay_generators_and_are_closed(middleware: bool, async
     def endpoint(value: str = Depends(chosen)) -> str:
         return value
 
-    first, second = await ask(app, "/"), await ask(app, "/")
+    first, second = await fetch(app, "/"), await fetch(app, "/")
     assert (first.text, second.status_code) == ("a", 429)
     assert trace == ["closed"]
 
 
-async def test_an_asynchronous_generator_is_closed_at_once_when_its_reader_goes() -> None:
+async def test_an_asynchronous_generator_is_closed_when_its_reader_leaves() -> None:
     limiter = RateLimiter("memory://")
     trace: list[str] = []
 
@@ -201,7 +201,7 @@ async def test_an_asynchronous_generator_is_closed_at_once_when_its_reader_goes(
 
 
 @WITH_AND_WITHOUT
-async def test_a_response_that_streams_is_limited_and_told_of(middleware: bool) -> None:
+async def test_a_streaming_response_is_limited_and_has_headers(middleware: bool) -> None:
     limiter = RateLimiter("memory://")
 
     @limiter.limit("1/minute")
@@ -211,30 +211,30 @@ async def test_a_response_that_streams_is_limited_and_told_of(middleware: bool) 
     app = Starlette(routes=[Route("/", endpoint)])
     if middleware:
         limiter.protect(app)
-    first, second = await ask(app, "/"), await ask(app, "/")
+    first, second = await fetch(app, "/"), await fetch(app, "/")
     assert (first.text, remaining(first)) == ("ab", {"1/minute": 0})
     assert second.status_code == 429
 
 
-def test_a_class_is_refused_where_it_is_decorated() -> None:
-    with pytest.raises(TypeError, match=r"the class .*Endpoint is limited by its methods"):
+def test_decorating_a_class_raises() -> None:
+    with pytest.raises(TypeError, match=r"decorate the methods of the class .*Endpoint"):
 
         @RateLimiter("memory://").limit("1/minute")
         class Endpoint:
             pass
 
 
-async def test_a_call_without_a_request_is_an_error_that_names_the_endpoint() -> None:
+async def test_a_call_without_a_request_raises_with_the_endpoints_name() -> None:
     limiter = RateLimiter("memory://")
 
     @limiter.limit("1/minute")
     async def endpoint() -> None: ...
 
-    with pytest.raises(TypeError, match=r"endpoint is limited, and was called without a request"):
+    with pytest.raises(TypeError, match=r"endpoint is rate limited and was called without a request"):
         await endpoint()
 
 
-async def test_a_key_with_dependencies_is_an_error_where_fastapi_does_not_call_it() -> None:
+async def test_a_key_with_dependencies_raises_outside_of_fastapi() -> None:
     def caller(x_user: Annotated[str, Header()]) -> str:
         return x_user
 
@@ -244,8 +244,8 @@ async def test_a_key_with_dependencies_is_an_error_where_fastapi_does_not_call_i
     async def endpoint(request: Request) -> PlainTextResponse:
         return PlainTextResponse("unlimited")
 
-    with pytest.raises(TypeError, match=r"endpoint has dependencies, which only FastAPI can call"):
-        await ask(Starlette(routes=[Route("/", endpoint)]), "/")
+    with pytest.raises(TypeError, match=r"endpoint has dependencies, which only FastAPI can resolve"):
+        await fetch(Starlette(routes=[Route("/", endpoint)]), "/")
 
 
 @WITH_AND_WITHOUT

@@ -1,16 +1,16 @@
-"""What a request is counted under."""
+"""The keys of requests."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from asgi import ask, statuses
 from fastapi import FastAPI
 from starlette.authentication import AuthCredentials, AuthenticationBackend, SimpleUser
 from starlette.middleware.authentication import AuthenticationMiddleware
 
-from ratelog import Checked, ConfigError, Event, RateLimiter, hashed
+from ratelog import CheckCompleted, ConfigError, Event, RateLimiter, hashed
+from support.asgi import fetch, statuses
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection, Request
@@ -21,7 +21,7 @@ def watched(**options: Any) -> tuple[RateLimiter, list[str]]:
     keys: list[str] = []
 
     def hook(event: Event) -> None:
-        if isinstance(event, Checked):
+        if isinstance(event, CheckCompleted):
             keys.extend(check.key.decode() for check in event.checks)
 
     return RateLimiter("memory://", hooks=[hook], **options), keys
@@ -57,7 +57,7 @@ class Identified(SimpleUser):
         return f"id-{self.username}"
 
 
-async def test_the_address_counts_and_a_key_tells_it() -> None:
+async def test_clients_are_counted_by_address() -> None:
     limiter, keys = watched()
     app = app_of(limiter)
     assert await statuses(app, "/", "/", "/") == [200, 200, 429]
@@ -66,17 +66,17 @@ async def test_the_address_counts_and_a_key_tells_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ip", "subject"),
+    ("ip", "key"),
     [("2001:db8:0:1::7", "ip:2001:db8:0:1::/64"), ("testclient", "ip:testclient"), ("fe80::1%eth0", None)],
 )
-async def test_other_addresses_have_a_subject_too(ip: str, subject: str | None) -> None:
+async def test_other_kinds_of_addresses_have_a_key(ip: str, key: str | None) -> None:
     limiter, keys = watched()
-    assert (await ask(app_of(limiter), "/", ip=ip)).status_code == 200
-    if subject is not None:
-        assert keys == [f"ratelog:{{{subject}}}:GET /"]
+    assert (await fetch(app_of(limiter), "/", ip=ip)).status_code == 200
+    if key is not None:
+        assert keys == [f"ratelog:{{{key}}}:GET /"]
 
 
-async def test_a_spoofed_forwarding_field_gives_no_fresh_limit() -> None:
+async def test_a_spoofed_header_does_not_evade_the_limit() -> None:
     limiter, _ = watched(trusted_proxies=["203.0.113.0/24"])
     app = app_of(limiter)
     for turn in range(2):
@@ -97,7 +97,7 @@ async def test_a_peer_without_address_is_counted() -> None:
     assert keys[0] == "ratelog:{ip:unknown}:GET /"
 
 
-async def test_an_api_key_is_hashed_and_without_one_the_address_counts() -> None:
+async def test_api_keys_are_hashed_and_fall_back_to_the_address() -> None:
     limiter, keys = watched(api_key_header="X-Token")
     app = app_of(limiter, key="api_key")
     await statuses(app, "/", headers={"x-token": "s3cr3t"})
@@ -105,7 +105,7 @@ async def test_an_api_key_is_hashed_and_without_one_the_address_counts() -> None
     assert keys == [f"ratelog:{{key:{hashed('s3cr3t')}}}:GET /", "ratelog:{ip:192.0.2.1}:GET /"]
 
 
-async def test_a_user_counts_where_authentication_is_outside() -> None:
+async def test_users_are_counted_behind_an_authentication_middleware() -> None:
     limiter, keys = watched()
     app = app_of(limiter, key="user")
     app.add_middleware(AuthenticationMiddleware, backend=ByHeader())
@@ -114,7 +114,7 @@ async def test_a_user_counts_where_authentication_is_outside() -> None:
     assert keys == ["ratelog:{user:ann%20b}:GET /", "ratelog:{ip:192.0.2.1}:GET /"]
 
 
-async def test_a_user_has_an_identity_if_it_tells_one() -> None:
+async def test_a_users_identity_is_the_key() -> None:
     class Backend(ByHeader):
         async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, SimpleUser] | None:
             return AuthCredentials(), Identified("ann")
@@ -122,11 +122,11 @@ async def test_a_user_has_an_identity_if_it_tells_one() -> None:
     limiter, keys = watched(key="user")
     app = app_of(limiter)
     app.add_middleware(AuthenticationMiddleware, backend=Backend())
-    await ask(app, "/")
+    await fetch(app, "/")
     assert keys == ["ratelog:{user:id-ann}:GET /"]
 
 
-async def test_a_user_without_identity_is_told_by_name() -> None:
+async def test_a_user_without_identity_is_counted_by_name() -> None:
     class Backend(ByHeader):
         async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, SimpleUser] | None:
             return AuthCredentials(), Nameless("ann")
@@ -134,12 +134,12 @@ async def test_a_user_without_identity_is_told_by_name() -> None:
     limiter, keys = watched(key="user")
     app = app_of(limiter)
     app.add_middleware(AuthenticationMiddleware, backend=Backend())
-    await ask(app, "/")
+    await fetch(app, "/")
     assert keys == ["ratelog:{user:ann}:GET /"]
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
-async def test_a_function_tells_the_key_or_that_there_is_no_limit(asynchronous: bool) -> None:
+async def test_a_function_returns_the_key_or_exempts_the_request(asynchronous: bool) -> None:
     def of(request: Request) -> str | None:
         return None if request.headers.get("x-free") else f"{request.method}:{request.url.path}"
 
@@ -154,7 +154,7 @@ async def test_a_function_tells_the_key_or_that_there_is_no_limit(asynchronous: 
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
-async def test_a_key_given_a_name_is_known_to_settings_and_limits(asynchronous: bool) -> None:
+async def test_a_registered_key_is_known_to_settings_and_limits(asynchronous: bool) -> None:
     limiter, keys = watched(key="tenant", default="9/minute")
 
     def tenant(connection: HTTPConnection) -> str:
@@ -164,32 +164,32 @@ async def test_a_key_given_a_name_is_known_to_settings_and_limits(asynchronous: 
         return tenant(connection)
 
     limiter.key("tenant")(tenant_later if asynchronous else tenant)
-    await ask(app_of(limiter, key="tenant"), "/", headers={"x-tenant": "t"})
+    await fetch(app_of(limiter, key="tenant"), "/", headers={"x-tenant": "t"})
     assert keys == ["ratelog:{t}:*", "ratelog:{t}:GET /"]
 
 
 @pytest.mark.parametrize("name", ["tenant", "_proxies", "__class__", ""])
-async def test_a_name_of_no_key_is_an_error_that_tells_the_names(name: str) -> None:
+async def test_an_unknown_key_raises_with_the_known_names(name: str) -> None:
     with pytest.raises(ConfigError, match=f"there is no key named '{name}': expected ip, api_key, user, or a name"):
-        await ask(app_of(RateLimiter("memory://"), key=name), "/")
+        await fetch(app_of(RateLimiter("memory://"), key=name), "/")
 
 
-def test_a_named_key_with_dependencies_is_refused_where_it_is_given() -> None:
-    with pytest.raises(TypeError, match="the key 'x' takes the connection alone"):
+def test_registering_a_key_with_dependencies_raises() -> None:
+    with pytest.raises(TypeError, match="the key 'x' must take the connection only"):
         RateLimiter("memory://").key("x")(lambda a, b: "x")
 
 
-async def test_a_key_that_is_no_text_is_an_error() -> None:
-    with pytest.raises(TypeError, match="a key is a str or None, not int"):
-        await ask(app_of(RateLimiter("memory://"), key=lambda _: 7), "/")
+async def test_a_key_that_is_not_text_raises() -> None:
+    with pytest.raises(TypeError, match="a key must be a str or None, not int"):
+        await fetch(app_of(RateLimiter("memory://"), key=lambda _: 7), "/")
 
 
-async def test_a_key_that_raises_is_not_a_way_past_the_limit() -> None:
+async def test_a_key_that_raises_does_not_evade_the_limit() -> None:
     def key(_: HTTPConnection) -> str:
         raise KeyError("x-tenant")
 
     with pytest.raises(KeyError):
-        await ask(app_of(RateLimiter("memory://"), key=key), "/")
+        await fetch(app_of(RateLimiter("memory://"), key=key), "/")
 
 
 def _union(connection: Request | HTTPConnection) -> str:
@@ -206,20 +206,20 @@ class Callable:
 
 
 @pytest.mark.parametrize("key", [_union, _any, Callable(), lambda *_: "star"])
-async def test_what_takes_the_connection_alone_is_no_dependency(key: Any) -> None:
-    assert RateLimiter("memory://")("1/minute", key=key).late_key is None
+async def test_a_key_of_the_connection_only_is_no_dependency(key: Any) -> None:
+    assert RateLimiter("memory://")("1/minute", key=key).limit.dependency_key is None
 
 
 async def test_a_function_written_in_c_is_no_dependency() -> None:
     from operator import attrgetter
 
     limiter, keys = watched()
-    await ask(app_of(limiter, key=attrgetter("client.host")), "/")
+    await fetch(app_of(limiter, key=attrgetter("client.host")), "/")
     assert keys == ["ratelog:{192.0.2.1}:GET /"]
 
 
 @pytest.mark.parametrize(
-    ("subject", "told"),
+    ("key", "escaped"),
     [
         ("", f"hash:{hashed('')}"),
         ("x" * 128, "x" * 128),
@@ -231,14 +231,14 @@ async def test_a_function_written_in_c_is_no_dependency() -> None:
         ("\udcff", "%ED%B3%BF"),
     ],
 )
-async def test_a_subject_is_tidy_whatever_it_is(subject: str, told: str) -> None:
+async def test_keys_are_escaped(key: str, escaped: str) -> None:
     limiter, keys = watched()
-    await ask(app_of(limiter, key=lambda _: subject), "/")
-    assert keys == [f"ratelog:{{{told}}}:GET /"]
+    await fetch(app_of(limiter, key=lambda _: key), "/")
+    assert keys == [f"ratelog:{{{escaped}}}:GET /"]
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
-async def test_a_cost_may_be_told_by_a_function(asynchronous: bool) -> None:
+async def test_a_function_returns_the_cost(asynchronous: bool) -> None:
     def cost(connection: HTTPConnection) -> int:
         return int(connection.headers["x-cost"])
 
@@ -247,5 +247,5 @@ async def test_a_cost_may_be_told_by_a_function(asynchronous: bool) -> None:
 
     app = app_of(RateLimiter("memory://"), cost=cost_later if asynchronous else cost)
     assert await statuses(app, "/", "/", headers={"x-cost": "2"}) == [200, 429]
-    with pytest.raises(ValueError, match="a cost is a whole number from 1 to 1,000,000, not 0"):
-        await ask(app, "/", headers={"x-cost": "0"})
+    with pytest.raises(ValueError, match="a cost must be an integer from 1 to 1,000,000, not 0"):
+        await fetch(app, "/", headers={"x-cost": "0"})

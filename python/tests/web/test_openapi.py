@@ -1,4 +1,4 @@
-"""What FastAPI's documentation tells."""
+"""Limits in FastAPI's OpenAPI schema."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def app_of(limiter: RateLimiter) -> FastAPI:
     @app.get("/limited")
     @limiter.limit("10/second", "1000/hour", key="api_key")
     def limited() -> int:
-        """Tells."""
+        """Documented."""
         return 1
 
     @app.get("/free")
@@ -50,14 +50,14 @@ def app_of(limiter: RateLimiter) -> FastAPI:
 
 
 def operation(schema: dict[str, Any], path: str, method: str = "get") -> dict[str, Any]:
-    told: dict[str, Any] = schema["paths"][path][method]
-    return told
+    value: dict[str, Any] = schema["paths"][path][method]
+    return value
 
 
-def test_an_operation_tells_its_limits_and_its_denial() -> None:
+def test_an_operation_documents_its_limits_and_the_429_response() -> None:
     schema = app_of(RateLimiter("memory://")).openapi()
     limited = operation(schema, "/limited")
-    assert limited["description"] == "Tells.\n\n**Rate limit:** 10/second; 1000/hour per API key"
+    assert limited["description"] == "Documented.\n\n**Rate limit:** 10/second; 1000/hour per API key"
     denial = limited["responses"]["429"]
     assert list(denial["headers"]) == ["RateLimit-Policy", "RateLimit", "Retry-After"]
     assert denial["content"] == {"application/problem+json": {"schema": {"$ref": "#/components/schemas/QuotaExceeded"}}}
@@ -74,12 +74,12 @@ def test_an_operation_tells_its_limits_and_its_denial() -> None:
         ("/v1/r/caller", "get", "by caller per client address; 4/minute per caller"),
     ],
 )
-def test_parameters_of_all_kinds_routers_and_late_keys_are_found(path: str, method: str, words: str) -> None:
-    told = operation(app_of(RateLimiter("memory://")).openapi(), path, method)["description"]
-    assert set(told.removeprefix("**Rate limit:** ").split("; ")) == set(words.split("; "))
+def test_parameters_routers_and_dependency_keys_are_found(path: str, method: str, words: str) -> None:
+    value = operation(app_of(RateLimiter("memory://")).openapi(), path, method)["description"]
+    assert set(value.removeprefix("**Rate limit:** ").split("; ")) == set(words.split("; "))
 
 
-def test_defaults_and_the_settings_are_told_and_what_is_exempt_is_not() -> None:
+def test_defaults_and_settings_are_documented_but_exempt_paths_are_not() -> None:
     limiter = RateLimiter(
         "memory://",
         default="7/minute",
@@ -95,7 +95,7 @@ def test_defaults_and_the_settings_are_told_and_what_is_exempt_is_not() -> None:
         assert "Rate limit" not in operation(schema, path).get("description", "")
 
 
-def test_nothing_is_added_where_nothing_is_limited() -> None:
+def test_nothing_is_added_without_limits() -> None:
     app = FastAPI()
     RateLimiter("memory://").protect(app)
     app.get("/")(lambda: 1)
@@ -104,12 +104,12 @@ def test_nothing_is_added_where_nothing_is_limited() -> None:
 
 
 @pytest.mark.parametrize(("family", "count"), [("x-ratelimit", 4), ("both", 6), ("none", 1)])
-def test_the_fields_are_those_of_the_family(family: str, count: int) -> None:
+def test_the_documented_headers_are_those_of_the_family(family: str, count: int) -> None:
     denial = operation(app_of(RateLimiter("memory://", headers=family)).openapi(), "/limited")["responses"]["429"]
     assert len(denial["headers"]) == count
 
 
-def test_a_handlers_body_is_not_claimed_to_be_a_problem_and_an_own_429_is_kept() -> None:
+def test_a_custom_response_has_no_problem_schema_and_an_existing_429_stays() -> None:
     limiter = RateLimiter("memory://")
     limiter.on_denied(lambda _, __: PlainTextResponse("no"))
     app = app_of(limiter)
@@ -119,7 +119,7 @@ def test_a_handlers_body_is_not_claimed_to_be_a_problem_and_an_own_429_is_kept()
     assert operation(schema, "/own")["responses"]["429"]["description"] == "my own"
 
 
-def test_a_schema_that_was_made_before_is_made_again() -> None:
+def test_an_existing_schema_is_generated_again() -> None:
     limiter = RateLimiter("memory://", default="1/minute")
     app = FastAPI()
     app.get("/")(lambda: 1)
@@ -129,7 +129,7 @@ def test_a_schema_that_was_made_before_is_made_again() -> None:
     assert app.openapi() is app.openapi()
 
 
-def test_a_schema_of_the_applications_own_making_is_added_to() -> None:
+def test_a_custom_schema_is_extended() -> None:
     limiter = RateLimiter("memory://", default="1/minute")
     app = FastAPI()
     app.get("/")(lambda: 1)

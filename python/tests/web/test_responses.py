@@ -1,4 +1,4 @@
-"""What responses tell, allowed and denied."""
+"""Responses to allowed and denied requests."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from asgi import ask, client_of
 from fastapi import FastAPI
 from starlette.responses import PlainTextResponse, StreamingResponse
 
 from ratelog import Denial, RateLimiter
+from support.asgi import client_for, fetch
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection, Request
@@ -38,28 +38,30 @@ X = {"x-ratelimit-limit": "1", "x-ratelimit-remaining": "0", "x-ratelimit-reset"
 @pytest.mark.parametrize(
     ("family", "expected"), [("draft-11", DRAFT), ("x-ratelimit", X), ("both", {**DRAFT, **X}), ("none", {})]
 )
-async def test_each_family_is_told_on_allowed_and_denied_responses(family: str, expected: dict[str, str]) -> None:
+async def test_allowed_and_denied_responses_have_the_headers_of_the_family(
+    family: str, expected: dict[str, str]
+) -> None:
     app = app_of(RateLimiter("memory://", headers=family))
     for status in (200, 429):
-        response = await ask(app, "/")
+        response = await fetch(app, "/")
         assert response.status_code == status
         assert {name: value for name, value in response.headers.items() if name in FIELDS} == expected
         assert response.headers.get("retry-after") == (None if status == 200 else "60")
 
 
-async def test_several_limits_are_one_list_with_an_item_for_each() -> None:
+async def test_several_limits_are_one_list() -> None:
     app = app_of(RateLimiter("memory://", default="5/hour"), "3/minute", "9/day")
-    response = await ask(app, "/")
+    response = await fetch(app, "/")
     assert response.headers.get_list("ratelimit-policy") == [
         '"5/hour";q=5;w=3600, "3/minute";q=3;w=60, "9/day";q=9;w=86400'
     ]
     assert response.headers.get_list("ratelimit") == ['"5/hour";r=4;t=3600, "3/minute";r=2;t=60']
 
 
-async def test_a_denial_is_a_problem_that_names_only_what_was_violated() -> None:
+async def test_a_problem_names_the_violated_policies_only() -> None:
     app = app_of(RateLimiter("memory://", default="5/hour"))
-    await ask(app, "/")
-    response = await ask(app, "/")
+    await fetch(app, "/")
+    response = await fetch(app, "/")
     assert response.headers["content-type"] == "application/problem+json"
     problem = response.json()
     assert 59_000 < problem.pop("retry_after_ms") <= 60_000
@@ -71,15 +73,15 @@ async def test_a_denial_is_a_problem_that_names_only_what_was_violated() -> None
     }
 
 
-async def test_a_denied_request_takes_nothing_from_the_other_limits() -> None:
+async def test_a_denied_request_uses_no_quota_of_other_limits() -> None:
     app = app_of(RateLimiter("memory://", default="5/hour"))
-    told = [(await ask(app, "/")).headers["ratelimit"].split(", ")[0] for _ in range(3)]
-    assert told == ['"5/hour";r=4;t=3600'] * 3
+    value = [(await fetch(app, "/")).headers["ratelimit"].split(", ")[0] for _ in range(3)]
+    assert value == ['"5/hour";r=4;t=3600'] * 3
 
 
-async def test_a_request_passes_once_the_retry_after_is_over() -> None:
+async def test_a_request_is_allowed_after_retry_after() -> None:
     app = app_of(RateLimiter("memory://", default="1/900ms"), "2/1100ms")
-    async with client_of(app) as client:
+    async with client_for(app) as client:
         for _ in range(2):
             while (denied := await client.get("/")).status_code == 200:
                 pass
@@ -89,11 +91,11 @@ async def test_a_request_passes_once_the_retry_after_is_over() -> None:
             assert (await client.get("/")).status_code == 200
 
 
-async def test_a_cost_over_the_limit_is_denied_without_a_time_to_wait() -> None:
+async def test_a_cost_over_the_limit_is_denied_without_retry_after() -> None:
     denials: list[int | None] = []
     limiter = RateLimiter("memory://")
     app = app_of(limiter, "2/minute", cost=3)
-    response = await ask(app, "/")
+    response = await fetch(app, "/")
     assert response.status_code == 429
     assert "retry-after" not in response.headers
     assert response.json()["retry_after_ms"] is None
@@ -103,13 +105,13 @@ async def test_a_cost_over_the_limit_is_denied_without_a_time_to_wait() -> None:
         denials.append(denial.retry_after_ms)
         return PlainTextResponse("never")
 
-    await ask(app, "/")
+    await fetch(app, "/")
     assert denials == [None]
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
 @pytest.mark.parametrize("middleware", [False, True])
-async def test_a_handler_makes_the_body_and_nothing_else(asynchronous: bool, middleware: bool) -> None:
+async def test_a_denial_handler_sets_the_body_only(asynchronous: bool, middleware: bool) -> None:
     def handler(request: Request, denial: Denial) -> PlainTextResponse:
         wait = denial.retry_after_ms
         assert wait is not None
@@ -130,43 +132,43 @@ async def test_a_handler_makes_the_body_and_nothing_else(asynchronous: bool, mid
     def endpoint() -> int:
         return 1
 
-    await ask(app, "/")
-    response = await ask(app, "/")
+    await fetch(app, "/")
+    response = await fetch(app, "/")
     assert (response.status_code, response.text, response.headers["x-own"]) == (429, "GET True", "1")
     assert response.headers.get_list("retry-after") == ["60"]
     assert response.headers["ratelimit"] == DRAFT["ratelimit"]
 
 
-async def test_a_handler_may_stream() -> None:
+async def test_a_denial_handler_can_stream() -> None:
     limiter = RateLimiter("memory://")
     limiter.on_denied(lambda _, __: StreamingResponse(iter([b"a", b"b"])))
     app = app_of(limiter)
-    await ask(app, "/")
-    assert (await ask(app, "/")).text == "ab"
+    await fetch(app, "/")
+    assert (await fetch(app, "/")).text == "ab"
 
 
-async def test_a_handler_that_gives_no_response_is_an_error_that_says_so() -> None:
+async def test_a_denial_handler_without_a_response_raises() -> None:
     limiter = RateLimiter("memory://")
     limiter.on_denied(lambda _, __: {"error": "slow down"})
     app = app_of(limiter)
-    await ask(app, "/")
-    with pytest.raises(TypeError, match="what handles denials gives a Response, not dict"):
-        await ask(app, "/")
+    await fetch(app, "/")
+    with pytest.raises(TypeError, match="the denial handler must return a Response, not dict"):
+        await fetch(app, "/")
 
 
-async def test_an_error_of_the_handler_is_not_a_way_past_the_limit() -> None:
+async def test_a_denial_handler_that_raises_does_not_evade_the_limit() -> None:
     def handler(_: Any, __: Any) -> Any:
         raise OSError("of the handler")
 
     limiter = RateLimiter("memory://")
     limiter.on_denied(handler)
     app = app_of(limiter)
-    await ask(app, "/")
+    await fetch(app, "/")
     with pytest.raises(OSError, match="of the handler"):
-        await ask(app, "/")
+        await fetch(app, "/")
 
 
-async def test_fields_that_an_allowed_response_brings_are_kept() -> None:
+async def test_headers_of_an_allowed_response_stay() -> None:
     limiter = RateLimiter("memory://", default="9/minute")
     app = FastAPI()
     limiter.protect(app)
@@ -175,17 +177,17 @@ async def test_fields_that_an_allowed_response_brings_are_kept() -> None:
     def endpoint() -> PlainTextResponse:
         return PlainTextResponse("busy", 503, {"Retry-After": "7"})
 
-    assert (await ask(app, "/")).headers.get_list("retry-after") == ["7"]
+    assert (await fetch(app, "/")).headers.get_list("retry-after") == ["7"]
 
 
-async def test_head_is_counted_with_get_and_denied_with_its_fields() -> None:
+async def test_head_is_counted_with_get_and_has_its_headers() -> None:
     app = app_of(RateLimiter("memory://"))
-    assert (await ask(app, "/")).status_code == 200
-    response = await ask(app, "/", "HEAD")
+    assert (await fetch(app, "/")).status_code == 200
+    response = await fetch(app, "/", "HEAD")
     assert (response.status_code, response.headers["retry-after"]) == (429, "60")
 
 
-async def test_a_denial_of_a_request_with_a_body_does_not_read_it() -> None:
+async def test_a_denied_request_body_is_not_read() -> None:
     limiter = RateLimiter("memory://", default="1/minute")
     app = FastAPI()
     limiter.protect(app)
@@ -205,6 +207,6 @@ async def test_a_denial_of_a_request_with_a_body_does_not_read_it() -> None:
         "client": ("192.0.2.1", 1),
         "query_string": b"",
     }
-    await ask(app, "/x")
+    await fetch(app, "/x")
     await app(dict(scope), receive, send)
     assert (sent[0]["status"], json.loads(sent[1]["body"])["status"]) == (429, 429)

@@ -97,7 +97,7 @@ async fn a_slot_that_moved_is_followed() {
     db.rl_check("before", &five).await.unwrap();
     let (slot, from) = (cluster.slot_of("k"), cluster.primary_of("k"));
     let target = Cluster::id_of(&cluster[(from + 1) % 3]);
-    cluster.tell_primaries(&format!("CLUSTER SETSLOT {slot} NODE {target}"));
+    cluster.run_on_primaries(&format!("CLUSTER SETSLOT {slot} NODE {target}"));
     assert!(db.rl_check("k", &five).await.unwrap().allowed());
     assert_eq!(cluster[(from + 1) % 3].connect().units("k"), 1);
     assert!(redirections(&cluster, 3) > 0, "the connection did not know");

@@ -1,0 +1,97 @@
+"""The connections of a limiter in one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from .._core import ProbeBackoff
+from ..engine.classify import LimiterClosedError
+from ..engine.operation import run_async
+from .async_executor import AsyncExecutor
+from .invalidation import InvalidationListener
+from .target import clients_of, max_connections_of
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Sequence
+
+    from ..engine.commands import Command, Reply
+    from ..engine.engine import Engine
+    from ..engine.operation import Operation
+
+T = TypeVar("T")
+
+
+class AsyncSession:
+    """An executor, a listener for invalidations, and the probes of an unavailable server."""
+
+    def __init__(self, engine: Engine, client: Any, *, owns_client: bool) -> None:
+        """Starts at once. `owns_client` says whether to close the client with the session."""
+        settings = engine.settings
+        self.loop = asyncio.get_running_loop()
+        self.invalidations: InvalidationListener | None = None
+        self._engine = engine
+        self._client = client
+        self._owns_client = owns_client
+        if engine.deny_cache is not None and not engine.cluster:
+            self.invalidations = InvalidationListener(
+                client, engine.deny_cache, lambda: engine.backend.dialect, settings
+            )
+        self._executor = AsyncExecutor(
+            client,
+            cluster=engine.cluster,
+            timeout=settings.timeout,
+            connect_timeout=settings.connect_timeout,
+            max_connections=max_connections_of(client, settings.max_connections),
+        )
+        self._is_closed = False
+        self._probe_task: asyncio.Task[None] | None = None
+        self._start_task = self.loop.create_task(self._start())
+
+    async def started(self) -> None:
+        """Waits for the answer to the first probe."""
+        # One caller may be cancelled while others still wait for the task.
+        await asyncio.wait([self._start_task])
+        if not self._start_task.cancelled():
+            self._start_task.result()
+
+    def run(self, operation: Operation[T]) -> Coroutine[Any, Any, T]:
+        """Runs an operation."""
+        return run_async(operation, self._executor.execute)
+
+    def start_probing(self) -> None:
+        """Starts to probe the server, unless probes are running."""
+        if not self._is_closed and (self._probe_task is None or self._probe_task.done()):
+            self._probe_task = self.loop.create_task(self._probe_until_available())
+
+    async def close(self) -> None:
+        """Closes the connections. Operations in progress continue without a server."""
+        self._is_closed = True
+        tasks = [task for task in (self._start_task, self._probe_task) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self.invalidations is not None:
+            await self.invalidations.close()
+        await self._executor.close(LimiterClosedError("the limiter was closed"))
+        if self._owns_client:
+            for client in clients_of(self._client):
+                await client.aclose()
+
+    async def _start(self) -> None:
+        if not await self._probe():
+            self.start_probing()
+
+    async def _probe_until_available(self) -> None:
+        settings = self._engine.settings
+        for interval in ProbeBackoff(settings.probe_min_interval, settings.probe_max_interval):
+            # A session in another event loop may have closed the breaker.
+            if self._engine.breaker.is_closed or await self._probe():
+                return
+            await asyncio.sleep(interval)
+
+    def _probe(self) -> Coroutine[Any, Any, bool]:
+        return run_async(self._engine.probe(), self._execute_probe)
+
+    async def _execute_probe(self, commands: Sequence[Command]) -> list[Reply]:
+        return await self._executor.execute_unbatched(commands, self._engine.settings.connect_timeout)

@@ -1,0 +1,88 @@
+"""The client of a cluster as a pool, and the routing of commands that redis-py cannot route."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import ResponseError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..engine.commands import Command, Reply
+    from .pool import PendingCommands
+
+_KEY_INDEX = {"RL.OVERRIDE": 2, "RL.REFUND": 1}
+"""The position of the key. redis-py finds none after a subcommand, nor in a command that the server does not know; a
+probe may be such a command."""
+
+EXPLICITLY_ROUTED = frozenset({"RL.POLICY", "SCRIPT", *_KEY_INDEX})
+
+
+def target_nodes(client: Any, command: Command) -> Any:
+    """Returns the nodes of `client` for one of the `EXPLICITLY_ROUTED` commands."""
+    name = str(command[0])
+    if name in _KEY_INDEX:
+        return client.get_node_from_key(command[_KEY_INDEX[name]])
+    return client.get_primaries() if name == "SCRIPT" else client.get_random_node()
+
+
+class ClusterPool:
+    """A cluster client of redis-py, which routes to the shards itself. Limits the batches in progress."""
+
+    def __init__(self, client: Any, *, max_connections: int) -> None:
+        self._client = client
+        self._available = max_connections
+
+    def acquire(self) -> Any:
+        """Returns the client unless too many batches are in progress."""
+        if not self._available:
+            return None
+        self._available -= 1
+        return self._client
+
+    def release(self, connection: Any) -> None:  # noqa: ARG002 - every connection is the client
+        """Ends a batch."""
+        self._available += 1
+
+    async def send(self, connection: Any, pending: PendingCommands) -> bool:
+        """Sends one pipeline per shard."""
+        try:
+            await self.send_unpooled(pending)
+        finally:
+            self.release(connection)
+        return True
+
+    async def send_unpooled(self, pending: PendingCommands) -> None:
+        """Sends one pipeline per shard, without a limit."""
+        by_key = [command for commands, _ in pending for command in commands if command[0] not in EXPLICITLY_ROUTED]
+        replies = iter(await self._send_pipeline(by_key))
+        for commands, future in pending:
+            results: list[Reply] = [
+                await self._send_to_nodes(command) if command[0] in EXPLICITLY_ROUTED else next(replies)
+                for command in commands
+            ]
+            if not future.done():
+                future.set_result(results)
+
+    async def close(self) -> None:
+        """Does nothing: the pool holds no connections."""
+
+    async def _send_pipeline(self, commands: Sequence[Command]) -> Sequence[Reply]:
+        if not commands:
+            return ()
+        pipeline = self._client.pipeline()
+        for command in commands:
+            pipeline.execute_command(*command)
+        replies: list[Reply] = await pipeline.execute(raise_on_error=False)
+        return replies
+
+    async def _send_to_nodes(self, command: Command) -> Reply:
+        await self._client.initialize()
+        try:
+            reply: Reply = await self._client.execute_command(
+                *command, target_nodes=target_nodes(self._client, command)
+            )
+        except ResponseError as error:
+            return error
+        return reply

@@ -1,0 +1,118 @@
+"""Sends commands through redis-py's blocking client, from any number of threads."""
+
+from __future__ import annotations
+
+from threading import BoundedSemaphore
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from redis import exceptions
+from redis.exceptions import ResponseError
+
+from ..engine.classify import TRANSPORT_ERRORS, LimiterClosedError, classify, connect_error
+from .cluster_pool import EXPLICITLY_ROUTED, target_nodes
+from .compat import pack_commands
+from .target import clients_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ..engine.commands import Command, Reply
+
+
+class SyncExecutor:
+    """Executes each operation's commands as one pipeline, on the connections of one client."""
+
+    def __init__(
+        self, create_client: Callable[[], Any], *, cluster: bool, timeout: float, max_connections: int
+    ) -> None:
+        """`create_client` is called on first use: a cluster's client connects to the nodes when it is created."""
+        self._create_client = create_client
+        self._created_client: Any = None
+        self._timeout = timeout
+        self._max_connections = max_connections
+        self._semaphore = BoundedSemaphore(max_connections)
+        self._is_closed = False
+        self._send = self._send_to_cluster if cluster else self._send_to_server
+
+    def execute(self, commands: Sequence[Command]) -> list[Reply]:
+        """Returns the replies, in which errors of the server are exceptions. Fails after the client's timeout."""
+        if not self._semaphore.acquire(timeout=self._timeout):
+            raise exceptions.TimeoutError(f"no connection was free within {self._timeout:g} s")
+        try:
+            if self._is_closed:
+                raise LimiterClosedError("the limiter was closed")
+            return self._send(commands)
+        finally:
+            self._semaphore.release()
+
+    @property
+    def _client(self) -> Any:
+        # Needs no lock: only the first probe runs before the client exists.
+        if self._created_client is None:
+            self._created_client = self._create_client()
+        return self._created_client
+
+    def close(self, *, closes_client: bool) -> None:
+        """Rejects new commands, waits for those in progress up to the timeout, and closes the client if it should."""
+        self._is_closed = True
+        deadline = monotonic() + self._timeout
+        for _ in range(self._max_connections):
+            if not self._semaphore.acquire(timeout=max(0.0, deadline - monotonic())):
+                break
+        if closes_client and self._created_client is not None:
+            for client in clients_of(self._created_client):
+                client.close()
+
+    def _send_to_server(self, commands: Sequence[Command]) -> list[Reply]:
+        """Sends a pipeline. Does not use redis-py's, which may send a command again after a lost reply."""
+        pool = self._client.connection_pool
+        connection = self._get_connection(pool)
+        is_lost = False
+        replies: list[Reply] = []
+        try:
+            connection.send_packed_command(pack_commands(connection, commands), check_health=False)
+            for _ in commands:
+                try:
+                    replies.append(connection.read_response())
+                except ResponseError as error:
+                    is_lost = is_lost or classify(error) == "connection-lost"
+                    replies.append(error)
+        except BaseException as error:
+            # Unread replies may be in transit, so the connection cannot be reused.
+            connection.disconnect()
+            is_lost = classify(error) == "connection-lost"
+            raise
+        finally:
+            if is_lost:
+                # The connection leads to a server that is no longer the primary, and the others may, too.
+                connection.disconnect()
+            pool.release(connection)
+            if is_lost:
+                pool.disconnect(inuse_connections=False)
+        return replies
+
+    @staticmethod
+    def _get_connection(pool: Any) -> Any:
+        try:
+            return pool.get_connection()
+        except TRANSPORT_ERRORS:
+            raise
+        except Exception as error:
+            # redis-py returned the connection to its pool before the handshake was complete.
+            pool.disconnect(inuse_connections=False)
+            raise connect_error(error) from error
+
+    def _send_to_cluster(self, commands: Sequence[Command]) -> list[Reply]:
+        return [self._send_to_shard(command) for command in commands]
+
+    def _send_to_shard(self, command: Command) -> Reply:
+        client = self._client
+        options = {}
+        if command[0] in EXPLICITLY_ROUTED:
+            options["target_nodes"] = target_nodes(client, command)
+        try:
+            reply: Reply = client.execute_command(*command, **options)
+        except ResponseError as error:
+            return error
+        return reply

@@ -1,0 +1,176 @@
+"""The commands that a server receives, and how its replies are parsed: the module's commands, or the Lua script."""
+
+from __future__ import annotations
+
+from hashlib import sha1
+from typing import TYPE_CHECKING, Protocol
+
+from redis.exceptions import NoScriptError, ResponseError
+
+from .._core import SCRIPT, SCRIPT_SUFFIX, Decision, Limits, Policies
+from ..errors import NeedsModuleError, NoPolicyError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .._core import Source
+    from ..check import Check
+
+Command = tuple[bytes | str | int, ...]
+Reply = object
+
+SCRIPT_HASH = sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
+LOAD_SCRIPT: Command = ("SCRIPT", "LOAD", SCRIPT)
+
+PROBE_KEY = b"ratelog:probe"
+PROBE: Command = ("RL.REFUND", PROBE_KEY)
+"""A write that changes nothing: a replica and a server that is loading both reject it."""
+
+
+class CannotCombineError(Exception):
+    """These checks cannot be one command; send a command for each."""
+
+
+class Dialect(Protocol):
+    """The commands of one kind of server."""
+
+    source: Source
+
+    def check(self, check: Check) -> Command: ...
+    def peek(self, check: Check) -> Command: ...
+    def mcheck(self, checks: Sequence[Check]) -> Command:
+        """One command that checks all keys or none. Raises `CannotCombineError` if no command can."""
+
+    def refund(self, key: bytes, cost: int) -> Command: ...
+    def reset(self, key: bytes) -> Command: ...
+
+
+class ModuleDialect:
+    """The module's commands."""
+
+    source: Source = "module"
+
+    def check(self, check: Check) -> Command:
+        return self._decide("RL.CHECK", check)
+
+    def peek(self, check: Check) -> Command:
+        return self._decide("RL.PEEK", check)
+
+    def mcheck(self, checks: Sequence[Check]) -> Command:
+        cost = checks[0].cost
+        command: list[bytes | str | int] = ["RL.MCHECK", cost]
+        for check in checks:
+            args = check.limits.args
+            if check.cost != cost or len(args) != 2:
+                raise CannotCombineError
+            command += (check.key, *args)
+        return tuple(command)
+
+    def refund(self, key: bytes, cost: int) -> Command:
+        return ("RL.REFUND", key, "COST", cost)
+
+    def reset(self, key: bytes) -> Command:
+        return ("RL.RESET", key)
+
+    def _decide(self, name: str, check: Check) -> Command:
+        key, limits, cost = check
+        if cost == 1:
+            return (name, key, *limits.args)
+        return (name, key, *limits.args, "COST", cost)
+
+
+class ScriptDialect:
+    """The script, for a server without the module. Resolves policies in this process."""
+
+    source: Source = "script"
+
+    def __init__(self, policies: Policies) -> None:
+        self._policies = policies
+
+    def check(self, check: Check) -> Command:
+        return self._decide("check", check)
+
+    def peek(self, check: Check) -> Command:
+        return self._decide("peek", check)
+
+    def mcheck(self, checks: Sequence[Check]) -> Command:
+        cost = checks[0].cost
+        args: list[str] = []
+        for check in checks:
+            rules, is_shadow = resolve_policy(self._policies, check)
+            if check.cost != cost or is_shadow:
+                raise CannotCombineError
+            args += rules.script_args
+        return (*self._call(*(check.key for check in checks)), "mcheck", cost, *args)
+
+    def refund(self, key: bytes, cost: int) -> Command:
+        return (*self._call(key), "refund", cost)
+
+    def reset(self, key: bytes) -> Command:
+        return (*self._call(key), "reset")
+
+    def _decide(self, name: str, check: Check) -> Command:
+        rules, _ = resolve_policy(self._policies, check)
+        return (*self._call(check.key), name, check.cost, *rules.script_args)
+
+    def _call(self, *keys: bytes) -> Command:
+        suffix = SCRIPT_SUFFIX.encode()
+        return ("EVALSHA", SCRIPT_HASH, len(keys), *(key + suffix for key in keys))
+
+
+def resolve_policy(policies: Policies, check: Check) -> tuple[Limits, bool]:
+    """Returns the rules of a check, and whether they are a shadow policy's.
+
+    Raises:
+        NoPolicyError: this process does not know the policy.
+    """
+    try:
+        return policies.resolve(check.limits)
+    except LookupError:
+        raise NoPolicyError(f"no policy named '{check.limits}' is known in this process") from None
+
+
+def parse_decision(reply: Reply, source: Source) -> Decision:
+    """Parses a decision. Raises the reply if it is an error."""
+    if isinstance(reply, Exception):
+        raise to_public_error(reply)
+    return Decision.from_reply(reply, source)
+
+
+def parse_decisions(reply: Reply, source: Source) -> list[Decision]:
+    """Parses one decision per key. Raises the reply if it is an error."""
+    if isinstance(reply, list):
+        return [Decision.from_reply(item, source) for item in reply]
+    return [parse_decision(reply, source)]
+
+
+def parse_count(reply: Reply) -> int:
+    """Parses an integer. Raises the reply if it is an error."""
+    if isinstance(reply, Exception):
+        raise to_public_error(reply)
+    if type(reply) is not int:
+        raise ResponseError(f"expected an integer, not {reply!r}")
+    return reply
+
+
+def to_public_error(error: Exception) -> Exception:
+    """The error to raise to the caller for an error of the server."""
+    text = str(error)
+    if text.startswith("NOPOLICY"):
+        return NoPolicyError(text.removeprefix("NOPOLICY "))
+    return error
+
+
+def is_unknown_command(reply: Reply) -> bool:
+    """Whether the server does not know the command, and therefore lacks the module."""
+    return isinstance(reply, ResponseError) and str(reply).lower().removeprefix("err ").startswith("unknown command")
+
+
+def is_missing_script(reply: Reply) -> bool:
+    """Whether the script has to be loaded into the server."""
+    return isinstance(reply, NoScriptError)
+
+
+def module_required(feature: str) -> NeedsModuleError:
+    """The error for a feature that the script does not have."""
+    return NeedsModuleError(f"{feature} needs the Ratelog module, which this server does not have")

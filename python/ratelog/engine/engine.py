@@ -1,0 +1,223 @@
+"""The decisions of a limiter. Does no I/O, so that both limiters share it: each operation is an `Operation`."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timezone
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from .._core import Breaker, Decision, DenyCache, LocalLimiter, Policies
+from ..errors import UnavailableError
+from ..events import CheckCompleted, EventPublisher, ServerRecovered, ServerUnavailable
+from ..health import Health
+from .backend import Backend
+from .classify import TRANSPORT_ERRORS, LimiterClosedError, classify, describe
+from .commands import Command, Reply, module_required
+from .fallback import Fallback
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from .._core import KeyVersion
+    from ..check import Check
+    from ..settings import Settings
+    from .operation import Operation
+
+
+class Engine:
+    """The state of a limiter, and its operations."""
+
+    def __init__(self, settings: Settings, events: EventPublisher, *, remote: bool, cluster: bool) -> None:
+        self.settings = settings
+        self.events = events
+        self.remote = remote
+        self.cluster = cluster
+        self.breaker = Breaker(settings.failure_threshold)
+        self.policies = Policies(settings.policies)
+        self.local = LocalLimiter(settings.local_max_bytes, instances=settings.instances)
+        self.fallback = Fallback(self.local, self.policies, settings.fallback, int(settings.probe_max_interval * 1000))
+        self.deny_cache = DenyCache(settings.deny_cache) if settings.deny_cache and remote else None
+        self.backend = Backend(
+            settings,
+            self.policies,
+            cluster=cluster,
+            record_failure=self.record_failure,
+            invalidate=self.invalidate,
+        )
+        self._is_reported_unavailable = False
+        self.start_probing: Callable[[], None] = lambda: None
+        """Starts to probe the server, unless probes are running."""
+        self.cache_denial: Callable[[Check], bool] = lambda _: False
+        """Caches a denial that the server will invalidate; returns false if the server does not track keys."""
+        self.is_tracking: Callable[[], bool] = lambda: False
+        if not remote:
+            self.breaker.record_recovery()
+
+    def decide(self, checks: Sequence[Check], *, use_deny_cache: bool = True) -> Operation[list[Decision | None]]:
+        """Runs `check` and publishes the result to the hooks."""
+        operation = self.check(checks, use_deny_cache=use_deny_cache)
+        return self._published(operation, checks) if self.events.has_hooks else operation
+
+    def check(
+        self, checks: Sequence[Check], *, record: bool = True, use_deny_cache: bool = True
+    ) -> Operation[list[Decision | None]]:
+        """Checks all keys or none. Returns one decision per check.
+
+        With the deny cache, a decision is `None` if a cached denial of another check made this one unnecessary.
+        """
+        deny_cache = self.deny_cache if record and use_deny_cache else None
+        if deny_cache is not None:
+            cached, versions = _cached(deny_cache, checks)
+            if cached is not None:
+                return cached
+        if not self.remote:
+            return list(self.fallback.check_locally(checks, record))
+        if not self._is_available():
+            return list(self.fallback.decide(checks, record))
+        try:
+            decisions = yield from self.backend.check(checks, record=record)
+        except Exception as error:
+            if not self.record_failure(error):
+                raise
+            return list(self.fallback.decide(checks, record))
+        self.breaker.record_success()
+        if deny_cache is not None:
+            for check, decision, version in zip(checks, decisions, versions, strict=False):
+                if not decision.allowed and not self.cache_denial(check):
+                    deny_cache.insert(*check, decision, version)
+        return list(decisions)
+
+    def refund(self, key: bytes, cost: int) -> Operation[int]:
+        """Returns the number of units taken back."""
+        return (yield from self._change(key, self.backend.refund(key, cost), self.local.refund, cost))
+
+    def reset(self, key: bytes) -> Operation[int]:
+        """Returns the number of units removed."""
+        return (yield from self._change(key, self.backend.reset(key), self.local.reset))
+
+    def execute_module_command(
+        self, feature: str, command: Command, changed_key: bytes | None = None
+    ) -> Operation[Reply]:
+        """Runs a command that only the module has. Invalidates the cached denials of `changed_key`."""
+        if not self.remote or not self.backend.has_module:
+            raise module_required(feature)
+        if not self._is_available():
+            raise self._unavailable_error()
+        try:
+            reply = yield from self.backend.execute_module_command(feature, command)
+        except TRANSPORT_ERRORS as error:
+            if self.record_failure(error):
+                raise self._unavailable_error() from error
+            raise
+        finally:
+            if changed_key is not None:
+                self.invalidate(changed_key)
+        self.breaker.record_success()
+        return reply
+
+    def probe(self) -> Operation[bool]:
+        """Probes the server, and closes the breaker if it is available. Returns whether it is."""
+        unavailable_since = self.breaker.since
+        if not self.breaker.is_closed:
+            self.breaker.begin_probe()
+        try:
+            yield from self.backend.probe()
+        except LimiterClosedError:
+            return False
+        except Exception as error:  # noqa: BLE001 - after any error the server cannot be used
+            self.breaker.record_failure(describe(error), True)
+            self.breaker.record_probe_failure(describe(error))
+            self._report_unavailable(error)
+            return False
+        self.breaker.record_recovery()
+        if self._is_reported_unavailable:
+            self._is_reported_unavailable = False
+            downtime = max(0.0, time.time() - unavailable_since)
+            self.events.log_and_publish(ServerRecovered(downtime, self.backend.dialect.source))
+        return True
+
+    def invalidate(self, key: bytes) -> None:
+        """Removes the key's cached denial, which may be outdated."""
+        if self.deny_cache is not None:
+            self.deny_cache.invalidate(key)
+
+    def record_failure(self, error: BaseException) -> bool:
+        """Counts an error towards the breaker if it means that the server is unavailable. Returns whether it does."""
+        if isinstance(error, LimiterClosedError):
+            return True
+        kind = classify(error)
+        if kind is None:
+            return False
+        if self.breaker.record_failure(describe(error), kind == "connection-lost"):
+            self._report_unavailable(error)
+            self.start_probing()
+        return True
+
+    def health(self) -> Health:
+        """The state of the limiter now."""
+        breaker = self.breaker
+        return Health(
+            state=breaker.state,
+            since=datetime.fromtimestamp(breaker.since, timezone.utc),
+            backend=("module" if self.backend.has_module else "script") if self.remote else "local",
+            fallback=self.settings.fallback,
+            last_error=breaker.last_error,
+            opened=breaker.opened,
+            tracking=self.is_tracking(),
+            local_keys=len(self.local),
+            local_bytes=self.local.bytes,
+            evicted=self.local.evicted,
+        )
+
+    def _published(
+        self, operation: Operation[list[Decision | None]], checks: Sequence[Check]
+    ) -> Operation[list[Decision | None]]:
+        started = perf_counter()
+        decisions = yield from operation
+        self.events.publish(CheckCompleted(checks, decisions, perf_counter() - started))
+        return decisions
+
+    def _change(self, key: bytes, remote: Operation[int], local: Callable[..., int], *arguments: int) -> Operation[int]:
+        try:
+            if not self.remote:
+                return local(key, *arguments)
+            if self._is_available():
+                try:
+                    count = yield from remote
+                    self.breaker.record_success()
+                    return count
+                except TRANSPORT_ERRORS as error:
+                    if not self.record_failure(error):
+                        raise
+            if self.settings.fallback == "local":
+                return local(key, *arguments)
+            raise self._unavailable_error()
+        finally:
+            # Also after an error: the server may have executed the command.
+            self.invalidate(key)
+
+    def _is_available(self) -> bool:
+        """Whether to send commands to the server. Starts to probe it if not."""
+        if self.breaker.is_closed:
+            return True
+        self.start_probing()
+        return False
+
+    def _report_unavailable(self, error: BaseException) -> None:
+        if self.deny_cache is not None:
+            self.deny_cache.invalidate_all()
+        if not self._is_reported_unavailable:
+            self._is_reported_unavailable = True
+            self.events.log_and_publish(ServerUnavailable(describe(error), self.settings.fallback))
+
+    def _unavailable_error(self) -> UnavailableError:
+        return UnavailableError(f"the server is unavailable: {self.breaker.last_error or 'not connected yet'}")
+
+
+def _cached(deny_cache: DenyCache, checks: Sequence[Check]) -> tuple[list[Decision | None] | None, list[KeyVersion]]:
+    """The cached denials of the checks, if there is one; otherwise the versions to insert new denials with."""
+    cached = [deny_cache.get(*check) for check in checks]
+    if any(decision is not None for decision in cached):
+        return cached, []
+    return None, [deny_cache.version(check.key) for check in checks]

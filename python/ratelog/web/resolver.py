@@ -1,0 +1,135 @@
+"""Resolves the limits on a request: the defaults, those of the settings, and those of its endpoint."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .configured import ALL
+from .limit import AppliedLimit
+from .routes import Endpoint, Routes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from .configured import ConfiguredLimits
+    from .dependency import RateLimitDependency
+    from .registry import Registry
+    from .types import Scope
+
+MAX_CACHED = 4096
+MAX_CACHED_LENGTH = 256
+"""The cache is bounded in entries, and in characters per entry, since clients choose paths."""
+
+
+class RequestLimits(NamedTuple):
+    """The limits on a request."""
+
+    applied: Sequence[AppliedLimit]
+    """Checked before the application handles the request."""
+    exempt: bool = False
+    declared: Sequence[AppliedLimit] = ()
+    """Declared on the endpoint itself, including those whose key has dependencies."""
+    endpoint: str | None = None
+    """The name of the endpoint, if it is known."""
+
+
+UNKNOWN = RequestLimits(())
+"""The limits if the application is not known."""
+
+
+class Resolver:
+    """Resolves the limits on requests to one application."""
+
+    def __init__(self, registry: Registry, app: Any, is_own: Callable[[RateLimitDependency], bool]) -> None:
+        """`is_own` distinguishes limits of this limiter from those of other limiters."""
+        self._registry = registry
+        self._is_own = is_own
+        self.app = app
+        self.routes = Routes(app)
+        self._cache: dict[tuple[str, str, str], tuple[ConfiguredLimits, RequestLimits]] = {}
+
+    def resolve(self, scope: Scope) -> RequestLimits:
+        """Returns the limits to check before the application handles the request."""
+        configured = self._registry.configured
+        path = path_of(scope)
+        method = method_of(scope)
+        cache_key = (method, path, scope.get("root_path", ""))
+        has_overrides = bool(getattr(self.app, "dependency_overrides", ()))
+        cached = None if has_overrides else self._cache.get(cache_key)
+        if cached is not None and cached[0] is configured:
+            return cached[1]
+        limits = self._resolve(configured, method, path, scope)
+        if not has_overrides and self.routes.match_by_path and sum(map(len, cache_key)) <= MAX_CACHED_LENGTH:
+            if len(self._cache) >= MAX_CACHED:
+                self._cache.clear()
+            self._cache[cache_key] = (configured, limits)
+        return limits
+
+    def resolve_endpoint(self, scope: Scope) -> RequestLimits:
+        """Returns the limits of the endpoint that is handling the request."""
+        # A mount changes the root path, and the application itself may be mounted.
+        root_path = scope.get("root_path", "")
+        for root in dict.fromkeys((root_path, scope.get("app_root_path", root_path))):
+            candidate = {**scope, "root_path": root}
+            endpoint = self.routes.find(candidate)
+            if endpoint is not None and endpoint.target is scope.get("endpoint"):
+                return self._endpoint_limits(candidate, endpoint)
+        return self._endpoint_limits({**scope, "root_path": scope.get("app_root_path", root_path)}, None)
+
+    def _endpoint_limits(self, scope: Scope, endpoint: Endpoint | None) -> RequestLimits:
+        path = path_of(scope)
+        settings = self._registry.configured
+        configured = settings.endpoint(method_of(scope), path)
+        if (
+            settings.is_exempt(path)
+            or (endpoint is not None and endpoint.exempt)
+            or (configured is not None and configured.limit is None)
+        ):
+            return RequestLimits((), exempt=True)
+        name = None if endpoint is None else endpoint.name
+        return RequestLimits((), declared=self._declared(endpoint), endpoint=name)
+
+    def _resolve(self, settings: ConfiguredLimits, method: str, path: str, scope: Scope) -> RequestLimits:
+        limits = self._endpoint_limits(scope, self.routes.find(scope))
+        if limits.exempt:
+            return limits
+        applied = [item for item in limits.declared if item.limit.dependency_key is None]
+        configured = settings.endpoint(method, path)
+        if configured is not None and configured.limit is not None:
+            scopes = [item.scope for item in limits.declared]
+            name = unique_scope(configured.limit.scope or configured.scope, scopes)
+            applied.append(AppliedLimit(configured.limit, name))
+        overridden = any(item.limit.override_defaults for item in (*limits.declared, *applied))
+        if settings.default is not None and not overridden:
+            applied.insert(0, AppliedLimit(settings.default, ALL))
+        return limits._replace(applied=tuple(applied))
+
+    def _declared(self, endpoint: Endpoint | None) -> tuple[AppliedLimit, ...]:
+        if endpoint is None:
+            return ()
+        applied: list[AppliedLimit] = []
+        for dependency in endpoint.limits:
+            if self._is_own(dependency):
+                limit = dependency.limit
+                scopes = [item.scope for item in applied]
+                applied.append(AppliedLimit(limit, unique_scope(limit.scope or endpoint.name, scopes)))
+        return tuple(applied)
+
+
+def method_of(scope: Scope) -> str:
+    """The method as the settings name it."""
+    method: str = scope.get("method", "WEBSOCKET")
+    return method
+
+
+def path_of(scope: Scope) -> str:
+    """The path within the application."""
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "")
+    rest = path.removeprefix(root)
+    return rest or "/" if not rest or rest.startswith("/") else path
+
+
+def unique_scope(scope: str, others: Sequence[str]) -> str:
+    """A scope that is neither one of the others nor that of the defaults, so that limits do not share their units."""
+    return scope if scope != ALL and scope not in others else unique_scope(f"{scope}#", others)

@@ -1,0 +1,80 @@
+use pyo3::prelude::*;
+use ratelog_caller::retry::{self, Repeat, Repeatable, Waits};
+
+use crate::headers::Headers;
+use crate::number::{UnixTime, number, seconds};
+
+#[pyclass(frozen, module = "ratelog._core")]
+pub(crate) struct RetryPolicy(retry::RetryPolicy);
+
+#[pymethods]
+impl RetryPolicy {
+    #[new]
+    #[pyo3(signature = (*, max_tries = None, max_total = None, max_single_wait = None, base = None, factor = None))]
+    fn new(
+        max_tries: Option<&Bound<'_, PyAny>>,
+        max_total: Option<f64>,
+        max_single_wait: Option<f64>,
+        base: Option<f64>,
+        factor: Option<f32>,
+    ) -> PyResult<Self> {
+        let mut policy = retry::RetryPolicy::default();
+        if let Some(tries) = max_tries {
+            policy = policy.max_tries(number("max_tries", tries, (0, u32::MAX))?);
+        }
+        if let Some(total) = max_total {
+            policy = policy.max_total(seconds("max_total", total)?);
+        }
+        if let Some(wait) = max_single_wait {
+            policy = policy.max_single_wait(seconds("max_single_wait", wait)?);
+        }
+        if let Some(wait) = base {
+            policy = policy.base(seconds("base", wait)?);
+        }
+        if let Some(factor) = factor {
+            policy = policy.factor(factor);
+        }
+        Ok(Self(policy))
+    }
+}
+
+#[pyclass(module = "ratelog._core")]
+pub(crate) struct Backoff {
+    waits: Waits,
+    idempotency: Repeatable,
+}
+
+#[pymethods]
+impl Backoff {
+    #[new]
+    #[pyo3(signature = (policy, method, headers, idempotent = None))]
+    fn new(policy: &RetryPolicy, method: &str, headers: Headers, idempotent: Option<bool>) -> Self {
+        let idempotency = match idempotent {
+            None => Repeatable::of(method, headers.0),
+            Some(true) => Repeatable::Yes,
+            Some(false) => Repeatable::No,
+        };
+        Self { waits: policy.0.waits(), idempotency }
+    }
+
+    fn after_response(
+        &mut self,
+        status: u16,
+        headers: Headers,
+        now: UnixTime,
+        elapsed: f64,
+    ) -> PyResult<Option<f64>> {
+        self.next(self.idempotency.after(status, headers.0, now.0), elapsed)
+    }
+
+    fn after_error(&mut self, may_have_arrived: bool, elapsed: f64) -> PyResult<Option<f64>> {
+        self.next(self.idempotency.after_error(may_have_arrived), elapsed)
+    }
+}
+
+impl Backoff {
+    fn next(&mut self, repeat: Repeat, elapsed: f64) -> PyResult<Option<f64>> {
+        let wait = self.waits.next(repeat, seconds("elapsed", elapsed)?);
+        Ok(wait.map(|wait| wait.as_secs_f64()))
+    }
+}

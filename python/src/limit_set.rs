@@ -1,0 +1,80 @@
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList};
+use ratelog_core::http;
+
+use crate::decision::Decision;
+use crate::limits::Limits;
+use crate::number::value_error;
+use crate::source::Source;
+
+#[pyclass(frozen, module = "ratelog._core")]
+pub(crate) struct LimitSet {
+    limits: http::Told,
+    family: http::Family,
+    /// The `RateLimit-Policy` value of most responses, shared between them.
+    policy_value: Py<PyBytes>,
+}
+
+#[pymethods]
+impl LimitSet {
+    #[new]
+    #[pyo3(signature = (limits, family = HeaderFamily(http::Family::Draft11)))]
+    fn new(py: Python<'_>, limits: Vec<Bound<'_, Limits>>, family: HeaderFamily) -> Self {
+        let limits = http::Told::new(limits.iter().map(|limits| limits.get().named().clone()));
+        let policy_value = PyBytes::new(py, limits.policy_field().as_bytes()).unbind();
+        Self { limits, family: family.0, policy_value }
+    }
+
+    fn headers<'py>(
+        &self,
+        py: Python<'py>,
+        decisions: Vec<Bound<'py, Decision>>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let is_counted = decisions.iter().all(|it| it.get().source != Source::Fallback);
+        let family = if is_counted { self.family } else { http::Family::None };
+        let fields = self.limits.fields(family, &self.one_per_limit(&decisions)?);
+        let headers = fields.into_iter().map(|(name, value)| {
+            let value = if value == self.limits.policy_field() {
+                self.policy_value.bind(py).clone()
+            } else {
+                PyBytes::new(py, value.as_bytes())
+            };
+            (PyBytes::new(py, name.as_bytes()), value)
+        });
+        PyList::new(py, headers.collect::<Vec<_>>())
+    }
+
+    fn problem<'py>(
+        &self,
+        py: Python<'py>,
+        decisions: Vec<Bound<'py, Decision>>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let problem = self.limits.problem(&self.one_per_limit(&decisions)?);
+        Ok(PyBytes::new(py, problem.as_bytes()))
+    }
+}
+
+impl LimitSet {
+    fn one_per_limit(
+        &self,
+        decisions: &[Bound<'_, Decision>],
+    ) -> PyResult<Vec<ratelog_core::Decision>> {
+        let (count, limits) = (decisions.len(), self.limits.len());
+        if count != limits {
+            let message = format!("expected one decision per limit: {limits}, not {count}");
+            return Err(PyValueError::new_err(message));
+        }
+        Ok(decisions.iter().map(|decision| decision.get().inner).collect())
+    }
+}
+
+pub(crate) struct HeaderFamily(http::Family);
+
+impl FromPyObject<'_, '_> for HeaderFamily {
+    type Error = PyErr;
+
+    fn extract(name: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
+        name.extract::<&str>()?.parse().map(Self).map_err(|error| value_error(&error))
+    }
+}

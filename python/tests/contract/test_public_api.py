@@ -1,0 +1,114 @@
+"""The public names of the package."""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+import inspect
+from importlib.resources import files
+from types import FrameType, FunctionType, ModuleType
+from typing import TYPE_CHECKING
+
+import pytest
+from fastapi import FastAPI
+
+import ratelog
+import ratelog.fastapi
+import ratelog.httpx
+import ratelog.httpx2
+import ratelog.requests
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NAMES = [
+    "Check", "CheckCompleted", "ConfigError", "Decision", "Denial", "Endpoint", "Event", "Health", "Limits",
+    "LocalLimiter", "NeedsModuleError", "NoPolicyError", "Override", "RateLimit", "RateLimitMiddleware",
+    "RateLimiter", "RatelogError", "ServerRecovered", "ServerUnavailable", "Settings", "SettingsReloaded",
+    "SyncRateLimiter", "UnavailableError", "__version__", "hashed",
+]  # fmt: skip
+
+
+def test_the_public_names_are_exactly_these() -> None:
+    assert sorted(ratelog.__all__) == sorted(NAMES)
+    assert sorted(ratelog.fastapi.__all__) == ["RateLimited", "document", "health_router"]
+    for module in (ratelog.httpx, ratelog.httpx2):
+        assert sorted(module.__all__) == ["AsyncRetryTransport", "RetryPolicy", "RetryTransport"]
+    assert sorted(ratelog.requests.__all__) == ["RetryAdapter", "RetryPolicy"]
+    assert all(hasattr(ratelog, name) for name in NAMES)
+
+
+def test_the_package_is_typed() -> None:
+    assert (files("ratelog") / "py.typed").is_file()
+    assert (files("ratelog") / "_core.pyi").is_file()
+
+
+def test_every_public_class_and_method_has_a_docstring() -> None:
+    for name in (ratelog.RateLimiter, ratelog.SyncRateLimiter, ratelog.RateLimit, ratelog.Settings, ratelog.Denial):
+        assert inspect.getdoc(name)
+        for member, value in vars(name).items():
+            if not member.startswith("_") and inspect.isfunction(value):
+                assert value.__doc__, f"{name.__name__}.{member}"
+
+
+def test_both_limiters_have_the_same_operations() -> None:
+    def operations(cls: type) -> dict[str, list[str]]:
+        shared = ("check", "peek", "mcheck", "refund", "reset", "set_override", "get_override", "del_override", "start")
+        return {name: list(inspect.signature(getattr(cls, name)).parameters) for name in shared}
+
+    assert operations(ratelog.RateLimiter) == operations(ratelog.SyncRateLimiter)
+
+
+OPERATIONS = [
+    "check", "del_override", "get_override", "health", "mcheck", "peek", "refund", "reload", "reset", "set_override",
+    "settings", "start",
+]  # fmt: skip
+FOR_REQUESTS = ["exempt", "key", "limit", "on_denied", "plan", "protect"]
+
+
+def public_attributes(limiter: object) -> list[str]:
+    return [name for name in dir(limiter) if not name.startswith("_")]
+
+
+def test_the_public_attributes_of_the_limiters_are_exactly_these() -> None:
+    assert public_attributes(ratelog.RateLimiter("memory://")) == sorted([*OPERATIONS, *FOR_REQUESTS, "aclose"])
+    assert public_attributes(ratelog.SyncRateLimiter("memory://")) == sorted([*OPERATIONS, "close"])
+
+
+def test_a_rate_limit_is_plain_data() -> None:
+    limit = ratelog.RateLimiter("memory://")("2/minute", key="user", scope="all").limit
+    fields = {"limits", "key", "cost", "scope", "override_defaults", "dependency_key"}
+    assert {field.name for field in dataclasses.fields(limit)} == fields
+    assert public_attributes(limit) == sorted([*fields, "create", "describe"])
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        limit.scope = "other"  # type: ignore[misc]
+
+
+def test_nothing_for_requests_holds_the_limiter() -> None:
+    limiter = ratelog.RateLimiter("memory://", default="9/minute")
+    app = FastAPI()
+
+    @app.get("/")
+    @limiter.limit("1/minute")
+    async def endpoint() -> None: ...
+
+    dependency = limiter("2/minute")
+    middleware = ratelog.RateLimitMiddleware(app, limiter)
+    assert not any(isinstance(held, ratelog.RateLimiter) for held in reachable(dependency, middleware, endpoint))
+
+
+def reachable(*roots: object) -> Iterator[object]:
+    """All objects that are reachable from the roots, except through modules and classes."""
+    seen: dict[int, object] = {}
+    left = list(roots)
+    while left:
+        held = left.pop()
+        if id(held) in seen or isinstance(held, (type, ModuleType, FrameType)) or held is globals():
+            continue
+        seen[id(held)] = held
+        if isinstance(held, FunctionType):
+            left += [cell.cell_contents for cell in held.__closure__ or ()]
+            left.append(vars(held))
+        else:
+            left += gc.get_referents(held)
+    yield from seen.values()

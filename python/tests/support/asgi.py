@@ -1,0 +1,38 @@
+"""Requests to an application without a socket."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CLIENT = "192.0.2.1"
+
+
+def client_for(
+    app: Any, ip: str = CLIENT, headers: Mapping[str, str] | None = None, **options: Any
+) -> httpx.AsyncClient:
+    """A client with the address `ip`."""
+    transport = httpx.ASGITransport(app, client=(ip, 40000), **options)
+    return httpx.AsyncClient(transport=transport, base_url="http://api.example.com", headers=headers)
+
+
+async def fetch(app: Any, path: str, method: str = "GET", **options: Any) -> httpx.Response:
+    """Sends one request."""
+    async with client_for(app, **options) as client:
+        return await client.request(method, path)
+
+
+async def statuses(app: Any, *paths: str, **options: Any) -> list[int]:
+    """Sends GET requests in sequence and returns their statuses."""
+    async with client_for(app, **options) as client:
+        return [(await client.get(path)).status_code for path in paths]
+
+
+def remaining(response: httpx.Response) -> dict[str, int]:
+    """The remaining units in a response's headers, by rule."""
+    items = [item.split(";") for item in response.headers.get("ratelimit", "").split(", ") if item]
+    return {item[0].strip('"'): int(item[1].removeprefix("r=")) for item in items}
