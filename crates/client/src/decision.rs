@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 #[cfg(feature = "limiter")]
-use ratelog_caller::told_under;
+use ratelog_client_core::told_under;
 #[cfg(feature = "limiter")]
 use ratelog_core::Mode;
 

@@ -19,9 +19,9 @@
 use std::borrow::Cow;
 
 use ::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
-use ratelog_core::http::{PROBLEM_JSON, fields, names, problem};
+use ratelog_client_core::http::{PROBLEM_JSON, fields, names, problem};
 
-pub use ratelog_core::http::{Family, Limits, NameError, UnknownFamily};
+pub use ratelog_client_core::http::{Family, Limits, NameError, UnknownFamily};
 
 use crate::{Decision, Source};
 

@@ -67,7 +67,7 @@ pub use decision::{Decision, Source};
 pub use error::Error;
 #[cfg(feature = "limiter")]
 pub use limiter::RateLimiter;
-pub use ratelog_caller::{Check, Checks, Under};
+pub use ratelog_client_core::{Check, Checks, Under};
 pub use ratelog_core::{Action, Cost, Limit, Mode, Policy, PolicyName, Rule, Rules, Window};
 
 /// The examples of the documents that are not the crate's own.

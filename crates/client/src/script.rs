@@ -23,7 +23,7 @@
 
 use std::sync::LazyLock;
 
-use ratelog_caller::script::{SUFFIX, TEXT};
+use ratelog_client_core::script::{SUFFIX, TEXT};
 use ratelog_core::{Cost, Rules};
 use redis::{Cmd, Script, ServerErrorKind, Value, cmd};
 

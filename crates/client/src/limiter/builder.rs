@@ -3,7 +3,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use ratelog_caller::{Denials, Policies};
+use ratelog_client_core::{Denials, Policies};
 use ratelog_core::{Policy, PolicyName};
 
 use super::fallback::{Backend, Fallback};

@@ -1,6 +1,6 @@
 //! What an error says of the server.
 
-use ratelog_caller::Absence;
+use ratelog_client_core::Absence;
 use redis::{ErrorKind, RedisError};
 
 use crate::Error;

@@ -1,6 +1,6 @@
 use std::time::SystemTime;
 
-use ratelog_caller::{History, State};
+use ratelog_client_core::{History, State};
 
 /// How a limiter gets on with its server.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,19 +2,19 @@
 
 use std::num::NonZeroU32;
 
-use ratelog_caller::{Clock, Terms};
+use ratelog_client_core::{Clock, Terms};
 use ratelog_core::{Cost, Rules};
 
 use crate::{Decision, Source};
 
 pub(super) struct Local {
-    limiter: ratelog_caller::Local,
+    limiter: ratelog_client_core::Local,
     clock: Clock,
 }
 
 impl Local {
     pub(super) fn new(max_bytes: usize, instances: NonZeroU32) -> Self {
-        Self { limiter: ratelog_caller::Local::new(max_bytes, instances), clock: Clock::start() }
+        Self { limiter: ratelog_client_core::Local::new(max_bytes, instances), clock: Clock::start() }
     }
 
     pub(super) fn check(&self, key: &[u8], terms: &Terms<'_>, cost: Cost) -> Decision {

@@ -17,7 +17,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use ratelog_caller::{Denials, Grant, Policies, Ticket};
+use ratelog_client_core::{Denials, Grant, Policies, Ticket};
 use ratelog_core::Cost;
 
 use crate::command::{self, Override};
@@ -31,7 +31,7 @@ pub use builder::Builder;
 pub(crate) use failure::absence;
 pub use fallback::{Backend, Fallback};
 pub use health::Health;
-pub use ratelog_caller::State;
+pub use ratelog_client_core::State;
 pub use wire::Wire;
 
 /// Checks in a server, with a timeout, and by other means while the server is away. Cheap to clone.

@@ -1,6 +1,6 @@
 //! What a limiter can be asked: each operation in every way that it can be answered.
 
-use ratelog_caller::{Grant, Policies, Terms, UnknownPolicy, granted};
+use ratelog_client_core::{Grant, Policies, Terms, UnknownPolicy, granted};
 use ratelog_core::{Cost, Mode, Rules};
 
 use super::local::Local;

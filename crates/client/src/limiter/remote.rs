@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
-use ratelog_caller::script::subject;
-use ratelog_caller::{Absence, Breaker, Denials, Policies, Probes};
+use ratelog_client_core::script::subject;
+use ratelog_client_core::{Absence, Breaker, Denials, Policies, Probes};
 use ratelog_core::{Cost, PolicyName};
 use redis::{PushInfo, PushKind, Value};
 

@@ -1,6 +1,6 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use ratelog_caller::retry::Turn;
+use ratelog_client_core::retry::Turn;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
@@ -11,7 +11,7 @@ use crate::retry::Hint;
 pub(super) struct Lane {
     /// Held by the request whose turn is next.
     turn: tokio::sync::Mutex<()>,
-    state: Mutex<ratelog_caller::retry::Lane>,
+    state: Mutex<ratelog_client_core::retry::Lane>,
     /// Told to that request when another is over.
     answered: Notify,
 }
@@ -42,7 +42,7 @@ impl Lane {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, ratelog_caller::retry::Lane> {
+    fn state(&self) -> MutexGuard<'_, ratelog_client_core::retry::Lane> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -73,7 +73,7 @@
 
 mod run;
 
-pub use ratelog_caller::retry::{Hint, Repeat, Repeatable, RetryPolicy, Waits};
+pub use ratelog_client_core::retry::{Hint, Repeat, Repeatable, RetryPolicy, Waits};
 #[cfg(feature = "reqwest")]
 pub(crate) use run::Tries;
 pub use run::{Outcome, retry, until_allowed};

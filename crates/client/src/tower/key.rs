@@ -28,7 +28,7 @@ use std::net::IpAddr;
 
 use http::HeaderName;
 use http::request::Parts;
-use ratelog_caller::http::client_text;
+use ratelog_client_core::http::client_text;
 
 use super::TrustedProxies;
 

@@ -65,6 +65,6 @@ pub use failure::{Failure, OnFailure};
 pub use future::ResponseFuture;
 pub use key::Key;
 pub use layer::{Denial, RateLimitLayer};
-pub use ratelog_caller::http::{NetworkError, TrustedProxies};
+pub use ratelog_client_core::http::{NetworkError, TrustedProxies};
 pub use route::Route;
 pub use service::RateLimitService;

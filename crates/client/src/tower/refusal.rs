@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
-use ratelog_core::http::problem;
+use ratelog_client_core::http::problem;
 
 use super::layer::Denial;
 use crate::http::problem_json;

@@ -1,6 +1,6 @@
 //! The script with a clock that the test gives.
 
-use ratelog_caller::script::TEXT;
+use ratelog_client_core::script::TEXT;
 use ratelog_client::command::Command;
 use ratelog_test_support::{Client, Server};
 use redis::{Arg, Value};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ratelog_caller::script::TEXT;
+use ratelog_client_core::script::TEXT;
 use ratelog_client::script::{check, mcheck, peek, refund, reset, run};
 use ratelog_client::{Check, Checks, Decision, Error, PolicyName, Source};
 use ratelog_test_support::{Module, Server, until};
