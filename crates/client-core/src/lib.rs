@@ -30,6 +30,6 @@ pub use check::{Check, Checks, Under};
 pub use clock::Clock;
 #[cfg(feature = "engine")]
 pub use engine::{
-    Absence, Breaker, Denials, Grant, Held, History, Local, Policies, Probes, State, Terms, Ticket,
-    UnknownPolicy, granted, told_under,
+    Breaker, BreakerStatus, DenyCache, FailureKind, FixedOutcome, Held, KeyVersion, Local,
+    Policies, ProbeBackoff, State, Terms, UnknownPolicy, apply_mode, fallback_decision,
 };

@@ -18,8 +18,8 @@ use axum::extract::ConnectInfo;
 use axum::routing::{get, post};
 use http::HeaderName;
 use http::request::Parts;
-use ratelog_client::http::{Family, Limits};
-use ratelog_client::tower::{OnFailure, RateLimitLayer, Route, TrustedProxies, key};
+use ratelog_client::http::{HeaderFamily, NamedRules};
+use ratelog_client::tower::{OnFailure, RateLimitLayer, RouteLimits, TrustedProxies, key};
 use ratelog_client::{Cost, RateLimiter, Rules};
 
 #[tokio::main]
@@ -49,14 +49,14 @@ fn app(limiter: &RateLimiter) -> Result<Router, Box<dyn Error>> {
         _ => Some(free.clone()),
     };
     let search = RateLimitLayer::by_route(limiter.clone(), plan, by_api_key)
-        .family(Family::Both)
+        .family(HeaderFamily::Both)
         .on_failure(|failure| {
             eprintln!("{failure}");
-            OnFailure::usual(failure)
+            OnFailure::default_for(failure)
         });
 
     let ten = Cost::new(10).ok_or("a cost of nothing")?;
-    let exports = "30/hour".parse::<Route>()?.cost(ten).key_prefix("export:");
+    let exports = "30/hour".parse::<RouteLimits>()?.cost(ten).key_prefix("export:");
     let export = RateLimitLayer::new(limiter.clone(), exports, key::peer(peer));
 
     Ok(Router::new()
@@ -66,10 +66,10 @@ fn app(limiter: &RateLimiter) -> Result<Router, Box<dyn Error>> {
 }
 
 /// Rules as text, and what responses call them.
-fn named<const N: usize>(rules: &str, names: [&str; N]) -> Result<Route, Box<dyn Error>> {
+fn named<const N: usize>(rules: &str, names: [&str; N]) -> Result<RouteLimits, Box<dyn Error>> {
     let rules: Rules = rules.parse()?;
-    let limits = Limits::named(&rules, names)?;
-    Ok(Route::from(rules).limits(limits))
+    let limits = NamedRules::named(&rules, names)?;
+    Ok(RouteLimits::from(rules).limits(limits))
 }
 
 fn peer(request: &Parts) -> Option<IpAddr> {

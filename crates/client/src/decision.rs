@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 #[cfg(feature = "limiter")]
-use ratelog_client_core::told_under;
+use ratelog_client_core::apply_mode;
 #[cfg(feature = "limiter")]
 use ratelog_core::Mode;
 
@@ -39,7 +39,7 @@ impl Decision {
     /// As it is told under a policy of this mode: what rules on trial deny is answered as allowed.
     #[cfg(feature = "limiter")]
     pub(crate) fn under(self, mode: Mode) -> Self {
-        Self { decided: told_under(mode, self.decided), ..self }
+        Self { decided: apply_mode(mode, self.decided), ..self }
     }
 
     /// Whether the check passed, and its units are recorded.

@@ -32,7 +32,7 @@ impl Error {
     /// Whether it tells of a server that is away, or does not serve for a while, and not of a mistake.
     #[cfg(feature = "limiter")]
     #[must_use]
-    pub fn is_absence(&self) -> bool {
+    pub fn is_unavailable(&self) -> bool {
         matches!(self, Self::Unavailable(_)) || crate::limiter::absence(self).is_some()
     }
 }

@@ -2,16 +2,16 @@
 //!
 //! ```
 //! use http::Response;
-//! use ratelog_client::http::{Family, Limits, add_fields, too_many_requests};
+//! use ratelog_client::http::{HeaderFamily, NamedRules, add_fields, too_many_requests};
 //! use ratelog_client::{Decision, Rules};
 //!
 //! fn answer(rules: &Rules, decision: &Decision) -> Response<String> {
-//!     let limits = Limits::from(rules);
+//!     let limits = NamedRules::from(rules);
 //!     if !decision.allowed() {
-//!         return too_many_requests(Family::Draft11, &limits, decision);
+//!         return too_many_requests(HeaderFamily::Draft11, &limits, decision);
 //!     }
 //!     let mut response = Response::new("found it".to_owned());
-//!     add_fields(response.headers_mut(), Family::Draft11, &limits, decision);
+//!     add_fields(response.headers_mut(), HeaderFamily::Draft11, &limits, decision);
 //!     response
 //! }
 //! ```
@@ -21,7 +21,7 @@ use std::borrow::Cow;
 use ::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use ratelog_client_core::http::{PROBLEM_JSON, fields, names, problem};
 
-pub use ratelog_client_core::http::{Family, Limits, NameError, UnknownFamily};
+pub use ratelog_client_core::http::{HeaderFamily, NameError, NamedRules, UnknownHeaderFamily};
 
 use crate::{Decision, Source};
 
@@ -31,10 +31,15 @@ use crate::{Decision, Source};
 /// another service, say. `Retry-After`, and the three `X-RateLimit` fields together, are left as they are where there
 /// are some. A decision that nobody came to ([`Source::Fallback`]) has no numbers to tell: of it, only `Retry-After` is
 /// added.
-pub fn add_fields(headers: &mut HeaderMap, family: Family, limits: &Limits, decision: &Decision) {
+pub fn add_fields(
+    headers: &mut HeaderMap,
+    family: HeaderFamily,
+    limits: &NamedRules,
+    decision: &Decision,
+) {
     let counted =
         [names::X_RATELIMIT_LIMIT, names::X_RATELIMIT_REMAINING, names::X_RATELIMIT_RESET];
-    let family = if decision.source() == Source::Fallback { Family::None } else { family };
+    let family = if decision.source() == Source::Fallback { HeaderFamily::None } else { family };
     let has_counts = counted.iter().any(|name| headers.contains_key(*name));
     let has_retry_after = headers.contains_key(header::RETRY_AFTER);
     for (name, value) in fields(family, limits, decision.as_core()) {
@@ -50,7 +55,11 @@ pub fn add_fields(headers: &mut HeaderMap, family: Family, limits: &Limits, deci
 ///
 /// The body is the JSON of [`problem`].
 #[must_use]
-pub fn too_many_requests(family: Family, limits: &Limits, decision: &Decision) -> Response<String> {
+pub fn too_many_requests(
+    family: HeaderFamily,
+    limits: &NamedRules,
+    decision: &Decision,
+) -> Response<String> {
     let mut response =
         problem_json(StatusCode::TOO_MANY_REQUESTS, problem(limits, decision.as_core()));
     add_fields(response.headers_mut(), family, limits, decision);
@@ -78,12 +87,12 @@ mod tests {
     use ::http::{HeaderMap, HeaderName, HeaderValue};
     use ratelog_core::{Limit, Rule, Rules, Window, wire};
 
-    use super::{Family, Limits, add_fields, too_many_requests};
+    use super::{HeaderFamily, NamedRules, add_fields, too_many_requests};
     use crate::{Decision, Source};
 
-    fn limits() -> Limits {
+    fn limits() -> NamedRules {
         let minute = Rule::new(Limit::new(100).unwrap(), Window::from_millis(60_000).unwrap());
-        Limits::named(&Rules::one(minute), ["burst"]).unwrap()
+        NamedRules::named(&Rules::one(minute), ["burst"]).unwrap()
     }
 
     fn denied(by: Source) -> Decision {
@@ -108,7 +117,7 @@ mod tests {
         ] {
             headers.insert(name, value.parse().unwrap());
         }
-        add_fields(&mut headers, Family::Both, &limits(), &denied(Source::Module));
+        add_fields(&mut headers, HeaderFamily::Both, &limits(), &denied(Source::Module));
         let mut lines = lines(&headers);
         lines.sort();
         assert_eq!(
@@ -127,13 +136,14 @@ mod tests {
     #[test]
     fn numbers_that_nobody_counted_are_not_told() {
         let mut headers = HeaderMap::new();
-        add_fields(&mut headers, Family::Both, &limits(), &denied(Source::Fallback));
+        add_fields(&mut headers, HeaderFamily::Both, &limits(), &denied(Source::Fallback));
         assert_eq!(lines(&headers), ["retry-after: 5"]);
     }
 
     #[test]
     fn a_denial_is_a_429_with_problem_details() {
-        let response = too_many_requests(Family::XRateLimit, &limits(), &denied(Source::Module));
+        let response =
+            too_many_requests(HeaderFamily::XRateLimit, &limits(), &denied(Source::Module));
         assert_eq!(response.status(), 429);
         assert_eq!(
             lines(response.headers()),

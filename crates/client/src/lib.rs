@@ -42,7 +42,7 @@
 #![forbid(unsafe_code)]
 
 pub mod command;
-mod commands;
+mod connections;
 mod decision;
 mod error;
 #[cfg(feature = "http")]
@@ -54,21 +54,21 @@ mod reply;
 pub mod reqwest;
 #[cfg(feature = "retry")]
 pub mod retry;
-mod run;
 #[cfg(feature = "limiter")]
 pub mod script;
 #[cfg(feature = "tower")]
 pub mod tower;
+mod traits;
 
-#[cfg(feature = "aio")]
-pub use commands::AsyncCommands;
-pub use commands::Commands;
 pub use decision::{Decision, Source};
 pub use error::Error;
 #[cfg(feature = "limiter")]
 pub use limiter::RateLimiter;
 pub use ratelog_client_core::{Check, Checks, Under};
 pub use ratelog_core::{Action, Cost, Limit, Mode, Policy, PolicyName, Rule, Rules, Window};
+#[cfg(feature = "aio")]
+pub use traits::AsyncCommands;
+pub use traits::Commands;
 
 /// The examples of the documents that are not the crate's own.
 #[cfg(all(doctest, feature = "limiter"))]

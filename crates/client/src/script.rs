@@ -27,7 +27,7 @@ use ratelog_client_core::script::{SUFFIX, TEXT};
 use ratelog_core::{Cost, Rules};
 use redis::{Cmd, Script, ServerErrorKind, Value, cmd};
 
-use crate::command::{Command, Route};
+use crate::command::{Command, Routing};
 use crate::reply::{self, Fault};
 use crate::{AsyncCommands, Check, Checks, Decision, Error, Source, Under};
 
@@ -100,7 +100,7 @@ pub fn reset(key: impl AsRef<[u8]>) -> Command<u64> {
 pub fn load() -> Command<()> {
     let mut words = cmd("SCRIPT");
     words.arg("LOAD").arg(TEXT);
-    Command::new(words, Route::EveryPrimary, |value| {
+    Command::new(words, Routing::EveryPrimary, |value| {
         let hash: String = reply::take(value)?;
         let is_ours = hash == SCRIPT.get_hash();
         is_ours.then_some(()).ok_or_else(|| format!("{hash} is the hash of another script"))
@@ -159,7 +159,7 @@ fn add_rules(words: &mut Cmd, rules: &Rules) {
 }
 
 fn command<T>(words: Cmd, read: fn(Value) -> Result<T, Fault>) -> Command<T> {
-    Command::new(words, Route::Primary(FIRST_KEY), read)
+    Command::new(words, Routing::Primary(FIRST_KEY), read)
 }
 
 fn decision(value: Value) -> Result<Decision, Fault> {

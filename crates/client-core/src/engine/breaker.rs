@@ -45,7 +45,7 @@ pub enum State {
 
 /// What a circuit breaker has come through.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct History {
+pub struct BreakerStatus {
     /// Its state.
     pub state: State,
     /// Since when the server is there ([`State::Closed`]), or away (the others).
@@ -101,7 +101,7 @@ impl Breaker {
     }
 
     /// A probe was not answered.
-    pub fn probe_failed(&self, error: String) {
+    pub fn record_probe_failure(&self, error: String) {
         let mut past = self.past();
         past.last_error = Some(error);
         self.turn(&mut past, State::Open);
@@ -122,9 +122,9 @@ impl Breaker {
 
     /// What it has come through.
     #[must_use]
-    pub fn history(&self) -> History {
+    pub fn history(&self) -> BreakerStatus {
         let past = self.past();
-        History {
+        BreakerStatus {
             state: self.state(),
             since: past.since,
             last_error: past.last_error.clone(),
@@ -215,7 +215,7 @@ mod tests {
         for _ in 0..3 {
             breaker.probing();
             assert_eq!(breaker.history().state, State::HalfOpen);
-            breaker.probe_failed("refused".to_owned());
+            breaker.record_probe_failure("refused".to_owned());
             assert_eq!(breaker.history().state, State::Open);
         }
         assert_eq!(breaker.history().since, since);

@@ -20,21 +20,21 @@ const MARKS: usize = 1_024;
 ///
 /// A denial holds until its retry-after: nothing that is recorded can shorten it. What can (a refund, a reset, an
 /// override) must [`forget`](Self::forget) it, and what was denied before that and told after it must not be kept: a
-/// [`Ticket`] is taken before the server is asked, and is void once its key has been forgotten.
+/// [`KeyVersion`] is taken before the server is asked, and is void once its key has been forgotten.
 ///
 /// ```
-/// use ratelog_client_core::{Check, Denials, Grant, granted};
+/// use ratelog_client_core::{Check, DenyCache, FixedOutcome, fallback_decision};
 /// use ratelog_core::{Cost, Rules};
 ///
 /// let rules: Rules = "1/hour".parse()?;
-/// let (denials, check) = (Denials::new(10_000), Check::from(&rules));
+/// let (denials, check) = (DenyCache::new(10_000), Check::from(&rules));
 /// let ticket = denials.ticket(b"user:42");
-/// let denied = granted(Grant::Deny(5_000), Some(&rules), Cost::ONE); // the server's answer
+/// let denied = fallback_decision(FixedOutcome::Deny(5_000), Some(&rules), Cost::ONE); // the server's answer
 /// denials.put(b"user:42", &check, &denied, true, ticket);
 /// assert!(denials.get(b"user:42", &check).is_some());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct Denials {
+pub struct DenyCache {
     held: Cache<Box<[u8]>, Entry>,
     marks: Box<[AtomicU32]>,
     hasher: RandomState,
@@ -60,12 +60,12 @@ struct Denial {
 
 /// Taken before a check; says whether its denial may be kept.
 #[derive(Clone, Copy, Debug)]
-pub struct Ticket {
+pub struct KeyVersion {
     mark: u32,
     taken: Instant,
 }
 
-impl Denials {
+impl DenyCache {
     /// A cache of at most `capacity` keys.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
@@ -96,8 +96,8 @@ impl Denials {
 
     /// To be taken before the server is asked about the key.
     #[must_use]
-    pub fn ticket(&self, key: &[u8]) -> Ticket {
-        Ticket { mark: self.mark(key).load(Ordering::Acquire), taken: Instant::now() }
+    pub fn ticket(&self, key: &[u8]) -> KeyVersion {
+        KeyVersion { mark: self.mark(key).load(Ordering::Acquire), taken: Instant::now() }
     }
 
     /// Keeps a denial of the server's, unless it has no end or the key was forgotten meanwhile. What was not decided
@@ -108,7 +108,7 @@ impl Denials {
         check: &Check<'_>,
         decided: &Decision,
         by_server: bool,
-        ticket: Ticket,
+        ticket: KeyVersion,
     ) {
         let (true, false, Some(wait)) = (by_server, decided.allowed, decided.retry_after) else {
             return;
@@ -155,7 +155,7 @@ impl Denials {
     }
 
     /// Forgets the denials of all keys.
-    pub fn forget_all(&self) {
+    pub fn invalidate_all(&self) {
         for mark in &self.marks {
             mark.fetch_add(1, Ordering::AcqRel);
         }
@@ -173,9 +173,9 @@ impl Denials {
     }
 }
 
-impl fmt::Debug for Denials {
+impl fmt::Debug for DenyCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Denials").field("keys", &self.held.len()).finish_non_exhaustive()
+        f.debug_struct("DenyCache").field("keys", &self.held.len()).finish_non_exhaustive()
     }
 }
 
@@ -204,7 +204,7 @@ fn millis_up(time: Duration) -> u64 {
 mod tests {
     use ratelog_core::{Cost, Decision, Log, PolicyName, Rules};
 
-    use super::{Denials, POLICY_TRUST};
+    use super::{DenyCache, POLICY_TRUST};
     use crate::Check;
 
     fn denied(rules: &Rules) -> Decision {
@@ -219,7 +219,7 @@ mod tests {
         let rules: Rules = "1/hour".parse().unwrap();
         let check = Check::from(&rules);
         for by_server in [true, false] {
-            let denials = Denials::new(10);
+            let denials = DenyCache::new(10);
             denials.put(b"k", &check, &denied(&rules), by_server, denials.ticket(b"k"));
             assert_eq!(denials.get(b"k", &check).is_some(), by_server);
         }
@@ -229,8 +229,8 @@ mod tests {
     fn a_denial_that_is_older_than_the_forgetting_of_its_key_is_not_kept() {
         let rules: Rules = "1/hour".parse().unwrap();
         let (check, denied) = (Check::from(&rules), denied(&rules));
-        let denials = Denials::new(10);
-        for forget in [|denials: &Denials| denials.forget(b"k"), Denials::forget_all] {
+        let denials = DenyCache::new(10);
+        for forget in [|denials: &DenyCache| denials.forget(b"k"), DenyCache::invalidate_all] {
             let ticket = denials.ticket(b"k");
             forget(&denials);
             denials.put(b"k", &check, &denied, true, ticket);
@@ -243,7 +243,7 @@ mod tests {
     #[test]
     fn one_at_a_time_asks_about_a_key() {
         let rules: Rules = "1/hour".parse().unwrap();
-        let (check, denials) = (Check::from(&rules), Denials::new(10));
+        let (check, denials) = (Check::from(&rules), DenyCache::new(10));
         assert!(denials.claim(b"k", &check) && !denials.claim(b"k", &check));
         assert_eq!(denials.get(b"k", &check), None);
         denials.settle(b"k");
@@ -253,7 +253,7 @@ mod tests {
     #[test]
     fn a_denial_that_is_held_is_not_asked_for_again() {
         let [hour, day]: [Rules; 2] = ["1/hour", "1/day"].map(|rules| rules.parse().unwrap());
-        let (check, denials) = (Check::from(&hour), Denials::new(10));
+        let (check, denials) = (Check::from(&hour), DenyCache::new(10));
         denials.put(b"k", &check, &denied(&hour), true, denials.ticket(b"k"));
         assert!(!denials.claim(b"k", &check));
         assert!(denials.get(b"k", &check).is_some());
@@ -264,10 +264,10 @@ mod tests {
     fn a_policys_denial_is_believed_for_less_than_it_says() {
         let rules: Rules = "1/hour".parse().unwrap();
         let name: PolicyName = "api".parse().unwrap();
-        let (check, denials) = (Check::from(&name), Denials::new(10));
+        let (check, denials) = (Check::from(&name), DenyCache::new(10));
         let ticket = denials.ticket(b"k");
         let long_ago =
-            super::Ticket { taken: ticket.taken.checked_sub(POLICY_TRUST).unwrap(), ..ticket };
+            super::KeyVersion { taken: ticket.taken.checked_sub(POLICY_TRUST).unwrap(), ..ticket };
         denials.put(b"k", &check, &denied(&rules), true, long_ago);
         assert_eq!(denials.get(b"k", &check), None);
         denials.put(b"k", &check, &denied(&rules), true, ticket);

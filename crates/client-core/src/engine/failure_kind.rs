@@ -1,13 +1,13 @@
 /// Why a server gave no answer that counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Absence {
+pub enum FailureKind {
     /// It did not serve this one: too slow, loading, out of memory, a part of the cluster down.
-    Unserved,
+    Transient,
     /// The connection leads nowhere any more, or to a server that is no primary any more.
-    Lost,
+    ConnectionLost,
 }
 
-const UNSERVED: [&str; 11] = [
+const TRANSIENT: [&str; 11] = [
     "ASK",
     "BUSY",
     "CLUSTERDOWN",
@@ -22,23 +22,23 @@ const UNSERVED: [&str; 11] = [
 ];
 const LOST: [&str; 4] = ["DENIED", "NOAUTH", "READONLY", "WRONGPASS"];
 
-impl Absence {
+impl FailureKind {
     /// What the code at the head of a server's error says of its absence; `None` if the server is there and refuses the
     /// command itself.
     ///
     /// ```
-    /// use ratelog_client_core::Absence;
+    /// use ratelog_client_core::FailureKind;
     ///
-    /// assert_eq!(Absence::of_code("LOADING"), Some(Absence::Unserved));
-    /// assert_eq!(Absence::of_code("READONLY"), Some(Absence::Lost));
-    /// assert_eq!(Absence::of_code("WRONGTYPE"), None);
+    /// assert_eq!(FailureKind::from_code("LOADING"), Some(FailureKind::Transient));
+    /// assert_eq!(FailureKind::from_code("READONLY"), Some(FailureKind::ConnectionLost));
+    /// assert_eq!(FailureKind::from_code("WRONGTYPE"), None);
     /// ```
     #[must_use]
-    pub fn of_code(code: &str) -> Option<Self> {
-        if UNSERVED.contains(&code) {
-            Some(Self::Unserved)
+    pub fn from_code(code: &str) -> Option<Self> {
+        if TRANSIENT.contains(&code) {
+            Some(Self::Transient)
         } else if LOST.contains(&code) {
-            Some(Self::Lost)
+            Some(Self::ConnectionLost)
         } else {
             None
         }

@@ -7,11 +7,11 @@ mod policies;
 mod probe_backoff;
 mod terms;
 
-pub use breaker::{Breaker, History, State};
-pub use deny_cache::{Denials, Ticket};
-pub use failure_kind::Absence;
-pub use fallback_decision::{Grant, granted};
+pub use breaker::{Breaker, BreakerStatus, State};
+pub use deny_cache::{DenyCache, KeyVersion};
+pub use failure_kind::FailureKind;
+pub use fallback_decision::{FixedOutcome, fallback_decision};
 pub use local::Local;
 pub use policies::Policies;
-pub use probe_backoff::Probes;
-pub use terms::{Held, Terms, UnknownPolicy, told_under};
+pub use probe_backoff::ProbeBackoff;
+pub use terms::{Held, Terms, UnknownPolicy, apply_mode};

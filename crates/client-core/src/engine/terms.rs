@@ -39,16 +39,16 @@ impl Deref for Held<'_> {
 /// The decision as it is told under a policy of this mode: what rules on trial deny is answered as allowed.
 ///
 /// ```
-/// use ratelog_client_core::{Grant, granted, told_under};
+/// use ratelog_client_core::{FixedOutcome, fallback_decision, apply_mode};
 /// use ratelog_core::{Cost, Mode};
 ///
-/// let denied = granted(Grant::Deny(5_000), None, Cost::ONE);
-/// assert!(!told_under(Mode::Enforce, denied).allowed);
-/// let told = told_under(Mode::Shadow, denied);
+/// let denied = fallback_decision(FixedOutcome::Deny(5_000), None, Cost::ONE);
+/// assert!(!apply_mode(Mode::Enforce, denied).allowed);
+/// let told = apply_mode(Mode::Shadow, denied);
 /// assert_eq!((told.allowed, told.retry_after), (true, Some(0)));
 /// ```
 #[must_use]
-pub fn told_under(mode: Mode, decided: Decision) -> Decision {
+pub fn apply_mode(mode: Mode, decided: Decision) -> Decision {
     if mode == Mode::Enforce || decided.allowed {
         return decided;
     }

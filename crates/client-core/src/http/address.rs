@@ -6,14 +6,14 @@ use std::net::{IpAddr, Ipv6Addr};
 /// Addresses of IPv4 within IPv6 are of IPv4.
 ///
 /// ```
-/// use ratelog_client_core::http::client_text;
+/// use ratelog_client_core::http::client_network;
 ///
-/// assert_eq!(client_text("::ffff:192.0.2.1".parse()?), "192.0.2.1");
-/// assert_eq!(client_text("2001:db8:0:1::5".parse()?), "2001:db8:0:1::/64");
+/// assert_eq!(client_network("::ffff:192.0.2.1".parse()?), "192.0.2.1");
+/// assert_eq!(client_network("2001:db8:0:1::5".parse()?), "2001:db8:0:1::/64");
 /// # Ok::<(), std::net::AddrParseError>(())
 /// ```
 #[must_use]
-pub fn client_text(address: IpAddr) -> String {
+pub fn client_network(address: IpAddr) -> String {
     match address.to_canonical() {
         IpAddr::V4(address) => address.to_string(),
         IpAddr::V6(address) => {
@@ -25,7 +25,7 @@ pub fn client_text(address: IpAddr) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::client_text;
+    use super::client_network;
 
     #[test]
     fn an_address_is_one_client_however_it_is_written() {
@@ -36,7 +36,7 @@ mod tests {
             ("2001:db8:0:1:ffff:ffff:ffff:ffff", "2001:db8:0:1::/64"),
             ("2001:db8:0:2::1", "2001:db8:0:2::/64"),
         ] {
-            assert_eq!(client_text(address.parse().unwrap()), told);
+            assert_eq!(client_network(address.parse().unwrap()), told);
         }
     }
 }

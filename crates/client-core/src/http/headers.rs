@@ -4,7 +4,7 @@ use std::slice::from_ref;
 use sfv::{Integer, KeyRef, ListSerializer, StringRef, key_ref};
 
 use super::limit_set::{Bindings, bindings, most_binding};
-use super::{Family, Limits};
+use super::{HeaderFamily, NamedRules};
 use ratelog_core::Decision;
 
 /// The names of the fields, in lower case: HTTP does not tell case apart, and HTTP/2 has no other.
@@ -54,14 +54,18 @@ pub type Field<'a> = (&'static str, Cow<'a, str>);
 ///
 /// With any family, where the decision denies and [`retry_after`] tells a time.
 #[must_use]
-pub fn fields<'a>(family: Family, limits: &'a Limits, decision: &Decision) -> Vec<Field<'a>> {
+pub fn fields<'a>(
+    family: HeaderFamily,
+    limits: &'a NamedRules,
+    decision: &Decision,
+) -> Vec<Field<'a>> {
     of_several(family, from_ref(limits), limits.field(), from_ref(decision))
 }
 
 /// The fields of a decision for each of `limits`, which `field` lists.
 pub(super) fn of_several<'a>(
-    family: Family,
-    limits: &'a [Limits],
+    family: HeaderFamily,
+    limits: &'a [NamedRules],
     field: &'a str,
     decisions: &[Decision],
 ) -> Vec<Field<'a>> {
@@ -131,7 +135,7 @@ mod tests {
     use sfv::{BareItem, Item, List, ListEntry, Parser};
 
     use super::fields;
-    use crate::http::{Family, Limits};
+    use crate::http::{HeaderFamily, NamedRules};
     use ratelog_core::{Decision, Limit, Rule, Rules, Window};
 
     fn rule(limit: u32, millis: u64) -> Rule {
@@ -172,11 +176,11 @@ mod tests {
             let decision = Decision { allowed, limit, remaining, retry_after, reset_after, window };
             let rules = Rules::new(rules).unwrap();
             let limits = if named {
-                Limits::named(&rules, names.into_iter().take(rules.iter().count())).unwrap()
+                NamedRules::named(&rules, names.into_iter().take(rules.iter().count())).unwrap()
             } else {
-                Limits::from(&rules)
+                NamedRules::from(&rules)
             };
-            let fields = fields(Family::Both, &limits, &decision);
+            let fields = fields(HeaderFamily::Both, &limits, &decision);
             let value = |wanted| fields.iter().find(|(name, _)| *name == wanted).map(|(_, v)| &**v);
 
             let policies = items(value("ratelimit-policy").unwrap());

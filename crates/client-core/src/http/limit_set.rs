@@ -3,7 +3,7 @@ use std::borrow::Cow;
 use sfv::StringRef;
 
 use super::named_rules::{Item, policy_field};
-use super::{Family, Field, Limits, headers, problem};
+use super::{Field, HeaderFamily, NamedRules, headers, problem};
 use ratelog_core::{Decision, Rule};
 
 /// The limits that the responses of an endpoint tell of together, each decided by itself.
@@ -12,13 +12,13 @@ use ratelog_core::{Decision, Rule};
 /// with its place, as `2:100/minute` for the second limit.
 ///
 /// ```
-/// use ratelog_client_core::http::{Family, Limits, Told};
+/// use ratelog_client_core::http::{HeaderFamily, NamedRules, LimitSet};
 /// use ratelog_core::{Decision, Limit, Rule, Rules, Window};
 ///
 /// let [user, everyone] = [10, 1_000].map(|limit| {
 ///     Rule::new(Limit::new(limit).unwrap(), Window::from_millis(60_000).unwrap())
 /// });
-/// let told = Told::new([user, everyone].map(|rule| Limits::from(&Rules::one(rule))));
+/// let told = LimitSet::new([user, everyone].map(|rule| NamedRules::from(&Rules::one(rule))));
 /// let decided = [(user, 9), (everyone, 0)].map(|(rule, remaining)| Decision {
 ///     allowed: true,
 ///     limit: rule.limit(),
@@ -27,13 +27,13 @@ use ratelog_core::{Decision, Rule};
 ///     reset_after: 60_000,
 ///     window: rule.window(),
 /// });
-/// let fields = told.fields(Family::Draft11, &decided);
+/// let fields = told.fields(HeaderFamily::Draft11, &decided);
 /// assert_eq!(fields[0].1, r#""10/minute";q=10;w=60, "1000/minute";q=1000;w=60"#);
 /// assert_eq!(fields[1].1, r#""10/minute";r=9;t=60, "1000/minute";r=0;t=60"#);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
-    limits: Vec<Limits>,
+pub struct LimitSet {
+    limits: Vec<NamedRules>,
     field: String,
 }
 
@@ -45,18 +45,18 @@ pub(super) struct Bindings<'a> {
     pub(super) policy_field: Cow<'a, str>,
 }
 
-impl Told {
+impl LimitSet {
     /// The limits of an endpoint, in their order.
     #[must_use]
-    pub fn new(limits: impl IntoIterator<Item = Limits>) -> Self {
-        let mut told: Vec<Limits> = Vec::new();
+    pub fn new(limits: impl IntoIterator<Item = NamedRules>) -> Self {
+        let mut told: Vec<NamedRules> = Vec::new();
         for mut limits in limits {
             while told.iter().any(|earlier| earlier.is_confused_with(&limits)) {
                 limits = limits.prefixed(told.len() + 1);
             }
             told.push(limits);
         }
-        let field = told.iter().map(Limits::field).fold(String::new(), joined);
+        let field = told.iter().map(NamedRules::field).fold(String::new(), joined);
         Self { limits: told, field }
     }
 
@@ -85,7 +85,7 @@ impl Told {
     /// the first given wins a tie. So who waits that long is not denied again for any of the reasons, and there is no
     /// `Retry-After` where one of them never ends.
     #[must_use]
-    pub fn fields(&self, family: Family, decisions: &[Decision]) -> Vec<Field<'_>> {
+    pub fn fields(&self, family: HeaderFamily, decisions: &[Decision]) -> Vec<Field<'_>> {
         headers::of_several(family, &self.limits, &self.field, decisions)
     }
 
@@ -99,7 +99,7 @@ impl Told {
 
 /// The rules that `decisions` speak of, one for each of `limits`, which `field` lists.
 pub(super) fn bindings<'a>(
-    limits: &'a [Limits],
+    limits: &'a [NamedRules],
     field: &'a str,
     decisions: &[Decision],
 ) -> Bindings<'a> {
@@ -149,15 +149,15 @@ fn joined(list: String, more: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::http::{Family, Limits, Told};
+    use crate::http::{HeaderFamily, LimitSet, NamedRules};
     use ratelog_core::{Decision, PolicyName, Rules, wire};
 
-    fn rules(text: &str) -> Limits {
-        Limits::from(&text.parse::<Rules>().unwrap())
+    fn rules(text: &str) -> NamedRules {
+        NamedRules::from(&text.parse::<Rules>().unwrap())
     }
 
-    fn policy(name: &str) -> Limits {
-        Limits::from(&name.parse::<PolicyName>().unwrap())
+    fn policy(name: &str) -> NamedRules {
+        NamedRules::from(&name.parse::<PolicyName>().unwrap())
     }
 
     /// Allowed, limit, remaining, retry-after and window; the log is empty after the window.
@@ -169,18 +169,19 @@ mod tests {
             .collect()
     }
 
-    fn text(told: &Told, family: Family, decisions: &[Decision]) -> Vec<String> {
+    fn text(told: &LimitSet, family: HeaderFamily, decisions: &[Decision]) -> Vec<String> {
         let fields = told.fields(family, decisions).into_iter();
         fields.map(|(name, value)| format!("{name}: {value}")).collect()
     }
 
     #[test]
     fn limits_with_the_same_rules_are_told_apart() {
-        let told = Told::new([rules("5/second; 9/minute"), rules("9/minute"), rules("9/minute")]);
+        let told =
+            LimitSet::new([rules("5/second; 9/minute"), rules("9/minute"), rules("9/minute")]);
         let decisions =
             decided(&[(1, 9, 8, 0, 60_000), (1, 9, 7, 0, 60_000), (1, 9, 6, 0, 60_000)]);
         assert_eq!(
-            text(&told, Family::Draft11, &decisions),
+            text(&told, HeaderFamily::Draft11, &decisions),
             [
                 "ratelimit-policy: \"5/second\";q=5;w=1, \"9/minute\";q=9;w=60, \
                  \"2:9/minute\";q=9;w=60, \"3:9/minute\";q=9;w=60",
@@ -192,8 +193,8 @@ mod tests {
 
     #[test]
     fn a_name_that_looks_like_a_place_is_no_trap() {
-        let named = Limits::named(&"1/second; 2/second".parse().unwrap(), ["1/day", "2:1/day"]);
-        let told = Told::new([named.unwrap(), rules("1/day")]);
+        let named = NamedRules::named(&"1/second; 2/second".parse().unwrap(), ["1/day", "2:1/day"]);
+        let told = LimitSet::new([named.unwrap(), rules("1/day")]);
         assert_eq!(
             told.policy_field(),
             "\"1/day\";q=1;w=1, \"2:1/day\";q=2;w=1, \"2:2:1/day\";q=1;w=86400"
@@ -202,10 +203,10 @@ mod tests {
 
     #[test]
     fn a_policys_second_limit_keeps_its_names_whatever_becomes_of_the_first() {
-        let told = Told::new([policy("login"), policy("login")]);
+        let told = LimitSet::new([policy("login"), policy("login")]);
         let second = (1, 5, 4, 0, 60_000);
         for (first, name) in [(second, "5/minute"), ((1, 7, 6, 0, 60_000), "7/minute")] {
-            let fields = text(&told, Family::Draft11, &decided(&[first, second]));
+            let fields = text(&told, HeaderFamily::Draft11, &decided(&[first, second]));
             let (q, r) = (first.1, first.2);
             assert_eq!(
                 fields,
@@ -223,24 +224,27 @@ mod tests {
 
     #[test]
     fn rules_that_neither_limit_has_get_names_of_their_own() {
-        let told = Told::new([rules("5/second"), rules("9/minute")]);
+        let told = LimitSet::new([rules("5/second"), rules("9/minute")]);
         let changed = (1, 7, 6, 0, 60_000);
-        let fields = text(&told, Family::Draft11, &decided(&[changed, changed]));
+        let fields = text(&told, HeaderFamily::Draft11, &decided(&[changed, changed]));
         assert_eq!(fields[1], "ratelimit: \"7/minute\";r=6;t=60, \"now:7/minute\";r=6;t=60");
         assert!(fields[0].ends_with("\"7/minute\";q=7;w=60, \"now:7/minute\";q=7;w=60"));
         // A rule of the other limit's is not this limit's.
-        let fields =
-            text(&told, Family::Draft11, &decided(&[(1, 9, 2, 0, 60_000), (1, 9, 8, 0, 60_000)]));
+        let fields = text(
+            &told,
+            HeaderFamily::Draft11,
+            &decided(&[(1, 9, 2, 0, 60_000), (1, 9, 8, 0, 60_000)]),
+        );
         assert_eq!(fields[1], "ratelimit: \"now:9/minute\";r=2;t=60, \"9/minute\";r=8;t=60");
     }
 
     #[test]
     fn who_waits_as_told_is_not_denied_by_the_other_limit() {
-        let told = Told::new([rules("5/second"), rules("9/minute"), rules("3/hour")]);
+        let told = LimitSet::new([rules("5/second"), rules("9/minute"), rules("3/hour")]);
         let decisions =
             decided(&[(0, 5, 0, 900, 1_000), (0, 9, 0, 4_001, 60_000), (1, 3, 0, 0, 3_600_000)]);
         assert_eq!(
-            text(&told, Family::XRateLimit, &decisions),
+            text(&told, HeaderFamily::XRateLimit, &decisions),
             [
                 "x-ratelimit-limit: 9",
                 "x-ratelimit-remaining: 0",
@@ -255,10 +259,10 @@ mod tests {
 
     #[test]
     fn nobody_is_told_to_come_back_to_what_never_passes() {
-        let told = Told::new([rules("5/second"), rules("9/minute")]);
+        let told = LimitSet::new([rules("5/second"), rules("9/minute")]);
         let decisions = decided(&[(0, 5, 0, 900, 1_000), (0, 9, 4, -1, 60_000)]);
         assert_eq!(
-            text(&told, Family::XRateLimit, &decisions),
+            text(&told, HeaderFamily::XRateLimit, &decisions),
             ["x-ratelimit-limit: 9", "x-ratelimit-remaining: 4", "x-ratelimit-reset: 60"]
         );
         let body: serde_json::Value = serde_json::from_str(&told.problem(&decisions)).unwrap();
@@ -267,20 +271,20 @@ mod tests {
 
     #[test]
     fn of_what_passes_the_least_remaining_is_told_and_of_equals_the_first() {
-        let told = Told::new([rules("5/second"), rules("9/minute"), rules("3/hour")]);
+        let told = LimitSet::new([rules("5/second"), rules("9/minute"), rules("3/hour")]);
         let decisions =
             decided(&[(1, 5, 4, 0, 1_000), (1, 9, 2, 0, 60_000), (1, 3, 2, 0, 3_600_000)]);
-        let fields = text(&told, Family::XRateLimit, &decisions);
+        let fields = text(&told, HeaderFamily::XRateLimit, &decisions);
         assert_eq!(fields[..2], ["x-ratelimit-limit: 9", "x-ratelimit-remaining: 2"]);
         let decisions = decided(&[(0, 5, 0, 700, 1_000), (0, 9, 1, 700, 60_000)]);
-        assert_eq!(text(&told, Family::XRateLimit, &decisions)[0], "x-ratelimit-limit: 5");
+        assert_eq!(text(&told, HeaderFamily::XRateLimit, &decisions)[0], "x-ratelimit-limit: 5");
     }
 
     #[test]
     fn an_endpoint_without_limits_tells_nothing() {
-        let told = Told::new([]);
+        let told = LimitSet::new([]);
         assert!(told.is_empty());
-        assert_eq!(told.fields(Family::Both, &[]), []);
+        assert_eq!(told.fields(HeaderFamily::Both, &[]), []);
         assert!(told.problem(&[]).contains(r#""violated-policies":[]"#));
     }
 }

@@ -1,14 +1,14 @@
 //! What HTTP requests and responses say: limits, waits, and whose request it is.
 //!
-//! A [`Hint`] reads what a response says about limits. To write it, [`Limits`] tell what a route's rules are called, and a
-//! [`Family`] which fields tell of them.
+//! A [`RetryHint`] reads what a response says about limits. To write it, [`NamedRules`] tell what a route's rules are called, and a
+//! [`HeaderFamily`] which fields tell of them.
 //!
 //! ```
-//! use ratelog_client_core::http::{Family, Limits, fields, problem};
+//! use ratelog_client_core::http::{HeaderFamily, NamedRules, fields, problem};
 //! use ratelog_core::{Decision, Limit, Rule, Rules, Window};
 //!
 //! let minute = Rule::new(Limit::new(100).unwrap(), Window::from_millis(60_000).unwrap());
-//! let limits = Limits::named(&Rules::one(minute), ["burst"])?;
+//! let limits = NamedRules::named(&Rules::one(minute), ["burst"])?;
 //! let denied = Decision {
 //!     allowed: false,
 //!     limit: minute.limit(),
@@ -17,7 +17,7 @@
 //!     reset_after: 59_000,
 //!     window: minute.window(),
 //! };
-//! let told = fields(Family::Draft11, &limits, &denied);
+//! let told = fields(HeaderFamily::Draft11, &limits, &denied);
 //! assert_eq!(told[0], ("ratelimit-policy", r#""burst";q=100;w=60"#.into()));
 //! assert_eq!(told[1], ("ratelimit", r#""burst";r=0;t=5"#.into()));
 //! assert_eq!(told[2], ("retry-after", "5".into()));
@@ -39,11 +39,11 @@ mod retry_hint;
 mod tests;
 mod trusted_proxies;
 
-pub use address::client_text;
-pub use header_family::{Family, UnknownFamily};
+pub use address::client_network;
+pub use header_family::{HeaderFamily, UnknownHeaderFamily};
 pub use headers::{Field, fields, names, retry_after};
-pub use limit_set::Told;
-pub use named_rules::{Limits, NameError};
+pub use limit_set::LimitSet;
+pub use named_rules::{NameError, NamedRules};
 pub use problem::{PROBLEM_JSON, QUOTA_EXCEEDED, problem};
-pub use retry_hint::Hint;
+pub use retry_hint::RetryHint;
 pub use trusted_proxies::{NetworkError, TrustedProxies};

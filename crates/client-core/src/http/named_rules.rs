@@ -7,11 +7,11 @@ use ratelog_core::{PolicyName, Rule, Rules};
 
 /// The limits of a route as HTTP tells of them: its rules, each under a name.
 ///
-/// Made from [`Rules`], a rule is named by its text, such as `100/minute`; [`Limits::named`] takes other names. Made
+/// Made from [`Rules`], a rule is named by its text, such as `100/minute`; [`NamedRules::named`] takes other names. Made
 /// from a [`PolicyName`], for rules that the server keeps, a rule is named by policy and text, such as
 /// `search:100/minute`, as soon as a decision tells of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct NamedRules {
     listed: Vec<Item>,
     policy: Option<PolicyName>,
     /// What the names begin with.
@@ -27,7 +27,7 @@ pub(super) struct Item {
     pub(super) rule: Rule,
 }
 
-impl Limits {
+impl NamedRules {
     /// The limits of `rules`, named in their order.
     ///
     /// # Errors
@@ -123,13 +123,13 @@ impl Limits {
     }
 }
 
-impl From<&Rules> for Limits {
+impl From<&Rules> for NamedRules {
     fn from(rules: &Rules) -> Self {
         Self::by_text(rules, None)
     }
 }
 
-impl From<&PolicyName> for Limits {
+impl From<&PolicyName> for NamedRules {
     fn from(name: &PolicyName) -> Self {
         Self::of(Vec::new(), Some(name.clone()))
     }
@@ -200,7 +200,7 @@ impl std::error::Error for NameError {}
 
 #[cfg(test)]
 mod tests {
-    use super::Limits;
+    use super::NamedRules;
     use ratelog_core::{Limit, Rule, Rules, Window};
 
     fn rules(each: &[(u32, u64)]) -> Rules {
@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn a_rule_that_is_given_twice_is_listed_once() {
-        let limits = Limits::from(&rules(&[(5, 1_000), (5, 1_000)]));
+        let limits = NamedRules::from(&rules(&[(5, 1_000), (5, 1_000)]));
         assert_eq!(limits.listed.len(), 1);
     }
 
@@ -228,7 +228,7 @@ mod tests {
             (&["burst", "a\n"], r#"character 2 of the name "a\n" is not visible ASCII"#),
         ];
         for (names, text) in wrong {
-            let error = Limits::named(&two, names.iter().copied()).unwrap_err();
+            let error = NamedRules::named(&two, names.iter().copied()).unwrap_err();
             assert_eq!(error.to_string(), text);
         }
     }

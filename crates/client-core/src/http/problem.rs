@@ -2,7 +2,7 @@ use std::slice::from_ref;
 
 use serde_json::json;
 
-use super::Limits;
+use super::NamedRules;
 use super::limit_set::{bindings, most_binding};
 use ratelog_core::Decision;
 
@@ -18,12 +18,12 @@ pub const PROBLEM_JSON: &str = "application/problem+json";
 /// String, the binding rule's name as the fields have it; and `retry_after_ms`, milliseconds or null where the check
 /// can never pass. The order of its members is not set.
 #[must_use]
-pub fn problem(limits: &Limits, decision: &Decision) -> String {
+pub fn problem(limits: &NamedRules, decision: &Decision) -> String {
     of_several(from_ref(limits), limits.field(), from_ref(decision))
 }
 
 /// The problem of the decisions that deny, of one for each of `limits`, which `field` lists.
-pub(super) fn of_several(limits: &[Limits], field: &str, decisions: &[Decision]) -> String {
+pub(super) fn of_several(limits: &[NamedRules], field: &str, decisions: &[Decision]) -> String {
     let names = bindings(limits, field, decisions).names;
     let denied = names.iter().zip(decisions).filter(|(_, decision)| !decision.allowed);
     let violated: Vec<_> = denied.map(|(name, _)| name.as_str()).collect();

@@ -1,14 +1,14 @@
 use std::time::{Duration, SystemTime};
 
-/// When a wait is over.
+/// RetryTime a wait is over.
 #[derive(Clone, Copy)]
-pub(super) enum When {
+pub(super) enum RetryTime {
     After(Duration),
     /// Since the Unix epoch.
     At(Duration),
 }
 
-impl When {
+impl RetryTime {
     /// What a `Retry-After` of `value` means: seconds, or an HTTP date.
     pub(super) fn of_retry_after(value: &[u8]) -> Option<Self> {
         seconds(value).map(Self::after).or_else(|| date(value).map(Self::At))
@@ -54,20 +54,20 @@ pub(super) fn date(value: &[u8]) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
-    use super::When;
+    use super::RetryTime;
     use std::time::Duration;
 
     /// Seconds from the Unix time 1,800,000,000.
-    fn wait(when: Option<When>) -> Option<u64> {
+    fn wait(when: Option<RetryTime>) -> Option<u64> {
         when.map(|when| when.wait(Duration::from_secs(1_800_000_000)).as_secs())
     }
 
     fn retry_after(value: &str) -> Option<u64> {
-        wait(When::of_retry_after(value.as_bytes()))
+        wait(RetryTime::of_retry_after(value.as_bytes()))
     }
 
     fn reset(value: &str) -> Option<u64> {
-        wait(When::of_reset(value.as_bytes()))
+        wait(RetryTime::of_reset(value.as_bytes()))
     }
 
     #[test]
@@ -82,7 +82,7 @@ mod tests {
         for malformed in ["", "-1", "+1", "1.5", "5s", "5, 6", "soon", "2027-01-15", "\u{665}"] {
             assert_eq!(retry_after(malformed), None, "{malformed:?}");
         }
-        assert_eq!(wait(When::of_retry_after(b"\xff")), None);
+        assert_eq!(wait(RetryTime::of_retry_after(b"\xff")), None);
     }
 
     #[test]

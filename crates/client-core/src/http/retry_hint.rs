@@ -1,7 +1,7 @@
 use std::time::{Duration, SystemTime};
 
 use super::ratelimit_field::quotas;
-use super::retry_after::{When, date, seconds};
+use super::retry_after::{RetryTime, date, seconds};
 
 /// What the fields of a response say about waiting, whatever HTTP library they came through.
 ///
@@ -22,22 +22,22 @@ use super::retry_after::{When, date, seconds};
 /// a client to wait: that is left to the caller.
 ///
 /// ```
-/// use ratelog_client_core::http::Hint;
+/// use ratelog_client_core::http::RetryHint;
 /// use std::time::{Duration, SystemTime};
 ///
 /// let fields = [
 ///     ("RateLimit", r#""burst";r=0;t=5, "daily";r=800;t=3600"#),
 ///     ("Content-Type", "text/plain"),
 /// ];
-/// let hint = Hint::read(fields, SystemTime::now());
+/// let hint = RetryHint::read(fields, SystemTime::now());
 /// assert_eq!(hint.remaining, Some(0));
 /// assert_eq!(hint.wait(), Some(Duration::from_secs(5)));
 ///
-/// let hint = Hint::read(fields.into_iter().chain([("Retry-After", "7")]), SystemTime::now());
+/// let hint = RetryHint::read(fields.into_iter().chain([("Retry-After", "7")]), SystemTime::now());
 /// assert_eq!(hint.wait(), Some(Duration::from_secs(7)));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Hint {
+pub struct RetryHint {
     /// What `Retry-After` tells to wait.
     pub retry_after: Option<Duration>,
     /// The least that is left of any limit, in units.
@@ -47,7 +47,7 @@ pub struct Hint {
     pub exhausted_for: Option<Duration>,
 }
 
-impl Hint {
+impl RetryHint {
     /// Reads the fields of one response, names and values, received at `now`.
     ///
     /// Names are compared without regard to case. An [`http::HeaderMap`] can be passed as it is.
@@ -76,11 +76,11 @@ impl Hint {
 #[derive(Default)]
 struct Lines {
     date: Option<Duration>,
-    retry_after: Vec<When>,
+    retry_after: Vec<RetryTime>,
     /// Joined with commas, as RFC 9651 has it: what is malformed in one line spoils all.
     rate_limit: Option<Vec<u8>>,
     remaining: Option<u64>,
-    reset: Vec<When>,
+    reset: Vec<RetryTime>,
 }
 
 impl Lines {
@@ -89,7 +89,7 @@ impl Lines {
         if is("date") {
             self.date = date(value);
         } else if is("retry-after") {
-            let told = When::of_retry_after(value);
+            let told = RetryTime::of_retry_after(value);
             self.retry_after.extend(told);
         } else if is("ratelimit") {
             match &mut self.rate_limit {
@@ -102,25 +102,25 @@ impl Lines {
         } else if is("x-ratelimit-remaining") || is("ratelimit-remaining") {
             self.remaining = least(self.remaining, seconds(value));
         } else if is("x-ratelimit-reset") || is("ratelimit-reset") {
-            self.reset.extend(When::of_reset(value));
+            self.reset.extend(RetryTime::of_reset(value));
         }
     }
 
     /// `now` is the caller's clock.
-    fn hint(self, now: Duration) -> Hint {
+    fn hint(self, now: Duration) -> RetryHint {
         let now = self.date.unwrap_or(now);
-        let longest = |told: Vec<When>| told.into_iter().map(|when| when.wait(now)).max();
+        let longest = |told: Vec<RetryTime>| told.into_iter().map(|when| when.wait(now)).max();
         let retry_after = longest(self.retry_after);
         let quotas = self.rate_limit.as_deref().map(quotas).unwrap_or_default();
         if !quotas.is_empty() {
             let remaining = quotas.iter().map(|quota| quota.remaining).min();
             let exhausted = quotas.iter().filter(|quota| quota.remaining == 0);
             let exhausted_for = exhausted.filter_map(|quota| quota.reset).max();
-            return Hint { retry_after, remaining, exhausted_for };
+            return RetryHint { retry_after, remaining, exhausted_for };
         }
         let remaining = self.remaining;
         let exhausted_for = longest(self.reset).filter(|_| remaining == Some(0));
-        Hint { retry_after, remaining, exhausted_for }
+        RetryHint { retry_after, remaining, exhausted_for }
     }
 }
 
@@ -130,7 +130,7 @@ fn least(one: Option<u64>, other: Option<u64>) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::Hint;
+    use super::RetryHint;
     use proptest::prelude::*;
     use sfv::{KeyRef, ListSerializer, StringRef};
     use std::time::{Duration, SystemTime};
@@ -139,7 +139,7 @@ mod tests {
     /// how many seconds nothing is left.
     fn told(fields: &[(&str, &str)]) -> (Option<u64>, Option<u64>, Option<u64>) {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
-        let hint = Hint::read(fields.iter().copied(), now);
+        let hint = RetryHint::read(fields.iter().copied(), now);
         let seconds = |wait: Option<Duration>| wait.map(|wait| wait.as_secs());
         (seconds(hint.retry_after), hint.remaining, seconds(hint.exhausted_for))
     }
@@ -167,7 +167,7 @@ mod tests {
         assert_eq!(told(&fields).2, Some(7));
 
         let before_time = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
-        let hint = Hint::read([("Retry-After", "Thu, 01 Jan 1970 00:00:01 GMT")], before_time);
+        let hint = RetryHint::read([("Retry-After", "Thu, 01 Jan 1970 00:00:01 GMT")], before_time);
         assert_eq!(hint.retry_after, Some(Duration::from_secs(1)));
     }
 
@@ -198,13 +198,13 @@ mod tests {
         let older = [("X-RateLimit-Remaining", "0"), ("X-RateLimit-Reset", "30")];
         let wait = |fields: &[(&'static str, &'static str)]| {
             let fields = fields.iter().chain(&older).copied();
-            Hint::read(fields, SystemTime::now()).wait().map(|wait| wait.as_secs())
+            RetryHint::read(fields, SystemTime::now()).wait().map(|wait| wait.as_secs())
         };
         assert_eq!(wait(&[("RateLimit", r#""a";r=0;t=9"#), ("Retry-After", "5")]), Some(5));
         assert_eq!(wait(&[("RateLimit", r#""a";r=0;t=9"#), ("Retry-After", "soon")]), Some(9));
         assert_eq!(wait(&[("RateLimit", r#""a";r=1;t=9"#)]), None);
         assert_eq!(wait(&[("RateLimit", "?")]), Some(30));
-        assert_eq!(Hint::default().wait(), None);
+        assert_eq!(RetryHint::default().wait(), None);
     }
 
     const NAMES: [&str; 5] =
@@ -228,7 +228,7 @@ mod tests {
             now in any::<u64>(),
         ) {
             let now = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(now)).unwrap();
-            let hint = Hint::read(lines, now);
+            let hint = RetryHint::read(lines, now);
             prop_assert!(hint.exhausted_for.is_none() || hint.remaining == Some(0));
         }
 
@@ -252,7 +252,7 @@ mod tests {
                 }
             }
             let lines = lines.into_iter().filter_map(ListSerializer::finish);
-            let hint = Hint::read(lines.map(|line| ("RateLimit", line)), SystemTime::now());
+            let hint = RetryHint::read(lines.map(|line| ("RateLimit", line)), SystemTime::now());
 
             let exhausted = quotas.iter().filter(|(_, remaining, _)| *remaining == 0);
             let longest = exhausted.filter_map(|(_, _, reset)| *reset).max();

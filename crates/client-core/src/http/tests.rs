@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::{Family, Field, Hint, Limits, fields, names, problem};
+use super::{Field, HeaderFamily, NamedRules, RetryHint, fields, names, problem};
 use ratelog_core::{Decision, Limit, PolicyName, Rule, Rules, Window};
 
 const DAY: u64 = 86_400_000;
@@ -11,9 +11,9 @@ fn rule(limit: u32, millis: u64) -> Rule {
     Rule::new(Limit::new(limit).unwrap(), Window::from_millis(millis).unwrap())
 }
 
-fn limits() -> Limits {
+fn limits() -> NamedRules {
     let rules = Rules::new([rule(100, 60_000), rule(1_000, DAY)]).unwrap();
-    Limits::named(&rules, ["burst", "daily"]).unwrap()
+    NamedRules::named(&rules, ["burst", "daily"]).unwrap()
 }
 
 fn allowed(rule: Rule, remaining: u64) -> Decision {
@@ -32,7 +32,7 @@ fn denied(rule: Rule, retry_after: Option<u64>) -> Decision {
 }
 
 /// The fields as they stand in a response.
-fn told(family: Family, limits: &Limits, decision: &Decision) -> String {
+fn told(family: HeaderFamily, limits: &NamedRules, decision: &Decision) -> String {
     fields(family, limits, decision).into_iter().fold(String::new(), |mut text, (name, value)| {
         text.extend([name, ": ", &value, "\n"]);
         text
@@ -42,7 +42,7 @@ fn told(family: Family, limits: &Limits, decision: &Decision) -> String {
 #[test]
 fn an_allowed_response_lists_every_rule_and_tells_of_the_binding_one() {
     assert_eq!(
-        told(Family::Draft11, &limits(), &allowed(rule(1_000, DAY), 12)),
+        told(HeaderFamily::Draft11, &limits(), &allowed(rule(1_000, DAY), 12)),
         "ratelimit-policy: \"burst\";q=100;w=60, \"daily\";q=1000;w=86400\n\
          ratelimit: \"daily\";r=12;t=86400\n"
     );
@@ -56,10 +56,10 @@ fn a_denied_response_has_one_time_for_all_fields() {
     let retry_after = "retry-after: 5\n";
     let decision = denied(rule(100, 60_000), Some(4_001));
     for (family, text) in [
-        (Family::Draft11, format!("{draft_11}{retry_after}")),
-        (Family::XRateLimit, format!("{x_ratelimit}{retry_after}")),
-        (Family::Both, format!("{draft_11}{x_ratelimit}{retry_after}")),
-        (Family::None, retry_after.to_owned()),
+        (HeaderFamily::Draft11, format!("{draft_11}{retry_after}")),
+        (HeaderFamily::XRateLimit, format!("{x_ratelimit}{retry_after}")),
+        (HeaderFamily::Both, format!("{draft_11}{x_ratelimit}{retry_after}")),
+        (HeaderFamily::None, retry_after.to_owned()),
     ] {
         assert_eq!(told(family, &limits(), &decision), text);
     }
@@ -67,10 +67,10 @@ fn a_denied_response_has_one_time_for_all_fields() {
 
 #[test]
 fn spans_are_never_told_shorter_than_they_are() {
-    let limits = Limits::named(&Rules::one(rule(5, 1_500)), ["x"]).unwrap();
+    let limits = NamedRules::named(&Rules::one(rule(5, 1_500)), ["x"]).unwrap();
     for (retry_after, seconds) in [(0, 1), (1, 1), (1_000, 1), (1_001, 2), (1_500, 2)] {
         assert_eq!(
-            told(Family::Draft11, &limits, &denied(rule(5, 1_500), Some(retry_after))),
+            told(HeaderFamily::Draft11, &limits, &denied(rule(5, 1_500), Some(retry_after))),
             format!(
                 "ratelimit-policy: \"x\";q=5;w=2\n\
                  ratelimit: \"x\";r=0;t={seconds}\nretry-after: {seconds}\n"
@@ -82,7 +82,7 @@ fn spans_are_never_told_shorter_than_they_are() {
 #[test]
 fn what_can_never_pass_is_not_told_to_come_back() {
     let decision = Decision { remaining: 40, ..denied(rule(100, 60_000), None) };
-    assert!(told(Family::Both, &limits(), &decision).ends_with(
+    assert!(told(HeaderFamily::Both, &limits(), &decision).ends_with(
         "ratelimit: \"burst\";r=40;t=60\n\
              x-ratelimit-limit: 100\nx-ratelimit-remaining: 40\nx-ratelimit-reset: 60\n"
     ));
@@ -94,7 +94,7 @@ fn what_can_never_pass_is_not_told_to_come_back() {
 fn a_rule_is_named_by_its_text_where_it_has_no_other_name() {
     let rules = Rules::new([rule(10, 1_000), rule(5, 10_000)]).unwrap();
     assert_eq!(
-        told(Family::Draft11, &Limits::from(&rules), &allowed(rule(5, 10_000), 4)),
+        told(HeaderFamily::Draft11, &NamedRules::from(&rules), &allowed(rule(5, 10_000), 4)),
         "ratelimit-policy: \"10/second\";q=10;w=1, \"5/10s\";q=5;w=10\n\
          ratelimit: \"5/10s\";r=4;t=10\n"
     );
@@ -104,13 +104,13 @@ fn a_rule_is_named_by_its_text_where_it_has_no_other_name() {
 fn a_rule_that_the_route_does_not_have_is_listed_under_a_name_of_its_own() {
     let decision = allowed(rule(7, 60_000), 3);
     assert_eq!(
-        told(Family::Draft11, &limits(), &decision),
+        told(HeaderFamily::Draft11, &limits(), &decision),
         "ratelimit-policy: \"burst\";q=100;w=60, \"daily\";q=1000;w=86400, \"7/minute\";q=7;w=60\n\
          ratelimit: \"7/minute\";r=3;t=60\n"
     );
-    let taken = Limits::named(&Rules::one(rule(9, 9)), ["7/minute"]).unwrap();
+    let taken = NamedRules::named(&Rules::one(rule(9, 9)), ["7/minute"]).unwrap();
     assert_eq!(
-        told(Family::Draft11, &taken, &decision),
+        told(HeaderFamily::Draft11, &taken, &decision),
         "ratelimit-policy: \"7/minute\";q=9;w=1, \"now:7/minute\";q=7;w=60\n\
          ratelimit: \"now:7/minute\";r=3;t=60\n"
     );
@@ -122,12 +122,12 @@ fn a_rule_of_a_policy_has_one_name_whether_it_is_known_or_not() {
     let decision = allowed(rule(100, 60_000), 99);
     let limit = "ratelimit: \"search:100/minute\";r=99;t=60\n";
     assert_eq!(
-        told(Family::Draft11, &Limits::from(&name), &decision),
+        told(HeaderFamily::Draft11, &NamedRules::from(&name), &decision),
         format!("ratelimit-policy: \"search:100/minute\";q=100;w=60\n{limit}")
     );
     let rules = Rules::new([rule(10, 1_000), rule(100, 60_000)]).unwrap();
     assert_eq!(
-        told(Family::Draft11, &Limits::of_policy(&name, &rules), &decision),
+        told(HeaderFamily::Draft11, &NamedRules::of_policy(&name, &rules), &decision),
         format!(
             "ratelimit-policy: \"search:10/second\";q=10;w=1, \"search:100/minute\";q=100;w=60\n{limit}"
         )
@@ -136,10 +136,10 @@ fn a_rule_of_a_policy_has_one_name_whether_it_is_known_or_not() {
 
 #[test]
 fn a_problem_names_the_rule_that_the_fields_name() {
-    let limits = Limits::named(&Rules::one(rule(1, 1_000)), ["\"quoted\" \\ name"]).unwrap();
+    let limits = NamedRules::named(&Rules::one(rule(1, 1_000)), ["\"quoted\" \\ name"]).unwrap();
     let decision = denied(rule(1, 1_000), Some(250));
     assert_eq!(
-        told(Family::Draft11, &limits, &decision),
+        told(HeaderFamily::Draft11, &limits, &decision),
         "ratelimit-policy: \"\\\"quoted\\\" \\\\ name\";q=1;w=1\n\
          ratelimit: \"\\\"quoted\\\" \\\\ name\";r=0;t=1\nretry-after: 1\n"
     );
@@ -159,16 +159,18 @@ fn a_problem_names_the_rule_that_the_fields_name() {
 #[test]
 fn a_client_reads_what_is_told() {
     let decision = denied(rule(100, 60_000), Some(4_001));
-    for family in [Family::Draft11, Family::XRateLimit, Family::Both, Family::None] {
+    for family in
+        [HeaderFamily::Draft11, HeaderFamily::XRateLimit, HeaderFamily::Both, HeaderFamily::None]
+    {
         let limits = limits();
         let mut fields = fields(family, &limits, &decision);
         let read = |fields: &[Field<'_>]| {
             let lines = fields.iter().map(|(name, value)| (*name, value.as_bytes()));
-            Hint::read(lines, SystemTime::UNIX_EPOCH).wait()
+            RetryHint::read(lines, SystemTime::UNIX_EPOCH).wait()
         };
         assert_eq!(read(&fields), Some(Duration::from_secs(5)));
         fields.retain(|(name, _)| *name != names::RETRY_AFTER);
-        let of_limits = (family != Family::None).then_some(Duration::from_secs(5));
+        let of_limits = (family != HeaderFamily::None).then_some(Duration::from_secs(5));
         assert_eq!(read(&fields), of_limits, "{family}");
     }
 }

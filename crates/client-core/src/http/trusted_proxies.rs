@@ -77,12 +77,12 @@ impl TrustedProxies {
         if !self.trusts(peer) {
             return peer;
         }
-        self.told_client(headers).unwrap_or(peer)
+        self.forwarded_address(headers).unwrap_or(peer)
     }
 
     /// The same for a peer that is trusted and has no address, as that of a Unix socket; `None` if nobody tells one.
     #[must_use]
-    pub fn told_client<N: AsRef<[u8]>, V: AsRef<[u8]>>(
+    pub fn forwarded_address<N: AsRef<[u8]>, V: AsRef<[u8]>>(
         &self,
         headers: impl IntoIterator<Item = (N, V)>,
     ) -> Option<IpAddr> {
@@ -207,7 +207,7 @@ mod tests {
             (None, None),
         ] {
             let headers = line.map(|line| ("x-forwarded-for", line));
-            let client = proxies.told_client(headers).map(|client| client.to_string());
+            let client = proxies.forwarded_address(headers).map(|client| client.to_string());
             assert_eq!(client.as_deref(), told, "{line:?}");
         }
     }

@@ -6,9 +6,9 @@ use super::RetryPolicy;
 
 /// Whether to try again, as an answer has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Repeat {
+pub enum RetryAction {
     /// Never: this is the answer.
-    Never,
+    Stop,
     /// Not before this time has passed, as was told.
     After(Duration),
     /// Nothing is told: after a wait that grows from try to try.
@@ -19,13 +19,13 @@ pub enum Repeat {
 ///
 /// Knows no clock and does not sleep; that is left to the caller.
 #[derive(Debug)]
-pub struct Waits {
+pub struct Backoff {
     policy: RetryPolicy,
     tries: u32,
     backoff: ExponentialBackoff,
 }
 
-impl Waits {
+impl Backoff {
     pub(super) fn new(policy: RetryPolicy) -> Self {
         let longest = policy.max_single_wait;
         let backoff = ExponentialBuilder::new()
@@ -44,16 +44,16 @@ impl Waits {
     /// wait does not fit into the policy's times.
     ///
     /// ```
-    /// use ratelog_client_core::retry::{Repeat, RetryPolicy};
+    /// use ratelog_client_core::retry::{RetryAction, RetryPolicy};
     /// use std::time::Duration;
     ///
     /// let told = Duration::from_secs(5);
     /// let mut waits = RetryPolicy::default().max_total(Duration::from_secs(8)).waits();
-    /// let wait = waits.next(Repeat::After(told), Duration::ZERO).unwrap();
+    /// let wait = waits.next(RetryAction::After(told), Duration::ZERO).unwrap();
     /// assert!(wait >= told);
-    /// assert_eq!(waits.next(Repeat::After(told), wait), None);
+    /// assert_eq!(waits.next(RetryAction::After(told), wait), None);
     /// ```
-    pub fn next(&mut self, repeat: Repeat, elapsed: Duration) -> Option<Duration> {
+    pub fn next(&mut self, repeat: RetryAction, elapsed: Duration) -> Option<Duration> {
         self.tries = self.tries.saturating_add(1);
         if self.tries >= self.policy.max_tries {
             return None;
@@ -61,12 +61,12 @@ impl Waits {
         let left = self.policy.max_total.checked_sub(elapsed)?;
         let longest = left.min(self.policy.max_single_wait);
         match repeat {
-            Repeat::Never => None,
-            Repeat::After(told) if told > longest => None,
-            Repeat::After(told) => {
-                Some(told.saturating_add(spread(told, self.policy.base)).min(longest))
+            RetryAction::Stop => None,
+            RetryAction::After(told) if told > longest => None,
+            RetryAction::After(told) => {
+                Some(told.saturating_add(jitter(told, self.policy.base)).min(longest))
             }
-            Repeat::Backoff => {
+            RetryAction::Backoff => {
                 let wait = self.backoff.next()?.min(self.policy.max_single_wait);
                 (wait <= left).then_some(wait)
             }
@@ -77,14 +77,14 @@ impl Waits {
 /// By how much to lengthen a wait that others were told as well: by chance, at most by a tenth of it, or by `least`
 /// where that is more.
 #[must_use]
-pub fn spread(told: Duration, least: Duration) -> Duration {
+pub fn jitter(told: Duration, least: Duration) -> Duration {
     (told / 10).max(least).mul_f32(fastrand::f32())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Repeat::{After, Backoff, Never};
-    use super::{Repeat, RetryPolicy, Waits};
+    use super::RetryAction::{After, Stop};
+    use super::{Backoff, RetryAction, RetryPolicy};
     use proptest::prelude::*;
     use std::time::Duration;
 
@@ -93,7 +93,7 @@ mod tests {
     }
 
     /// The waits until there are no more, if each try takes no time and each answer says to `repeat`.
-    fn all(policy: RetryPolicy, repeat: Repeat) -> Vec<Duration> {
+    fn all(policy: RetryPolicy, repeat: RetryAction) -> Vec<Duration> {
         let (mut waits, mut elapsed) = (policy.waits(), Duration::ZERO);
         std::iter::from_fn(|| waits.next(repeat, elapsed).inspect(|wait| elapsed += *wait))
             .collect()
@@ -101,12 +101,12 @@ mod tests {
 
     #[test]
     fn tries_end_with_the_last_that_is_granted() {
-        for repeat in [Backoff, After(Duration::ZERO), After(seconds(1))] {
+        for repeat in [RetryAction::Backoff, After(Duration::ZERO), After(seconds(1))] {
             assert_eq!(all(RetryPolicy::default().max_tries(4), repeat).len(), 3);
             assert_eq!(all(RetryPolicy::default().max_tries(1), repeat), []);
             assert_eq!(all(RetryPolicy::default().max_tries(0), repeat), []);
         }
-        assert_eq!(all(RetryPolicy::default(), Never), []);
+        assert_eq!(all(RetryPolicy::default(), Stop), []);
     }
 
     #[test]
@@ -142,17 +142,17 @@ mod tests {
     #[test]
     fn waits_that_nobody_tells_grow_and_differ() {
         let policy = RetryPolicy::default().base(seconds(1)).factor(3.0).max_total(seconds(600));
-        for (times, wait) in (0..).zip(all(policy.max_tries(4), Backoff)) {
+        for (times, wait) in (0..).zip(all(policy.max_tries(4), RetryAction::Backoff)) {
             let least = seconds(3_u64.pow(times));
             assert!((least..least * 2).contains(&wait), "{times}: {wait:?}");
         }
-        assert_ne!(all(policy, Backoff), all(policy, Backoff));
+        assert_ne!(all(policy, RetryAction::Backoff), all(policy, RetryAction::Backoff));
     }
 
     #[test]
     fn the_longest_waits_differ_too() {
         let policy = RetryPolicy::default().max_tries(60).max_single_wait(seconds(10));
-        let waits = all(policy.max_total(Duration::MAX), Backoff);
+        let waits = all(policy.max_total(Duration::MAX), RetryAction::Backoff);
         let grown = &waits[6..];
         assert!(grown.iter().all(|wait| (seconds(5)..seconds(10)).contains(wait)), "{waits:?}");
         assert_ne!(grown.first(), grown.last());
@@ -163,7 +163,9 @@ mod tests {
         for factor in [0.1, -3.0, f32::NAN] {
             let policy = RetryPolicy::default().base(seconds(1)).factor(factor);
             assert!(
-                all(policy, Backoff).iter().all(|wait| (seconds(1)..seconds(2)).contains(wait))
+                all(policy, RetryAction::Backoff)
+                    .iter()
+                    .all(|wait| (seconds(1)..seconds(2)).contains(wait))
             );
         }
     }
@@ -172,7 +174,7 @@ mod tests {
     fn a_told_wait_does_not_make_the_untold_ones_grow() {
         let mut waits = RetryPolicy::default().base(seconds(1)).waits();
         waits.next(After(seconds(1)), Duration::ZERO).unwrap();
-        assert!(waits.next(Backoff, Duration::ZERO).unwrap() < seconds(2));
+        assert!(waits.next(RetryAction::Backoff, Duration::ZERO).unwrap() < seconds(2));
     }
 
     fn duration() -> impl Strategy<Value = Duration> {
@@ -194,9 +196,9 @@ mod tests {
         ) {
             let policy = RetryPolicy::default().max_tries(tries).max_total(total);
             let policy = policy.max_single_wait(single).base(base).factor(factor);
-            let mut waits: Waits = policy.waits();
+            let mut waits: Backoff = policy.waits();
             for (times, (told, elapsed)) in (1..).zip(answers) {
-                if let Some(wait) = waits.next(told.map_or(Backoff, After), elapsed) {
+                if let Some(wait) = waits.next(told.map_or(RetryAction::Backoff, After), elapsed) {
                     prop_assert!(times < tries);
                     prop_assert!(wait <= single && wait.saturating_add(elapsed) <= total);
                     prop_assert!(told.is_none_or(|told| told <= wait));

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::Waits;
+use super::Backoff;
 
 /// How often, and for how long in all, something is tried again.
 ///
@@ -66,7 +66,7 @@ impl RetryPolicy {
 
     /// The waits between the tries of one request, to be asked for one by one.
     #[must_use]
-    pub fn waits(&self) -> Waits {
-        Waits::new(*self)
+    pub fn waits(&self) -> Backoff {
+        Backoff::new(*self)
     }
 }

@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use super::{Hint, spread};
+use super::{RetryHint, jitter};
 
 /// The least that the end of a hold is put off by chance at most.
 const SPREAD: Duration = Duration::from_millis(100);
@@ -11,19 +11,19 @@ const SPREAD: Duration = Duration::from_millis(100);
 /// order in which they came, its user has one after the other ask for its turn.
 ///
 /// ```
-/// use ratelog_client_core::retry::{Hint, Lane, Turn};
+/// use ratelog_client_core::retry::{RetryHint, ThrottleState, Admission};
 /// use std::time::{Duration, Instant};
 ///
-/// let (mut lane, now) = (Lane::default(), Instant::now());
+/// let (mut lane, now) = (ThrottleState::default(), Instant::now());
 /// let latest = now + Duration::from_secs(60);
-/// assert_eq!(lane.enter(now, latest), Turn::Now);
-/// let told = Hint { retry_after: Some(Duration::from_secs(5)), ..Hint::default() };
+/// assert_eq!(lane.enter(now, latest), Admission::Now);
+/// let told = RetryHint { retry_after: Some(Duration::from_secs(5)), ..RetryHint::default() };
 /// lane.answered(true, &told, now);
 /// lane.left();
-/// assert!(matches!(lane.enter(now, latest), Turn::At(then) if then >= now + Duration::from_secs(5)));
+/// assert!(matches!(lane.enter(now, latest), Admission::At(then) if then >= now + Duration::from_secs(5)));
 /// ```
 #[derive(Debug, Default)]
-pub struct Lane {
+pub struct ThrottleState {
     hold: Option<Hold>,
     /// What the last answer said was left; `None` if it spoke of no limit.
     left: Option<u64>,
@@ -40,7 +40,7 @@ struct Hold {
 
 /// When a request may be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
+pub enum Admission {
     /// Now: it has begun.
     Now,
     /// Not before this time, when it is to ask again.
@@ -49,29 +49,29 @@ pub enum Turn {
     AfterAnother,
 }
 
-impl Lane {
+impl ThrottleState {
     /// Begins a request at `now`, if it may be sent. None is held back beyond `latest`, nor for a hold that goes on for
     /// longer.
-    pub fn enter(&mut self, now: Instant, latest: Instant) -> Turn {
+    pub fn enter(&mut self, now: Instant, latest: Instant) -> Admission {
         if now < latest {
             if let Some(hold) = self.hold.filter(|hold| hold.until <= latest && now < hold.over) {
-                return Turn::At(hold.over.min(latest));
+                return Admission::At(hold.over.min(latest));
             }
             if self.left.is_some_and(|left| self.under_way >= left.max(1)) {
-                return Turn::AfterAnother;
+                return Admission::AfterAnother;
             }
         }
         self.under_way += 1;
-        Turn::Now
+        Admission::Now
     }
 
     /// The answer to a request that was begun is there, at `now`, and says `hint`; `refused` if it was a refusal.
-    pub fn answered(&mut self, refused: bool, hint: &Hint, now: Instant) {
+    pub fn answered(&mut self, refused: bool, hint: &RetryHint, now: Instant) {
         let told = if refused { hint.wait() } else { hint.exhausted_for };
         // What no clock can tell is longer than anyone waits.
         let hold = told.and_then(|told| {
             let until = now.checked_add(told)?;
-            Some(Hold { until, over: until.checked_add(spread(told, SPREAD))? })
+            Some(Hold { until, over: until.checked_add(jitter(told, SPREAD))? })
         });
         self.hold = self.hold.into_iter().chain(hold).max_by_key(|hold| hold.until);
         let held = self.hold.is_some_and(|hold| now < hold.over);
@@ -89,35 +89,36 @@ impl Lane {
 
 #[cfg(test)]
 mod tests {
-    use super::{Duration, Hint, Instant, Lane, Turn};
+    use super::{Admission, Duration, Instant, RetryHint, ThrottleState};
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn told(remaining: Option<u64>, seconds: Option<u32>) -> Hint {
+    fn told(remaining: Option<u64>, seconds: Option<u32>) -> RetryHint {
         let exhausted_for = seconds.map(|seconds| SECOND * seconds);
-        Hint { retry_after: None, remaining, exhausted_for }
+        RetryHint { retry_after: None, remaining, exhausted_for }
     }
 
     /// A lane, at `now`, whose first request was answered with `hint`.
-    fn after(refused: bool, hint: Hint, now: Instant) -> Lane {
-        let mut lane = Lane::default();
-        assert_eq!(lane.enter(now, now + SECOND * 60), Turn::Now);
+    fn after(refused: bool, hint: RetryHint, now: Instant) -> ThrottleState {
+        let mut lane = ThrottleState::default();
+        assert_eq!(lane.enter(now, now + SECOND * 60), Admission::Now);
         lane.answered(refused, &hint, now);
         lane.left();
         lane
     }
 
     /// How many more can be under way together, up to three.
-    fn at_once(lane: &mut Lane, now: Instant) -> usize {
-        let begun = (0..3).take_while(|_| lane.enter(now, now + SECOND * 60) == Turn::Now).count();
+    fn at_once(lane: &mut ThrottleState, now: Instant) -> usize {
+        let begun =
+            (0..3).take_while(|_| lane.enter(now, now + SECOND * 60) == Admission::Now).count();
         (0..begun).for_each(|_| lane.left());
         begun
     }
 
     /// Until when a request is held back that waits for a minute at most.
-    fn held(lane: &mut Lane, now: Instant) -> Instant {
+    fn held(lane: &mut ThrottleState, now: Instant) -> Instant {
         match lane.enter(now, now + SECOND * 60) {
-            Turn::At(then) => then,
+            Admission::At(then) => then,
             other => panic!("{other:?}"),
         }
     }
@@ -144,11 +145,11 @@ mod tests {
     #[test]
     fn no_more_go_at_once_than_were_left() {
         let now = Instant::now();
-        assert_eq!(at_once(&mut Lane::default(), now), 3);
+        assert_eq!(at_once(&mut ThrottleState::default(), now), 3);
         for (refused, hint, count) in [
             (false, told(Some(2), None), 2),
             (false, told(Some(0), None), 1),
-            (true, Hint::default(), 1),
+            (true, RetryHint::default(), 1),
             (true, told(Some(2), None), 2),
         ] {
             assert_eq!(at_once(&mut after(refused, hint, now), now), count, "{hint:?}");
@@ -159,10 +160,10 @@ mod tests {
     fn an_answer_without_limits_ends_the_queue_once_the_hold_is_over() {
         let now = Instant::now();
         let mut lane = after(false, told(Some(0), Some(10)), now);
-        lane.answered(false, &Hint::default(), now);
+        lane.answered(false, &RetryHint::default(), now);
         let over = held(&mut lane, now);
         assert_eq!(at_once(&mut lane, over), 1);
-        lane.answered(false, &Hint::default(), over);
+        lane.answered(false, &RetryHint::default(), over);
         assert_eq!(at_once(&mut lane, over), 3);
     }
 
@@ -171,13 +172,13 @@ mod tests {
         let (now, minute) = (Instant::now(), SECOND * 60);
         // What ends within the time may be put off beyond it.
         let mut lane = after(false, told(Some(0), Some(60)), now);
-        assert_eq!(lane.enter(now, now + minute), Turn::At(now + minute));
-        assert_eq!(lane.enter(now + minute, now + minute), Turn::Now);
+        assert_eq!(lane.enter(now, now + minute), Admission::At(now + minute));
+        assert_eq!(lane.enter(now + minute, now + minute), Admission::Now);
         // What does not is not waited for, but in turn.
         let mut lane = after(false, told(Some(0), Some(61)), now);
-        assert_eq!(lane.enter(now, now + minute), Turn::Now);
-        assert_eq!(lane.enter(now, now + minute), Turn::AfterAnother);
-        assert_eq!(lane.enter(now + minute, now + minute), Turn::Now);
+        assert_eq!(lane.enter(now, now + minute), Admission::Now);
+        assert_eq!(lane.enter(now, now + minute), Admission::AfterAnother);
+        assert_eq!(lane.enter(now + minute, now + minute), Admission::Now);
     }
 
     #[test]
@@ -185,7 +186,7 @@ mod tests {
         let now = Instant::now();
         for seconds in [u64::MAX, i64::MAX.unsigned_abs()] {
             let exhausted_for = Some(Duration::from_secs(seconds));
-            let hint = Hint { exhausted_for, ..told(Some(0), None) };
+            let hint = RetryHint { exhausted_for, ..told(Some(0), None) };
             assert_eq!(at_once(&mut after(false, hint, now), now), 1);
         }
     }

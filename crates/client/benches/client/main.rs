@@ -5,12 +5,12 @@
 //! writes the report. Timings are only told; a wrong answer is a failure.
 #![expect(clippy::indexing_slicing, reason = "a benchmark that meets another shape may end")]
 
-mod absence;
 mod deny_cache;
 mod local;
 mod round_trip;
 mod script;
 mod timing;
+mod unavailable;
 
 use std::error::Error;
 
@@ -38,7 +38,7 @@ async fn main() -> Outcome<()> {
         round_trip::run(extent).await?,
         local::run(extent).await?,
         deny_cache::run(extent).await?,
-        absence::run(extent).await?,
+        unavailable::run(extent).await?,
         script::run(extent).await?,
     ] {
         text.push('\n');

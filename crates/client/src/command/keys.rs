@@ -4,7 +4,7 @@ use ratelog_core::Cost;
 use redis::{Value, cmd};
 
 use super::overrides::{self, Override};
-use super::{Command, Route};
+use super::{Command, Routing};
 use crate::reply::{self, Fault, Fields};
 
 /// What a key holds.
@@ -22,7 +22,7 @@ pub struct Inspection {
     /// The memory of the value, in bytes.
     pub bytes: u64,
     /// What an operator put on the key.
-    pub overruled_by: Option<Override>,
+    pub key_override: Option<Override>,
 }
 
 /// Units that were recorded at one instant.
@@ -38,35 +38,35 @@ pub struct Hit {
 pub fn refund(key: impl AsRef<[u8]>, cost: Cost) -> Command<u64> {
     let mut words = cmd("RL.REFUND");
     words.arg(key.as_ref()).arg("COST").arg(cost.units());
-    Command::new(words, Route::Primary(1), reply::take)
+    Command::new(words, Routing::Primary(1), reply::take)
 }
 
 /// `RL.RESET`: forgets the key's units; an override stays. Answers how many there were.
 pub fn reset(key: impl AsRef<[u8]>) -> Command<u64> {
     let mut words = cmd("RL.RESET");
     words.arg(key.as_ref());
-    Command::new(words, Route::Primary(1), reply::take)
+    Command::new(words, Routing::Primary(1), reply::take)
 }
 
 /// `RL.INSPECT`: what the key holds; `None` if it holds nothing.
 pub fn inspect(key: impl AsRef<[u8]>) -> Command<Option<Inspection>> {
     let mut words = cmd("RL.INSPECT");
     words.arg(key.as_ref());
-    Command::new(words, Route::Replica(1), |value| reply::optional(value, inspection))
+    Command::new(words, Routing::Replica(1), |value| reply::optional(value, inspection))
 }
 
 /// `RL.HITS`: when the key's units were recorded, newest first.
 pub fn hits(key: impl AsRef<[u8]>) -> Command<Vec<Hit>> {
     let mut words = cmd("RL.HITS");
     words.arg(key.as_ref());
-    Command::new(words, Route::Replica(1), |value| reply::each(value, hit))
+    Command::new(words, Routing::Replica(1), |value| reply::each(value, hit))
 }
 
 /// `RL.HITS key COUNT n`: the newest `count` of them.
 pub fn newest_hits(key: impl AsRef<[u8]>, count: u32) -> Command<Vec<Hit>> {
     let mut words = cmd("RL.HITS");
     words.arg(key.as_ref()).arg("COUNT").arg(count);
-    Command::new(words, Route::Replica(1), |value| reply::each(value, hit))
+    Command::new(words, Routing::Replica(1), |value| reply::each(value, hit))
 }
 
 fn inspection(value: Value) -> Result<Inspection, Fault> {
@@ -79,7 +79,7 @@ fn inspection(value: Value) -> Result<Inspection, Fault> {
         newest,
         retention: Duration::from_millis(fields.take("retention_ms")?),
         bytes: fields.take("bytes")?,
-        overruled_by: reply::optional(fields.value("override")?, overrides::read)?,
+        key_override: reply::optional(fields.value("override")?, overrides::read)?,
     })
 }
 

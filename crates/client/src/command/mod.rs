@@ -15,7 +15,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod checking;
+mod check;
 mod keys;
 mod monitor;
 mod overrides;
@@ -26,7 +26,7 @@ use redis::{Cmd, RedisResult, Value};
 use crate::Error;
 use crate::reply::Fault;
 
-pub use checking::{check, mcheck, peek};
+pub use check::{check, mcheck, peek};
 pub use keys::{Hit, Inspection, hits, inspect, newest_hits, refund, reset};
 pub use monitor::{Counts, Ranked, Ranking, Stats, reset_stats, stats, top};
 pub use overrides::{
@@ -39,7 +39,7 @@ pub use policies::{
 /// A command of the module whose answer is a `T`.
 pub struct Command<T> {
     cmd: Cmd,
-    route: Route,
+    route: Routing,
     read: fn(Value) -> Result<T, Fault>,
     merge: fn(Vec<T>) -> Option<T>,
 }
@@ -47,7 +47,7 @@ pub struct Command<T> {
 /// Which nodes of a cluster a command is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Route {
+pub enum Routing {
     /// The primary of the key that is this argument; the command's name is argument 0.
     Primary(usize),
     /// Any node that has the key that is this argument.
@@ -59,7 +59,7 @@ pub enum Route {
 }
 
 impl<T> Command<T> {
-    pub(crate) fn new(cmd: Cmd, route: Route, read: fn(Value) -> Result<T, Fault>) -> Self {
+    pub(crate) fn new(cmd: Cmd, route: Routing, read: fn(Value) -> Result<T, Fault>) -> Self {
         Self { cmd, route, read, merge: |mut answers| answers.pop() }
     }
 
@@ -76,7 +76,7 @@ impl<T> Command<T> {
 
     /// Which nodes of a cluster it is for.
     #[must_use]
-    pub fn route(&self) -> Route {
+    pub fn route(&self) -> Routing {
         self.route
     }
 
@@ -93,7 +93,7 @@ impl<T> Command<T> {
     /// What a connection's answer says: one node's, or those of several by their addresses.
     pub(crate) fn answer(&self, result: RedisResult<Value>) -> Result<T, Error> {
         match (self.route, result?) {
-            (Route::EveryPrimary, Value::Map(answers)) if of_nodes(&answers) => {
+            (Routing::EveryPrimary, Value::Map(answers)) if of_nodes(&answers) => {
                 let answers = answers.into_iter().map(|(_, value)| self.read(value));
                 let merged = (self.merge)(answers.collect::<Result<_, _>>()?);
                 merged.ok_or_else(|| self.fault("no shard answered".to_owned()))

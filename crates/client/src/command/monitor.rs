@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use redis::{Value, cmd};
 
-use super::{Command, Route};
+use super::{Command, Routing};
 use crate::reply::{self, Fault, Fields};
 
 /// How checks ended.
@@ -53,7 +53,7 @@ pub struct Ranked {
 /// `RL.STATS`: how checks ended; in a cluster, those of all primaries together.
 #[must_use]
 pub fn stats() -> Command<Stats> {
-    Command::new(cmd("RL.STATS"), Route::EveryPrimary, read_stats).merged_by(sum)
+    Command::new(cmd("RL.STATS"), Routing::EveryPrimary, read_stats).merged_by(sum)
 }
 
 /// `RL.STATS RESET`: the same, and begins at zero.
@@ -61,7 +61,7 @@ pub fn stats() -> Command<Stats> {
 pub fn reset_stats() -> Command<Stats> {
     let mut words = cmd("RL.STATS");
     words.arg("RESET");
-    Command::new(words, Route::EveryPrimary, read_stats).merged_by(sum)
+    Command::new(words, Routing::EveryPrimary, read_stats).merged_by(sum)
 }
 
 /// `RL.TOP`: the keys that most checks ask about, heaviest first; at most `count` of each shard.
@@ -73,7 +73,7 @@ pub fn top(ranking: Ranking, count: u32) -> Command<Vec<Ranked>> {
         Ranking::Checked => "CHECKED",
     });
     words.arg("COUNT").arg(count);
-    Command::new(words, Route::EveryPrimary, |value| reply::each(value, ranked)).merged_by(
+    Command::new(words, Routing::EveryPrimary, |value| reply::each(value, ranked)).merged_by(
         |shards| {
             let mut all = shards.concat();
             all.sort_by_key(|ranked| std::cmp::Reverse(ranked.count));

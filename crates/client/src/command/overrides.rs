@@ -3,8 +3,8 @@ use std::time::Duration;
 use ratelog_core::{Action, Rules};
 use redis::{Value, cmd};
 
-use super::checking::add_rules;
-use super::{Command, Route};
+use super::check::add_rules;
+use super::{Command, Routing};
 use crate::reply::{self, Fault, Fields};
 
 /// What an operator puts on one key, in place of what its rules say.
@@ -44,7 +44,7 @@ pub struct ListedOverride {
     /// The number of its database.
     pub database: u32,
     /// What is on it.
-    pub overruled_by: Override,
+    pub key_override: Override,
 }
 
 /// `RL.OVERRIDE SET`: puts an override on the key, in place of one it has.
@@ -63,21 +63,21 @@ pub fn set_override(key: impl AsRef<[u8]>, put: &Override) -> Command<()> {
     if let Some(ttl) = put.ttl {
         words.arg("PX").arg(u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX));
     }
-    Command::new(words, Route::Primary(2), reply::take)
+    Command::new(words, Routing::Primary(2), reply::take)
 }
 
 /// `RL.OVERRIDE GET`: what holds on the key, if anything.
 pub fn get_override(key: impl AsRef<[u8]>) -> Command<Option<Override>> {
     let mut words = cmd("RL.OVERRIDE");
     words.arg("GET").arg(key.as_ref());
-    Command::new(words, Route::Replica(2), |value| reply::optional(value, read))
+    Command::new(words, Routing::Replica(2), |value| reply::optional(value, read))
 }
 
 /// `RL.OVERRIDE DEL`: takes the override away; units stay. Answers whether one held.
 pub fn del_override(key: impl AsRef<[u8]>) -> Command<bool> {
     let mut words = cmd("RL.OVERRIDE");
     words.arg("DEL").arg(key.as_ref());
-    Command::new(words, Route::Primary(2), reply::take)
+    Command::new(words, Routing::Primary(2), reply::take)
 }
 
 /// `RL.OVERRIDE LIST`: the overrides that hold, on every shard of a cluster; all of them, or each node's first `count`.
@@ -88,14 +88,14 @@ pub fn list_overrides(count: Option<u32>) -> Command<Vec<ListedOverride>> {
     if let Some(count) = count {
         words.arg("COUNT").arg(count);
     }
-    Command::new(words, Route::EveryPrimary, |value| reply::each(value, listed))
+    Command::new(words, Routing::EveryPrimary, |value| reply::each(value, listed))
         .merged_by(|shards| Some(shards.concat()))
 }
 
 fn listed(value: Value) -> Result<ListedOverride, Fault> {
     let mut fields = Fields::of(value)?;
     let (key, database) = (fields.take("key")?, fields.take("database")?);
-    Ok(ListedOverride { key, database, overruled_by: from_fields(fields)? })
+    Ok(ListedOverride { key, database, key_override: from_fields(fields)? })
 }
 
 pub(super) fn read(value: Value) -> Result<Override, Fault> {

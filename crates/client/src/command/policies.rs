@@ -1,8 +1,8 @@
 use ratelog_core::{Mode, Policy, PolicyName};
 use redis::{Value, cmd};
 
-use super::checking::add_rules;
-use super::{Command, Route};
+use super::check::add_rules;
+use super::{Command, Routing};
 use crate::reply::{self, Fault, Fields};
 
 /// `RL.POLICY SET`: keeps the policy by its name, on every shard of a cluster.
@@ -14,7 +14,7 @@ pub fn set_policy(name: &PolicyName, policy: &Policy) -> Command<()> {
         words.arg("SHADOW");
     }
     add_rules(&mut words, &policy.rules);
-    Command::new(words, Route::EveryPrimary, reply::take)
+    Command::new(words, Routing::EveryPrimary, reply::take)
 }
 
 /// `RL.POLICY GET`: the policy of that name, if there is one.
@@ -22,7 +22,7 @@ pub fn set_policy(name: &PolicyName, policy: &Policy) -> Command<()> {
 pub fn get_policy(name: &PolicyName) -> Command<Option<Policy>> {
     let mut words = cmd("RL.POLICY");
     words.arg("GET").arg(name.as_str());
-    Command::new(words, Route::Any, |value| reply::optional(value, policy))
+    Command::new(words, Routing::Any, |value| reply::optional(value, policy))
 }
 
 /// `RL.POLICY DEL`: forgets the policy, on every shard of a cluster. Answers whether there was one.
@@ -30,7 +30,7 @@ pub fn get_policy(name: &PolicyName) -> Command<Option<Policy>> {
 pub fn del_policy(name: &PolicyName) -> Command<bool> {
     let mut words = cmd("RL.POLICY");
     words.arg("DEL").arg(name.as_str());
-    Command::new(words, Route::EveryPrimary, reply::take)
+    Command::new(words, Routing::EveryPrimary, reply::take)
         .merged_by(|shards| Some(shards.contains(&true)))
 }
 
@@ -39,7 +39,7 @@ pub fn del_policy(name: &PolicyName) -> Command<bool> {
 pub fn list_policies() -> Command<Vec<PolicyName>> {
     let mut words = cmd("RL.POLICY");
     words.arg("LIST");
-    Command::new(words, Route::Any, |value| reply::each(value, name))
+    Command::new(words, Routing::Any, |value| reply::each(value, name))
 }
 
 /// `RL.POLICY EXPORT`: all policies as JSON.
@@ -47,7 +47,7 @@ pub fn list_policies() -> Command<Vec<PolicyName>> {
 pub fn export_policies() -> Command<String> {
     let mut words = cmd("RL.POLICY");
     words.arg("EXPORT");
-    Command::new(words, Route::Any, reply::take)
+    Command::new(words, Routing::Any, reply::take)
 }
 
 /// `RL.POLICY IMPORT`: replaces all policies by those in `json`, on every shard of a cluster; each shard takes all of
@@ -56,7 +56,7 @@ pub fn export_policies() -> Command<String> {
 pub fn import_policies(json: &str) -> Command<()> {
     let mut words = cmd("RL.POLICY");
     words.arg("IMPORT").arg(json);
-    Command::new(words, Route::EveryPrimary, reply::take)
+    Command::new(words, Routing::EveryPrimary, reply::take)
 }
 
 fn name(value: Value) -> Result<PolicyName, Fault> {

@@ -3,14 +3,14 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use ratelog_client_core::{Denials, Policies};
+use ratelog_client_core::{DenyCache, Policies};
 use ratelog_core::{Policy, PolicyName};
 
+use super::connection::Connection;
 use super::fallback::{Backend, Fallback};
 use super::local::Local;
 use super::remote::{Remote, Settings};
 use super::target::Target;
-use super::wire::Wire;
 use super::{Parts, RateLimiter};
 use crate::Error;
 
@@ -47,7 +47,7 @@ impl Builder {
 
     /// A limiter over a connection that is there already: a `MultiplexedConnection`, a `ConnectionManager` or an
     /// asynchronous `ClusterConnection`. It is used as it is, so a connection that cannot mend itself stays broken.
-    pub fn over(connection: impl Into<Wire>) -> Self {
+    pub fn over(connection: impl Into<Connection>) -> Self {
         Self::of(Some(Target::Given(connection.into())))
     }
 
@@ -154,7 +154,7 @@ impl Builder {
             (Some(_), Fallback::Local { instances }) => instances,
             _ => NonZeroU32::MIN,
         };
-        let denials = (self.denials > 0).then(|| Arc::new(Denials::new(self.denials)));
+        let denials = (self.denials > 0).then(|| Arc::new(DenyCache::new(self.denials)));
         let remote =
             self.target.map(|target| Arc::new(Remote::new(target, self.settings, denials.clone())));
         if let Some(remote) = &remote {

@@ -1,6 +1,6 @@
 use std::time::SystemTime;
 
-use ratelog_client_core::{History, State};
+use ratelog_client_core::{BreakerStatus, State};
 
 /// How a limiter gets on with its server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,8 +22,8 @@ pub struct Health {
 
 impl Health {
     /// That of a limiter whose server has this history.
-    pub(super) fn of(history: History, uses_script: bool, tracks: bool) -> Self {
-        let History { state, since, last_error, opened } = history;
+    pub(super) fn of(history: BreakerStatus, uses_script: bool, tracks: bool) -> Self {
+        let BreakerStatus { state, since, last_error, opened } = history;
         Self { state, since, last_error, opened, uses_script, tracks }
     }
 

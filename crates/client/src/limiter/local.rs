@@ -14,7 +14,10 @@ pub(super) struct Local {
 
 impl Local {
     pub(super) fn new(max_bytes: usize, instances: NonZeroU32) -> Self {
-        Self { limiter: ratelog_client_core::Local::new(max_bytes, instances), clock: Clock::start() }
+        Self {
+            limiter: ratelog_client_core::Local::new(max_bytes, instances),
+            clock: Clock::start(),
+        }
     }
 
     pub(super) fn check(&self, key: &[u8], terms: &Terms<'_>, cost: Cost) -> Decision {

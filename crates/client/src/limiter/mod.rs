@@ -4,35 +4,35 @@ mod asked;
 #[cfg(feature = "blocking")]
 pub mod blocking;
 mod builder;
-mod failure;
+mod classify;
+mod connection;
 mod fallback;
 mod health;
 mod local;
 mod operation;
 mod remote;
 mod target;
-mod wire;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use ratelog_client_core::{Denials, Grant, Policies, Ticket};
+use ratelog_client_core::{DenyCache, FixedOutcome, KeyVersion, Policies};
 use ratelog_core::Cost;
 
 use crate::command::{self, Override};
 use crate::{Check, Checks, Decision, Error, Source, Under};
 use asked::Asked;
 use local::Local;
-use operation::{Checking, CheckingAll, Managing, Operation, Refunding, Resetting};
+use operation::{CheckOp, ModuleOnlyOp, MultiCheckOp, Operation, RefundOp, ResetOp};
 use remote::{Failure, Remote};
 
 pub use builder::Builder;
-pub(crate) use failure::absence;
+pub(crate) use classify::absence;
+pub use connection::Connection;
 pub use fallback::{Backend, Fallback};
 pub use health::Health;
 pub use ratelog_client_core::State;
-pub use wire::Wire;
 
 /// Checks in a server, with a timeout, and by other means while the server is away. Cheap to clone.
 ///
@@ -64,7 +64,7 @@ struct Parts {
     local: Local,
     policies: Arc<Policies>,
     fallback: Fallback,
-    denials: Option<Arc<Denials>>,
+    denials: Option<Arc<DenyCache>>,
     since: SystemTime,
 }
 
@@ -94,7 +94,7 @@ impl RateLimiter {
         if let Some(denied) = denials.and_then(|denials| denials.get(key, &check)) {
             return Ok(Decision::new(denied, Source::DenyCache));
         }
-        let operation = Checking { key, check, records: true };
+        let operation = CheckOp { key, check, records: true };
         if let ControlFlow::Break(answer) = self.seek_server(&operation) {
             return answer;
         }
@@ -119,7 +119,7 @@ impl RateLimiter {
     /// # Errors
     /// As [`Self::check`].
     pub async fn mcheck(&self, checks: &Checks<'_>) -> Result<Vec<Decision>, Error> {
-        self.run(&CheckingAll(checks)).await
+        self.run(&MultiCheckOp(checks)).await
     }
 
     /// Takes the newest units back, as many as `cost`. Answers how many there were to take.
@@ -128,7 +128,7 @@ impl RateLimiter {
     /// As [`Self::check`]; while the server is away only [`Fallback::Local`] has anything to take back.
     pub async fn refund(&self, key: impl AsRef<[u8]>, cost: Cost) -> Result<u64, Error> {
         let key = key.as_ref();
-        self.changing(key, &Refunding { key, cost }).await
+        self.changing(key, &RefundOp { key, cost }).await
     }
 
     /// Forgets the key's units. Answers how many there were.
@@ -137,7 +137,7 @@ impl RateLimiter {
     /// As [`Self::refund`].
     pub async fn reset(&self, key: impl AsRef<[u8]>) -> Result<u64, Error> {
         let key = key.as_ref();
-        self.changing(key, &Resetting(key)).await
+        self.changing(key, &ResetOp(key)).await
     }
 
     /// Puts an override on the key, in place of one it has.
@@ -147,7 +147,7 @@ impl RateLimiter {
     pub async fn set_override(&self, key: impl AsRef<[u8]>, put: &Override) -> Result<(), Error> {
         let key = key.as_ref();
         let command = || command::set_override(key, put);
-        self.changing(key, &Managing { name: "an override", command }).await
+        self.changing(key, &ModuleOnlyOp { name: "an override", command }).await
     }
 
     /// What an operator put on the key, if it still holds.
@@ -157,7 +157,7 @@ impl RateLimiter {
     pub async fn get_override(&self, key: impl AsRef<[u8]>) -> Result<Option<Override>, Error> {
         let key = key.as_ref();
         let command = || command::get_override(key);
-        self.run(&Managing { name: "an override", command }).await
+        self.run(&ModuleOnlyOp { name: "an override", command }).await
     }
 
     /// Takes the override away. Answers whether one held.
@@ -167,7 +167,7 @@ impl RateLimiter {
     pub async fn del_override(&self, key: impl AsRef<[u8]>) -> Result<bool, Error> {
         let key = key.as_ref();
         let command = || command::del_override(key);
-        self.changing(key, &Managing { name: "an override", command }).await
+        self.changing(key, &ModuleOnlyOp { name: "an override", command }).await
     }
 
     /// How the limiter gets on with its server.
@@ -193,7 +193,7 @@ impl RateLimiter {
     }
 
     async fn decide(&self, key: &[u8], check: Check<'_>, records: bool) -> Result<Decision, Error> {
-        let decision = self.run(&Checking { key, check, records }).await?;
+        let decision = self.run(&CheckOp { key, check, records }).await?;
         if let (Under::Policy(name), Source::Module, Fallback::Local { .. }, Some(remote)) =
             (check.under(), decision.source(), self.0.fallback, &self.0.remote)
             && self.0.policies.wants(name)
@@ -205,7 +205,7 @@ impl RateLimiter {
 
     /// Has the denial remembered by a peek: reading the key makes the server tell this connection when anybody changes
     /// it. Whoever is denied does not wait for that.
-    fn watch(&self, key: &[u8], check: Check<'_>, denials: &Arc<Denials>) {
+    fn watch(&self, key: &[u8], check: Check<'_>, denials: &Arc<DenyCache>) {
         if !denials.claim(key, &check) {
             return;
         }
@@ -262,14 +262,20 @@ impl RateLimiter {
         let Parts { local, policies, .. } = &*self.0;
         match self.0.fallback {
             Fallback::Local { .. } => operation.local(local, policies).ok(),
-            Fallback::Allow => operation.outright(Grant::Allow, policies),
-            Fallback::Deny => operation.outright(Grant::Deny(remote.next_try()), policies),
+            Fallback::Allow => operation.outright(FixedOutcome::Allow, policies),
+            Fallback::Deny => operation.outright(FixedOutcome::Deny(remote.next_try()), policies),
             Fallback::Error => None,
         }
     }
 }
 
-fn remember(denials: &Denials, key: &[u8], check: &Check<'_>, decision: &Decision, ticket: Ticket) {
+fn remember(
+    denials: &DenyCache,
+    key: &[u8],
+    check: &Check<'_>,
+    decision: &Decision,
+    ticket: KeyVersion,
+) {
     let by_server = matches!(decision.source(), Source::Module | Source::Script);
     denials.put(key, check, decision.as_core(), by_server, ticket);
 }

@@ -1,10 +1,10 @@
 //! What a limiter can be asked: each operation in every way that it can be answered.
 
-use ratelog_client_core::{Grant, Policies, Terms, UnknownPolicy, granted};
+use ratelog_client_core::{FixedOutcome, Policies, Terms, UnknownPolicy, fallback_decision};
 use ratelog_core::{Cost, Mode, Rules};
 
+use super::connection::Connection;
 use super::local::Local;
-use super::wire::Wire;
 use crate::command::{self, Command};
 use crate::{Check, Checks, Decision, Error, Source, script};
 
@@ -17,9 +17,9 @@ pub(super) trait Operation: Sync {
     fn command(&self) -> Command<Self::Answer>;
 
     /// By the script, in a server without the module.
-    fn scripted(
+    fn via_script(
         &self,
-        wire: &mut Wire,
+        wire: &mut Connection,
         policies: &Policies,
     ) -> impl Future<Output = Result<Self::Answer, Error>> + Send;
 
@@ -30,19 +30,19 @@ pub(super) trait Operation: Sync {
     fn local(&self, local: &Local, policies: &Policies) -> Result<Self::Answer, Error>;
 
     /// Without looking at any log; `None` if that makes no sense.
-    fn outright(&self, _grant: Grant, _policies: &Policies) -> Option<Self::Answer> {
+    fn outright(&self, _grant: FixedOutcome, _policies: &Policies) -> Option<Self::Answer> {
         None
     }
 }
 
 /// A check, or a peek.
-pub(super) struct Checking<'a> {
+pub(super) struct CheckOp<'a> {
     pub(super) key: &'a [u8],
     pub(super) check: Check<'a>,
     pub(super) records: bool,
 }
 
-impl Operation for Checking<'_> {
+impl Operation for CheckOp<'_> {
     type Answer = Decision;
 
     fn command(&self) -> Command<Decision> {
@@ -50,7 +50,11 @@ impl Operation for Checking<'_> {
         ask(self.key, self.check)
     }
 
-    async fn scripted(&self, wire: &mut Wire, policies: &Policies) -> Result<Decision, Error> {
+    async fn via_script(
+        &self,
+        wire: &mut Connection,
+        policies: &Policies,
+    ) -> Result<Decision, Error> {
         let terms = known(policies.terms(self.check.under()))?;
         let ask = if self.records { script::check } else { script::peek };
         let check = Check::from(&*terms.rules).cost(self.check.units());
@@ -63,29 +67,33 @@ impl Operation for Checking<'_> {
         Ok(decide(local, self.key, &terms, self.check.units()))
     }
 
-    fn outright(&self, grant: Grant, policies: &Policies) -> Option<Decision> {
+    fn outright(&self, grant: FixedOutcome, policies: &Policies) -> Option<Decision> {
         Some(outright(grant, policies.terms(self.check.under()), self.check.units()))
     }
 }
 
 /// A check of several keys.
-pub(super) struct CheckingAll<'a>(pub(super) &'a Checks<'a>);
+pub(super) struct MultiCheckOp<'a>(pub(super) &'a Checks<'a>);
 
-impl CheckingAll<'_> {
+impl MultiCheckOp<'_> {
     fn terms(&self, policies: &Policies) -> Result<Vec<(&[u8], Terms<'_>)>, Error> {
         let of_key = |(key, under)| Ok((key, known(policies.terms_of_one(under))?));
         self.0.keys().map(of_key).collect()
     }
 }
 
-impl Operation for CheckingAll<'_> {
+impl Operation for MultiCheckOp<'_> {
     type Answer = Vec<Decision>;
 
     fn command(&self) -> Command<Vec<Decision>> {
         command::mcheck(self.0)
     }
 
-    async fn scripted(&self, wire: &mut Wire, policies: &Policies) -> Result<Vec<Decision>, Error> {
+    async fn via_script(
+        &self,
+        wire: &mut Connection,
+        policies: &Policies,
+    ) -> Result<Vec<Decision>, Error> {
         let (cost, terms) = (self.0.units(), self.terms(policies)?);
         let decided = match in_force(&terms).as_slice() {
             [] => Vec::new(),
@@ -111,7 +119,7 @@ impl Operation for CheckingAll<'_> {
         Ok(in_order(&terms, decided, tried))
     }
 
-    fn outright(&self, grant: Grant, policies: &Policies) -> Option<Vec<Decision>> {
+    fn outright(&self, grant: FixedOutcome, policies: &Policies) -> Option<Vec<Decision>> {
         let cost = self.0.units();
         let of_key = |(_, under)| outright(grant, policies.terms_of_one(under), cost);
         Some(self.0.keys().map(of_key).collect())
@@ -139,19 +147,19 @@ fn in_order(
 }
 
 /// Taking units back.
-pub(super) struct Refunding<'a> {
+pub(super) struct RefundOp<'a> {
     pub(super) key: &'a [u8],
     pub(super) cost: Cost,
 }
 
-impl Operation for Refunding<'_> {
+impl Operation for RefundOp<'_> {
     type Answer = u64;
 
     fn command(&self) -> Command<u64> {
         command::refund(self.key, self.cost)
     }
 
-    async fn scripted(&self, wire: &mut Wire, _: &Policies) -> Result<u64, Error> {
+    async fn via_script(&self, wire: &mut Connection, _: &Policies) -> Result<u64, Error> {
         script::run(wire, &script::refund(self.key, self.cost)).await
     }
 
@@ -161,16 +169,16 @@ impl Operation for Refunding<'_> {
 }
 
 /// Forgetting units.
-pub(super) struct Resetting<'a>(pub(super) &'a [u8]);
+pub(super) struct ResetOp<'a>(pub(super) &'a [u8]);
 
-impl Operation for Resetting<'_> {
+impl Operation for ResetOp<'_> {
     type Answer = u64;
 
     fn command(&self) -> Command<u64> {
         command::reset(self.0)
     }
 
-    async fn scripted(&self, wire: &mut Wire, _: &Policies) -> Result<u64, Error> {
+    async fn via_script(&self, wire: &mut Connection, _: &Policies) -> Result<u64, Error> {
         script::run(wire, &script::reset(self.0)).await
     }
 
@@ -180,19 +188,19 @@ impl Operation for Resetting<'_> {
 }
 
 /// What only the module has.
-pub(super) struct Managing<T, F: Fn() -> Command<T>> {
+pub(super) struct ModuleOnlyOp<T, F: Fn() -> Command<T>> {
     pub(super) name: &'static str,
     pub(super) command: F,
 }
 
-impl<T: Send, F: Fn() -> Command<T> + Sync> Operation for Managing<T, F> {
+impl<T: Send, F: Fn() -> Command<T> + Sync> Operation for ModuleOnlyOp<T, F> {
     type Answer = T;
 
     fn command(&self) -> Command<T> {
         (self.command)()
     }
 
-    async fn scripted(&self, _: &mut Wire, _: &Policies) -> Result<T, Error> {
+    async fn via_script(&self, _: &mut Connection, _: &Policies) -> Result<T, Error> {
         Err(Error::NeedsModule(self.name))
     }
 
@@ -202,10 +210,10 @@ impl<T: Send, F: Fn() -> Command<T> + Sync> Operation for Managing<T, F> {
 }
 
 /// A decision without a log, by the rules that are known.
-fn outright<E>(grant: Grant, terms: Result<Terms<'_>, E>, cost: Cost) -> Decision {
+fn outright<E>(grant: FixedOutcome, terms: Result<Terms<'_>, E>, cost: Cost) -> Decision {
     let terms = terms.ok();
     let rules = terms.as_ref().map(|terms| &*terms.rules);
-    Decision::new(granted(grant, rules, cost), Source::Fallback)
+    Decision::new(fallback_decision(grant, rules, cost), Source::Fallback)
 }
 
 fn known<T>(terms: Result<T, UnknownPolicy>) -> Result<T, Error> {

@@ -5,16 +5,16 @@ use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use ratelog_client_core::script::subject;
-use ratelog_client_core::{Absence, Breaker, Denials, Policies, Probes};
+use ratelog_client_core::{Breaker, DenyCache, FailureKind, Policies, ProbeBackoff};
 use ratelog_core::{Cost, PolicyName};
 use redis::{PushInfo, PushKind, Value};
 
-use super::failure::{absence, is_unknown_command};
+use super::classify::{absence, is_unknown_command};
+use super::connection::Connection;
 use super::fallback::Backend;
 use super::health::Health;
 use super::operation::Operation;
 use super::target::Target;
-use super::wire::Wire;
 use crate::command;
 use crate::{AsyncCommands, Error};
 
@@ -28,14 +28,14 @@ pub(super) struct Remote {
     target: Target,
     settings: Settings,
     breaker: Breaker,
-    wire: RwLock<Option<Wire>>,
+    wire: RwLock<Option<Connection>>,
     /// Counts connections, so that what an old one tells is known as such.
     generation: AtomicU64,
     /// The server of this connection has no module.
     without_module: AtomicBool,
     /// The server tells this connection of keys that were changed.
     tracks: AtomicBool,
-    denials: Option<Arc<Denials>>,
+    denials: Option<Arc<DenyCache>>,
 }
 
 /// How patient a limiter is, and with what.
@@ -58,7 +58,7 @@ pub(super) enum Failure {
 }
 
 impl Remote {
-    pub(super) fn new(target: Target, settings: Settings, denials: Option<Arc<Denials>>) -> Self {
+    pub(super) fn new(target: Target, settings: Settings, denials: Option<Arc<DenyCache>>) -> Self {
         Self {
             target,
             breaker: Breaker::new(settings.failures),
@@ -96,7 +96,7 @@ impl Remote {
             self.breaker.succeeded();
             return Err(Failure::Refused(error));
         };
-        self.failed(error.to_string(), absence == Absence::Lost);
+        self.failed(error.to_string(), absence == FailureKind::ConnectionLost);
         Err(Failure::Away(error))
     }
 
@@ -141,7 +141,7 @@ impl Remote {
 
     async fn ask<O: Operation>(
         &self,
-        mut wire: Wire,
+        mut wire: Connection,
         operation: &O,
         policies: &Policies,
     ) -> Result<O::Answer, Error> {
@@ -155,7 +155,7 @@ impl Remote {
                 answer => return answer,
             }
         }
-        operation.scripted(&mut wire, policies).await
+        operation.via_script(&mut wire, policies).await
     }
 
     async fn in_time<T>(
@@ -167,7 +167,7 @@ impl Remote {
         tokio::time::timeout(timer, answer).await.unwrap_or(Err(Error::Timeout(time)))
     }
 
-    fn wire(&self) -> Option<Wire> {
+    fn wire(&self) -> Option<Connection> {
         self.wire.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -185,7 +185,7 @@ impl Remote {
         self.tracks.store(false, Ordering::Release);
         // Nobody tells of changes now.
         if let Some(denials) = &self.denials {
-            denials.forget_all();
+            denials.invalidate_all();
         }
     }
 
@@ -195,7 +195,7 @@ impl Remote {
         let found = self.in_time(self.settings.connect_timeout, self.find()).await;
         match found {
             Ok(()) => self.breaker.recovered(),
-            Err(ref error) => self.breaker.probe_failed(error.to_string()),
+            Err(ref error) => self.breaker.record_probe_failure(error.to_string()),
         }
         found.is_ok()
     }
@@ -246,7 +246,7 @@ impl Remote {
 }
 
 /// Forgets the denials of keys that were changed; of all keys, where none are named.
-fn forget(denials: &Denials, data: Vec<Value>) {
+fn forget(denials: &DenyCache, data: Vec<Value>) {
     match data.into_iter().next() {
         Some(Value::Array(keys)) => {
             for key in keys {
@@ -255,14 +255,14 @@ fn forget(denials: &Denials, data: Vec<Value>) {
                 }
             }
         }
-        _ => denials.forget_all(),
+        _ => denials.invalidate_all(),
     }
 }
 
-/// Probes until one is answered, at longer and longer intervals, or the limiter is gone.
+/// ProbeBackoff until one is answered, at longer and longer intervals, or the limiter is gone.
 async fn recover(remote: Weak<Remote>) {
     let Some(settings) = remote.upgrade().map(|remote| remote.settings) else { return };
-    for wait in Probes::new(settings.probe_min, settings.probe_max) {
+    for wait in ProbeBackoff::new(settings.probe_min, settings.probe_max) {
         match remote.upgrade() {
             None => return,
             Some(remote) => {

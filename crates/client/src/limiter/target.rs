@@ -7,7 +7,7 @@ use redis::{
     AsyncConnectionConfig, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, RedisResult,
 };
 
-use super::wire::Wire;
+use super::connection::Connection;
 use crate::Error;
 
 /// Where connections come from.
@@ -21,7 +21,7 @@ pub(super) enum Target {
     #[cfg(feature = "sentinel")]
     Sentinel(tokio::sync::Mutex<redis::sentinel::SentinelClient>),
     /// The caller, who gave one.
-    Given(Wire),
+    Given(Connection),
 }
 
 impl Target {
@@ -76,7 +76,7 @@ impl Target {
         &self,
         timeout: Duration,
         pushes: impl AsyncPushSender,
-    ) -> RedisResult<Wire> {
+    ) -> RedisResult<Connection> {
         // The limiter has timeouts of its own, over all that it does: they are over first, and say so.
         let timeout = 2 * timeout;
         let config = AsyncConnectionConfig::new()

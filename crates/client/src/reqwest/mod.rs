@@ -5,7 +5,7 @@
 //!
 //! ```no_run
 //! use ratelog_client::reqwest::{Retry, Throttle};
-//! use ratelog_client::retry::{Outcome, Repeatable, RetryPolicy};
+//! use ratelog_client::retry::{Outcome, Idempotency, RetryPolicy};
 //! use std::time::Duration;
 //!
 //! # #[tokio::main(flavor = "current_thread")]
@@ -22,14 +22,14 @@
 //!
 //! // The service at the other end knows this request by its number and executes it once.
 //! let order = client.post("https://api.example.com/orders/7").body("2 apples");
-//! order.with_extension(Repeatable::Yes).send().await?;
+//! order.with_extension(Idempotency::Idempotent).send().await?;
 //! # Ok(())
 //! # }
 //! ```
 
-mod lane;
 mod retry;
 mod throttle;
+mod throttle_queue;
 
 pub use retry::Retry;
 pub use throttle::Throttle;

@@ -4,11 +4,11 @@ use http::Extensions;
 use reqwest::{Request, Response};
 use reqwest_middleware::{Error, Middleware, Next, Result};
 
-use crate::retry::{Repeat, Repeatable, RetryPolicy, Tries};
+use crate::retry::{Idempotency, RetryAction, RetryPolicy, Tries};
 
 /// Sends a request again when it was refused or got lost, after the wait that it was told.
 ///
-/// What may be sent again is what [`Repeatable::of`] says, unless the request has a [`Repeatable`] of its own among its
+/// What may be sent again is what [`Idempotency::of`] says, unless the request has a [`Idempotency`] of its own among its
 /// extensions; one that did not even get a connection was not executed. A request whose body cannot be cloned, as a
 /// stream cannot, is sent once.
 ///
@@ -35,9 +35,9 @@ impl Middleware for Retry {
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> Result<Response> {
-        let told = extensions.get::<Repeatable>().copied();
+        let told = extensions.get::<Idempotency>().copied();
         let repeatable =
-            told.unwrap_or_else(|| Repeatable::of(request.method(), request.headers()));
+            told.unwrap_or_else(|| Idempotency::of(request.method(), request.headers()));
         let mut tries = Tries::begin(&self.policy);
         while let Some(copy) = request.try_clone() {
             let answer = next.clone().run(copy, extensions).await;
@@ -52,11 +52,11 @@ impl Middleware for Retry {
     }
 }
 
-fn after(repeatable: Repeatable, answer: &Result<Response>) -> Repeat {
+fn after(repeatable: Idempotency, answer: &Result<Response>) -> RetryAction {
     match answer {
         Ok(response) => repeatable.after(response.status(), response.headers(), SystemTime::now()),
         Err(Error::Reqwest(error)) if error.is_connect() => repeatable.after_error(false),
         Err(Error::Reqwest(error)) if error.is_request() => repeatable.after_error(true),
-        Err(_) => Repeat::Never,
+        Err(_) => RetryAction::Stop,
     }
 }

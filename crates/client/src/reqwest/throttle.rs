@@ -8,14 +8,14 @@ use reqwest::{Request, Response};
 use reqwest_middleware::{Middleware, Next, Result};
 use tokio::time::Instant;
 
-use super::lane::Lane;
-use crate::retry::Hint;
+use super::throttle_queue::ThrottleQueue;
+use crate::retry::RetryHint;
 
 /// Holds requests back while the server has said that nothing is left.
 ///
 /// Where the last answer of an origin (scheme, host and port) had a `RateLimit` field with `r=0`, the next request to it
 /// is sent no earlier than `t` seconds after; the older `X-RateLimit` fields count like it. So does an answer of 429,
-/// for as long as its `Retry-After` tells. How fields are read is told at [`Hint`].
+/// for as long as its `Retry-After` tells. How fields are read is told at [`RetryHint`].
 ///
 /// Requests that wait do not set out together when the time is over. They go in the order in which they came, and there
 /// are never more of them under way than the last answer said were left: one at a time, after it said none, until an
@@ -26,7 +26,7 @@ use crate::retry::Hint;
 pub struct Throttle {
     max_wait: Duration,
     partition: Box<Partition>,
-    lanes: Cache<String, Arc<Lane>>,
+    lanes: Cache<String, Arc<ThrottleQueue>>,
 }
 
 type Partition = dyn Fn(&Request) -> String + Send + Sync;
@@ -72,7 +72,7 @@ impl Throttle {
         Self { lanes: Cache::new(count), ..self }
     }
 
-    fn lane(&self, request: &Request) -> Arc<Lane> {
+    fn lane(&self, request: &Request) -> Arc<ThrottleQueue> {
         let name = (self.partition)(request);
         let Ok(lane) = self
             .lanes
@@ -100,7 +100,7 @@ impl Middleware for Throttle {
         let answer = next.run(request, extensions).await;
         if let Ok(response) = &answer {
             let refused = response.status() == StatusCode::TOO_MANY_REQUESTS;
-            ride.answered(refused, &Hint::read(response.headers(), SystemTime::now()));
+            ride.answered(refused, &RetryHint::read(response.headers(), SystemTime::now()));
         }
         answer
     }

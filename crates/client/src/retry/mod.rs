@@ -3,17 +3,17 @@
 //! [`retry`] repeats anything that may be repeated, [`until_allowed`] a check that is denied. Both wait in the ways
 //! and within the bounds of a [`RetryPolicy`]:
 //!
-//! - A wait that was told (`Retry-After`, else `RateLimit`'s `t`, else the older `X-RateLimit` fields: see [`Hint`])
+//! - A wait that was told (`Retry-After`, else `RateLimit`'s `t`, else the older `X-RateLimit` fields: see [`RetryHint`])
 //!   is never cut short. It is lengthened a little, at random, because all who were told the same would come back
 //!   in the same moment.
 //! - Where nothing is told, waits grow exponentially, with as much jitter as wait.
 //! - There is a bound on tries, on a single wait, and on the time that all of it may take. What does not fit is not
 //!   begun: the last answer is returned at once, rather than after a wait for nothing.
 //!
-//! Which requests may be repeated, and after which answers, is for [`Repeatable`] to say.
+//! Which requests may be repeated, and after which answers, is for [`Idempotency`] to say.
 //!
 //! ```
-//! use ratelog_client::retry::{Repeatable, RetryPolicy, retry};
+//! use ratelog_client::retry::{Idempotency, RetryPolicy, retry};
 //! use std::time::{Duration, SystemTime};
 //!
 //! # async fn send(request: http::Request<()>) -> http::Response<&'static str> {
@@ -26,7 +26,7 @@
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let policy = RetryPolicy::default().max_tries(4).max_total(Duration::from_secs(20));
 //! let request = http::Request::get("https://api.example.com/").body(())?;
-//! let repeatable = Repeatable::of(request.method(), request.headers());
+//! let repeatable = Idempotency::of(request.method(), request.headers());
 //!
 //! let outcome = retry(
 //!     &policy,
@@ -46,7 +46,7 @@
 //! [`RetryPolicy::waits`] knows no runtime and no clock: it tells how long to wait, and the caller sleeps.
 //!
 //! ```
-//! use ratelog_client::retry::{Hint, Repeatable, RetryPolicy};
+//! use ratelog_client::retry::{RetryHint, Idempotency, RetryPolicy};
 //! use std::time::{Instant, SystemTime};
 //!
 //! # let mut answers = vec![(200, None), (503, None), (429, Some("0"))];
@@ -56,7 +56,7 @@
 //! #     told.into_iter().fold(answer, |answer, told| answer.header("Retry-After", told)).body(()).unwrap()
 //! # };
 //! # let base = std::time::Duration::from_micros(1);
-//! let repeatable = Repeatable::Yes;
+//! let repeatable = Idempotency::Idempotent;
 //! let policy = RetryPolicy::default();
 //! # let policy = policy.base(base);
 //! let (mut waits, start) = (policy.waits(), Instant::now());
@@ -71,9 +71,9 @@
 //! # assert_eq!(answer.status(), 200);
 //! ```
 
-mod run;
+mod runner;
 
-pub use ratelog_client_core::retry::{Hint, Repeat, Repeatable, RetryPolicy, Waits};
+pub use ratelog_client_core::retry::{Backoff, Idempotency, RetryAction, RetryHint, RetryPolicy};
 #[cfg(feature = "reqwest")]
-pub(crate) use run::Tries;
-pub use run::{Outcome, retry, until_allowed};
+pub(crate) use runner::Tries;
+pub use runner::{Outcome, retry, until_allowed};

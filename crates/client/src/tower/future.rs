@@ -10,8 +10,8 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::layer::{Denial, Settings};
-use super::{Failure, ResponseBody, Route};
-use crate::http::{Family, add_fields};
+use super::{CheckError, ResponseBody, RouteLimits};
+use crate::http::{HeaderFamily, add_fields};
 use crate::{Decision, Error};
 
 type Check = Pin<Box<dyn Future<Output = Result<Decision, Error>> + Send>>;
@@ -39,15 +39,15 @@ pin_project! {
 /// What waits for the decision.
 struct Waiting<S, B> {
     settings: Arc<Settings>,
-    route: Route,
+    route: RouteLimits,
     request: Request<B>,
     ready: S,
 }
 
 /// What the response is to tell.
 struct Told {
-    family: Family,
-    route: Route,
+    family: HeaderFamily,
+    route: RouteLimits,
     decision: Decision,
 }
 
@@ -55,7 +55,7 @@ impl<S: Service<Request<B>>, B> ResponseFuture<S, B> {
     pub(super) fn checking(
         settings: Arc<Settings>,
         key: Vec<u8>,
-        route: Route,
+        route: RouteLimits,
         request: Request<B>,
         ready: S,
     ) -> Self {
@@ -121,7 +121,7 @@ impl<S: Service<Request<B>>, B> Waiting<S, B> {
                 return State::Answered { response: Some(self.settings.denied(&denial)) };
             }
             Err(error) => {
-                let failure = Failure::Check(error);
+                let failure = CheckError::Check(error);
                 let refused = self.settings.refused(&failure, self.request.headers());
                 if refused.is_some() {
                     return State::Answered { response: refused };

@@ -3,7 +3,7 @@
 //! A key is told by a function of the request's head: one of these, or any closure.
 //!
 //! ```
-//! use ratelog_client::tower::{RateLimitLayer, Route};
+//! use ratelog_client::tower::{RateLimitLayer, RouteLimits};
 //! use ratelog_client::RateLimiter;
 //!
 //! /// Put into the request by the layer that checks who it is from.
@@ -16,7 +16,7 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let limiter = RateLimiter::connect("memory://").await?;
-//! let layer = RateLimitLayer::new(limiter, "100/minute".parse::<Route>()?, |request| {
+//! let layer = RateLimitLayer::new(limiter, "100/minute".parse::<RouteLimits>()?, |request| {
 //!     let user = request.extensions.get::<User>();
 //!     user.filter(|user| !user.is_admin).map(|user| format!("user:{}", user.id))
 //! });
@@ -28,7 +28,7 @@ use std::net::IpAddr;
 
 use http::HeaderName;
 use http::request::Parts;
-use ratelog_client_core::http::client_text;
+use ratelog_client_core::http::client_network;
 
 use super::TrustedProxies;
 
@@ -41,7 +41,7 @@ pub enum Key {
     Counted(Vec<u8>),
     /// Under nothing: it is not limited, and its response tells of no limits.
     Unlimited,
-    /// There is no telling, as what the text names is missing: a [`Failure`](super::Failure).
+    /// There is no telling, as what the text names is missing: a [`CheckError`](super::CheckError).
     Unknown(&'static str),
 }
 
@@ -96,7 +96,7 @@ pub fn path(request: &Parts) -> Key {
 /// As `ip:192.0.2.1`. An IPv6 network of 64 bits is one client, as it is one customer's at least and a client can take
 /// any address of it: `ip:2001:db8:0:1::/64`. Addresses of IPv4 within IPv6 are of IPv4.
 ///
-/// Where `peer` answers `None` the request is a [`Failure`](super::Failure): in axum, the server was made without
+/// Where `peer` answers `None` the request is a [`CheckError`](super::CheckError): in axum, the server was made without
 /// `into_make_service_with_connect_info`.
 pub fn peer(peer: impl Fn(&Parts) -> Option<IpAddr>) -> impl Fn(&Parts) -> Key {
     client(TrustedProxies::none(), peer)
@@ -110,7 +110,7 @@ pub fn client(
     move |request| match peer(request) {
         Some(peer) => {
             let address = proxies.client(peer, &request.headers);
-            format!("ip:{}", client_text(address)).into()
+            format!("ip:{}", client_network(address)).into()
         }
         None => Key::Unknown("the peer's address is not known"),
     }

@@ -6,11 +6,11 @@ use http::Response;
 use http::request::Parts;
 use tower_layer::Layer;
 
-use super::{Failure, Key, OnFailure, RateLimitService, Route, refusal};
-use crate::http::{Family, Limits, add_fields};
+use super::{CheckError, Key, OnFailure, RateLimitService, RouteLimits, responses};
+use crate::http::{HeaderFamily, NamedRules, add_fields};
 use crate::{Decision, RateLimiter};
 
-/// Limits the requests of a service; see the [module](super).
+/// NamedRules the requests of a service; see the [module](super).
 ///
 /// A request is checked once the service is ready, and before it is called. The handlers of an allowed one find the
 /// [`Decision`] among its extensions.
@@ -22,17 +22,17 @@ pub struct RateLimitLayer {
 #[derive(Clone)]
 pub(super) struct Settings {
     pub(super) limiter: RateLimiter,
-    pub(super) family: Family,
+    pub(super) family: HeaderFamily,
     route: Arc<RouteOf>,
     key: Arc<KeyOf>,
     on_denied: Arc<AnswerTo>,
     on_failure: Arc<Decide>,
 }
 
-type RouteOf = dyn Fn(&Parts) -> Option<Route> + Send + Sync;
+type RouteOf = dyn Fn(&Parts) -> Option<RouteLimits> + Send + Sync;
 type KeyOf = dyn Fn(&Parts) -> Key + Send + Sync;
 type AnswerTo = dyn Fn(&Denial<'_>) -> Response<Bytes> + Send + Sync;
-type Decide = dyn Fn(&Failure) -> OnFailure + Send + Sync;
+type Decide = dyn Fn(&CheckError) -> OnFailure + Send + Sync;
 
 /// A request that is denied, for [`RateLimitLayer::on_denied`].
 #[derive(Clone, Copy)]
@@ -43,39 +43,39 @@ pub struct Denial<'a> {
     /// The decision, which denies it.
     pub decision: &'a Decision,
     /// What limits the request, by name.
-    pub limits: &'a Limits,
+    pub limits: &'a NamedRules,
 }
 
 /// What becomes of a request before any check.
-pub(super) enum Outset {
+pub(super) enum Prepared {
     Unlimited,
-    Check { key: Vec<u8>, route: Route },
-    Unknown(Failure),
+    Check { key: Vec<u8>, route: RouteLimits },
+    Unknown(CheckError),
 }
 
 impl RateLimitLayer {
-    /// Limits all requests by `route`, each counted under what `key` tells of it.
+    /// NamedRules all requests by `route`, each counted under what `key` tells of it.
     pub fn new<K: Into<Key>>(
         limiter: RateLimiter,
-        route: impl Into<Route>,
+        route: impl Into<RouteLimits>,
         key: impl Fn(&Parts) -> K + Send + Sync + 'static,
     ) -> Self {
         let route = route.into();
         Self::by_route(limiter, move |_| Some(route.clone()), key)
     }
 
-    /// Limits each request by what `route` tells of it, counted under what `key` tells of it. Requests without a route
+    /// NamedRules each request by what `route` tells of it, counted under what `key` tells of it. Requests without a route
     /// are not limited.
     ///
     /// ```
-    /// use ratelog_client::tower::{RateLimitLayer, Route, key};
+    /// use ratelog_client::tower::{RateLimitLayer, RouteLimits, key};
     /// use ratelog_client::RateLimiter;
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let limiter = RateLimiter::connect("memory://").await?;
-    /// let search = "10/second".parse::<Route>()?.key_prefix("search:");
-    /// let others = "100/second".parse::<Route>()?;
+    /// let search = "10/second".parse::<RouteLimits>()?.key_prefix("search:");
+    /// let others = "100/second".parse::<RouteLimits>()?;
     /// let route = move |request: &http::request::Parts| match request.uri.path() {
     ///     "/health" => None,
     ///     "/search" => Some(search.clone()),
@@ -87,23 +87,23 @@ impl RateLimitLayer {
     /// ```
     pub fn by_route<K: Into<Key>>(
         limiter: RateLimiter,
-        route: impl Fn(&Parts) -> Option<Route> + Send + Sync + 'static,
+        route: impl Fn(&Parts) -> Option<RouteLimits> + Send + Sync + 'static,
         key: impl Fn(&Parts) -> K + Send + Sync + 'static,
     ) -> Self {
         let settings = Settings {
             limiter,
-            family: Family::default(),
+            family: HeaderFamily::default(),
             route: Arc::new(route),
             key: Arc::new(move |request| key(request).into()),
-            on_denied: Arc::new(refusal::denied),
-            on_failure: Arc::new(OnFailure::usual),
+            on_denied: Arc::new(responses::denied),
+            on_failure: Arc::new(OnFailure::default_for),
         };
         Self { settings }
     }
 
     /// The fields that responses tell of decisions with; draft-11 unless told otherwise.
     #[must_use]
-    pub fn family(mut self, family: Family) -> Self {
+    pub fn family(mut self, family: HeaderFamily) -> Self {
         self.settings.family = family;
         self
     }
@@ -120,7 +120,7 @@ impl RateLimitLayer {
     }
 
     /// Has `decide` say, and log if it likes, what becomes of requests that cannot be checked;
-    /// [`OnFailure::usual`] unless told otherwise.
+    /// [`OnFailure::default_for`] unless told otherwise.
     ///
     /// ```
     /// use ratelog_client::tower::{OnFailure, RateLimitLayer};
@@ -135,7 +135,7 @@ impl RateLimitLayer {
     #[must_use]
     pub fn on_failure(
         mut self,
-        decide: impl Fn(&Failure) -> OnFailure + Send + Sync + 'static,
+        decide: impl Fn(&CheckError) -> OnFailure + Send + Sync + 'static,
     ) -> Self {
         self.settings.on_failure = Arc::new(decide);
         self
@@ -143,24 +143,24 @@ impl RateLimitLayer {
 }
 
 impl Settings {
-    pub(super) fn outset(&self, request: &Parts) -> Outset {
-        let Some(route) = (self.route)(request) else { return Outset::Unlimited };
+    pub(super) fn outset(&self, request: &Parts) -> Prepared {
+        let Some(route) = (self.route)(request) else { return Prepared::Unlimited };
         match (self.key)(request) {
-            Key::Counted(key) => Outset::Check { key: route.key(key), route },
-            Key::Unlimited => Outset::Unlimited,
-            Key::Unknown(missing) => Outset::Unknown(Failure::Key(missing)),
+            Key::Counted(key) => Prepared::Check { key: route.key(key), route },
+            Key::Unlimited => Prepared::Unlimited,
+            Key::Unknown(missing) => Prepared::Unknown(CheckError::Key(missing)),
         }
     }
 
     /// The response to a request that cannot be checked; `None` if it is to be served.
     pub(super) fn refused(
         &self,
-        failure: &Failure,
+        failure: &CheckError,
         request: &http::HeaderMap,
     ) -> Option<Response<Bytes>> {
         match (self.on_failure)(failure) {
             OnFailure::Serve => None,
-            OnFailure::Refuse => Some(refusal::unchecked(request)),
+            OnFailure::Refuse => Some(responses::unchecked(request)),
         }
     }
 

@@ -1,6 +1,6 @@
 //! A [tower](https://docs.rs/tower) layer that limits the requests of any HTTP service: of axum, hyper or tonic.
 //!
-//! A [`RateLimitLayer`] is told what a request is counted under, its [`Key`], and what limits it, its [`Route`]. It adds
+//! A [`RateLimitLayer`] is told what a request is counted under, its [`Key`], and what limits it, its [`RouteLimits`]. It adds
 //! the `RateLimit` fields to responses, and answers requests that are denied by itself, with 429.
 //!
 //! ```
@@ -9,7 +9,7 @@
 //! use axum::Router;
 //! use axum::routing::get;
 //! use http::{HeaderName, request};
-//! use ratelog_client::tower::{RateLimitLayer, Route, TrustedProxies, key};
+//! use ratelog_client::tower::{RateLimitLayer, RouteLimits, TrustedProxies, key};
 //! use ratelog_client::RateLimiter;
 //! # use std::net::SocketAddr;
 //! # use axum::extract::ConnectInfo;
@@ -26,10 +26,10 @@
 //! // By address, behind a load balancer in 10.0.0.0/8:
 //! let proxies = TrustedProxies::x_forwarded_for(["10.0.0.0/8"])?;
 //! let by_address =
-//!     RateLimitLayer::new(limiter.clone(), "100/minute".parse::<Route>()?, key::client(proxies, peer));
+//!     RateLimitLayer::new(limiter.clone(), "100/minute".parse::<RouteLimits>()?, key::client(proxies, peer));
 //!
 //! // By API key, and by address for requests that have none:
-//! let uploads = "5/second; 100/hour".parse::<Route>()?.key_prefix("upload:");
+//! let uploads = "5/second; 100/hour".parse::<RouteLimits>()?.key_prefix("upload:");
 //! let api_key = HeaderName::from_static("x-api-key");
 //! let by_api_key = RateLimitLayer::new(limiter, uploads, key::header(api_key, key::peer(peer)));
 //!
@@ -43,7 +43,7 @@
 //! # Keys and routes
 //!
 //! All units of one key are in one log, whatever rules they were checked under. Where routes are to be counted apart,
-//! give each a [`key_prefix`](Route::key_prefix).
+//! give each a [`key_prefix`](RouteLimits::key_prefix).
 //!
 //! # What the layer needs of the service
 //!
@@ -52,19 +52,19 @@
 //! body; it is not looked at.
 
 mod body;
-mod failure;
+mod check_error;
 mod future;
 pub mod key;
 mod layer;
-mod refusal;
-mod route;
+mod responses;
+mod route_limits;
 mod service;
 
 pub use body::ResponseBody;
-pub use failure::{Failure, OnFailure};
+pub use check_error::{CheckError, OnFailure};
 pub use future::ResponseFuture;
 pub use key::Key;
 pub use layer::{Denial, RateLimitLayer};
 pub use ratelog_client_core::http::{NetworkError, TrustedProxies};
-pub use route::Route;
+pub use route_limits::RouteLimits;
 pub use service::RateLimitService;

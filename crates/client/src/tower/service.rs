@@ -8,7 +8,7 @@ use tower_service::Service;
 
 use super::ResponseBody;
 use super::future::ResponseFuture;
-use super::layer::{Outset, Settings};
+use super::layer::{Prepared, Settings};
 
 /// A service whose requests are limited, by a [`RateLimitLayer`](super::RateLimitLayer).
 #[derive(Clone)]
@@ -40,17 +40,19 @@ where
         let outset = self.settings.outset(&head);
         let request = Request::from_parts(head, body);
         match outset {
-            Outset::Check { key, route } => {
+            Prepared::Check { key, route } => {
                 // The clone is not ready: it stays behind, and what is ready waits for the decision.
                 let clone = self.inner.clone();
                 let ready = mem::replace(&mut self.inner, clone);
                 ResponseFuture::checking(Arc::clone(&self.settings), key, route, request, ready)
             }
-            Outset::Unlimited => ResponseFuture::serving(self.inner.call(request)),
-            Outset::Unknown(failure) => match self.settings.refused(&failure, request.headers()) {
-                Some(response) => ResponseFuture::answered(response),
-                None => ResponseFuture::serving(self.inner.call(request)),
-            },
+            Prepared::Unlimited => ResponseFuture::serving(self.inner.call(request)),
+            Prepared::Unknown(failure) => {
+                match self.settings.refused(&failure, request.headers()) {
+                    Some(response) => ResponseFuture::answered(response),
+                    None => ResponseFuture::serving(self.inner.call(request)),
+                }
+            }
         }
     }
 }

@@ -117,7 +117,7 @@ async fn looks_at_a_key(db: &mut impl AsyncCommands) {
     let seen = db.rl_inspect("seen").await.unwrap().unwrap();
     assert_eq!((seen.units, seen.retention), (3, MINUTE));
     assert!(seen.bytes > 0);
-    assert_eq!(seen.overruled_by, None);
+    assert_eq!(seen.key_override, None);
     let hits = db.rl_hits("seen").await.unwrap();
     assert_eq!(hits.iter().map(|hit| hit.units).sum::<u64>(), 3);
     assert_eq!(seen.newest.unwrap(), hits[0].at);
@@ -144,7 +144,7 @@ async fn overrides(db: &mut impl AsyncCommands) {
     keys.sort();
     assert_eq!(keys, [(b"free".to_vec(), 0), (b"put".to_vec(), 0)]);
     let inspected = db.rl_inspect("free").await.unwrap().unwrap();
-    assert_eq!(inspected.overruled_by, Some(Override::ALLOW));
+    assert_eq!(inspected.key_override, Some(Override::ALLOW));
     assert_eq!((inspected.oldest, inspected.newest), (None, None));
     assert!(db.rl_del_override("free").await.unwrap());
     assert!(!db.rl_del_override("free").await.unwrap());

@@ -1,4 +1,4 @@
-//! Denials that are remembered, and forgotten in time.
+//! DenyCache that are remembered, and forgotten in time.
 
 use std::time::Duration;
 

@@ -38,7 +38,7 @@ impl Load {
         Self { callers: (0..callers).map(caller).collect(), stop, by_module, by_this_process }
     }
 
-    /// Waits until more checks have been answered by whom `count` is of.
+    /// Backoff until more checks have been answered by whom `count` is of.
     pub async fn goes_on(count: &AtomicU64) {
         let before = count.load(Ordering::Relaxed);
         until("checks are answered", async || count.load(Ordering::Relaxed) > before + 100).await;

@@ -8,7 +8,6 @@
     reason = "a test fails by panicking"
 )]
 
-mod absence;
 mod backend;
 mod blocking;
 mod commands;
@@ -17,10 +16,11 @@ mod deny_cache;
 mod failover;
 mod fallback;
 mod load;
-mod rights;
+mod permissions;
+mod retry;
 mod script;
 mod support;
 mod targets;
 mod tls;
 mod tower;
-mod waiting;
+mod unavailable;

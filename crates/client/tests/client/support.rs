@@ -32,7 +32,7 @@ pub fn brisk(url: &str) -> Builder {
         .probe_every(Duration::from_millis(5), Duration::from_millis(50))
 }
 
-/// Waits until `holds` does, without holding up the runtime; fails the test when it takes too long.
+/// Backoff until `holds` does, without holding up the runtime; fails the test when it takes too long.
 pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let deadline = Instant::now() + ratelog_test_support::patient(Duration::from_secs(40));
     while !holds().await {

@@ -5,7 +5,7 @@ use ratelog_client::{Check, Rules};
 use ratelog_core::wire;
 use serde_json::Value;
 
-use super::given_clock::{GivenClock, START};
+use super::fake_clock::{FakeClock, START};
 use super::{cost, rule, server};
 
 #[test]
@@ -15,7 +15,7 @@ fn every_case_gives_its_decisions() {
     let cases = table["cases"].as_array().unwrap();
     assert!(!cases.is_empty());
     let server = server();
-    let mut script = GivenClock::on(&server);
+    let mut script = FakeClock::on(&server);
     for case in cases {
         let key = case["name"].as_str().unwrap();
         for event in case["events"].as_array().unwrap() {

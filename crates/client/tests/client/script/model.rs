@@ -8,7 +8,7 @@ use ratelog_client::{Check, Checks, Cost, Decision, Limit, Rule, Rules, Window};
 use ratelog_core::{Instant, Log, ResolvedRules};
 use ratelog_test_support::Server;
 
-use super::given_clock::{GivenClock, START};
+use super::fake_clock::{FakeClock, START};
 use super::log::{hits, name};
 use super::server;
 
@@ -78,14 +78,14 @@ fn event(longest: u64) -> impl Strategy<Value = Event> {
 }
 
 struct Both {
-    script: GivenClock,
+    script: FakeClock,
     logs: [Log; 3],
     now: i64,
 }
 
 impl Both {
     fn on(server: &Server, now: i64) -> Self {
-        let mut script = GivenClock::on(server);
+        let mut script = FakeClock::on(server);
         script.db.run::<()>("FLUSHALL");
         Self { script, logs: Default::default(), now }
     }

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use ratelog_client_core::script::TEXT;
 use ratelog_client::script::{check, mcheck, peek, refund, reset, run};
 use ratelog_client::{Check, Checks, Decision, Error, PolicyName, Source};
+use ratelog_client_core::script::TEXT;
 use ratelog_test_support::{Module, Server, until};
 use redis::aio::MultiplexedConnection;
 use tokio::task::JoinSet;
 
-use super::given_clock::{GivenClock, START};
+use super::fake_clock::{FakeClock, START};
 use super::log::{hits, name};
 use super::{connect, cost, rule, rules, server};
 
@@ -169,8 +169,8 @@ async fn a_module_that_comes_later_meets_no_sorted_set() {
 }
 
 /// A hit at each of twenty milliseconds, for fifty, then the clock steps back. At 59 ten of them have expired.
-fn twenty_hits(server: &Server) -> GivenClock {
-    let mut script = GivenClock::on(server);
+fn twenty_hits(server: &Server) -> FakeClock {
+    let mut script = FakeClock::on(server);
     let rules = rules([(100, 50)]);
     for at in 500..520 {
         script.ask(START + at, &check("k", &rules).unwrap());

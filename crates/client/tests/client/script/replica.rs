@@ -7,7 +7,7 @@ use ratelog_client::script::{check, mcheck, peek, refund, run};
 use ratelog_client::{Check, Checks, Error};
 use ratelog_test_support::{Client, Server, wait_until_in_step};
 
-use super::given_clock::{GivenClock, START};
+use super::fake_clock::{FakeClock, START};
 use super::log::name;
 use super::{connect, cost, rules, server};
 
@@ -53,7 +53,7 @@ async fn a_replica_holds_the_same_set_answers_peeks_and_refuses_the_rest() {
 #[test]
 fn what_is_denied_or_only_looked_at_replicates_nothing() {
     let (primary, _replica) = with_replica();
-    let mut script = GivenClock::on(&primary);
+    let mut script = FakeClock::on(&primary);
     let (one, two) = (rules([(1, HOUR)]), rules([(2, HOUR)]));
     ask(&mut script, 0, &check("a", &one).unwrap());
     let state = |db: &mut Client| {
@@ -79,7 +79,7 @@ fn what_is_denied_or_only_looked_at_replicates_nothing() {
 #[test]
 fn a_clock_step_replicates_one_score_however_long_the_log() {
     let (primary, replica) = with_replica();
-    let mut script = GivenClock::on(&primary);
+    let mut script = FakeClock::on(&primary);
     let rules = rules([(500, HOUR)]);
     for at in 0..500 {
         ask(&mut script, at, &check("a", &rules).unwrap());
@@ -95,6 +95,6 @@ fn a_clock_step_replicates_one_score_however_long_the_log() {
 }
 
 #[track_caller]
-fn ask<T: Debug>(script: &mut GivenClock, at: i64, command: &Command<T>) {
+fn ask<T: Debug>(script: &mut FakeClock, at: i64, command: &Command<T>) {
     script.ask(START + at, command);
 }

@@ -2,8 +2,8 @@
 
 use http::{HeaderName, Request, Response};
 use ratelog_client::Cost;
-use ratelog_client::http::{Family, Limits};
-use ratelog_client::tower::{RateLimitLayer, Route, key};
+use ratelog_client::http::{HeaderFamily, NamedRules};
+use ratelog_client::tower::{RateLimitLayer, RouteLimits, key};
 
 use super::{answer, everybody, get, limited, memory};
 
@@ -41,7 +41,7 @@ async fn a_denied_request_does_not_reach_the_service() {
 async fn a_request_without_a_key_or_a_route_is_not_limited() {
     let route = |request: &http::request::Parts| match request.uri.path() {
         "/health" => None,
-        _ => Some("1/minute".parse::<Route>().unwrap()),
+        _ => Some("1/minute".parse::<RouteLimits>().unwrap()),
     };
     let by_user = |request: &http::request::Parts| {
         request.headers.get("x-user").map(|user| user.as_bytes().to_vec())
@@ -61,7 +61,7 @@ async fn a_request_without_a_key_or_a_route_is_not_limited() {
 
 #[tokio::test]
 async fn routes_with_prefixes_are_counted_apart_and_cost_what_they_say() {
-    let limits: Route = "10/minute".parse().unwrap();
+    let limits: RouteLimits = "10/minute".parse().unwrap();
     let route = move |request: &http::request::Parts| {
         let limits = limits.clone().key_prefix(request.uri.path());
         let cost = request.headers.get("x-cost").map_or("1", |cost| cost.to_str().unwrap());
@@ -84,7 +84,7 @@ async fn a_header_is_counted_apart_from_an_address_of_the_same_text() {
     let peer = |_: &http::request::Parts| Some("192.0.2.1".parse().unwrap());
     let api_key = HeaderName::from_static("x-api-key");
     let by_api_key = key::header(api_key, key::peer(peer));
-    let route: Route = "1/minute".parse().unwrap();
+    let route: RouteLimits = "1/minute".parse().unwrap();
     let service = limited(&RateLimitLayer::new(memory().await, route, by_api_key));
     let of = |key| Request::get("/").header("x-api-key", key).body("").unwrap();
     for request in [get("/"), of("192.0.2.1"), of("ip:192.0.2.1"), of("")] {
@@ -98,10 +98,10 @@ async fn a_header_is_counted_apart_from_an_address_of_the_same_text() {
 #[tokio::test]
 async fn fields_are_of_the_family_and_the_names_that_were_set() {
     let rules: ratelog_client::Rules = "5/second; 100/day".parse().unwrap();
-    let limits = Limits::named(&rules, ["burst", "daily"]).unwrap();
-    let route = Route::from(rules).limits(limits);
+    let limits = NamedRules::named(&rules, ["burst", "daily"]).unwrap();
+    let route = RouteLimits::from(rules).limits(limits);
     let layer = RateLimitLayer::new(memory().await, route, |_| "everybody");
-    let (_, headers, _) = answer(&limited(&layer.family(Family::Both)), get("/")).await;
+    let (_, headers, _) = answer(&limited(&layer.family(HeaderFamily::Both)), get("/")).await;
     assert_eq!(headers["ratelimit-policy"], "\"burst\";q=5;w=1, \"daily\";q=100;w=86400");
     assert_eq!(headers["ratelimit"], "\"burst\";r=4;t=1");
     assert_eq!(headers["x-ratelimit-limit"], "5");

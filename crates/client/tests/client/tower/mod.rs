@@ -1,6 +1,6 @@
 //! The tower layer: around services of its own, in axum over a socket, and with a server.
 
-mod failures;
+mod check_errors;
 mod limits;
 mod readiness;
 mod served;
@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
-use ratelog_client::tower::{RateLimitLayer, RateLimitService, Route};
+use ratelog_client::tower::{RateLimitLayer, RateLimitService, RouteLimits};
 use ratelog_client::{Decision, RateLimiter};
 use tower::util::ServiceFn;
 use tower::{Layer, Service, ServiceExt, service_fn};
@@ -21,9 +21,9 @@ async fn memory() -> RateLimiter {
     RateLimiter::connect("memory://").await.unwrap()
 }
 
-/// Limits everybody together.
+/// NamedRules everybody together.
 async fn everybody(route: &str) -> RateLimitLayer {
-    RateLimitLayer::new(memory().await, route.parse::<Route>().unwrap(), |_| "everybody")
+    RateLimitLayer::new(memory().await, route.parse::<RouteLimits>().unwrap(), |_| "everybody")
 }
 
 type Remaining = fn(Request<&'static str>) -> Ready<Result<Response<Full<Bytes>>, Infallible>>;

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::extract::ConnectInfo;
 use axum::routing::get;
 use http::request::Parts;
-use ratelog_client::tower::{RateLimitLayer, Route, TrustedProxies, key};
+use ratelog_client::tower::{RateLimitLayer, RouteLimits, TrustedProxies, key};
 use ratelog_client::{PolicyName, RateLimiter};
 use ratelog_test_support::{Server, Stop};
 use tokio::net::TcpListener;
@@ -52,7 +52,7 @@ async fn limiter(server: &Server) -> RateLimiter {
 #[tokio::test]
 async fn a_client_behind_a_trusted_proxy_is_limited_by_its_own_address() {
     let limiter = RateLimiter::connect("memory://").await.unwrap();
-    let route: Route = "1/minute".parse().unwrap();
+    let route: RouteLimits = "1/minute".parse().unwrap();
     let proxies = TrustedProxies::x_forwarded_for(["127.0.0.0/8"]).unwrap();
     let layer = RateLimitLayer::new(limiter.clone(), route.clone(), key::client(proxies, peer));
     let address = serve(layer).await;
@@ -73,7 +73,7 @@ async fn a_client_behind_a_trusted_proxy_is_limited_by_its_own_address() {
 #[tokio::test]
 async fn a_denial_is_whole_on_the_wire() {
     let limiter = RateLimiter::connect("memory://").await.unwrap();
-    let route: Route = "1/minute".parse().unwrap();
+    let route: RouteLimits = "1/minute".parse().unwrap();
     let address = serve(RateLimitLayer::new(limiter, route, |_| "everybody")).await;
     assert!(respond(address, "").await.ends_with("\r\n\r\nserved"));
     let response = respond(address, "").await;
@@ -86,7 +86,7 @@ async fn a_denial_is_whole_on_the_wire() {
 #[tokio::test]
 async fn an_override_is_told_under_a_name_of_its_own() {
     let server = Server::start();
-    let route: Route = "5/minute".parse().unwrap();
+    let route: RouteLimits = "5/minute".parse().unwrap();
     let layer = RateLimitLayer::new(limiter(&server).await, route, |_| "everybody");
     let address = serve(layer).await;
     assert!(respond(address, "").await.contains("ratelimit: \"5/minute\";r=4;t=60\r\n"));
@@ -124,7 +124,7 @@ async fn a_policy_is_told_and_its_absence_is_refused() {
 #[tokio::test]
 async fn requests_flow_and_limits_hold_when_the_server_dies() {
     let mut server = Server::start();
-    let route: Route = "2/minute".parse().unwrap();
+    let route: RouteLimits = "2/minute".parse().unwrap();
     let by_header = key::header(http::HeaderName::from_static("x-user"), |_: &Parts| "nobody");
     let address = serve(RateLimitLayer::new(limiter(&server).await, route, by_header)).await;
     assert_eq!(status(address, "x-user: 1\r\n").await, "200");

@@ -1,6 +1,6 @@
 //! The connections of the redis crate: how a command gets to its node, or nodes.
 
-use crate::commands::Commands;
+use crate::traits::Commands;
 use crate::{Error, command::Command};
 
 macro_rules! on_one_node {
@@ -27,7 +27,7 @@ impl Commands for redis::cluster::ClusterConnection {
 mod asynchronous {
     use redis::aio::ConnectionLike;
 
-    use crate::commands::AsyncCommands;
+    use crate::traits::AsyncCommands;
     use crate::{Error, command::Command};
 
     macro_rules! on_one_node {
@@ -60,7 +60,7 @@ fn routing<T>(command: &Command<T>) -> redis::cluster_routing::RoutingInfo {
         MultipleNodeRoutingInfo, Route as Slot, RoutingInfo, SingleNodeRoutingInfo, SlotAddr,
     };
 
-    use crate::command::Route;
+    use crate::command::Routing;
 
     let of_key = |index, address| {
         let key = command.cmd().args_iter().nth(index).and_then(|word| match word {
@@ -70,9 +70,11 @@ fn routing<T>(command: &Command<T>) -> redis::cluster_routing::RoutingInfo {
         RoutingInfo::SingleNode(key.into())
     };
     match command.route() {
-        Route::Primary(index) => of_key(index, SlotAddr::Master),
-        Route::Replica(index) => of_key(index, SlotAddr::ReplicaOptional),
-        Route::Any => RoutingInfo::SingleNode(SingleNodeRoutingInfo::Random),
-        Route::EveryPrimary => RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None)),
+        Routing::Primary(index) => of_key(index, SlotAddr::Master),
+        Routing::Replica(index) => of_key(index, SlotAddr::ReplicaOptional),
+        Routing::Any => RoutingInfo::SingleNode(SingleNodeRoutingInfo::Random),
+        Routing::EveryPrimary => {
+            RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None))
+        }
     }
 }

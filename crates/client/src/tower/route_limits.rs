@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use ratelog_core::ParseRulesError;
 
-use crate::http::Limits;
+use crate::http::NamedRules;
 use crate::{Check, Cost, PolicyName, Rules};
 
 /// What limits a request: rules or a policy, how the response tells of them, and what the request costs.
@@ -11,22 +11,22 @@ use crate::{Check, Cost, PolicyName, Rules};
 /// Made of [`Rules`], of a [`PolicyName`], or of the text of rules. Cheap to clone.
 ///
 /// ```
-/// use ratelog_client::http::Limits;
-/// use ratelog_client::tower::Route;
+/// use ratelog_client::http::NamedRules;
+/// use ratelog_client::tower::RouteLimits;
 /// use ratelog_client::{Cost, PolicyName, Rules};
 ///
-/// let plain: Route = "100/minute".parse()?;
+/// let plain: RouteLimits = "100/minute".parse()?;
 ///
 /// let rules: Rules = "10/second; 1000/day".parse()?;
-/// let limits = Limits::named(&rules, ["burst", "daily"])?;
-/// let search = Route::from(rules).limits(limits).key_prefix("search:");
+/// let limits = NamedRules::named(&rules, ["burst", "daily"])?;
+/// let search = RouteLimits::from(rules).limits(limits).key_prefix("search:");
 ///
 /// let policy = PolicyName::parse(b"export").ok_or("no name")?;
-/// let export = Route::from(policy).cost(Cost::new(10).ok_or("no cost")?);
+/// let export = RouteLimits::from(policy).cost(Cost::new(10).ok_or("no cost")?);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Route {
+pub struct RouteLimits {
     terms: Arc<Terms>,
     cost: Cost,
 }
@@ -34,7 +34,7 @@ pub struct Route {
 #[derive(Clone, Debug)]
 struct Terms {
     under: Under,
-    limits: Limits,
+    limits: NamedRules,
     key_prefix: String,
 }
 
@@ -45,8 +45,8 @@ enum Under {
     Policy(PolicyName),
 }
 
-impl Route {
-    fn of(under: Under, limits: Limits) -> Self {
+impl RouteLimits {
+    fn of(under: Under, limits: NamedRules) -> Self {
         let terms = Terms { under, limits, key_prefix: String::new() };
         Self { terms: Arc::new(terms), cost: Cost::ONE }
     }
@@ -60,7 +60,7 @@ impl Route {
     /// The same route, told of as `limits` has it: with other names for its rules, or, for a policy, with the rules that
     /// the server keeps.
     #[must_use]
-    pub fn limits(self, limits: Limits) -> Self {
+    pub fn limits(self, limits: NamedRules) -> Self {
         self.with(|terms| terms.limits = limits)
     }
 
@@ -76,7 +76,7 @@ impl Route {
         Self { terms: Arc::new(terms), ..self }
     }
 
-    pub(super) fn told(&self) -> &Limits {
+    pub(super) fn told(&self) -> &NamedRules {
         &self.terms.limits
     }
 
@@ -97,21 +97,21 @@ impl Route {
     }
 }
 
-impl From<Rules> for Route {
+impl From<Rules> for RouteLimits {
     fn from(rules: Rules) -> Self {
-        let limits = Limits::from(&rules);
+        let limits = NamedRules::from(&rules);
         Self::of(Under::Rules(rules), limits)
     }
 }
 
-impl From<PolicyName> for Route {
+impl From<PolicyName> for RouteLimits {
     fn from(name: PolicyName) -> Self {
-        let limits = Limits::from(&name);
+        let limits = NamedRules::from(&name);
         Self::of(Under::Policy(name), limits)
     }
 }
 
-impl FromStr for Route {
+impl FromStr for RouteLimits {
     type Err = ParseRulesError;
 
     /// The route of rules as text.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::Request;
 use http::request::Parts;
 use ratelog_client::limiter::{Builder, Fallback};
-use ratelog_client::tower::{Failure, OnFailure, RateLimitLayer, Route, key};
+use ratelog_client::tower::{CheckError, OnFailure, RateLimitLayer, RouteLimits, key};
 use ratelog_client::{PolicyName, RateLimiter};
 use tokio::net::TcpListener;
 
@@ -53,7 +53,7 @@ async fn a_mistake_is_noticed_at_once_and_its_text_stays_here() {
 #[tokio::test]
 async fn an_address_that_nobody_passes_on_is_noticed_at_once() {
     let by_address = key::peer(|_: &Parts| None::<IpAddr>);
-    let route: Route = "1/minute".parse().unwrap();
+    let route: RouteLimits = "1/minute".parse().unwrap();
     let layer = RateLimitLayer::new(memory().await, route, by_address);
     assert_eq!(answer(&limited(&layer), get("/")).await.0, 503);
 
@@ -84,8 +84,9 @@ async fn what_becomes_of_a_failure_can_be_decided_and_logged() {
 async fn a_server_that_is_away_costs_no_request() {
     // Under a policy that the limiter has not learnt yet, and with a fallback that has no answer.
     let policy = PolicyName::parse(b"search").unwrap();
-    let rules: Route = "1/minute".parse().unwrap();
-    for (fallback, route) in [(Fallback::default(), Route::from(policy)), (Fallback::Error, rules)]
+    let rules: RouteLimits = "1/minute".parse().unwrap();
+    for (fallback, route) in
+        [(Fallback::default(), RouteLimits::from(policy)), (Fallback::Error, rules)]
     {
         let (_server, limiter) = hanging(fallback).await;
         let layer = RateLimitLayer::new(limiter, route, |_| "everybody");
@@ -94,8 +95,8 @@ async fn a_server_that_is_away_costs_no_request() {
             assert_eq!((status.as_u16(), body.as_str()), (200, "unlimited"), "{fallback:?}");
             assert!(!headers.contains_key("ratelimit"));
         }
-        let refusing = layer.on_failure(|failure: &Failure| {
-            assert!(failure.is_absence());
+        let refusing = layer.on_failure(|failure: &CheckError| {
+            assert!(failure.is_unavailable());
             OnFailure::Refuse
         });
         assert_eq!(answer(&limited(&refusing), get("/")).await.0, 503);
@@ -105,13 +106,13 @@ async fn a_server_that_is_away_costs_no_request() {
 #[tokio::test]
 async fn limits_hold_while_the_server_is_away() {
     let (_server, limiter) = hanging(Fallback::default()).await;
-    let route: Route = "1/minute".parse().unwrap();
+    let route: RouteLimits = "1/minute".parse().unwrap();
     let service = limited(&RateLimitLayer::new(limiter, route, |_| "everybody"));
     assert_eq!(answer(&service, get("/")).await.2, "0");
     assert_eq!(answer(&service, get("/")).await.0, 429);
 
     let (_server, limiter) = hanging(Fallback::Deny).await;
-    let route: Route = "1/minute".parse().unwrap();
+    let route: RouteLimits = "1/minute".parse().unwrap();
     let service = limited(&RateLimitLayer::new(limiter, route, |_| "everybody"));
     let (status, headers, _) = answer(&service, get("/")).await;
     assert_eq!(status, 429);

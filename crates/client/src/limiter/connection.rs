@@ -8,7 +8,7 @@ use crate::{AsyncCommands, Error};
 
 /// A connection that a limiter can use; cheap to clone, and shared by all callers.
 #[derive(Clone)]
-pub struct Wire(Kind);
+pub struct Connection(Kind);
 
 #[derive(Clone)]
 enum Kind {
@@ -31,33 +31,33 @@ macro_rules! each_kind {
     };
 }
 
-impl From<MultiplexedConnection> for Wire {
+impl From<MultiplexedConnection> for Connection {
     fn from(connection: MultiplexedConnection) -> Self {
         Self(Kind::Single(connection))
     }
 }
 
 #[cfg(feature = "connection-manager")]
-impl From<redis::aio::ConnectionManager> for Wire {
+impl From<redis::aio::ConnectionManager> for Connection {
     fn from(connection: redis::aio::ConnectionManager) -> Self {
         Self(Kind::Managed(connection))
     }
 }
 
 #[cfg(feature = "cluster-async")]
-impl From<redis::cluster_async::ClusterConnection> for Wire {
+impl From<redis::cluster_async::ClusterConnection> for Connection {
     fn from(connection: redis::cluster_async::ClusterConnection) -> Self {
         Self(Kind::Cluster(connection))
     }
 }
 
-impl AsyncCommands for Wire {
+impl AsyncCommands for Connection {
     async fn rl_query<T: Send>(&mut self, command: &Command<T>) -> Result<T, Error> {
         each_kind!(&mut self.0, connection => connection.rl_query(command).await)
     }
 }
 
-impl ConnectionLike for Wire {
+impl ConnectionLike for Connection {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
         each_kind!(&mut self.0, connection => connection.req_packed_command(cmd))
     }

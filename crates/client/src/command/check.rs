@@ -1,18 +1,18 @@
 use ratelog_core::{Rule, Rules, Window};
 use redis::{Cmd, ToRedisArgs, Value, cmd};
 
-use super::{Command, Route};
+use super::{Command, Routing};
 use crate::reply::{self, Fault};
 use crate::{Check, Checks, Decision, Source, Under};
 
 /// `RL.CHECK`: the decision on `check` at `key`; its units are recorded if it is allowed.
 pub fn check<'a>(key: impl AsRef<[u8]>, check: impl Into<Check<'a>>) -> Command<Decision> {
-    Command::new(asked("RL.CHECK", key.as_ref(), check.into()), Route::Primary(1), decision)
+    Command::new(asked("RL.CHECK", key.as_ref(), check.into()), Routing::Primary(1), decision)
 }
 
 /// `RL.PEEK`: the decision that [`check`] would come to, recording nothing.
 pub fn peek<'a>(key: impl AsRef<[u8]>, check: impl Into<Check<'a>>) -> Command<Decision> {
-    Command::new(asked("RL.PEEK", key.as_ref(), check.into()), Route::Replica(1), decision)
+    Command::new(asked("RL.PEEK", key.as_ref(), check.into()), Routing::Replica(1), decision)
 }
 
 /// `RL.MCHECK`: one decision for each key, in their order. The check passed if all are allowed.
@@ -27,7 +27,7 @@ pub fn mcheck(checks: &Checks<'_>) -> Command<Vec<Decision>> {
             Under::Policy(name) => add_policy(&mut words, name.as_str()),
         }
     }
-    Command::new(words, Route::Primary(2), |value| reply::each(value, decision))
+    Command::new(words, Routing::Primary(2), |value| reply::each(value, decision))
 }
 
 fn asked(name: &str, key: &[u8], check: Check<'_>) -> Cmd {

@@ -5,7 +5,7 @@ use crate::Error;
 /// Why a request could not be checked.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub enum Failure {
+pub enum CheckError {
     /// The limiter has no answer.
     Check(Error),
     /// There is no telling what the request is counted under; the text says what is missing.
@@ -28,24 +28,24 @@ impl OnFailure {
     /// mistake that would stay: no such policy, a limit over the server's bound, a key of another type, a peer whose
     /// address nobody passes on. If its requests were served, nobody would notice that nothing is limited.
     #[must_use]
-    pub fn usual(failure: &Failure) -> Self {
-        if failure.is_absence() { Self::Serve } else { Self::Refuse }
+    pub fn default_for(failure: &CheckError) -> Self {
+        if failure.is_unavailable() { Self::Serve } else { Self::Refuse }
     }
 }
 
-impl Failure {
+impl CheckError {
     /// Whether the server is away, and the limiter's fallback has no answer either: because it is
     /// [`Fallback::Error`](crate::limiter::Fallback::Error), or because the policy has not been learnt yet.
     #[must_use]
-    pub fn is_absence(&self) -> bool {
+    pub fn is_unavailable(&self) -> bool {
         match self {
-            Self::Check(error) => error.is_absence(),
+            Self::Check(error) => error.is_unavailable(),
             Self::Key(_) => false,
         }
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for CheckError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Check(error) => write!(f, "the request cannot be checked: {error}"),
@@ -54,7 +54,7 @@ impl fmt::Display for Failure {
     }
 }
 
-impl std::error::Error for Failure {
+impl std::error::Error for CheckError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Check(error) => Some(error),

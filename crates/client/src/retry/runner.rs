@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::{Repeat, RetryPolicy, Waits};
+use super::{Backoff, RetryAction, RetryPolicy};
 use crate::Decision;
 
 /// What came of trying.
@@ -23,7 +23,7 @@ pub struct Outcome<T> {
 /// `judge` to know. No wait is begun that the policy has no room for.
 ///
 /// ```
-/// use ratelog_client::retry::{Repeat, RetryPolicy, retry};
+/// use ratelog_client::retry::{RetryAction, RetryPolicy, retry};
 ///
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
 /// # async fn main() {
@@ -31,7 +31,7 @@ pub struct Outcome<T> {
 /// let outcome = retry(
 ///     &RetryPolicy::default(),
 ///     || std::future::ready(answers.next().unwrap()),
-///     |answer| if answer.is_ok() { Repeat::Never } else { Repeat::Backoff },
+///     |answer| if answer.is_ok() { RetryAction::Stop } else { RetryAction::Backoff },
 /// )
 /// .await;
 /// assert_eq!((outcome.answer, outcome.tries), (Ok(7), 3));
@@ -40,7 +40,7 @@ pub struct Outcome<T> {
 pub async fn retry<T, F: Future<Output = T>>(
     policy: &RetryPolicy,
     mut attempt: impl FnMut() -> F,
-    mut judge: impl FnMut(&T) -> Repeat,
+    mut judge: impl FnMut(&T) -> RetryAction,
 ) -> Outcome<T> {
     let mut tries = Tries::begin(policy);
     loop {
@@ -54,7 +54,7 @@ pub async fn retry<T, F: Future<Output = T>>(
 
 /// The tries of one request.
 pub(crate) struct Tries {
-    waits: Waits,
+    waits: Backoff,
     start: Instant,
     count: u32,
     waited: Duration,
@@ -66,8 +66,8 @@ impl Tries {
         Self { waits: policy.waits(), start: Instant::now(), count: 1, waited: Duration::ZERO }
     }
 
-    /// Waits before another try; false, and no wait, if there is to be none.
-    pub(crate) async fn again(&mut self, repeat: Repeat) -> bool {
+    /// Backoff before another try; false, and no wait, if there is to be none.
+    pub(crate) async fn again(&mut self, repeat: RetryAction) -> bool {
         let Some(wait) = self.waits.next(repeat, self.start.elapsed()) else { return false };
         sleep(wait).await;
         self.count += 1;
@@ -116,9 +116,9 @@ pub async fn until_allowed<E, F: Future<Output = Result<Decision, E>>>(
 ) -> Result<Outcome<Decision>, E> {
     let outcome = retry(policy, check, |answer| match answer {
         Ok(denied) if !denied.allowed() => {
-            denied.retry_after().map_or(Repeat::Never, Repeat::After)
+            denied.retry_after().map_or(RetryAction::Stop, RetryAction::After)
         }
-        _ => Repeat::Never,
+        _ => RetryAction::Stop,
     })
     .await;
     let Outcome { answer, tries, waited } = outcome;
@@ -127,7 +127,9 @@ pub async fn until_allowed<E, F: Future<Output = Result<Decision, E>>>(
 
 #[cfg(test)]
 mod tests {
-    use super::{Duration, Instant, Outcome, Repeat, RetryPolicy, retry, sleep, until_allowed};
+    use super::{
+        Duration, Instant, Outcome, RetryAction, RetryPolicy, retry, sleep, until_allowed,
+    };
     use crate::{Decision, Limit, Source, Window};
     use std::future::ready;
 
@@ -136,9 +138,9 @@ mod tests {
     /// What each try is told, and when it began.
     async fn retried(
         policy: RetryPolicy,
-        answers: &[Repeat],
+        answers: &[RetryAction],
         takes: Duration,
-    ) -> (Outcome<Repeat>, Vec<Duration>) {
+    ) -> (Outcome<RetryAction>, Vec<Duration>) {
         let (start, mut began) = (Instant::now(), Vec::new());
         let mut answers = answers.iter();
         let attempt = || {
@@ -155,9 +157,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn no_try_begins_before_the_wait_that_was_told_is_over() {
-        let answers = [Repeat::After(SECOND * 5), Repeat::Backoff, Repeat::Never];
+        let answers = [RetryAction::After(SECOND * 5), RetryAction::Backoff, RetryAction::Stop];
         let (outcome, began) = retried(RetryPolicy::default(), &answers, SECOND).await;
-        assert_eq!((outcome.answer, outcome.tries), (Repeat::Never, 3));
+        assert_eq!((outcome.answer, outcome.tries), (RetryAction::Stop, 3));
         assert!(began[1] >= SECOND * 6 && began[2] > began[1] + SECOND);
         let waits =
             outcome.waited + SECOND * 2..outcome.waited + SECOND * 2 + Duration::from_millis(5);
@@ -167,7 +169,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_time_that_tries_take_counts() {
         let policy = RetryPolicy::default().max_total(SECOND * 10);
-        let answers = [Repeat::After(SECOND * 3), Repeat::After(SECOND * 3)];
+        let answers = [RetryAction::After(SECOND * 3), RetryAction::After(SECOND * 3)];
         let (outcome, began) = retried(policy, &answers, SECOND * 2).await;
         assert_eq!((outcome.tries, began.len()), (2, 2));
     }
@@ -176,7 +178,8 @@ mod tests {
     async fn a_wait_without_room_does_not_delay_the_answer() {
         let start = Instant::now();
         let policy = RetryPolicy::default().max_total(SECOND * 10);
-        let (outcome, _) = retried(policy, &[Repeat::After(SECOND * 11)], Duration::ZERO).await;
+        let (outcome, _) =
+            retried(policy, &[RetryAction::After(SECOND * 11)], Duration::ZERO).await;
         assert_eq!((outcome.tries, outcome.waited), (1, Duration::ZERO));
         assert!(start.elapsed() < SECOND);
     }

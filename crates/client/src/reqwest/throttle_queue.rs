@@ -1,33 +1,33 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use ratelog_client_core::retry::Turn;
+use ratelog_client_core::retry::Admission;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use crate::retry::Hint;
+use crate::retry::RetryHint;
 
 /// Requests that share a limit, in the order in which they came.
 #[derive(Debug, Default)]
-pub(super) struct Lane {
+pub(super) struct ThrottleQueue {
     /// Held by the request whose turn is next.
     turn: tokio::sync::Mutex<()>,
-    state: Mutex<ratelog_client_core::retry::Lane>,
+    state: Mutex<ratelog_client_core::retry::ThrottleState>,
     /// Told to that request when another is over.
     answered: Notify,
 }
 
 /// A request that is under way.
 #[derive(Debug)]
-pub(super) struct Ride<'a>(&'a Lane);
+pub(super) struct Permit<'a>(&'a ThrottleQueue);
 
-impl Lane {
-    /// Waits until a request may be sent: at most until `latest`, and not for a hold that goes on for longer.
-    pub(super) async fn enter(&self, latest: Instant) -> Ride<'_> {
+impl ThrottleQueue {
+    /// Backoff until a request may be sent: at most until `latest`, and not for a hold that goes on for longer.
+    pub(super) async fn enter(&self, latest: Instant) -> Permit<'_> {
         if timeout_at(latest, self.wait_for_turn(latest)).await.is_err() {
             // Held back no longer, it begins at once.
             self.state().enter(latest.into_std(), latest.into_std());
         }
-        Ride(self)
+        Permit(self)
     }
 
     async fn wait_for_turn(&self, latest: Instant) {
@@ -35,26 +35,26 @@ impl Lane {
         loop {
             let turn = self.state().enter(Instant::now().into_std(), latest.into_std());
             match turn {
-                Turn::Now => return,
-                Turn::At(then) => sleep_until(then.into()).await,
-                Turn::AfterAnother => self.answered.notified().await,
+                Admission::Now => return,
+                Admission::At(then) => sleep_until(then.into()).await,
+                Admission::AfterAnother => self.answered.notified().await,
             }
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, ratelog_client_core::retry::Lane> {
+    fn state(&self) -> MutexGuard<'_, ratelog_client_core::retry::ThrottleState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Ride<'_> {
+impl Permit<'_> {
     /// The request's answer is there, and says `hint`; `refused` if it was a refusal.
-    pub(super) fn answered(&self, refused: bool, hint: &Hint) {
+    pub(super) fn answered(&self, refused: bool, hint: &RetryHint) {
         self.0.state().answered(refused, hint, Instant::now().into_std());
     }
 }
 
-impl Drop for Ride<'_> {
+impl Drop for Permit<'_> {
     fn drop(&mut self) {
         self.0.state().left();
         self.0.answered.notify_one();
@@ -63,21 +63,21 @@ impl Drop for Ride<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Hint, Instant, Lane, Ride};
+    use super::{Instant, Permit, RetryHint, ThrottleQueue};
     use std::time::Duration;
 
     const SECOND: Duration = Duration::from_secs(1);
 
     /// A lane whose first request was told that nothing is left, and for how many seconds.
-    async fn exhausted(seconds: Option<u32>) -> Lane {
-        let lane = Lane::default();
+    async fn exhausted(seconds: Option<u32>) -> ThrottleQueue {
+        let lane = ThrottleQueue::default();
         let exhausted_for = seconds.map(|seconds| SECOND * seconds);
-        let hint = Hint { retry_after: None, remaining: Some(0), exhausted_for };
+        let hint = RetryHint { retry_after: None, remaining: Some(0), exhausted_for };
         enter(&lane).await.answered(false, &hint);
         lane
     }
 
-    async fn enter(lane: &Lane) -> Ride<'_> {
+    async fn enter(lane: &ThrottleQueue) -> Permit<'_> {
         lane.enter(Instant::now() + SECOND * 60).await
     }
 

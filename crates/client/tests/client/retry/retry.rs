@@ -1,6 +1,6 @@
 use axum::http::Method;
 use ratelog_client::reqwest::{Retry, Throttle};
-use ratelog_client::retry::{Outcome, Repeatable, RetryPolicy};
+use ratelog_client::retry::{Idempotency, Outcome, RetryPolicy};
 use reqwest::{Body, Response};
 
 use super::server::{Answer, OK, Server};
@@ -14,7 +14,7 @@ fn tries(response: &Response) -> u32 {
 async fn sent(
     server: &Server,
     method: Method,
-    repeatable: Option<Repeatable>,
+    repeatable: Option<Idempotency>,
 ) -> (usize, Option<u16>) {
     let request = with(Retry::default()).request(method, server.url("/")).body("apples");
     let request = match repeatable {
@@ -59,14 +59,14 @@ async fn what_may_have_been_executed_is_not_sent_twice() {
         assert_eq!(sent(&server, Method::POST, None).await.0, times, "{first:?}");
         let server = Server::scripted([first, OK]).await;
         assert_eq!(
-            sent(&server, Method::POST, Some(Repeatable::Yes)).await,
+            sent(&server, Method::POST, Some(Idempotency::Idempotent)).await,
             (2, Some(200)),
             "{first:?}"
         );
         let server = Server::scripted([first, OK]).await;
         assert_eq!(sent(&server, Method::PUT, None).await, (2, Some(200)), "{first:?}");
         let server = Server::scripted([first, OK]).await;
-        assert_eq!(sent(&server, Method::GET, Some(Repeatable::No)).await.0, 1, "{first:?}");
+        assert_eq!(sent(&server, Method::GET, Some(Idempotency::Never)).await.0, 1, "{first:?}");
     }
 }
 
@@ -77,9 +77,9 @@ async fn a_connection_that_is_refused_was_not_executed() {
     drop(listener);
     let start = tokio::time::Instant::now();
     let post = |repeatable| with(Retry::default()).post(&url).with_extension(repeatable).send();
-    assert!(post(Repeatable::No).await.unwrap_err().is_connect());
+    assert!(post(Idempotency::Never).await.unwrap_err().is_connect());
     assert!(start.elapsed().is_zero());
-    assert!(post(Repeatable::Unexecuted).await.unwrap_err().is_connect());
+    assert!(post(Idempotency::NonIdempotent).await.unwrap_err().is_connect());
     assert!(start.elapsed() >= SECOND * 15 / 10);
 }
 

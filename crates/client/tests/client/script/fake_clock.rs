@@ -1,7 +1,7 @@
 //! The script with a clock that the test gives.
 
-use ratelog_client_core::script::TEXT;
 use ratelog_client::command::Command;
+use ratelog_client_core::script::TEXT;
 use ratelog_test_support::{Client, Server};
 use redis::{Arg, Value};
 
@@ -21,12 +21,12 @@ pub const START: i64 = 1_700_000_000_000;
 /// Keys end so much later than by the given clock: never, by the server's.
 const LATER: i64 = 1 << 47;
 
-pub struct GivenClock {
+pub struct FakeClock {
     pub db: Client,
     hash: String,
 }
 
-impl GivenClock {
+impl FakeClock {
     pub fn on(server: &Server) -> Self {
         let mut text = TEXT.to_owned();
         for (real, given) in REPLACED {
