@@ -1,17 +1,8 @@
-use ratelog_core::{Cost, PolicyName, Rule, Rules};
+use ratelog_core::{Cost, PolicyName, Rule, RuleSource, Rules};
 
-/// What a check is decided under.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Under<'a, R> {
-    /// These rules.
-    Rules(R),
-    /// The rules that the server keeps by this name.
-    Policy(&'a PolicyName),
-}
-
-/// One check, but for its key: what it is decided under, and how many units it uses.
+/// A check without its key: the rules or the policy to apply, and how many units it uses.
 ///
-/// Made of rules or the name of a policy; it costs one unit unless told otherwise.
+/// Create one from [`Rules`] or a [`PolicyName`]. It costs one unit unless you set [`cost`](Self::cost).
 ///
 /// ```
 /// use ratelog_client_core::Check;
@@ -24,24 +15,30 @@ pub enum Under<'a, R> {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Check<'a> {
-    under: Under<'a, &'a Rules>,
+    rule_source: RuleSource<&'a Rules, &'a PolicyName>,
     cost: Cost,
 }
 
 impl<'a> Check<'a> {
+    /// A check of one unit.
+    #[must_use]
+    pub const fn new(rule_source: RuleSource<&'a Rules, &'a PolicyName>) -> Self {
+        Self { rule_source, cost: Cost::ONE }
+    }
+
     /// The same check for `cost` units.
     #[must_use]
     pub const fn cost(self, cost: Cost) -> Self {
         Self { cost, ..self }
     }
 
-    /// What it is decided under.
+    /// The rules to apply, or the policy that has them.
     #[must_use]
-    pub const fn under(&self) -> Under<'a, &'a Rules> {
-        self.under
+    pub const fn rule_source(&self) -> RuleSource<&'a Rules, &'a PolicyName> {
+        self.rule_source
     }
 
-    /// The units that it uses.
+    /// The units that the check uses.
     #[must_use]
     pub const fn units(&self) -> Cost {
         self.cost
@@ -50,20 +47,20 @@ impl<'a> Check<'a> {
 
 impl<'a> From<&'a Rules> for Check<'a> {
     fn from(rules: &'a Rules) -> Self {
-        Self { under: Under::Rules(rules), cost: Cost::ONE }
+        Self::new(rules.into())
     }
 }
 
 impl<'a> From<&'a PolicyName> for Check<'a> {
-    fn from(policy: &'a PolicyName) -> Self {
-        Self { under: Under::Policy(policy), cost: Cost::ONE }
+    fn from(name: &'a PolicyName) -> Self {
+        Self::new(name.into())
     }
 }
 
-/// One check of several keys, all or nothing: the units are recorded at every key or at none.
+/// One check of several keys, all or nothing: the units are recorded on every key or on none.
 ///
-/// A key has one rule, or a policy of as many as that has. A key that is given twice uses twice the units. In a cluster
-/// all keys must be in one slot, which a hash tag sees to.
+/// Each key has one rule, or a policy with any number of rules. A key that you add twice uses twice the units. In a
+/// cluster all keys must be in one slot; give them a common hash tag.
 ///
 /// ```
 /// use ratelog_client_core::Checks;
@@ -76,51 +73,47 @@ impl<'a> From<&'a PolicyName> for Check<'a> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(clippy::len_without_is_empty, reason = "there is always a key")]
+#[allow(clippy::len_without_is_empty, reason = "there is at least one key")]
 pub struct Checks<'a> {
     cost: Cost,
-    keys: Vec<(Vec<u8>, Under<'a, Rule>)>,
+    keys: Vec<(Vec<u8>, RuleSource<Rule, &'a PolicyName>)>,
 }
 
 impl<'a> Checks<'a> {
-    /// A check of `cost` units at `key`, and at those to be added.
-    pub fn new(cost: Cost, key: impl AsRef<[u8]>, under: impl Into<Under<'a, Rule>>) -> Self {
-        Self { cost, keys: Vec::new() }.and(key, under)
+    /// A check of `cost` units on `key`, and on each key that you add.
+    pub fn new(
+        cost: Cost,
+        key: impl AsRef<[u8]>,
+        rule_source: impl Into<RuleSource<Rule, &'a PolicyName>>,
+    ) -> Self {
+        Self { cost, keys: Vec::new() }.and(key, rule_source)
     }
 
-    /// The same check, of one more key.
+    /// The same check with one more key.
     #[must_use]
-    pub fn and(mut self, key: impl AsRef<[u8]>, under: impl Into<Under<'a, Rule>>) -> Self {
-        self.keys.push((key.as_ref().to_vec(), under.into()));
+    pub fn and(
+        mut self,
+        key: impl AsRef<[u8]>,
+        rule_source: impl Into<RuleSource<Rule, &'a PolicyName>>,
+    ) -> Self {
+        self.keys.push((key.as_ref().to_vec(), rule_source.into()));
         self
     }
 
-    /// The units that it uses at each key.
+    /// The units that the check uses on each key.
     #[must_use]
     pub const fn units(&self) -> Cost {
         self.cost
     }
 
-    /// How many keys it has; one or more.
+    /// The number of keys; at least one.
     #[must_use]
     pub fn len(&self) -> usize {
         self.keys.len()
     }
 
-    /// The keys in the order given, each with what it is decided under.
-    pub fn keys(&self) -> impl Iterator<Item = (&[u8], Under<'a, Rule>)> {
-        self.keys.iter().map(|(key, under)| (key.as_slice(), *under))
-    }
-}
-
-impl From<Rule> for Under<'_, Rule> {
-    fn from(rule: Rule) -> Self {
-        Self::Rules(rule)
-    }
-}
-
-impl<'a> From<&'a PolicyName> for Under<'a, Rule> {
-    fn from(policy: &'a PolicyName) -> Self {
-        Self::Policy(policy)
+    /// The keys in the order added, each with its rule or policy.
+    pub fn keys(&self) -> impl Iterator<Item = (&[u8], RuleSource<Rule, &'a PolicyName>)> {
+        self.keys.iter().map(|(key, rule_source)| (key.as_slice(), *rule_source))
     }
 }

@@ -1,35 +1,30 @@
-//! What every caller of a Ratelog server needs besides a connection, in whatever language it is written.
+//! The part of a Ratelog client that is not a connection, for clients in any language.
 //!
-//! The Rust client and the Python package stand on this crate. It does no I/O, starts nothing and waits for nothing: it
-//! says what to do, and its user does it.
+//! The Rust client and the Python package are built on this crate. It does no I/O and needs no runtime. It reads no
+//! clock either, except in [`Clock`]: every other function takes the time as an argument.
 //!
 //! # Features
 //!
-//! None is on by default.
+//! No feature is on by default.
 //!
 //! | feature | adds |
 //! | --- | --- |
-//! | `engine` | a server that may be away: circuit breaker, probes, deny cache, known policies, and the limiter in this process |
-//! | `http` | rate limit headers and problem details, written and read; trusted proxies |
-//! | `retry` | how long to wait, whether to repeat a request, and when to send the next |
+//! | `engine` | for a server that may be unavailable: circuit breaker, probe backoff, deny cache, known policies, in-process limiter |
+//! | `http` | rate limit headers and problem details, written and read; the client's address behind trusted proxies |
+//! | `retry` | how long to wait before a retry, which requests to repeat, and when to send the next one |
 #![forbid(unsafe_code)]
 
 mod check;
-#[cfg(feature = "engine")]
 mod clock;
 #[cfg(feature = "engine")]
-mod engine;
+pub mod engine;
 #[cfg(feature = "http")]
 pub mod http;
 #[cfg(feature = "retry")]
 pub mod retry;
 pub mod script;
+mod source;
 
-pub use check::{Check, Checks, Under};
-#[cfg(feature = "engine")]
+pub use check::{Check, Checks};
 pub use clock::Clock;
-#[cfg(feature = "engine")]
-pub use engine::{
-    Breaker, BreakerStatus, DenyCache, FailureKind, FixedOutcome, Held, KeyVersion, Local,
-    Policies, ProbeBackoff, State, Terms, UnknownPolicy, apply_mode, fallback_decision,
-};
+pub use source::Source;

@@ -1,23 +1,23 @@
-//! The checks of a server without the module: one Lua script over sorted sets.
+//! Checks on a server without the module: one Lua script over sorted sets.
 //!
-//! `EVALSHA hash keys log [log ...] operation argument [argument ...]`; its text says which operations there are. The
-//! log of a key is a sorted set under the key's name and [`SUFFIX`].
+//! Call it as `EVALSHA hash keys log [log ...] operation argument [argument ...]`; the script's first comment lists the
+//! operations. A key's log is a sorted set, named by the key followed by [`SUFFIX`].
 
-/// The script.
+/// The text of the script.
 pub const TEXT: &str = include_str!("ratelog.lua");
 
-/// What stands behind a key's name in that of its log.
+/// The text that follows a key's name in the name of its log.
 pub const SUFFIX: &str = ":ratelog-log";
 
-/// The key whose log has this name; `None` if it is no log's.
+/// The key whose log is called `log`; `None` if no log has this name.
 ///
 /// ```
-/// use ratelog_client_core::script::subject;
+/// use ratelog_client_core::script::key_of_log;
 ///
-/// assert_eq!(subject(b"user:42:ratelog-log"), Some(&b"user:42"[..]));
-/// assert_eq!(subject(b"user:42"), None);
+/// assert_eq!(key_of_log(b"user:42:ratelog-log"), Some(&b"user:42"[..]));
+/// assert_eq!(key_of_log(b"user:42"), None);
 /// ```
 #[must_use]
-pub fn subject(log: &[u8]) -> Option<&[u8]> {
+pub fn key_of_log(log: &[u8]) -> Option<&[u8]> {
     log.strip_suffix(SUFFIX.as_bytes())
 }

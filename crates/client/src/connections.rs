@@ -1,25 +1,25 @@
-//! The connections of the redis crate: how a command gets to its node, or nodes.
+//! Implements the traits for the connections of the `redis` crate, and routes commands in a cluster.
 
-use crate::traits::Commands;
-use crate::{Error, command::Command};
+use crate::command::Command;
+use crate::{Commands, Error};
 
-macro_rules! on_one_node {
+macro_rules! impl_commands {
     ($connection:ty) => {
         impl Commands for $connection {
             fn rl_query<T>(&mut self, command: &Command<T>) -> Result<T, Error> {
-                command.answer(redis::ConnectionLike::req_command(self, command.cmd()))
+                command.parse_result(redis::ConnectionLike::req_command(self, command.cmd()))
             }
         }
     };
 }
 
-on_one_node!(redis::Connection);
-on_one_node!(redis::Client);
+impl_commands!(redis::Connection);
+impl_commands!(redis::Client);
 
 #[cfg(feature = "cluster")]
 impl Commands for redis::cluster::ClusterConnection {
     fn rl_query<T>(&mut self, command: &Command<T>) -> Result<T, Error> {
-        command.answer(self.route_command(command.cmd(), routing(command)))
+        command.parse_result(self.route_command(command.cmd(), routing_info(command)))
     }
 }
 
@@ -27,51 +27,50 @@ impl Commands for redis::cluster::ClusterConnection {
 mod asynchronous {
     use redis::aio::ConnectionLike;
 
-    use crate::traits::AsyncCommands;
-    use crate::{Error, command::Command};
+    use crate::command::Command;
+    use crate::{AsyncCommands, Error};
 
-    macro_rules! on_one_node {
+    macro_rules! impl_async_commands {
         ($connection:ty) => {
             impl AsyncCommands for $connection {
                 async fn rl_query<T: Send>(&mut self, command: &Command<T>) -> Result<T, Error> {
-                    command.answer(self.req_packed_command(command.cmd()).await)
+                    command.parse_result(self.req_packed_command(command.cmd()).await)
                 }
             }
         };
     }
 
-    on_one_node!(redis::aio::MultiplexedConnection);
+    impl_async_commands!(redis::aio::MultiplexedConnection);
     #[cfg(feature = "connection-manager")]
-    on_one_node!(redis::aio::ConnectionManager);
+    impl_async_commands!(redis::aio::ConnectionManager);
 
     #[cfg(feature = "cluster-async")]
     impl AsyncCommands for redis::cluster_async::ClusterConnection {
         async fn rl_query<T: Send>(&mut self, command: &Command<T>) -> Result<T, Error> {
-            let routing = super::routing(command);
-            command.answer(self.route_command(command.cmd().clone(), routing).await)
+            let routing = super::routing_info(command);
+            command.parse_result(self.route_command(command.cmd().clone(), routing).await)
         }
     }
 }
 
-/// Where a cluster has the command answered.
 #[cfg(feature = "cluster")]
-fn routing<T>(command: &Command<T>) -> redis::cluster_routing::RoutingInfo {
+fn routing_info<T>(command: &Command<T>) -> redis::cluster_routing::RoutingInfo {
     use redis::cluster_routing::{
-        MultipleNodeRoutingInfo, Route as Slot, RoutingInfo, SingleNodeRoutingInfo, SlotAddr,
+        MultipleNodeRoutingInfo, Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr,
     };
 
     use crate::command::Routing;
 
-    let of_key = |index, address| {
-        let key = command.cmd().args_iter().nth(index).and_then(|word| match word {
-            redis::Arg::Simple(key) => Some(Slot::with_key(key, address)),
+    let by_key = |index, address| {
+        let key = command.cmd().args_iter().nth(index).and_then(|argument| match argument {
+            redis::Arg::Simple(key) => Some(Route::with_key(key, address)),
             _ => None,
         });
         RoutingInfo::SingleNode(key.into())
     };
-    match command.route() {
-        Routing::Primary(index) => of_key(index, SlotAddr::Master),
-        Routing::Replica(index) => of_key(index, SlotAddr::ReplicaOptional),
+    match command.routing() {
+        Routing::Primary(index) => by_key(index, SlotAddr::Master),
+        Routing::Replica(index) => by_key(index, SlotAddr::ReplicaOptional),
         Routing::Any => RoutingInfo::SingleNode(SingleNodeRoutingInfo::Random),
         Routing::EveryPrimary => {
             RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None))

@@ -4,209 +4,228 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use quick_cache::sync::Cache;
-use ratelog_core::Decision;
+use ratelog_core::{Decision, RuleSource};
 
-use crate::{Check, Under};
+use crate::{Check, Source};
 
-/// How long a denial under a policy is believed: the server may be given another policy at any time.
-const POLICY_TRUST: Duration = Duration::from_secs(1);
+/// How long a denial under a policy is valid at most, because the policy may change at any time.
+const MAX_POLICY_AGE: Duration = Duration::from_secs(1);
 
-/// How many counters tell of forgotten keys. Keys that share one only cost each other a round trip.
-const MARKS: usize = 1_024;
+/// The number of version counters. Keys that share a counter only cost each other a round trip.
+const VERSIONS: usize = 1_024;
 
-/// The deny cache: denials that still hold, so that who hammers a limit costs no round trip.
+/// The deny cache: denials that are still valid, so that a client that hammers a limit causes no round trips.
 ///
-/// It holds denials by key, at most so many; those that are asked for stay.
+/// It holds one denial per key, for at most `capacity` keys, and evicts the keys that are read least.
 ///
-/// A denial holds until its retry-after: nothing that is recorded can shorten it. What can (a refund, a reset, an
-/// override) must [`forget`](Self::forget) it, and what was denied before that and told after it must not be kept: a
-/// [`KeyVersion`] is taken before the server is asked, and is void once its key has been forgotten.
+/// A denial is valid until its retry-after, because no recorded unit can shorten that. A refund, a reset and an override
+/// can: [`invalidate`](Self::invalidate) the key after each. A denial that the server sent before such a change must not
+/// be cached after it, so read the key's [`version`](Self::version) before you query the server and pass it to
+/// [`insert`](Self::insert).
 ///
 /// ```
-/// use ratelog_client_core::{Check, DenyCache, FixedOutcome, fallback_decision};
+/// use ratelog_client_core::engine::{DenyCache, FixedOutcome, fallback_decision};
+/// use ratelog_client_core::{Check, Source};
 /// use ratelog_core::{Cost, Rules};
+/// use std::time::{Duration, Instant};
 ///
 /// let rules: Rules = "1/hour".parse()?;
-/// let (denials, check) = (DenyCache::new(10_000), Check::from(&rules));
-/// let ticket = denials.ticket(b"user:42");
-/// let denied = fallback_decision(FixedOutcome::Deny(5_000), Some(&rules), Cost::ONE); // the server's answer
-/// denials.put(b"user:42", &check, &denied, true, ticket);
-/// assert!(denials.get(b"user:42", &check).is_some());
+/// let (deny_cache, check) = (DenyCache::new(10_000), Check::from(&rules));
+/// let now = Instant::now();
+///
+/// let version = deny_cache.version(b"user:42", now);
+/// # let denied = FixedOutcome::Deny { retry_after_ms: 5_000 };
+/// # let denied = fallback_decision(denied, Some(&rules), Cost::ONE);
+/// // ... query the server, which denies the check for five seconds ...
+/// deny_cache.insert(b"user:42", &check, &denied, Source::Module, version, now);
+///
+/// let later = now + Duration::from_secs(2);
+/// let cached = deny_cache.get(b"user:42", &check, later);
+/// assert_eq!(cached.and_then(|decision| decision.retry_after), Some(3_000));
+/// assert!(deny_cache.get(b"user:42", &check, now + Duration::from_secs(5)).is_none());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct DenyCache {
-    held: Cache<Box<[u8]>, Entry>,
-    marks: Box<[AtomicU32]>,
+    entries: Cache<Box<[u8]>, Entry>,
+    versions: Box<[AtomicU32]>,
     hasher: RandomState,
 }
 
 #[derive(Clone, Copy)]
 enum Entry {
-    /// Somebody is asking the server about the key, in order to keep what it says.
-    Awaited,
+    /// Another caller is fetching the key's denial.
+    Fetching,
     Denied(Denial),
 }
 
 #[derive(Clone, Copy)]
 struct Denial {
-    /// Of rules and cost, or of policy and cost.
-    asked: u64,
-    decided: Decision,
-    /// Before it surely lets nothing through.
-    until: Instant,
-    /// When the wait that is told is over.
-    over: Instant,
+    /// The hash of the check that was denied.
+    check: u64,
+    decision: Decision,
+    valid_until: Instant,
+    /// The end of the wait that the decision reports.
+    retry_at: Instant,
 }
 
-/// Taken before a check; says whether its denial may be kept.
+/// The version of a key in a [`DenyCache`], and when it was read.
 #[derive(Clone, Copy, Debug)]
 pub struct KeyVersion {
-    mark: u32,
-    taken: Instant,
+    version: u32,
+    read_at: Instant,
 }
 
 impl DenyCache {
-    /// A cache of at most `capacity` keys.
+    /// A cache for at most `capacity` keys.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
         Self {
-            held: Cache::new(capacity),
-            marks: (0..MARKS).map(|_| AtomicU32::new(0)).collect(),
+            entries: Cache::new(capacity),
+            versions: (0..VERSIONS).map(|_| AtomicU32::new(0)).collect(),
             hasher: RandomState::new(),
         }
     }
 
-    /// The denial of the same check of the key, if one still holds, as it is by now.
+    /// The cached denial of the same check, with the wait that is left at `now`.
     #[must_use]
-    pub fn get(&self, key: &[u8], check: &Check<'_>) -> Option<Decision> {
-        let Entry::Denied(denial) = self.held.get(key)? else { return None };
-        let now = Instant::now();
-        if now >= denial.until {
-            self.held.remove(key);
+    pub fn get(&self, key: &[u8], check: &Check<'_>, now: Instant) -> Option<Decision> {
+        let Entry::Denied(denial) = self.entries.get(key)? else { return None };
+        if now >= denial.valid_until {
+            self.entries.remove(key);
             return None;
         }
-        if denial.asked != self.asked(check) {
+        if denial.check != self.hash(check) {
             return None;
         }
-        let wait = millis_up(denial.over.saturating_duration_since(now)).max(1);
-        let passed = denial.decided.retry_after.unwrap_or_default().saturating_sub(wait);
-        let reset_after = denial.decided.reset_after.saturating_sub(passed);
-        Some(Decision { retry_after: Some(wait), reset_after, ..denial.decided })
+        let wait = millis_rounded_up(denial.retry_at.saturating_duration_since(now)).max(1);
+        let passed = denial.decision.retry_after.unwrap_or_default().saturating_sub(wait);
+        let reset_after = denial.decision.reset_after.saturating_sub(passed);
+        Some(Decision { retry_after: Some(wait), reset_after, ..denial.decision })
     }
 
-    /// To be taken before the server is asked about the key.
+    /// The key's version. Read it before you query the server.
     #[must_use]
-    pub fn ticket(&self, key: &[u8]) -> KeyVersion {
-        KeyVersion { mark: self.mark(key).load(Ordering::Acquire), taken: Instant::now() }
+    pub fn version(&self, key: &[u8], now: Instant) -> KeyVersion {
+        KeyVersion { version: self.counter(key).load(Ordering::Acquire), read_at: now }
     }
 
-    /// Keeps a denial of the server's, unless it has no end or the key was forgotten meanwhile. What was not decided
-    /// `by_server` is not kept: what a fallback denies says nothing of the key.
-    pub fn put(
+    /// Caches a denial that arrived at `now`.
+    ///
+    /// Does nothing if the denial never ends, if the key was invalidated since `version` was read, or if the server did
+    /// not make the decision: a denial by the fallback says nothing about the key.
+    pub fn insert(
         &self,
         key: &[u8],
         check: &Check<'_>,
-        decided: &Decision,
-        by_server: bool,
-        ticket: KeyVersion,
+        decision: &Decision,
+        source: Source,
+        version: KeyVersion,
+        now: Instant,
     ) {
-        let (true, false, Some(wait)) = (by_server, decided.allowed, decided.retry_after) else {
-            return;
-        };
-        let wait = Duration::from_millis(wait);
-        let trust = match check.under() {
-            Under::Rules(_) => wait,
-            Under::Policy(_) => wait.min(POLICY_TRUST),
-        };
-        let (Some(until), Some(over)) =
-            (ticket.taken.checked_add(trust), Instant::now().checked_add(wait))
+        let (true, false, Some(wait)) =
+            (source.is_server(), decision.allowed, decision.retry_after)
         else {
             return;
         };
-        let denial = Denial { asked: self.asked(check), decided: *decided, until, over };
-        self.held.insert(key.into(), Entry::Denied(denial));
-        // Whoever forgets the key from here on removes it; whoever did before has changed the mark.
-        if self.mark(key).load(Ordering::Acquire) != ticket.mark {
-            self.held.remove(key);
+        let wait = Duration::from_millis(wait);
+        let max_age = match check.rule_source() {
+            RuleSource::Rules(_) => wait,
+            RuleSource::Policy(_) => wait.min(MAX_POLICY_AGE),
+        };
+        let (Some(valid_until), Some(retry_at)) =
+            (version.read_at.checked_add(max_age), now.checked_add(wait))
+        else {
+            return;
+        };
+        let denial = Denial { check: self.hash(check), decision: *decision, valid_until, retry_at };
+        self.entries.insert(key.into(), Entry::Denied(denial));
+        // An invalidation from now on removes this entry. An earlier one has changed the version.
+        if self.counter(key).load(Ordering::Acquire) != version.version {
+            self.entries.remove(key);
         }
     }
 
-    /// Whether a denial of `check` is to be asked for: none is held, and nobody else is asking about the key. The caller
-    /// then does, and settles it with [`Self::put`] or [`Self::settle`].
+    /// Whether to fetch the denial of `check` at `now`: it is not cached, and no other fetch of the key is in progress.
+    ///
+    /// If it returns true, query the server, then call [`insert`](Self::insert) or [`end_fetch`](Self::end_fetch).
     #[must_use]
-    pub fn claim(&self, key: &[u8], check: &Check<'_>) -> bool {
-        let awaited = matches!(self.held.get(key), Some(Entry::Awaited));
-        if awaited || self.get(key, check).is_some() {
+    pub fn begin_fetch(&self, key: &[u8], check: &Check<'_>, now: Instant) -> bool {
+        let is_fetching = matches!(self.entries.get(key), Some(Entry::Fetching));
+        if is_fetching || self.get(key, check, now).is_some() {
             return false;
         }
-        self.held.insert(key.into(), Entry::Awaited);
+        self.entries.insert(key.into(), Entry::Fetching);
         true
     }
 
-    /// Nobody is asking about the key any more.
-    pub fn settle(&self, key: &[u8]) {
-        self.held.remove_if(key, |entry| matches!(entry, Entry::Awaited));
+    /// Ends a fetch that inserted nothing. Call it after every fetch; a cached denial stays.
+    pub fn end_fetch(&self, key: &[u8]) {
+        self.entries.remove_if(key, |entry| matches!(entry, Entry::Fetching));
     }
 
-    /// Forgets the key's denial, and any that was asked for before.
-    pub fn forget(&self, key: &[u8]) {
-        self.mark(key).fetch_add(1, Ordering::AcqRel);
-        self.held.remove(key);
+    /// Removes the key's denial, and rejects those that queries in progress return.
+    pub fn invalidate(&self, key: &[u8]) {
+        self.counter(key).fetch_add(1, Ordering::AcqRel);
+        self.entries.remove(key);
     }
 
-    /// Forgets the denials of all keys.
+    /// Invalidates all keys.
     pub fn invalidate_all(&self) {
-        for mark in &self.marks {
-            mark.fetch_add(1, Ordering::AcqRel);
+        for counter in &self.versions {
+            counter.fetch_add(1, Ordering::AcqRel);
         }
-        self.held.clear();
+        self.entries.clear();
     }
 
-    fn asked(&self, check: &Check<'_>) -> u64 {
-        self.hasher.hash_one(Asked(check))
+    fn hash(&self, check: &Check<'_>) -> u64 {
+        self.hasher.hash_one(HashedCheck(check))
     }
 
-    fn mark(&self, key: &[u8]) -> &AtomicU32 {
-        static NONE: AtomicU32 = AtomicU32::new(0);
-        let index = usize::try_from(self.hasher.hash_one(key) % MARKS as u64).unwrap_or(0);
-        self.marks.get(index).unwrap_or(&NONE)
+    fn counter(&self, key: &[u8]) -> &AtomicU32 {
+        static UNUSED: AtomicU32 = AtomicU32::new(0);
+        let index = usize::try_from(self.hasher.hash_one(key) % VERSIONS as u64).unwrap_or(0);
+        self.versions.get(index).unwrap_or(&UNUSED)
     }
 }
 
 impl fmt::Debug for DenyCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DenyCache").field("keys", &self.held.len()).finish_non_exhaustive()
+        f.debug_struct("DenyCache").field("keys", &self.entries.len()).finish_non_exhaustive()
     }
 }
 
-struct Asked<'a>(&'a Check<'a>);
+struct HashedCheck<'a>(&'a Check<'a>);
 
-impl Hash for Asked<'_> {
+impl Hash for HashedCheck<'_> {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        match self.0.under() {
-            Under::Rules(rules) => {
+        match self.0.rule_source() {
+            RuleSource::Rules(rules) => {
                 for rule in rules.iter() {
                     (rule.limit().units(), rule.window().millis()).hash(state);
                 }
             }
-            Under::Policy(name) => name.hash(state),
+            RuleSource::Policy(name) => name.hash(state),
         }
         self.0.units().units().hash(state);
     }
 }
 
-/// Whole milliseconds, rounded up: after so many the time is over.
-fn millis_up(time: Duration) -> u64 {
+fn millis_rounded_up(time: Duration) -> u64 {
     u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use ratelog_core::{Cost, Decision, Log, PolicyName, Rules};
 
-    use super::{DenyCache, POLICY_TRUST};
-    use crate::Check;
+    use super::{DenyCache, MAX_POLICY_AGE};
+    use crate::{Check, Clock, Source};
 
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// The denial of a second unit, 0 ms after the first.
     fn denied(rules: &Rules) -> Decision {
         let now = ratelog_core::Instant::from_clock(1_700_000_000_000);
         let mut log = Log::new();
@@ -214,63 +233,91 @@ mod tests {
         ratelog_core::check(&mut log, now, rules, Cost::ONE)
     }
 
+    fn insert(deny_cache: &DenyCache, check: &Check<'_>, decision: &Decision, now: Instant) {
+        let version = deny_cache.version(b"k", now);
+        deny_cache.insert(b"k", check, decision, Source::Module, version, now);
+    }
+
     #[test]
-    fn only_what_a_server_denied_is_kept() {
-        let rules: Rules = "1/hour".parse().unwrap();
+    fn only_a_denial_by_the_server_is_cached() {
+        let (rules, now): (Rules, _) = ("1/hour".parse().unwrap(), Clock::monotonic_now());
         let check = Check::from(&rules);
-        for by_server in [true, false] {
-            let denials = DenyCache::new(10);
-            denials.put(b"k", &check, &denied(&rules), by_server, denials.ticket(b"k"));
-            assert_eq!(denials.get(b"k", &check).is_some(), by_server);
+        for (source, is_cached) in [
+            (Source::Module, true),
+            (Source::Script, true),
+            (Source::DenyCache, false),
+            (Source::Local, false),
+            (Source::Fallback, false),
+        ] {
+            let deny_cache = DenyCache::new(10);
+            let version = deny_cache.version(b"k", now);
+            deny_cache.insert(b"k", &check, &denied(&rules), source, version, now);
+            assert_eq!(deny_cache.get(b"k", &check, now).is_some(), is_cached, "{source:?}");
         }
     }
 
     #[test]
-    fn a_denial_that_is_older_than_the_forgetting_of_its_key_is_not_kept() {
-        let rules: Rules = "1/hour".parse().unwrap();
+    fn a_denial_is_valid_until_its_retry_after() {
+        let (rules, now): (Rules, _) = ("1/minute".parse().unwrap(), Clock::monotonic_now());
+        let (check, deny_cache) = (Check::from(&rules), DenyCache::new(10));
+        insert(&deny_cache, &check, &denied(&rules), now);
+        let wait = |millis| {
+            let cached = deny_cache.get(b"k", &check, now + Duration::from_millis(millis));
+            cached.map(|decision| (decision.retry_after.unwrap(), decision.reset_after))
+        };
+        assert_eq!(wait(0), Some((60_000, 60_000)));
+        assert_eq!(wait(59_999), Some((1, 1)));
+        assert_eq!(wait(60_000), None);
+    }
+
+    #[test]
+    fn a_denial_from_before_an_invalidation_is_not_cached() {
+        let (rules, now): (Rules, _) = ("1/hour".parse().unwrap(), Clock::monotonic_now());
         let (check, denied) = (Check::from(&rules), denied(&rules));
-        let denials = DenyCache::new(10);
-        for forget in [|denials: &DenyCache| denials.forget(b"k"), DenyCache::invalidate_all] {
-            let ticket = denials.ticket(b"k");
-            forget(&denials);
-            denials.put(b"k", &check, &denied, true, ticket);
-            assert_eq!(denials.get(b"k", &check), None);
+        let deny_cache = DenyCache::new(10);
+        for invalidate in [|cache: &DenyCache| cache.invalidate(b"k"), DenyCache::invalidate_all] {
+            let version = deny_cache.version(b"k", now);
+            invalidate(&deny_cache);
+            deny_cache.insert(b"k", &check, &denied, Source::Module, version, now);
+            assert_eq!(deny_cache.get(b"k", &check, now), None);
         }
-        denials.put(b"k", &check, &denied, true, denials.ticket(b"k"));
-        assert!(denials.get(b"k", &check).is_some());
+        insert(&deny_cache, &check, &denied, now);
+        assert!(deny_cache.get(b"k", &check, now).is_some());
     }
 
     #[test]
-    fn one_at_a_time_asks_about_a_key() {
-        let rules: Rules = "1/hour".parse().unwrap();
-        let (check, denials) = (Check::from(&rules), DenyCache::new(10));
-        assert!(denials.claim(b"k", &check) && !denials.claim(b"k", &check));
-        assert_eq!(denials.get(b"k", &check), None);
-        denials.settle(b"k");
-        assert!(denials.claim(b"k", &check));
+    fn one_caller_at_a_time_fetches_a_key() {
+        let (rules, now): (Rules, _) = ("1/hour".parse().unwrap(), Clock::monotonic_now());
+        let (check, deny_cache) = (Check::from(&rules), DenyCache::new(10));
+        assert!(deny_cache.begin_fetch(b"k", &check, now));
+        assert!(!deny_cache.begin_fetch(b"k", &check, now));
+        assert_eq!(deny_cache.get(b"k", &check, now), None);
+        deny_cache.end_fetch(b"k");
+        assert!(deny_cache.begin_fetch(b"k", &check, now));
     }
 
     #[test]
-    fn a_denial_that_is_held_is_not_asked_for_again() {
+    fn a_cached_denial_is_not_fetched_again() {
+        let now = Clock::monotonic_now();
         let [hour, day]: [Rules; 2] = ["1/hour", "1/day"].map(|rules| rules.parse().unwrap());
-        let (check, denials) = (Check::from(&hour), DenyCache::new(10));
-        denials.put(b"k", &check, &denied(&hour), true, denials.ticket(b"k"));
-        assert!(!denials.claim(b"k", &check));
-        assert!(denials.get(b"k", &check).is_some());
-        assert!(denials.claim(b"k", &Check::from(&day)));
+        let (check, deny_cache) = (Check::from(&hour), DenyCache::new(10));
+        insert(&deny_cache, &check, &denied(&hour), now);
+        assert!(!deny_cache.begin_fetch(b"k", &check, now));
+        deny_cache.end_fetch(b"k");
+        assert!(deny_cache.get(b"k", &check, now).is_some());
+        assert!(deny_cache.begin_fetch(b"k", &Check::from(&day), now));
     }
 
     #[test]
-    fn a_policys_denial_is_believed_for_less_than_it_says() {
-        let rules: Rules = "1/hour".parse().unwrap();
+    fn a_denial_under_a_policy_is_valid_for_a_second_from_the_query() {
+        let (rules, now): (Rules, _) = ("1/hour".parse().unwrap(), Clock::monotonic_now());
         let name: PolicyName = "api".parse().unwrap();
-        let (check, denials) = (Check::from(&name), DenyCache::new(10));
-        let ticket = denials.ticket(b"k");
-        let long_ago =
-            super::KeyVersion { taken: ticket.taken.checked_sub(POLICY_TRUST).unwrap(), ..ticket };
-        denials.put(b"k", &check, &denied(&rules), true, long_ago);
-        assert_eq!(denials.get(b"k", &check), None);
-        denials.put(b"k", &check, &denied(&rules), true, ticket);
-        assert!(denials.get(b"k", &check).is_some());
+        let (check, deny_cache) = (Check::from(&name), DenyCache::new(10));
+        let version = deny_cache.version(b"k", now);
+        let arrived = now + SECOND / 4;
+        deny_cache.insert(b"k", &check, &denied(&rules), Source::Module, version, arrived);
+        let almost = now + MAX_POLICY_AGE.saturating_sub(Duration::from_millis(1));
+        assert!(deny_cache.get(b"k", &check, almost).is_some());
+        assert_eq!(deny_cache.get(b"k", &check, now + MAX_POLICY_AGE), None);
     }
 }

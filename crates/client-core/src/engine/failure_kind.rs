@@ -1,9 +1,9 @@
-/// Why a server gave no answer that counts.
+/// How a server failed to answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FailureKind {
-    /// It did not serve this one: too slow, loading, out of memory, a part of the cluster down.
+    /// The server did not answer this command: it is too slow, loading, out of memory, or a part of its cluster is down.
     Transient,
-    /// The connection leads nowhere any more, or to a server that is no primary any more.
+    /// The connection is of no use any more: it is closed, not authenticated, or leads to a replica.
     ConnectionLost,
 }
 
@@ -20,14 +20,14 @@ const TRANSIENT: [&str; 11] = [
     "TRYAGAIN",
     "UNKILLABLE",
 ];
-const LOST: [&str; 4] = ["DENIED", "NOAUTH", "READONLY", "WRONGPASS"];
+const CONNECTION_LOST: [&str; 4] = ["DENIED", "NOAUTH", "READONLY", "WRONGPASS"];
 
 impl FailureKind {
-    /// What the code at the head of a server's error says of its absence; `None` if the server is there and refuses the
-    /// command itself.
+    /// Classifies the code at the start of a server's error; `None` if the server is available and rejects the command
+    /// itself.
     ///
     /// ```
-    /// use ratelog_client_core::FailureKind;
+    /// use ratelog_client_core::engine::FailureKind;
     ///
     /// assert_eq!(FailureKind::from_code("LOADING"), Some(FailureKind::Transient));
     /// assert_eq!(FailureKind::from_code("READONLY"), Some(FailureKind::ConnectionLost));
@@ -37,7 +37,7 @@ impl FailureKind {
     pub fn from_code(code: &str) -> Option<Self> {
         if TRANSIENT.contains(&code) {
             Some(Self::Transient)
-        } else if LOST.contains(&code) {
+        } else if CONNECTION_LOST.contains(&code) {
             Some(Self::ConnectionLost)
         } else {
             None

@@ -1,122 +1,135 @@
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use ratelog_core::{Mode, Policy, PolicyName, Rule, Rules};
+use ratelog_core::{Policy, PolicyName, ResolvedRules, RuleSource};
 
-use super::terms::{Held, Terms, UnknownPolicy};
-use crate::Under;
+/// How long a fetched policy stays fresh. After that it is still used, and fetched again.
+const REFRESH_INTERVAL: Duration = Duration::from_secs(60);
 
-/// After this time a policy that was learnt is asked for again.
-const FRESH: Duration = Duration::from_secs(60);
+/// The bound on the names held. A program with more names than this computes them, for example from keys.
+const MAX_NAMES: usize = 1_000;
 
-/// So many are learnt at most. More names than this are no policies but keys, or an attack.
-const MAX_LEARNT: usize = 1_000;
-
-/// The policies that this process knows: given by its caller, or learnt from the server.
+/// The policies that this process knows: from its settings, or fetched from the server.
 ///
 /// ```
-/// use ratelog_client_core::{Policies, Under};
-/// use ratelog_core::{Mode, Policy, PolicyName};
+/// use ratelog_client_core::engine::Policies;
+/// use ratelog_core::{Mode, Policy, PolicyName, RuleSource, Rules};
 /// use std::collections::HashMap;
+/// use std::time::Instant;
 ///
 /// let name: PolicyName = "login".parse()?;
-/// let policies = Policies::new(HashMap::new());
-/// assert!(policies.wants(&name));
-/// policies.learn(name.clone(), Some(Policy { rules: "5/minute".parse()?, mode: Mode::Enforce }));
-/// assert_eq!(policies.terms(Under::Policy(&name))?.rules.first().limit().units(), 5);
+/// let (policies, now) = (Policies::new(HashMap::new()), Instant::now());
+/// assert!(policies.should_fetch(&name, now));
+/// // ... fetch the policy from the server ...
+/// let fetched = Policy { rules: "5/minute".parse()?, mode: Mode::Enforce };
+/// policies.insert(name.clone(), Some(fetched), now);
+/// let resolved = policies.resolve(RuleSource::<Rules, _>::Policy(&name))?;
+/// assert_eq!(resolved.rules().first().limit().units(), 5);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 pub struct Policies {
-    given: HashMap<PolicyName, Arc<Policy>>,
-    learnt: RwLock<HashMap<PolicyName, Learnt>>,
+    configured: HashMap<PolicyName, Arc<Policy>>,
+    fetched: RwLock<HashMap<PolicyName, Fetched>>,
 }
 
 #[derive(Debug)]
-struct Learnt {
+struct Fetched {
     policy: Option<Arc<Policy>>,
     at: Instant,
 }
 
 impl Policies {
-    /// Those that are given; the server is never asked for them.
+    /// Policies from the settings. They take precedence over the server's, which are not fetched.
     #[must_use]
-    pub fn new(given: HashMap<PolicyName, Policy>) -> Self {
-        let given = given.into_iter().map(|(name, policy)| (name, Arc::new(policy))).collect();
-        Self { given, learnt: RwLock::default() }
+    pub fn new(configured: HashMap<PolicyName, Policy>) -> Self {
+        let configured =
+            configured.into_iter().map(|(name, policy)| (name, Arc::new(policy))).collect();
+        Self { configured, fetched: RwLock::default() }
     }
 
-    /// What a check is decided by without the server.
+    /// The rules to apply without the server.
     ///
     /// # Errors
-    /// [`UnknownPolicy`] for one that was neither given nor learnt.
-    pub fn terms<'a>(&self, under: Under<'a, &'a Rules>) -> Result<Terms<'a>, UnknownPolicy> {
-        match under {
-            Under::Rules(rules) => Ok(in_force(Held::Given(rules))),
-            Under::Policy(name) => self.known(name),
+    /// [`UnknownPolicy`] for a policy that is neither configured nor fetched.
+    pub fn resolve<R>(
+        &self,
+        source: RuleSource<R, &PolicyName>,
+    ) -> Result<ResolvedRules<R, Arc<Policy>>, UnknownPolicy> {
+        match source {
+            RuleSource::Rules(rules) => Ok(ResolvedRules::Inline(rules)),
+            RuleSource::Policy(name) => {
+                let policy = self.get(name).ok_or_else(|| UnknownPolicy(name.clone()))?;
+                Ok(ResolvedRules::Policy(policy))
+            }
         }
     }
 
-    /// The same, for one key of several.
-    ///
-    /// # Errors
-    /// As [`Self::terms`].
-    pub fn terms_of_one<'a>(&self, under: Under<'a, Rule>) -> Result<Terms<'a>, UnknownPolicy> {
-        match under {
-            Under::Rules(rule) => Ok(in_force(Held::One(Box::new(Rules::one(rule))))),
-            Under::Policy(name) => self.known(name),
-        }
-    }
-
-    /// Whether the server is to be asked for the policy. Says so once a while: the caller then has to ask.
-    pub fn wants(&self, name: &PolicyName) -> bool {
-        let is_fresh = |learnt: &Learnt| learnt.at.elapsed() < FRESH;
-        let all = self.learnt.read().unwrap_or_else(PoisonError::into_inner);
-        if self.given.contains_key(name) || all.get(name).is_some_and(is_fresh) {
+    /// Whether to fetch the policy from the server at `now`. Returns true once per minute: if it does, fetch the policy
+    /// and [`insert`](Self::insert) it.
+    pub fn should_fetch(&self, name: &PolicyName, now: Instant) -> bool {
+        let is_fresh =
+            |fetched: &Fetched| now.saturating_duration_since(fetched.at) < REFRESH_INTERVAL;
+        let all = self.fetched.read().unwrap_or_else(PoisonError::into_inner);
+        if self.configured.contains_key(name) || all.get(name).is_some_and(is_fresh) {
             return false;
         }
         drop(all);
-        let mut all = self.learnt.write().unwrap_or_else(PoisonError::into_inner);
-        let is_known = all.contains_key(name);
-        if all.get(name).is_some_and(is_fresh) || (!is_known && all.len() >= MAX_LEARNT) {
+        let mut all = self.fetched.write().unwrap_or_else(PoisonError::into_inner);
+        let is_held = all.contains_key(name);
+        if all.get(name).is_some_and(is_fresh) || (!is_held && all.len() >= MAX_NAMES) {
             return false;
         }
-        let policy = all.remove(name).and_then(|learnt| learnt.policy);
-        all.insert(name.clone(), Learnt { policy, at: Instant::now() });
+        let policy = all.remove(name).and_then(|fetched| fetched.policy);
+        all.insert(name.clone(), Fetched { policy, at: now });
         true
     }
 
-    /// What the server answered: the policy, or that it has none of that name.
-    pub fn learn(&self, name: PolicyName, policy: Option<Policy>) {
-        let mut all = self.learnt.write().unwrap_or_else(PoisonError::into_inner);
-        all.insert(name, Learnt { policy: policy.map(Arc::new), at: Instant::now() });
+    /// Stores a policy that the server sent at `now`; `None` if the server has no policy of this name.
+    pub fn insert(&self, name: PolicyName, policy: Option<Policy>, now: Instant) {
+        let mut all = self.fetched.write().unwrap_or_else(PoisonError::into_inner);
+        all.insert(name, Fetched { policy: policy.map(Arc::new), at: now });
     }
 
-    fn known<'a>(&self, name: &PolicyName) -> Result<Terms<'a>, UnknownPolicy> {
-        let terms =
-            |policy: &Arc<Policy>| Terms { rules: Held::Policy(policy.clone()), mode: policy.mode };
-        if let Some(policy) = self.given.get(name) {
-            return Ok(terms(policy));
+    fn get(&self, name: &PolicyName) -> Option<Arc<Policy>> {
+        if let Some(policy) = self.configured.get(name) {
+            return Some(Arc::clone(policy));
         }
-        let all = self.learnt.read().unwrap_or_else(PoisonError::into_inner);
-        let learnt = all.get(name).and_then(|learnt| learnt.policy.as_ref());
-        learnt.map(terms).ok_or_else(|| UnknownPolicy(name.clone()))
+        let all = self.fetched.read().unwrap_or_else(PoisonError::into_inner);
+        all.get(name)?.policy.clone()
     }
 }
 
-fn in_force(rules: Held<'_>) -> Terms<'_> {
-    Terms { rules, mode: Mode::Enforce }
+/// A policy that this process does not know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownPolicy(PolicyName);
+
+impl UnknownPolicy {
+    /// The policy's name.
+    #[must_use]
+    pub const fn name(&self) -> &PolicyName {
+        &self.0
+    }
 }
+
+impl fmt::Display for UnknownPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no policy named '{}' is known in this process", self.0)
+    }
+}
+
+impl std::error::Error for UnknownPolicy {}
 
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
 
-    use ratelog_core::{Mode, Policy, PolicyName};
+    use ratelog_core::{Mode, Policy, PolicyName, RuleSource, Rules};
 
-    use super::{MAX_LEARNT, Policies};
-    use crate::Under;
+    use super::{Duration, MAX_NAMES, Policies, REFRESH_INTERVAL, UnknownPolicy};
+    use crate::Clock;
 
     fn name(number: usize) -> PolicyName {
         format!("p{number}").parse().unwrap()
@@ -126,25 +139,43 @@ mod tests {
         Policy { rules: rules.parse().unwrap(), mode: Mode::Enforce }
     }
 
-    #[test]
-    fn the_server_is_asked_once_for_a_policy_and_never_for_one_that_was_given() {
-        let policies = Policies::new(HashMap::from([(name(0), policy("1/hour"))]));
-        assert!(!policies.wants(&name(0)));
-        assert!(policies.wants(&name(1)) && !policies.wants(&name(1)));
-        let of =
-            |number| policies.terms(Under::Policy(&name(number))).map(|terms| terms.rules.first());
-        assert_eq!(of(1).unwrap_err().to_string(), "no policy named 'p1' is known in this process");
-        policies.learn(name(1), Some(policy("2/hour")));
-        assert_eq!(of(0).unwrap().limit().units(), 1);
-        assert_eq!(of(1).unwrap().limit().units(), 2);
-        policies.learn(name(1), None);
-        assert!(of(1).is_err());
+    /// The limit of the policy's first rule.
+    fn limit(policies: &Policies, number: usize) -> Result<u64, UnknownPolicy> {
+        let resolved = policies.resolve(RuleSource::<Rules, _>::Policy(&name(number)))?;
+        Ok(resolved.rules().first().limit().units())
     }
 
     #[test]
-    fn no_more_policies_are_learnt_than_there_are() {
+    fn a_policy_is_fetched_once_per_interval_and_a_configured_one_never() {
+        let now = Clock::monotonic_now();
+        let policies = Policies::new(HashMap::from([(name(0), policy("1/hour"))]));
+        assert!(!policies.should_fetch(&name(0), now));
+        assert!(policies.should_fetch(&name(1), now));
+        assert!(!policies.should_fetch(&name(1), now));
+        policies.insert(name(1), Some(policy("2/hour")), now);
+        let almost = now + REFRESH_INTERVAL.saturating_sub(Duration::from_nanos(1));
+        assert!(!policies.should_fetch(&name(1), almost));
+        assert!(policies.should_fetch(&name(1), now + REFRESH_INTERVAL));
+        assert_eq!(limit(&policies, 1), Ok(2), "it is used while it is fetched again");
+    }
+
+    #[test]
+    fn a_policy_resolves_to_what_was_configured_or_fetched_last() {
+        let now = Clock::monotonic_now();
+        let policies = Policies::new(HashMap::from([(name(0), policy("1/hour"))]));
+        let unknown = limit(&policies, 1).unwrap_err();
+        assert_eq!(unknown.to_string(), "no policy named 'p1' is known in this process");
+        policies.insert(name(1), Some(policy("2/hour")), now);
+        assert_eq!((limit(&policies, 0), limit(&policies, 1)), (Ok(1), Ok(2)));
+        policies.insert(name(1), None, now);
+        assert!(limit(&policies, 1).is_err());
+    }
+
+    #[test]
+    fn the_number_of_fetched_policies_is_bounded() {
+        let now = Clock::monotonic_now();
         let policies = Policies::new(HashMap::new());
-        assert!((0..MAX_LEARNT).all(|number| policies.wants(&name(number))));
-        assert!(!policies.wants(&name(MAX_LEARNT)));
+        assert!((0..MAX_NAMES).all(|number| policies.should_fetch(&name(number), now)));
+        assert!(!policies.should_fetch(&name(MAX_NAMES), now));
     }
 }

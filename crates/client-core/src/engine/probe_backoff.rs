@@ -3,34 +3,35 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
-/// How long to wait before each of the probes that look for a server: twice as long each time, all with jitter, without
-/// end.
+/// The waits between probes of an unavailable server: each twice as long as the one before, jittered, without end.
+///
+/// The jitter at most doubles a wait, so no wait is longer than twice the maximum interval.
 ///
 /// ```
-/// use ratelog_client_core::ProbeBackoff;
+/// use ratelog_client_core::engine::ProbeBackoff;
 /// use std::time::Duration;
 ///
-/// let (least, most) = (Duration::from_millis(100), Duration::from_secs(5));
-/// let wait = ProbeBackoff::new(least, most).next();
-/// assert!(wait.is_some_and(|wait| (least..=2 * least).contains(&wait)));
+/// let (min, max) = (Duration::from_millis(100), Duration::from_secs(5));
+/// let wait = ProbeBackoff::new(min, max).next();
+/// assert!(wait.is_some_and(|wait| (min..=2 * min).contains(&wait)));
 /// ```
 #[derive(Debug)]
 pub struct ProbeBackoff {
     waits: ExponentialBackoff,
-    most: Duration,
+    max_interval: Duration,
 }
 
 impl ProbeBackoff {
-    /// Backoff from `least` at first to `most`, before their jitter, which at most doubles them.
+    /// Waits that grow from `min_interval` to `max_interval`, before jitter.
     #[must_use]
-    pub fn new(least: Duration, most: Duration) -> Self {
+    pub fn new(min_interval: Duration, max_interval: Duration) -> Self {
         let waits = ExponentialBuilder::new()
-            .with_min_delay(least)
-            .with_max_delay(most)
+            .with_min_delay(min_interval)
+            .with_max_delay(max_interval)
             .without_max_times()
             .with_jitter()
             .build();
-        Self { waits, most }
+        Self { waits, max_interval }
     }
 }
 
@@ -38,7 +39,7 @@ impl Iterator for ProbeBackoff {
     type Item = Duration;
 
     fn next(&mut self) -> Option<Duration> {
-        Some(self.waits.next().unwrap_or(self.most))
+        Some(self.waits.next().unwrap_or(self.max_interval))
     }
 }
 
@@ -49,16 +50,16 @@ mod tests {
     use super::{Duration, ProbeBackoff};
 
     #[test]
-    fn a_server_is_looked_for_as_long_as_it_takes_and_never_too_often() {
-        let (least, most) = (Duration::from_millis(100), Duration::from_secs(5));
-        let waits: Vec<_> = ProbeBackoff::new(least, most).take(2_000).collect();
+    fn probes_never_end_and_never_come_too_often() {
+        let (min, max) = (Duration::from_millis(100), Duration::from_secs(5));
+        let waits: Vec<_> = ProbeBackoff::new(min, max).take(2_000).collect();
         assert_eq!(waits.len(), 2_000);
-        assert!(waits.iter().all(|wait| (least..=2 * most).contains(wait)));
-        assert!(waits[10..].iter().all(|wait| *wait >= most), "{:?}", &waits[..20]);
+        assert!(waits.iter().all(|wait| (min..=2 * max).contains(wait)));
+        assert!(waits[10..].iter().all(|wait| *wait >= max), "{:?}", &waits[..20]);
     }
 
     #[test]
-    fn many_who_look_for_a_server_do_not_come_together() {
+    fn clients_do_not_probe_at_the_same_moment() {
         let second = Duration::from_secs(1);
         let mut waits: Vec<_> =
             (0..20).filter_map(|_| ProbeBackoff::new(second, second).next()).collect();

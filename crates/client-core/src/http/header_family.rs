@@ -1,9 +1,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// Which fields tell of a decision; `Retry-After` is in none of the families, for any denial has it.
+/// The headers that report a decision. Every denied response has `Retry-After`, whatever the family.
 ///
-/// As text, in settings: `draft-11`, `x-ratelimit`, `both` or `none`.
+/// Settings write it as `draft-11`, `x-ratelimit`, `both` or `none`.
 ///
 /// ```
 /// use ratelog_client_core::http::HeaderFamily;
@@ -12,14 +12,14 @@ use std::str::FromStr;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum HeaderFamily {
-    /// `RateLimit-Policy` and `RateLimit` as draft-ietf-httpapi-ratelimit-headers-11 has them.
+    /// `RateLimit-Policy` and `RateLimit` of draft-ietf-httpapi-ratelimit-headers-11.
     #[default]
     Draft11,
     /// `X-RateLimit-Limit`, `X-RateLimit-Remaining` and `X-RateLimit-Reset`.
     XRateLimit,
-    /// Both of them.
+    /// Both families.
     Both,
-    /// Neither.
+    /// Neither family.
     None,
 }
 
@@ -54,21 +54,21 @@ impl FromStr for HeaderFamily {
     type Err = UnknownHeaderFamily;
 
     /// # Errors
-    /// [`UnknownHeaderFamily`] for any text but the four names, which are lower case.
+    /// [`UnknownHeaderFamily`] for any text except the four names, which are in lower case.
     fn from_str(text: &str) -> Result<Self, UnknownHeaderFamily> {
         let found = Self::ALL.into_iter().find(|family| family.as_str() == text);
         found.ok_or_else(|| UnknownHeaderFamily(text.to_owned()))
     }
 }
 
-/// A text that is no [`HeaderFamily`].
+/// The error for a text that names no [`HeaderFamily`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownHeaderFamily(String);
 
 impl fmt::Display for UnknownHeaderFamily {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(text) = self;
-        write!(f, "{text:?} is none of the fields draft-11, x-ratelimit, both and none")
+        write!(f, "{text:?} is not one of draft-11, x-ratelimit, both, none")
     }
 }
 
@@ -79,7 +79,7 @@ mod tests {
     use super::HeaderFamily;
 
     #[test]
-    fn reads_what_it_prints_and_nothing_else() {
+    fn it_parses_its_own_text_and_nothing_else() {
         for (text, family) in [
             ("draft-11", HeaderFamily::Draft11),
             ("x-ratelimit", HeaderFamily::XRateLimit),
@@ -92,7 +92,7 @@ mod tests {
         let error = "Draft-11".parse::<HeaderFamily>().unwrap_err();
         assert_eq!(
             error.to_string(),
-            r#""Draft-11" is none of the fields draft-11, x-ratelimit, both and none"#
+            r#""Draft-11" is not one of draft-11, x-ratelimit, both, none"#
         );
     }
 }

@@ -1,79 +1,80 @@
 use std::borrow::Cow;
 use std::slice::from_ref;
 
+use ratelog_core::Decision;
 use sfv::{Integer, KeyRef, ListSerializer, StringRef, key_ref};
 
-use super::limit_set::{Bindings, bindings, most_binding};
+use super::limit_set::{BindingRules, binding_rules, most_binding};
 use super::{HeaderFamily, NamedRules};
-use ratelog_core::Decision;
 
-/// The names of the fields, in lower case: HTTP does not tell case apart, and HTTP/2 has no other.
+/// The names of the headers, in lower case, as HTTP/2 requires.
 pub mod names {
-    /// The rules of a route, an item each: `q` units in `w` seconds.
+    /// One item per rule: `q` units in `w` seconds.
     pub const RATELIMIT_POLICY: &str = "ratelimit-policy";
-    /// The binding rule: no more than `r` units in the next `t` seconds.
+    /// The binding rule: at most `r` units in the next `t` seconds.
     pub const RATELIMIT: &str = "ratelimit";
-    /// Seconds after which a denied request is not denied again for the same reason.
+    /// The seconds after which a denied request is not denied again for the same reason.
     pub const RETRY_AFTER: &str = "retry-after";
     /// The binding rule's limit, in units.
     pub const X_RATELIMIT_LIMIT: &str = "x-ratelimit-limit";
-    /// The units that the binding rule would still let through.
+    /// The units that the binding rule still allows.
     pub const X_RATELIMIT_REMAINING: &str = "x-ratelimit-remaining";
-    /// Seconds, as the `t` of `RateLimit`; not a time of day.
+    /// The same seconds as `t` of `RateLimit`; not a time of day.
     pub const X_RATELIMIT_RESET: &str = "x-ratelimit-reset";
 }
 
-/// The name of a field, one of [`names`], and its value: visible ASCII and spaces.
-pub type Field<'a> = (&'static str, Cow<'a, str>);
+/// The name of a header, one of [`names`], and its value: visible ASCII characters and spaces.
+pub type Header<'a> = (&'static str, Cow<'a, str>);
 
-/// The fields of a response to a request of this decision.
+/// The headers of a response to a request that got this decision.
 ///
 /// # `RateLimit-Policy` and `RateLimit`
 ///
-/// `RateLimit-Policy` lists the rules of `limits` in their order; `w` is the window in whole seconds, rounded up.
-/// `RateLimit` tells of the binding rule, the one that the decision speaks of, and of no other. It is found among
-/// `limits` by limit and window. Where it is none of them, because an operator overrode the key or the rules were
-/// changed in the server, it is named by its text (after `now:`, should another rule have that name) and listed in
-/// `RateLimit-Policy` after the others: whatever `RateLimit` names is listed.
+/// `RateLimit-Policy` lists `rules` in order; `w` is the window in whole seconds, rounded up.
 ///
-/// `t` is whole seconds, rounded up, at least 1:
+/// `RateLimit` has one item: the binding rule, which the decision reports. It is looked up in `rules` by limit and window.
+/// An override, or a change of the rules in the server, can make a rule binding that is not in `rules`. Its name is then
+/// its text (after `now:` if another rule has that name), and `RateLimit-Policy` lists it last. So `RateLimit-Policy`
+/// lists every rule that `RateLimit` names.
 ///
-/// - of a denied request, the time until it would pass, as in `Retry-After`. Before that there may be room for a request
-///   of less cost, never for this one.
-/// - of an allowed one, the time until the rule's window is empty: the whole window, once units are recorded. A client
-///   that uses no more than `r` in this time is not denied by this rule. There may be room before, since units leave
-///   the window one by one, but a decision does not tell when the next one does.
-/// - of one that can never pass, likewise the time until the window is empty.
+/// `t` is in whole seconds, rounded up, and at least 1:
+///
+/// - for a denied request, the time until the same request is allowed, as in `Retry-After`. A request of lower cost may
+///   be allowed earlier.
+/// - for an allowed request, the time until the rule's window is empty. A client that uses at most `r` units in this time
+///   is not denied by this rule. More may be allowed earlier, because units leave the window one by one, but a decision
+///   does not say when.
+/// - for a request that can never be allowed, the time until the window is empty.
 ///
 /// # `X-RateLimit-Limit`, `X-RateLimit-Remaining`, `X-RateLimit-Reset`
 ///
-/// The binding rule's limit, its `r` and its `t`. The reset is seconds from now, as `Retry-After` is, and not a time of
-/// day, for which the clocks of client and server would have to agree.
+/// The binding rule's limit, `r` and `t`. The reset is in seconds from now, as in `Retry-After`: for a time of day, the
+/// clocks of client and server would have to agree.
 ///
 /// # `Retry-After`
 ///
-/// With any family, where the decision denies and [`retry_after`] tells a time.
+/// With every family, if the decision is a denial that ends; see [`retry_after_seconds`].
 #[must_use]
-pub fn fields<'a>(
+pub fn headers<'a>(
     family: HeaderFamily,
-    limits: &'a NamedRules,
+    rules: &'a NamedRules,
     decision: &Decision,
-) -> Vec<Field<'a>> {
-    of_several(family, from_ref(limits), limits.field(), from_ref(decision))
+) -> Vec<Header<'a>> {
+    headers_of_set(family, from_ref(rules), rules.policy_header(), from_ref(decision))
 }
 
-/// The fields of a decision for each of `limits`, which `field` lists.
-pub(super) fn of_several<'a>(
+/// The headers for several decisions, one per element of `set`. `policy_header` lists the rules of the whole set.
+pub(super) fn headers_of_set<'a>(
     family: HeaderFamily,
-    limits: &'a [NamedRules],
-    field: &'a str,
+    set: &'a [NamedRules],
+    policy_header: &'a str,
     decisions: &[Decision],
-) -> Vec<Field<'a>> {
+) -> Vec<Header<'a>> {
     let Some(decision) = most_binding(decisions) else { return Vec::new() };
     let draft_11 = family.has_draft_11().then(|| {
-        let Bindings { names, policy_field } = bindings(limits, field, decisions);
-        let limit = service_limits(names.iter().map(|name| &**name).zip(decisions));
-        [(names::RATELIMIT_POLICY, policy_field), (names::RATELIMIT, limit.into())]
+        let BindingRules { names, policy_header } = binding_rules(set, policy_header, decisions);
+        let ratelimit = ratelimit_value(names.iter().map(|name| &**name).zip(decisions));
+        [(names::RATELIMIT_POLICY, policy_header), (names::RATELIMIT, ratelimit.into())]
     });
     let x_ratelimit = family.has_x_ratelimit().then(|| {
         [
@@ -83,7 +84,7 @@ pub(super) fn of_several<'a>(
         ]
         .map(|(name, value)| (name, integer(value).to_string().into()))
     });
-    let retry_after = retry_after(decision)
+    let retry_after = retry_after_seconds(decision)
         .map(|seconds| (names::RETRY_AFTER, integer(seconds).to_string().into()));
     draft_11
         .into_iter()
@@ -93,20 +94,20 @@ pub(super) fn of_several<'a>(
         .collect()
 }
 
-/// The seconds of a denied request's `Retry-After`: the decision's time rounded up, at least 1.
+/// The seconds of a denied request's `Retry-After`: the decision's retry-after, rounded up, at least 1.
 ///
-/// A client that waits that long is not denied again for the same reason. `None` for an allowed request, and for one
-/// that can never pass.
+/// A client that waits this long is not denied again for the same reason. `None` for an allowed request, and for one that
+/// can never be allowed.
 #[must_use]
-pub fn retry_after(decision: &Decision) -> Option<u64> {
+pub fn retry_after_seconds(decision: &Decision) -> Option<u64> {
     if decision.allowed { None } else { decision.retry_after.map(seconds) }
 }
 
 fn effective_window(decision: &Decision) -> u64 {
-    retry_after(decision).unwrap_or_else(|| seconds(decision.reset_after))
+    retry_after_seconds(decision).unwrap_or_else(|| seconds(decision.reset_after))
 }
 
-fn service_limits<'a>(binding: impl Iterator<Item = (&'a StringRef, &'a Decision)>) -> String {
+fn ratelimit_value<'a>(binding: impl Iterator<Item = (&'a StringRef, &'a Decision)>) -> String {
     const AVAILABLE: &KeyRef = key_ref("r");
     const EFFECTIVE_WINDOW: &KeyRef = key_ref("t");
     let mut list = ListSerializer::new();
@@ -119,12 +120,12 @@ fn service_limits<'a>(binding: impl Iterator<Item = (&'a StringRef, &'a Decision
     list.finish().unwrap_or_default()
 }
 
-/// Whole seconds, rounded up so that no span is told shorter than it is, and none as nothing.
+/// Whole seconds, rounded up, at least 1.
 pub(super) fn seconds(millis: u64) -> u64 {
     millis.div_ceil(1_000).max(1)
 }
 
-/// The Integer of `value`; RFC 9651 has none of more than fifteen digits.
+/// The Integer of RFC 9651 with this value. It has at most fifteen digits, so greater values are reduced to the maximum.
 pub(super) fn integer(value: u64) -> Integer {
     Integer::try_from(value).unwrap_or(Integer::MAX)
 }
@@ -134,7 +135,7 @@ mod tests {
     use proptest::prelude::*;
     use sfv::{BareItem, Item, List, ListEntry, Parser};
 
-    use super::fields;
+    use super::headers;
     use crate::http::{HeaderFamily, NamedRules};
     use ratelog_core::{Decision, Limit, Rule, Rules, Window};
 
@@ -142,16 +143,16 @@ mod tests {
         Rule::new(Limit::new(limit).unwrap(), Window::from_millis(millis).unwrap())
     }
 
-    /// The items of a Structured Field List: each a String and its parameters, all of them Integers.
-    fn items(field: &str) -> Vec<(String, Vec<(String, i64)>)> {
-        let list: List = Parser::new(field).parse().unwrap();
+    /// The items of a Structured Field List: each a String with Integer parameters.
+    fn items(value: &str) -> Vec<(String, Vec<(String, i64)>)> {
+        let list: List = Parser::new(value).parse().unwrap();
         let item = |entry| if let ListEntry::Item(item) = entry { Some(item) } else { None };
         let integer = |value: BareItem| i64::from(value.as_integer().expect("an Integer"));
-        let told = |Item { bare_item, params }| {
+        let read = |Item { bare_item, params }| {
             let params = params.into_iter().map(|(key, value)| (key.to_string(), integer(value)));
             (bare_item.as_string().expect("a String").to_string(), params.collect())
         };
-        list.into_iter().map(|entry| told(item(entry).expect("no inner list"))).collect()
+        list.into_iter().map(|entry| read(item(entry).expect("no inner list"))).collect()
     }
 
     fn any_rule() -> impl Strategy<Value = Rule> {
@@ -161,7 +162,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_fields_agree_with_each_other_and_with_the_decision(
+        fn the_headers_agree_with_each_other_and_with_the_decision(
             rules in prop::collection::vec(any_rule(), 1..=16),
             names in prop::collection::hash_set("[ -~]{1,12}", 16),
             named in any::<bool>(),
@@ -175,21 +176,21 @@ mod tests {
             let (limit, window) = (binding.limit(), binding.window());
             let decision = Decision { allowed, limit, remaining, retry_after, reset_after, window };
             let rules = Rules::new(rules).unwrap();
-            let limits = if named {
-                NamedRules::named(&rules, names.into_iter().take(rules.iter().count())).unwrap()
+            let named_rules = if named {
+                NamedRules::new(&rules, names.into_iter().take(rules.iter().count())).unwrap()
             } else {
                 NamedRules::from(&rules)
             };
-            let fields = fields(HeaderFamily::Both, &limits, &decision);
-            let value = |wanted| fields.iter().find(|(name, _)| *name == wanted).map(|(_, v)| &**v);
+            let headers = headers(HeaderFamily::Both, &named_rules, &decision);
+            let value = |wanted| headers.iter().find(|(name, _)| *name == wanted).map(|(_, v)| &**v);
 
             let policies = items(value("ratelimit-policy").unwrap());
-            let limits_told = items(value("ratelimit").unwrap());
-            let [(name, params)] = limits_told.as_slice() else { panic!("{limits_told:?}") };
+            let ratelimit = items(value("ratelimit").unwrap());
+            let [(name, params)] = ratelimit.as_slice() else { panic!("{ratelimit:?}") };
             let [(_, r), (_, t)] = params.as_slice() else { panic!("{params:?}") };
             prop_assert_eq!(r.unsigned_abs(), remaining.min(999_999_999_999_999));
-            let named_so: Vec<_> = policies.iter().filter(|(policy, _)| policy == name).collect();
-            let [(_, params)] = named_so.as_slice() else { panic!("{named_so:?}") };
+            let same_name: Vec<_> = policies.iter().filter(|(policy, _)| policy == name).collect();
+            let [(_, params)] = same_name.as_slice() else { panic!("{same_name:?}") };
             let seconds = i64::try_from(window.millis().div_ceil(1_000)).unwrap();
             let units = limit.units().cast_signed();
             prop_assert_eq!(params, &[("q".to_owned(), units), ("w".to_owned(), seconds)]);
@@ -201,8 +202,8 @@ mod tests {
             prop_assert!(*t >= 1);
             let span = if allowed { reset_after } else { retry_after.unwrap_or(reset_after) };
             prop_assert!(u128::from(t.unsigned_abs()) * 1_000 >= u128::from(span.min(1 << 49)));
-            let waits = value("retry-after").map(|text| text.parse::<i64>().unwrap());
-            prop_assert_eq!(waits, (!allowed && retry_after.is_some()).then_some(*t));
+            let retry_after_header = value("retry-after").map(|text| text.parse::<i64>().unwrap());
+            prop_assert_eq!(retry_after_header, (!allowed && retry_after.is_some()).then_some(*t));
             prop_assert_eq!(value("x-ratelimit-limit"), Some(&*units.to_string()));
             prop_assert_eq!(value("x-ratelimit-remaining"), Some(&*r.to_string()));
             prop_assert_eq!(value("x-ratelimit-reset"), Some(&*t.to_string()));

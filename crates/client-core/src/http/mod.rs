@@ -1,14 +1,14 @@
-//! What HTTP requests and responses say: limits, waits, and whose request it is.
+//! Rate limit headers and problem details, and the client's address behind proxies.
 //!
-//! A [`RetryHint`] reads what a response says about limits. To write it, [`NamedRules`] tell what a route's rules are called, and a
-//! [`HeaderFamily`] which fields tell of them.
+//! [`NamedRules`] and a [`HeaderFamily`] determine the headers of a response. [`LimitSet`] is for a response that several
+//! limits apply to. A client reads the headers with [`RetryHint`].
 //!
 //! ```
-//! use ratelog_client_core::http::{HeaderFamily, NamedRules, fields, problem};
+//! use ratelog_client_core::http::{HeaderFamily, NamedRules, headers, problem};
 //! use ratelog_core::{Decision, Limit, Rule, Rules, Window};
 //!
 //! let minute = Rule::new(Limit::new(100).unwrap(), Window::from_millis(60_000).unwrap());
-//! let limits = NamedRules::named(&Rules::one(minute), ["burst"])?;
+//! let rules = NamedRules::new(&Rules::one(minute), ["burst"])?;
 //! let denied = Decision {
 //!     allowed: false,
 //!     limit: minute.limit(),
@@ -17,15 +17,15 @@
 //!     reset_after: 59_000,
 //!     window: minute.window(),
 //! };
-//! let told = fields(HeaderFamily::Draft11, &limits, &denied);
-//! assert_eq!(told[0], ("ratelimit-policy", r#""burst";q=100;w=60"#.into()));
-//! assert_eq!(told[1], ("ratelimit", r#""burst";r=0;t=5"#.into()));
-//! assert_eq!(told[2], ("retry-after", "5".into()));
-//! assert!(problem(&limits, &denied).contains(r#""violated-policies":["burst"]"#));
+//! let headers = headers(HeaderFamily::Draft11, &rules, &denied);
+//! assert_eq!(headers[0], ("ratelimit-policy", r#""burst";q=100;w=60"#.into()));
+//! assert_eq!(headers[1], ("ratelimit", r#""burst";r=0;t=5"#.into()));
+//! assert_eq!(headers[2], ("retry-after", "5".into()));
+//! assert!(problem(&rules, &denied).contains(r#""violated-policies":["burst"]"#));
 //! # Ok::<(), ratelog_client_core::http::NameError>(())
 //! ```
 
-mod address;
+mod client_network;
 mod forwarded;
 mod header_family;
 mod headers;
@@ -39,9 +39,9 @@ mod retry_hint;
 mod tests;
 mod trusted_proxies;
 
-pub use address::client_network;
+pub use client_network::client_network;
 pub use header_family::{HeaderFamily, UnknownHeaderFamily};
-pub use headers::{Field, fields, names, retry_after};
+pub use headers::{Header, headers, names, retry_after_seconds};
 pub use limit_set::LimitSet;
 pub use named_rules::{NameError, NamedRules};
 pub use problem::{PROBLEM_JSON, QUOTA_EXCEEDED, problem};

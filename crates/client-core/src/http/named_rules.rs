@@ -1,123 +1,123 @@
 use std::fmt;
 
+use ratelog_core::{PolicyName, Rule, Rules};
 use sfv::{KeyRef, ListSerializer, StringRef, key_ref};
 
 use super::headers::{integer, seconds};
-use ratelog_core::{PolicyName, Rule, Rules};
 
-/// The limits of a route as HTTP tells of them: its rules, each under a name.
+/// The rules of a limit, each with the name that responses report it under.
 ///
-/// Made from [`Rules`], a rule is named by its text, such as `100/minute`; [`NamedRules::named`] takes other names. Made
-/// from a [`PolicyName`], for rules that the server keeps, a rule is named by policy and text, such as
-/// `search:100/minute`, as soon as a decision tells of it.
+/// From [`Rules`], a rule is named by its text, such as `100/minute`. [`NamedRules::new`] takes other names. From a
+/// [`PolicyName`] the rules are not known in advance: a rule is listed when a decision reports it, named by the policy and
+/// its text, such as `search:100/minute`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamedRules {
-    listed: Vec<Item>,
+    listed: Vec<NamedRule>,
     policy: Option<PolicyName>,
-    /// What the names begin with.
+    /// The prefix of all names.
     prefix: String,
     /// The `RateLimit-Policy` of the listed rules; empty if there are none.
-    field: String,
+    policy_header: String,
 }
 
-/// A rule under its name.
+/// A rule and its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Item {
+pub(super) struct NamedRule {
     pub(super) name: sfv::String,
     pub(super) rule: Rule,
 }
 
 impl NamedRules {
-    /// The limits of `rules`, named in their order.
+    /// The rules, with one name each, in order.
     ///
     /// # Errors
-    /// [`NameError`] where there are fewer or more names than rules, and for a name that is empty, is given twice, or
-    /// holds what a quoted String of RFC 9651 cannot: anything but visible ASCII and spaces.
-    pub fn named<N: Into<String>>(
+    /// [`NameError`] if the number of names is not the number of rules, if a name is empty or given twice, or if it has a
+    /// character that a String of RFC 9651 cannot have: only visible ASCII characters and spaces are allowed.
+    pub fn new<N: Into<String>>(
         rules: &Rules,
         names: impl IntoIterator<Item = N>,
     ) -> Result<Self, NameError> {
         let names: Vec<String> = names.into_iter().map(Into::into).collect();
-        let wanted = rules.iter().count();
-        if names.len() != wanted {
-            return Err(NameError(Wrong::Count { names: names.len(), rules: wanted }));
+        let expected = rules.iter().count();
+        if names.len() != expected {
+            return Err(NameError(Kind::Count { names: names.len(), rules: expected }));
         }
-        let mut listed: Vec<Item> = Vec::with_capacity(wanted);
+        let mut listed: Vec<NamedRule> = Vec::with_capacity(expected);
         for (name, rule) in names.into_iter().zip(rules.iter()) {
-            let name = checked(name)?;
-            if listed.iter().any(|item| item.name == name) {
-                return Err(NameError(Wrong::Twice(name.into())));
+            let name = parse_name(name)?;
+            if listed.iter().any(|listed| listed.name == name) {
+                return Err(NameError(Kind::Duplicate(name.into())));
             }
-            listed.push(Item { name, rule });
+            listed.push(NamedRule { name, rule });
         }
-        Ok(Self::of(listed, None))
+        Ok(Self::from_listed(listed, None))
     }
 
-    /// The limits of the policy `name` whose rules are known to be `rules`, so that each of them can be told.
+    /// The rules of a policy if you know them, so that responses list all of them.
     ///
-    /// Where the server keeps other rules under the name, the one that a decision tells of is told besides.
+    /// If the server stores other rules under the name, responses also list the rule that a decision reports.
     #[must_use]
     pub fn of_policy(name: &PolicyName, rules: &Rules) -> Self {
-        Self::by_text(rules, Some(name.clone()))
+        Self::named_by_text(rules, Some(name.clone()))
     }
 
-    fn by_text(rules: &Rules, policy: Option<PolicyName>) -> Self {
-        let mut listed: Vec<Item> = Vec::new();
+    fn named_by_text(rules: &Rules, policy: Option<PolicyName>) -> Self {
+        let mut listed: Vec<NamedRule> = Vec::new();
         for rule in rules.iter() {
-            let item = Item { name: text_of(rule, policy.as_ref()), rule };
-            if !listed.contains(&item) {
-                listed.push(item);
+            let named = NamedRule { name: default_name(rule, policy.as_ref()), rule };
+            if !listed.contains(&named) {
+                listed.push(named);
             }
         }
-        Self::of(listed, policy)
+        Self::from_listed(listed, policy)
     }
 
-    fn of(listed: Vec<Item>, policy: Option<PolicyName>) -> Self {
-        let field = policy_field(&listed);
-        Self { listed, policy, prefix: String::new(), field }
+    fn from_listed(listed: Vec<NamedRule>, policy: Option<PolicyName>) -> Self {
+        let policy_header = policy_header(&listed);
+        Self { listed, policy, prefix: String::new(), policy_header }
     }
 
-    /// The same, with names that begin with a place among several.
-    pub(super) fn prefixed(self, place: usize) -> Self {
+    /// The same rules, with their position in a set as the prefix of all names.
+    pub(super) fn with_prefix(self, position: usize) -> Self {
         let Self { mut listed, policy, prefix, .. } = self;
-        for Item { name, .. } in &mut listed {
-            *name = plain(format!("{place}:{name}"));
+        for NamedRule { name, .. } in &mut listed {
+            *name = ascii(format!("{position}:{name}"));
         }
-        let field = policy_field(&listed);
-        Self { listed, policy, prefix: format!("{place}:{prefix}"), field }
+        let policy_header = policy_header(&listed);
+        Self { listed, policy, prefix: format!("{position}:{prefix}"), policy_header }
     }
 
-    /// Whether a rule of the one could have the name of a rule of the other's.
-    pub(super) fn is_confused_with(&self, other: &Self) -> bool {
-        let is_of_one_policy = self.policy.is_some() && self.policy == other.policy;
-        let has_a_name = other.listed.iter().any(|item| self.has_name(&item.name));
-        has_a_name || (is_of_one_policy && self.prefix == other.prefix)
+    /// Whether a rule of one could have the same name as a rule of the other.
+    pub(super) fn conflicts_with(&self, other: &Self) -> bool {
+        let same_policy = self.policy.is_some() && self.policy == other.policy;
+        let same_name = other.listed.iter().any(|listed| self.has_name(&listed.name));
+        same_name || (same_policy && self.prefix == other.prefix)
     }
 
-    /// The `RateLimit-Policy` of the rules that are known; empty if there are none.
-    pub(super) fn field(&self) -> &str {
-        &self.field
+    /// The `RateLimit-Policy` of the listed rules; empty if there are none.
+    pub(super) fn policy_header(&self) -> &str {
+        &self.policy_header
     }
 
     pub(super) fn has_name(&self, name: &StringRef) -> bool {
-        self.listed.iter().any(|item| *item.name == *name)
+        self.listed.iter().any(|listed| *listed.name == *name)
     }
 
-    /// The name that `rule` is listed by.
+    /// The name of `rule`, if it is listed.
     pub(super) fn name_of(&self, rule: Rule) -> Option<&StringRef> {
-        self.listed.iter().find(|item| item.rule == rule).map(|item| &*item.name)
+        self.listed.iter().find(|listed| listed.rule == rule).map(|listed| &*listed.name)
     }
 
-    /// A name for `rule`, which is not listed.
-    pub(super) fn name_besides(
+    /// An unused name for `rule`, which is not listed.
+    pub(super) fn unlisted_name(
         &self,
         rule: Rule,
-        is_taken: impl Fn(&StringRef) -> bool,
+        is_used: impl Fn(&StringRef) -> bool,
     ) -> sfv::String {
-        let text = text_of(rule, self.policy.as_ref());
-        let mut name = plain(format!("{}{text}", self.prefix));
-        while is_taken(&name) {
-            name = plain(format!("now:{name}"));
+        let default = default_name(rule, self.policy.as_ref());
+        let mut name = ascii(format!("{}{default}", self.prefix));
+        while is_used(&name) {
+            name = ascii(format!("now:{name}"));
         }
         name
     }
@@ -125,30 +125,31 @@ impl NamedRules {
 
 impl From<&Rules> for NamedRules {
     fn from(rules: &Rules) -> Self {
-        Self::by_text(rules, None)
+        Self::named_by_text(rules, None)
     }
 }
 
 impl From<&PolicyName> for NamedRules {
     fn from(name: &PolicyName) -> Self {
-        Self::of(Vec::new(), Some(name.clone()))
+        Self::from_listed(Vec::new(), Some(name.clone()))
     }
 }
 
-fn text_of(rule: Rule, policy: Option<&PolicyName>) -> sfv::String {
-    plain(policy.map_or_else(|| rule.to_string(), |policy| format!("{policy}:{rule}")))
+fn default_name(rule: Rule, policy: Option<&PolicyName>) -> sfv::String {
+    ascii(policy.map_or_else(|| rule.to_string(), |policy| format!("{policy}:{rule}")))
 }
 
-/// The name that `text` is, which is ASCII: a rule's text, alone or after a name.
-fn plain(text: String) -> sfv::String {
+/// Converts text that is known to be ASCII: the text of a rule, with or without a prefix.
+fn ascii(text: String) -> sfv::String {
     sfv::String::from_string(text).unwrap_or_default()
 }
 
-pub(super) fn policy_field(items: &[Item]) -> String {
+/// The value of a `RateLimit-Policy` header that lists these rules.
+pub(super) fn policy_header(rules: &[NamedRule]) -> String {
     const QUOTA: &KeyRef = key_ref("q");
     const WINDOW: &KeyRef = key_ref("w");
     let mut list = ListSerializer::new();
-    for Item { name, rule } in items {
+    for NamedRule { name, rule } in rules {
         let window = seconds(rule.window().millis());
         let _ = list
             .bare_item(&**name)
@@ -158,38 +159,38 @@ pub(super) fn policy_field(items: &[Item]) -> String {
     list.finish().unwrap_or_default()
 }
 
-fn checked(name: String) -> Result<sfv::String, NameError> {
+fn parse_name(name: String) -> Result<sfv::String, NameError> {
     if name.is_empty() {
-        return Err(NameError(Wrong::Empty));
+        return Err(NameError(Kind::Empty));
     }
     match sfv::String::from_string(name) {
         Ok(name) => Ok(name),
         Err((_, name)) => {
             let at = name.chars().position(|c| !matches!(c, ' '..='~')).unwrap_or_default();
-            Err(NameError(Wrong::Character { name, at }))
+            Err(NameError(Kind::Character { name, at }))
         }
     }
 }
 
-/// Names that cannot be the names of a route's rules.
+/// The error for names that cannot be the names of a limit's rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NameError(Wrong);
+pub struct NameError(Kind);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Wrong {
+enum Kind {
     Count { names: usize, rules: usize },
     Empty,
-    Twice(String),
+    Duplicate(String),
     Character { name: String, at: usize },
 }
 
 impl fmt::Display for NameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Wrong::Count { names, rules } => write!(f, "{names} names are given to {rules} rules"),
-            Wrong::Empty => f.write_str("the name of a rule is empty"),
-            Wrong::Twice(name) => write!(f, "the name {name:?} is given to two rules"),
-            Wrong::Character { name, at } => {
+            Kind::Count { names, rules } => write!(f, "{names} names are given to {rules} rules"),
+            Kind::Empty => f.write_str("the name of a rule is empty"),
+            Kind::Duplicate(name) => write!(f, "the name {name:?} is given to two rules"),
+            Kind::Character { name, at } => {
                 write!(f, "character {} of the name {name:?} is not visible ASCII", at + 1)
             }
         }
@@ -212,14 +213,14 @@ mod tests {
 
     #[test]
     fn a_rule_that_is_given_twice_is_listed_once() {
-        let limits = NamedRules::from(&rules(&[(5, 1_000), (5, 1_000)]));
-        assert_eq!(limits.listed.len(), 1);
+        let named = NamedRules::from(&rules(&[(5, 1_000), (5, 1_000)]));
+        assert_eq!(named.listed.len(), 1);
     }
 
     #[test]
-    fn says_what_is_wrong_with_a_name() {
+    fn an_error_says_which_name_is_wrong_and_why() {
         let two = rules(&[(10, 1_000), (100, 60_000)]);
-        let wrong: [(&[&str], &str); 6] = [
+        let invalid: [(&[&str], &str); 6] = [
             (&["burst"], "1 names are given to 2 rules"),
             (&["a", "b", "c"], "3 names are given to 2 rules"),
             (&["burst", ""], "the name of a rule is empty"),
@@ -227,8 +228,8 @@ mod tests {
             (&["burst", "täglich"], r#"character 2 of the name "täglich" is not visible ASCII"#),
             (&["burst", "a\n"], r#"character 2 of the name "a\n" is not visible ASCII"#),
         ];
-        for (names, text) in wrong {
-            let error = NamedRules::named(&two, names.iter().copied()).unwrap_err();
+        for (names, text) in invalid {
+            let error = NamedRules::new(&two, names.iter().copied()).unwrap_err();
             assert_eq!(error.to_string(), text);
         }
     }

@@ -1,21 +1,22 @@
 use std::time::{Duration, SystemTime};
 
-/// RetryTime a wait is over.
+/// When a wait ends.
 #[derive(Clone, Copy)]
 pub(super) enum RetryTime {
+    /// After this wait.
     After(Duration),
-    /// Since the Unix epoch.
+    /// At this time since the Unix epoch.
     At(Duration),
 }
 
 impl RetryTime {
-    /// What a `Retry-After` of `value` means: seconds, or an HTTP date.
-    pub(super) fn of_retry_after(value: &[u8]) -> Option<Self> {
+    /// Parses the value of `Retry-After`: seconds, or an HTTP date.
+    pub(super) fn from_retry_after(value: &[u8]) -> Option<Self> {
         seconds(value).map(Self::after).or_else(|| date(value).map(Self::At))
     }
 
-    /// What an `X-RateLimit-Reset` of `value` means: seconds, or a Unix time in seconds or milliseconds.
-    pub(super) fn of_reset(value: &[u8]) -> Option<Self> {
+    /// Parses the value of `X-RateLimit-Reset`: seconds, or a Unix time in seconds or milliseconds.
+    pub(super) fn from_reset(value: &[u8]) -> Option<Self> {
         seconds(value).map(|value| match value {
             0..1_000_000_000 => Self::after(value),
             1_000_000_000..1_000_000_000_000 => Self::At(Duration::from_secs(value)),
@@ -27,7 +28,7 @@ impl RetryTime {
         Self::After(Duration::from_secs(seconds))
     }
 
-    /// How long that is from `now`, a time since the Unix epoch; zero if it is past.
+    /// The wait from `now`, a time since the Unix epoch; zero if the end is past.
     pub(super) fn wait(self, now: Duration) -> Duration {
         match self {
             Self::After(wait) => wait,
@@ -36,7 +37,7 @@ impl RetryTime {
     }
 }
 
-/// The value of ASCII digits, `u64::MAX` where it is more.
+/// Parses ASCII digits; a value beyond `u64::MAX` is `u64::MAX`.
 pub(super) fn seconds(digits: &[u8]) -> Option<u64> {
     let all = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
     all.then(|| {
@@ -46,7 +47,7 @@ pub(super) fn seconds(digits: &[u8]) -> Option<u64> {
     })
 }
 
-/// An HTTP date, since the Unix epoch.
+/// Parses an HTTP date to the time since the Unix epoch.
 pub(super) fn date(value: &[u8]) -> Option<Duration> {
     let date = httpdate::parse_http_date(std::str::from_utf8(value).ok()?).ok()?;
     date.duration_since(SystemTime::UNIX_EPOCH).ok()
@@ -63,11 +64,11 @@ mod tests {
     }
 
     fn retry_after(value: &str) -> Option<u64> {
-        wait(RetryTime::of_retry_after(value.as_bytes()))
+        wait(RetryTime::from_retry_after(value.as_bytes()))
     }
 
     fn reset(value: &str) -> Option<u64> {
-        wait(RetryTime::of_reset(value.as_bytes()))
+        wait(RetryTime::from_reset(value.as_bytes()))
     }
 
     #[test]
@@ -82,11 +83,11 @@ mod tests {
         for malformed in ["", "-1", "+1", "1.5", "5s", "5, 6", "soon", "2027-01-15", "\u{665}"] {
             assert_eq!(retry_after(malformed), None, "{malformed:?}");
         }
-        assert_eq!(wait(RetryTime::of_retry_after(b"\xff")), None);
+        assert_eq!(wait(RetryTime::from_retry_after(b"\xff")), None);
     }
 
     #[test]
-    fn a_wait_beyond_all_counting_is_the_longest_there_is() {
+    fn a_wait_that_overflows_is_the_longest_there_is() {
         assert_eq!(retry_after("18446744073709551615"), Some(u64::MAX));
         assert_eq!(retry_after("99999999999999999999999999"), Some(u64::MAX));
         assert_eq!(retry_after("Fri, 31 Dec 9999 23:59:59 GMT"), Some(251_602_300_799));

@@ -1,8 +1,8 @@
-//! The texts of fields and bodies, to the letter.
+//! The exact text of headers and bodies.
 
 use std::time::{Duration, SystemTime};
 
-use super::{Field, HeaderFamily, NamedRules, RetryHint, fields, names, problem};
+use super::{Header, HeaderFamily, NamedRules, RetryHint, headers, names, problem};
 use ratelog_core::{Decision, Limit, PolicyName, Rule, Rules, Window};
 
 const DAY: u64 = 86_400_000;
@@ -11,9 +11,9 @@ fn rule(limit: u32, millis: u64) -> Rule {
     Rule::new(Limit::new(limit).unwrap(), Window::from_millis(millis).unwrap())
 }
 
-fn limits() -> NamedRules {
+fn burst_and_daily() -> NamedRules {
     let rules = Rules::new([rule(100, 60_000), rule(1_000, DAY)]).unwrap();
-    NamedRules::named(&rules, ["burst", "daily"]).unwrap()
+    NamedRules::new(&rules, ["burst", "daily"]).unwrap()
 }
 
 fn allowed(rule: Rule, remaining: u64) -> Decision {
@@ -31,25 +31,25 @@ fn denied(rule: Rule, retry_after: Option<u64>) -> Decision {
     Decision { allowed: false, retry_after, ..allowed(rule, 0) }
 }
 
-/// The fields as they stand in a response.
-fn told(family: HeaderFamily, limits: &NamedRules, decision: &Decision) -> String {
-    fields(family, limits, decision).into_iter().fold(String::new(), |mut text, (name, value)| {
+/// The headers as lines of text.
+fn lines(family: HeaderFamily, rules: &NamedRules, decision: &Decision) -> String {
+    headers(family, rules, decision).into_iter().fold(String::new(), |mut text, (name, value)| {
         text.extend([name, ": ", &value, "\n"]);
         text
     })
 }
 
 #[test]
-fn an_allowed_response_lists_every_rule_and_tells_of_the_binding_one() {
+fn an_allowed_response_lists_every_rule_and_reports_the_binding_one() {
     assert_eq!(
-        told(HeaderFamily::Draft11, &limits(), &allowed(rule(1_000, DAY), 12)),
+        lines(HeaderFamily::Draft11, &burst_and_daily(), &allowed(rule(1_000, DAY), 12)),
         "ratelimit-policy: \"burst\";q=100;w=60, \"daily\";q=1000;w=86400\n\
          ratelimit: \"daily\";r=12;t=86400\n"
     );
 }
 
 #[test]
-fn a_denied_response_has_one_time_for_all_fields() {
+fn all_headers_of_a_denied_response_have_the_same_wait() {
     let draft_11 = "ratelimit-policy: \"burst\";q=100;w=60, \"daily\";q=1000;w=86400\n\
                     ratelimit: \"burst\";r=0;t=5\n";
     let x_ratelimit = "x-ratelimit-limit: 100\nx-ratelimit-remaining: 0\nx-ratelimit-reset: 5\n";
@@ -61,16 +61,16 @@ fn a_denied_response_has_one_time_for_all_fields() {
         (HeaderFamily::Both, format!("{draft_11}{x_ratelimit}{retry_after}")),
         (HeaderFamily::None, retry_after.to_owned()),
     ] {
-        assert_eq!(told(family, &limits(), &decision), text);
+        assert_eq!(lines(family, &burst_and_daily(), &decision), text);
     }
 }
 
 #[test]
-fn spans_are_never_told_shorter_than_they_are() {
-    let limits = NamedRules::named(&Rules::one(rule(5, 1_500)), ["x"]).unwrap();
+fn waits_are_rounded_up() {
+    let rules = NamedRules::new(&Rules::one(rule(5, 1_500)), ["x"]).unwrap();
     for (retry_after, seconds) in [(0, 1), (1, 1), (1_000, 1), (1_001, 2), (1_500, 2)] {
         assert_eq!(
-            told(HeaderFamily::Draft11, &limits, &denied(rule(5, 1_500), Some(retry_after))),
+            lines(HeaderFamily::Draft11, &rules, &denied(rule(5, 1_500), Some(retry_after))),
             format!(
                 "ratelimit-policy: \"x\";q=5;w=2\n\
                  ratelimit: \"x\";r=0;t={seconds}\nretry-after: {seconds}\n"
@@ -80,54 +80,55 @@ fn spans_are_never_told_shorter_than_they_are() {
 }
 
 #[test]
-fn what_can_never_pass_is_not_told_to_come_back() {
+fn a_denial_that_never_ends_has_no_retry_after() {
     let decision = Decision { remaining: 40, ..denied(rule(100, 60_000), None) };
-    assert!(told(HeaderFamily::Both, &limits(), &decision).ends_with(
+    assert!(lines(HeaderFamily::Both, &burst_and_daily(), &decision).ends_with(
         "ratelimit: \"burst\";r=40;t=60\n\
              x-ratelimit-limit: 100\nx-ratelimit-remaining: 40\nx-ratelimit-reset: 60\n"
     ));
-    let body: serde_json::Value = serde_json::from_str(&problem(&limits(), &decision)).unwrap();
+    let body: serde_json::Value =
+        serde_json::from_str(&problem(&burst_and_daily(), &decision)).unwrap();
     assert_eq!(body["retry_after_ms"], serde_json::Value::Null);
 }
 
 #[test]
-fn a_rule_is_named_by_its_text_where_it_has_no_other_name() {
+fn a_rule_without_a_name_is_named_by_its_text() {
     let rules = Rules::new([rule(10, 1_000), rule(5, 10_000)]).unwrap();
     assert_eq!(
-        told(HeaderFamily::Draft11, &NamedRules::from(&rules), &allowed(rule(5, 10_000), 4)),
+        lines(HeaderFamily::Draft11, &NamedRules::from(&rules), &allowed(rule(5, 10_000), 4)),
         "ratelimit-policy: \"10/second\";q=10;w=1, \"5/10s\";q=5;w=10\n\
          ratelimit: \"5/10s\";r=4;t=10\n"
     );
 }
 
 #[test]
-fn a_rule_that_the_route_does_not_have_is_listed_under_a_name_of_its_own() {
+fn an_unlisted_rule_is_added_under_an_unused_name() {
     let decision = allowed(rule(7, 60_000), 3);
     assert_eq!(
-        told(HeaderFamily::Draft11, &limits(), &decision),
+        lines(HeaderFamily::Draft11, &burst_and_daily(), &decision),
         "ratelimit-policy: \"burst\";q=100;w=60, \"daily\";q=1000;w=86400, \"7/minute\";q=7;w=60\n\
          ratelimit: \"7/minute\";r=3;t=60\n"
     );
-    let taken = NamedRules::named(&Rules::one(rule(9, 9)), ["7/minute"]).unwrap();
+    let other = NamedRules::new(&Rules::one(rule(9, 9)), ["7/minute"]).unwrap();
     assert_eq!(
-        told(HeaderFamily::Draft11, &taken, &decision),
+        lines(HeaderFamily::Draft11, &other, &decision),
         "ratelimit-policy: \"7/minute\";q=9;w=1, \"now:7/minute\";q=7;w=60\n\
          ratelimit: \"now:7/minute\";r=3;t=60\n"
     );
 }
 
 #[test]
-fn a_rule_of_a_policy_has_one_name_whether_it_is_known_or_not() {
+fn a_policys_rule_has_the_same_name_whether_or_not_it_is_known() {
     let name = PolicyName::parse(b"search").unwrap();
     let decision = allowed(rule(100, 60_000), 99);
     let limit = "ratelimit: \"search:100/minute\";r=99;t=60\n";
     assert_eq!(
-        told(HeaderFamily::Draft11, &NamedRules::from(&name), &decision),
+        lines(HeaderFamily::Draft11, &NamedRules::from(&name), &decision),
         format!("ratelimit-policy: \"search:100/minute\";q=100;w=60\n{limit}")
     );
     let rules = Rules::new([rule(10, 1_000), rule(100, 60_000)]).unwrap();
     assert_eq!(
-        told(HeaderFamily::Draft11, &NamedRules::of_policy(&name, &rules), &decision),
+        lines(HeaderFamily::Draft11, &NamedRules::of_policy(&name, &rules), &decision),
         format!(
             "ratelimit-policy: \"search:10/second\";q=10;w=1, \"search:100/minute\";q=100;w=60\n{limit}"
         )
@@ -135,15 +136,15 @@ fn a_rule_of_a_policy_has_one_name_whether_it_is_known_or_not() {
 }
 
 #[test]
-fn a_problem_names_the_rule_that_the_fields_name() {
-    let limits = NamedRules::named(&Rules::one(rule(1, 1_000)), ["\"quoted\" \\ name"]).unwrap();
+fn the_problem_details_name_the_rule_that_the_headers_name() {
+    let rules = NamedRules::new(&Rules::one(rule(1, 1_000)), ["\"quoted\" \\ name"]).unwrap();
     let decision = denied(rule(1, 1_000), Some(250));
     assert_eq!(
-        told(HeaderFamily::Draft11, &limits, &decision),
+        lines(HeaderFamily::Draft11, &rules, &decision),
         "ratelimit-policy: \"\\\"quoted\\\" \\\\ name\";q=1;w=1\n\
          ratelimit: \"\\\"quoted\\\" \\\\ name\";r=0;t=1\nretry-after: 1\n"
     );
-    let body: serde_json::Value = serde_json::from_str(&problem(&limits, &decision)).unwrap();
+    let body: serde_json::Value = serde_json::from_str(&problem(&rules, &decision)).unwrap();
     assert_eq!(
         body,
         serde_json::json!({
@@ -157,20 +158,20 @@ fn a_problem_names_the_rule_that_the_fields_name() {
 }
 
 #[test]
-fn a_client_reads_what_is_told() {
+fn a_client_reads_what_a_server_writes() {
     let decision = denied(rule(100, 60_000), Some(4_001));
     for family in
         [HeaderFamily::Draft11, HeaderFamily::XRateLimit, HeaderFamily::Both, HeaderFamily::None]
     {
-        let limits = limits();
-        let mut fields = fields(family, &limits, &decision);
-        let read = |fields: &[Field<'_>]| {
-            let lines = fields.iter().map(|(name, value)| (*name, value.as_bytes()));
-            RetryHint::read(lines, SystemTime::UNIX_EPOCH).wait()
+        let rules = burst_and_daily();
+        let mut headers = headers(family, &rules, &decision);
+        let wait = |headers: &[Header<'_>]| {
+            let lines = headers.iter().map(|(name, value)| (*name, value.as_bytes()));
+            RetryHint::from_headers(lines, SystemTime::UNIX_EPOCH).wait()
         };
-        assert_eq!(read(&fields), Some(Duration::from_secs(5)));
-        fields.retain(|(name, _)| *name != names::RETRY_AFTER);
-        let of_limits = (family != HeaderFamily::None).then_some(Duration::from_secs(5));
-        assert_eq!(read(&fields), of_limits, "{family}");
+        assert_eq!(wait(&headers), Some(Duration::from_secs(5)));
+        headers.retain(|(name, _)| *name != names::RETRY_AFTER);
+        let expected = (family != HeaderFamily::None).then_some(Duration::from_secs(5));
+        assert_eq!(wait(&headers), expected, "{family}");
     }
 }

@@ -3,72 +3,72 @@ use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net};
 
-use super::forwarded::Field;
+use super::forwarded::ProxyHeader;
 
-/// The proxies whose word on a request's client is taken.
+/// Proxies trusted to report the client's address.
 ///
-/// Each proxy adds the address it got the request from at the right of one field, so the field is read from the right:
-/// as long as an address is a trusted proxy's, the entry left of it is believed. The first that is not is the client;
-/// what is left of it anybody can write. Where an entry is no address (`unknown`, a name, garbage) the client is the
-/// last that was believed. A peer that is not trusted is the client, whatever it sends.
+/// Each proxy appends the address that it received the request from to one header. The header is read from the right: the
+/// first address that is not a trusted proxy's is the client. Everything left of it is ignored, because the client could
+/// have written it. If an entry is no address (`unknown`, a name, garbage), the client is the address right of it. A peer
+/// that is not trusted is the client, regardless of its headers.
 ///
-/// One field only is read, the one that the proxies set: a field that they pass on untouched is the client's own words.
+/// Only the header that the proxies set is read. They pass other headers on unchanged, so a client could forge those.
 ///
 /// ```
 /// use ratelog_client_core::http::TrustedProxies;
 ///
 /// let proxies = TrustedProxies::x_forwarded_for(["10.0.0.0/8", "2001:db8::7"])?;
 /// let headers = [("x-forwarded-for", "198.51.100.9, 192.0.2.1, 10.0.0.2")];
-/// assert_eq!(proxies.client("10.0.0.1".parse()?, headers).to_string(), "192.0.2.1");
+/// assert_eq!(proxies.client_address("10.0.0.1".parse()?, headers).to_string(), "192.0.2.1");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct TrustedProxies {
     networks: Vec<IpNet>,
-    field: Field,
+    header: ProxyHeader,
 }
 
 impl TrustedProxies {
-    /// None: the peer is the client.
+    /// No proxies: the peer is the client.
     #[must_use]
     pub const fn none() -> Self {
-        Self { networks: Vec::new(), field: Field::XForwardedFor }
+        Self { networks: Vec::new(), header: ProxyHeader::XForwardedFor }
     }
 
-    /// The proxies of these networks and addresses, which set `X-Forwarded-For`.
+    /// The proxies with these networks and addresses, which set `X-Forwarded-For`.
     ///
     /// # Errors
     /// [`NetworkError`] for a text that is neither a network, such as `10.0.0.0/8`, nor an address.
     pub fn x_forwarded_for<T: AsRef<str>>(
         networks: impl IntoIterator<Item = T>,
     ) -> Result<Self, NetworkError> {
-        Self::new(networks, Field::XForwardedFor)
+        Self::new(networks, ProxyHeader::XForwardedFor)
     }
 
-    /// The proxies of these networks and addresses, which set `Forwarded` (RFC 7239).
+    /// The proxies with these networks and addresses, which set `Forwarded` (RFC 7239).
     ///
     /// # Errors
     /// As [`Self::x_forwarded_for`].
     pub fn forwarded<T: AsRef<str>>(
         networks: impl IntoIterator<Item = T>,
     ) -> Result<Self, NetworkError> {
-        Self::new(networks, Field::Forwarded)
+        Self::new(networks, ProxyHeader::Forwarded)
     }
 
     fn new<T: AsRef<str>>(
         networks: impl IntoIterator<Item = T>,
-        field: Field,
+        header: ProxyHeader,
     ) -> Result<Self, NetworkError> {
         let networks = networks.into_iter().map(|text| network(text.as_ref()));
-        Ok(Self { networks: networks.collect::<Result<_, _>>()?, field })
+        Ok(Self { networks: networks.collect::<Result<_, _>>()?, header })
     }
 
-    /// The address of the client of a request that came from `peer` with these header fields.
+    /// The client's address in a request from `peer` with these headers.
     ///
-    /// Addresses of IPv4 within IPv6 are taken, and answered, as of IPv4. Names are compared without regard to case. A
-    /// `HeaderMap` of the crate `http` can be passed as it is.
+    /// IPv4 addresses mapped to IPv6 are treated as IPv4. The case of names does not matter. You can pass a `&HeaderMap`
+    /// of the `http` crate.
     #[must_use]
-    pub fn client<N: AsRef<[u8]>, V: AsRef<[u8]>>(
+    pub fn client_address<N: AsRef<[u8]>, V: AsRef<[u8]>>(
         &self,
         peer: IpAddr,
         headers: impl IntoIterator<Item = (N, V)>,
@@ -80,21 +80,24 @@ impl TrustedProxies {
         self.forwarded_address(headers).unwrap_or(peer)
     }
 
-    /// The same for a peer that is trusted and has no address, as that of a Unix socket; `None` if nobody tells one.
+    /// The client's address that a trusted peer reports in these headers; `None` if it reports none.
+    ///
+    /// For a peer without an address of its own, such as one on a Unix socket.
     #[must_use]
     pub fn forwarded_address<N: AsRef<[u8]>, V: AsRef<[u8]>>(
         &self,
         headers: impl IntoIterator<Item = (N, V)>,
     ) -> Option<IpAddr> {
-        let is_field = |name: &N| name.as_ref().eq_ignore_ascii_case(self.field.name().as_bytes());
-        let lines = headers.into_iter().filter(|(name, _)| is_field(name));
+        let is_proxy_header =
+            |name: &N| name.as_ref().eq_ignore_ascii_case(self.header.name().as_bytes());
+        let lines = headers.into_iter().filter(|(name, _)| is_proxy_header(name));
         let lines: Vec<V> = lines.map(|(_, line)| line).collect();
-        // Not by a parser of whole fields: what a client writes must not change how the rest is read.
+        // A parser of the whole header would let the client's part change how the proxies' part is read.
         let entries =
             lines.iter().rev().flat_map(|line| line.as_ref().rsplit(|byte| *byte == b','));
         let mut client = None;
         for entry in entries {
-            let Some(address) = self.field.address(entry) else { break };
+            let Some(address) = self.header.address(entry) else { break };
             let address = address.to_canonical();
             client = Some(address);
             if !self.trusts(address) {
@@ -123,7 +126,7 @@ fn network(text: &str) -> Result<IpNet, NetworkError> {
     }
 }
 
-/// A text that is neither a network nor an address.
+/// The error for a text that is neither a network nor an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NetworkError(String);
 
@@ -148,40 +151,44 @@ mod tests {
 
     fn client(proxies: &TrustedProxies, name: &str, peer: &str, lines: &[&str]) -> String {
         let headers = lines.iter().map(|line| (name, line));
-        proxies.client(peer.parse().unwrap(), headers).to_string()
+        proxies.client_address(peer.parse().unwrap(), headers).to_string()
     }
 
     #[test]
     fn x_forwarded_for_is_read_from_the_right() {
         let proxies = TrustedProxies::x_forwarded_for(NETWORKS).unwrap();
-        for (peer, lines, told) in [
-            // Nobody's word is taken but a proxy's.
+        for (peer, lines, expected) in [
+            // Only a trusted peer's headers are read.
             ("198.51.100.1", ["203.0.113.1", ""].as_slice(), "198.51.100.1"),
             ("10.0.0.1", &[], "10.0.0.1"),
             ("10.0.0.1", &["203.0.113.1"], "203.0.113.1"),
             ("10.0.0.1", &["198.51.100.7, 203.0.113.1,10.0.0.2"], "203.0.113.1"),
-            // Lines go on where the one before ended.
+            // Several lines are one list.
             ("10.0.0.1", &["203.0.113.1", "10.0.0.3, 10.0.0.2"], "203.0.113.1"),
             ("10.0.0.1", &["203.0.113.1", "203.0.113.2"], "203.0.113.2"),
-            // All are proxies: the farthest.
+            // All are proxies: the leftmost is the client.
             ("10.0.0.1", &["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
-            // What is no address ends it.
+            // An entry that is no address ends the search.
             ("10.0.0.1", &["203.0.113.1, unknown, 10.0.0.2"], "10.0.0.2"),
             ("10.0.0.1", &["203.0.113.1, , 10.0.0.2"], "10.0.0.2"),
             ("10.0.0.1", &["203.0.113.1, 10.0.0.2:x"], "10.0.0.1"),
             ("10.0.0.1", &["203.0.113.1, 010.0.0.2"], "10.0.0.1"),
-            // As some proxies write them.
+            // Some proxies add a port or brackets.
             ("10.0.0.1", &["203.0.113.1:4711"], "203.0.113.1"),
             ("10.0.0.1", &["[2001:db8::1]:4711, [2001:db8::7]"], "2001:db8::1"),
             ("::ffff:10.0.0.1", &["2001:db8::1, 2001:db8::7"], "2001:db8::1"),
             ("10.0.0.1", &["203.0.113.1, ::ffff:10.0.0.2, 192.0.2.9"], "203.0.113.1"),
         ] {
-            assert_eq!(client(&proxies, "X-Forwarded-For", peer, lines), told, "{peer} {lines:?}");
+            assert_eq!(
+                client(&proxies, "X-Forwarded-For", peer, lines),
+                expected,
+                "{peer} {lines:?}"
+            );
         }
     }
 
     #[test]
-    fn a_field_that_the_proxies_do_not_set_is_not_read() {
+    fn a_header_that_the_proxies_do_not_set_is_not_read() {
         let lines = ["for=203.0.113.1"];
         let proxies = TrustedProxies::x_forwarded_for(NETWORKS).unwrap();
         assert_eq!(client(&proxies, "forwarded", "10.0.0.1", &lines), "10.0.0.1");
@@ -190,17 +197,17 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_hide_nothing_right_of_them() {
+    fn bytes_that_are_not_utf_8_hide_nothing_right_of_them() {
         let proxies = TrustedProxies::x_forwarded_for(NETWORKS).unwrap();
         let headers = [("x-forwarded-for", b"\xff, 203.0.113.1, 10.0.0.2")];
-        let told = proxies.client("10.0.0.1".parse().unwrap(), headers);
-        assert_eq!(told.to_string(), "203.0.113.1");
+        let client = proxies.client_address("10.0.0.1".parse().unwrap(), headers);
+        assert_eq!(client.to_string(), "203.0.113.1");
     }
 
     #[test]
     fn a_peer_without_an_address_is_not_the_client() {
         let proxies = TrustedProxies::x_forwarded_for(NETWORKS).unwrap();
-        for (line, told) in [
+        for (line, expected) in [
             (Some("198.51.100.9, 203.0.113.1"), Some("203.0.113.1")),
             (Some("203.0.113.1, 10.0.0.2"), Some("203.0.113.1")),
             (Some("unknown"), None),
@@ -208,12 +215,12 @@ mod tests {
         ] {
             let headers = line.map(|line| ("x-forwarded-for", line));
             let client = proxies.forwarded_address(headers).map(|client| client.to_string());
-            assert_eq!(client.as_deref(), told, "{line:?}");
+            assert_eq!(client.as_deref(), expected, "{line:?}");
         }
     }
 
     #[test]
-    fn says_which_network_is_none() {
+    fn an_error_names_the_text_that_is_no_network() {
         for text in ["10.0.0.0/33", "10.0.0/8", "proxy.example.com", ""] {
             assert_eq!(
                 TrustedProxies::x_forwarded_for(["10.0.0.0/8", text]).unwrap_err().to_string(),
@@ -227,14 +234,14 @@ mod tests {
             4 => prop::sample::select(vec!["10.0.0.2", "10.9.9.9", "2001:db8::7", "192.0.2.77"]),
             2 => prop::sample::select(vec!["203.0.113.1", "2001:db8::8", "192.0.3.1"]),
         ];
-        let told = address.prop_map(|text| (text.to_owned(), text.parse().ok()));
-        prop_oneof![9 => told, 1 => "[a-z ]{0,4}".prop_map(|text| (text, None))]
+        let address = address.prop_map(|text| (text.to_owned(), text.parse().ok()));
+        prop_oneof![9 => address, 1 => "[a-z ]{0,4}".prop_map(|text| (text, None))]
     }
 
     proptest! {
-        /// The client is the leftmost address right of which there are proxies alone.
+        /// The client is the leftmost address with only trusted proxies right of it.
         #[test]
-        fn the_client_is_whom_an_unbroken_chain_of_proxies_tells(
+        fn the_client_is_at_the_end_of_an_unbroken_chain_of_proxies(
             lines in prop::collection::vec(prop::collection::vec(entry(), 1..4), 0..4),
             (_, peer) in entry(),
         ) {
@@ -245,17 +252,17 @@ mod tests {
             };
             let texts: Vec<String> = lines.iter().map(text).collect();
 
-            let told = lines.iter().flatten().map(|(_, told)| *told);
-            let chain: Vec<Option<IpAddr>> = told.chain([Some(peer)]).collect();
+            let entries = lines.iter().flatten().map(|(_, address)| *address);
+            let chain: Vec<Option<IpAddr>> = entries.chain([Some(peer)]).collect();
             let trusted = ["10.0.0.2", "10.9.9.9", "2001:db8::7", "192.0.2.77"];
-            let is_proxy = |told: &Option<IpAddr>| {
-                told.is_some_and(|told| trusted.contains(&told.to_string().as_str()))
+            let is_proxy = |entry: &Option<IpAddr>| {
+                entry.is_some_and(|address| trusted.contains(&address.to_string().as_str()))
             };
             let leftmost = (0..chain.len())
                 .find(|&i| chain[i].is_some() && chain[i + 1..].iter().all(is_proxy));
 
             let headers = texts.iter().map(|line| ("x-forwarded-for", line));
-            prop_assert_eq!(Some(proxies.client(peer, headers)), chain[leftmost.unwrap()]);
+            prop_assert_eq!(Some(proxies.client_address(peer, headers)), chain[leftmost.unwrap()]);
         }
     }
 }

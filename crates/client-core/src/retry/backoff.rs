@@ -4,81 +4,82 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
 use super::RetryPolicy;
 
-/// Whether to try again, as an answer has it.
+/// Whether to retry after a response, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RetryAction {
-    /// Never: this is the answer.
+    /// Do not retry: the response is final.
     Stop,
-    /// Not before this time has passed, as was told.
+    /// Retry after this wait, which the server gave.
     After(Duration),
-    /// Nothing is told: after a wait that grows from try to try.
+    /// Retry after a wait that grows from try to try, because the server gave none.
     Backoff,
 }
 
-/// The waits between the tries of one request: [`RetryPolicy::waits`].
+/// The waits between the tries of one request: see [`RetryPolicy::backoff`].
 ///
-/// Knows no clock and does not sleep; that is left to the caller.
+/// It reads no clock and does not sleep. You measure the time and wait.
 #[derive(Debug)]
 pub struct Backoff {
     policy: RetryPolicy,
     tries: u32,
-    backoff: ExponentialBackoff,
+    exponential: ExponentialBackoff,
 }
 
 impl Backoff {
     pub(super) fn new(policy: RetryPolicy) -> Self {
-        let longest = policy.max_single_wait;
-        let backoff = ExponentialBuilder::new()
+        let max = policy.max_single_wait;
+        let exponential = ExponentialBuilder::new()
             .with_jitter()
-            .with_min_delay(policy.base.min(longest))
+            .with_min_delay(policy.base.min(max))
             // The jitter may double it.
-            .with_max_delay(longest / 2)
+            .with_max_delay(max / 2)
             .with_factor(policy.factor.max(1.0))
             .without_max_times()
             .build();
-        Self { policy, tries: 0, backoff }
+        Self { policy, tries: 0, exponential }
     }
 
-    /// How long to wait before the next try, after one whose answer says to `repeat`; `elapsed` is the time since the
-    /// first try began. `None` if there is to be no other try: because none is wanted, all tries are used up, or the
-    /// wait does not fit into the policy's times.
+    /// The wait before the next try; `elapsed` is the time since the first try began.
+    ///
+    /// `None` if there is no next try: because `action` says so, the tries are used up, or the wait does not fit into the
+    /// policy's times. A wait given by the server is never shortened.
     ///
     /// ```
     /// use ratelog_client_core::retry::{RetryAction, RetryPolicy};
     /// use std::time::Duration;
     ///
-    /// let told = Duration::from_secs(5);
-    /// let mut waits = RetryPolicy::default().max_total(Duration::from_secs(8)).waits();
-    /// let wait = waits.next(RetryAction::After(told), Duration::ZERO).unwrap();
-    /// assert!(wait >= told);
-    /// assert_eq!(waits.next(RetryAction::After(told), wait), None);
+    /// let five_seconds = RetryAction::After(Duration::from_secs(5));
+    /// let mut backoff = RetryPolicy::default().max_total(Duration::from_secs(8)).backoff();
+    /// let wait = backoff.next(five_seconds, Duration::ZERO).unwrap();
+    /// assert!(wait >= Duration::from_secs(5));
+    /// assert_eq!(backoff.next(five_seconds, wait), None);
     /// ```
-    pub fn next(&mut self, repeat: RetryAction, elapsed: Duration) -> Option<Duration> {
+    pub fn next(&mut self, action: RetryAction, elapsed: Duration) -> Option<Duration> {
         self.tries = self.tries.saturating_add(1);
         if self.tries >= self.policy.max_tries {
             return None;
         }
         let left = self.policy.max_total.checked_sub(elapsed)?;
-        let longest = left.min(self.policy.max_single_wait);
-        match repeat {
+        let max = left.min(self.policy.max_single_wait);
+        match action {
             RetryAction::Stop => None,
-            RetryAction::After(told) if told > longest => None,
-            RetryAction::After(told) => {
-                Some(told.saturating_add(jitter(told, self.policy.base)).min(longest))
+            RetryAction::After(wait) if wait > max => None,
+            RetryAction::After(wait) => {
+                Some(wait.saturating_add(jitter(wait, self.policy.base)).min(max))
             }
             RetryAction::Backoff => {
-                let wait = self.backoff.next()?.min(self.policy.max_single_wait);
+                let wait = self.exponential.next()?.min(self.policy.max_single_wait);
                 (wait <= left).then_some(wait)
             }
         }
     }
 }
 
-/// By how much to lengthen a wait that others were told as well: by chance, at most by a tenth of it, or by `least`
-/// where that is more.
+/// A random addition to a wait that other clients were given as well, so that they do not all come back at the same
+/// moment: at most a tenth of the wait, or `min` if that is more.
 #[must_use]
-pub fn jitter(told: Duration, least: Duration) -> Duration {
-    (told / 10).max(least).mul_f32(fastrand::f32())
+pub fn jitter(wait: Duration, min: Duration) -> Duration {
+    (wait / 10).max(min).mul_f32(fastrand::f32())
 }
 
 #[cfg(test)]
@@ -92,43 +93,44 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    /// The waits until there are no more, if each try takes no time and each answer says to `repeat`.
-    fn all(policy: RetryPolicy, repeat: RetryAction) -> Vec<Duration> {
-        let (mut waits, mut elapsed) = (policy.waits(), Duration::ZERO);
-        std::iter::from_fn(|| waits.next(repeat, elapsed).inspect(|wait| elapsed += *wait))
+    /// All waits, if each try takes no time and each response gives this action.
+    fn all(policy: RetryPolicy, action: RetryAction) -> Vec<Duration> {
+        let (mut backoff, mut elapsed) = (policy.backoff(), Duration::ZERO);
+        std::iter::from_fn(|| backoff.next(action, elapsed).inspect(|wait| elapsed += *wait))
             .collect()
     }
 
     #[test]
-    fn tries_end_with_the_last_that_is_granted() {
-        for repeat in [RetryAction::Backoff, After(Duration::ZERO), After(seconds(1))] {
-            assert_eq!(all(RetryPolicy::default().max_tries(4), repeat).len(), 3);
-            assert_eq!(all(RetryPolicy::default().max_tries(1), repeat), []);
-            assert_eq!(all(RetryPolicy::default().max_tries(0), repeat), []);
+    fn the_number_of_tries_is_bounded() {
+        for action in [RetryAction::Backoff, After(Duration::ZERO), After(seconds(1))] {
+            assert_eq!(all(RetryPolicy::default().max_tries(4), action).len(), 3);
+            assert_eq!(all(RetryPolicy::default().max_tries(1), action), []);
+            assert_eq!(all(RetryPolicy::default().max_tries(0), action), []);
         }
         assert_eq!(all(RetryPolicy::default(), Stop), []);
     }
 
     #[test]
-    fn a_told_wait_is_lengthened_by_chance_and_never_cut_short() {
-        let wait = |policy: RetryPolicy, told| {
-            let waits = (0..200).map(|_| policy.waits().next(After(told), Duration::ZERO).unwrap());
+    fn a_given_wait_is_lengthened_at_random_and_never_shortened() {
+        let range = |policy: RetryPolicy, wait| {
+            let waits =
+                (0..200).map(|_| policy.backoff().next(After(wait), Duration::ZERO).unwrap());
             let waits: Vec<_> = waits.collect();
             (*waits.iter().min().unwrap(), *waits.iter().max().unwrap())
         };
         let policy = RetryPolicy::default().base(Duration::from_millis(200));
-        let (least, most) = wait(policy, seconds(20));
+        let (least, most) = range(policy, seconds(20));
         assert!(least >= seconds(20) && most <= seconds(22) && most > least + seconds(1));
-        let (least, most) = wait(policy, Duration::ZERO);
+        let (least, most) = range(policy, Duration::ZERO);
         assert!(most <= Duration::from_millis(200) && most > least + Duration::from_millis(100));
         let tight = policy.max_single_wait(seconds(20));
-        assert_eq!(wait(tight, seconds(20)), (seconds(20), seconds(20)));
-        assert_eq!(wait(policy.max_total(seconds(20)), seconds(20)), (seconds(20), seconds(20)));
+        assert_eq!(range(tight, seconds(20)), (seconds(20), seconds(20)));
+        assert_eq!(range(policy.max_total(seconds(20)), seconds(20)), (seconds(20), seconds(20)));
     }
 
     #[test]
-    fn a_told_wait_without_room_is_not_begun() {
-        let next = |policy: RetryPolicy, told, elapsed| policy.waits().next(After(told), elapsed);
+    fn a_given_wait_that_does_not_fit_is_not_begun() {
+        let next = |policy: RetryPolicy, wait, elapsed| policy.backoff().next(After(wait), elapsed);
         let policy = RetryPolicy::default().max_single_wait(seconds(8)).max_total(seconds(10));
         assert!(next(policy, seconds(8), seconds(2)).is_some());
         assert_eq!(next(policy, Duration::from_millis(8_001), Duration::ZERO), None);
@@ -140,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn waits_that_nobody_tells_grow_and_differ() {
+    fn other_waits_grow_and_differ() {
         let policy = RetryPolicy::default().base(seconds(1)).factor(3.0).max_total(seconds(600));
         for (times, wait) in (0..).zip(all(policy.max_tries(4), RetryAction::Backoff)) {
             let least = seconds(3_u64.pow(times));
@@ -171,10 +173,10 @@ mod tests {
     }
 
     #[test]
-    fn a_told_wait_does_not_make_the_untold_ones_grow() {
-        let mut waits = RetryPolicy::default().base(seconds(1)).waits();
-        waits.next(After(seconds(1)), Duration::ZERO).unwrap();
-        assert!(waits.next(RetryAction::Backoff, Duration::ZERO).unwrap() < seconds(2));
+    fn a_given_wait_does_not_make_the_others_grow() {
+        let mut backoff = RetryPolicy::default().base(seconds(1)).backoff();
+        backoff.next(After(seconds(1)), Duration::ZERO).unwrap();
+        assert!(backoff.next(RetryAction::Backoff, Duration::ZERO).unwrap() < seconds(2));
     }
 
     fn duration() -> impl Strategy<Value = Duration> {
@@ -188,20 +190,20 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_policy_and_no_answer_waits_beyond_its_bounds(
+        fn no_wait_exceeds_the_bounds_of_its_policy(
             (total, single, base) in (duration(), duration(), duration()),
             factor in any::<f32>(),
             tries in 0..12_u32,
-            answers in prop::collection::vec((prop::option::of(duration()), duration()), 0..12),
+            responses in prop::collection::vec((prop::option::of(duration()), duration()), 0..12),
         ) {
             let policy = RetryPolicy::default().max_tries(tries).max_total(total);
             let policy = policy.max_single_wait(single).base(base).factor(factor);
-            let mut waits: Backoff = policy.waits();
-            for (times, (told, elapsed)) in (1..).zip(answers) {
-                if let Some(wait) = waits.next(told.map_or(RetryAction::Backoff, After), elapsed) {
+            let mut backoff: Backoff = policy.backoff();
+            for (times, (given, elapsed)) in (1..).zip(responses) {
+                if let Some(wait) = backoff.next(given.map_or(RetryAction::Backoff, After), elapsed) {
                     prop_assert!(times < tries);
                     prop_assert!(wait <= single && wait.saturating_add(elapsed) <= total);
-                    prop_assert!(told.is_none_or(|told| told <= wait));
+                    prop_assert!(given.is_none_or(|given| given <= wait));
                 }
             }
         }

@@ -2,36 +2,37 @@ use std::time::SystemTime;
 
 use super::{RetryAction, RetryHint};
 
-/// Whether a request may be sent again.
+/// Whether a request may be repeated.
 ///
 /// ```
 /// use ratelog_client_core::retry::{RetryAction, Idempotency};
 /// use std::time::{Duration, SystemTime};
 ///
-/// let post = Idempotency::of("POST", [("content-type", "text/plain")]);
-/// let after = |status: u16| post.after(status, [("retry-after", "5")], SystemTime::now());
+/// let post = Idempotency::of_request("POST", [("content-type", "text/plain")]);
+/// let after = |status: u16| {
+///     post.after_response(status, [("retry-after", "5")], SystemTime::now())
+/// };
 /// assert_eq!(after(429), RetryAction::After(Duration::from_secs(5)));
 /// assert_eq!(after(503), RetryAction::Stop);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Idempotency {
-    /// Never.
+    /// Never repeat it, not even after 429. For servers that answer 429 after they have begun to execute a request.
     Never,
-    /// Only where it was not executed, because it never arrived, or was answered with 429 (Too Many Requests). A
-    /// limiter refuses before it lets anything happen, so that repeating such a request is as good as sending it
-    /// later. Where a server answers 429 after it has begun to execute, its requests are [`Idempotency::Never`].
+    /// Repeat it only if it was not executed: because it never arrived, or was answered with 429 (Too Many Requests). A
+    /// limiter denies a request before anything happens.
     NonIdempotent,
-    /// Even where it may have been executed already.
+    /// Repeat it even if it may have been executed.
     Idempotent,
 }
 
 impl Idempotency {
-    /// Idempotent for methods that are idempotent (RFC 9110: GET, HEAD, OPTIONS, TRACE, PUT, DELETE) and requests with an
-    /// `Idempotency-Key`; others as long as they were not executed.
+    /// [`Idempotency::Idempotent`] for the idempotent methods of RFC 9110 (GET, HEAD, OPTIONS, TRACE, PUT, DELETE) and
+    /// for requests with an `Idempotency-Key` header; [`Idempotency::NonIdempotent`] for all others.
     ///
-    /// A `Method` and a `HeaderMap` of the crate `http` can be passed as they are.
+    /// You can pass a `&Method` and a `&HeaderMap` of the `http` crate.
     #[must_use]
-    pub fn of<N: AsRef<[u8]>, V: AsRef<[u8]>>(
+    pub fn of_request<N: AsRef<[u8]>, V: AsRef<[u8]>>(
         method: impl AsRef<str>,
         headers: impl IntoIterator<Item = (N, V)>,
     ) -> Self {
@@ -45,35 +46,38 @@ impl Idempotency {
         }
     }
 
-    /// Whether to repeat a request after an answer of `status` and `headers`, received at `now`.
+    /// The action after a response with `status` and `headers`, received at `now`.
     ///
-    /// That is, for 429, and, if it may have been executed, for what usually passes: 408 (Request Timeout), 502 (Bad
-    /// Gateway), 503 (Service Unavailable) and 504 (Gateway Timeout). It waits for as long as the answer tells:
-    /// [`RetryHint::wait`].
+    /// Retries after 429 (Too Many Requests). An idempotent request is also retried after errors that are usually
+    /// transient: 408 (Request Timeout), 502 (Bad Gateway), 503 (Service Unavailable) and 504 (Gateway Timeout). The wait
+    /// is the response's [`RetryHint::wait`].
     #[must_use]
-    pub fn after<N: AsRef<[u8]>, V: AsRef<[u8]>>(
+    pub fn after_response<N: AsRef<[u8]>, V: AsRef<[u8]>>(
         self,
         status: impl Into<u16>,
         headers: impl IntoIterator<Item = (N, V)>,
         now: SystemTime,
     ) -> RetryAction {
-        let repeated = match status.into() {
+        let may_retry = match status.into() {
             429 => self != Self::Never,
             408 | 502 | 503 | 504 => self == Self::Idempotent,
             _ => false,
         };
-        if !repeated {
+        if !may_retry {
             return RetryAction::Stop;
         }
-        RetryHint::read(headers, now).wait().map_or(RetryAction::Backoff, RetryAction::After)
+        RetryHint::from_headers(headers, now)
+            .wait()
+            .map_or(RetryAction::Backoff, RetryAction::After)
     }
 
-    /// Whether to repeat a request that got no answer; `connected` says that there was a connection, so that it may have
-    /// arrived and been executed.
+    /// The action after an error in place of a response. `may_have_arrived` is whether there was a connection, so that
+    /// the server may have executed the request.
     #[must_use]
-    pub fn after_error(self, connected: bool) -> RetryAction {
-        let repeated = if connected { self == Self::Idempotent } else { self != Self::Never };
-        if repeated { RetryAction::Backoff } else { RetryAction::Stop }
+    pub fn after_error(self, may_have_arrived: bool) -> RetryAction {
+        let may_retry =
+            if may_have_arrived { self == Self::Idempotent } else { self != Self::Never };
+        if may_retry { RetryAction::Backoff } else { RetryAction::Stop }
     }
 }
 
@@ -84,29 +88,29 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn a_request_that_acts_twice_if_sent_twice_is_not_repeatable() {
+    fn idempotency_is_read_from_the_method_or_the_key() {
         let none: [(&str, &str); 0] = [];
         for method in ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"] {
-            assert_eq!(Idempotency::of(method, none), Idempotent, "{method}");
+            assert_eq!(Idempotency::of_request(method, none), Idempotent, "{method}");
         }
         let key = [("accept", "*/*"), ("Idempotency-Key", "\"8e03978e\"")];
         for method in ["POST", "PATCH", "CONNECT", "get", "PURGE"] {
-            assert_eq!(Idempotency::of(method, none), NonIdempotent, "{method}");
-            assert_eq!(Idempotency::of(method, key), Idempotent, "{method}");
+            assert_eq!(Idempotency::of_request(method, none), NonIdempotent, "{method}");
+            assert_eq!(Idempotency::of_request(method, key), Idempotent, "{method}");
         }
     }
 
-    fn after(repeatable: Idempotency, status: u16, fields: &[(&str, &str)]) -> RetryAction {
-        repeatable.after(status, fields.iter().copied(), SystemTime::now())
+    fn after(idempotency: Idempotency, status: u16, headers: &[(&str, &str)]) -> RetryAction {
+        idempotency.after_response(status, headers.iter().copied(), SystemTime::UNIX_EPOCH)
     }
 
     #[test]
-    fn what_may_have_been_executed_is_repeated_only_if_it_may_be() {
+    fn a_request_that_may_have_been_executed_is_retried_only_if_it_is_idempotent() {
         for status in [408, 502, 503, 504] {
             assert_eq!(after(Idempotent, status, &[]), RetryAction::Backoff, "{status}");
-            for repeatable in [Never, NonIdempotent] {
-                let told = after(repeatable, status, &[("retry-after", "5")]);
-                assert_eq!(told, RetryAction::Stop, "{status}");
+            for idempotency in [Never, NonIdempotent] {
+                let action = after(idempotency, status, &[("retry-after", "5")]);
+                assert_eq!(action, RetryAction::Stop, "{status}");
             }
         }
         assert_eq!(after(Idempotent, 429, &[]), RetryAction::Backoff);
@@ -122,20 +126,21 @@ mod tests {
     }
 
     #[test]
-    fn what_got_lost_on_a_connection_may_have_been_executed() {
-        let after =
-            |connected| [Never, NonIdempotent, Idempotent].map(|it| it.after_error(connected));
+    fn a_request_lost_on_a_connection_may_have_been_executed() {
+        let after = |may_have_arrived| {
+            [Never, NonIdempotent, Idempotent].map(|it| it.after_error(may_have_arrived))
+        };
         assert_eq!(after(false), [RetryAction::Stop, RetryAction::Backoff, RetryAction::Backoff]);
         assert_eq!(after(true), [RetryAction::Stop, RetryAction::Stop, RetryAction::Backoff]);
     }
 
     #[test]
-    fn the_wait_is_the_one_that_the_answer_tells() {
-        let told = |fields: &[_]| after(NonIdempotent, 429, fields);
+    fn the_wait_is_that_of_the_response() {
+        let after = |headers: &[_]| after(NonIdempotent, 429, headers);
         let seconds = |seconds| RetryAction::After(Duration::from_secs(seconds));
         let limit = ("ratelimit", r#""a";r=0;t=9"#);
-        assert_eq!(told(&[limit]), seconds(9));
-        assert_eq!(told(&[limit, ("retry-after", "5")]), seconds(5));
-        assert_eq!(told(&[("retry-after", "soon")]), RetryAction::Backoff);
+        assert_eq!(after(&[limit]), seconds(9));
+        assert_eq!(after(&[limit, ("retry-after", "5")]), seconds(5));
+        assert_eq!(after(&[("retry-after", "soon")]), RetryAction::Backoff);
     }
 }

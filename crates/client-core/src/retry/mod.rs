@@ -1,13 +1,14 @@
-//! For how long to wait before trying again, and whether to.
+//! How long to wait before a retry, and whether to retry.
 //!
 //! ```
 //! use ratelog_client_core::retry::{Idempotency, RetryPolicy};
 //! use std::time::{Duration, SystemTime};
 //!
-//! let mut waits = RetryPolicy::default().waits();
-//! let repeatable = Idempotency::of("GET", [("accept", "*/*")]);
-//! let repeat = repeatable.after(429_u16, [("retry-after", "2")], SystemTime::now());
-//! let wait = waits.next(repeat, Duration::ZERO);
+//! let mut backoff = RetryPolicy::default().backoff();
+//! let idempotency = Idempotency::of_request("GET", [("accept", "*/*")]);
+//! let now = SystemTime::now();
+//! let action = idempotency.after_response(429_u16, [("retry-after", "2")], now);
+//! let wait = backoff.next(action, Duration::ZERO);
 //! assert!(wait >= Some(Duration::from_secs(2)));
 //! ```
 
@@ -16,8 +17,9 @@ mod idempotency;
 mod policy;
 mod throttle;
 
-pub use crate::http::RetryHint;
 pub use backoff::{Backoff, RetryAction, jitter};
 pub use idempotency::Idempotency;
 pub use policy::RetryPolicy;
 pub use throttle::{Admission, ThrottleState};
+
+pub use crate::http::RetryHint;

@@ -2,16 +2,16 @@ use std::time::Duration;
 
 use super::Backoff;
 
-/// How often, and for how long in all, something is tried again.
+/// Bounds on retries: how many, and for how long.
 ///
-/// By default: 5 tries; 60 seconds in all; 30 seconds for one wait; where nobody tells how long to wait, 100
-/// milliseconds, then twice as long each time.
+/// By default: 5 tries; 60 seconds in total; 30 seconds for one wait. If the server gives no wait, the first is 100
+/// milliseconds, and each one is twice as long as the one before.
 ///
 /// ```
 /// use ratelog_client_core::retry::RetryPolicy;
 /// use std::time::Duration;
 ///
-/// let patient = RetryPolicy::default().max_tries(20).max_total(Duration::from_secs(600));
+/// let policy = RetryPolicy::default().max_tries(20).max_total(Duration::from_secs(600));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[must_use = "a policy does nothing by itself"]
@@ -36,37 +36,36 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// At most `tries` in all, the first included. That one is made in any case: 0 counts as 1.
+    /// The maximum number of tries, including the first. The first is always made, so 0 counts as 1.
     pub const fn max_tries(self, tries: u32) -> Self {
         Self { max_tries: tries, ..self }
     }
 
-    /// No try begins later than `total` after the first began. A try that has begun is not cut short: that is for a
-    /// timeout of the request itself.
+    /// The maximum time from the start of the first try to the start of the last. A try in progress is not aborted; set
+    /// a timeout on the request for that.
     pub const fn max_total(self, total: Duration) -> Self {
         Self { max_total: total, ..self }
     }
 
-    /// No wait is longer than `wait`. To be told a longer one is a reason to give up at once.
+    /// The maximum length of one wait. If the server asks for a longer one, there is no retry.
     pub const fn max_single_wait(self, wait: Duration) -> Self {
         Self { max_single_wait: wait, ..self }
     }
 
-    /// The first wait where none is told, before its jitter, which at most doubles it. Also the most that a told wait
-    /// is lengthened by, unless a tenth of it is more.
+    /// The first wait if the server gives none, before jitter, which at most doubles it. Also the upper bound on the
+    /// jitter that is added to a wait given by the server, unless a tenth of that wait is more.
     pub const fn base(self, wait: Duration) -> Self {
         Self { base: wait, ..self }
     }
 
-    /// How many times longer each wait is than the one before, where none is told. Less than 1, or no number at all,
-    /// counts as 1.
+    /// The ratio of each wait to the one before, if the server gives none. A value under 1, or NaN, counts as 1.
     pub const fn factor(self, factor: f32) -> Self {
         Self { factor, ..self }
     }
 
-    /// The waits between the tries of one request, to be asked for one by one.
+    /// The waits between the tries of one request.
     #[must_use]
-    pub fn waits(&self) -> Backoff {
+    pub fn backoff(&self) -> Backoff {
         Backoff::new(*self)
     }
 }

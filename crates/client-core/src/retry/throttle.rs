@@ -2,131 +2,139 @@ use std::time::{Duration, Instant};
 
 use super::{RetryHint, jitter};
 
-/// The least that the end of a hold is put off by chance at most.
-const SPREAD: Duration = Duration::from_millis(100);
+/// The least upper bound on the jitter at the end of a hold.
+const MIN_JITTER: Duration = Duration::from_millis(100);
 
-/// Requests that share a limit, held back while nothing is left.
+/// A client-side throttle for requests that share a limit: it holds them back while nothing remains.
 ///
-/// No more of them are under way at a time than the last answer said were left; one, if none were. For them to go in the
-/// order in which they came, its user has one after the other ask for its turn.
+/// It lets at most as many requests be in flight as the last response said remain, and at least one. To send requests in
+/// order, call [`try_acquire`](Self::try_acquire) for one request at a time.
 ///
 /// ```
-/// use ratelog_client_core::retry::{RetryHint, ThrottleState, Admission};
+/// use ratelog_client_core::retry::{Admission, RetryHint, ThrottleState};
 /// use std::time::{Duration, Instant};
 ///
-/// let (mut lane, now) = (ThrottleState::default(), Instant::now());
-/// let latest = now + Duration::from_secs(60);
-/// assert_eq!(lane.enter(now, latest), Admission::Now);
-/// let told = RetryHint { retry_after: Some(Duration::from_secs(5)), ..RetryHint::default() };
-/// lane.answered(true, &told, now);
-/// lane.left();
-/// assert!(matches!(lane.enter(now, latest), Admission::At(then) if then >= now + Duration::from_secs(5)));
+/// let (mut throttle, now) = (ThrottleState::default(), Instant::now());
+/// let deadline = now + Duration::from_secs(60);
+/// assert_eq!(throttle.try_acquire(now, deadline), Admission::Admitted);
+///
+/// let five_seconds = Duration::from_secs(5);
+/// let hint = RetryHint { retry_after: Some(five_seconds), ..RetryHint::default() };
+/// throttle.on_response(true, &hint, now);
+/// throttle.release();
+/// let admission = throttle.try_acquire(now, deadline);
+/// assert!(matches!(admission, Admission::WaitUntil(then) if then >= now + five_seconds));
 /// ```
 #[derive(Debug, Default)]
 pub struct ThrottleState {
     hold: Option<Hold>,
-    /// What the last answer said was left; `None` if it spoke of no limit.
-    left: Option<u64>,
-    under_way: u64,
+    /// The units that remained after the last response; `None` if it reported no limit.
+    remaining: Option<u64>,
+    in_flight: u64,
 }
 
-/// A time for which nothing is left.
+/// A period in which nothing remains.
 #[derive(Clone, Copy, Debug)]
 struct Hold {
     until: Instant,
-    /// When requests go on: others were told the same.
-    over: Instant,
+    /// The end with jitter, because other clients were given the same end.
+    resume_at: Instant,
 }
 
-/// When a request may be sent.
+/// Whether a request may be sent now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
-    /// Now: it has begun.
-    Now,
-    /// Not before this time, when it is to ask again.
-    At(Instant),
-    /// Not before another request has left, when it is to ask again; and at the latest time that it gave.
-    AfterAnother,
+    /// Send it. Call [`release`](ThrottleState::release) when it ends.
+    Admitted,
+    /// Wait until this time, then try again.
+    WaitUntil(Instant),
+    /// Wait until another request is released, or until the deadline, then try again.
+    WaitForRelease,
 }
 
 impl ThrottleState {
-    /// Begins a request at `now`, if it may be sent. None is held back beyond `latest`, nor for a hold that goes on for
-    /// longer.
-    pub fn enter(&mut self, now: Instant, latest: Instant) -> Admission {
-        if now < latest {
-            if let Some(hold) = self.hold.filter(|hold| hold.until <= latest && now < hold.over) {
-                return Admission::At(hold.over.min(latest));
+    /// Starts a request if it may be sent at `now`.
+    ///
+    /// No request is held back beyond `deadline`. A hold that ends after the deadline holds nothing back, because the
+    /// request would have to be sent before it ends.
+    pub fn try_acquire(&mut self, now: Instant, deadline: Instant) -> Admission {
+        if now < deadline {
+            let hold = self.hold.filter(|hold| hold.until <= deadline && now < hold.resume_at);
+            if let Some(hold) = hold {
+                return Admission::WaitUntil(hold.resume_at.min(deadline));
             }
-            if self.left.is_some_and(|left| self.under_way >= left.max(1)) {
-                return Admission::AfterAnother;
+            if self.remaining.is_some_and(|remaining| self.in_flight >= remaining.max(1)) {
+                return Admission::WaitForRelease;
             }
         }
-        self.under_way += 1;
-        Admission::Now
+        self.in_flight += 1;
+        Admission::Admitted
     }
 
-    /// The answer to a request that was begun is there, at `now`, and says `hint`; `refused` if it was a refusal.
-    pub fn answered(&mut self, refused: bool, hint: &RetryHint, now: Instant) {
-        let told = if refused { hint.wait() } else { hint.exhausted_for };
-        // What no clock can tell is longer than anyone waits.
-        let hold = told.and_then(|told| {
-            let until = now.checked_add(told)?;
-            Some(Hold { until, over: until.checked_add(jitter(told, SPREAD))? })
+    /// Records the response to a request that was started. `denied` is whether its status is 429.
+    pub fn on_response(&mut self, denied: bool, hint: &RetryHint, now: Instant) {
+        let wait = if denied { hint.wait() } else { hint.exhausted_for };
+        // A wait that overflows the clock is longer than any deadline, so it is no hold.
+        let hold = wait.and_then(|wait| {
+            let until = now.checked_add(wait)?;
+            Some(Hold { until, resume_at: until.checked_add(jitter(wait, MIN_JITTER))? })
         });
         self.hold = self.hold.into_iter().chain(hold).max_by_key(|hold| hold.until);
-        let held = self.hold.is_some_and(|hold| now < hold.over);
-        let left = hint.remaining.or(refused.then_some(0));
-        if left.is_some() || !held {
-            self.left = left;
+        let is_held = self.hold.is_some_and(|hold| now < hold.resume_at);
+        let remaining = hint.remaining.or(denied.then_some(0));
+        if remaining.is_some() || !is_held {
+            self.remaining = remaining;
         }
     }
 
-    /// A request that was begun is over, answered or not.
-    pub fn left(&mut self) {
-        self.under_way = self.under_way.saturating_sub(1);
+    /// Ends a request that was started, with or without a response.
+    pub fn release(&mut self) {
+        self.in_flight = self.in_flight.saturating_sub(1);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::{Admission, Duration, Instant, RetryHint, ThrottleState};
+    use crate::Clock;
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn told(remaining: Option<u64>, seconds: Option<u32>) -> RetryHint {
-        let exhausted_for = seconds.map(|seconds| SECOND * seconds);
+    fn hint(remaining: Option<u64>, exhausted_for: Option<u32>) -> RetryHint {
+        let exhausted_for = exhausted_for.map(|seconds| SECOND * seconds);
         RetryHint { retry_after: None, remaining, exhausted_for }
     }
 
-    /// A lane, at `now`, whose first request was answered with `hint`.
-    fn after(refused: bool, hint: RetryHint, now: Instant) -> ThrottleState {
-        let mut lane = ThrottleState::default();
-        assert_eq!(lane.enter(now, now + SECOND * 60), Admission::Now);
-        lane.answered(refused, &hint, now);
-        lane.left();
-        lane
+    /// A throttle whose first request got a response with this hint at `now`.
+    fn after(denied: bool, hint: RetryHint, now: Instant) -> ThrottleState {
+        let mut throttle = ThrottleState::default();
+        assert_eq!(throttle.try_acquire(now, now + SECOND * 60), Admission::Admitted);
+        throttle.on_response(denied, &hint, now);
+        throttle.release();
+        throttle
     }
 
-    /// How many more can be under way together, up to three.
-    fn at_once(lane: &mut ThrottleState, now: Instant) -> usize {
-        let begun =
-            (0..3).take_while(|_| lane.enter(now, now + SECOND * 60) == Admission::Now).count();
-        (0..begun).for_each(|_| lane.left());
-        begun
+    /// The number of requests that may be in flight together, up to three.
+    fn concurrency(throttle: &mut ThrottleState, now: Instant) -> usize {
+        let deadline = now + SECOND * 60;
+        let is_admitted = |_: &i32| throttle.try_acquire(now, deadline) == Admission::Admitted;
+        let admitted = (0..3).take_while(is_admitted).count();
+        (0..admitted).for_each(|_| throttle.release());
+        admitted
     }
 
-    /// Until when a request is held back that waits for a minute at most.
-    fn held(lane: &mut ThrottleState, now: Instant) -> Instant {
-        match lane.enter(now, now + SECOND * 60) {
-            Admission::At(then) => then,
+    /// The end of the hold, for a request with a deadline in a minute.
+    fn held_until(throttle: &mut ThrottleState, now: Instant) -> Instant {
+        match throttle.try_acquire(now, now + SECOND * 60) {
+            Admission::WaitUntil(then) => then,
             other => panic!("{other:?}"),
         }
     }
 
     #[test]
-    fn those_who_were_told_the_same_go_on_at_different_times() {
-        let now = Instant::now();
-        let hold = || held(&mut after(false, told(Some(0), Some(10)), now), now);
+    fn clients_with_the_same_wait_resume_at_different_times() {
+        let now = Clock::monotonic_now();
+        let hold = || held_until(&mut after(false, hint(Some(0), Some(10)), now), now);
         let mut ends: Vec<_> = (0..20).map(|_| hold()).collect();
         assert!(ends.iter().all(|end| (now + SECOND * 10..=now + SECOND * 11).contains(end)));
         ends.sort_unstable();
@@ -135,59 +143,59 @@ mod tests {
     }
 
     #[test]
-    fn a_hold_ends_no_earlier_for_a_shorter_one() {
-        let now = Instant::now();
-        let mut lane = after(false, told(Some(0), Some(20)), now);
-        lane.answered(false, &told(Some(0), Some(5)), now);
-        assert!(held(&mut lane, now) >= now + SECOND * 20);
+    fn a_shorter_wait_does_not_end_a_hold_earlier() {
+        let now = Clock::monotonic_now();
+        let mut throttle = after(false, hint(Some(0), Some(20)), now);
+        throttle.on_response(false, &hint(Some(0), Some(5)), now);
+        assert!(held_until(&mut throttle, now) >= now + SECOND * 20);
     }
 
     #[test]
-    fn no_more_go_at_once_than_were_left() {
-        let now = Instant::now();
-        assert_eq!(at_once(&mut ThrottleState::default(), now), 3);
-        for (refused, hint, count) in [
-            (false, told(Some(2), None), 2),
-            (false, told(Some(0), None), 1),
+    fn no_more_requests_are_in_flight_than_remain() {
+        let now = Clock::monotonic_now();
+        assert_eq!(concurrency(&mut ThrottleState::default(), now), 3);
+        for (denied, hint, count) in [
+            (false, hint(Some(2), None), 2),
+            (false, hint(Some(0), None), 1),
             (true, RetryHint::default(), 1),
-            (true, told(Some(2), None), 2),
+            (true, hint(Some(2), None), 2),
         ] {
-            assert_eq!(at_once(&mut after(refused, hint, now), now), count, "{hint:?}");
+            assert_eq!(concurrency(&mut after(denied, hint, now), now), count, "{hint:?}");
         }
     }
 
     #[test]
-    fn an_answer_without_limits_ends_the_queue_once_the_hold_is_over() {
-        let now = Instant::now();
-        let mut lane = after(false, told(Some(0), Some(10)), now);
-        lane.answered(false, &RetryHint::default(), now);
-        let over = held(&mut lane, now);
-        assert_eq!(at_once(&mut lane, over), 1);
-        lane.answered(false, &RetryHint::default(), over);
-        assert_eq!(at_once(&mut lane, over), 3);
+    fn a_response_without_limits_lifts_the_bound_after_the_hold() {
+        let now = Clock::monotonic_now();
+        let mut throttle = after(false, hint(Some(0), Some(10)), now);
+        throttle.on_response(false, &RetryHint::default(), now);
+        let end = held_until(&mut throttle, now);
+        assert_eq!(concurrency(&mut throttle, end), 1);
+        throttle.on_response(false, &RetryHint::default(), end);
+        assert_eq!(concurrency(&mut throttle, end), 3);
     }
 
     #[test]
-    fn nobody_is_held_beyond_the_latest_time_that_he_gave() {
-        let (now, minute) = (Instant::now(), SECOND * 60);
-        // What ends within the time may be put off beyond it.
-        let mut lane = after(false, told(Some(0), Some(60)), now);
-        assert_eq!(lane.enter(now, now + minute), Admission::At(now + minute));
-        assert_eq!(lane.enter(now + minute, now + minute), Admission::Now);
-        // What does not is not waited for, but in turn.
-        let mut lane = after(false, told(Some(0), Some(61)), now);
-        assert_eq!(lane.enter(now, now + minute), Admission::Now);
-        assert_eq!(lane.enter(now, now + minute), Admission::AfterAnother);
-        assert_eq!(lane.enter(now + minute, now + minute), Admission::Now);
+    fn no_request_is_held_beyond_its_deadline() {
+        let (now, minute) = (Clock::monotonic_now(), SECOND * 60);
+        // The hold ends before the deadline, but its jitter may go beyond it.
+        let mut throttle = after(false, hint(Some(0), Some(60)), now);
+        assert_eq!(throttle.try_acquire(now, now + minute), Admission::WaitUntil(now + minute));
+        assert_eq!(throttle.try_acquire(now + minute, now + minute), Admission::Admitted);
+        // The hold ends after the deadline: it holds nothing back, but the bound on requests in flight still applies.
+        let mut throttle = after(false, hint(Some(0), Some(61)), now);
+        assert_eq!(throttle.try_acquire(now, now + minute), Admission::Admitted);
+        assert_eq!(throttle.try_acquire(now, now + minute), Admission::WaitForRelease);
+        assert_eq!(throttle.try_acquire(now + minute, now + minute), Admission::Admitted);
     }
 
     #[test]
-    fn a_hold_beyond_the_clock_holds_nothing_back() {
-        let now = Instant::now();
+    fn a_wait_that_overflows_the_clock_holds_nothing_back() {
+        let now = Clock::monotonic_now();
         for seconds in [u64::MAX, i64::MAX.unsigned_abs()] {
             let exhausted_for = Some(Duration::from_secs(seconds));
-            let hint = RetryHint { exhausted_for, ..told(Some(0), None) };
-            assert_eq!(at_once(&mut after(false, hint, now), now), 1);
+            let hint = RetryHint { exhausted_for, ..hint(Some(0), None) };
+            assert_eq!(concurrency(&mut after(false, hint, now), now), 1);
         }
     }
 }

@@ -1,48 +1,49 @@
-//! How long a check takes at most, while the server under load stands still, and while it is killed.
+//! The maximum duration of a check while the server hangs under load, and while it is killed.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use ratelog_client::limiter::{Builder, State};
+use ratelog_client::limiter::{BreakerState, Builder};
 use ratelog_client::{RateLimiter, Rules};
 use ratelog_test_support::{Server, Stop};
 
-use crate::{Extent, Outcome, timing};
+use crate::{BenchResult, Scale, timing};
 
 const CALLERS: usize = 32;
 const TIMEOUT: Duration = Duration::from_millis(50);
 
-pub async fn run(extent: Extent) -> Outcome<String> {
+pub async fn run(scale: Scale) -> BenchResult<String> {
     let mut text = format!(
-        "## While the server is away\n\n{CALLERS} callers check without pause, with a timeout of {} ms, while the server \
-         goes and comes back {} times: how long their checks took, in milliseconds. Target: nobody waits longer than the \
-         timeout and a millisecond.\n\n\
+        "## While the server is unavailable\n\n{CALLERS} callers check without pause, with a timeout of {} ms, while the server \
+         becomes unavailable {} times: the durations of their checks, in milliseconds. Target: no check takes longer than \
+         the timeout and a millisecond.\n\n\
          | the server | checks | median | p99 | p99.9 | longest | over 51 ms |\n\
          | --- | --- | --- | --- | --- | --- | --- |\n",
         TIMEOUT.as_millis(),
-        extent.rounds,
+        scale.rounds,
     );
     let mut server = Server::start();
     let limiter = Builder::new(&format!("redis://127.0.0.1:{}/", server.port()))?
         .timeout(TIMEOUT)
-        .probe_every(Duration::from_millis(10), Duration::from_millis(200))
+        .probe_min_interval(Duration::from_millis(10))
+        .probe_max_interval(Duration::from_millis(200))
         .build()
         .await?;
-    for (name, kills) in [("stands still", false), ("is killed", true)] {
+    for (name, kills) in [("hangs", false), ("is killed", true)] {
         let stop = Arc::new(AtomicBool::new(false));
         let callers: Vec<_> =
             (0..CALLERS).map(|_| tokio::spawn(call(limiter.clone(), Arc::clone(&stop)))).collect();
-        for _ in 0..extent.rounds {
-            reach(&limiter, State::Closed).await;
+        for _ in 0..scale.rounds {
+            reach(&limiter, BreakerState::Closed).await;
             tokio::time::sleep(Duration::from_millis(200)).await;
             if kills {
                 server.stop(Stop::Kill);
             } else {
                 server.pause();
             }
-            reach(&limiter, State::Open).await;
+            reach(&limiter, BreakerState::Open).await;
             tokio::time::sleep(Duration::from_millis(200)).await;
             if kills {
                 server.start_again();
@@ -50,7 +51,7 @@ pub async fn run(extent: Extent) -> Outcome<String> {
                 server.resume();
             }
         }
-        reach(&limiter, State::Closed).await;
+        reach(&limiter, BreakerState::Closed).await;
         stop.store(true, Ordering::Relaxed);
         let mut waits = Vec::new();
         for caller in callers {
@@ -82,13 +83,13 @@ async fn call(limiter: RateLimiter, stop: Arc<AtomicBool>) -> Vec<Duration> {
         let decision = limiter.check("k", &rules).await;
         waits.push(began.elapsed());
         assert!(decision.is_ok_and(|decision| decision.allowed()), "a check was not allowed");
-        // Callers of a service do other things in between.
+        // Real callers do other work in between.
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     waits
 }
 
-async fn reach(limiter: &RateLimiter, state: State) {
+async fn reach(limiter: &RateLimiter, state: BreakerState) {
     while limiter.health().state != state {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }

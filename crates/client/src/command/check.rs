@@ -1,69 +1,68 @@
-use ratelog_core::{Rule, Rules, Window};
+use ratelog_core::{Cost, PolicyName, Rule, RuleSource, Rules, Window};
 use redis::{Cmd, ToRedisArgs, Value, cmd};
 
 use super::{Command, Routing};
-use crate::reply::{self, Fault};
-use crate::{Check, Checks, Decision, Source, Under};
+use crate::reply::{self, InvalidReply};
+use crate::{Check, Checks, Decision, Source};
 
-/// `RL.CHECK`: the decision on `check` at `key`; its units are recorded if it is allowed.
+/// `RL.CHECK`: decides whether `key` may use the units of `check` now, and records them if it may.
 pub fn check<'a>(key: impl AsRef<[u8]>, check: impl Into<Check<'a>>) -> Command<Decision> {
-    Command::new(asked("RL.CHECK", key.as_ref(), check.into()), Routing::Primary(1), decision)
+    Command::new(single("RL.CHECK", key.as_ref(), check.into()), Routing::Primary(1), decision)
 }
 
-/// `RL.PEEK`: the decision that [`check`] would come to, recording nothing.
+/// `RL.PEEK`: the decision that [`check`] would make. Records nothing.
 pub fn peek<'a>(key: impl AsRef<[u8]>, check: impl Into<Check<'a>>) -> Command<Decision> {
-    Command::new(asked("RL.PEEK", key.as_ref(), check.into()), Routing::Replica(1), decision)
+    Command::new(single("RL.PEEK", key.as_ref(), check.into()), Routing::Replica(1), decision)
 }
 
-/// `RL.MCHECK`: one decision for each key, in their order. The check passed if all are allowed.
+/// `RL.MCHECK`: one decision per key, in order. The units are recorded if all are allowed.
 #[must_use]
 pub fn mcheck(checks: &Checks<'_>) -> Command<Vec<Decision>> {
-    let mut words = cmd("RL.MCHECK");
-    words.arg(checks.units().units());
-    for (key, under) in checks.keys() {
-        words.arg(key);
-        match under {
-            Under::Rules(rule) => add_rule(&mut words, rule),
-            Under::Policy(name) => add_policy(&mut words, name.as_str()),
+    let mut cmd = cmd("RL.MCHECK");
+    cmd.arg(checks.units().units());
+    for (key, rule_source) in checks.keys() {
+        cmd.arg(key);
+        match rule_source {
+            RuleSource::Rules(rule) => add_rule(&mut cmd, rule),
+            RuleSource::Policy(name) => add_policy(&mut cmd, name),
         }
     }
-    Command::new(words, Routing::Primary(2), |value| reply::each(value, decision))
+    Command::new(cmd, Routing::Primary(2), |value| reply::array(value, decision))
 }
 
-fn asked(name: &str, key: &[u8], check: Check<'_>) -> Cmd {
-    let mut words = cmd(name);
-    words.arg(key);
-    match check.under() {
-        Under::Rules(rules) => add_rules(&mut words, rules),
-        Under::Policy(name) => add_policy(&mut words, name.as_str()),
+fn single(name: &str, key: &[u8], check: Check<'_>) -> Cmd {
+    let mut cmd = cmd(name);
+    cmd.arg(key);
+    match check.rule_source() {
+        RuleSource::Rules(rules) => add_rules(&mut cmd, rules),
+        RuleSource::Policy(name) => add_policy(&mut cmd, name),
     }
-    if check.units() != ratelog_core::Cost::ONE {
-        words.arg("COST").arg(check.units().units());
+    if check.units() != Cost::ONE {
+        cmd.arg("COST").arg(check.units().units());
     }
-    words
+    cmd
 }
 
-fn add_policy(words: &mut Cmd, name: &str) {
-    words.arg("POLICY").arg(name);
+fn add_policy(cmd: &mut Cmd, name: &PolicyName) {
+    cmd.arg("POLICY").arg(name.as_str());
 }
 
-pub(super) fn add_rules(words: &mut Cmd, rules: &Rules) {
-    rules.iter().for_each(|rule| add_rule(words, rule));
+pub(super) fn add_rules(cmd: &mut Cmd, rules: &Rules) {
+    rules.iter().for_each(|rule| add_rule(cmd, rule));
 }
 
-fn add_rule(words: &mut Cmd, rule: Rule) {
-    words.arg(rule.limit().units()).arg(Written(rule.window()));
+fn add_rule(cmd: &mut Cmd, rule: Rule) {
+    cmd.arg(rule.limit().units()).arg(WindowArg(rule.window()));
 }
 
-/// A window as commands take it.
-struct Written(Window);
+struct WindowArg(Window);
 
-impl ToRedisArgs for Written {
+impl ToRedisArgs for WindowArg {
     fn write_redis_args<W: ?Sized + redis::RedisWrite>(&self, out: &mut W) {
         out.write_arg_fmt(self.0);
     }
 }
 
-fn decision(value: Value) -> Result<Decision, Fault> {
+fn decision(value: Value) -> Result<Decision, InvalidReply> {
     reply::decision(value, Source::Module)
 }

@@ -1,21 +1,21 @@
-//! What an error says of the server.
+//! Classifies errors.
 
-use ratelog_client_core::FailureKind;
+use ratelog_client_core::engine::FailureKind;
 use redis::{ErrorKind, RedisError};
 
 use crate::Error;
 
-/// What the error says of the server's absence; `None` if the server is there and refuses the command itself.
-pub(crate) fn absence(error: &Error) -> Option<FailureKind> {
+/// How the server failed to answer; `None` if it is available and rejected the command itself.
+pub(crate) fn failure_kind(error: &Error) -> Option<FailureKind> {
     match error {
-        Error::Redis(error) => of_redis(error),
+        Error::Redis(error) => redis_failure_kind(error),
         Error::Timeout(_) => Some(FailureKind::Transient),
         _ => None,
     }
 }
 
-fn of_redis(error: &RedisError) -> Option<FailureKind> {
-    let of_kind = || match error.kind() {
+fn redis_failure_kind(error: &RedisError) -> Option<FailureKind> {
+    let from_kind = || match error.kind() {
         ErrorKind::Io if error.is_timeout() => Some(FailureKind::Transient),
         ErrorKind::ClusterConnectionNotFound => Some(FailureKind::Transient),
         ErrorKind::AuthenticationFailed
@@ -25,10 +25,10 @@ fn of_redis(error: &RedisError) -> Option<FailureKind> {
         | ErrorKind::Io => Some(FailureKind::ConnectionLost),
         _ => None,
     };
-    error.code().and_then(FailureKind::from_code).or_else(of_kind)
+    error.code().and_then(FailureKind::from_code).or_else(from_kind)
 }
 
-/// Whether the server does not have the command, and so not the module.
+/// Whether the server does not know the command, so it does not have the module.
 pub(super) fn is_unknown_command(error: &Error) -> bool {
     let Error::Redis(error) = error else { return false };
     error.detail().is_some_and(|detail| detail.starts_with("unknown command"))

@@ -1,12 +1,10 @@
-//! A connection, whatever it leads to.
-
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{Cmd, Pipeline, RedisFuture, Value};
 
 use crate::command::Command;
 use crate::{AsyncCommands, Error};
 
-/// A connection that a limiter can use; cheap to clone, and shared by all callers.
+/// A connection of any kind that a limiter can use. It is cheap to clone, and all callers share it.
 #[derive(Clone)]
 pub struct Connection(Kind);
 
@@ -19,9 +17,9 @@ enum Kind {
     Cluster(redis::cluster_async::ClusterConnection),
 }
 
-macro_rules! each_kind {
-    ($wire:expr, $connection:ident => $then:expr) => {
-        match $wire {
+macro_rules! for_each_kind {
+    ($kind:expr, $connection:ident => $then:expr) => {
+        match $kind {
             Kind::Single($connection) => $then,
             #[cfg(feature = "connection-manager")]
             Kind::Managed($connection) => $then,
@@ -53,13 +51,13 @@ impl From<redis::cluster_async::ClusterConnection> for Connection {
 
 impl AsyncCommands for Connection {
     async fn rl_query<T: Send>(&mut self, command: &Command<T>) -> Result<T, Error> {
-        each_kind!(&mut self.0, connection => connection.rl_query(command).await)
+        for_each_kind!(&mut self.0, connection => connection.rl_query(command).await)
     }
 }
 
 impl ConnectionLike for Connection {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
-        each_kind!(&mut self.0, connection => connection.req_packed_command(cmd))
+        for_each_kind!(&mut self.0, connection => connection.req_packed_command(cmd))
     }
 
     fn req_packed_commands<'a>(
@@ -68,12 +66,12 @@ impl ConnectionLike for Connection {
         offset: usize,
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
-        each_kind!(&mut self.0, connection => {
+        for_each_kind!(&mut self.0, connection => {
             connection.req_packed_commands(pipeline, offset, count)
         })
     }
 
     fn get_db(&self) -> i64 {
-        each_kind!(&self.0, connection => connection.get_db())
+        for_each_kind!(&self.0, connection => connection.get_db())
     }
 }

@@ -1,14 +1,15 @@
-//! A limiter that serves on while its server is away.
+//! A limiter that keeps enforcing limits while its server is unavailable.
 
-mod asked;
 #[cfg(feature = "blocking")]
 pub mod blocking;
 mod builder;
+mod check_op;
 mod classify;
 mod connection;
 mod fallback;
 mod health;
 mod local;
+mod multi_check_op;
 mod operation;
 mod remote;
 mod target;
@@ -17,29 +18,32 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use ratelog_client_core::{DenyCache, FixedOutcome, KeyVersion, Policies};
-use ratelog_core::Cost;
+use ratelog_client_core::Clock;
+use ratelog_client_core::engine::{DenyCache, FixedOutcome, Policies};
+use ratelog_core::{Cost, RuleSource};
 
 use crate::command::{self, Override};
-use crate::{Check, Checks, Decision, Error, Source, Under};
-use asked::Asked;
+use crate::{Check, Checks, Decision, Error, Source};
+use check_op::CheckOp;
 use local::Local;
-use operation::{CheckOp, ModuleOnlyOp, MultiCheckOp, Operation, RefundOp, ResetOp};
-use remote::{Failure, Remote};
+use multi_check_op::MultiCheckOp;
+use operation::{ModuleOnlyOp, Operation, RefundOp, ResetOp};
+use remote::{QueryError, Remote};
 
 pub use builder::Builder;
-pub(crate) use classify::absence;
+pub(crate) use classify::failure_kind;
 pub use connection::Connection;
 pub use fallback::{Backend, Fallback};
 pub use health::Health;
-pub use ratelog_client_core::State;
+pub use ratelog_client_core::engine::BreakerState;
 
-/// Checks in a server, with a timeout, and by other means while the server is away. Cheap to clone.
+/// Checks limits in a server, with a timeout, and without it while it is unavailable. Cheap to clone.
 ///
-/// A check takes no longer than the timeout. Errors of the server's absence (no connection, no answer in time, loading,
-/// out of memory, no primary) are counted by a circuit breaker: while it is open no check waits for the server, the
-/// [`Fallback`] answers, and probes look for the server at jittered intervals until it is found again. Other errors are
-/// the caller's: no such policy, a key of another type, a limit over the server's bound.
+/// A check takes no longer than the timeout. A circuit breaker counts the checks that the server did not answer: because
+/// there is no connection, the time is over, or the server is loading, out of memory or a replica. While the breaker is
+/// open, no check waits for the server: the [`Fallback`] answers, and probes look for the server at jittered intervals
+/// until it answers. Other errors are returned to you: an unknown policy, a key of another type, a limit over the
+/// server's bound.
 ///
 /// ```
 /// use ratelog_client::{RateLimiter, Rules, Source};
@@ -64,45 +68,47 @@ struct Parts {
     local: Local,
     policies: Arc<Policies>,
     fallback: Fallback,
-    denials: Option<Arc<DenyCache>>,
+    deny_cache: Option<Arc<DenyCache>>,
     since: SystemTime,
 }
 
 impl RateLimiter {
-    /// A limiter with default settings; see [`Builder::new`] for the URLs.
+    /// A limiter with default settings; [`Builder::new`] lists the URLs.
     ///
     /// # Errors
-    /// [`Error::Config`] if the URL is none of a limiter. A server that is away is no error: the fallback serves until
-    /// it is there.
+    /// [`Error::Config`] for an invalid URL. An unavailable server is not an error: the fallback answers until it is
+    /// available.
     pub async fn connect(url: &str) -> Result<Self, Error> {
         Builder::new(url)?.build().await
     }
 
-    /// Decides whether `key` may use the units of `check` now; they are recorded if it may.
+    /// Decides whether `key` may use the units of `check` now, and records them if it may.
     ///
     /// # Errors
-    /// What the server refuses: [`Error::Redis`], [`Error::NoPolicy`]. While it is away, and the fallback is
-    /// [`Fallback::Error`]: [`Error::Unavailable`], [`Error::Timeout`] or the connection's error; this also where the
-    /// fallback would decide by a policy that this process does not know.
+    /// [`Error::Redis`] or [`Error::NoPolicy`] if the server rejects the check. With [`Fallback::Error`], while the server
+    /// is unavailable: [`Error::Unavailable`], [`Error::Timeout`] or the connection's error.
     pub async fn check<'a>(
         &self,
         key: impl AsRef<[u8]>,
         check: impl Into<Check<'a>>,
     ) -> Result<Decision, Error> {
-        let (key, check) = (key.as_ref(), check.into());
-        let denials = self.0.denials.as_ref();
-        if let Some(denied) = denials.and_then(|denials| denials.get(key, &check)) {
-            return Ok(Decision::new(denied, Source::DenyCache));
+        let operation = CheckOp { key: key.as_ref(), check: check.into(), record: true };
+        if let Some(deny_cache) = &self.0.deny_cache {
+            let now = Clock::monotonic_now();
+            if let Some(denied) = deny_cache.get(operation.key, &operation.check, now) {
+                return Ok(Decision::new(denied, Source::DenyCache));
+            }
         }
-        let operation = CheckOp { key, check, records: true };
-        if let ControlFlow::Break(answer) = self.seek_server(&operation) {
-            return answer;
+        match self.route(&operation) {
+            // The future of a query is large. In a box it does not enlarge checks that need no query.
+            ControlFlow::Continue(remote) => {
+                Box::pin(self.check_and_cache(remote, &operation)).await
+            }
+            ControlFlow::Break(result) => result,
         }
-        // The future that asks a server is large. In a box, it is not moved about with checks that ask none.
-        Box::pin(self.check_at_server(key, check)).await
     }
 
-    /// The decision that [`Self::check`] would come to, recording nothing.
+    /// The decision that [`Self::check`] would make. Records nothing.
     ///
     /// # Errors
     /// As [`Self::check`].
@@ -111,10 +117,14 @@ impl RateLimiter {
         key: impl AsRef<[u8]>,
         check: impl Into<Check<'a>>,
     ) -> Result<Decision, Error> {
-        self.decide(key.as_ref(), check.into(), false).await
+        let operation = CheckOp { key: key.as_ref(), check: check.into(), record: false };
+        match self.route(&operation) {
+            ControlFlow::Continue(remote) => self.query_check(remote, &operation).await,
+            ControlFlow::Break(result) => result,
+        }
     }
 
-    /// Decides one check of several keys, all or nothing: a decision for each key, in their order.
+    /// Checks several keys, all or nothing. Returns one decision per key, in order.
     ///
     /// # Errors
     /// As [`Self::check`].
@@ -122,35 +132,40 @@ impl RateLimiter {
         self.run(&MultiCheckOp(checks)).await
     }
 
-    /// Takes the newest units back, as many as `cost`. Answers how many there were to take.
+    /// Takes back the newest units, at most `cost`. Returns the units taken back.
     ///
     /// # Errors
-    /// As [`Self::check`]; while the server is away only [`Fallback::Local`] has anything to take back.
+    /// As [`Self::check`]. While the server is unavailable, every fallback except [`Fallback::Local`] returns an error.
     pub async fn refund(&self, key: impl AsRef<[u8]>, cost: Cost) -> Result<u64, Error> {
         let key = key.as_ref();
-        self.changing(key, &RefundOp { key, cost }).await
+        self.run_and_invalidate(key, &RefundOp { key, cost }).await
     }
 
-    /// Forgets the key's units. Answers how many there were.
+    /// Forgets the key's units. Returns the units forgotten.
     ///
     /// # Errors
     /// As [`Self::refund`].
     pub async fn reset(&self, key: impl AsRef<[u8]>) -> Result<u64, Error> {
         let key = key.as_ref();
-        self.changing(key, &ResetOp(key)).await
+        self.run_and_invalidate(key, &ResetOp(key)).await
     }
 
-    /// Puts an override on the key, in place of one it has.
+    /// Sets the key's override, and replaces the one that it has.
     ///
     /// # Errors
-    /// As [`Self::check`]; and [`Error::NeedsModule`] where there is none.
-    pub async fn set_override(&self, key: impl AsRef<[u8]>, put: &Override) -> Result<(), Error> {
+    /// [`Error::NeedsModule`] if the server does not have the module, [`Error::Unavailable`] while it is unavailable, and
+    /// [`Error::Redis`] if it rejects the command.
+    pub async fn set_override(
+        &self,
+        key: impl AsRef<[u8]>,
+        key_override: &Override,
+    ) -> Result<(), Error> {
         let key = key.as_ref();
-        let command = || command::set_override(key, put);
-        self.changing(key, &ModuleOnlyOp { name: "an override", command }).await
+        let command = || command::set_override(key, key_override);
+        self.run_and_invalidate(key, &ModuleOnlyOp { name: "an override", command }).await
     }
 
-    /// What an operator put on the key, if it still holds.
+    /// The key's override, if it has one.
     ///
     /// # Errors
     /// As [`Self::set_override`].
@@ -160,122 +175,148 @@ impl RateLimiter {
         self.run(&ModuleOnlyOp { name: "an override", command }).await
     }
 
-    /// Takes the override away. Answers whether one held.
+    /// Deletes the key's override. Returns whether it had one.
     ///
     /// # Errors
     /// As [`Self::set_override`].
     pub async fn del_override(&self, key: impl AsRef<[u8]>) -> Result<bool, Error> {
         let key = key.as_ref();
         let command = || command::del_override(key);
-        self.changing(key, &ModuleOnlyOp { name: "an override", command }).await
+        self.run_and_invalidate(key, &ModuleOnlyOp { name: "an override", command }).await
     }
 
-    /// How the limiter gets on with its server.
+    /// The state of the connection to the server.
     #[must_use]
     pub fn health(&self) -> Health {
         match &self.0.remote {
             Some(remote) => remote.health(),
-            None => Health::alone(self.0.since),
+            None => Health::without_server(self.0.since),
         }
     }
 
-    async fn check_at_server(&self, key: &[u8], check: Check<'_>) -> Result<Decision, Error> {
-        let Some(denials) = &self.0.denials else { return self.decide(key, check, true).await };
-        let ticket = denials.ticket(key);
-        let decision = self.decide(key, check, true).await?;
+    async fn check_and_cache(
+        &self,
+        remote: &Arc<Remote>,
+        operation: &CheckOp<'_>,
+    ) -> Result<Decision, Error> {
+        let Some(deny_cache) = &self.0.deny_cache else {
+            return self.query_check(remote, operation).await;
+        };
+        let version = deny_cache.version(operation.key, Clock::monotonic_now());
+        let decision = self.query_check(remote, operation).await?;
         if !decision.allowed() {
-            match &self.0.remote {
-                Some(remote) if remote.tracks() => self.watch(key, check, denials),
-                _ => remember(denials, key, &check, &decision, ticket),
+            let (CheckOp { key, check, .. }, now) = (operation, Clock::monotonic_now());
+            if !remote.tracks() {
+                let (source, denied) = (decision.source(), decision.as_core());
+                deny_cache.insert(key, check, denied, source, version, now);
+            } else if deny_cache.begin_fetch(key, check, now) {
+                self.fetch_denial(remote, operation, deny_cache);
             }
         }
         Ok(decision)
     }
 
-    async fn decide(&self, key: &[u8], check: Check<'_>, records: bool) -> Result<Decision, Error> {
-        let decision = self.run(&CheckOp { key, check, records }).await?;
-        if let (Under::Policy(name), Source::Module, Fallback::Local { .. }, Some(remote)) =
-            (check.under(), decision.source(), self.0.fallback, &self.0.remote)
-            && self.0.policies.wants(name)
-        {
-            remote.learn(name.clone(), Arc::clone(&self.0.policies));
-        }
-        Ok(decision)
-    }
-
-    /// Has the denial remembered by a peek: reading the key makes the server tell this connection when anybody changes
-    /// it. Whoever is denied does not wait for that.
-    fn watch(&self, key: &[u8], check: Check<'_>, denials: &Arc<DenyCache>) {
-        if !denials.claim(key, &check) {
-            return;
-        }
-        let (limiter, denials) = (self.clone(), Arc::clone(denials));
-        let (key, asked) = (key.to_vec(), Asked::from(check));
+    /// Caches the denial in the background, by a peek: once this connection has read the key, the server reports changes
+    /// of it.
+    fn fetch_denial(
+        &self,
+        remote: &Arc<Remote>,
+        operation: &CheckOp<'_>,
+        deny_cache: &Arc<DenyCache>,
+    ) {
+        let (limiter, remote, deny_cache) =
+            (self.clone(), Arc::clone(remote), Arc::clone(deny_cache));
+        let (key, rule_source) =
+            (operation.key.to_vec(), operation.check.rule_source().into_owned());
+        let cost = operation.check.units();
         tokio::spawn(async move {
-            let (check, ticket) = (asked.check(), denials.ticket(&key));
-            if let Ok(decision) = limiter.decide(&key, check, false).await {
-                remember(&denials, &key, &check, &decision, ticket);
+            let check = Check::new(rule_source.as_borrowed()).cost(cost);
+            let version = deny_cache.version(&key, Clock::monotonic_now());
+            let operation = CheckOp { key: &key, check, record: false };
+            if let Ok(decision) = limiter.query_check(&remote, &operation).await {
+                let (source, now) = (decision.source(), Clock::monotonic_now());
+                deny_cache.insert(&key, &check, decision.as_core(), source, version, now);
             }
-            denials.settle(&key);
+            deny_cache.end_fetch(&key);
         });
     }
 
-    /// An operation that may let pass what was denied.
-    async fn changing<O: Operation>(&self, key: &[u8], operation: &O) -> Result<O::Answer, Error> {
-        let answer = self.run(operation).await;
-        // Even if it failed: the server may have done it.
-        if let Some(denials) = &self.0.denials {
-            denials.forget(key);
+    async fn query_check(
+        &self,
+        remote: &Arc<Remote>,
+        operation: &CheckOp<'_>,
+    ) -> Result<Decision, Error> {
+        let decision = self.query(remote, operation).await?;
+        // The fallback will need the policy's rules.
+        if let (RuleSource::Policy(name), Source::Module, Fallback::Local { .. }) =
+            (operation.check.rule_source(), decision.source(), self.0.fallback)
+            && self.0.policies.should_fetch(name, Clock::monotonic_now())
+        {
+            remote.fetch_policy(name.clone(), Arc::clone(&self.0.policies));
         }
-        answer
+        Ok(decision)
     }
 
-    async fn run<O: Operation>(&self, operation: &O) -> Result<O::Answer, Error> {
-        let remote = match self.seek_server(operation) {
-            ControlFlow::Continue(remote) => remote,
-            ControlFlow::Break(answer) => return answer,
-        };
-        match remote.run(operation, &self.0.policies).await {
-            Ok(answer) => Ok(answer),
-            Err(Failure::Refused(error)) => Err(error),
-            Err(Failure::Away(error)) => self.fall_back(operation, remote).ok_or(error),
+    /// Runs an operation after which a denied check may be allowed.
+    async fn run_and_invalidate<O: Operation>(
+        &self,
+        key: &[u8],
+        operation: &O,
+    ) -> Result<O::Output, Error> {
+        let result = self.run(operation).await;
+        // Even if there was an error: the server may have run the operation.
+        if let Some(deny_cache) = &self.0.deny_cache {
+            deny_cache.invalidate(key);
+        }
+        result
+    }
+
+    async fn run<O: Operation>(&self, operation: &O) -> Result<O::Output, Error> {
+        match self.route(operation) {
+            ControlFlow::Continue(remote) => self.query(remote, operation).await,
+            ControlFlow::Break(result) => result,
         }
     }
 
-    /// The server that is to be asked; or, where there is none or it is away, the answer.
-    fn seek_server<O: Operation>(
+    /// The server to query, or, if there is none or it is unavailable, the result.
+    fn route<O: Operation>(
         &self,
         operation: &O,
-    ) -> ControlFlow<Result<O::Answer, Error>, &Arc<Remote>> {
+    ) -> ControlFlow<Result<O::Output, Error>, &Arc<Remote>> {
         let Parts { remote, local, policies, .. } = &*self.0;
         let Some(remote) = remote else {
-            return ControlFlow::Break(operation.local(local, policies));
+            return ControlFlow::Break(operation.local(local, policies).map_err(Error::from));
         };
-        if remote.is_there() {
+        if remote.is_available() {
             return ControlFlow::Continue(remote);
         }
-        let answer = self.fall_back(operation, remote);
-        ControlFlow::Break(answer.ok_or_else(|| Error::Unavailable(remote.last_error())))
+        let output = self.fall_back(operation, remote);
+        ControlFlow::Break(output.ok_or_else(|| Error::Unavailable(remote.last_error())))
     }
 
-    fn fall_back<O: Operation>(&self, operation: &O, remote: &Remote) -> Option<O::Answer> {
+    async fn query<O: Operation>(
+        &self,
+        remote: &Arc<Remote>,
+        operation: &O,
+    ) -> Result<O::Output, Error> {
+        match remote.run(operation, &self.0.policies).await {
+            Ok(output) => Ok(output),
+            Err(QueryError::Rejected(error)) => Err(error),
+            Err(QueryError::Unavailable(error)) => self.fall_back(operation, remote).ok_or(error),
+        }
+    }
+
+    /// The output of the fallback; `None` if it has none for this operation.
+    fn fall_back<O: Operation>(&self, operation: &O, remote: &Remote) -> Option<O::Output> {
         let Parts { local, policies, .. } = &*self.0;
         match self.0.fallback {
             Fallback::Local { .. } => operation.local(local, policies).ok(),
-            Fallback::Allow => operation.outright(FixedOutcome::Allow, policies),
-            Fallback::Deny => operation.outright(FixedOutcome::Deny(remote.next_try()), policies),
+            Fallback::Allow => operation.fixed(FixedOutcome::Allow, policies),
+            Fallback::Deny => {
+                let retry_after_ms = remote.retry_after_ms();
+                operation.fixed(FixedOutcome::Deny { retry_after_ms }, policies)
+            }
             Fallback::Error => None,
         }
     }
-}
-
-fn remember(
-    denials: &DenyCache,
-    key: &[u8],
-    check: &Check<'_>,
-    decision: &Decision,
-    ticket: KeyVersion,
-) {
-    let by_server = matches!(decision.source(), Source::Module | Source::Script);
-    denials.put(key, check, decision.as_core(), by_server, ticket);
 }

@@ -2,45 +2,45 @@ use std::fmt;
 
 use crate::Error;
 
-/// Why a request could not be checked.
+/// The error for a request that could not be checked.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum CheckError {
-    /// The limiter has no answer.
-    Check(Error),
-    /// There is no telling what the request is counted under; the text says what is missing.
-    Key(&'static str),
+    /// The limiter returned an error.
+    Limiter(Error),
+    /// The request has no key; the text says what is missing.
+    MissingKey(&'static str),
 }
 
-/// What becomes of a request that could not be checked.
+/// The response to a request that could not be checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnFailure {
-    /// The service answers it, and its response has no `RateLimit` fields.
+pub enum OnCheckError {
+    /// Call the service. Its response gets no rate limit headers.
     Serve,
-    /// It is answered with 503 and problem details that do not tell the reason; by gRPC, as `UNAVAILABLE`.
-    Refuse,
+    /// Respond with 503 and problem details that do not say why; over gRPC, with `UNAVAILABLE`.
+    Reject,
 }
 
-impl OnFailure {
-    /// What the layer does unless told otherwise.
+impl OnCheckError {
+    /// The default: [`Serve`](Self::Serve) if the server is unavailable, else [`Reject`](Self::Reject).
     ///
-    /// A server that is away is no reason to refuse anybody; the limiter's fallback says what is. Everything else is a
-    /// mistake that would stay: no such policy, a limit over the server's bound, a key of another type, a peer whose
-    /// address nobody passes on. If its requests were served, nobody would notice that nothing is limited.
+    /// An unavailable server is no reason to reject requests; the limiter's fallback decides about them. Every other error
+    /// is a mistake that stays: an unknown policy, a limit over the server's bound, a key of another type, a peer without
+    /// an address. If its requests were served, nobody would notice that they are not limited.
     #[must_use]
-    pub fn default_for(failure: &CheckError) -> Self {
-        if failure.is_unavailable() { Self::Serve } else { Self::Refuse }
+    pub fn default_for(error: &CheckError) -> Self {
+        if error.is_unavailable() { Self::Serve } else { Self::Reject }
     }
 }
 
 impl CheckError {
-    /// Whether the server is away, and the limiter's fallback has no answer either: because it is
-    /// [`Fallback::Error`](crate::limiter::Fallback::Error), or because the policy has not been learnt yet.
+    /// Whether the server is unavailable and the limiter's fallback has no decision: because it is
+    /// [`Fallback::Error`](crate::limiter::Fallback::Error), or because the policy is unknown.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
         match self {
-            Self::Check(error) => error.is_unavailable(),
-            Self::Key(_) => false,
+            Self::Limiter(error) => error.is_unavailable(),
+            Self::MissingKey(_) => false,
         }
     }
 }
@@ -48,8 +48,8 @@ impl CheckError {
 impl fmt::Display for CheckError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Check(error) => write!(f, "the request cannot be checked: {error}"),
-            Self::Key(missing) => write!(f, "the request has no key: {missing}"),
+            Self::Limiter(error) => write!(f, "the request cannot be checked: {error}"),
+            Self::MissingKey(missing) => write!(f, "the request has no key: {missing}"),
         }
     }
 }
@@ -57,8 +57,8 @@ impl fmt::Display for CheckError {
 impl std::error::Error for CheckError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Check(error) => Some(error),
-            Self::Key(_) => None,
+            Self::Limiter(error) => Some(error),
+            Self::MissingKey(_) => None,
         }
     }
 }

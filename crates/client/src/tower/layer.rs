@@ -6,14 +6,14 @@ use http::Response;
 use http::request::Parts;
 use tower_layer::Layer;
 
-use super::{CheckError, Key, OnFailure, RateLimitService, RouteLimits, responses};
-use crate::http::{HeaderFamily, NamedRules, add_fields};
+use super::{CheckError, Key, OnCheckError, RateLimitService, RouteLimits, responses};
+use crate::http::{HeaderFamily, NamedRules, add_headers};
 use crate::{Decision, RateLimiter};
 
-/// NamedRules the requests of a service; see the [module](super).
+/// Limits the requests of a service; see the [module](super).
 ///
-/// A request is checked once the service is ready, and before it is called. The handlers of an allowed one find the
-/// [`Decision`] among its extensions.
+/// It checks a request after the service is ready and before it is called. Handlers find the [`Decision`] in the
+/// extensions of an allowed request.
 #[derive(Clone)]
 pub struct RateLimitLayer {
     settings: Settings,
@@ -23,52 +23,51 @@ pub struct RateLimitLayer {
 pub(super) struct Settings {
     pub(super) limiter: RateLimiter,
     pub(super) family: HeaderFamily,
-    route: Arc<RouteOf>,
-    key: Arc<KeyOf>,
-    on_denied: Arc<AnswerTo>,
-    on_failure: Arc<Decide>,
+    limits: Arc<LimitsFn>,
+    key: Arc<KeyFn>,
+    on_denied: Arc<DeniedFn>,
+    on_check_error: Arc<CheckErrorFn>,
 }
 
-type RouteOf = dyn Fn(&Parts) -> Option<RouteLimits> + Send + Sync;
-type KeyOf = dyn Fn(&Parts) -> Key + Send + Sync;
-type AnswerTo = dyn Fn(&Denial<'_>) -> Response<Bytes> + Send + Sync;
-type Decide = dyn Fn(&CheckError) -> OnFailure + Send + Sync;
+type LimitsFn = dyn Fn(&Parts) -> Option<RouteLimits> + Send + Sync;
+type KeyFn = dyn Fn(&Parts) -> Key + Send + Sync;
+type DeniedFn = dyn Fn(&Denial<'_>) -> Response<Bytes> + Send + Sync;
+type CheckErrorFn = dyn Fn(&CheckError) -> OnCheckError + Send + Sync;
 
-/// A request that is denied, for [`RateLimitLayer::on_denied`].
+/// A denied request, for [`RateLimitLayer::on_denied`].
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub struct Denial<'a> {
     /// The request's head.
     pub request: &'a Parts,
-    /// The decision, which denies it.
+    /// The decision.
     pub decision: &'a Decision,
-    /// What limits the request, by name.
-    pub limits: &'a NamedRules,
+    /// The rules of the request's limits, with their names.
+    pub named_rules: &'a NamedRules,
 }
 
-/// What becomes of a request before any check.
+/// A request before its check.
 pub(super) enum Prepared {
-    Unlimited,
-    Check { key: Vec<u8>, route: RouteLimits },
-    Unknown(CheckError),
+    Exempt,
+    Check { key: Vec<u8>, limits: RouteLimits },
+    Failed(CheckError),
 }
 
 impl RateLimitLayer {
-    /// NamedRules all requests by `route`, each counted under what `key` tells of it.
+    /// Applies `limits` to all requests, counted by `key`.
     pub fn new<K: Into<Key>>(
         limiter: RateLimiter,
-        route: impl Into<RouteLimits>,
+        limits: impl Into<RouteLimits>,
         key: impl Fn(&Parts) -> K + Send + Sync + 'static,
     ) -> Self {
-        let route = route.into();
-        Self::by_route(limiter, move |_| Some(route.clone()), key)
+        let limits = limits.into();
+        Self::by_route(limiter, move |_| Some(limits.clone()), key)
     }
 
-    /// NamedRules each request by what `route` tells of it, counted under what `key` tells of it. Requests without a route
-    /// are not limited.
+    /// Applies the limits that `limits` returns for a request, counted by `key`. `None` exempts the request.
     ///
     /// ```
-    /// use ratelog_client::tower::{RateLimitLayer, RouteLimits, key};
+    /// use ratelog_client::tower::{RateLimitLayer, RouteLimits};
     /// use ratelog_client::RateLimiter;
     ///
     /// # #[tokio::main(flavor = "current_thread")]
@@ -76,97 +75,97 @@ impl RateLimitLayer {
     /// # let limiter = RateLimiter::connect("memory://").await?;
     /// let search = "10/second".parse::<RouteLimits>()?.key_prefix("search:");
     /// let others = "100/second".parse::<RouteLimits>()?;
-    /// let route = move |request: &http::request::Parts| match request.uri.path() {
+    /// let limits = move |request: &http::request::Parts| match request.uri.path() {
     ///     "/health" => None,
     ///     "/search" => Some(search.clone()),
     ///     _ => Some(others.clone()),
     /// };
-    /// let layer = RateLimitLayer::by_route(limiter, route, |_| "everybody");
+    /// let layer = RateLimitLayer::by_route(limiter, limits, |_| "everybody");
     /// # Ok(())
     /// # }
     /// ```
     pub fn by_route<K: Into<Key>>(
         limiter: RateLimiter,
-        route: impl Fn(&Parts) -> Option<RouteLimits> + Send + Sync + 'static,
+        limits: impl Fn(&Parts) -> Option<RouteLimits> + Send + Sync + 'static,
         key: impl Fn(&Parts) -> K + Send + Sync + 'static,
     ) -> Self {
         let settings = Settings {
             limiter,
             family: HeaderFamily::default(),
-            route: Arc::new(route),
+            limits: Arc::new(limits),
             key: Arc::new(move |request| key(request).into()),
             on_denied: Arc::new(responses::denied),
-            on_failure: Arc::new(OnFailure::default_for),
+            on_check_error: Arc::new(OnCheckError::default_for),
         };
         Self { settings }
     }
 
-    /// The fields that responses tell of decisions with; draft-11 unless told otherwise.
+    /// The headers that report decisions. Default: draft-11.
     #[must_use]
-    pub fn family(mut self, family: HeaderFamily) -> Self {
+    pub fn header_family(mut self, family: HeaderFamily) -> Self {
         self.settings.family = family;
         self
     }
 
-    /// Answers requests that are denied by `answer`, in place of 429 and problem details, or `RESOURCE_EXHAUSTED` by
-    /// gRPC. The fields, and `Retry-After` unless it has one, are added to what it answers.
+    /// Responds to denied requests with `respond`, in place of 429 and problem details, or `RESOURCE_EXHAUSTED` over gRPC.
+    /// The rate limit headers are added to its response, and `Retry-After` unless it has one.
     #[must_use]
     pub fn on_denied<T: Into<Bytes>>(
         mut self,
-        answer: impl Fn(&Denial<'_>) -> Response<T> + Send + Sync + 'static,
+        respond: impl Fn(&Denial<'_>) -> Response<T> + Send + Sync + 'static,
     ) -> Self {
-        self.settings.on_denied = Arc::new(move |denial| answer(denial).map(Into::into));
+        self.settings.on_denied = Arc::new(move |denial| respond(denial).map(Into::into));
         self
     }
 
-    /// Has `decide` say, and log if it likes, what becomes of requests that cannot be checked;
-    /// [`OnFailure::default_for`] unless told otherwise.
+    /// Calls `decide` for requests that cannot be checked, which can also log the error. Default:
+    /// [`OnCheckError::default_for`].
     ///
     /// ```
-    /// use ratelog_client::tower::{OnFailure, RateLimitLayer};
+    /// use ratelog_client::tower::{OnCheckError, RateLimitLayer};
     ///
-    /// fn serve_whatever_happens(layer: RateLimitLayer) -> RateLimitLayer {
-    ///     layer.on_failure(|failure| {
-    ///         eprintln!("{failure}");
-    ///         OnFailure::Serve
+    /// fn serve_despite_errors(layer: RateLimitLayer) -> RateLimitLayer {
+    ///     layer.on_check_error(|error| {
+    ///         eprintln!("{error}");
+    ///         OnCheckError::Serve
     ///     })
     /// }
     /// ```
     #[must_use]
-    pub fn on_failure(
+    pub fn on_check_error(
         mut self,
-        decide: impl Fn(&CheckError) -> OnFailure + Send + Sync + 'static,
+        decide: impl Fn(&CheckError) -> OnCheckError + Send + Sync + 'static,
     ) -> Self {
-        self.settings.on_failure = Arc::new(decide);
+        self.settings.on_check_error = Arc::new(decide);
         self
     }
 }
 
 impl Settings {
-    pub(super) fn outset(&self, request: &Parts) -> Prepared {
-        let Some(route) = (self.route)(request) else { return Prepared::Unlimited };
+    pub(super) fn prepare(&self, request: &Parts) -> Prepared {
+        let Some(limits) = (self.limits)(request) else { return Prepared::Exempt };
         match (self.key)(request) {
-            Key::Counted(key) => Prepared::Check { key: route.key(key), route },
-            Key::Unlimited => Prepared::Unlimited,
-            Key::Unknown(missing) => Prepared::Unknown(CheckError::Key(missing)),
+            Key::Value(key) => Prepared::Check { key: limits.prefixed_key(key), limits },
+            Key::Exempt => Prepared::Exempt,
+            Key::Missing(missing) => Prepared::Failed(CheckError::MissingKey(missing)),
         }
     }
 
-    /// The response to a request that cannot be checked; `None` if it is to be served.
-    pub(super) fn refused(
+    /// The response to a request that cannot be checked; `None` to call the service.
+    pub(super) fn respond_to_error(
         &self,
-        failure: &CheckError,
+        error: &CheckError,
         request: &http::HeaderMap,
     ) -> Option<Response<Bytes>> {
-        match (self.on_failure)(failure) {
-            OnFailure::Serve => None,
-            OnFailure::Refuse => Some(responses::unchecked(request)),
+        match (self.on_check_error)(error) {
+            OnCheckError::Serve => None,
+            OnCheckError::Reject => Some(responses::unchecked(request)),
         }
     }
 
-    pub(super) fn denied(&self, denial: &Denial<'_>) -> Response<Bytes> {
+    pub(super) fn respond_to_denial(&self, denial: &Denial<'_>) -> Response<Bytes> {
         let mut response = (self.on_denied)(denial);
-        add_fields(response.headers_mut(), self.family, denial.limits, denial.decision);
+        add_headers(response.headers_mut(), self.family, denial.named_rules, denial.decision);
         response
     }
 }

@@ -1,4 +1,4 @@
-//! The responses that the layer gives by itself.
+//! The responses of the layer.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
@@ -7,32 +7,31 @@ use ratelog_client_core::http::problem;
 use super::layer::Denial;
 use crate::http::problem_json;
 
-/// What a request that could not be checked is answered with; why is none of the client's business.
+/// The body for a request that could not be checked. It does not say why, because that is no business of the client.
 const UNCHECKED: &str = r#"{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"The request could not be checked against its limits"}"#;
 
-/// The answer to a denial, but for the fields.
+/// The response to a denied request, without rate limit headers.
 pub(super) fn denied(denial: &Denial<'_>) -> Response<Bytes> {
+    let decision = denial.decision.as_core();
     let Some(mut response) = grpc(&denial.request.headers, "8", "the rate limit is exceeded")
     else {
-        let body = problem(denial.limits, denial.decision.as_core()).into();
+        let body = problem(denial.named_rules, decision).into();
         return problem_json(StatusCode::TOO_MANY_REQUESTS, body);
     };
-    // Clients of gRPC wait for this many milliseconds; they do not try again where it is negative.
-    let wait = denial.decision.as_core().retry_after;
-    let pushback = wait.map_or(HeaderValue::from_static("-1"), HeaderValue::from);
+    // A gRPC client waits for this many milliseconds. It does not retry if the value is negative.
+    let pushback = decision.retry_after.map_or(HeaderValue::from_static("-1"), HeaderValue::from);
     response.headers_mut().insert("grpc-retry-pushback-ms", pushback);
     response
 }
 
-/// The answer to a request that could not be checked.
+/// The response to a request that could not be checked.
 pub(super) fn unchecked(request: &HeaderMap) -> Response<Bytes> {
     grpc(request, "14", "the request could not be checked against its limits").unwrap_or_else(
         || problem_json(StatusCode::SERVICE_UNAVAILABLE, Bytes::from_static(UNCHECKED.as_bytes())),
     )
 }
 
-/// A response of gRPC that is its trailers alone, if the request is of gRPC: its clients read neither the status nor the
-/// body of HTTP.
+/// A gRPC response with trailers only, if the request is gRPC: its clients read neither the status nor the body of HTTP.
 fn grpc(request: &HeaderMap, code: &'static str, message: &'static str) -> Option<Response<Bytes>> {
     let media_type = request.get(header::CONTENT_TYPE)?;
     let rest = media_type.as_bytes().strip_prefix(b"application/grpc")?;

@@ -1,14 +1,14 @@
 use std::str::FromStr;
 use std::sync::Arc;
 
-use ratelog_core::ParseRulesError;
+use ratelog_core::{OwnedRuleSource, ParseRulesError};
 
 use crate::http::NamedRules;
-use crate::{Check, Cost, PolicyName, Rules};
+use crate::{Check, Cost, PolicyName, RuleSource, Rules};
 
-/// What limits a request: rules or a policy, how the response tells of them, and what the request costs.
+/// The limits of a route: rules or a policy, their names in responses, the cost of a request, and a prefix for keys.
 ///
-/// Made of [`Rules`], of a [`PolicyName`], or of the text of rules. Cheap to clone.
+/// Create one from [`Rules`], from a [`PolicyName`], or from rules as text. Cheap to clone.
 ///
 /// ```
 /// use ratelog_client::http::NamedRules;
@@ -18,8 +18,8 @@ use crate::{Check, Cost, PolicyName, Rules};
 /// let plain: RouteLimits = "100/minute".parse()?;
 ///
 /// let rules: Rules = "10/second; 1000/day".parse()?;
-/// let limits = NamedRules::named(&rules, ["burst", "daily"])?;
-/// let search = RouteLimits::from(rules).limits(limits).key_prefix("search:");
+/// let names = NamedRules::new(&rules, ["burst", "daily"])?;
+/// let search = RouteLimits::from(rules).named_rules(names).key_prefix("search:");
 ///
 /// let policy = PolicyName::parse(b"export").ok_or("no name")?;
 /// let export = RouteLimits::from(policy).cost(Cost::new(10).ok_or("no cost")?);
@@ -27,97 +27,85 @@ use crate::{Check, Cost, PolicyName, Rules};
 /// ```
 #[derive(Clone, Debug)]
 pub struct RouteLimits {
-    terms: Arc<Terms>,
+    shared: Arc<Shared>,
     cost: Cost,
 }
 
 #[derive(Clone, Debug)]
-struct Terms {
-    under: Under,
-    limits: NamedRules,
+struct Shared {
+    rule_source: OwnedRuleSource,
+    named_rules: NamedRules,
     key_prefix: String,
 }
 
-#[derive(Clone, Debug)]
-#[allow(clippy::large_enum_variant, reason = "it is behind a reference")]
-enum Under {
-    Rules(Rules),
-    Policy(PolicyName),
-}
-
 impl RouteLimits {
-    fn of(under: Under, limits: NamedRules) -> Self {
-        let terms = Terms { under, limits, key_prefix: String::new() };
-        Self { terms: Arc::new(terms), cost: Cost::ONE }
+    fn new(rule_source: OwnedRuleSource, named_rules: NamedRules) -> Self {
+        let shared = Shared { rule_source, named_rules, key_prefix: String::new() };
+        Self { shared: Arc::new(shared), cost: Cost::ONE }
     }
 
-    /// The same route, for requests that cost as much; they cost one unit unless told otherwise.
+    /// The same limits for requests of this cost. Default: one unit.
     #[must_use]
     pub fn cost(self, cost: Cost) -> Self {
         Self { cost, ..self }
     }
 
-    /// The same route, told of as `limits` has it: with other names for its rules, or, for a policy, with the rules that
-    /// the server keeps.
+    /// The same limits, reported as `named_rules`: with other names, or with the rules of a policy that you know.
     #[must_use]
-    pub fn limits(self, limits: NamedRules) -> Self {
-        self.with(|terms| terms.limits = limits)
+    pub fn named_rules(self, named_rules: NamedRules) -> Self {
+        self.with(|shared| shared.named_rules = named_rules)
     }
 
-    /// The same route, its keys after this prefix, so that its units are counted apart from those of other routes.
+    /// The same limits, with a prefix for the keys, so that this route has counts of its own.
     #[must_use]
     pub fn key_prefix(self, prefix: impl Into<String>) -> Self {
-        self.with(|terms| terms.key_prefix = prefix.into())
+        self.with(|shared| shared.key_prefix = prefix.into())
     }
 
-    fn with(self, change: impl FnOnce(&mut Terms)) -> Self {
-        let mut terms = Arc::unwrap_or_clone(self.terms);
-        change(&mut terms);
-        Self { terms: Arc::new(terms), ..self }
+    fn with(self, change: impl FnOnce(&mut Shared)) -> Self {
+        let mut shared = Arc::unwrap_or_clone(self.shared);
+        change(&mut shared);
+        Self { shared: Arc::new(shared), ..self }
     }
 
-    pub(super) fn told(&self) -> &NamedRules {
-        &self.terms.limits
+    pub(super) fn names(&self) -> &NamedRules {
+        &self.shared.named_rules
     }
 
     pub(super) fn check(&self) -> Check<'_> {
-        let check = match &self.terms.under {
-            Under::Rules(rules) => Check::from(rules),
-            Under::Policy(name) => Check::from(name),
-        };
-        check.cost(self.cost)
+        Check::new(self.shared.rule_source.as_borrowed()).cost(self.cost)
     }
 
-    /// The whole key of what is counted as `key` on this route.
-    pub(super) fn key(&self, key: Vec<u8>) -> Vec<u8> {
-        if self.terms.key_prefix.is_empty() {
+    /// The key with this route's prefix.
+    pub(super) fn prefixed_key(&self, key: Vec<u8>) -> Vec<u8> {
+        if self.shared.key_prefix.is_empty() {
             return key;
         }
-        [self.terms.key_prefix.as_bytes(), &key].concat()
+        [self.shared.key_prefix.as_bytes(), &key].concat()
     }
 }
 
 impl From<Rules> for RouteLimits {
     fn from(rules: Rules) -> Self {
-        let limits = NamedRules::from(&rules);
-        Self::of(Under::Rules(rules), limits)
+        let named_rules = NamedRules::from(&rules);
+        Self::new(RuleSource::Rules(rules), named_rules)
     }
 }
 
 impl From<PolicyName> for RouteLimits {
     fn from(name: PolicyName) -> Self {
-        let limits = NamedRules::from(&name);
-        Self::of(Under::Policy(name), limits)
+        let named_rules = NamedRules::from(&name);
+        Self::new(RuleSource::Policy(name), named_rules)
     }
 }
 
 impl FromStr for RouteLimits {
     type Err = ParseRulesError;
 
-    /// The route of rules as text.
+    /// Parses the text of rules.
     ///
     /// # Errors
-    /// As [`Rules`] do.
+    /// As for [`Rules`].
     fn from_str(text: &str) -> Result<Self, ParseRulesError> {
         text.parse::<Rules>().map(Self::from)
     }

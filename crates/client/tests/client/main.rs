@@ -1,6 +1,6 @@
-//! The client against real servers: one file per subject.
+//! The client against real servers, one file per subject.
 //!
-//! `SERVER` names the server's binary (`redis-server` otherwise), `RATELOG_MODULE` the module (built otherwise).
+//! `SERVER` names the server's binary (default: `redis-server`), and `RATELOG_MODULE` the module (default: it is built).
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -17,7 +17,7 @@ mod failover;
 mod fallback;
 mod load;
 mod permissions;
-mod retry;
+mod reqwest;
 mod script;
 mod support;
 mod targets;

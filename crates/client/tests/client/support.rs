@@ -1,8 +1,8 @@
-//! What several subjects need.
+//! Helpers for several subjects.
 
 use std::time::Duration;
 
-use ratelog_client::limiter::{Builder, State};
+use ratelog_client::limiter::{BreakerState, Builder};
 use ratelog_client::{Limit, PolicyName, RateLimiter, Rule, Rules, Source, Window};
 use ratelog_test_support::Server;
 use tokio::time::{Instant, sleep};
@@ -24,37 +24,38 @@ pub fn url(server: &Server) -> String {
     format!("redis://127.0.0.1:{}/", server.port())
 }
 
-/// A limiter of this server that notices its absence and its return soon.
-pub fn brisk(url: &str) -> Builder {
+/// A limiter that probes its server often.
+pub fn fast_probes(url: &str) -> Builder {
     Builder::new(url)
         .unwrap()
         .timeout(Duration::from_millis(500))
-        .probe_every(Duration::from_millis(5), Duration::from_millis(50))
+        .probe_min_interval(Duration::from_millis(5))
+        .probe_max_interval(Duration::from_millis(50))
 }
 
-/// Backoff until `holds` does, without holding up the runtime; fails the test when it takes too long.
-pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+/// Waits until `condition` is true, without blocking the runtime. Fails the test if that takes too long.
+pub async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let deadline = Instant::now() + ratelog_test_support::patient(Duration::from_secs(40));
-    while !holds().await {
+    while !condition().await {
         assert!(Instant::now() < deadline, "still waiting for: {what}");
         sleep(Duration::from_millis(2)).await;
     }
 }
 
-pub async fn until_state(limiter: &RateLimiter, state: State) {
+pub async fn until_state(limiter: &RateLimiter, state: BreakerState) {
     until(&format!("{state:?}"), async || limiter.health().state == state).await;
 }
 
-/// Who answers a check just now.
+/// What decides a check now.
 pub async fn source(limiter: &RateLimiter) -> Source {
     limiter.check("k", &rules(&[(1_000_000, 60_000)])).await.unwrap().source()
 }
 
-/// A connection of the `redis` crate's own, as patient as the tests are: its half a second is short on a busy machine.
+/// A connection of the `redis` crate. Its default timeouts of half a second are too short on a busy machine.
 pub async fn connection(client: &redis::Client) -> redis::aio::MultiplexedConnection {
-    let patience = Some(ratelog_test_support::patient(Duration::from_secs(40)));
-    let patient = redis::AsyncConnectionConfig::new()
-        .set_connection_timeout(patience)
-        .set_response_timeout(patience);
-    client.get_multiplexed_async_connection_with_config(&patient).await.unwrap()
+    let timeout = Some(ratelog_test_support::patient(Duration::from_secs(40)));
+    let config = redis::AsyncConnectionConfig::new()
+        .set_connection_timeout(timeout)
+        .set_response_timeout(timeout);
+    client.get_multiplexed_async_connection_with_config(&config).await.unwrap()
 }

@@ -1,163 +1,167 @@
-//! A limiter whose server goes away, in every way that servers do, and comes back.
+//! A limiter whose server becomes unavailable, in every way that servers do, and recovers.
 
 use std::time::Duration;
 
-use ratelog_client::limiter::{Fallback, State};
+use ratelog_client::limiter::{BreakerState, Fallback};
 use ratelog_client::{Error, Source};
 use ratelog_test_support::{Client, Server, Stop};
 use tokio::net::TcpListener;
 
 use crate::load::Load;
-use crate::support::{brisk, rules, source, until, until_state, url};
+use crate::support::{fast_probes, rules, source, until, until_state, url};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn checks_go_on_while_a_server_under_load_is_killed_and_started_again() {
+async fn checks_continue_while_a_server_under_load_is_killed_and_restarted() {
     let mut server = Server::start();
-    let limiter = brisk(&url(&server)).build().await.unwrap();
+    let limiter = fast_probes(&url(&server)).build().await.unwrap();
     let load = Load::start(&limiter, 8);
-    Load::goes_on(&load.by_module).await;
+    Load::continues(&load.by_module).await;
     for _ in 0..3 {
         server.stop(Stop::Kill);
-        Load::goes_on(&load.by_this_process).await;
-        assert_ne!(limiter.health().state, State::Closed);
+        Load::continues(&load.by_fallback).await;
+        assert_ne!(limiter.health().state, BreakerState::Closed);
         assert!(limiter.health().last_error.is_some());
         server.start_again();
-        Load::goes_on(&load.by_module).await;
+        Load::continues(&load.by_module).await;
     }
     let health = limiter.health();
-    assert_eq!((health.state, health.opened), (State::Closed, 3));
+    assert_eq!((health.state, health.opened), (BreakerState::Closed, 3));
     load.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_stands_still_is_left_alone_until_it_moves() {
+async fn a_server_that_hangs_is_not_queried_until_it_recovers() {
     let server = Server::start();
-    let limiter = brisk(&url(&server))
+    let limiter = fast_probes(&url(&server))
         .timeout(Duration::from_millis(20))
         .connect_timeout(Duration::from_millis(50))
         .build()
         .await
         .unwrap();
     let load = Load::start(&limiter, 4);
-    Load::goes_on(&load.by_module).await;
+    Load::continues(&load.by_module).await;
     server.pause();
-    until_state(&limiter, State::Open).await;
-    Load::goes_on(&load.by_this_process).await;
+    until_state(&limiter, BreakerState::Open).await;
+    Load::continues(&load.by_fallback).await;
     server.resume();
-    Load::goes_on(&load.by_module).await;
+    Load::continues(&load.by_module).await;
     load.stop().await;
 }
 
 #[tokio::test]
-async fn a_listener_that_never_answers_keeps_nobody() {
+async fn a_listener_that_never_answers_blocks_no_check() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let accepting = tokio::spawn(async move {
-        let mut held = Vec::new();
+        let mut streams = Vec::new();
         while let Ok((stream, _)) = listener.accept().await {
-            held.push(stream);
+            streams.push(stream);
         }
     });
-    let limiter = brisk(&format!("redis://{address}/"))
+    let limiter = fast_probes(&format!("redis://{address}/"))
         .connect_timeout(Duration::from_millis(30))
         .build()
         .await
         .unwrap();
-    assert_ne!(limiter.health().state, State::Closed);
+    assert_ne!(limiter.health().state, BreakerState::Closed);
     assert_eq!(source(&limiter).await, Source::Local);
     assert_eq!(limiter.health().last_error.unwrap(), "the server did not answer in 30ms");
     accepting.abort();
 }
 
 #[tokio::test]
-async fn a_check_is_given_up_when_its_time_is_over() {
+async fn a_check_ends_after_its_timeout() {
     let server = Server::start();
     let timeout = Duration::from_millis(40);
-    let limiter =
-        brisk(&url(&server)).timeout(timeout).fallback(Fallback::Error).build().await.unwrap();
+    let limiter = fast_probes(&url(&server))
+        .timeout(timeout)
+        .fallback(Fallback::Error)
+        .build()
+        .await
+        .unwrap();
     server.connect().run::<()>("CLIENT PAUSE 60000 WRITE");
-    let refused = limiter.check("k", &rules(&[(5, 1_000)])).await.unwrap_err();
-    assert!(matches!(refused, Error::Timeout(after) if after == timeout), "{refused:?}");
-    // Four more, and nobody waits any longer.
+    let error = limiter.check("k", &rules(&[(5, 1_000)])).await.unwrap_err();
+    assert!(matches!(error, Error::Timeout(after) if after == timeout), "{error:?}");
+    // After four more the breaker opens, and no check waits.
     for _ in 0..4 {
         limiter.check("k", &rules(&[(5, 1_000)])).await.unwrap_err();
     }
-    let refused = limiter.check("k", &rules(&[(5, 1_000)])).await.unwrap_err();
-    assert!(matches!(refused, Error::Unavailable(_)), "{refused:?}");
+    let error = limiter.check("k", &rules(&[(5, 1_000)])).await.unwrap_err();
+    assert!(matches!(error, Error::Unavailable(_)), "{error:?}");
     server.connect().run::<()>("CLIENT UNPAUSE");
-    until_state(&limiter, State::Closed).await;
+    until_state(&limiter, BreakerState::Closed).await;
     assert!(limiter.check("k", &rules(&[(5, 1_000)])).await.is_ok());
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_yet_is_found_when_it_is() {
+async fn a_server_that_starts_after_the_limiter_is_found() {
     let mut server = Server::start();
     let url = url(&server);
     server.stop(Stop::NoSave);
-    let limiter = brisk(&url).build().await.unwrap();
+    let limiter = fast_probes(&url).build().await.unwrap();
     assert_eq!(source(&limiter).await, Source::Local);
     server.start_again();
-    until_state(&limiter, State::Closed).await;
+    until_state(&limiter, BreakerState::Closed).await;
     assert_eq!(source(&limiter).await, Source::Module);
 }
 
 #[tokio::test]
-async fn a_server_that_refuses_the_password_is_away_until_it_takes_it() {
+async fn a_server_that_rejects_the_password_is_unavailable_until_it_accepts_it() {
     let server = Server::start();
     let wrong = format!("redis://:wrong@127.0.0.1:{}/", server.port());
     let mut admin = server.connect();
     admin.run::<()>("CONFIG SET requirepass right");
-    let limiter = brisk(&wrong).build().await.unwrap();
+    let limiter = fast_probes(&wrong).build().await.unwrap();
     assert_eq!(source(&limiter).await, Source::Local);
     let error = limiter.health().last_error.unwrap();
     assert!(error.contains("WRONGPASS") || error.contains("uthentication"), "{error}");
     admin.run::<()>("CONFIG SET requirepass wrong");
-    until_state(&limiter, State::Closed).await;
+    until_state(&limiter, BreakerState::Closed).await;
     assert_eq!(source(&limiter).await, Source::Module);
 }
 
 #[tokio::test]
-async fn a_replica_is_no_server_to_check_at_until_it_is_promoted() {
+async fn a_replica_is_unavailable_until_it_is_promoted() {
     let primary = Server::start();
     let replica = primary.start_replica(&[]);
-    let limiter = brisk(&url(&replica)).build().await.unwrap();
+    let limiter = fast_probes(&url(&replica)).build().await.unwrap();
     assert_eq!(source(&limiter).await, Source::Local);
     let error = limiter.health().last_error.unwrap();
     assert!(error.contains("read only"), "{error}");
     replica.connect().run::<()>("REPLICAOF NO ONE");
-    until_state(&limiter, State::Closed).await;
+    until_state(&limiter, BreakerState::Closed).await;
     assert_eq!(source(&limiter).await, Source::Module);
-    // And the other way: a primary that is demoted under the limiter.
+    // The reverse: a primary that becomes a replica.
     replica.follow(&primary);
     until("the demotion is noticed", async || source(&limiter).await == Source::Local).await;
-    assert_ne!(limiter.health().state, State::Closed);
+    assert_ne!(limiter.health().state, BreakerState::Closed);
 }
 
 #[tokio::test]
-async fn a_server_without_memory_for_a_new_key_is_not_an_error_of_the_caller() {
+async fn a_server_that_is_out_of_memory_is_unavailable() {
     let server = Server::start();
-    let limiter = brisk(&url(&server)).build().await.unwrap();
+    let limiter = fast_probes(&url(&server)).build().await.unwrap();
     assert_eq!(source(&limiter).await, Source::Module);
     server.connect().run::<()>("CONFIG SET maxmemory 1");
     let fresh = rules(&[(5, 1_000)]);
     assert_eq!(limiter.check("fresh", &fresh).await.unwrap().source(), Source::Local);
     server.connect().run::<()>("CONFIG SET maxmemory 0");
-    until("the server takes keys again", async || {
+    until("the server accepts new keys", async || {
         limiter.check("fresh", &fresh).await.unwrap().source() == Source::Module
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_connection_that_the_server_closed_is_replaced_before_anybody_asks() {
+async fn a_closed_connection_is_replaced_before_the_next_check() {
     let server = Server::start();
-    let limiter = brisk(&url(&server)).fallback(Fallback::Error).build().await.unwrap();
+    let limiter = fast_probes(&url(&server)).fallback(Fallback::Error).build().await.unwrap();
     let mut admin = server.connect();
     for round in 1..=3 {
         admin.run::<i64>("CLIENT KILL TYPE normal SKIPME yes");
         until("the connection is replaced", async || {
             let health = limiter.health();
-            health.state == State::Closed && health.opened == round
+            health.state == BreakerState::Closed && health.opened == round
         })
         .await;
         assert!(limiter.check("k", &rules(&[(5, 1_000)])).await.is_ok());
@@ -165,22 +169,22 @@ async fn a_connection_that_the_server_closed_is_replaced_before_anybody_asks() {
 }
 
 #[tokio::test]
-async fn what_the_caller_did_wrong_opens_nothing() {
+async fn mistakes_of_the_caller_do_not_open_the_breaker() {
     let server = Server::start();
-    let limiter = brisk(&url(&server)).build().await.unwrap();
+    let limiter = fast_probes(&url(&server)).build().await.unwrap();
     server.connect().run::<()>("SET text value");
     for _ in 0..20 {
-        let refused = limiter.check("text", &rules(&[(5, 1_000)])).await.unwrap_err();
-        assert!(refused.to_string().contains("WRONGTYPE"), "{refused}");
-        let refused = limiter.check("k", &rules(&[(1_000_001, 1_000)])).await.unwrap_err();
-        assert!(refused.to_string().contains("limit '1000001'"), "{refused}");
+        let error = limiter.check("text", &rules(&[(5, 1_000)])).await.unwrap_err();
+        assert!(error.to_string().contains("WRONGTYPE"), "{error}");
+        let error = limiter.check("k", &rules(&[(1_000_001, 1_000)])).await.unwrap_err();
+        assert!(error.to_string().contains("limit '1000001'"), "{error}");
     }
     let health = limiter.health();
-    assert_eq!((health.state, health.opened), (State::Closed, 0));
+    assert_eq!((health.state, health.opened), (BreakerState::Closed, 0));
 }
 
 #[tokio::test]
-async fn a_limiter_that_is_dropped_leaves_its_server_alone() {
+async fn a_dropped_limiter_closes_its_connection_and_stops_probing() {
     let mut server = Server::start();
     let connections = async |admin: &mut Client, count: i64| {
         let what = format!("{count} connections");
@@ -188,18 +192,18 @@ async fn a_limiter_that_is_dropped_leaves_its_server_alone() {
     };
     let mut admin = server.connect();
     connections(&mut admin, 1).await;
-    let limiter = brisk(&url(&server)).build().await.unwrap();
+    let limiter = fast_probes(&url(&server)).build().await.unwrap();
     connections(&mut admin, 2).await;
     drop(limiter);
     connections(&mut admin, 1).await;
-    // One that is looking for its server stops looking.
-    let limiter = brisk(&url(&server)).build().await.unwrap();
+    // A limiter that probes stops probing.
+    let limiter = fast_probes(&url(&server)).build().await.unwrap();
     server.stop(Stop::NoSave);
-    until_state(&limiter, State::Open).await;
+    until_state(&limiter, BreakerState::Open).await;
     drop(limiter);
     server.start_again();
     let mut admin = server.connect();
-    // Longer than the longest interval between two probes.
+    // Longer than the maximum interval between two probes.
     let began = std::time::Instant::now();
     until("a probe would have come", async || began.elapsed() > Duration::from_millis(200)).await;
     connections(&mut admin, 1).await;

@@ -7,18 +7,18 @@ use std::time::Duration;
 use http::Request;
 use http::request::Parts;
 use ratelog_client::limiter::{Builder, Fallback};
-use ratelog_client::tower::{CheckError, OnFailure, RateLimitLayer, RouteLimits, key};
+use ratelog_client::tower::{CheckError, OnCheckError, RateLimitLayer, RouteLimits, key};
 use ratelog_client::{PolicyName, RateLimiter};
 use tokio::net::TcpListener;
 
-use super::{answer, get, limited, memory};
+use super::{get, limited, memory, send};
 
 async fn unknown_policy() -> RateLimitLayer {
     let policy = PolicyName::parse(b"serach").unwrap();
     RateLimitLayer::new(memory().await, policy, |_| "everybody")
 }
 
-/// A limiter of a server that accepts connections and never answers.
+/// A limiter whose server accepts connections and never answers.
 async fn hanging(fallback: Fallback) -> (TcpListener, RateLimiter) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let builder = Builder::new(&format!("redis://{}", listener.local_addr().unwrap())).unwrap();
@@ -27,9 +27,9 @@ async fn hanging(fallback: Fallback) -> (TcpListener, RateLimiter) {
 }
 
 #[tokio::test]
-async fn a_mistake_is_noticed_at_once_and_its_text_stays_here() {
+async fn a_mistake_is_rejected_without_its_text() {
     let service = limited(&unknown_policy().await);
-    let (status, headers, body) = answer(&service, get("/")).await;
+    let (status, headers, body) = send(&service, get("/")).await;
     assert_eq!(status, 503);
     assert!(!headers.contains_key("x-served"));
     assert_eq!(headers["content-type"], "application/problem+json");
@@ -45,32 +45,32 @@ async fn a_mistake_is_noticed_at_once_and_its_text_stays_here() {
     );
 
     let call = Request::post("/").header("content-type", "application/grpc").body("").unwrap();
-    let (status, headers, _) = answer(&service, call).await;
+    let (status, headers, _) = send(&service, call).await;
     assert_eq!(status, 200);
     assert_eq!(headers["grpc-status"], "14");
 }
 
 #[tokio::test]
-async fn an_address_that_nobody_passes_on_is_noticed_at_once() {
+async fn a_missing_address_is_rejected() {
     let by_address = key::peer(|_: &Parts| None::<IpAddr>);
-    let route: RouteLimits = "1/minute".parse().unwrap();
-    let layer = RateLimitLayer::new(memory().await, route, by_address);
-    assert_eq!(answer(&limited(&layer), get("/")).await.0, 503);
+    let limits: RouteLimits = "1/minute".parse().unwrap();
+    let layer = RateLimitLayer::new(memory().await, limits, by_address);
+    assert_eq!(send(&limited(&layer), get("/")).await.0, 503);
 
-    let layer = layer.on_failure(|_| OnFailure::Serve);
-    assert_eq!(answer(&limited(&layer), get("/")).await.2, "unlimited");
+    let layer = layer.on_check_error(|_| OnCheckError::Serve);
+    assert_eq!(send(&limited(&layer), get("/")).await.2, "unchecked");
 }
 
 #[tokio::test]
-async fn what_becomes_of_a_failure_can_be_decided_and_logged() {
+async fn the_application_can_log_and_serve() {
     let log = Arc::new(Mutex::new(Vec::new()));
     let logged = Arc::clone(&log);
-    let layer = unknown_policy().await.on_failure(move |failure| {
-        logged.lock().unwrap().push(failure.to_string());
-        OnFailure::Serve
+    let layer = unknown_policy().await.on_check_error(move |error| {
+        logged.lock().unwrap().push(error.to_string());
+        OnCheckError::Serve
     });
-    let (status, headers, body) = answer(&limited(&layer), get("/")).await;
-    assert_eq!((status.as_u16(), body.as_str()), (200, "unlimited"));
+    let (status, headers, body) = send(&limited(&layer), get("/")).await;
+    assert_eq!((status.as_u16(), body.as_str()), (200, "unchecked"));
     assert!(!headers.contains_key("ratelimit"));
     assert_eq!(
         *log.lock().unwrap(),
@@ -81,41 +81,35 @@ async fn what_becomes_of_a_failure_can_be_decided_and_logged() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_away_costs_no_request() {
-    // Under a policy that the limiter has not learnt yet, and with a fallback that has no answer.
-    let policy = PolicyName::parse(b"search").unwrap();
-    let rules: RouteLimits = "1/minute".parse().unwrap();
-    for (fallback, route) in
-        [(Fallback::default(), RouteLimits::from(policy)), (Fallback::Error, rules)]
-    {
-        let (_server, limiter) = hanging(fallback).await;
-        let layer = RateLimitLayer::new(limiter, route, |_| "everybody");
-        for _ in 0..2 {
-            let (status, headers, body) = answer(&limited(&layer), get("/")).await;
-            assert_eq!((status.as_u16(), body.as_str()), (200, "unlimited"), "{fallback:?}");
-            assert!(!headers.contains_key("ratelimit"));
-        }
-        let refusing = layer.on_failure(|failure: &CheckError| {
-            assert!(failure.is_unavailable());
-            OnFailure::Refuse
-        });
-        assert_eq!(answer(&limited(&refusing), get("/")).await.0, 503);
+async fn requests_are_served_while_the_server_is_unavailable_and_the_fallback_is_an_error() {
+    let (_server, limiter) = hanging(Fallback::Error).await;
+    let limits: RouteLimits = "1/minute".parse().unwrap();
+    let layer = RateLimitLayer::new(limiter, limits, |_| "everybody");
+    for _ in 0..2 {
+        let (status, headers, body) = send(&limited(&layer), get("/")).await;
+        assert_eq!((status.as_u16(), body.as_str()), (200, "unchecked"));
+        assert!(!headers.contains_key("ratelimit"));
     }
+    let rejecting = layer.on_check_error(|error: &CheckError| {
+        assert!(error.is_unavailable());
+        OnCheckError::Reject
+    });
+    assert_eq!(send(&limited(&rejecting), get("/")).await.0, 503);
 }
 
 #[tokio::test]
-async fn limits_hold_while_the_server_is_away() {
+async fn limits_are_enforced_while_the_server_is_unavailable() {
     let (_server, limiter) = hanging(Fallback::default()).await;
-    let route: RouteLimits = "1/minute".parse().unwrap();
-    let service = limited(&RateLimitLayer::new(limiter, route, |_| "everybody"));
-    assert_eq!(answer(&service, get("/")).await.2, "0");
-    assert_eq!(answer(&service, get("/")).await.0, 429);
+    let limits: RouteLimits = "1/minute".parse().unwrap();
+    let service = limited(&RateLimitLayer::new(limiter, limits, |_| "everybody"));
+    assert_eq!(send(&service, get("/")).await.2, "0");
+    assert_eq!(send(&service, get("/")).await.0, 429);
 
     let (_server, limiter) = hanging(Fallback::Deny).await;
-    let route: RouteLimits = "1/minute".parse().unwrap();
-    let service = limited(&RateLimitLayer::new(limiter, route, |_| "everybody"));
-    let (status, headers, _) = answer(&service, get("/")).await;
+    let limits: RouteLimits = "1/minute".parse().unwrap();
+    let service = limited(&RateLimitLayer::new(limiter, limits, |_| "everybody"));
+    let (status, headers, _) = send(&service, get("/")).await;
     assert_eq!(status, 429);
     assert!(headers.contains_key("retry-after"));
-    assert!(!headers.contains_key("ratelimit"), "nobody has counted");
+    assert!(!headers.contains_key("ratelimit"), "nothing was counted");
 }

@@ -1,9 +1,9 @@
 use std::net::{IpAddr, Ipv6Addr};
 
-/// What a client of this address is counted under: `192.0.2.1`, or `2001:db8:0:1::/64`.
+/// The network that identifies a client, as text: `192.0.2.1`, or `2001:db8:0:1::/64`.
 ///
-/// An IPv6 network of 64 bits is one client, as it is one customer's at least and a client can take any address of it.
-/// Addresses of IPv4 within IPv6 are of IPv4.
+/// For IPv6 it is the network of 64 bits: a customer has at least one, and a client can use any address in it. An IPv4
+/// address mapped to IPv6 is treated as IPv4.
 ///
 /// ```
 /// use ratelog_client_core::http::client_network;
@@ -28,15 +28,15 @@ mod tests {
     use super::client_network;
 
     #[test]
-    fn an_address_is_one_client_however_it_is_written() {
-        for (address, told) in [
+    fn an_address_belongs_to_one_network_however_it_is_written() {
+        for (address, network) in [
             ("192.0.2.1", "192.0.2.1"),
             ("::ffff:192.0.2.1", "192.0.2.1"),
             ("2001:db8:0:1::", "2001:db8:0:1::/64"),
             ("2001:db8:0:1:ffff:ffff:ffff:ffff", "2001:db8:0:1::/64"),
             ("2001:db8:0:2::1", "2001:db8:0:2::/64"),
         ] {
-            assert_eq!(client_network(address.parse().unwrap()), told);
+            assert_eq!(client_network(address.parse().unwrap()), network);
         }
     }
 }

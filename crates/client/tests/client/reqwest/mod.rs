@@ -1,5 +1,5 @@
-//! Clients that wait, against a server over loopback whose answers are scripted. Time is paused, so that nothing sleeps:
-//! while all wait for the network it may run ahead, which lengthens waits and never shortens one.
+//! Retries and throttling, against a server on loopback with scripted responses. Time is paused, so nothing sleeps. It may
+//! run ahead while all tasks wait for the network, which lengthens waits and never shortens one.
 
 mod retry;
 mod server;
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Each request on a connection of its own: those kept for another request are closed by timers.
+/// A client with a new connection for each request, because timers close pooled connections.
 fn client() -> ClientBuilder {
     let client = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0);
     ClientBuilder::new(client.build().unwrap())

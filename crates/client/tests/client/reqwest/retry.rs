@@ -3,31 +3,31 @@ use ratelog_client::reqwest::{Retry, Throttle};
 use ratelog_client::retry::{Idempotency, Outcome, RetryPolicy};
 use reqwest::{Body, Response};
 
-use super::server::{Answer, OK, Server};
+use super::server::{OK, Reply, Server};
 use super::{SECOND, client, with};
 
 fn tries(response: &Response) -> u32 {
     response.extensions().get::<Outcome<()>>().unwrap().tries
 }
 
-/// How many requests `server` sees for one of `method`, and the last status.
-async fn sent(
+/// Sends a request with `method`. Returns the number of requests that `server` received, and the last status.
+async fn send(
     server: &Server,
     method: Method,
-    repeatable: Option<Idempotency>,
+    idempotency: Option<Idempotency>,
 ) -> (usize, Option<u16>) {
     let request = with(Retry::default()).request(method, server.url("/")).body("apples");
-    let request = match repeatable {
-        Some(repeatable) => request.with_extension(repeatable),
+    let request = match idempotency {
+        Some(idempotency) => request.with_extension(idempotency),
         None => request,
     };
     let status = request.send().await.ok().map(|response| response.status().as_u16());
-    assert!(server.seen().iter().all(|seen| seen.body == "apples"));
-    (server.seen().len(), status)
+    assert!(server.requests().iter().all(|request| request.body == "apples"));
+    (server.requests().len(), status)
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_request_comes_before_its_wait_is_over() {
+async fn no_request_is_sent_before_its_wait_is_over() {
     const LIMIT: (&str, &str) = ("RateLimit", r#""a";r=0;t=9, "b";r=3;t=99"#);
     let server = Server::scripted([
         Some((429, &[("Retry-After", "5"), LIMIT])),
@@ -51,32 +51,32 @@ async fn no_request_comes_before_its_wait_is_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_may_have_been_executed_is_not_sent_twice() {
+async fn a_request_that_may_have_been_executed_is_not_repeated() {
     for (first, times) in
         [(None, 1), (Some((503, &[("Retry-After", "1")][..])), 1), (Some((429, &[][..])), 2)]
     {
         let server = Server::scripted([first, OK]).await;
-        assert_eq!(sent(&server, Method::POST, None).await.0, times, "{first:?}");
+        assert_eq!(send(&server, Method::POST, None).await.0, times, "{first:?}");
         let server = Server::scripted([first, OK]).await;
         assert_eq!(
-            sent(&server, Method::POST, Some(Idempotency::Idempotent)).await,
+            send(&server, Method::POST, Some(Idempotency::Idempotent)).await,
             (2, Some(200)),
             "{first:?}"
         );
         let server = Server::scripted([first, OK]).await;
-        assert_eq!(sent(&server, Method::PUT, None).await, (2, Some(200)), "{first:?}");
+        assert_eq!(send(&server, Method::PUT, None).await, (2, Some(200)), "{first:?}");
         let server = Server::scripted([first, OK]).await;
-        assert_eq!(sent(&server, Method::GET, Some(Idempotency::Never)).await.0, 1, "{first:?}");
+        assert_eq!(send(&server, Method::GET, Some(Idempotency::Never)).await.0, 1, "{first:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_that_is_refused_was_not_executed() {
+async fn a_request_that_could_not_connect_is_repeated() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     drop(listener);
     let start = tokio::time::Instant::now();
-    let post = |repeatable| with(Retry::default()).post(&url).with_extension(repeatable).send();
+    let post = |idempotency| with(Retry::default()).post(&url).with_extension(idempotency).send();
     assert!(post(Idempotency::Never).await.unwrap_err().is_connect());
     assert!(start.elapsed().is_zero());
     assert!(post(Idempotency::NonIdempotent).await.unwrap_err().is_connect());
@@ -84,17 +84,17 @@ async fn a_connection_that_is_refused_was_not_executed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_last_answer_is_returned_when_no_bound_is_left() {
+async fn the_last_response_is_returned_at_the_bounds() {
     let server = Server::scripted([Some((429, &[("Retry-After", "1")]))]).await;
-    assert_eq!(sent(&server, Method::GET, None).await, (5, Some(429)));
-    for told in [
+    assert_eq!(send(&server, Method::GET, None).await, (5, Some(429)));
+    for headers in [
         &[("Retry-After", "31")][..],
         &[("Retry-After", "Fri, 31 Dec 9999 23:59:59 GMT")],
         &[("Retry-After", "99999999999999999999")],
         &[("X-RateLimit-Remaining", "0"), ("X-RateLimit-Reset", "99999999999")],
     ] {
-        let server = Server::scripted([Some((429, told))]).await;
-        assert_eq!(sent(&server, Method::GET, None).await, (1, Some(429)), "{told:?}");
+        let server = Server::scripted([Some((429, headers))]).await;
+        assert_eq!(send(&server, Method::GET, None).await, (1, Some(429)), "{headers:?}");
     }
 }
 
@@ -103,18 +103,21 @@ async fn a_body_that_cannot_be_cloned_is_sent_once() {
     let server = Server::scripted([Some((429, &[])), OK]).await;
     let request = with(Retry::default()).put(server.url("/")).body(Body::wrap("apples".to_owned()));
     assert_eq!(request.send().await.unwrap().status(), 429);
-    let seen = server.seen();
-    assert_eq!((seen.len(), &seen[0].method, &seen[0].body[..]), (1, &Method::PUT, &b"apples"[..]));
+    let requests = server.requests();
+    let request = &requests[0];
+    assert_eq!(
+        (requests.len(), &request.method, &request.body[..]),
+        (1, &Method::PUT, &b"apples"[..])
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn each_try_is_throttled() {
-    const EXHAUSTED: Answer =
-        Some((503, &[("RateLimit", r#""a";r=0;t=20"#), ("Retry-After", "1")]));
+    const EXHAUSTED: Reply = Some((503, &[("RateLimit", r#""a";r=0;t=20"#), ("Retry-After", "1")]));
     let server = Server::scripted([EXHAUSTED, OK]).await;
     let policy = RetryPolicy::default();
     let client = client().with(Retry::new(policy)).with(Throttle::default()).build();
-    // Tasks may be spawned of it: what waits can be sent between threads.
+    // In a task, because the future must be `Send`.
     let request = client.get(server.url("/")).send();
     assert_eq!(tokio::spawn(request).await.unwrap().unwrap().status(), 200);
     let times = server.times();
