@@ -1,6 +1,6 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use ratelog_core::{Policy, PolicyName, ResolvedRules, RuleSource};
@@ -33,6 +33,7 @@ const MAX_NAMES: usize = 1_000;
 pub struct Policies {
     configured: HashMap<PolicyName, Arc<Policy>>,
     fetched: RwLock<HashMap<PolicyName, Fetched>>,
+    reported: Mutex<HashSet<PolicyName>>,
 }
 
 #[derive(Debug)]
@@ -47,7 +48,7 @@ impl Policies {
     pub fn new(configured: HashMap<PolicyName, Policy>) -> Self {
         let configured =
             configured.into_iter().map(|(name, policy)| (name, Arc::new(policy))).collect();
-        Self { configured, fetched: RwLock::default() }
+        Self { configured, fetched: RwLock::default(), reported: Mutex::default() }
     }
 
     /// The rules to apply without the server.
@@ -91,6 +92,12 @@ impl Policies {
     pub fn insert(&self, name: PolicyName, policy: Option<Policy>, now: Instant) {
         let mut all = self.fetched.write().unwrap_or_else(PoisonError::into_inner);
         all.insert(name, Fetched { policy: policy.map(Arc::new), at: now });
+    }
+
+    /// Whether to report that this policy is unknown. Returns true once per name, for at most 1,000 names.
+    pub fn should_report(&self, unknown: &UnknownPolicy) -> bool {
+        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        reported.len() < MAX_NAMES && reported.insert(unknown.0.clone())
     }
 
     fn get(&self, name: &PolicyName) -> Option<Arc<Policy>> {
@@ -177,5 +184,14 @@ mod tests {
         let policies = Policies::new(HashMap::new());
         assert!((0..MAX_NAMES).all(|number| policies.should_fetch(&name(number), now)));
         assert!(!policies.should_fetch(&name(MAX_NAMES), now));
+    }
+
+    #[test]
+    fn an_unknown_policy_is_reported_once_and_the_reports_are_bounded() {
+        let policies = Policies::new(HashMap::new());
+        let should_report = |number| policies.should_report(&limit(&policies, number).unwrap_err());
+        assert!(should_report(0) && !should_report(0));
+        assert!((1..MAX_NAMES).all(should_report));
+        assert!(!should_report(MAX_NAMES));
     }
 }

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use ratelog_client_core::Clock;
-use ratelog_client_core::engine::{DenyCache, FixedOutcome, Policies};
+use ratelog_client_core::engine::{DenyCache, FixedOutcome, Policies, UnknownPolicy};
 use ratelog_core::{Cost, RuleSource};
 
 use crate::command::{self, Override};
@@ -27,7 +27,7 @@ use crate::{Check, Checks, Decision, Error, Source};
 use check_op::CheckOp;
 use local::Local;
 use multi_check_op::MultiCheckOp;
-use operation::{ModuleOnlyOp, Operation, RefundOp, ResetOp};
+use operation::{LocalError, ModuleOnlyOp, Operation, RefundOp, ResetOp};
 use remote::{QueryError, Remote};
 
 pub use builder::Builder;
@@ -83,6 +83,9 @@ impl RateLimiter {
     }
 
     /// Decides whether `key` may use the units of `check` now, and records them if it may.
+    ///
+    /// While the server is unavailable, [`Fallback::Local`] allows a check under a policy that this process does not
+    /// know, and logs a warning once per policy. The decision's source is then [`Source::Fallback`].
     ///
     /// # Errors
     /// [`Error::Redis`] or [`Error::NoPolicy`] if the server rejects the check. With [`Fallback::Error`], while the server
@@ -310,13 +313,30 @@ impl RateLimiter {
     fn fall_back<O: Operation>(&self, operation: &O, remote: &Remote) -> Option<O::Output> {
         let Parts { local, policies, .. } = &*self.0;
         match self.0.fallback {
-            Fallback::Local { .. } => operation.local(local, policies).ok(),
+            Fallback::Local { .. } => match operation.local(local, policies) {
+                Ok(output) => Some(output),
+                Err(LocalError::UnknownPolicies(unknown)) => {
+                    self.warn(&unknown);
+                    operation.fixed(FixedOutcome::Allow, policies)
+                }
+                Err(LocalError::NeedsModule(_)) => None,
+            },
             Fallback::Allow => operation.fixed(FixedOutcome::Allow, policies),
             Fallback::Deny => {
                 let retry_after_ms = remote.retry_after_ms();
                 operation.fixed(FixedOutcome::Deny { retry_after_ms }, policies)
             }
             Fallback::Error => None,
+        }
+    }
+
+    /// Logs unknown policies, each of them once.
+    fn warn(&self, unknown: &[UnknownPolicy]) {
+        for unknown in unknown.iter().filter(|unknown| self.0.policies.should_report(unknown)) {
+            tracing::warn!(
+                policy = %unknown.name(),
+                "the server is unavailable and the policy is unknown in this process: its checks are allowed"
+            );
         }
     }
 }

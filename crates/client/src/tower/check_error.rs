@@ -34,8 +34,8 @@ impl OnCheckError {
 }
 
 impl CheckError {
-    /// Whether the server is unavailable and the limiter's fallback has no decision: because it is
-    /// [`Fallback::Error`](crate::limiter::Fallback::Error), or because the policy is unknown.
+    /// Whether the server is unavailable and the limiter's fallback is
+    /// [`Fallback::Error`](crate::limiter::Fallback::Error).
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
         match self {

@@ -24,3 +24,4 @@ mod targets;
 mod tls;
 mod tower;
 mod unavailable;
+mod warnings;

@@ -98,6 +98,19 @@ async fn requests_are_served_while_the_server_is_unavailable_and_the_fallback_is
 }
 
 #[tokio::test]
+async fn requests_under_an_unknown_policy_are_served_while_the_server_is_unavailable() {
+    let (_server, limiter) = hanging(Fallback::default()).await;
+    let policy = PolicyName::parse(b"search").unwrap();
+    let layer = RateLimitLayer::new(limiter, policy, |_| "everybody");
+    let layer = layer.on_check_error(|_| OnCheckError::Reject);
+    for _ in 0..2 {
+        let (status, headers, _) = send(&limited(&layer), get("/")).await;
+        assert_eq!(status, 200);
+        assert!(!headers.contains_key("ratelimit"), "nothing was counted");
+    }
+}
+
+#[tokio::test]
 async fn limits_are_enforced_while_the_server_is_unavailable() {
     let (_server, limiter) = hanging(Fallback::default()).await;
     let limits: RouteLimits = "1/minute".parse().unwrap();
