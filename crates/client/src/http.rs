@@ -27,7 +27,7 @@ use crate::{Decision, Source};
 
 /// Adds the headers that report the decision.
 ///
-/// Headers that the response already has, for example from another layer, are kept. `RateLimit-Policy` and `RateLimit` are
+/// Headers that the response already has, for example from another layer, stay. `RateLimit-Policy` and `RateLimit` are
 /// lists, so their items are appended. `Retry-After` is not added if the response has one, and the `X-RateLimit` headers
 /// are not added if it has any of them. A decision with [`Source::Fallback`] counted nothing, so only `Retry-After` is
 /// added for it.

@@ -5,7 +5,7 @@ use crate::{Mode, Policy, PolicyName, Rule, Rules};
 
 /// Where a check takes its rules from: the rules themselves, or the name of a policy.
 ///
-/// `R` is how the rules are held ([`Rules`], `&Rules`, [`Rule`](crate::Rule)) and `N` how the name is
+/// `R` is how the rules are held ([`Rules`], `&Rules`, [`Rule`]) and `N` how the name is
 /// ([`PolicyName`], `&PolicyName`, raw bytes).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(clippy::large_enum_variant, reason = "rules are the usual case, and must not be allocated")]

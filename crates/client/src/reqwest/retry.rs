@@ -11,7 +11,7 @@ use crate::retry::{Attempts, Idempotency, RetryAction, RetryPolicy};
 /// extensions. A request that could not connect was not executed. A request whose body cannot be cloned, such as a
 /// stream, is sent once.
 ///
-/// It returns the last response, whatever its status. The response's extensions have an
+/// It returns the last response, regardless of its status. The response's extensions have an
 /// [`Outcome<()>`](crate::retry::Outcome) with the number of tries and the time waited. The bodies of earlier responses
 /// are not read.
 #[derive(Clone, Debug, Default)]
