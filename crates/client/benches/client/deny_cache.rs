@@ -21,7 +21,7 @@ pub async fn run(scale: Scale) -> BenchResult<String> {
     let (mut uncached_times, mut cached_times) = (Series::default(), Series::default());
     let mut trips = [0, 0];
     for _ in 0..scale.rounds {
-        for (place, (limiter, series)) in
+        for (index, (limiter, series)) in
             [(&uncached, &mut uncached_times), (&cached, &mut cached_times)].into_iter().enumerate()
         {
             db.rl_reset_stats().await?;
@@ -35,7 +35,7 @@ pub async fn run(scale: Scale) -> BenchResult<String> {
                 return Err("a check of a key over its limit was allowed".into());
             }
             let Stats { total, .. } = db.rl_stats().await?;
-            trips[place] += total.checks;
+            trips[index] += total.checks;
         }
     }
     Ok(format!(

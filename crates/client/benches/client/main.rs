@@ -29,7 +29,7 @@ async fn main() -> BenchResult<()> {
     let arguments: Vec<String> = std::env::args().collect();
     let quick = arguments.iter().any(|argument| argument == "--quick");
     let output = arguments.iter().position(|argument| argument == "--output");
-    let output = output.and_then(|place| arguments.get(place + 1));
+    let output = output.and_then(|index| arguments.get(index + 1));
     let scale =
         if quick { Scale { rounds: 2, calls: 500 } } else { Scale { rounds: 7, calls: 10_000 } };
     let mut text = "# Benchmarks of the Rust client\n".to_owned();

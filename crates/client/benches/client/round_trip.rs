@@ -29,9 +29,9 @@ impl Way {
         let key = format!("user:{}", number % 10_000);
         Ok(match self {
             Self::Plain(db) => {
-                let mut words = redis::cmd("RL.CHECK");
+                let mut cmd = redis::cmd("RL.CHECK");
                 let reply: Vec<i64> =
-                    words.arg(&key).arg(1_000_000).arg("1m").query_async(db).await?;
+                    cmd.arg(&key).arg(1_000_000).arg("1m").query_async(db).await?;
                 reply.first() == Some(&1)
             }
             Self::Typed(db) => db.rl_check(&key, rules).await?.allowed(),
@@ -60,17 +60,17 @@ pub async fn run(scale: Scale) -> BenchResult<String> {
     for round in 0..=scale.rounds {
         let (mut one, mut many) = ([0.0; 4], [0.0; 4]);
         for _ in 0..TURNS {
-            for (place, (_, way)) in ways.iter_mut().enumerate() {
-                one[place] += run_sequentially(way, &rules, scale.calls / TURNS as usize).await?;
-                many[place] +=
+            for (index, (_, way)) in ways.iter_mut().enumerate() {
+                one[index] += run_sequentially(way, &rules, scale.calls / TURNS as usize).await?;
+                many[index] +=
                     run_concurrently(way, &rules, scale.calls * 4 / TURNS as usize / CALLERS)
                         .await?;
             }
         }
         if round > 0 {
-            for place in 0..ways.len() {
-                sequential[place].push(one[place] / f64::from(TURNS));
-                concurrent[place].push(many[place] / f64::from(TURNS));
+            for index in 0..ways.len() {
+                sequential[index].push(one[index] / f64::from(TURNS));
+                concurrent[index].push(many[index] / f64::from(TURNS));
             }
         }
     }
@@ -80,14 +80,14 @@ pub async fn run(scale: Scale) -> BenchResult<String> {
          | check | µs, one caller | ratio | µs, {CALLERS} callers | ratio |\n| --- | --- | --- | --- | --- |\n",
         scale.rounds
     );
-    for (place, (name, _)) in ways.iter().enumerate() {
+    for (index, (name, _)) in ways.iter().enumerate() {
         writeln!(
             text,
             "| {name} | {:.1} | {:.3} | {:.2} | {:.3} |",
-            sequential[place].median(),
-            sequential[place].over(&sequential[0]).median(),
-            concurrent[place].median(),
-            concurrent[place].over(&concurrent[0]).median(),
+            sequential[index].median(),
+            sequential[index].over(&sequential[0]).median(),
+            concurrent[index].median(),
+            concurrent[index].over(&concurrent[0]).median(),
         )?;
     }
     Ok(text)

@@ -34,12 +34,12 @@ pub async fn run(scale: Scale) -> BenchResult<String> {
             check(limiter, rules, KEYS * LIMIT).await;
         }
         for _ in 0..scale.rounds {
-            for (place, (limiter, command)) in
+            for (index, (limiter, command)) in
                 [(&module, "rl.check"), (&script, "evalsha")].into_iter().enumerate()
             {
                 db.run::<()>("CONFIG RESETSTAT");
-                trip[place].push(check(limiter, rules, scale.calls).await);
-                time[place].push(usec_per_call(&db.run::<String>("INFO commandstats"), command)?);
+                trip[index].push(check(limiter, rules, scale.calls).await);
+                time[index].push(usec_per_call(&db.run::<String>("INFO commandstats"), command)?);
             }
         }
         let of = |[module, script]: &[Series; 2]| {

@@ -128,8 +128,8 @@ async fn a_denial_is_dropped_when_anybody_changes_the_key() {
     ] {
         other.rl_del_override("k").await.unwrap();
         deny(&limiter, "k", &two).await;
-        let words: Vec<_> = change.split(' ').collect();
-        redis::cmd(words[0]).arg(&words[1..]).exec_async(&mut other).await.unwrap();
+        let arguments: Vec<_> = change.split(' ').collect();
+        redis::cmd(arguments[0]).arg(&arguments[1..]).exec_async(&mut other).await.unwrap();
         until(&format!("the denial is dropped after {change}"), async || {
             limiter.check("k", &two).await.unwrap().allowed()
         })

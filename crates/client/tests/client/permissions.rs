@@ -12,7 +12,7 @@ async fn the_permissions_of_an_application_are_enough() {
     let line = EXAMPLE.lines().find_map(|line| line.strip_prefix("# user application "));
     let line = line.expect("the example has an application");
     let mut server = Server::with(&[&format!("user application {line}")]);
-    let password = line.split(' ').find_map(|word| word.strip_prefix('>')).unwrap();
+    let password = line.split(' ').find_map(|argument| argument.strip_prefix('>')).unwrap();
     let url = format!("redis://application:{password}@127.0.0.1:{}/", server.port());
     let limiter = fast_probes(&url).deny_cache(100).build().await.unwrap();
     assert!(limiter.health().tracks, "{:?}", limiter.health());

@@ -24,11 +24,14 @@ pub fn url(server: &Server) -> String {
     format!("redis://127.0.0.1:{}/", server.port())
 }
 
-/// A limiter that probes its server often.
+/// A limiter that probes its server often. Its timeouts are long enough for a busy machine, so that only an unavailable
+/// server fails a check.
 pub fn fast_probes(url: &str) -> Builder {
+    let timeout = ratelog_test_support::patient(Duration::from_secs(5));
     Builder::new(url)
         .unwrap()
-        .timeout(Duration::from_millis(500))
+        .timeout(timeout)
+        .connect_timeout(timeout)
         .probe_min_interval(Duration::from_millis(5))
         .probe_max_interval(Duration::from_millis(50))
 }

@@ -3,8 +3,8 @@
 use std::process::Command;
 use std::sync::Arc;
 
+use ratelog_client::Source;
 use ratelog_client::limiter::BreakerState;
-use ratelog_client::{RateLimiter, Source};
 use ratelog_test_support::Server;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
@@ -47,7 +47,7 @@ async fn only_a_server_with_a_trusted_certificate_is_used_over_tls() {
     assert!(output.status.success() && stdout.contains("1 passed"), "{stdout}");
     assert_eq!(server.connect().units("k"), 1);
 
-    let distrustful = RateLimiter::connect(&url).await.unwrap();
+    let distrustful = fast_probes(&url).build().await.unwrap();
     let health = distrustful.health();
     assert_ne!(health.state, BreakerState::Closed);
     assert!(health.last_error.as_ref().unwrap().contains("certificate"), "{health:?}");
