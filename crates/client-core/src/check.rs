@@ -1,3 +1,5 @@
+use std::hash::{Hash, Hasher};
+
 use ratelog_core::{Cost, PolicyName, Rule, RuleSource, Rules};
 
 /// A check without its key: the rules or the policy to apply, and how many units it uses.
@@ -42,6 +44,20 @@ impl<'a> Check<'a> {
     #[must_use]
     pub const fn units(&self) -> Cost {
         self.cost
+    }
+}
+
+impl Hash for Check<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self.rule_source {
+            RuleSource::Rules(rules) => {
+                for rule in rules.iter() {
+                    (rule.limit().units(), rule.window().millis()).hash(state);
+                }
+            }
+            RuleSource::Policy(name) => name.hash(state),
+        }
+        self.cost.units().hash(state);
     }
 }
 

@@ -6,8 +6,8 @@
 //! curl -i http://127.0.0.1:3000/search -H 'x-api-key: k1' -H 'x-plan: pro'  # 60 a minute per key on this plan
 //! ```
 //!
-//! `RATELOG_URL` names the server that counts, such as `redis://127.0.0.1/`. Without it, this process counts. `PORT` is the
-//! port to listen on (default: 3000).
+//! `RATELOG_URL` names the server that counts, such as `redis://127.0.0.1/`. Without it, this process counts. `PORT` is
+//! the port to listen on (default: 3000).
 
 use std::env;
 use std::error::Error;

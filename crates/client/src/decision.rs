@@ -9,8 +9,8 @@ use crate::Source;
 
 /// The outcome of a check, and what made the decision.
 ///
-/// It reports the binding rule: of a denied check, the rule with the longest wait; of an allowed check, the rule with the
-/// least remaining.
+/// It reports the binding rule: of a denied check, the rule with the longest wait; of an allowed check, the rule with
+/// the least remaining.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decision {
     decision: ratelog_core::Decision,
@@ -48,8 +48,8 @@ impl Decision {
 
     /// The shortest wait, in whole milliseconds, after which the same check is allowed if nothing else is recorded.
     ///
-    /// Zero if the check is allowed. `None` if it never will be, because its cost exceeds the limit or an operator denied
-    /// the key without an end.
+    /// Zero if the check is allowed. `None` if it never will be, because its cost exceeds the limit or an operator
+    /// denied the key without an end.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.decision.retry_after.map(Duration::from_millis)

@@ -28,9 +28,9 @@ use crate::{Decision, Source};
 /// Adds the headers that report the decision.
 ///
 /// Headers that the response already has, for example from another layer, stay. `RateLimit-Policy` and `RateLimit` are
-/// lists, so their items are appended. `Retry-After` is not added if the response has one, and the `X-RateLimit` headers
-/// are not added if it has any of them. A decision with [`Source::Fallback`] counted nothing, so only `Retry-After` is
-/// added for it.
+/// lists, so their items are appended. `Retry-After` is not added if the response has one, and the `X-RateLimit`
+/// headers are not added if it has any of them. A decision with [`Source::Fallback`] counted nothing, so only
+/// `Retry-After` is added for it.
 pub fn add_headers(
     response: &mut HeaderMap,
     family: HeaderFamily,

@@ -22,8 +22,8 @@
 //!
 //! # Features
 //!
-//! No feature is on by default. The crate is then the typed commands for blocking connections, over `redis` and Ratelog's
-//! own crates.
+//! No feature is on by default. The crate is then the typed commands for blocking connections, over `redis` and
+//! Ratelog's own crates.
 //!
 //! | feature | adds |
 //! | --- | --- |

@@ -1,11 +1,12 @@
-//! The commands for a server without the module: one Lua script over sorted sets, with the module's semantics and replies.
+//! The commands for a server without the module: one Lua script over sorted sets, with the module's semantics and
+//! replies.
 //!
-//! It needs Redis 5 or later, or any Valkey. It has no policies, overrides and statistics, which the module stores in the
-//! server. A key's log is a sorted set named by the key followed by `:ratelog-log`. So a module that you load later does
-//! not read these logs: its counts start at zero.
+//! It needs Redis 5 or later, or any Valkey. It has no policies, overrides and statistics, which the module stores in
+//! the server. A key's log is a sorted set named by the key followed by `:ratelog-log`. So a module that you load later
+//! does not read these logs: its counts start at zero.
 //!
-//! In a cluster, a key with a hash tag keeps its slot. A key without one is in the slot of the longer name, so the keys of
-//! [`mcheck`] need a common hash tag.
+//! In a cluster, a key with a hash tag keeps its slot. A key without one is in the slot of the longer name, so the keys
+//! of [`mcheck`] need a common hash tag.
 //!
 //! A `RateLimiter` runs these commands itself if the server does not have the module. You can also run them on any
 //! connection:

@@ -14,8 +14,8 @@ macro_rules! commands {
     )*) => {
         /// The module's commands, on the blocking connections of the [`redis`] crate.
         ///
-        /// A cluster connection sends a command to the shard of its key. It sends changes of policies to every shard, and
-        /// collects statistics from all of them.
+        /// A cluster connection sends a command to the shard of its key. It sends changes of policies to every shard,
+        /// and collects statistics from all of them.
         ///
         /// # Errors
         /// Every method returns [`Error::Redis`] if the server rejects the command or cannot be reached, and
@@ -41,8 +41,8 @@ macro_rules! commands {
 
         /// The module's commands, on the asynchronous connections of the [`redis`] crate.
         ///
-        /// A cluster connection sends a command to the shard of its key. It sends changes of policies to every shard, and
-        /// collects statistics from all of them.
+        /// A cluster connection sends a command to the shard of its key. It sends changes of policies to every shard,
+        /// and collects statistics from all of them.
         ///
         /// # Errors
         /// Every method returns [`Error::Redis`] if the server rejects the command or cannot be reached, and

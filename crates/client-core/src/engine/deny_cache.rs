@@ -1,27 +1,24 @@
 use std::fmt;
-use std::hash::{BuildHasher, Hash, RandomState};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
 use quick_cache::sync::Cache;
 use ratelog_core::{Decision, RuleSource};
 
+use super::key_versions::KeyVersions;
 use crate::{Check, Source};
 
 /// How long a denial under a policy is valid at most, because the policy may change at any time.
 const MAX_POLICY_AGE: Duration = Duration::from_secs(1);
 
-/// The number of version counters. Keys that share a counter only cost each other a round trip.
-const VERSIONS: usize = 1_024;
-
 /// The deny cache: denials that are still valid, so that a client that hammers a limit causes no round trips.
 ///
 /// It holds one denial per key, for at most `capacity` keys, and evicts the keys that are read least.
 ///
-/// A denial is valid until its retry-after, because no recorded unit can shorten that. A refund, a reset and an override
-/// can: [`invalidate`](Self::invalidate) the key after each. A denial that the server sent before such a change must not
-/// be cached after it, so read the key's [`version`](Self::version) before you query the server and pass it to
-/// [`insert`](Self::insert).
+/// A denial is valid until its retry-after, because no recorded unit can shorten that. A refund, a reset and an
+/// override can: [`invalidate`](Self::invalidate) the key after each. A denial that the server sent before such a
+/// change must not be cached after it, so read the key's [`version`](Self::version) before you query the server and
+/// pass it to [`insert`](Self::insert).
 ///
 /// ```
 /// use ratelog_client_core::engine::{DenyCache, FixedOutcome, fallback_decision};
@@ -47,7 +44,7 @@ const VERSIONS: usize = 1_024;
 /// ```
 pub struct DenyCache {
     entries: Cache<Box<[u8]>, Entry>,
-    versions: Box<[AtomicU32]>,
+    versions: KeyVersions,
     hasher: RandomState,
 }
 
@@ -81,7 +78,7 @@ impl DenyCache {
     pub fn new(capacity: usize) -> Self {
         Self {
             entries: Cache::new(capacity),
-            versions: (0..VERSIONS).map(|_| AtomicU32::new(0)).collect(),
+            versions: KeyVersions::new(),
             hasher: RandomState::new(),
         }
     }
@@ -94,7 +91,7 @@ impl DenyCache {
             self.entries.remove(key);
             return None;
         }
-        if denial.check != self.hash(check) {
+        if denial.check != self.hash_check(check) {
             return None;
         }
         let wait = millis_rounded_up(denial.retry_at.saturating_duration_since(now)).max(1);
@@ -106,7 +103,7 @@ impl DenyCache {
     /// The key's version. Read it before you query the server.
     #[must_use]
     pub fn version(&self, key: &[u8], now: Instant) -> KeyVersion {
-        KeyVersion { version: self.counter(key).load(Ordering::Acquire), read_at: now }
+        KeyVersion { version: self.versions.get(self.hash_key(key)), read_at: now }
     }
 
     /// Caches a denial that arrived at `now`.
@@ -137,10 +134,11 @@ impl DenyCache {
         else {
             return;
         };
-        let denial = Denial { check: self.hash(check), decision: *decision, valid_until, retry_at };
+        let denial =
+            Denial { check: self.hash_check(check), decision: *decision, valid_until, retry_at };
         self.entries.insert(key.into(), Entry::Denied(denial));
         // An invalidation from now on removes this entry. An earlier one has changed the version.
-        if self.counter(key).load(Ordering::Acquire) != version.version {
+        if self.versions.get(self.hash_key(key)) != version.version {
             self.entries.remove(key);
         }
     }
@@ -165,48 +163,28 @@ impl DenyCache {
 
     /// Removes the key's denial, and rejects those that queries in progress return.
     pub fn invalidate(&self, key: &[u8]) {
-        self.counter(key).fetch_add(1, Ordering::AcqRel);
+        self.versions.increment(self.hash_key(key));
         self.entries.remove(key);
     }
 
     /// Invalidates all keys.
     pub fn invalidate_all(&self) {
-        for counter in &self.versions {
-            counter.fetch_add(1, Ordering::AcqRel);
-        }
+        self.versions.increment_all();
         self.entries.clear();
     }
 
-    fn hash(&self, check: &Check<'_>) -> u64 {
-        self.hasher.hash_one(HashedCheck(check))
+    fn hash_check(&self, check: &Check<'_>) -> u64 {
+        self.hasher.hash_one(check)
     }
 
-    fn counter(&self, key: &[u8]) -> &AtomicU32 {
-        static UNUSED: AtomicU32 = AtomicU32::new(0);
-        let index = usize::try_from(self.hasher.hash_one(key) % VERSIONS as u64).unwrap_or(0);
-        self.versions.get(index).unwrap_or(&UNUSED)
+    fn hash_key(&self, key: &[u8]) -> u64 {
+        self.hasher.hash_one(key)
     }
 }
 
 impl fmt::Debug for DenyCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DenyCache").field("keys", &self.entries.len()).finish_non_exhaustive()
-    }
-}
-
-struct HashedCheck<'a>(&'a Check<'a>);
-
-impl Hash for HashedCheck<'_> {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        match self.0.rule_source() {
-            RuleSource::Rules(rules) => {
-                for rule in rules.iter() {
-                    (rule.limit().units(), rule.window().millis()).hash(state);
-                }
-            }
-            RuleSource::Policy(name) => name.hash(state),
-        }
-        self.0.units().units().hash(state);
     }
 }
 

@@ -1,7 +1,8 @@
 /// How a server failed to answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FailureKind {
-    /// The server did not answer this command: it is too slow, loading, out of memory, or a part of its cluster is down.
+    /// The server did not answer this command: it is too slow, loading, out of memory, or a part of its cluster is
+    /// down.
     Transient,
     /// The connection is of no use any more: it is closed, not authenticated, or leads to a replica.
     ConnectionLost,

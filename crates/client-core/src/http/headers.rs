@@ -32,18 +32,18 @@ pub type Header<'a> = (&'static str, Cow<'a, str>);
 ///
 /// `RateLimit-Policy` lists `rules` in order; `w` is the window in whole seconds, rounded up.
 ///
-/// `RateLimit` has one item: the binding rule, which the decision reports. It is looked up in `rules` by limit and window.
-/// An override, or a change of the rules in the server, can make a rule binding that is not in `rules`. Its name is then
-/// its text (after `now:` if another rule has that name), and `RateLimit-Policy` lists it last. So `RateLimit-Policy`
-/// lists every rule that `RateLimit` names.
+/// `RateLimit` has one item: the binding rule, which the decision reports. It is looked up in `rules` by limit and
+/// window. An override, or a change of the rules in the server, can make a rule binding that is not in `rules`. Its
+/// name is then its text (after `now:` if another rule has that name), and `RateLimit-Policy` lists it last. So
+/// `RateLimit-Policy` lists every rule that `RateLimit` names.
 ///
 /// `t` is in whole seconds, rounded up, and at least 1:
 ///
 /// - for a denied request, the time until the same request is allowed, as in `Retry-After`. A request of lower cost may
 ///   be allowed earlier.
-/// - for an allowed request, the time until the rule's window is empty. A client that uses at most `r` units in this time
-///   is not denied by this rule. More may be allowed earlier, because units leave the window one by one, but a decision
-///   does not say when.
+/// - for an allowed request, the time until the rule's window is empty. A client that uses at most `r` units in this
+///   time is not denied by this rule. More may be allowed earlier, because units leave the window one by one, but a
+///   decision does not say when.
 /// - for a request that can never be allowed, the time until the window is empty.
 ///
 /// # `X-RateLimit-Limit`, `X-RateLimit-Remaining`, `X-RateLimit-Reset`
@@ -96,8 +96,8 @@ pub(super) fn headers_of_set<'a>(
 
 /// The seconds of a denied request's `Retry-After`: the decision's retry-after, rounded up, at least 1.
 ///
-/// A client that waits this long is not denied again for the same reason. `None` for an allowed request, and for one that
-/// can never be allowed.
+/// A client that waits this long is not denied again for the same reason. `None` for an allowed request, and for one
+/// that can never be allowed.
 #[must_use]
 pub fn retry_after_seconds(decision: &Decision) -> Option<u64> {
     if decision.allowed { None } else { decision.retry_after.map(seconds) }
@@ -125,7 +125,8 @@ pub(super) fn seconds(millis: u64) -> u64 {
     millis.div_ceil(1_000).max(1)
 }
 
-/// The Integer of RFC 9651 with this value. It has at most fifteen digits, so greater values are reduced to the maximum.
+/// The Integer of RFC 9651 with this value. It has at most fifteen digits, so greater values are reduced to the
+/// maximum.
 pub(super) fn integer(value: u64) -> Integer {
     Integer::try_from(value).unwrap_or(Integer::MAX)
 }

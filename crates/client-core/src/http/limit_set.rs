@@ -84,9 +84,9 @@ impl LimitSet {
     /// The headers of a response, as in [`headers`](super::headers()). Takes one decision per limit, in order.
     ///
     /// `RateLimit` has one item per limit: its binding rule. The `X-RateLimit` headers and `Retry-After` report one
-    /// decision: the denial with the longest retry-after, or, if all are allowed, the decision with the least remaining;
-    /// the first wins a tie. So a client that waits for `Retry-After` is not denied again for any of the reasons. If one
-    /// of the denials never ends, there is no `Retry-After`.
+    /// decision: the denial with the longest retry-after, or, if all are allowed, the decision with the least
+    /// remaining; the first wins a tie. So a client that waits for `Retry-After` is not denied again for any of the
+    /// reasons. If one of the denials never ends, there is no `Retry-After`.
     #[must_use]
     pub fn headers(&self, family: HeaderFamily, decisions: &[Decision]) -> Vec<Header<'_>> {
         headers_of_set(family, &self.limits, &self.policy_header, decisions)

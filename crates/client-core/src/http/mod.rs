@@ -1,7 +1,7 @@
 //! Rate limit headers and problem details, and the client's address behind proxies.
 //!
-//! [`NamedRules`] and a [`HeaderFamily`] determine the headers of a response. [`LimitSet`] is for a response that several
-//! limits apply to. A client reads the headers with [`RetryHint`].
+//! [`NamedRules`] and a [`HeaderFamily`] determine the headers of a response. [`LimitSet`] is for a response that
+//! several limits apply to. A client reads the headers with [`RetryHint`].
 //!
 //! ```
 //! use ratelog_client_core::http::{HeaderFamily, NamedRules, headers, problem};

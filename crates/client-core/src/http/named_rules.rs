@@ -8,8 +8,8 @@ use super::headers::{integer, seconds};
 /// The rules of a limit, each with the name that responses report it under.
 ///
 /// From [`Rules`], a rule is named by its text, such as `100/minute`. [`NamedRules::new`] takes other names. From a
-/// [`PolicyName`] the rules are not known in advance: a rule is listed when a decision reports it, named by the policy and
-/// its text, such as `search:100/minute`.
+/// [`PolicyName`] the rules are not known in advance: a rule is listed when a decision reports it, named by the policy
+/// and its text, such as `search:100/minute`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamedRules {
     listed: Vec<NamedRule>,
@@ -31,8 +31,8 @@ impl NamedRules {
     /// The rules, with one name each, in order.
     ///
     /// # Errors
-    /// [`NameError`] if the number of names is not the number of rules, if a name is empty or given twice, or if it has a
-    /// character that a String of RFC 9651 cannot have: only visible ASCII characters and spaces are allowed.
+    /// [`NameError`] if the number of names is not the number of rules, if a name is empty or given twice, or if it has
+    /// a character that a String of RFC 9651 cannot have: only visible ASCII characters and spaces are allowed.
     pub fn new<N: Into<String>>(
         rules: &Rules,
         names: impl IntoIterator<Item = N>,

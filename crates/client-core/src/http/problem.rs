@@ -26,7 +26,8 @@ pub fn problem(rules: &NamedRules, decision: &Decision) -> String {
     problem_of_set(from_ref(rules), rules.policy_header(), from_ref(decision))
 }
 
-/// The problem details for several decisions, one per element of `set`. `policy_header` lists the rules of the whole set.
+/// The problem details for several decisions, one per element of `set`. `policy_header` lists the rules of the whole
+/// set.
 pub(super) fn problem_of_set(
     set: &[NamedRules],
     policy_header: &str,

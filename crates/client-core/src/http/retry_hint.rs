@@ -14,11 +14,11 @@ use super::retry_after::{RetryTime, date, seconds};
 ///    a value under 10^9 is read as seconds to wait, a value under 10^12 as a Unix time in seconds, and a greater value
 ///    as a Unix time in milliseconds.
 ///
-/// A date is compared with the response's own `Date`, so a wrong clock on either side does no harm. Without `Date` it is
-/// compared with the client's clock. A date in the past is a wait of zero.
+/// A date is compared with the response's own `Date`, so a wrong clock on either side does no harm. Without `Date` it
+/// is compared with the client's clock. A date in the past is a wait of zero.
 ///
-/// Malformed headers are ignored. If a header other than `RateLimit` occurs several times, the longest wait or the least
-/// remaining is used. A wait has no upper bound; set one yourself.
+/// Malformed headers are ignored. If a header other than `RateLimit` occurs several times, the longest wait or the
+/// least remaining is used. A wait has no upper bound; set one yourself.
 ///
 /// ```
 /// use ratelog_client_core::http::RetryHint;
@@ -42,8 +42,8 @@ pub struct RetryHint {
     pub retry_after: Option<Duration>,
     /// The least that remains of any limit, in units.
     pub remaining: Option<u64>,
-    /// How long nothing remains: the longest `t` of the limits with `r=0`. `None` if something remains, or if the headers
-    /// do not say how long.
+    /// How long nothing remains: the longest `t` of the limits with `r=0`. `None` if something remains, or if the
+    /// headers do not say how long.
     pub exhausted_for: Option<Duration>,
 }
 

@@ -7,10 +7,10 @@ use super::forwarded::ProxyHeader;
 
 /// Proxies trusted to report the client's address.
 ///
-/// Each proxy appends the address that it received the request from to one header. The header is read from the right: the
-/// first address that is not a trusted proxy's is the client. Everything left of it is ignored, because the client could
-/// have written it. If an entry is no address (`unknown`, a name, garbage), the client is the address right of it. A peer
-/// that is not trusted is the client, regardless of its headers.
+/// Each proxy appends the address that it received the request from to one header. The header is read from the right:
+/// the first address that is not a trusted proxy's is the client. Everything left of it is ignored, because the client
+/// could have written it. If an entry is no address (`unknown`, a name, garbage), the client is the address right of
+/// it. A peer that is not trusted is the client, regardless of its headers.
 ///
 /// Only the header that the proxies set is read. They pass other headers on unchanged, so a client could forge those.
 ///
@@ -65,8 +65,8 @@ impl TrustedProxies {
 
     /// The client's address in a request from `peer` with these headers.
     ///
-    /// IPv4 addresses mapped to IPv6 are treated as IPv4. The case of names does not matter. You can pass a `&HeaderMap`
-    /// of the `http` crate.
+    /// IPv4 addresses mapped to IPv6 are treated as IPv4. The case of names does not matter. You can pass a
+    /// `&HeaderMap` of the `http` crate.
     #[must_use]
     pub fn client_address<N: AsRef<[u8]>, V: AsRef<[u8]>>(
         &self,

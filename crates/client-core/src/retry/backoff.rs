@@ -41,8 +41,8 @@ impl Backoff {
 
     /// The wait before the next try; `elapsed` is the time since the first try began.
     ///
-    /// `None` if there is no next try: because `action` says so, the tries are used up, or the wait does not fit into the
-    /// policy's times. A wait given by the server is never shortened.
+    /// `None` if there is no next try: because `action` says so, the tries are used up, or the wait does not fit into
+    /// the policy's times. A wait given by the server is never shortened.
     ///
     /// ```
     /// use ratelog_client_core::retry::{RetryAction, RetryPolicy};

@@ -49,8 +49,8 @@ impl Idempotency {
     /// The action after a response with `status` and `headers`, received at `now`.
     ///
     /// Retries after 429 (Too Many Requests). An idempotent request is also retried after errors that are often
-    /// transient: 408 (Request Timeout), 502 (Bad Gateway), 503 (Service Unavailable) and 504 (Gateway Timeout). The wait
-    /// is the response's [`RetryHint::wait`].
+    /// transient: 408 (Request Timeout), 502 (Bad Gateway), 503 (Service Unavailable) and 504 (Gateway Timeout). The
+    /// wait is the response's [`RetryHint::wait`].
     #[must_use]
     pub fn after_response<N: AsRef<[u8]>, V: AsRef<[u8]>>(
         self,

@@ -7,8 +7,8 @@ const MIN_JITTER: Duration = Duration::from_millis(100);
 
 /// A client-side throttle for requests that share a limit: it holds them back while nothing remains.
 ///
-/// It lets at most as many requests be in flight as the last response said remain, and at least one. To send requests in
-/// order, call [`try_acquire`](Self::try_acquire) for one request at a time.
+/// It lets at most as many requests be in flight as the last response said remain, and at least one. To send requests
+/// in order, call [`try_acquire`](Self::try_acquire) for one request at a time.
 ///
 /// ```
 /// use ratelog_client_core::retry::{Admission, RetryHint, ThrottleState};

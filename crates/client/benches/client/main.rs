@@ -1,8 +1,8 @@
 //! The cost of the client, compared with plain queries of the `redis` crate, a `HashMap` lookup, and the module if the
 //! server does not have it.
 //!
-//! `SERVER` names the server's binary, and `RATELOG_MODULE` the module. `--quick` measures less, and `--output PATH` writes
-//! the report to a file. Timings are only reported; a wrong decision is an error.
+//! `SERVER` names the server's binary, and `RATELOG_MODULE` the module. `--quick` measures less, and `--output PATH`
+//! writes the report to a file. Timings are only reported; a wrong decision is an error.
 #![expect(clippy::indexing_slicing, reason = "a benchmark may panic")]
 
 mod deny_cache;

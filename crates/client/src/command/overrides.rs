@@ -8,6 +8,19 @@ use super::{Command, Routing};
 use crate::reply::{self, Fields, InvalidReply};
 
 /// An operator's exception for one key. It takes precedence over the rules of the key's checks.
+///
+/// ```
+/// use ratelog_client::Action;
+/// use ratelog_client::command::Override;
+/// use std::time::Duration;
+///
+/// let block = Override::DENY.with_ttl(Duration::from_secs(3_600));
+/// assert_eq!(block.action, Action::Deny);
+///
+/// let raise = Override::limit("1000/minute".parse()?);
+/// assert_eq!(raise.ttl, None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Override {
     /// The effect on the key's checks.

@@ -23,7 +23,8 @@ use crate::{Check, Checks, Decision, Error};
 /// ```
 ///
 /// # Panics
-/// Every method panics on a thread of a tokio runtime. Such a thread must not block; await the asynchronous limiter there.
+/// Every method panics on a thread of a tokio runtime. Such a thread must not block; await the asynchronous limiter
+/// there.
 #[derive(Clone)]
 pub struct RateLimiter {
     limiter: super::RateLimiter,

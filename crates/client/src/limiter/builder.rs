@@ -9,14 +9,35 @@ use ratelog_core::limiter::Limiter;
 use ratelog_core::{Policy, PolicyName};
 
 use super::connection::Connection;
+use super::engine::Engine;
 use super::fallback::{Backend, Fallback};
 use super::local::Local;
+use super::rate_limiter::RateLimiter;
 use super::remote::{Remote, Settings};
 use super::target::Target;
-use super::{Parts, RateLimiter};
 use crate::Error;
 
 /// The settings of a [`RateLimiter`].
+///
+/// ```
+/// use ratelog_client::{Rules, Source};
+/// use ratelog_client::limiter::{Builder, Fallback};
+/// use std::time::Duration;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // No server listens on this port.
+/// let limiter = Builder::new("redis://127.0.0.1:1/")?
+///     .timeout(Duration::from_millis(50))
+///     .fallback(Fallback::Deny)
+///     .build()
+///     .await?;
+/// let rules: Rules = "100/minute".parse()?;
+/// let decision = limiter.check("user:42", &rules).await?;
+/// assert_eq!((decision.allowed(), decision.source()), (false, Source::Fallback));
+/// # Ok(())
+/// # }
+/// ```
 #[must_use]
 pub struct Builder {
     target: Option<Target>,
@@ -120,11 +141,11 @@ impl Builder {
 
     /// Caches the denials of at most `keys` keys until their retry-after. Default: 0, no cache.
     ///
-    /// A denial is dropped when this limiter refunds, resets or overrides the key. On a single server or behind Sentinels,
-    /// over RESP3, it is also dropped when anybody else does: the server tracks the keys for this connection, for which
-    /// its user needs the permission to run `CLIENT TRACKING`. Elsewhere the denial stays until its retry-after. A denial
-    /// under a policy is cached for a second at most, because the policy may change. The server's statistics do not count
-    /// checks that the cache answers.
+    /// A denial is dropped when this limiter refunds, resets or overrides the key. On a single server or behind
+    /// Sentinels, over RESP3, it is also dropped when anybody else does: the server tracks the keys for this
+    /// connection, for which its user needs the permission to run `CLIENT TRACKING`. Elsewhere the denial stays until
+    /// its retry-after. A denial under a policy is cached for a second at most, because the policy may change. The
+    /// server's statistics do not count checks that the cache answers.
     pub const fn deny_cache(mut self, keys: usize) -> Self {
         self.deny_cache = keys;
         self
@@ -163,7 +184,7 @@ impl Builder {
         if let Some(remote) = &remote {
             remote.start().await;
         }
-        Ok(RateLimiter(Arc::new(Parts {
+        Ok(RateLimiter(Arc::new(Engine {
             remote,
             local: Local::new(self.local_max_bytes, instances),
             policies: Arc::new(Policies::new(self.policies)),

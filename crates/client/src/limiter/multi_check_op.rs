@@ -44,8 +44,8 @@ impl MultiCheckOp<'_> {
 
 /// The keys of a check with the rules of each, in order.
 ///
-/// Shadow policies deny nothing. So the keys under enforced rules are checked together, all or nothing, and then each key
-/// under a shadow policy by itself.
+/// Shadow policies deny nothing. So the keys under enforced rules are checked together, all or nothing, and then each
+/// key under a shadow policy by itself.
 struct ResolvedKeys<'a>(Vec<(&'a [u8], Resolved)>);
 
 impl ResolvedKeys<'_> {

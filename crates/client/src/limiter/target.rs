@@ -134,7 +134,8 @@ fn prepare_tls() -> Result<(), Error> {
     Err(missing_feature("rediss://", "tls"))
 }
 
-/// Parses `user:password@host:port,host:port/path?query` into one node per host. `map_path` gives the path of each node.
+/// Parses `user:password@host:port,host:port/path?query` into one node per host. `map_path` gives the path of each
+/// node.
 #[cfg(any(feature = "cluster-async", feature = "sentinel"))]
 fn nodes(
     scheme: &str,

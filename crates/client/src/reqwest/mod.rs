@@ -1,7 +1,8 @@
 //! Middleware for [`reqwest-middleware`](reqwest_middleware) 0.5 and reqwest 0.13.
 //!
-//! [`Retry`] repeats a request that was denied or lost. [`Throttle`] holds a request back while the server has said that
-//! nothing remains. You can use each without the other. If you use both, add `Retry` first, so that each try is throttled.
+//! [`Retry`] repeats a request that was denied or lost. [`Throttle`] holds a request back while the server has said
+//! that nothing remains. You can use each without the other. If you use both, add `Retry` first, so that each try is
+//! throttled.
 //!
 //! ```no_run
 //! use ratelog_client::reqwest::{Retry, Throttle};

@@ -14,16 +14,16 @@ use crate::retry::RetryHint;
 
 /// Holds requests back while the server has said that nothing remains.
 ///
-/// If the last response of an origin (scheme, host and port) had a `RateLimit` header with `r=0`, the next request to it is
-/// sent `t` seconds later at the earliest. The `X-RateLimit` headers have the same effect, and so does the `Retry-After` of
-/// a 429 response; see [`RetryHint`].
+/// If the last response of an origin (scheme, host and port) had a `RateLimit` header with `r=0`, the next request to
+/// it is sent `t` seconds later at the earliest. The `X-RateLimit` headers have the same effect, and so does the
+/// `Retry-After` of a 429 response; see [`RetryHint`].
 ///
 /// Requests that were held back are not sent all at once. They are sent in the order in which they came, and at most as
 /// many are in flight as the last response said remain: one, if it said none. If responses report no limit, nothing is
 /// held back.
 ///
-/// No request waits longer than [`max_wait`](Self::max_wait). If the hold is longer than that, the request does not wait
-/// for its end, and you get the server's own response.
+/// No request waits longer than [`max_wait`](Self::max_wait). If the hold is longer than that, the request does not
+/// wait for its end, and you get the server's own response.
 pub struct Throttle {
     max_wait: Duration,
     partition: Box<PartitionFn>,
@@ -50,8 +50,8 @@ impl Throttle {
         Self { max_wait: wait, ..self }
     }
 
-    /// Requests for which `partition` returns the same text share a limit, in place of those to the same origin. Use it if
-    /// a service has separate limits, for example per API key.
+    /// Requests for which `partition` returns the same text share a limit, in place of those to the same origin. Use it
+    /// if a service has separate limits, for example per API key.
     ///
     /// ```
     /// use ratelog_client::reqwest::Throttle;

@@ -3,11 +3,11 @@
 //! [`retry`] repeats any operation, and [`until_allowed`] a denied check. Both follow a [`RetryPolicy`]:
 //!
 //! - A wait that the server gives is never shortened. [`RetryHint`] reads it from `Retry-After`, else from `t` of
-//!   `RateLimit`, else from the `X-RateLimit` headers. A random addition keeps clients that were given the same wait from
-//!   coming back at the same moment.
+//!   `RateLimit`, else from the `X-RateLimit` headers. A random addition keeps clients that were given the same wait
+//!   from coming back at the same moment.
 //! - If the server gives none, waits grow exponentially, with jitter up to the length of the wait.
-//! - The number of tries, the length of a wait and the total time are bounded. A wait that does not fit is not begun: the
-//!   last response is returned at once.
+//! - The number of tries, the length of a wait and the total time are bounded. A wait that does not fit is not begun:
+//!   the last response is returned at once.
 //!
 //! [`Idempotency`] decides which requests to repeat, and after which responses.
 //!

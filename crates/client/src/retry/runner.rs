@@ -16,8 +16,8 @@ pub struct Outcome<T> {
     pub waited: Duration,
 }
 
-/// Runs `operation` until `classify` returns [`RetryAction::Stop`] for its output or the bounds of `policy` are reached.
-/// Returns the last output.
+/// Runs `operation` until `classify` returns [`RetryAction::Stop`] for its output or the bounds of `policy` are
+/// reached. Returns the last output.
 ///
 /// The output can be anything: a response, or a `Result` of one. `classify` must know whether the operation may be
 /// repeated. No wait is begun that does not fit into the policy's times.

@@ -93,8 +93,8 @@ pub fn path(request: &Parts) -> Key {
 
 /// The address that `peer` returns, for services that clients reach without proxies.
 ///
-/// For IPv4 as `ip:192.0.2.1`. For IPv6 it is the network of 64 bits, as `ip:2001:db8:0:1::/64`: a customer has at least
-/// one, and a client can use any address in it. An IPv4 address mapped to IPv6 is treated as IPv4.
+/// For IPv4 as `ip:192.0.2.1`. For IPv6 it is the network of 64 bits, as `ip:2001:db8:0:1::/64`: a customer has at
+/// least one, and a client can use any address in it. An IPv4 address mapped to IPv6 is treated as IPv4.
 ///
 /// If `peer` returns `None`, the request is a [`CheckError`](super::CheckError). In axum, serve the router with
 /// `into_make_service_with_connect_info` so that requests have the address.

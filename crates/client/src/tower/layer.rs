@@ -107,8 +107,8 @@ impl RateLimitLayer {
         self
     }
 
-    /// Responds to denied requests with `respond`, in place of 429 and problem details, or `RESOURCE_EXHAUSTED` over gRPC.
-    /// The rate limit headers are added to its response, and `Retry-After` unless it has one.
+    /// Responds to denied requests with `respond`, in place of 429 and problem details, or `RESOURCE_EXHAUSTED` over
+    /// gRPC. The rate limit headers are added to its response, and `Retry-After` unless it has one.
     #[must_use]
     pub fn on_denied<T: Into<Bytes>>(
         mut self,

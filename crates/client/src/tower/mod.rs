@@ -1,7 +1,7 @@
 //! A [tower](https://docs.rs/tower) layer that limits the requests of any HTTP service of axum, hyper or tonic.
 //!
-//! You give a [`RateLimitLayer`] the [`RouteLimits`] to apply and a function that returns the [`Key`] of a request. It adds
-//! rate limit headers to responses, and responds to denied requests with 429.
+//! You give a [`RateLimitLayer`] the [`RouteLimits`] to apply and a function that returns the [`Key`] of a request. It
+//! adds rate limit headers to responses, and responds to denied requests with 429.
 //!
 //! ```
 //! use std::net::IpAddr;
@@ -48,8 +48,8 @@
 //! # Requirements
 //!
 //! The service must be [`Clone`], because each request waits for its decision with a ready clone. The data of response
-//! bodies must be [`Bytes`](bytes::Bytes), as in axum, hyper and tonic. Request bodies can be of any type; the layer does
-//! not read them.
+//! bodies must be [`Bytes`](bytes::Bytes), as in axum, hyper and tonic. Request bodies can be of any type; the layer
+//! does not read them.
 
 mod body;
 mod check_error;

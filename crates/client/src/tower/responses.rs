@@ -31,7 +31,8 @@ pub(super) fn unchecked(request: &HeaderMap) -> Response<Bytes> {
     )
 }
 
-/// A gRPC response with trailers only, if the request is gRPC: its clients read neither the status nor the body of HTTP.
+/// A gRPC response with trailers only, if the request is gRPC: its clients read neither the status nor the body of
+/// HTTP.
 fn grpc(request: &HeaderMap, code: &'static str, message: &'static str) -> Option<Response<Bytes>> {
     let media_type = request.get(header::CONTENT_TYPE)?;
     let rest = media_type.as_bytes().strip_prefix(b"application/grpc")?;

@@ -1,6 +1,7 @@
 //! The client against real servers, one file per subject.
 //!
-//! `SERVER` names the server's binary (default: `redis-server`), and `RATELOG_MODULE` the module (default: it is built).
+//! `SERVER` names the server's binary (default: `redis-server`), and `RATELOG_MODULE` the module (default: it is
+//! built).
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,5 +1,5 @@
-//! Retries and throttling, against a server on loopback with scripted responses. Time is paused, so nothing sleeps. It may
-//! run ahead while all tasks wait for the network, which lengthens waits and never shortens one.
+//! Retries and throttling, against a server on loopback with scripted responses. Time is paused, so nothing sleeps. It
+//! may run ahead while all tasks wait for the network, which lengthens waits and never shortens one.
 
 mod retry;
 mod server;

@@ -7,8 +7,8 @@ use redis::{Arg, Value};
 
 use super::log::name;
 
-/// Replacements in the script's text. The clock is the last argument. Keys expire by that clock, plus [`LATER`]. A check
-/// drops at most three expired hits, so that a short log shows it.
+/// Replacements in the script's text. The clock is the last argument. Keys expire by that clock, plus [`LATER`]. A
+/// check drops at most three expired hits, so that a short log shows it.
 const REPLACED: [(&str, &str); 3] = [
     ("millis(call('TIME')) -- the clock", "tonumber(table.remove(ARGV)) --"),
     ("call('PEXPIRE', log.key, text(", "call('PEXPIREAT', log.key, text(2 ^ 47 + now + "),

@@ -168,7 +168,8 @@ async fn a_module_that_is_loaded_later_reads_no_sorted_set() {
     assert_eq!(run(&mut db, &reset("k")).await.unwrap(), 1);
 }
 
-/// Twenty hits, one per millisecond, in a window of 50 ms. Then the clock steps back. At 59 ms ten of them have expired.
+/// Twenty hits, one per millisecond, in a window of 50 ms. Then the clock steps back. At 59 ms ten of them have
+/// expired.
 fn twenty_hits(server: &Server) -> FakeClock {
     let mut script = FakeClock::on(server);
     let rules = rules([(100, 50)]);
