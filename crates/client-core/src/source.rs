@@ -1,4 +1,4 @@
-/// What made a decision.
+/// The part of the system that made a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Source {

@@ -7,7 +7,7 @@ use ratelog_core::Mode;
 
 use crate::Source;
 
-/// The outcome of a check, and what made the decision.
+/// The outcome of a check, and its source.
 ///
 /// It reports the binding rule: of a denied check, the rule with the longest wait; of an allowed check, the rule with
 /// the least remaining.
@@ -67,7 +67,7 @@ impl Decision {
         Duration::from_millis(self.decision.window.millis())
     }
 
-    /// What made the decision.
+    /// The part of the system that made the decision.
     #[must_use]
     pub const fn source(&self) -> Source {
         self.source

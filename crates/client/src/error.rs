@@ -15,7 +15,7 @@ pub enum Error {
     Reply {
         /// The command.
         command: String,
-        /// What is wrong with the reply.
+        /// The defect of the reply.
         reason: String,
     },
     /// The server did not answer in this time.

@@ -8,7 +8,7 @@ use redis::{FromRedisValue, Value, from_redis_value};
 
 use crate::{Decision, Source};
 
-/// What is wrong with a reply.
+/// A description of the defect of a reply.
 pub(crate) type InvalidReply = String;
 
 pub(crate) fn parse<T: FromRedisValue>(value: Value) -> Result<T, InvalidReply> {

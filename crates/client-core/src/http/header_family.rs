@@ -1,7 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// The headers that report a decision. Every denied response has `Retry-After`, regardless of the family.
+/// The headers that report a decision. `Retry-After` belongs to no family: a denied response has it with each of them.
 ///
 /// Settings write it as `draft-11`, `x-ratelimit`, `both` or `none`.
 ///

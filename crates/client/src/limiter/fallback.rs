@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 #[non_exhaustive]
 pub enum Fallback {
     /// This process decides, by the same rules and as exactly. Its logs start empty. A check under a policy that this
-    /// process does not know is allowed, and logged as a warning once per policy.
+    /// process does not know is allowed, and logged with `tracing` as a warning, once per policy.
     Local {
         /// The number of processes that share each limit. Each of them grants an equal share, rounded down, and at
         /// least one unit. With 1, this process grants the whole limit.

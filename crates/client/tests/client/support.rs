@@ -49,7 +49,7 @@ pub async fn until_state(limiter: &RateLimiter, state: BreakerState) {
     until(&format!("{state:?}"), async || limiter.health().state == state).await;
 }
 
-/// What decides a check now.
+/// The source of a decision made now.
 pub async fn source(limiter: &RateLimiter) -> Source {
     limiter.check("k", &rules(&[(1_000_000, 60_000)])).await.unwrap().source()
 }
