@@ -1,5 +1,5 @@
 use pyo3::prelude::*;
-use ratelog_caller::retry::{self, Repeat, Repeatable, Waits};
+use ratelog_client_core::retry::{self, Idempotency, RetryAction};
 
 use crate::headers::Headers;
 use crate::number::{UnixTime, number, seconds};
@@ -40,8 +40,8 @@ impl RetryPolicy {
 
 #[pyclass(module = "ratelog._core")]
 pub(crate) struct Backoff {
-    waits: Waits,
-    idempotency: Repeatable,
+    backoff: retry::Backoff,
+    idempotency: Idempotency,
 }
 
 #[pymethods]
@@ -50,11 +50,11 @@ impl Backoff {
     #[pyo3(signature = (policy, method, headers, idempotent = None))]
     fn new(policy: &RetryPolicy, method: &str, headers: Headers, idempotent: Option<bool>) -> Self {
         let idempotency = match idempotent {
-            None => Repeatable::of(method, headers.0),
-            Some(true) => Repeatable::Yes,
-            Some(false) => Repeatable::No,
+            None => Idempotency::of_request(method, headers.0),
+            Some(true) => Idempotency::Idempotent,
+            Some(false) => Idempotency::NonIdempotent,
         };
-        Self { waits: policy.0.waits(), idempotency }
+        Self { backoff: policy.0.backoff(), idempotency }
     }
 
     fn after_response(
@@ -64,7 +64,7 @@ impl Backoff {
         now: UnixTime,
         elapsed: f64,
     ) -> PyResult<Option<f64>> {
-        self.next(self.idempotency.after(status, headers.0, now.0), elapsed)
+        self.next(self.idempotency.after_response(status, headers.0, now.0), elapsed)
     }
 
     fn after_error(&mut self, may_have_arrived: bool, elapsed: f64) -> PyResult<Option<f64>> {
@@ -73,8 +73,8 @@ impl Backoff {
 }
 
 impl Backoff {
-    fn next(&mut self, repeat: Repeat, elapsed: f64) -> PyResult<Option<f64>> {
-        let wait = self.waits.next(repeat, seconds("elapsed", elapsed)?);
+    fn next(&mut self, action: RetryAction, elapsed: f64) -> PyResult<Option<f64>> {
+        let wait = self.backoff.next(action, seconds("elapsed", elapsed)?);
         Ok(wait.map(|wait| wait.as_secs_f64()))
     }
 }

@@ -1,20 +1,20 @@
 use std::time::SystemTime;
 
 use pyo3::prelude::*;
-use ratelog_caller as caller;
-use ratelog_caller::{Absence, State};
+use ratelog_client_core::Clock;
+use ratelog_client_core::engine::{self, BreakerState, FailureKind};
 
 use crate::number::{number, seconds};
 
 #[pyclass(frozen, module = "ratelog._core")]
-pub(crate) struct Breaker(caller::Breaker);
+pub(crate) struct Breaker(engine::Breaker);
 
 #[pymethods]
 impl Breaker {
     #[new]
     fn new(failure_threshold: &Bound<'_, PyAny>) -> PyResult<Self> {
         number("failure_threshold", failure_threshold, (0, u32::MAX))
-            .map(|failures| Self(caller::Breaker::new(failures)))
+            .map(|threshold| Self(engine::Breaker::new(threshold, Clock::system_now())))
     }
 
     #[getter]
@@ -23,53 +23,55 @@ impl Breaker {
     }
 
     fn record_success(&self) {
-        self.0.succeeded();
+        self.0.record_success();
     }
 
     fn record_failure(&self, error: String, connection_lost: bool) -> bool {
-        self.0.failed(error, connection_lost)
+        let kind =
+            if connection_lost { FailureKind::ConnectionLost } else { FailureKind::Transient };
+        self.0.record_failure(error, kind, Clock::system_now())
     }
 
     fn begin_probe(&self) {
-        self.0.probing();
+        self.0.begin_probe(Clock::system_now());
     }
 
     fn record_probe_failure(&self, error: String) {
-        self.0.probe_failed(error);
+        self.0.record_probe_failure(error, Clock::system_now());
     }
 
     fn record_recovery(&self) {
-        self.0.recovered();
+        self.0.record_recovery(Clock::system_now());
     }
 
     #[getter]
     fn state(&self) -> &'static str {
         match self.0.state() {
-            State::Closed => "closed",
-            State::Open => "open",
-            State::HalfOpen => "half-open",
+            BreakerState::Closed => "closed",
+            BreakerState::Open => "open",
+            BreakerState::HalfOpen => "half-open",
         }
     }
 
     #[getter]
     fn since(&self) -> f64 {
-        let since = self.0.history().since.duration_since(SystemTime::UNIX_EPOCH);
+        let since = self.0.status().since.duration_since(SystemTime::UNIX_EPOCH);
         since.unwrap_or_default().as_secs_f64()
     }
 
     #[getter]
     fn last_error(&self) -> Option<String> {
-        self.0.history().last_error
+        self.0.status().last_error
     }
 
     #[getter]
     fn opened(&self) -> u64 {
-        self.0.history().opened
+        self.0.status().opened
     }
 }
 
 #[pyclass(module = "ratelog._core")]
-pub(crate) struct ProbeBackoff(caller::Probes);
+pub(crate) struct ProbeBackoff(engine::ProbeBackoff);
 
 #[pymethods]
 impl ProbeBackoff {
@@ -77,7 +79,7 @@ impl ProbeBackoff {
     fn new(min_interval: f64, max_interval: f64) -> PyResult<Self> {
         let min = seconds("min_interval", min_interval)?;
         let max = seconds("max_interval", max_interval)?;
-        Ok(Self(caller::Probes::new(min, max)))
+        Ok(Self(engine::ProbeBackoff::new(min, max)))
     }
 
     fn __iter__(this: PyRef<'_, Self>) -> PyRef<'_, Self> {
@@ -91,8 +93,8 @@ impl ProbeBackoff {
 
 #[pyfunction]
 pub(crate) fn failure_kind(code: &str) -> Option<&'static str> {
-    Absence::of_code(code).map(|kind| match kind {
-        Absence::Unserved => "transient",
-        Absence::Lost => "connection-lost",
+    FailureKind::from_code(code).map(|kind| match kind {
+        FailureKind::Transient => "transient",
+        FailureKind::ConnectionLost => "connection-lost",
     })
 }

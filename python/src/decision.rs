@@ -1,12 +1,13 @@
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
-use ratelog_caller::{Grant, granted, told_under};
+use ratelog_client_core::Source;
+use ratelog_client_core::engine::{self, FixedOutcome, apply_mode};
 use ratelog_core::{Mode, wire};
 
 use crate::limits::Limits;
 use crate::number::{number, value_error};
-use crate::source::Source;
+use crate::source::{SourceName, source_name};
 use crate::units::Units;
 
 #[pyclass(frozen, eq, hash, module = "ratelog._core")]
@@ -19,7 +20,7 @@ pub(crate) struct Decision {
 #[pymethods]
 impl Decision {
     #[new]
-    #[pyo3(signature = (allowed, limit, remaining, retry_after_ms, reset_after_ms, window_ms, source = Source::Module))]
+    #[pyo3(signature = (allowed, limit, remaining, retry_after_ms, reset_after_ms, window_ms, source = SourceName(Source::Module)))]
     fn new(
         allowed: bool,
         limit: i64,
@@ -27,7 +28,7 @@ impl Decision {
         retry_after_ms: Option<i64>,
         reset_after_ms: i64,
         window_ms: i64,
-        source: Source,
+        source: SourceName,
     ) -> PyResult<Self> {
         if retry_after_ms.is_some_and(|wait| wait < 0) {
             return Err(PyValueError::new_err("retry_after_ms must be 0 or more, or None"));
@@ -35,16 +36,16 @@ impl Decision {
         let retry_after_ms = retry_after_ms.unwrap_or(-1);
         let integers =
             [allowed.into(), limit, remaining, retry_after_ms, reset_after_ms, window_ms];
-        Self::from_integers(integers, source)
+        Self::from_integers(integers, source.0)
     }
 
     #[staticmethod]
-    fn from_reply(reply: &Bound<'_, PyAny>, source: Source) -> PyResult<Self> {
+    fn from_reply(reply: &Bound<'_, PyAny>, source: SourceName) -> PyResult<Self> {
         let integers = reply.cast::<PyList>().ok().and_then(six_integers).ok_or_else(|| {
             let shown = reply.repr().map_or_else(|_| String::new(), |repr| format!(", not {repr}"));
             PyValueError::new_err(format!("expected the six integers of a decision{shown}"))
         })?;
-        Self::from_integers(integers, source)
+        Self::from_integers(integers, source.0)
     }
 
     #[getter]
@@ -79,11 +80,11 @@ impl Decision {
 
     #[getter]
     fn source(&self) -> &'static str {
-        self.source.as_str()
+        source_name(self.source)
     }
 
     fn unenforced(&self) -> Self {
-        Self { inner: told_under(Mode::Shadow, self.inner), ..*self }
+        Self { inner: apply_mode(Mode::Shadow, self.inner), ..*self }
     }
 
     fn __bool__(&self) -> bool {
@@ -95,7 +96,7 @@ impl Decision {
         let allowed = if self.inner.allowed { "True" } else { "False" };
         let retry_after =
             self.inner.retry_after.map_or_else(|| "None".to_owned(), |wait| wait.to_string());
-        let source = self.source.as_str();
+        let source = source_name(self.source);
         format!(
             "Decision({allowed}, limit={limit}, remaining={remaining}, retry_after_ms={retry_after}, \
              reset_after_ms={reset_after}, window_ms={window}, source='{source}')"
@@ -133,7 +134,8 @@ pub(crate) fn fallback_decision(
     retry_after_ms: &Bound<'_, PyAny>,
 ) -> PyResult<Decision> {
     let wait = number("retry_after_ms", retry_after_ms, (0, i64::MAX.unsigned_abs()))?;
-    let outcome = if allow { Grant::Allow } else { Grant::Deny(wait) };
+    let outcome =
+        if allow { FixedOutcome::Allow } else { FixedOutcome::Deny { retry_after_ms: wait } };
     let rules = limits.map(Limits::only_rules).transpose()?;
-    Ok(Decision::from_source(Source::Fallback, granted(outcome, rules, cost.0)))
+    Ok(Decision::from_source(Source::Fallback, engine::fallback_decision(outcome, rules, cost.0)))
 }

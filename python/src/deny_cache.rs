@@ -1,34 +1,33 @@
 use pyo3::prelude::*;
-use ratelog_caller as caller;
+use ratelog_client_core::{Clock, Source, engine};
 
 use crate::decision::Decision;
 use crate::key::Key;
 use crate::limits::Limits;
 use crate::number::number;
-use crate::source::Source;
 use crate::units::Units;
 
 #[pyclass(frozen, module = "ratelog._core")]
-pub(crate) struct DenyCache(caller::Denials);
+pub(crate) struct DenyCache(engine::DenyCache);
 
 #[pyclass(frozen, module = "ratelog._core")]
-pub(crate) struct KeyVersion(caller::Ticket);
+pub(crate) struct KeyVersion(engine::KeyVersion);
 
 #[pymethods]
 impl DenyCache {
     #[new]
     fn new(capacity: &Bound<'_, PyAny>) -> PyResult<Self> {
         let capacity = number("capacity", capacity, (0, i64::MAX.unsigned_abs()))?;
-        Ok(Self(caller::Denials::new(usize::try_from(capacity).unwrap_or(usize::MAX))))
+        Ok(Self(engine::DenyCache::new(usize::try_from(capacity).unwrap_or(usize::MAX))))
     }
 
     fn get(&self, key: Key<'_>, limits: &Limits, cost: Units) -> Option<Decision> {
-        let decision = self.0.get(key.0, &limits.check(cost.0))?;
+        let decision = self.0.get(key.0, &limits.check(cost.0), Clock::monotonic_now())?;
         Some(Decision::from_source(Source::DenyCache, decision))
     }
 
     fn version(&self, key: Key<'_>) -> KeyVersion {
-        KeyVersion(self.0.ticket(key.0))
+        KeyVersion(self.0.version(key.0, Clock::monotonic_now()))
     }
 
     fn insert(
@@ -39,23 +38,23 @@ impl DenyCache {
         decision: &Decision,
         version: &KeyVersion,
     ) {
-        let by_server = decision.source.is_server();
-        self.0.put(key.0, &limits.check(cost.0), &decision.inner, by_server, version.0);
+        let (check, now) = (limits.check(cost.0), Clock::monotonic_now());
+        self.0.insert(key.0, &check, &decision.inner, decision.source, version.0, now);
     }
 
     fn begin_fetch(&self, key: Key<'_>, limits: &Limits, cost: Units) -> bool {
-        self.0.claim(key.0, &limits.check(cost.0))
+        self.0.begin_fetch(key.0, &limits.check(cost.0), Clock::monotonic_now())
     }
 
     fn end_fetch(&self, key: Key<'_>) {
-        self.0.settle(key.0);
+        self.0.end_fetch(key.0);
     }
 
     fn invalidate(&self, key: Key<'_>) {
-        self.0.forget(key.0);
+        self.0.invalidate(key.0);
     }
 
     fn invalidate_all(&self) {
-        self.0.forget_all();
+        self.0.invalidate_all();
     }
 }

@@ -55,9 +55,9 @@ mod _core {
     #[pymodule_export]
     const DEFAULT_MAX_BYTES: usize = crate::local::DEFAULT_MAX_BYTES;
     #[pymodule_export]
-    const SCRIPT: &str = ratelog_caller::script::TEXT;
+    const SCRIPT: &str = ratelog_client_core::script::TEXT;
     #[pymodule_export]
-    const SCRIPT_SUFFIX: &str = ratelog_caller::script::SUFFIX;
+    const SCRIPT_SUFFIX: &str = ratelog_client_core::script::SUFFIX;
 }
 
 /// Python's allocator aligns to 16 bytes. A type that needs more, such as one with padded counters, must be boxed.

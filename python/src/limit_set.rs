@@ -1,17 +1,16 @@
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
-use ratelog_core::http;
+use ratelog_client_core::{Source, http};
 
 use crate::decision::Decision;
 use crate::limits::Limits;
 use crate::number::value_error;
-use crate::source::Source;
 
 #[pyclass(frozen, module = "ratelog._core")]
 pub(crate) struct LimitSet {
-    limits: http::Told,
-    family: http::Family,
+    limits: http::LimitSet,
+    family: http::HeaderFamily,
     /// The `RateLimit-Policy` value of most responses, shared between them.
     policy_value: Py<PyBytes>,
 }
@@ -19,10 +18,10 @@ pub(crate) struct LimitSet {
 #[pymethods]
 impl LimitSet {
     #[new]
-    #[pyo3(signature = (limits, family = HeaderFamily(http::Family::Draft11)))]
+    #[pyo3(signature = (limits, family = HeaderFamily(http::HeaderFamily::Draft11)))]
     fn new(py: Python<'_>, limits: Vec<Bound<'_, Limits>>, family: HeaderFamily) -> Self {
-        let limits = http::Told::new(limits.iter().map(|limits| limits.get().named().clone()));
-        let policy_value = PyBytes::new(py, limits.policy_field().as_bytes()).unbind();
+        let limits = http::LimitSet::new(limits.iter().map(|limits| limits.get().named().clone()));
+        let policy_value = PyBytes::new(py, limits.policy_header().as_bytes()).unbind();
         Self { limits, family: family.0, policy_value }
     }
 
@@ -32,10 +31,10 @@ impl LimitSet {
         decisions: Vec<Bound<'py, Decision>>,
     ) -> PyResult<Bound<'py, PyList>> {
         let is_counted = decisions.iter().all(|it| it.get().source != Source::Fallback);
-        let family = if is_counted { self.family } else { http::Family::None };
-        let fields = self.limits.fields(family, &self.one_per_limit(&decisions)?);
+        let family = if is_counted { self.family } else { http::HeaderFamily::None };
+        let fields = self.limits.headers(family, &self.one_per_limit(&decisions)?);
         let headers = fields.into_iter().map(|(name, value)| {
-            let value = if value == self.limits.policy_field() {
+            let value = if value == self.limits.policy_header() {
                 self.policy_value.bind(py).clone()
             } else {
                 PyBytes::new(py, value.as_bytes())
@@ -69,7 +68,7 @@ impl LimitSet {
     }
 }
 
-pub(crate) struct HeaderFamily(http::Family);
+pub(crate) struct HeaderFamily(http::HeaderFamily);
 
 impl FromPyObject<'_, '_> for HeaderFamily {
     type Error = PyErr;

@@ -3,9 +3,8 @@ use std::hash::{Hash, Hasher};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
-use ratelog_caller::{self as caller, Check};
-use ratelog_core::http;
-use ratelog_core::{Cost, PolicyName, Rules};
+use ratelog_client_core::{Check, http};
+use ratelog_core::{Cost, OwnedRuleSource, PolicyName, RuleSource, Rules};
 
 use crate::number::value_error;
 use crate::policies;
@@ -13,16 +12,10 @@ use crate::rules::{Pairs, pairs};
 
 #[pyclass(frozen, eq, hash, module = "ratelog._core")]
 pub(crate) struct Limits {
-    source: RuleSource,
-    named: http::Limits,
+    source: OwnedRuleSource,
+    named: http::NamedRules,
     args: Py<PyTuple>,
     script_args: Py<PyTuple>,
-}
-
-#[derive(PartialEq, Eq, Hash)]
-enum RuleSource {
-    Rules(Box<Rules>),
-    Policy(PolicyName),
 }
 
 #[pymethods]
@@ -32,24 +25,24 @@ impl Limits {
     fn new(py: Python<'_>, rules: &str, names: Option<Vec<String>>) -> PyResult<Self> {
         let rules: Rules = rules.parse().map_err(|error| value_error(&error))?;
         let named = match names {
-            None => http::Limits::from(&rules),
+            None => http::NamedRules::from(&rules),
             Some(names) => {
-                http::Limits::named(&rules, names).map_err(|error| value_error(&error))?
+                http::NamedRules::new(&rules, names).map_err(|error| value_error(&error))?
             }
         };
-        Self::from_parts(py, RuleSource::Rules(rules.into()), named)
+        Self::from_parts(py, RuleSource::Rules(rules), named)
     }
 
     #[staticmethod]
     fn of_policy(py: Python<'_>, name: policies::PolicyName) -> PyResult<Self> {
-        let named = http::Limits::from(&name.0);
+        let named = http::NamedRules::from(&name.0);
         Self::from_parts(py, RuleSource::Policy(name.0), named)
     }
 
     #[staticmethod]
     fn of_rules(py: Python<'_>, rules: Pairs) -> PyResult<Self> {
-        let named = http::Limits::from(&rules.0);
-        Self::from_parts(py, RuleSource::Rules(rules.0.into()), named)
+        let named = http::NamedRules::from(&rules.0);
+        Self::from_parts(py, RuleSource::Rules(rules.0), named)
     }
 
     #[getter]
@@ -100,32 +93,30 @@ impl Limits {
         name: &PolicyName,
         rules: &Rules,
     ) -> PyResult<Self> {
-        let named = http::Limits::of_policy(name, rules);
-        Self::from_parts(py, RuleSource::Rules(rules.clone().into()), named)
+        let named = http::NamedRules::of_policy(name, rules);
+        Self::from_parts(py, RuleSource::Rules(rules.clone()), named)
     }
 
-    fn from_parts(py: Python<'_>, source: RuleSource, named: http::Limits) -> PyResult<Self> {
+    fn from_parts(
+        py: Python<'_>,
+        source: OwnedRuleSource,
+        named: http::NamedRules,
+    ) -> PyResult<Self> {
         let args = PyTuple::new(py, args(&source))?.unbind();
         let script_args = PyTuple::new(py, script_args(&source))?.unbind();
         Ok(Self { source, named, args, script_args })
     }
 
     /// Borrows the rules or the policy's name.
-    pub(crate) fn under(&self) -> caller::Under<'_, &Rules> {
-        match &self.source {
-            RuleSource::Rules(rules) => caller::Under::Rules(rules),
-            RuleSource::Policy(name) => caller::Under::Policy(name),
-        }
+    pub(crate) fn rule_source(&self) -> RuleSource<&Rules, &PolicyName> {
+        self.source.as_borrowed()
     }
 
     pub(crate) fn check(&self, cost: Cost) -> Check<'_> {
-        match &self.source {
-            RuleSource::Rules(rules) => Check::from(&**rules).cost(cost),
-            RuleSource::Policy(name) => Check::from(name).cost(cost),
-        }
+        Check::new(self.rule_source()).cost(cost)
     }
 
-    pub(crate) fn named(&self) -> &http::Limits {
+    pub(crate) fn named(&self) -> &http::NamedRules {
         &self.named
     }
 
@@ -152,7 +143,7 @@ impl Hash for Limits {
     }
 }
 
-fn args(source: &RuleSource) -> Vec<String> {
+fn args(source: &OwnedRuleSource) -> Vec<String> {
     let rule_args = |(limit, window)| [format!("{limit}"), format!("{window}ms")];
     match source {
         RuleSource::Rules(rules) => pairs(rules).into_iter().flat_map(rule_args).collect(),
@@ -160,7 +151,7 @@ fn args(source: &RuleSource) -> Vec<String> {
     }
 }
 
-fn script_args(source: &RuleSource) -> Vec<String> {
+fn script_args(source: &OwnedRuleSource) -> Vec<String> {
     let RuleSource::Rules(rules) = source else { return Vec::new() };
     let pairs = pairs(rules);
     let count = pairs.len().to_string();

@@ -2,7 +2,7 @@ use std::num::NonZeroU32;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use ratelog_caller::{Clock, Local};
+use ratelog_client_core::{Clock, Source, engine};
 use ratelog_core::Instant;
 use ratelog_core::limiter::Limiter;
 
@@ -10,14 +10,13 @@ use crate::decision::Decision;
 use crate::key::Key;
 use crate::limits::Limits;
 use crate::number::whole;
-use crate::source::Source;
 use crate::units::{Units, UnixMillis};
 
 pub(crate) const DEFAULT_MAX_BYTES: usize = Limiter::DEFAULT_MAX_BYTES;
 
 #[pyclass(frozen, module = "ratelog._core")]
 pub(crate) struct LocalLimiter {
-    local: Box<Local>,
+    local: Box<engine::LocalLimiter>,
     clock: Clock,
 }
 
@@ -26,7 +25,10 @@ impl LocalLimiter {
     #[new]
     #[pyo3(signature = (max_bytes = MaxBytes(DEFAULT_MAX_BYTES), *, instances = Instances(NonZeroU32::MIN)))]
     fn new(max_bytes: MaxBytes, instances: Instances) -> Self {
-        Self { local: Local::new(max_bytes.0, instances.0).into(), clock: Clock::start() }
+        Self {
+            local: engine::LocalLimiter::new(max_bytes.0, instances.0).into(),
+            clock: Clock::start(),
+        }
     }
 
     #[pyo3(signature = (key, limits, cost = Units::default(), *, now_ms = None))]

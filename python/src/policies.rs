@@ -2,15 +2,14 @@ use std::collections::HashMap;
 
 use pyo3::exceptions::{PyLookupError, PyValueError};
 use pyo3::prelude::*;
-use ratelog_caller as caller;
-use ratelog_caller::Under;
-use ratelog_core::{Mode, Policy};
+use ratelog_client_core::{Clock, engine};
+use ratelog_core::{Mode, Policy, RuleSource, Rules};
 
 use crate::limits::Limits;
 use crate::rules::Pairs;
 
 #[pyclass(frozen, module = "ratelog._core")]
-pub(crate) struct Policies(caller::Policies);
+pub(crate) struct Policies(engine::Policies);
 
 #[pymethods]
 impl Policies {
@@ -21,24 +20,27 @@ impl Policies {
             let rules = limits.get().only_rules()?.clone();
             Ok((name.0, Policy { rules, mode: Mode::Enforce }))
         });
-        Ok(Self(caller::Policies::new(policies.collect::<PyResult<_>>()?)))
+        Ok(Self(engine::Policies::new(policies.collect::<PyResult<_>>()?)))
     }
 
     fn should_fetch(&self, name: PolicyName) -> bool {
-        self.0.wants(&name.0)
+        self.0.should_fetch(&name.0, Clock::monotonic_now())
     }
 
     fn insert(&self, name: PolicyName, rules: Option<Pairs>, shadow: bool) {
         let mode = if shadow { Mode::Shadow } else { Mode::Enforce };
-        self.0.learn(name.0, rules.map(|rules| Policy { rules: rules.0, mode }));
+        let policy = rules.map(|rules| Policy { rules: rules.0, mode });
+        self.0.insert(name.0, policy, Clock::monotonic_now());
     }
 
     fn resolve<'py>(&self, limits: Bound<'py, Limits>) -> PyResult<(Bound<'py, Limits>, bool)> {
-        let Under::Policy(name) = limits.get().under() else { return Ok((limits, false)) };
-        let policy = self.0.terms(Under::Policy(name));
-        let policy = policy.map_err(|error| PyLookupError::new_err(error.to_string()))?;
-        let known = Limits::of_known_policy(limits.py(), name, &policy.rules)?;
-        Ok((Bound::new(limits.py(), known)?, policy.mode == Mode::Shadow))
+        let RuleSource::Policy(name) = limits.get().rule_source() else {
+            return Ok((limits, false));
+        };
+        let resolved = self.0.resolve(RuleSource::<Rules, _>::Policy(name));
+        let resolved = resolved.map_err(|error| PyLookupError::new_err(error.to_string()))?;
+        let known = Limits::of_known_policy(limits.py(), name, resolved.rules())?;
+        Ok((Bound::new(limits.py(), known)?, resolved.mode() == Mode::Shadow))
     }
 }
 

@@ -1,19 +1,19 @@
 use std::time::Duration;
 
 use pyo3::prelude::*;
-use ratelog_core::http;
+use ratelog_client_core::http;
 
 use crate::headers::Headers;
 use crate::number::UnixTime;
 
 #[pyclass(frozen, module = "ratelog._core")]
-pub(crate) struct RetryHint(pub(crate) http::Hint);
+pub(crate) struct RetryHint(pub(crate) http::RetryHint);
 
 #[pymethods]
 impl RetryHint {
     #[staticmethod]
     fn from_headers(headers: Headers, now: UnixTime) -> Self {
-        Self(http::Hint::read(headers.0, now.0))
+        Self(http::RetryHint::from_headers(headers.0, now.0))
     }
 
     #[getter]

@@ -1,45 +1,35 @@
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use ratelog_client_core::Source;
 
-/// Where a decision was made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) enum Source {
-    #[default]
-    Module,
-    Script,
-    Local,
-    DenyCache,
-    Fallback,
-}
-
-impl Source {
-    const ALL: [Self; 5] =
-        [Self::Module, Self::Script, Self::Local, Self::DenyCache, Self::Fallback];
-
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Module => "module",
-            Self::Script => "script",
-            Self::Local => "local",
-            Self::DenyCache => "deny-cache",
-            Self::Fallback => "fallback",
-        }
-    }
-
-    /// Whether a server made the decision.
-    pub(crate) fn is_server(self) -> bool {
-        matches!(self, Self::Module | Self::Script)
+/// The name of a source in Python.
+pub(crate) const fn source_name(source: Source) -> &'static str {
+    match source {
+        Source::Module => "module",
+        Source::Script => "script",
+        Source::DenyCache => "deny-cache",
+        Source::Local => "local",
+        _ => "fallback",
     }
 }
 
-impl<'a> FromPyObject<'a, '_> for Source {
+/// A source, given by its name.
+#[derive(Clone, Copy)]
+pub(crate) struct SourceName(pub(crate) Source);
+
+impl SourceName {
+    const ALL: [Source; 5] =
+        [Source::Module, Source::Script, Source::Local, Source::DenyCache, Source::Fallback];
+}
+
+impl<'a> FromPyObject<'a, '_> for SourceName {
     type Error = PyErr;
 
     fn extract(name: Borrowed<'a, '_, PyAny>) -> PyResult<Self> {
         let name = name.extract::<&str>()?;
-        let found = Self::ALL.into_iter().find(|source| source.as_str() == name);
-        found.ok_or_else(|| {
-            let all = Self::ALL.map(Self::as_str).join(", ");
+        let found = Self::ALL.into_iter().find(|source| source_name(*source) == name);
+        found.map(Self).ok_or_else(|| {
+            let all = Self::ALL.map(source_name).join(", ");
             PyValueError::new_err(format!("expected one of {all}, not {name:?}"))
         })
     }

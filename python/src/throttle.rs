@@ -2,14 +2,15 @@ use std::time::Instant;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use ratelog_caller::retry::{self, Turn};
+use ratelog_client_core::Clock;
+use ratelog_client_core::retry::{self, Admission};
 
 use crate::number::seconds;
 use crate::retry_hint::RetryHint;
 
 #[pyclass(module = "ratelog._core")]
 pub(crate) struct ThrottleState {
-    state: retry::Lane,
+    state: retry::ThrottleState,
     /// The `Instant` that corresponds to zero on Python's monotonic clock.
     epoch: Instant,
 }
@@ -18,25 +19,25 @@ pub(crate) struct ThrottleState {
 impl ThrottleState {
     #[new]
     fn new() -> Self {
-        Self { state: retry::Lane::default(), epoch: Instant::now() }
+        Self { state: retry::ThrottleState::default(), epoch: Clock::monotonic_now() }
     }
 
     fn try_acquire(&mut self, now: f64, deadline: f64) -> PyResult<Option<f64>> {
         let (now, deadline) = (self.instant("now", now)?, self.instant("deadline", deadline)?);
-        Ok(match self.state.enter(now, deadline) {
-            Turn::Now => Some(0.0),
-            Turn::At(then) => Some(then.saturating_duration_since(now).as_secs_f64()),
-            Turn::AfterAnother => None,
+        Ok(match self.state.try_acquire(now, deadline) {
+            Admission::Admitted => Some(0.0),
+            Admission::WaitUntil(then) => Some(then.saturating_duration_since(now).as_secs_f64()),
+            Admission::WaitForRelease => None,
         })
     }
 
     fn on_response(&mut self, denied: bool, hint: &RetryHint, now: f64) -> PyResult<()> {
-        self.state.answered(denied, &hint.0, self.instant("now", now)?);
+        self.state.on_response(denied, &hint.0, self.instant("now", now)?);
         Ok(())
     }
 
     fn release(&mut self) {
-        self.state.left();
+        self.state.release();
     }
 }
 

@@ -2,7 +2,7 @@ use std::net::IpAddr;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use ratelog_caller::http;
+use ratelog_client_core::http;
 
 use crate::headers::Headers;
 use crate::number::value_error;
@@ -51,11 +51,11 @@ impl TrustedProxies {
         })
         .flatten();
         let client = match peer.and_then(parse_address) {
-            Some(peer) => Some(self.proxies.client(peer, fields)),
-            None if self.trusts_unix => self.proxies.told_client(fields),
+            Some(peer) => Some(self.proxies.client_address(peer, fields)),
+            None if self.trusts_unix => self.proxies.forwarded_address(fields),
             None => None,
         };
-        invalid.map_or_else(|| Ok(client.map(http::client_text)), Err)
+        invalid.map_or_else(|| Ok(client.map(http::client_network)), Err)
     }
 }
 

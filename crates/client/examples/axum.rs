@@ -1,13 +1,13 @@
-//! An API whose routes have limits of their own, and whose clients have plans.
+//! An API with limits per route, and plans for its clients.
 //!
 //! ```sh
 //! cargo run -p ratelog-client --example axum --features tower
-//! curl -i http://127.0.0.1:3000/search                                   # 5 a minute for an address
-//! curl -i http://127.0.0.1:3000/search -H 'x-api-key: k1' -H 'x-plan: pro'  # 60 a minute for a key on this plan
+//! curl -i http://127.0.0.1:3000/search                                   # 5 a minute per address
+//! curl -i http://127.0.0.1:3000/search -H 'x-api-key: k1' -H 'x-plan: pro'  # 60 a minute per key on this plan
 //! ```
 //!
-//! `RATELOG_URL` names the server that counts, such as `redis://127.0.0.1/`; without it this process does. `PORT` is the
-//! port to listen on, 3000 unless told otherwise.
+//! `RATELOG_URL` names the server that counts, such as `redis://127.0.0.1/`. Without it, this process counts. `PORT` is
+//! the port to listen on (default: 3000).
 
 use std::env;
 use std::error::Error;
@@ -18,8 +18,8 @@ use axum::extract::ConnectInfo;
 use axum::routing::{get, post};
 use http::HeaderName;
 use http::request::Parts;
-use ratelog_client::http::{Family, Limits};
-use ratelog_client::tower::{OnFailure, RateLimitLayer, Route, TrustedProxies, key};
+use ratelog_client::http::{HeaderFamily, NamedRules};
+use ratelog_client::tower::{OnCheckError, RateLimitLayer, RouteLimits, TrustedProxies, key};
 use ratelog_client::{Cost, RateLimiter, Rules};
 
 #[tokio::main]
@@ -36,10 +36,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn app(limiter: &RateLimiter) -> Result<Router, Box<dyn Error>> {
-    // A proxy on this machine tells whom it speaks for; nobody else is believed.
+    // Only a proxy on this machine is trusted to report the client's address.
     let proxies = TrustedProxies::x_forwarded_for(["127.0.0.0/8", "::1"])?;
     let by_address = key::client(proxies, peer);
-    // A real API checks its keys, and the plans they are on, in a layer further out.
+    // A real API validates its keys, and looks up their plans, in an outer layer.
     let by_api_key = key::header(HeaderName::from_static("x-api-key"), by_address);
 
     let free = named("5/minute", ["free"])?.key_prefix("search:");
@@ -49,14 +49,14 @@ fn app(limiter: &RateLimiter) -> Result<Router, Box<dyn Error>> {
         _ => Some(free.clone()),
     };
     let search = RateLimitLayer::by_route(limiter.clone(), plan, by_api_key)
-        .family(Family::Both)
-        .on_failure(|failure| {
-            eprintln!("{failure}");
-            OnFailure::usual(failure)
+        .header_family(HeaderFamily::Both)
+        .on_check_error(|error| {
+            eprintln!("{error}");
+            OnCheckError::default_for(error)
         });
 
-    let ten = Cost::new(10).ok_or("a cost of nothing")?;
-    let exports = "30/hour".parse::<Route>()?.cost(ten).key_prefix("export:");
+    let ten = Cost::new(10).ok_or("the cost is zero")?;
+    let exports = "30/hour".parse::<RouteLimits>()?.cost(ten).key_prefix("export:");
     let export = RateLimitLayer::new(limiter.clone(), exports, key::peer(peer));
 
     Ok(Router::new()
@@ -65,11 +65,11 @@ fn app(limiter: &RateLimiter) -> Result<Router, Box<dyn Error>> {
         .route("/health", get(|| async { "well\n" })))
 }
 
-/// Rules as text, and what responses call them.
-fn named<const N: usize>(rules: &str, names: [&str; N]) -> Result<Route, Box<dyn Error>> {
+/// Limits from the text of rules, with the names that responses report.
+fn named<const N: usize>(rules: &str, names: [&str; N]) -> Result<RouteLimits, Box<dyn Error>> {
     let rules: Rules = rules.parse()?;
-    let limits = Limits::named(&rules, names)?;
-    Ok(Route::from(rules).limits(limits))
+    let names = NamedRules::new(&rules, names)?;
+    Ok(RouteLimits::from(rules).named_rules(names))
 }
 
 fn peer(request: &Parts) -> Option<IpAddr> {

@@ -1,93 +1,81 @@
 use std::time::Duration;
 
 #[cfg(feature = "limiter")]
-use ratelog_caller::told_under;
+use ratelog_client_core::engine::apply_mode;
 #[cfg(feature = "limiter")]
 use ratelog_core::Mode;
 
-/// The outcome of a check, told of its binding rule, and who came to it.
+use crate::Source;
+
+/// The outcome of a check, and its source.
 ///
-/// The binding rule is, when the check is denied, the one with the longest wait; when it is allowed, the one with the
-/// least remaining.
+/// It reports the binding rule: of a denied check, the rule with the longest wait; of an allowed check, the rule with
+/// the least remaining.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decision {
-    decided: ratelog_core::Decision,
+    decision: ratelog_core::Decision,
     source: Source,
 }
 
-/// Who came to a decision.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Source {
-    /// The module in the server.
-    Module,
-    /// The script, in a server without the module.
-    Script,
-    /// A denial of the server's that still holds, remembered in this process.
-    DenyCache,
-    /// The limiter in this process: because there is no other, or in place of a server that is away.
-    Local,
-    /// Nobody: the server is away, and such checks are allowed or denied outright.
-    Fallback,
-}
-
 impl Decision {
-    pub(crate) const fn new(decided: ratelog_core::Decision, source: Source) -> Self {
-        Self { decided, source }
+    pub(crate) const fn new(decision: ratelog_core::Decision, source: Source) -> Self {
+        Self { decision, source }
     }
 
-    /// As it is told under a policy of this mode: what rules on trial deny is answered as allowed.
+    /// The decision as a policy's mode has it: under a shadow policy a denial is reported as allowed.
     #[cfg(feature = "limiter")]
-    pub(crate) fn under(self, mode: Mode) -> Self {
-        Self { decided: told_under(mode, self.decided), ..self }
+    pub(crate) fn with_mode(self, mode: Mode) -> Self {
+        Self { decision: apply_mode(mode, self.decision), ..self }
     }
 
-    /// Whether the check passed, and its units are recorded.
+    /// Whether the check is allowed. If it is, its units are recorded.
     #[must_use]
     pub const fn allowed(&self) -> bool {
-        self.decided.allowed
+        self.decision.allowed
     }
 
     /// The binding rule's limit, in units.
     #[must_use]
     pub const fn limit(&self) -> u64 {
-        self.decided.limit.units()
+        self.decision.limit.units()
     }
 
-    /// The units that the binding rule would still let through.
+    /// The units that the binding rule still allows.
     #[must_use]
     pub const fn remaining(&self) -> u64 {
-        self.decided.remaining
+        self.decision.remaining
     }
 
-    /// The least wait, in whole milliseconds, after which the same check passes if nothing else is recorded: zero if
-    /// it passed, `None` if it never will, because its cost exceeds the limit or an operator denied the key for good.
+    /// The shortest wait, in whole milliseconds, after which the same check is allowed if nothing else is recorded.
+    ///
+    /// Zero if the check is allowed. `None` if it never will be, because its cost exceeds the limit or an operator
+    /// denied the key without an end.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
-        self.decided.retry_after.map(Duration::from_millis)
+        self.decision.retry_after.map(Duration::from_millis)
     }
 
-    /// The time until the binding rule's window is empty if nothing else is recorded.
+    /// The time, in whole milliseconds, until the binding rule's window is empty if nothing else is recorded.
     #[must_use]
     pub const fn reset_after(&self) -> Duration {
-        Duration::from_millis(self.decided.reset_after)
+        Duration::from_millis(self.decision.reset_after)
     }
 
     /// The binding rule's window.
     #[must_use]
     pub const fn window(&self) -> Duration {
-        Duration::from_millis(self.decided.window.millis())
+        Duration::from_millis(self.decision.window.millis())
     }
 
-    /// Who came to it.
+    /// The part of the system that made the decision.
     #[must_use]
     pub const fn source(&self) -> Source {
         self.source
     }
 
-    /// The decision in the words of the core crate, spans in milliseconds.
+    /// The decision as a type of the core crate, with times in milliseconds.
     #[must_use]
     pub const fn as_core(&self) -> &ratelog_core::Decision {
-        &self.decided
+        &self.decision
     }
 }

@@ -3,37 +3,37 @@ use std::time::Duration;
 
 use redis::RedisError;
 
-/// Why there is no answer.
+/// The error of a command or of a limiter.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// The server refused the command, or could not be reached.
+    /// The server rejected the command or could not be reached.
     Redis(RedisError),
-    /// The server keeps no policy of the name; the text is the server's.
+    /// No policy has this name; the text is the server's.
     NoPolicy(String),
-    /// The server's answer is not one that the command has: another version of the module, or not the module.
+    /// The server's reply has another form than the command's. The server may run another version of the module.
     Reply {
         /// The command.
         command: String,
-        /// What is wrong with the answer.
+        /// The defect of the reply.
         reason: String,
     },
     /// The server did not answer in this time.
     Timeout(Duration),
-    /// The server is away: the circuit breaker is open since an earlier error, which the text tells.
+    /// The server is unavailable: an earlier error, which is the text, opened the circuit breaker.
     Unavailable(String),
-    /// The limiter's URL or settings are wrong; the text says which, and how.
+    /// The limiter's URL or settings are invalid; the text says which, and why.
     Config(String),
-    /// The operation needs the module, and the limiter's backend has none.
+    /// The operation needs the module, and the limiter's server does not have it.
     NeedsModule(&'static str),
 }
 
 impl Error {
-    /// Whether it tells of a server that is away, or does not serve for a while, and not of a mistake.
+    /// Whether the server is unavailable, perhaps only for a moment. If not, the error is a mistake that stays.
     #[cfg(feature = "limiter")]
     #[must_use]
-    pub fn is_absence(&self) -> bool {
-        matches!(self, Self::Unavailable(_)) || crate::limiter::absence(self).is_some()
+    pub fn is_unavailable(&self) -> bool {
+        matches!(self, Self::Unavailable(_)) || crate::limiter::failure_kind(self).is_some()
     }
 }
 
@@ -43,10 +43,10 @@ impl fmt::Display for Error {
             Self::Redis(error) => write!(f, "{error}"),
             Self::NoPolicy(text) | Self::Config(text) => f.write_str(text),
             Self::Reply { command, reason } => {
-                write!(f, "the answer to {command} cannot be read: {reason}")
+                write!(f, "the reply to {command} is invalid: {reason}")
             }
             Self::Timeout(time) => write!(f, "the server did not answer in {time:?}"),
-            Self::Unavailable(reason) => write!(f, "the server is away: {reason}"),
+            Self::Unavailable(reason) => write!(f, "the server is unavailable: {reason}"),
             Self::NeedsModule(operation) => {
                 write!(f, "{operation} needs a server with the Ratelog module")
             }

@@ -1,17 +1,17 @@
-//! A decision in the types of the `http` crate: fields for any response, and a response 429.
+//! Rate limit headers and 429 responses, in the types of the `http` crate.
 //!
 //! ```
 //! use http::Response;
-//! use ratelog_client::http::{Family, Limits, add_fields, too_many_requests};
+//! use ratelog_client::http::{HeaderFamily, NamedRules, add_headers, too_many_requests};
 //! use ratelog_client::{Decision, Rules};
 //!
-//! fn answer(rules: &Rules, decision: &Decision) -> Response<String> {
-//!     let limits = Limits::from(rules);
+//! fn respond(rules: &Rules, decision: &Decision) -> Response<String> {
+//!     let rules = NamedRules::from(rules);
 //!     if !decision.allowed() {
-//!         return too_many_requests(Family::Draft11, &limits, decision);
+//!         return too_many_requests(HeaderFamily::Draft11, &rules, decision);
 //!     }
 //!     let mut response = Response::new("found it".to_owned());
-//!     add_fields(response.headers_mut(), Family::Draft11, &limits, decision);
+//!     add_headers(response.headers_mut(), HeaderFamily::Draft11, &rules, decision);
 //!     response
 //! }
 //! ```
@@ -19,41 +19,49 @@
 use std::borrow::Cow;
 
 use ::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
-use ratelog_core::http::{PROBLEM_JSON, fields, names, problem};
+use ratelog_client_core::http::{PROBLEM_JSON, headers, names, problem};
 
-pub use ratelog_core::http::{Family, Limits, NameError, UnknownFamily};
+pub use ratelog_client_core::http::{HeaderFamily, NameError, NamedRules, UnknownHeaderFamily};
 
 use crate::{Decision, Source};
 
-/// Adds the fields that tell of the decision, and takes none away.
+/// Adds the headers that report the decision.
 ///
-/// `RateLimit-Policy` and `RateLimit` are lists, so their items follow those that are there, of another layer or of
-/// another service, say. `Retry-After`, and the three `X-RateLimit` fields together, are left as they are where there
-/// are some. A decision that nobody came to ([`Source::Fallback`]) has no numbers to tell: of it, only `Retry-After` is
-/// added.
-pub fn add_fields(headers: &mut HeaderMap, family: Family, limits: &Limits, decision: &Decision) {
-    let counted =
+/// Headers that the response already has, for example from another layer, stay. `RateLimit-Policy` and `RateLimit` are
+/// lists, so their items are appended. `Retry-After` is not added if the response has one, and the `X-RateLimit`
+/// headers are not added if it has any of them. A decision with [`Source::Fallback`] counted nothing, so only
+/// `Retry-After` is added for it.
+pub fn add_headers(
+    response: &mut HeaderMap,
+    family: HeaderFamily,
+    rules: &NamedRules,
+    decision: &Decision,
+) {
+    let x_ratelimit =
         [names::X_RATELIMIT_LIMIT, names::X_RATELIMIT_REMAINING, names::X_RATELIMIT_RESET];
-    let family = if decision.source() == Source::Fallback { Family::None } else { family };
-    let has_counts = counted.iter().any(|name| headers.contains_key(*name));
-    let has_retry_after = headers.contains_key(header::RETRY_AFTER);
-    for (name, value) in fields(family, limits, decision.as_core()) {
-        let is_taken = (has_counts && counted.contains(&name))
+    let is_counted = decision.source() != Source::Fallback;
+    let family = if is_counted { family } else { HeaderFamily::None };
+    let has_x_ratelimit = x_ratelimit.iter().any(|name| response.contains_key(*name));
+    let has_retry_after = response.contains_key(header::RETRY_AFTER);
+    for (name, value) in headers(family, rules, decision.as_core()) {
+        let is_present = (has_x_ratelimit && x_ratelimit.contains(&name))
             || (has_retry_after && name == names::RETRY_AFTER);
-        if let (false, Some(value)) = (is_taken, header_value(value)) {
-            headers.append(HeaderName::from_static(name), value);
+        if let (false, Some(value)) = (is_present, header_value(value)) {
+            response.append(HeaderName::from_static(name), value);
         }
     }
 }
 
-/// The response to a request that is denied: 429, with the fields, `Retry-After` and problem details.
-///
-/// The body is the JSON of [`problem`].
+/// The response to a denied request: 429 with the headers, and problem details as its body (see [`problem`]).
 #[must_use]
-pub fn too_many_requests(family: Family, limits: &Limits, decision: &Decision) -> Response<String> {
-    let mut response =
-        problem_json(StatusCode::TOO_MANY_REQUESTS, problem(limits, decision.as_core()));
-    add_fields(response.headers_mut(), family, limits, decision);
+pub fn too_many_requests(
+    family: HeaderFamily,
+    rules: &NamedRules,
+    decision: &Decision,
+) -> Response<String> {
+    let body = problem(rules, decision.as_core());
+    let mut response = problem_json(StatusCode::TOO_MANY_REQUESTS, body);
+    add_headers(response.headers_mut(), family, rules, decision);
     response
 }
 
@@ -65,7 +73,7 @@ pub(crate) fn problem_json<T>(status: StatusCode, body: T) -> Response<T> {
     response
 }
 
-/// The value of a field, which is visible ASCII.
+/// Converts the value of a header, which is visible ASCII.
 fn header_value(value: Cow<'_, str>) -> Option<HeaderValue> {
     match value {
         Cow::Borrowed(value) => HeaderValue::from_str(value).ok(),
@@ -78,16 +86,16 @@ mod tests {
     use ::http::{HeaderMap, HeaderName, HeaderValue};
     use ratelog_core::{Limit, Rule, Rules, Window, wire};
 
-    use super::{Family, Limits, add_fields, too_many_requests};
+    use super::{HeaderFamily, NamedRules, add_headers, too_many_requests};
     use crate::{Decision, Source};
 
-    fn limits() -> Limits {
+    fn named_rules() -> NamedRules {
         let minute = Rule::new(Limit::new(100).unwrap(), Window::from_millis(60_000).unwrap());
-        Limits::named(&Rules::one(minute), ["burst"]).unwrap()
+        NamedRules::new(&Rules::one(minute), ["burst"]).unwrap()
     }
 
-    fn denied(by: Source) -> Decision {
-        Decision::new(wire::decode([0, 100, 0, 4_200, 59_000, 60_000]).unwrap(), by)
+    fn denied(source: Source) -> Decision {
+        Decision::new(wire::decode([0, 100, 0, 4_200, 59_000, 60_000]).unwrap(), source)
     }
 
     fn lines(headers: &HeaderMap) -> Vec<String> {
@@ -98,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_that_are_there_are_not_lost() {
+    fn headers_that_the_response_has_are_kept() {
         let mut headers = HeaderMap::new();
         for (name, value) in [
             ("ratelimit-policy", "\"upstream\";q=5;w=1"),
@@ -108,7 +116,7 @@ mod tests {
         ] {
             headers.insert(name, value.parse().unwrap());
         }
-        add_fields(&mut headers, Family::Both, &limits(), &denied(Source::Module));
+        add_headers(&mut headers, HeaderFamily::Both, &named_rules(), &denied(Source::Module));
         let mut lines = lines(&headers);
         lines.sort();
         assert_eq!(
@@ -125,15 +133,16 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_nobody_counted_are_not_told() {
+    fn a_fallback_decision_reports_no_counts() {
         let mut headers = HeaderMap::new();
-        add_fields(&mut headers, Family::Both, &limits(), &denied(Source::Fallback));
+        add_headers(&mut headers, HeaderFamily::Both, &named_rules(), &denied(Source::Fallback));
         assert_eq!(lines(&headers), ["retry-after: 5"]);
     }
 
     #[test]
     fn a_denial_is_a_429_with_problem_details() {
-        let response = too_many_requests(Family::XRateLimit, &limits(), &denied(Source::Module));
+        let response =
+            too_many_requests(HeaderFamily::XRateLimit, &named_rules(), &denied(Source::Module));
         assert_eq!(response.status(), 429);
         assert_eq!(
             lines(response.headers()),

@@ -1,12 +1,11 @@
 //! Exact rate limits from Ratelog, for Rust services.
 //!
-//! Two ways lead to the module in a Redis or Valkey server:
+//! There are two ways to check limits in a Redis or Valkey server:
 //!
-//! - The traits [`Commands`] and [`AsyncCommands`] give the connections of the [`redis`] crate the module's commands,
-//!   with types for what they take and answer.
+//! - The traits [`Commands`] and [`AsyncCommands`] add typed commands to the connections of the [`redis`] crate.
 #![cfg_attr(
     feature = "limiter",
-    doc = "- A [`RateLimiter`] has a timeout and a circuit breaker, and decides by itself while the server is away."
+    doc = "- A [`RateLimiter`] adds a timeout, a circuit breaker and a fallback: it keeps enforcing exact limits while the server is down."
 )]
 //!
 //! ```no_run
@@ -23,26 +22,26 @@
 //!
 //! # Features
 //!
-//! None is on by default: the crate is then the typed commands for blocking connections, over `redis` and
-//! Ratelog's own crates alone.
+//! No feature is on by default. The crate is then the typed commands for blocking connections, over `redis` and
+//! Ratelog's own crates.
 //!
 //! | feature | adds |
 //! | --- | --- |
 //! | `aio` | `AsyncCommands` for the asynchronous connections of `redis` |
-//! | `connection-manager` | ... and for its `ConnectionManager` |
-//! | `cluster`, `cluster-async` | commands on cluster connections, each sent to the shard, or the shards, it is for |
+//! | `connection-manager` | `AsyncCommands` for its `ConnectionManager` |
+//! | `cluster`, `cluster-async` | commands on cluster connections, each sent to the shard or the shards that it is for |
 //! | `limiter` | `RateLimiter`: timeout, circuit breaker, fallback, deny cache; on tokio |
-//! | `blocking` | the limiter for callers that do not await |
+//! | `blocking` | a `RateLimiter` for callers that do not await |
 //! | `sentinel`, `tls` | `redis+sentinel://` and `rediss://` for the limiter; `redis+cluster://` comes with `cluster-async` |
-//! | `http` | a decision as `RateLimit` fields, and as a response 429 with problem details |
-//! | `tower` | a layer that limits any service of axum, hyper or tonic |
-//! | `retry` | waits as long as a response or a decision tells |
-//! | `reqwest` | the same as a middleware of `reqwest-middleware`, and one that slows down before a limit |
+//! | `http` | rate limit headers for a decision, and a 429 response with problem details |
+//! | `tower` | a layer that limits the requests of any service of axum, hyper or tonic |
+//! | `retry` | retries that wait as long as a response or a decision asks for |
+//! | `reqwest` | the same as a middleware for `reqwest-middleware`, and a client-side throttle |
 //! | `serde` | rules as text in configuration files |
 #![forbid(unsafe_code)]
 
 pub mod command;
-mod commands;
+mod connections;
 mod decision;
 mod error;
 #[cfg(feature = "http")]
@@ -54,23 +53,25 @@ mod reply;
 pub mod reqwest;
 #[cfg(feature = "retry")]
 pub mod retry;
-mod run;
 #[cfg(feature = "limiter")]
 pub mod script;
 #[cfg(feature = "tower")]
 pub mod tower;
+mod traits;
 
-#[cfg(feature = "aio")]
-pub use commands::AsyncCommands;
-pub use commands::Commands;
-pub use decision::{Decision, Source};
+pub use decision::Decision;
 pub use error::Error;
 #[cfg(feature = "limiter")]
 pub use limiter::RateLimiter;
-pub use ratelog_caller::{Check, Checks, Under};
-pub use ratelog_core::{Action, Cost, Limit, Mode, Policy, PolicyName, Rule, Rules, Window};
+pub use ratelog_client_core::{Check, Checks, Source};
+pub use ratelog_core::{
+    Action, Cost, Limit, Mode, Policy, PolicyName, Rule, RuleSource, Rules, Window,
+};
+#[cfg(feature = "aio")]
+pub use traits::AsyncCommands;
+pub use traits::Commands;
 
-/// The examples of the documents that are not the crate's own.
+/// The examples in the documentation outside of this crate.
 #[cfg(all(doctest, feature = "limiter"))]
 #[doc = include_str!("../README.md")]
 #[doc = include_str!("../../../docs/rust.md")]

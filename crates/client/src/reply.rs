@@ -1,4 +1,4 @@
-//! The server's values as the types of this crate. Everything that they hold is checked.
+//! Parses the server's replies. Everything in them is validated.
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
@@ -8,78 +8,83 @@ use redis::{FromRedisValue, Value, from_redis_value};
 
 use crate::{Decision, Source};
 
-/// What is wrong with a value.
-pub(crate) type Fault = String;
+/// A description of the defect of a reply.
+pub(crate) type InvalidReply = String;
 
-pub(crate) fn take<T: FromRedisValue>(value: Value) -> Result<T, Fault> {
+pub(crate) fn parse<T: FromRedisValue>(value: Value) -> Result<T, InvalidReply> {
     from_redis_value(value).map_err(|error| error.to_string())
 }
 
-/// The fields of a map, by their names.
+/// The fields of a map, by name.
 pub(crate) struct Fields(HashMap<String, Value>);
 
 impl Fields {
-    pub(crate) fn of(value: Value) -> Result<Self, Fault> {
-        take(value).map(Self)
+    pub(crate) fn from_value(value: Value) -> Result<Self, InvalidReply> {
+        parse(value).map(Self)
     }
 
-    pub(crate) fn value(&mut self, name: &str) -> Result<Value, Fault> {
+    pub(crate) fn take(&mut self, name: &str) -> Result<Value, InvalidReply> {
         self.0.remove(name).ok_or_else(|| format!("{name} is missing"))
     }
 
-    pub(crate) fn take<T: FromRedisValue>(&mut self, name: &str) -> Result<T, Fault> {
-        take(self.value(name)?).map_err(|fault| format!("{name}: {fault}"))
+    pub(crate) fn parse<T: FromRedisValue>(&mut self, name: &str) -> Result<T, InvalidReply> {
+        parse(self.take(name)?).map_err(|invalid| format!("{name}: {invalid}"))
     }
+}
 
-    pub(crate) fn into_names(self) -> impl Iterator<Item = (String, Value)> {
+impl IntoIterator for Fields {
+    type Item = (String, Value);
+    type IntoIter = std::collections::hash_map::IntoIter<String, Value>;
+
+    fn into_iter(self) -> Self::IntoIter {
         self.0.into_iter()
     }
 }
 
-/// A decision: the six integers that the core has named and ordered.
-pub(crate) fn decision(value: Value, source: Source) -> Result<Decision, Fault> {
-    let integers: Vec<i64> = take(value)?;
-    let fields = <[i64; 6]>::try_from(integers)
+/// A decision: six integers, in the order of the core crate.
+pub(crate) fn decision(value: Value, source: Source) -> Result<Decision, InvalidReply> {
+    let integers: Vec<i64> = parse(value)?;
+    let integers = <[i64; 6]>::try_from(integers)
         .map_err(|other| format!("a decision has six integers, not {}", other.len()))?;
-    let decided = wire::decode(fields).map_err(|error| error.to_string())?;
-    Ok(Decision::new(decided, source))
+    let decision = wire::decode(integers).map_err(|error| error.to_string())?;
+    Ok(Decision::new(decision, source))
 }
 
-/// `null`, or what `read` makes of the value.
+/// A null, or a value that `parse_value` parses.
 pub(crate) fn optional<T>(
     value: Value,
-    read: impl FnOnce(Value) -> Result<T, Fault>,
-) -> Result<Option<T>, Fault> {
-    if value == Value::Nil { Ok(None) } else { read(value).map(Some) }
+    parse_value: impl FnOnce(Value) -> Result<T, InvalidReply>,
+) -> Result<Option<T>, InvalidReply> {
+    if value == Value::Nil { Ok(None) } else { parse_value(value).map(Some) }
 }
 
-/// Each element of an array as `read` reads it.
-pub(crate) fn each<T>(
+/// An array whose elements `parse_element` parses.
+pub(crate) fn array<T>(
     value: Value,
-    read: impl Fn(Value) -> Result<T, Fault>,
-) -> Result<Vec<T>, Fault> {
-    take::<Vec<Value>>(value)?.into_iter().map(read).collect()
+    parse_element: impl Fn(Value) -> Result<T, InvalidReply>,
+) -> Result<Vec<T>, InvalidReply> {
+    parse::<Vec<Value>>(value)?.into_iter().map(parse_element).collect()
 }
 
-/// Pairs of limit and window in milliseconds; `None` if there are none.
-pub(crate) fn rules(value: Value) -> Result<Option<Rules>, Fault> {
-    let pairs: Vec<(u32, u64)> = take(value)?;
+/// Rules: pairs of limit, in units, and window, in milliseconds. `None` if there are none.
+pub(crate) fn rules(value: Value) -> Result<Option<Rules>, InvalidReply> {
+    let pairs: Vec<(u32, u64)> = parse(value)?;
     if pairs.is_empty() {
         return Ok(None);
     }
     let rule = |(limit, window)| {
         let rule = Limit::new(limit).zip(Window::from_millis(window));
         rule.map(|(limit, window)| Rule::new(limit, window))
-            .ok_or_else(|| format!("{limit} units in {window} ms are no rule"))
+            .ok_or_else(|| format!("{limit} units in {window} ms is not a rule"))
     };
     let rules = pairs.into_iter().map(rule).collect::<Result<Vec<_>, _>>()?;
     let count = rules.len();
     Rules::new(rules).map(Some).ok_or_else(|| format!("{count} rules are too many"))
 }
 
-/// Milliseconds since the Unix epoch.
-pub(crate) fn instant(millis: u64) -> Result<SystemTime, Fault> {
+/// A Unix time in milliseconds.
+pub(crate) fn time(millis: u64) -> Result<SystemTime, InvalidReply> {
     SystemTime::UNIX_EPOCH
         .checked_add(Duration::from_millis(millis))
-        .ok_or_else(|| format!("{millis} ms is no time"))
+        .ok_or_else(|| format!("{millis} ms is out of range"))
 }

@@ -1,12 +1,15 @@
-//! The commands of a server without the module: one Lua script over sorted sets, with the module's semantics and
-//! answers.
+//! The commands for a server without the module: one Lua script over sorted sets, with the module's semantics and
+//! replies.
 //!
-//! It needs Redis 5 or any Valkey. What the module keeps in the server besides the logs (policies, overrides,
-//! statistics) is not there. A key's log is a sorted set under the key's name and `:ratelog-log`, so that a module
-//! loaded later does not meet it: its counts begin at zero. A hash tag keeps its slot in a cluster; keys without one are
-//! each in the slot of the longer name, so those of [`mcheck`] need one.
+//! It needs Redis 5 or later, or any Valkey. It has no policies, overrides and statistics, which the module stores in
+//! the server. A key's log is a sorted set named by the key followed by `:ratelog-log`. So a module that you load later
+//! does not read these logs: its counts start at zero.
 //!
-//! A `RateLimiter` runs these commands by itself where that is its backend. Any connection runs them too:
+//! In a cluster, a key with a hash tag keeps its slot. A key without one is in the slot of the longer name, so the keys
+//! of [`mcheck`] need a common hash tag.
+//!
+//! A `RateLimiter` runs these commands itself if the server does not have the module. You can also run them on any
+//! connection:
 //!
 //! ```no_run
 //! use ratelog_client::{Rules, script};
@@ -23,100 +26,89 @@
 
 use std::sync::LazyLock;
 
-use ratelog_caller::script::{SUFFIX, TEXT};
-use ratelog_core::{Cost, Rules};
+use ratelog_client_core::script::{SUFFIX, TEXT};
+use ratelog_core::{Cost, PolicyName, RuleSource, Rules};
 use redis::{Cmd, Script, ServerErrorKind, Value, cmd};
 
-use crate::command::{Command, Route};
-use crate::reply::{self, Fault};
-use crate::{AsyncCommands, Check, Checks, Decision, Error, Source, Under};
+use crate::command::{Command, Routing};
+use crate::reply::{self, InvalidReply};
+use crate::{AsyncCommands, Check, Checks, Decision, Error, Source};
 
 static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(TEXT));
 
-/// Where the first key stands in `EVALSHA hash keys key [key ...]`.
+/// The index of the first key in `EVALSHA hash keys key [key ...]`.
 const FIRST_KEY: usize = 3;
 
-/// The decision on `check` at `key`; its units are recorded if it is allowed.
+/// Decides whether `key` may use the units of `check` now, and records them if it may.
 ///
 /// # Errors
-/// [`Error::NeedsModule`] if the check is under a policy.
+/// [`Error::NeedsModule`] if the check names a policy.
 pub fn check<'a>(
     key: impl AsRef<[u8]>,
     check: impl Into<Check<'a>>,
 ) -> Result<Command<Decision>, Error> {
-    decided("check", key.as_ref(), check.into())
+    let check = check.into();
+    Ok(check_rules(key.as_ref(), inline(check.rule_source())?, check.units()))
 }
 
-/// The decision that [`check`] would come to, recording nothing.
+/// The decision that [`check`] would make. Records nothing.
 ///
-/// A replica answers it, if the connection is to one. A cluster's connection asks the primary.
+/// A replica answers it on a connection of its own; a cluster connection sends it to the primary.
 ///
 /// # Errors
-/// [`Error::NeedsModule`] if the check is under a policy.
+/// [`Error::NeedsModule`] if the check names a policy.
 pub fn peek<'a>(
     key: impl AsRef<[u8]>,
     check: impl Into<Check<'a>>,
 ) -> Result<Command<Decision>, Error> {
-    decided("peek", key.as_ref(), check.into())
+    let check = check.into();
+    Ok(peek_rules(key.as_ref(), inline(check.rule_source())?, check.units()))
 }
 
-/// One decision for each key, in their order. The check passed if all are allowed.
+/// Checks several keys, all or nothing. Returns one decision per key, in order.
 ///
 /// # Errors
-/// [`Error::NeedsModule`] if a key is checked under a policy.
+/// [`Error::NeedsModule`] if the check of a key names a policy.
 pub fn mcheck(checks: &Checks<'_>) -> Result<Command<Vec<Decision>>, Error> {
-    let with_rules = |(key, under)| Ok((key, Rules::one(rules_of(under)?)));
-    let keys = checks.keys().map(with_rules).collect::<Result<Vec<_>, Error>>()?;
+    let keys = checks.keys().map(|(key, source)| Ok((key, Rules::one(inline(source)?))));
+    let keys = keys.collect::<Result<Vec<_>, Error>>()?;
     Ok(mcheck_rules(keys.iter().map(|(key, rules)| (*key, rules)), checks.units()))
 }
 
-/// The same, by the rules of each key.
-pub(crate) fn mcheck_rules<'a>(
-    keys: impl Iterator<Item = (&'a [u8], &'a Rules)> + Clone,
-    cost: Cost,
-) -> Command<Vec<Decision>> {
-    let mut words = call(keys.clone().map(|(key, _)| key), "mcheck");
-    words.arg(cost.units());
-    for (_, rules) in keys {
-        add_rules(&mut words, rules);
-    }
-    command(words, |value| reply::each(value, decision))
-}
-
-/// Takes the newest units back, as many as `cost`. Answers how many there were to take.
+/// Takes back the newest units, at most `cost`. Returns the units taken back.
 pub fn refund(key: impl AsRef<[u8]>, cost: Cost) -> Command<u64> {
-    let mut words = call([key.as_ref()], "refund");
-    words.arg(cost.units());
-    command(words, reply::take)
+    let mut cmd = evalsha([key.as_ref()], "refund");
+    cmd.arg(cost.units());
+    command(cmd, reply::parse)
 }
 
-/// Forgets the key's units. Answers how many there were.
+/// Forgets the key's units. Returns the units forgotten.
 pub fn reset(key: impl AsRef<[u8]>) -> Command<u64> {
-    command(call([key.as_ref()], "reset"), reply::take)
+    command(evalsha([key.as_ref()], "reset"), reply::parse)
 }
 
-/// Gives the server the script; in a cluster, each shard's primary.
+/// Loads the script into the server; in a cluster, into each shard's primary.
 #[must_use]
 pub fn load() -> Command<()> {
-    let mut words = cmd("SCRIPT");
-    words.arg("LOAD").arg(TEXT);
-    Command::new(words, Route::EveryPrimary, |value| {
-        let hash: String = reply::take(value)?;
+    let mut cmd = cmd("SCRIPT");
+    cmd.arg("LOAD").arg(TEXT);
+    Command::new(cmd, Routing::EveryPrimary, |value| {
+        let hash: String = reply::parse(value)?;
         let is_ours = hash == SCRIPT.get_hash();
         is_ours.then_some(()).ok_or_else(|| format!("{hash} is the hash of another script"))
     })
 }
 
-/// Whether a command failed because the server does not have the script: never had, or forgot it.
+/// Whether a command failed because the server does not have the script. Servers forget scripts when they restart.
 #[must_use]
 pub fn is_missing(error: &Error) -> bool {
     matches!(error, Error::Redis(error) if error.kind() == ServerErrorKind::NoScript.into())
 }
 
-/// Runs a command of this module, and gives the server the script first where it does not have it.
+/// Runs a command of this module. If the server does not have the script, loads it and runs the command again.
 ///
 /// # Errors
-/// As of every method of [`AsyncCommands`].
+/// As [`AsyncCommands`].
 pub async fn run<T: Send>(
     connection: &mut impl AsyncCommands,
     command: &Command<T>,
@@ -126,42 +118,63 @@ pub async fn run<T: Send>(
             connection.rl_query(&load()).await?;
             connection.rl_query(command).await
         }
-        answer => answer,
+        result => result,
     }
 }
 
-fn decided(operation: &str, key: &[u8], check: Check<'_>) -> Result<Command<Decision>, Error> {
-    let mut words = call([key], operation);
-    words.arg(check.units().units());
-    add_rules(&mut words, rules_of(check.under())?);
-    Ok(command(words, decision))
+pub(crate) fn check_rules(key: &[u8], rules: &Rules, cost: Cost) -> Command<Decision> {
+    single("check", key, rules, cost)
 }
 
-fn rules_of<R>(under: Under<'_, R>) -> Result<R, Error> {
-    match under {
-        Under::Rules(rules) => Ok(rules),
-        Under::Policy(_) => Err(Error::NeedsModule("a check under a policy")),
+pub(crate) fn peek_rules(key: &[u8], rules: &Rules, cost: Cost) -> Command<Decision> {
+    single("peek", key, rules, cost)
+}
+
+pub(crate) fn mcheck_rules<'a>(
+    keys: impl Iterator<Item = (&'a [u8], &'a Rules)> + Clone,
+    cost: Cost,
+) -> Command<Vec<Decision>> {
+    let mut cmd = evalsha(keys.clone().map(|(key, _)| key), "mcheck");
+    cmd.arg(cost.units());
+    for (_, rules) in keys {
+        add_rules(&mut cmd, rules);
+    }
+    command(cmd, |value| reply::array(value, decision))
+}
+
+fn single(operation: &str, key: &[u8], rules: &Rules, cost: Cost) -> Command<Decision> {
+    let mut cmd = evalsha([key], operation);
+    cmd.arg(cost.units());
+    add_rules(&mut cmd, rules);
+    command(cmd, decision)
+}
+
+/// The rules of a check that names no policy.
+fn inline<R>(source: RuleSource<R, &PolicyName>) -> Result<R, Error> {
+    match source {
+        RuleSource::Rules(rules) => Ok(rules),
+        RuleSource::Policy(_) => Err(Error::NeedsModule("a check under a policy")),
     }
 }
 
-fn call<'a>(keys: impl IntoIterator<Item = &'a [u8]>, operation: &str) -> Cmd {
-    let names: Vec<_> = keys.into_iter().map(|key| [key, SUFFIX.as_bytes()].concat()).collect();
-    let mut words = cmd("EVALSHA");
-    words.arg(SCRIPT.get_hash()).arg(names.len()).arg(names).arg(operation);
-    words
+fn evalsha<'a>(keys: impl IntoIterator<Item = &'a [u8]>, operation: &str) -> Cmd {
+    let logs: Vec<_> = keys.into_iter().map(|key| [key, SUFFIX.as_bytes()].concat()).collect();
+    let mut cmd = cmd("EVALSHA");
+    cmd.arg(SCRIPT.get_hash()).arg(logs.len()).arg(logs).arg(operation);
+    cmd
 }
 
-fn add_rules(words: &mut Cmd, rules: &Rules) {
-    words.arg(1 + rules.rest().len());
+fn add_rules(cmd: &mut Cmd, rules: &Rules) {
+    cmd.arg(1 + rules.rest().len());
     for rule in rules.iter() {
-        words.arg(rule.limit().units()).arg(rule.window().millis());
+        cmd.arg(rule.limit().units()).arg(rule.window().millis());
     }
 }
 
-fn command<T>(words: Cmd, read: fn(Value) -> Result<T, Fault>) -> Command<T> {
-    Command::new(words, Route::Primary(FIRST_KEY), read)
+fn command<T>(cmd: Cmd, parse: fn(Value) -> Result<T, InvalidReply>) -> Command<T> {
+    Command::new(cmd, Routing::Primary(FIRST_KEY), parse)
 }
 
-fn decision(value: Value) -> Result<Decision, Fault> {
+fn decision(value: Value) -> Result<Decision, InvalidReply> {
     reply::decision(value, Source::Script)
 }

@@ -23,8 +23,6 @@
 mod cost;
 mod decimal;
 mod decision;
-#[cfg(feature = "http")]
-pub mod http;
 mod instant;
 mod limit;
 #[cfg(feature = "limiter")]

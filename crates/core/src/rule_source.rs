@@ -1,13 +1,13 @@
 use std::borrow::Borrow;
 use std::ops::Deref;
 
-use crate::{Mode, Policy, PolicyName, Rules};
+use crate::{Mode, Policy, PolicyName, Rule, Rules};
 
 /// The source of a check's rules: the rules themselves or the name of a policy.
 ///
-/// `R` is the type of the rules ([`Rules`], `&Rules`, [`Rule`](crate::Rule)), and `N` is the type of the name
+/// `R` is the type of the rules ([`Rules`], `&Rules`, [`Rule`]), and `N` is the type of the name
 /// ([`PolicyName`], `&PolicyName`, raw bytes).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(clippy::large_enum_variant, reason = "rules are the usual case, and must not be allocated")]
 pub enum RuleSource<R, N> {
     /// These rules.
@@ -41,6 +41,24 @@ pub enum ResolvedRules<R, P> {
     Inline(R),
     /// The rules and the mode of a policy.
     Policy(P),
+}
+
+impl<N> From<Rule> for RuleSource<Rule, N> {
+    fn from(rule: Rule) -> Self {
+        Self::Rules(rule)
+    }
+}
+
+impl<'a, N> From<&'a Rules> for RuleSource<&'a Rules, N> {
+    fn from(rules: &'a Rules) -> Self {
+        Self::Rules(rules)
+    }
+}
+
+impl<'a, R> From<&'a PolicyName> for RuleSource<R, &'a PolicyName> {
+    fn from(name: &'a PolicyName) -> Self {
+        Self::Policy(name)
+    }
 }
 
 impl RuleSource<&Rules, &PolicyName> {
@@ -101,8 +119,12 @@ mod tests {
         let window = Window::from_millis(1_000).unwrap();
         let rules = Rules::one(Rule::new(Limit::new(1).unwrap(), window));
         let name = PolicyName::parse(b"api").unwrap();
-        for source in [RuleSource::Rules(&rules), RuleSource::Policy(&name)] {
+        for source in [RuleSource::from(&rules), RuleSource::from(&name)] {
             assert_eq!(source.into_owned().as_borrowed(), source);
         }
+        assert_eq!(
+            RuleSource::<_, PolicyName>::from(rules.first()),
+            RuleSource::Rules(rules.first())
+        );
     }
 }

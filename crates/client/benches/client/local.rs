@@ -1,4 +1,4 @@
-//! Checks in this process, on distinct keys, against a lookup of the same keys in a `HashMap`.
+//! Checks in this process on distinct keys, compared with a lookup of the same keys in a `HashMap`.
 
 use std::collections::HashMap;
 
@@ -7,11 +7,11 @@ use ratelog_core::limiter::Limiter;
 use ratelog_core::{Cost, Instant};
 use ratelog_test_support::Samples;
 
-use crate::{Extent, Outcome, timing};
+use crate::{BenchResult, Scale, timing};
 
 const KEYS: usize = 100_000;
 
-pub async fn run(extent: Extent) -> Outcome<String> {
+pub async fn run(scale: Scale) -> BenchResult<String> {
     let keys: Vec<String> = (0..KEYS).map(|number| format!("user:{number}")).collect();
     let mut map: HashMap<String, u64> = keys.iter().map(|key| (key.clone(), 0)).collect();
     let rules: Rules = "1000/minute".parse()?;
@@ -21,7 +21,7 @@ pub async fn run(extent: Extent) -> Outcome<String> {
         (Samples::default(), Samples::default(), Samples::default());
     let mut millis = 1_700_000_000_000;
     // The first round makes the keys and does not count.
-    for round in 0..=extent.rounds {
+    for round in 0..=scale.rounds {
         let looked = timing::each_blocking(KEYS, |number| {
             map.get_mut(keys[number].as_str()).map(|count| *count += 1)
         });
@@ -47,8 +47,8 @@ pub async fn run(extent: Extent) -> Outcome<String> {
     Ok(format!(
         "## Checks in this process\n\nMillions per second on one core, {KEYS} keys in turn, median of {} rounds; and the \
          time of one as a multiple of a lookup. Target: at least 5 million.\n\n\
-         | what | millions per second | time / lookup |\n| --- | --- | --- |\n{}{}{}",
-        extent.rounds,
+         | operation | millions per second | time / lookup |\n| --- | --- | --- |\n{}{}{}",
+        scale.rounds,
         line("a lookup in a `HashMap<String, u64>`", &lookup),
         line("a check of the core's limiter", &bare),
         line("`RateLimiter::check` over `memory://`", &whole),

@@ -1,4 +1,4 @@
-//! A check through the client, against the same command as a plain query of the `redis` crate.
+//! A check with the client, compared with the same command as a plain query of the `redis` crate.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -8,15 +8,15 @@ use ratelog_client::{AsyncCommands, RateLimiter, Rules};
 use ratelog_test_support::{Samples, Server};
 use redis::aio::MultiplexedConnection;
 
-use crate::{Extent, Outcome, timing};
+use crate::{BenchResult, Scale, timing};
 
-/// In how many turns a round measures each way, so that none has a better time of the machine than another.
+/// Each round alternates between the ways this many times, so that all of them see the same load of the machine.
 const TURNS: u32 = 50;
 
-/// Callers at once, where many share a connection.
+/// The number of concurrent callers that share a connection.
 const CALLERS: usize = 64;
 
-/// How the same check is made.
+/// A way to make the same check.
 #[derive(Clone)]
 enum Way {
     Plain(MultiplexedConnection),
@@ -25,13 +25,13 @@ enum Way {
 }
 
 impl Way {
-    async fn check(&mut self, number: usize, rules: &Rules) -> Outcome<bool> {
+    async fn check(&mut self, number: usize, rules: &Rules) -> BenchResult<bool> {
         let key = format!("user:{}", number % 10_000);
         Ok(match self {
             Self::Plain(db) => {
-                let mut words = redis::cmd("RL.CHECK");
+                let mut cmd = redis::cmd("RL.CHECK");
                 let reply: Vec<i64> =
-                    words.arg(&key).arg(1_000_000).arg("1m").query_async(db).await?;
+                    cmd.arg(&key).arg(1_000_000).arg("1m").query_async(db).await?;
                 reply.first() == Some(&1)
             }
             Self::Typed(db) => db.rl_check(&key, rules).await?.allowed(),
@@ -40,7 +40,7 @@ impl Way {
     }
 }
 
-pub async fn run(extent: Extent) -> Outcome<String> {
+pub async fn run(scale: Scale) -> BenchResult<String> {
     let server = Server::start();
     let url = format!("redis://127.0.0.1:{}/?protocol=resp3", server.port());
     let rules: Rules = "1000000/minute".parse()?;
@@ -55,21 +55,23 @@ pub async fn run(extent: Extent) -> Outcome<String> {
             Way::Limiter(builder()?.deny_cache(10_000).build().await?),
         ),
     ];
-    let (mut alone, mut together) = (vec![Samples::default(); 4], vec![Samples::default(); 4]);
+    let (mut sequential, mut concurrent) =
+        (vec![Samples::default(); 4], vec![Samples::default(); 4]);
     // The first round warms everything up and does not count.
-    for round in 0..=extent.rounds {
+    for round in 0..=scale.rounds {
         let (mut one, mut many) = ([0.0; 4], [0.0; 4]);
         for _ in 0..TURNS {
-            for (place, (_, way)) in ways.iter_mut().enumerate() {
-                one[place] += one_after_another(way, &rules, extent.calls / TURNS as usize).await?;
-                many[place] +=
-                    at_once(way, &rules, extent.calls * 4 / TURNS as usize / CALLERS).await?;
+            for (index, (_, way)) in ways.iter_mut().enumerate() {
+                one[index] += run_sequentially(way, &rules, scale.calls / TURNS as usize).await?;
+                many[index] +=
+                    run_concurrently(way, &rules, scale.calls * 4 / TURNS as usize / CALLERS)
+                        .await?;
             }
         }
         if round > 0 {
-            for place in 0..ways.len() {
-                alone[place].push(one[place] / f64::from(TURNS));
-                together[place].push(many[place] / f64::from(TURNS));
+            for index in 0..ways.len() {
+                sequential[index].push(one[index] / f64::from(TURNS));
+                concurrent[index].push(many[index] / f64::from(TURNS));
             }
         }
     }
@@ -77,22 +79,22 @@ pub async fn run(extent: Extent) -> Outcome<String> {
         "## A check's round trip\n\nMicroseconds, median of {} rounds, and the median of the rounds' ratios; one caller, \
          and {CALLERS} callers that share a connection. Target: at most 1.05.\n\n\
          | check | µs, one caller | ratio | µs, {CALLERS} callers | ratio |\n| --- | --- | --- | --- | --- |\n",
-        extent.rounds
+        scale.rounds
     );
-    for (place, (name, _)) in ways.iter().enumerate() {
+    for (index, (name, _)) in ways.iter().enumerate() {
         writeln!(
             text,
             "| {name} | {:.1} | {:.3} | {:.2} | {:.3} |",
-            alone[place].median(),
-            alone[place].over(&alone[0]).median(),
-            together[place].median(),
-            together[place].over(&together[0]).median(),
+            sequential[index].median(),
+            sequential[index].over(&sequential[0]).median(),
+            concurrent[index].median(),
+            concurrent[index].over(&concurrent[0]).median(),
         )?;
     }
     Ok(text)
 }
 
-async fn one_after_another(way: &mut Way, rules: &Rules, calls: usize) -> Outcome<f64> {
+async fn run_sequentially(way: &mut Way, rules: &Rules, calls: usize) -> BenchResult<f64> {
     let mut failed = None;
     let time = timing::each(calls, async |number| match way.check(number, rules).await {
         Ok(true) => {}
@@ -103,7 +105,7 @@ async fn one_after_another(way: &mut Way, rules: &Rules, calls: usize) -> Outcom
     failed.map_or(Ok(time), |failed| Err(failed.into()))
 }
 
-async fn at_once(way: &Way, rules: &Rules, each: usize) -> Outcome<f64> {
+async fn run_concurrently(way: &Way, rules: &Rules, each: usize) -> BenchResult<f64> {
     let began = std::time::Instant::now();
     let callers: Vec<_> = (0..CALLERS)
         .map(|caller| {

@@ -1,4 +1,4 @@
-//! The script in a server without the module, against the module.
+//! The script, compared with the module.
 
 use std::fmt::Write as _;
 
@@ -6,13 +6,13 @@ use ratelog_client::limiter::{Backend, Builder};
 use ratelog_client::{RateLimiter, Rules};
 use ratelog_test_support::{Samples, Server};
 
-use crate::{Extent, Outcome, timing};
+use crate::{BenchResult, Scale, timing};
 
-/// Each key's log is full before it is measured, so that the script has units to search.
+/// Each key's log is filled first, so that the script has units to search.
 const LIMIT: usize = 100;
 const KEYS: usize = 100;
 
-pub async fn run(extent: Extent) -> Outcome<String> {
+pub async fn run(scale: Scale) -> BenchResult<String> {
     let server = Server::start();
     let url = format!("redis://127.0.0.1:{}/", server.port());
     let mut db = server.connect();
@@ -25,7 +25,7 @@ pub async fn run(extent: Extent) -> Outcome<String> {
          round trip, and the server's own time by `INFO commandstats`, in microseconds.\n\n\
          | check | round trip, module | script | ratio | server, module | script | ratio |\n\
          | --- | --- | --- | --- | --- | --- | --- |\n",
-        extent.rounds
+        scale.rounds
     );
     for (name, rules) in [("denied", &rules), ("allowed", &wide)] {
         let mut trip = [Samples::default(), Samples::default()];
@@ -33,13 +33,13 @@ pub async fn run(extent: Extent) -> Outcome<String> {
         for limiter in [&module, &script] {
             check(limiter, rules, KEYS * LIMIT).await;
         }
-        for _ in 0..extent.rounds {
-            for (place, (limiter, command)) in
+        for _ in 0..scale.rounds {
+            for (index, (limiter, command)) in
                 [(&module, "rl.check"), (&script, "evalsha")].into_iter().enumerate()
             {
                 db.run::<()>("CONFIG RESETSTAT");
-                trip[place].push(check(limiter, rules, extent.calls).await);
-                time[place].push(usec_per_call(&db.run::<String>("INFO commandstats"), command)?);
+                trip[index].push(check(limiter, rules, scale.calls).await);
+                time[index].push(usec_per_call(&db.run::<String>("INFO commandstats"), command)?);
             }
         }
         let of = |[module, script]: &[Samples; 2]| {
@@ -59,8 +59,8 @@ async fn check(limiter: &RateLimiter, rules: &Rules, calls: usize) -> f64 {
     .await
 }
 
-fn usec_per_call(stats: &str, command: &str) -> Outcome<f64> {
-    // Some servers write the names of a module's commands in capitals.
+fn usec_per_call(stats: &str, command: &str) -> BenchResult<f64> {
+    // Some servers write the names of a module's commands in upper case.
     let stats = stats.to_lowercase();
     let line = stats.lines().find(|line| line.starts_with(&format!("cmdstat_{command}:")));
     let field = line.and_then(|line| line.split("usec_per_call=").nth(1)?.split(',').next());

@@ -4,25 +4,25 @@ use ratelog_core::Cost;
 use redis::{Value, cmd};
 
 use super::overrides::{self, Override};
-use super::{Command, Route};
-use crate::reply::{self, Fault, Fields};
+use super::{Command, Routing};
+use crate::reply::{self, Fields, InvalidReply};
 
-/// What a key holds.
+/// The contents of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Inspection {
-    /// The units that are kept.
+    /// The units in the log.
     pub units: u64,
-    /// When the oldest of them were recorded; `None` if there are none.
+    /// When the oldest units were recorded; `None` if there are none.
     pub oldest: Option<SystemTime>,
-    /// When the newest of them were recorded; `None` if there are none.
+    /// When the newest units were recorded; `None` if there are none.
     pub newest: Option<SystemTime>,
-    /// How long units are kept.
+    /// How long units stay in the log.
     pub retention: Duration,
-    /// The memory of the value, in bytes.
+    /// The memory that the value uses, in bytes.
     pub bytes: u64,
-    /// What an operator put on the key.
-    pub overruled_by: Option<Override>,
+    /// The key's override, if it has one.
+    pub key_override: Option<Override>,
 }
 
 /// Units that were recorded at one instant.
@@ -30,60 +30,60 @@ pub struct Inspection {
 pub struct Hit {
     /// The instant, in whole milliseconds of the server's clock.
     pub at: SystemTime,
-    /// How many.
+    /// The number of units.
     pub units: u64,
 }
 
-/// `RL.REFUND`: takes the newest units back, as many as `cost`. Answers how many there were to take.
+/// `RL.REFUND`: takes back the newest units, at most `cost`. Returns the units taken back.
 pub fn refund(key: impl AsRef<[u8]>, cost: Cost) -> Command<u64> {
-    let mut words = cmd("RL.REFUND");
-    words.arg(key.as_ref()).arg("COST").arg(cost.units());
-    Command::new(words, Route::Primary(1), reply::take)
+    let mut cmd = cmd("RL.REFUND");
+    cmd.arg(key.as_ref()).arg("COST").arg(cost.units());
+    Command::new(cmd, Routing::Primary(1), reply::parse)
 }
 
-/// `RL.RESET`: forgets the key's units; an override stays. Answers how many there were.
+/// `RL.RESET`: forgets the key's units, and keeps its override. Returns the units forgotten.
 pub fn reset(key: impl AsRef<[u8]>) -> Command<u64> {
-    let mut words = cmd("RL.RESET");
-    words.arg(key.as_ref());
-    Command::new(words, Route::Primary(1), reply::take)
+    let mut cmd = cmd("RL.RESET");
+    cmd.arg(key.as_ref());
+    Command::new(cmd, Routing::Primary(1), reply::parse)
 }
 
-/// `RL.INSPECT`: what the key holds; `None` if it holds nothing.
+/// `RL.INSPECT`: the contents of the key; `None` if the key does not exist.
 pub fn inspect(key: impl AsRef<[u8]>) -> Command<Option<Inspection>> {
-    let mut words = cmd("RL.INSPECT");
-    words.arg(key.as_ref());
-    Command::new(words, Route::Replica(1), |value| reply::optional(value, inspection))
+    let mut cmd = cmd("RL.INSPECT");
+    cmd.arg(key.as_ref());
+    Command::new(cmd, Routing::Replica(1), |value| reply::optional(value, inspection))
 }
 
-/// `RL.HITS`: when the key's units were recorded, newest first.
+/// `RL.HITS`: the instants at which the key's units were recorded, newest first.
 pub fn hits(key: impl AsRef<[u8]>) -> Command<Vec<Hit>> {
-    let mut words = cmd("RL.HITS");
-    words.arg(key.as_ref());
-    Command::new(words, Route::Replica(1), |value| reply::each(value, hit))
+    let mut cmd = cmd("RL.HITS");
+    cmd.arg(key.as_ref());
+    Command::new(cmd, Routing::Replica(1), |value| reply::array(value, hit))
 }
 
-/// `RL.HITS key COUNT n`: the newest `count` of them.
+/// `RL.HITS key COUNT n`: at most `count` of these instants, newest first.
 pub fn newest_hits(key: impl AsRef<[u8]>, count: u32) -> Command<Vec<Hit>> {
-    let mut words = cmd("RL.HITS");
-    words.arg(key.as_ref()).arg("COUNT").arg(count);
-    Command::new(words, Route::Replica(1), |value| reply::each(value, hit))
+    let mut cmd = cmd("RL.HITS");
+    cmd.arg(key.as_ref()).arg("COUNT").arg(count);
+    Command::new(cmd, Routing::Replica(1), |value| reply::array(value, hit))
 }
 
-fn inspection(value: Value) -> Result<Inspection, Fault> {
-    let mut fields = Fields::of(value)?;
-    let mut instant = |name| fields.take::<Option<u64>>(name)?.map(reply::instant).transpose();
-    let (oldest, newest) = (instant("oldest_ms")?, instant("newest_ms")?);
+fn inspection(value: Value) -> Result<Inspection, InvalidReply> {
+    let mut fields = Fields::from_value(value)?;
+    let mut time = |name| fields.parse::<Option<u64>>(name)?.map(reply::time).transpose();
+    let (oldest, newest) = (time("oldest_ms")?, time("newest_ms")?);
     Ok(Inspection {
-        units: fields.take("units")?,
+        units: fields.parse("units")?,
         oldest,
         newest,
-        retention: Duration::from_millis(fields.take("retention_ms")?),
-        bytes: fields.take("bytes")?,
-        overruled_by: reply::optional(fields.value("override")?, overrides::read)?,
+        retention: Duration::from_millis(fields.parse("retention_ms")?),
+        bytes: fields.parse("bytes")?,
+        key_override: reply::optional(fields.take("override")?, overrides::parse)?,
     })
 }
 
-fn hit(value: Value) -> Result<Hit, Fault> {
-    let (at, units) = reply::take(value)?;
-    Ok(Hit { at: reply::instant(at)?, units })
+fn hit(value: Value) -> Result<Hit, InvalidReply> {
+    let (at, units) = reply::parse(value)?;
+    Ok(Hit { at: reply::time(at)?, units })
 }

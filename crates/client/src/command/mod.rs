@@ -1,7 +1,7 @@
-//! The module's commands, with the types of their answers.
+//! The module's commands, with the types of their replies.
 //!
-//! The traits [`Commands`](crate::Commands) and [`AsyncCommands`](crate::AsyncCommands) run them. By itself, a
-//! [`Command`] serves a pipeline, or a connection of another crate:
+//! The traits [`Commands`](crate::Commands) and [`AsyncCommands`](crate::AsyncCommands) run them. You can also add a
+//! [`Command`] to a pipeline, or send it on a connection of another crate:
 //!
 //! ```no_run
 //! use ratelog_client::{Rules, command};
@@ -11,11 +11,11 @@
 //! let check = command::check("user:42", &rules);
 //! let (value, visits): (redis::Value, u64) =
 //!     redis::pipe().add_command(check.cmd().clone()).incr("visits", 1).query(&mut db)?;
-//! println!("{:?} after {visits} visits", check.read(value)?);
+//! println!("{:?} after {visits} visits", check.parse(value)?);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod checking;
+mod check;
 mod keys;
 mod monitor;
 mod overrides;
@@ -24,9 +24,9 @@ mod policies;
 use redis::{Cmd, RedisResult, Value};
 
 use crate::Error;
-use crate::reply::Fault;
+use crate::reply::InvalidReply;
 
-pub use checking::{check, mcheck, peek};
+pub use check::{check, mcheck, peek};
 pub use keys::{Hit, Inspection, hits, inspect, newest_hits, refund, reset};
 pub use monitor::{Counts, Ranked, Ranking, Stats, reset_stats, stats, top};
 pub use overrides::{
@@ -36,75 +36,78 @@ pub use policies::{
     del_policy, export_policies, get_policy, import_policies, list_policies, set_policy,
 };
 
-/// A command of the module whose answer is a `T`.
+/// A command of the module whose reply is a `T`.
 pub struct Command<T> {
     cmd: Cmd,
-    route: Route,
-    read: fn(Value) -> Result<T, Fault>,
+    routing: Routing,
+    parse: fn(Value) -> Result<T, InvalidReply>,
     merge: fn(Vec<T>) -> Option<T>,
 }
 
-/// Which nodes of a cluster a command is for.
+/// The nodes of a cluster that a command is sent to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Route {
-    /// The primary of the key that is this argument; the command's name is argument 0.
+pub enum Routing {
+    /// The primary of the key at this index among the arguments; the command's name has index 0.
     Primary(usize),
-    /// Any node that has the key that is this argument.
+    /// Any node that has the key at this index among the arguments.
     Replica(usize),
     /// Any node.
     Any,
-    /// Each shard's primary.
+    /// The primary of each shard.
     EveryPrimary,
 }
 
 impl<T> Command<T> {
-    pub(crate) fn new(cmd: Cmd, route: Route, read: fn(Value) -> Result<T, Fault>) -> Self {
-        Self { cmd, route, read, merge: |mut answers| answers.pop() }
+    pub(crate) fn new(
+        cmd: Cmd,
+        routing: Routing,
+        parse: fn(Value) -> Result<T, InvalidReply>,
+    ) -> Self {
+        Self { cmd, routing, parse, merge: |mut replies| replies.pop() }
     }
 
-    /// How the answers of several shards become one.
-    fn merged_by(self, merge: fn(Vec<T>) -> Option<T>) -> Self {
+    /// Sets how the replies of several shards are merged.
+    fn merge_with(self, merge: fn(Vec<T>) -> Option<T>) -> Self {
         Self { merge, ..self }
     }
 
-    /// The command's words.
+    /// The command as the `redis` crate sends it.
     #[must_use]
     pub fn cmd(&self) -> &Cmd {
         &self.cmd
     }
 
-    /// Which nodes of a cluster it is for.
+    /// The nodes of a cluster that it is sent to.
     #[must_use]
-    pub fn route(&self) -> Route {
-        self.route
+    pub fn routing(&self) -> Routing {
+        self.routing
     }
 
-    /// What a server's answer says.
+    /// Parses a server's reply.
     ///
     /// # Errors
-    /// [`Error::Reply`] if the command has no such answer; what the server refuses with is [`Error::Redis`] or
-    /// [`Error::NoPolicy`].
-    pub fn read(&self, value: Value) -> Result<T, Error> {
+    /// [`Error::Reply`] for a reply that the command does not have. An error that the server replied with is
+    /// [`Error::Redis`] or [`Error::NoPolicy`].
+    pub fn parse(&self, value: Value) -> Result<T, Error> {
         let value = value.extract_error()?;
-        (self.read)(value).map_err(|reason| self.fault(reason))
+        (self.parse)(value).map_err(|reason| self.invalid_reply(reason))
     }
 
-    /// What a connection's answer says: one node's, or those of several by their addresses.
-    pub(crate) fn answer(&self, result: RedisResult<Value>) -> Result<T, Error> {
-        match (self.route, result?) {
-            (Route::EveryPrimary, Value::Map(answers)) if of_nodes(&answers) => {
-                let answers = answers.into_iter().map(|(_, value)| self.read(value));
-                let merged = (self.merge)(answers.collect::<Result<_, _>>()?);
-                merged.ok_or_else(|| self.fault("no shard answered".to_owned()))
+    /// Parses the result of a query: the reply of one node, or a map of the replies of several nodes.
+    pub(crate) fn parse_result(&self, result: RedisResult<Value>) -> Result<T, Error> {
+        match (self.routing, result?) {
+            (Routing::EveryPrimary, Value::Map(replies)) if is_by_node(&replies) => {
+                let replies = replies.into_iter().map(|(_, value)| self.parse(value));
+                let merged = (self.merge)(replies.collect::<Result<_, _>>()?);
+                merged.ok_or_else(|| self.invalid_reply("no shard replied".to_owned()))
             }
-            (_, value) => self.read(value),
+            (_, value) => self.parse(value),
         }
     }
 
-    fn fault(&self, reason: Fault) -> Error {
-        let name = self.cmd.args_iter().next();
-        let command = match name {
+    fn invalid_reply(&self, reason: InvalidReply) -> Error {
+        let command = match self.cmd.args_iter().next() {
             Some(redis::Arg::Simple(name)) => String::from_utf8_lossy(name).into_owned(),
             _ => String::new(),
         };
@@ -112,9 +115,9 @@ impl<T> Command<T> {
     }
 }
 
-/// Whether a map tells the answers of nodes: by `host:port`, where a map of the module has names.
-fn of_nodes(answers: &[(Value, Value)]) -> bool {
-    answers.iter().all(|(name, _)| match name {
+/// Whether the keys of a map are nodes, as `host:port`. No name in a map of the module has a colon.
+fn is_by_node(replies: &[(Value, Value)]) -> bool {
+    replies.iter().all(|(name, _)| match name {
         Value::BulkString(name) => name.contains(&b':'),
         Value::SimpleString(name) => name.contains(':'),
         _ => false,
@@ -125,7 +128,7 @@ impl<T> std::fmt::Debug for Command<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Command")
             .field("cmd", &self.cmd)
-            .field("route", &self.route)
+            .field("routing", &self.routing)
             .finish_non_exhaustive()
     }
 }

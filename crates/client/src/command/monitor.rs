@@ -2,45 +2,45 @@ use std::collections::BTreeMap;
 
 use redis::{Value, cmd};
 
-use super::{Command, Route};
-use crate::reply::{self, Fault, Fields};
+use super::{Command, Routing};
+use crate::reply::{self, Fields, InvalidReply};
 
-/// How checks ended.
+/// Counts of checks by outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counts {
-    /// All of them.
+    /// All checks.
     pub checks: u64,
-    /// Those answered as allowed.
+    /// Allowed checks.
     pub allowed: u64,
-    /// Those answered as denied.
+    /// Denied checks.
     pub denied: u64,
-    /// Those answered as allowed that a shadow policy would have denied.
+    /// Checks that a shadow policy allowed and would have denied.
     pub shadow_denied: u64,
-    /// Those decided by an override.
+    /// Checks that an override decided.
     pub overridden: u64,
 }
 
-/// How a server's checks ended, or those of all primaries of a cluster together.
+/// Counts of a server's checks; in a cluster, summed over all primaries.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// In all.
+    /// The counts of all checks.
     pub total: Counts,
-    /// Under each policy, by its name.
+    /// The counts of each policy, by name.
     pub policies: BTreeMap<String, Counts>,
 }
 
-/// What `RL.TOP` ranks keys by.
+/// The count that `RL.TOP` ranks keys by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ranking {
-    /// Their denied checks.
+    /// Denied checks.
     Denied,
-    /// All their checks.
+    /// All checks.
     Checked,
 }
 
-/// A key, and about how many checks of these minutes asked about it.
+/// A key and the estimated count of its checks in recent minutes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Ranked {
@@ -50,30 +50,30 @@ pub struct Ranked {
     pub count: u64,
 }
 
-/// `RL.STATS`: how checks ended; in a cluster, those of all primaries together.
+/// `RL.STATS`: counts of checks by outcome; in a cluster, summed over all primaries.
 #[must_use]
 pub fn stats() -> Command<Stats> {
-    Command::new(cmd("RL.STATS"), Route::EveryPrimary, read_stats).merged_by(sum)
+    Command::new(cmd("RL.STATS"), Routing::EveryPrimary, parse_stats).merge_with(sum)
 }
 
-/// `RL.STATS RESET`: the same, and begins at zero.
+/// `RL.STATS RESET`: the same counts, which are then set to zero.
 #[must_use]
 pub fn reset_stats() -> Command<Stats> {
-    let mut words = cmd("RL.STATS");
-    words.arg("RESET");
-    Command::new(words, Route::EveryPrimary, read_stats).merged_by(sum)
+    let mut cmd = cmd("RL.STATS");
+    cmd.arg("RESET");
+    Command::new(cmd, Routing::EveryPrimary, parse_stats).merge_with(sum)
 }
 
-/// `RL.TOP`: the keys that most checks ask about, heaviest first; at most `count` of each shard.
+/// `RL.TOP`: the keys with the most checks, heaviest first; at most `count` of each shard.
 #[must_use]
 pub fn top(ranking: Ranking, count: u32) -> Command<Vec<Ranked>> {
-    let mut words = cmd("RL.TOP");
-    words.arg(match ranking {
+    let mut cmd = cmd("RL.TOP");
+    cmd.arg(match ranking {
         Ranking::Denied => "DENIED",
         Ranking::Checked => "CHECKED",
     });
-    words.arg("COUNT").arg(count);
-    Command::new(words, Route::EveryPrimary, |value| reply::each(value, ranked)).merged_by(
+    cmd.arg("COUNT").arg(count);
+    Command::new(cmd, Routing::EveryPrimary, |value| reply::array(value, ranked)).merge_with(
         |shards| {
             let mut all = shards.concat();
             all.sort_by_key(|ranked| std::cmp::Reverse(ranked.count));
@@ -102,29 +102,29 @@ fn sum(shards: Vec<Stats>) -> Option<Stats> {
     })
 }
 
-fn read_stats(value: Value) -> Result<Stats, Fault> {
-    let mut fields = Fields::of(value)?;
-    let policies = Fields::of(fields.value("policies")?)?;
+fn parse_stats(value: Value) -> Result<Stats, InvalidReply> {
+    let mut fields = Fields::from_value(value)?;
+    let policies = Fields::from_value(fields.take("policies")?)?;
     Ok(Stats {
         total: counts(&mut fields)?,
         policies: policies
-            .into_names()
-            .map(|(name, value)| Ok((name, counts(&mut Fields::of(value)?)?)))
-            .collect::<Result<_, Fault>>()?,
+            .into_iter()
+            .map(|(name, value)| Ok((name, counts(&mut Fields::from_value(value)?)?)))
+            .collect::<Result<_, InvalidReply>>()?,
     })
 }
 
-fn counts(fields: &mut Fields) -> Result<Counts, Fault> {
+fn counts(fields: &mut Fields) -> Result<Counts, InvalidReply> {
     Ok(Counts {
-        checks: fields.take("checks")?,
-        allowed: fields.take("allowed")?,
-        denied: fields.take("denied")?,
-        shadow_denied: fields.take("shadow_denied")?,
-        overridden: fields.take("overridden")?,
+        checks: fields.parse("checks")?,
+        allowed: fields.parse("allowed")?,
+        denied: fields.parse("denied")?,
+        shadow_denied: fields.parse("shadow_denied")?,
+        overridden: fields.parse("overridden")?,
     })
 }
 
-fn ranked(value: Value) -> Result<Ranked, Fault> {
-    let (key, count) = reply::take(value)?;
+fn ranked(value: Value) -> Result<Ranked, InvalidReply> {
+    let (key, count) = reply::parse(value)?;
     Ok(Ranked { key, count })
 }

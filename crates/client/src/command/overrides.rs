@@ -3,39 +3,52 @@ use std::time::Duration;
 use ratelog_core::{Action, Rules};
 use redis::{Value, cmd};
 
-use super::checking::add_rules;
-use super::{Command, Route};
-use crate::reply::{self, Fault, Fields};
+use super::check::add_rules;
+use super::{Command, Routing};
+use crate::reply::{self, Fields, InvalidReply};
 
-/// What an operator puts on one key, in place of what its rules say.
+/// An operator's exception for one key. It takes precedence over the rules of the key's checks.
+///
+/// ```
+/// use ratelog_client::Action;
+/// use ratelog_client::command::Override;
+/// use std::time::Duration;
+///
+/// let block = Override::DENY.with_ttl(Duration::from_secs(3_600));
+/// assert_eq!(block.action, Action::Deny);
+///
+/// let raise = Override::limit("1000/minute".parse()?);
+/// assert_eq!(raise.ttl, None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Override {
-    /// What becomes of the key's checks.
+    /// The effect on the key's checks.
     pub action: Action,
-    /// The time until it ends, in whole milliseconds; `None` if it stays.
+    /// The time until the override ends, in whole milliseconds; `None` if it does not end.
     pub ttl: Option<Duration>,
 }
 
 impl Override {
-    /// Every check is allowed, and records nothing.
+    /// Allows every check, and records nothing.
     pub const ALLOW: Self = Self { action: Action::Allow, ttl: None };
-    /// Every check is denied.
+    /// Denies every check.
     pub const DENY: Self = Self { action: Action::Deny, ttl: None };
 
-    /// Checks are decided by `rules` in place of the caller's.
+    /// Applies `rules` in place of the caller's.
     #[must_use]
     pub const fn limit(rules: Rules) -> Self {
         Self { action: Action::Limit(rules), ttl: None }
     }
 
-    /// The same override for `ttl`, rounded down to whole milliseconds; the server refuses zero.
+    /// The same override, ending after `ttl`. It is rounded down to whole milliseconds; the server rejects zero.
     #[must_use]
-    pub fn lasting(self, ttl: Duration) -> Self {
+    pub fn with_ttl(self, ttl: Duration) -> Self {
         Self { ttl: Some(ttl), ..self }
     }
 }
 
-/// An override, and where it is.
+/// An override and its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ListedOverride {
@@ -43,74 +56,74 @@ pub struct ListedOverride {
     pub key: Vec<u8>,
     /// The number of its database.
     pub database: u32,
-    /// What is on it.
-    pub overruled_by: Override,
+    /// The override.
+    pub key_override: Override,
 }
 
-/// `RL.OVERRIDE SET`: puts an override on the key, in place of one it has.
-pub fn set_override(key: impl AsRef<[u8]>, put: &Override) -> Command<()> {
-    let mut words = cmd("RL.OVERRIDE");
-    words.arg("SET").arg(key.as_ref());
-    match &put.action {
-        Action::Allow => words.arg("ALLOW"),
-        Action::Deny => words.arg("DENY"),
+/// `RL.OVERRIDE SET`: sets the key's override, and replaces the one that it has.
+pub fn set_override(key: impl AsRef<[u8]>, key_override: &Override) -> Command<()> {
+    let mut cmd = cmd("RL.OVERRIDE");
+    cmd.arg("SET").arg(key.as_ref());
+    match &key_override.action {
+        Action::Allow => cmd.arg("ALLOW"),
+        Action::Deny => cmd.arg("DENY"),
         Action::Limit(rules) => {
-            words.arg("LIMIT");
-            add_rules(&mut words, rules);
-            &mut words
+            cmd.arg("LIMIT");
+            add_rules(&mut cmd, rules);
+            &mut cmd
         }
     };
-    if let Some(ttl) = put.ttl {
-        words.arg("PX").arg(u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX));
+    if let Some(ttl) = key_override.ttl {
+        cmd.arg("PX").arg(u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX));
     }
-    Command::new(words, Route::Primary(2), reply::take)
+    Command::new(cmd, Routing::Primary(2), reply::parse)
 }
 
-/// `RL.OVERRIDE GET`: what holds on the key, if anything.
+/// `RL.OVERRIDE GET`: the key's override, if it has one.
 pub fn get_override(key: impl AsRef<[u8]>) -> Command<Option<Override>> {
-    let mut words = cmd("RL.OVERRIDE");
-    words.arg("GET").arg(key.as_ref());
-    Command::new(words, Route::Replica(2), |value| reply::optional(value, read))
+    let mut cmd = cmd("RL.OVERRIDE");
+    cmd.arg("GET").arg(key.as_ref());
+    Command::new(cmd, Routing::Replica(2), |value| reply::optional(value, parse))
 }
 
-/// `RL.OVERRIDE DEL`: takes the override away; units stay. Answers whether one held.
+/// `RL.OVERRIDE DEL`: deletes the key's override, and keeps its units. Returns whether it had one.
 pub fn del_override(key: impl AsRef<[u8]>) -> Command<bool> {
-    let mut words = cmd("RL.OVERRIDE");
-    words.arg("DEL").arg(key.as_ref());
-    Command::new(words, Route::Primary(2), reply::take)
+    let mut cmd = cmd("RL.OVERRIDE");
+    cmd.arg("DEL").arg(key.as_ref());
+    Command::new(cmd, Routing::Primary(2), reply::parse)
 }
 
-/// `RL.OVERRIDE LIST`: the overrides that hold, on every shard of a cluster; all of them, or each node's first `count`.
+/// `RL.OVERRIDE LIST`: all overrides, or the first `count` of each node. In a cluster, from every shard.
 #[must_use]
 pub fn list_overrides(count: Option<u32>) -> Command<Vec<ListedOverride>> {
-    let mut words = cmd("RL.OVERRIDE");
-    words.arg("LIST");
+    let mut cmd = cmd("RL.OVERRIDE");
+    cmd.arg("LIST");
     if let Some(count) = count {
-        words.arg("COUNT").arg(count);
+        cmd.arg("COUNT").arg(count);
     }
-    Command::new(words, Route::EveryPrimary, |value| reply::each(value, listed))
-        .merged_by(|shards| Some(shards.concat()))
+    Command::new(cmd, Routing::EveryPrimary, |value| reply::array(value, listed))
+        .merge_with(|shards| Some(shards.concat()))
 }
 
-fn listed(value: Value) -> Result<ListedOverride, Fault> {
-    let mut fields = Fields::of(value)?;
-    let (key, database) = (fields.take("key")?, fields.take("database")?);
-    Ok(ListedOverride { key, database, overruled_by: from_fields(fields)? })
+fn listed(value: Value) -> Result<ListedOverride, InvalidReply> {
+    let mut fields = Fields::from_value(value)?;
+    let (key, database) = (fields.parse("key")?, fields.parse("database")?);
+    Ok(ListedOverride { key, database, key_override: from_fields(fields)? })
 }
 
-pub(super) fn read(value: Value) -> Result<Override, Fault> {
-    from_fields(Fields::of(value)?)
+pub(super) fn parse(value: Value) -> Result<Override, InvalidReply> {
+    from_fields(Fields::from_value(value)?)
 }
 
-fn from_fields(mut fields: Fields) -> Result<Override, Fault> {
-    let rules = reply::rules(fields.value("rules")?)?;
-    let action = match (fields.take::<String>("action")?.as_str(), rules) {
+fn from_fields(mut fields: Fields) -> Result<Override, InvalidReply> {
+    let rules = reply::rules(fields.take("rules")?)?;
+    let action = match (fields.parse::<String>("action")?.as_str(), rules) {
         ("allow", None) => Action::Allow,
         ("deny", None) => Action::Deny,
         ("limit", Some(rules)) => Action::Limit(rules),
-        (other, _) => return Err(format!("action '{other}' with these rules is not known")),
+        (other, _) => return Err(format!("action '{other}' with these rules is unknown")),
     };
-    let ttl = match fields.take::<i64>("ttl_ms")? {
+    let ttl = match fields.parse::<i64>("ttl_ms")? {
         -1 => None,
         millis => {
             let millis = u64::try_from(millis).map_err(|_| format!("ttl_ms is {millis}"))?;

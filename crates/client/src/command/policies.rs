@@ -1,76 +1,76 @@
 use ratelog_core::{Mode, Policy, PolicyName};
 use redis::{Value, cmd};
 
-use super::checking::add_rules;
-use super::{Command, Route};
-use crate::reply::{self, Fault, Fields};
+use super::check::add_rules;
+use super::{Command, Routing};
+use crate::reply::{self, Fields, InvalidReply};
 
-/// `RL.POLICY SET`: keeps the policy by its name, on every shard of a cluster.
+/// `RL.POLICY SET`: stores a policy, on every shard of a cluster.
 #[must_use]
 pub fn set_policy(name: &PolicyName, policy: &Policy) -> Command<()> {
-    let mut words = cmd("RL.POLICY");
-    words.arg("SET").arg(name.as_str());
+    let mut cmd = cmd("RL.POLICY");
+    cmd.arg("SET").arg(name.as_str());
     if policy.mode == Mode::Shadow {
-        words.arg("SHADOW");
+        cmd.arg("SHADOW");
     }
-    add_rules(&mut words, &policy.rules);
-    Command::new(words, Route::EveryPrimary, reply::take)
+    add_rules(&mut cmd, &policy.rules);
+    Command::new(cmd, Routing::EveryPrimary, reply::parse)
 }
 
-/// `RL.POLICY GET`: the policy of that name, if there is one.
+/// `RL.POLICY GET`: the policy of this name, if there is one.
 #[must_use]
 pub fn get_policy(name: &PolicyName) -> Command<Option<Policy>> {
-    let mut words = cmd("RL.POLICY");
-    words.arg("GET").arg(name.as_str());
-    Command::new(words, Route::Any, |value| reply::optional(value, policy))
+    let mut cmd = cmd("RL.POLICY");
+    cmd.arg("GET").arg(name.as_str());
+    Command::new(cmd, Routing::Any, |value| reply::optional(value, policy))
 }
 
-/// `RL.POLICY DEL`: forgets the policy, on every shard of a cluster. Answers whether there was one.
+/// `RL.POLICY DEL`: deletes a policy, on every shard of a cluster. Returns whether it existed.
 #[must_use]
 pub fn del_policy(name: &PolicyName) -> Command<bool> {
-    let mut words = cmd("RL.POLICY");
-    words.arg("DEL").arg(name.as_str());
-    Command::new(words, Route::EveryPrimary, reply::take)
-        .merged_by(|shards| Some(shards.contains(&true)))
+    let mut cmd = cmd("RL.POLICY");
+    cmd.arg("DEL").arg(name.as_str());
+    Command::new(cmd, Routing::EveryPrimary, reply::parse)
+        .merge_with(|shards| Some(shards.contains(&true)))
 }
 
-/// `RL.POLICY LIST`: the names, in the order of their bytes.
+/// `RL.POLICY LIST`: the names of all policies, in byte order.
 #[must_use]
 pub fn list_policies() -> Command<Vec<PolicyName>> {
-    let mut words = cmd("RL.POLICY");
-    words.arg("LIST");
-    Command::new(words, Route::Any, |value| reply::each(value, name))
+    let mut cmd = cmd("RL.POLICY");
+    cmd.arg("LIST");
+    Command::new(cmd, Routing::Any, |value| reply::array(value, name))
 }
 
 /// `RL.POLICY EXPORT`: all policies as JSON.
 #[must_use]
 pub fn export_policies() -> Command<String> {
-    let mut words = cmd("RL.POLICY");
-    words.arg("EXPORT");
-    Command::new(words, Route::Any, reply::take)
+    let mut cmd = cmd("RL.POLICY");
+    cmd.arg("EXPORT");
+    Command::new(cmd, Routing::Any, reply::parse)
 }
 
 /// `RL.POLICY IMPORT`: replaces all policies by those in `json`, on every shard of a cluster; each shard takes all of
 /// them or none.
 #[must_use]
 pub fn import_policies(json: &str) -> Command<()> {
-    let mut words = cmd("RL.POLICY");
-    words.arg("IMPORT").arg(json);
-    Command::new(words, Route::EveryPrimary, reply::take)
+    let mut cmd = cmd("RL.POLICY");
+    cmd.arg("IMPORT").arg(json);
+    Command::new(cmd, Routing::EveryPrimary, reply::parse)
 }
 
-fn name(value: Value) -> Result<PolicyName, Fault> {
-    let name: String = reply::take(value)?;
-    PolicyName::parse(name.as_bytes()).ok_or_else(|| format!("'{name}' is no policy's name"))
+fn name(value: Value) -> Result<PolicyName, InvalidReply> {
+    let name: String = reply::parse(value)?;
+    PolicyName::parse(name.as_bytes()).ok_or_else(|| format!("'{name}' is not a policy's name"))
 }
 
-fn policy(value: Value) -> Result<Policy, Fault> {
-    let mut fields = Fields::of(value)?;
-    let mode = match fields.take::<String>("mode")?.as_str() {
+fn policy(value: Value) -> Result<Policy, InvalidReply> {
+    let mut fields = Fields::from_value(value)?;
+    let mode = match fields.parse::<String>("mode")?.as_str() {
         "enforce" => Mode::Enforce,
         "shadow" => Mode::Shadow,
-        other => return Err(format!("mode '{other}' is not known")),
+        other => return Err(format!("mode '{other}' is unknown")),
     };
-    let rules = reply::rules(fields.value("rules")?)?.ok_or("a policy without rules")?;
+    let rules = reply::rules(fields.take("rules")?)?.ok_or("the policy has no rules")?;
     Ok(Policy { rules, mode })
 }

@@ -9,8 +9,8 @@ use super::Health;
 use crate::command::Override;
 use crate::{Check, Checks, Decision, Error};
 
-/// A [`RateLimiter`](super::RateLimiter) on a runtime of its own: the same limiter, for callers that do not await. Cheap
-/// to clone; the runtime ends with the last clone.
+/// A [`RateLimiter`](super::RateLimiter) for callers that do not await. It has its own tokio runtime, with one thread,
+/// which ends with the last clone. Cheap to clone.
 ///
 /// ```
 /// use ratelog_client::limiter::{Builder, blocking};
@@ -23,8 +23,8 @@ use crate::{Check, Checks, Decision, Error};
 /// ```
 ///
 /// # Panics
-/// Every method, where it is called on a thread of a tokio runtime: such a thread must not be blocked, and can await the
-/// other limiter.
+/// Every method panics on a thread of a tokio runtime. Such a thread must not block; await the asynchronous limiter
+/// there.
 #[derive(Clone)]
 pub struct RateLimiter {
     limiter: super::RateLimiter,
@@ -33,17 +33,17 @@ pub struct RateLimiter {
 
 macro_rules! blocking {
     ($(
-        $(#[$text:meta])*
-        fn $name:ident $(<$life:lifetime>)? ($($word:ident: $kind:ty),*) -> $answer:ty;
+        $(#[$doc:meta])*
+        fn $name:ident $(<$life:lifetime>)? ($($argument:ident: $type:ty),*) -> $output:ty;
     )*) => {
         impl RateLimiter {
             $(
-                $(#[$text])*
+                $(#[$doc])*
                 ///
                 /// # Errors
-                /// As its namesake.
-                pub fn $name $(<$life>)? (&self, $($word: $kind),*) -> Result<$answer, Error> {
-                    self.runtime.block_on(self.limiter.$name($($word),*))
+                /// As the asynchronous method.
+                pub fn $name $(<$life>)? (&self, $($argument: $type),*) -> Result<$output, Error> {
+                    self.runtime.block_on(self.limiter.$name($($argument),*))
                 }
             )*
         }
@@ -51,42 +51,44 @@ macro_rules! blocking {
 }
 
 blocking! {
-    /// As [`check`](super::RateLimiter::check).
+    /// See [`check`](super::RateLimiter::check).
     fn check<'a>(key: impl AsRef<[u8]>, check: impl Into<Check<'a>>) -> Decision;
-    /// As [`peek`](super::RateLimiter::peek).
+    /// See [`peek`](super::RateLimiter::peek).
     fn peek<'a>(key: impl AsRef<[u8]>, check: impl Into<Check<'a>>) -> Decision;
-    /// As [`mcheck`](super::RateLimiter::mcheck).
+    /// See [`mcheck`](super::RateLimiter::mcheck).
     fn mcheck(checks: &Checks<'_>) -> Vec<Decision>;
-    /// As [`refund`](super::RateLimiter::refund).
+    /// See [`refund`](super::RateLimiter::refund).
     fn refund(key: impl AsRef<[u8]>, cost: Cost) -> u64;
-    /// As [`reset`](super::RateLimiter::reset).
+    /// See [`reset`](super::RateLimiter::reset).
     fn reset(key: impl AsRef<[u8]>) -> u64;
-    /// As [`set_override`](super::RateLimiter::set_override).
-    fn set_override(key: impl AsRef<[u8]>, put: &Override) -> ();
-    /// As [`get_override`](super::RateLimiter::get_override).
+    /// See [`set_override`](super::RateLimiter::set_override).
+    fn set_override(key: impl AsRef<[u8]>, key_override: &Override) -> ();
+    /// See [`get_override`](super::RateLimiter::get_override).
     fn get_override(key: impl AsRef<[u8]>) -> Option<Override>;
-    /// As [`del_override`](super::RateLimiter::del_override).
+    /// See [`del_override`](super::RateLimiter::del_override).
     fn del_override(key: impl AsRef<[u8]>) -> bool;
 }
 
 impl RateLimiter {
-    /// The limiter that `builder` describes, after one try to reach the server.
+    /// Builds the limiter, after one attempt to reach the server.
     ///
     /// # Errors
-    /// As [`Builder::build`](super::Builder::build), and [`Error::Config`] if no thread can be had for the runtime.
+    /// As [`Builder::build`](super::Builder::build), and [`Error::Config`] if the runtime cannot start its thread.
     pub fn build(builder: super::Builder) -> Result<Self, Error> {
-        // One thread drives the connection and the probes; callers wait on their own.
+        // One thread runs the connection and the probes. Callers wait on their own threads.
         let runtime = runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("ratelog")
             .enable_all()
             .build()
-            .map_err(|error| Error::Config(format!("no runtime for the limiter: {error}")))?;
+            .map_err(|error| {
+                Error::Config(format!("the limiter's runtime cannot start: {error}"))
+            })?;
         let limiter = runtime.block_on(builder.build())?;
         Ok(Self { limiter, runtime: Arc::new(runtime) })
     }
 
-    /// How the limiter gets on with its server.
+    /// The state of the connection to the server.
     #[must_use]
     pub fn health(&self) -> Health {
         self.limiter.health()

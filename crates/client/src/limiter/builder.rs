@@ -1,172 +1,216 @@
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use ratelog_caller::{Denials, Policies};
+use ratelog_client_core::Clock;
+use ratelog_client_core::engine::{DenyCache, Policies};
+use ratelog_core::limiter::Limiter;
 use ratelog_core::{Policy, PolicyName};
 
+use super::connection::Connection;
+use super::engine::Engine;
 use super::fallback::{Backend, Fallback};
 use super::local::Local;
+use super::rate_limiter::RateLimiter;
 use super::remote::{Remote, Settings};
 use super::target::Target;
-use super::wire::Wire;
-use super::{Parts, RateLimiter};
 use crate::Error;
 
 /// The settings of a [`RateLimiter`].
+///
+/// ```
+/// use ratelog_client::{Rules, Source};
+/// use ratelog_client::limiter::{Builder, Fallback};
+/// use std::time::Duration;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // No server listens on this port.
+/// let limiter = Builder::new("redis://127.0.0.1:1/")?
+///     .timeout(Duration::from_millis(50))
+///     .fallback(Fallback::Deny)
+///     .build()
+///     .await?;
+/// let rules: Rules = "100/minute".parse()?;
+/// let decision = limiter.check("user:42", &rules).await?;
+/// assert_eq!((decision.allowed(), decision.source()), (false, Source::Fallback));
+/// # Ok(())
+/// # }
+/// ```
 #[must_use]
 pub struct Builder {
     target: Option<Target>,
     settings: Settings,
     fallback: Fallback,
     policies: HashMap<PolicyName, Policy>,
-    denials: usize,
-    local_bytes: usize,
+    deny_cache: usize,
+    local_max_bytes: usize,
 }
 
 impl Builder {
-    /// A limiter of the servers that `url` names.
+    /// A limiter for the servers that `url` names.
     ///
-    /// | URL | |
+    /// | URL | connects to |
     /// | --- | --- |
-    /// | `memory://` | none: this process alone |
+    /// | `memory://` | nothing: this process decides |
     /// | `redis://user:password@host:6379/0` | one server; `rediss://` with TLS (feature `tls`) |
     /// | `unix:///path/to/socket` | one server on this machine |
-    /// | `redis+cluster://host:7000,host:7001` | a cluster, found by any of its nodes (feature `cluster-async`) |
-    /// | `redis+sentinel://host:26379,host:26379/service/0` | the primary that Sentinels know by that name (feature `sentinel`); user and password are the primary's |
+    /// | `redis+cluster://host:7000,host:7001` | a cluster, through any of its nodes (feature `cluster-async`) |
+    /// | `redis+sentinel://host:26379,host:26379/service/0` | the primary of that Sentinel service (feature `sentinel`); user and password are the primary's |
     ///
-    /// `rediss+cluster://` and `rediss+sentinel://` take TLS. RESP3 is spoken unless `?protocol=resp2` says otherwise.
+    /// `rediss+cluster://` and `rediss+sentinel://` use TLS. The protocol is RESP3, unless you add `?protocol=resp2`.
     ///
     /// # Errors
-    /// [`Error::Config`] for any other scheme, for a feature that is not there, and for what the redis crate cannot
-    /// read.
+    /// [`Error::Config`] for any other scheme, for a scheme whose feature is off, and for a URL that the `redis` crate
+    /// cannot parse.
     pub fn new(url: &str) -> Result<Self, Error> {
-        Target::parse(url).map(Self::of)
+        Target::parse(url).map(Self::with_target)
     }
 
-    /// A limiter over a connection that is there already: a `MultiplexedConnection`, a `ConnectionManager` or an
-    /// asynchronous `ClusterConnection`. It is used as it is, so a connection that cannot mend itself stays broken.
-    pub fn over(connection: impl Into<Wire>) -> Self {
-        Self::of(Some(Target::Given(connection.into())))
+    /// A limiter on an open connection: a `MultiplexedConnection`, a `ConnectionManager` or an asynchronous
+    /// `ClusterConnection`.
+    ///
+    /// The limiter does not replace it. If it is lost and does not reconnect itself, the server stays unavailable.
+    pub fn over(connection: impl Into<Connection>) -> Self {
+        Self::with_target(Some(Target::Given(connection.into())))
     }
 
-    fn of(target: Option<Target>) -> Self {
+    fn with_target(target: Option<Target>) -> Self {
         Self {
             target,
             settings: Settings {
                 timeout: Duration::from_millis(100),
                 connect_timeout: Duration::from_secs(1),
-                failures: 5,
-                probe_min: Duration::from_millis(100),
-                probe_max: Duration::from_secs(5),
+                failure_threshold: 5,
+                probe_min_interval: Duration::from_millis(100),
+                probe_max_interval: Duration::from_secs(5),
                 backend: Backend::Auto,
             },
             fallback: Fallback::default(),
             policies: HashMap::new(),
-            denials: 0,
-            local_bytes: 64 << 20,
+            deny_cache: 0,
+            local_max_bytes: Limiter::DEFAULT_MAX_BYTES,
         }
     }
 
-    /// The longest that a check waits for the server; 100 ms unless told otherwise.
+    /// The maximum time that a check waits for the server. Default: 100 ms.
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.settings.timeout = timeout;
         self
     }
 
-    /// The longest that making a connection may take, and asking a first question; one second unless told otherwise. No
-    /// check waits for it.
+    /// The maximum time to open a connection and probe the server. No check waits for it. Default: 1 s.
     pub const fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.settings.connect_timeout = timeout;
         self
     }
 
-    /// After how many checks in a row without an answer the circuit breaker opens; 5 unless told otherwise. A lost
-    /// connection opens it at once.
-    pub const fn failures(mut self, failures: NonZeroU32) -> Self {
-        self.settings.failures = failures.get();
+    /// The number of failed checks in a row after which the circuit breaker opens. A lost connection opens it at once.
+    /// Default: 5.
+    pub const fn failure_threshold(mut self, failures: NonZeroU32) -> Self {
+        self.settings.failure_threshold = failures.get();
         self
     }
 
-    /// How long after a failed probe the next follows: `min` at first, twice as long each time, and `max` at most, all
-    /// with jitter; from 100 ms to 5 s unless told otherwise.
-    pub const fn probe_every(mut self, min: Duration, max: Duration) -> Self {
-        self.settings.probe_min = min;
-        self.settings.probe_max = max;
+    /// The wait after the first failed probe, before jitter. Each wait is twice as long as the one before. Default:
+    /// 100 ms.
+    pub const fn probe_min_interval(mut self, interval: Duration) -> Self {
+        self.settings.probe_min_interval = interval;
         self
     }
 
-    /// What becomes of checks while the server is away; decided in this process unless told otherwise.
+    /// The maximum wait between two probes, before jitter, which at most doubles it. Default: 5 s.
+    pub const fn probe_max_interval(mut self, interval: Duration) -> Self {
+        self.settings.probe_max_interval = interval;
+        self
+    }
+
+    /// How checks are answered while the server is unavailable. Default: this process decides, and grants the whole
+    /// limit.
     pub const fn fallback(mut self, fallback: Fallback) -> Self {
         self.fallback = fallback;
         self
     }
 
-    /// What answers checks in the server; found out unless told otherwise.
+    /// The part of the server that answers checks. Default: the module if the server has it, else the script.
     pub const fn backend(mut self, backend: Backend) -> Self {
         self.settings.backend = backend;
         self
     }
 
-    /// Remembers denials until their retry-after, of at most `keys` keys; 0, the default, turns this off.
+    /// Caches the denials of at most `keys` keys until their retry-after. Default: 0, no cache.
     ///
-    /// A denial is forgotten when this limiter refunds, resets or overrides the key. On a single server or behind
-    /// Sentinels, over RESP3, it is also forgotten when anybody else does (the server tracks the keys for this
-    /// connection, for which its user needs the command `CLIENT TRACKING`); elsewhere it then holds until its
-    /// retry-after. A denial under a policy is asked for again after a second, as the policy may have changed. Checks
-    /// that are answered from here are not in the server's statistics.
+    /// A denial is dropped when this limiter refunds, resets or overrides the key. On a single server or behind
+    /// Sentinels, over RESP3, it is also dropped when anybody else does: the server tracks the keys for this
+    /// connection, for which its user needs the permission to run `CLIENT TRACKING`. Elsewhere the denial stays until
+    /// its retry-after. A denial under a policy is cached for a second at most, because the policy may change. The
+    /// server's statistics do not count checks that the cache answers.
     pub const fn deny_cache(mut self, keys: usize) -> Self {
-        self.denials = keys;
+        self.deny_cache = keys;
         self
     }
 
-    /// The memory that [`Fallback::Local`] and `memory://` may take for all keys together, in bytes; 64 MiB unless told
-    /// otherwise. Where it is not enough, the keys that would soonest be empty are forgotten.
-    pub const fn local_bytes(mut self, bytes: usize) -> Self {
-        self.local_bytes = bytes;
+    /// The maximum memory of [`Fallback::Local`] and `memory://` for all keys together, in bytes. When it is full, the
+    /// keys that would be empty soonest are evicted. Default: 64 MiB.
+    pub const fn local_max_bytes(mut self, bytes: usize) -> Self {
+        self.local_max_bytes = bytes;
         self
     }
 
-    /// The policy of that name, for when this process decides. Others are learnt from the server, when they are used.
+    /// Adds a policy for decisions in this process. Policies that you do not add are fetched from the server when they
+    /// are used.
     pub fn policy(mut self, name: PolicyName, policy: Policy) -> Self {
         self.policies.insert(name, policy);
         self
     }
 
-    /// The limiter, after one try to reach the server. Must be called on a tokio runtime, which then looks after the
+    /// Builds the limiter, after one attempt to reach the server. Call it on a tokio runtime, which then runs the
     /// connection.
     ///
     /// # Errors
-    /// [`Error::Config`] for settings that contradict each other. A server that is away is no error: the fallback
-    /// serves until it is there.
+    /// [`Error::Config`] for a timeout or an interval of zero, and for a maximum interval under the minimum. An
+    /// unavailable server is not an error: the fallback answers until it is available.
     pub async fn build(self) -> Result<RateLimiter, Error> {
-        let Settings { timeout, probe_min, probe_max, .. } = self.settings;
-        if timeout.is_zero() || self.settings.connect_timeout.is_zero() {
-            return Err(Error::Config("a timeout of zero leaves no time for an answer".to_owned()));
-        }
-        if probe_min.is_zero() || probe_min > probe_max {
-            return Err(Error::Config(format!(
-                "probes cannot follow in {probe_min:?} to {probe_max:?}"
-            )));
-        }
+        self.validate().map_err(Error::Config)?;
         let instances = match (&self.target, self.fallback) {
             (Some(_), Fallback::Local { instances }) => instances,
             _ => NonZeroU32::MIN,
         };
-        let denials = (self.denials > 0).then(|| Arc::new(Denials::new(self.denials)));
-        let remote =
-            self.target.map(|target| Arc::new(Remote::new(target, self.settings, denials.clone())));
+        let deny_cache = (self.deny_cache > 0).then(|| Arc::new(DenyCache::new(self.deny_cache)));
+        let remote = self
+            .target
+            .map(|target| Arc::new(Remote::new(target, self.settings, deny_cache.clone())));
         if let Some(remote) = &remote {
             remote.start().await;
         }
-        Ok(RateLimiter(Arc::new(Parts {
+        Ok(RateLimiter(Arc::new(Engine {
             remote,
-            local: Local::new(self.local_bytes, instances),
+            local: Local::new(self.local_max_bytes, instances),
             policies: Arc::new(Policies::new(self.policies)),
             fallback: self.fallback,
-            denials,
-            since: SystemTime::now(),
+            deny_cache,
+            since: Clock::system_now(),
         })))
+    }
+
+    fn validate(&self) -> Result<(), String> {
+        let Settings { timeout, connect_timeout, .. } = self.settings;
+        let Settings { probe_min_interval: min, probe_max_interval: max, .. } = self.settings;
+        for (name, time) in [
+            ("timeout", timeout),
+            ("connect_timeout", connect_timeout),
+            ("probe_min_interval", min),
+        ] {
+            if time.is_zero() {
+                return Err(format!("{name} must be greater than zero"));
+            }
+        }
+        if min > max {
+            return Err(format!(
+                "probe_max_interval ({max:?}) is less than probe_min_interval ({min:?})"
+            ));
+        }
+        Ok(())
     }
 }

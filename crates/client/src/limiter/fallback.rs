@@ -1,35 +1,36 @@
 use std::num::NonZeroU32;
 
-/// What becomes of a check while the server is away.
+/// How checks are answered while the server is unavailable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fallback {
-    /// It is decided in this process, by the same rules and as exactly. The logs begin empty, and are this process's
-    /// own: of a limit, each of `instances` processes grants an equal share, rounded down, and at least one unit.
+    /// This process decides, by the same rules and as exactly. Its logs start empty. A check under a policy that this
+    /// process does not know is allowed, and logged with `tracing` as a warning, once per policy.
     Local {
-        /// Among how many processes a limit is shared; 1 if each grants the whole.
+        /// The number of processes that share each limit. Each of them grants an equal share, rounded down, and at
+        /// least one unit. With 1, this process grants the whole limit.
         instances: NonZeroU32,
     },
-    /// It is allowed.
+    /// Every check is allowed.
     Allow,
-    /// It is denied.
+    /// Every check is denied.
     Deny,
-    /// The caller gets the error.
+    /// Every check returns an error.
     Error,
 }
 
 impl Default for Fallback {
-    /// Decided in this process, by the whole limit.
+    /// This process decides, and grants the whole limit.
     fn default() -> Self {
         Self::Local { instances: NonZeroU32::MIN }
     }
 }
 
-/// What answers checks in the server.
+/// The part of the server that answers checks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Backend {
-    /// The module; where a server does not know its commands, the script, until the next connection.
+    /// The module. If the server does not know its commands, the script, until the next connection.
     #[default]
     Auto,
     /// The module.

@@ -1,36 +1,35 @@
 use std::time::SystemTime;
 
-use ratelog_caller::{History, State};
+use ratelog_client_core::engine::{BreakerState, BreakerStatus};
 
-/// How a limiter gets on with its server.
+/// The state of a limiter's connection to its server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Health {
-    /// The circuit breaker's state. A limiter of this process alone is always closed.
-    pub state: State,
-    /// Since when the server is there ([`State::Closed`]), or away (the others).
+    /// The circuit breaker's state. A limiter without a server is always closed.
+    pub state: BreakerState,
+    /// The time since which the server is available ([`BreakerState::Closed`]) or unavailable (the other states).
     pub since: SystemTime,
-    /// The last error of a check or a probe, even if it is long over.
+    /// The most recent error of a check or a probe, no matter how long ago.
     pub last_error: Option<String>,
-    /// How often the server went away.
+    /// How many times the breaker opened.
     pub opened: u64,
-    /// Whether checks are made by the script, because the server has no module, or because the limiter was told so.
+    /// Whether the script makes the checks: because the server does not have the module, or because you chose
+    /// [`Backend::Script`](super::Backend::Script).
     pub uses_script: bool,
-    /// Whether the server tells of keys that anybody changes, so that the deny cache forgets them at once.
+    /// Whether the server reports keys that anybody changes, so that the deny cache drops their denials at once.
     pub tracks: bool,
 }
 
 impl Health {
-    /// That of a limiter whose server has this history.
-    pub(super) fn of(history: History, uses_script: bool, tracks: bool) -> Self {
-        let History { state, since, last_error, opened } = history;
+    pub(super) fn of_server(status: BreakerStatus, uses_script: bool, tracks: bool) -> Self {
+        let BreakerStatus { state, since, last_error, opened } = status;
         Self { state, since, last_error, opened, uses_script, tracks }
     }
 
-    /// That of a limiter without a server.
-    pub(super) const fn alone(since: SystemTime) -> Self {
+    pub(super) const fn without_server(since: SystemTime) -> Self {
         Self {
-            state: State::Closed,
+            state: BreakerState::Closed,
             since,
             last_error: None,
             opened: 0,

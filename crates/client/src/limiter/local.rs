@@ -1,36 +1,36 @@
-//! The limiter in this process.
+//! The limiter in this process, with its clock.
 
 use std::num::NonZeroU32;
 
-use ratelog_caller::{Clock, Terms};
+use ratelog_client_core::Clock;
+use ratelog_client_core::engine::LocalLimiter;
 use ratelog_core::{Cost, Rules};
 
 use crate::{Decision, Source};
 
 pub(super) struct Local {
-    limiter: ratelog_caller::Local,
+    limiter: LocalLimiter,
     clock: Clock,
 }
 
 impl Local {
     pub(super) fn new(max_bytes: usize, instances: NonZeroU32) -> Self {
-        Self { limiter: ratelog_caller::Local::new(max_bytes, instances), clock: Clock::start() }
+        Self { limiter: LocalLimiter::new(max_bytes, instances), clock: Clock::start() }
     }
 
-    pub(super) fn check(&self, key: &[u8], terms: &Terms<'_>, cost: Cost) -> Decision {
-        let decided = self.limiter.check(key, self.clock.now(), &terms.rules, cost);
-        Decision::new(decided, Source::Local).under(terms.mode)
+    pub(super) fn check(&self, key: &[u8], rules: &Rules, cost: Cost) -> Decision {
+        let decision = self.limiter.check(key, self.clock.now(), rules, cost);
+        Decision::new(decision, Source::Local)
     }
 
-    pub(super) fn peek(&self, key: &[u8], terms: &Terms<'_>, cost: Cost) -> Decision {
-        let decided = self.limiter.peek(key, self.clock.now(), &terms.rules, cost);
-        Decision::new(decided, Source::Local).under(terms.mode)
+    pub(super) fn peek(&self, key: &[u8], rules: &Rules, cost: Cost) -> Decision {
+        let decision = self.limiter.peek(key, self.clock.now(), rules, cost);
+        Decision::new(decision, Source::Local)
     }
 
-    /// All or nothing, by the rules of each key; their modes are left to the caller.
-    pub(super) fn check_all(&self, keys: &[(&[u8], &Rules)], cost: Cost) -> Vec<Decision> {
-        let decided = self.limiter.mcheck(keys, self.clock.now(), cost);
-        decided.into_iter().map(|decided| Decision::new(decided, Source::Local)).collect()
+    pub(super) fn mcheck(&self, keys: &[(&[u8], &Rules)], cost: Cost) -> Vec<Decision> {
+        let decisions = self.limiter.mcheck(keys, self.clock.now(), cost).into_iter();
+        decisions.map(|decision| Decision::new(decision, Source::Local)).collect()
     }
 
     pub(super) fn refund(&self, key: &[u8], cost: Cost) -> u64 {

@@ -1,213 +1,116 @@
-//! What a limiter can be asked: each operation in every way that it can be answered.
+//! The operations of a limiter. Each is implemented four ways: module command, Lua script, in-process limiter, fixed
+//! outcome.
 
-use ratelog_caller::{Grant, Policies, Terms, UnknownPolicy, granted};
-use ratelog_core::{Cost, Mode, Rules};
+use ratelog_client_core::engine::{FixedOutcome, Policies, UnknownPolicy};
+use ratelog_core::Cost;
 
+use super::connection::Connection;
 use super::local::Local;
-use super::wire::Wire;
 use crate::command::{self, Command};
-use crate::{Check, Checks, Decision, Error, Source, script};
+use crate::{Error, script};
 
-/// One thing asked of a limiter.
 pub(super) trait Operation: Sync {
-    /// What is answered.
-    type Answer: Send;
+    type Output: Send;
 
-    /// As a command of the module.
-    fn command(&self) -> Command<Self::Answer>;
+    /// The operation as a command of the module.
+    fn command(&self) -> Command<Self::Output>;
 
-    /// By the script, in a server without the module.
-    fn scripted(
+    /// Runs the operation with the script, on a server without the module.
+    fn via_script(
         &self,
-        wire: &mut Wire,
+        connection: &mut Connection,
         policies: &Policies,
-    ) -> impl Future<Output = Result<Self::Answer, Error>> + Send;
+    ) -> impl Future<Output = Result<Self::Output, Error>> + Send;
 
-    /// In this process.
-    ///
-    /// # Errors
-    /// What it needs is not here: a policy, or the module.
-    fn local(&self, local: &Local, policies: &Policies) -> Result<Self::Answer, Error>;
+    /// Runs the operation in this process.
+    fn local(&self, local: &Local, policies: &Policies) -> Result<Self::Output, LocalError>;
 
-    /// Without looking at any log; `None` if that makes no sense.
-    fn outright(&self, _grant: Grant, _policies: &Policies) -> Option<Self::Answer> {
+    /// The output for a fixed outcome; `None` if the operation is not a check.
+    fn fixed(&self, _outcome: FixedOutcome, _policies: &Policies) -> Option<Self::Output> {
         None
     }
 }
 
-/// A check, or a peek.
-pub(super) struct Checking<'a> {
-    pub(super) key: &'a [u8],
-    pub(super) check: Check<'a>,
-    pub(super) records: bool,
+/// An operation needs something that is not in this process.
+#[derive(Debug)]
+pub(super) enum LocalError {
+    /// The policies that are unknown; at least one.
+    UnknownPolicies(Vec<UnknownPolicy>),
+    /// The operation, which only the module has.
+    NeedsModule(&'static str),
 }
 
-impl Operation for Checking<'_> {
-    type Answer = Decision;
-
-    fn command(&self) -> Command<Decision> {
-        let ask = if self.records { command::check } else { command::peek };
-        ask(self.key, self.check)
-    }
-
-    async fn scripted(&self, wire: &mut Wire, policies: &Policies) -> Result<Decision, Error> {
-        let terms = known(policies.terms(self.check.under()))?;
-        let ask = if self.records { script::check } else { script::peek };
-        let check = Check::from(&*terms.rules).cost(self.check.units());
-        Ok(script::run(wire, &ask(self.key, check)?).await?.under(terms.mode))
-    }
-
-    fn local(&self, local: &Local, policies: &Policies) -> Result<Decision, Error> {
-        let terms = known(policies.terms(self.check.under()))?;
-        let decide = if self.records { Local::check } else { Local::peek };
-        Ok(decide(local, self.key, &terms, self.check.units()))
-    }
-
-    fn outright(&self, grant: Grant, policies: &Policies) -> Option<Decision> {
-        Some(outright(grant, policies.terms(self.check.under()), self.check.units()))
-    }
-}
-
-/// A check of several keys.
-pub(super) struct CheckingAll<'a>(pub(super) &'a Checks<'a>);
-
-impl CheckingAll<'_> {
-    fn terms(&self, policies: &Policies) -> Result<Vec<(&[u8], Terms<'_>)>, Error> {
-        let of_key = |(key, under)| Ok((key, known(policies.terms_of_one(under))?));
-        self.0.keys().map(of_key).collect()
-    }
-}
-
-impl Operation for CheckingAll<'_> {
-    type Answer = Vec<Decision>;
-
-    fn command(&self) -> Command<Vec<Decision>> {
-        command::mcheck(self.0)
-    }
-
-    async fn scripted(&self, wire: &mut Wire, policies: &Policies) -> Result<Vec<Decision>, Error> {
-        let (cost, terms) = (self.0.units(), self.terms(policies)?);
-        let decided = match in_force(&terms).as_slice() {
-            [] => Vec::new(),
-            keys => script::run(wire, &script::mcheck_rules(keys.iter().copied(), cost)).await?,
-        };
-        let records = decided.iter().all(Decision::allowed);
-        let ask = if records { script::check } else { script::peek };
-        let mut tried = Vec::new();
-        for (key, terms) in terms.iter().filter(|(_, terms)| terms.mode == Mode::Shadow) {
-            let check = Check::from(&*terms.rules).cost(cost);
-            tried.push(script::run(wire, &ask(key, check)?).await?);
+impl From<LocalError> for Error {
+    fn from(error: LocalError) -> Self {
+        match error {
+            LocalError::UnknownPolicies(unknown) => {
+                let texts: Vec<_> = unknown.iter().map(UnknownPolicy::to_string).collect();
+                Self::NoPolicy(format!("NOPOLICY {}", texts.join("; ")))
+            }
+            LocalError::NeedsModule(operation) => Self::NeedsModule(operation),
         }
-        Ok(in_order(&terms, decided, tried))
-    }
-
-    fn local(&self, local: &Local, policies: &Policies) -> Result<Vec<Decision>, Error> {
-        let (cost, terms) = (self.0.units(), self.terms(policies)?);
-        let decided = local.check_all(&in_force(&terms), cost);
-        let records = decided.iter().all(Decision::allowed);
-        let decide = if records { Local::check } else { Local::peek };
-        let on_trial = terms.iter().filter(|(_, terms)| terms.mode == Mode::Shadow);
-        let tried = on_trial.map(|(key, terms)| decide(local, key, terms, cost)).collect();
-        Ok(in_order(&terms, decided, tried))
-    }
-
-    fn outright(&self, grant: Grant, policies: &Policies) -> Option<Vec<Decision>> {
-        let cost = self.0.units();
-        let of_key = |(_, under)| outright(grant, policies.terms_of_one(under), cost);
-        Some(self.0.keys().map(of_key).collect())
     }
 }
 
-/// The keys whose rules may deny the check. Those on trial deny nothing, so that each is decided by itself.
-fn in_force<'a>(terms: &'a [(&'a [u8], Terms<'_>)]) -> Vec<(&'a [u8], &'a Rules)> {
-    let in_force = terms.iter().filter(|(_, terms)| terms.mode == Mode::Enforce);
-    in_force.map(|(key, terms)| (*key, &*terms.rules)).collect()
-}
-
-/// The decisions on the keys in force and on those on trial, in the order of the keys.
-fn in_order(
-    terms: &[(&[u8], Terms<'_>)],
-    decided: Vec<Decision>,
-    tried: Vec<Decision>,
-) -> Vec<Decision> {
-    let (mut decided, mut tried) = (decided.into_iter(), tried.into_iter());
-    let of_key = |(_, terms): &(&[u8], Terms<'_>)| match terms.mode {
-        Mode::Enforce => decided.next(),
-        Mode::Shadow => tried.next().map(|decision| decision.under(Mode::Shadow)),
-    };
-    terms.iter().filter_map(of_key).collect()
-}
-
-/// Taking units back.
-pub(super) struct Refunding<'a> {
+/// Takes back units.
+pub(super) struct RefundOp<'a> {
     pub(super) key: &'a [u8],
     pub(super) cost: Cost,
 }
 
-impl Operation for Refunding<'_> {
-    type Answer = u64;
+impl Operation for RefundOp<'_> {
+    type Output = u64;
 
     fn command(&self) -> Command<u64> {
         command::refund(self.key, self.cost)
     }
 
-    async fn scripted(&self, wire: &mut Wire, _: &Policies) -> Result<u64, Error> {
-        script::run(wire, &script::refund(self.key, self.cost)).await
+    async fn via_script(&self, connection: &mut Connection, _: &Policies) -> Result<u64, Error> {
+        script::run(connection, &script::refund(self.key, self.cost)).await
     }
 
-    fn local(&self, local: &Local, _: &Policies) -> Result<u64, Error> {
+    fn local(&self, local: &Local, _: &Policies) -> Result<u64, LocalError> {
         Ok(local.refund(self.key, self.cost))
     }
 }
 
-/// Forgetting units.
-pub(super) struct Resetting<'a>(pub(super) &'a [u8]);
+/// Forgets units.
+pub(super) struct ResetOp<'a>(pub(super) &'a [u8]);
 
-impl Operation for Resetting<'_> {
-    type Answer = u64;
+impl Operation for ResetOp<'_> {
+    type Output = u64;
 
     fn command(&self) -> Command<u64> {
         command::reset(self.0)
     }
 
-    async fn scripted(&self, wire: &mut Wire, _: &Policies) -> Result<u64, Error> {
-        script::run(wire, &script::reset(self.0)).await
+    async fn via_script(&self, connection: &mut Connection, _: &Policies) -> Result<u64, Error> {
+        script::run(connection, &script::reset(self.0)).await
     }
 
-    fn local(&self, local: &Local, _: &Policies) -> Result<u64, Error> {
+    fn local(&self, local: &Local, _: &Policies) -> Result<u64, LocalError> {
         Ok(local.reset(self.0))
     }
 }
 
-/// What only the module has.
-pub(super) struct Managing<T, F: Fn() -> Command<T>> {
+/// An operation that only the module has.
+pub(super) struct ModuleOnlyOp<T, F: Fn() -> Command<T>> {
     pub(super) name: &'static str,
     pub(super) command: F,
 }
 
-impl<T: Send, F: Fn() -> Command<T> + Sync> Operation for Managing<T, F> {
-    type Answer = T;
+impl<T: Send, F: Fn() -> Command<T> + Sync> Operation for ModuleOnlyOp<T, F> {
+    type Output = T;
 
     fn command(&self) -> Command<T> {
         (self.command)()
     }
 
-    async fn scripted(&self, _: &mut Wire, _: &Policies) -> Result<T, Error> {
+    async fn via_script(&self, _: &mut Connection, _: &Policies) -> Result<T, Error> {
         Err(Error::NeedsModule(self.name))
     }
 
-    fn local(&self, _: &Local, _: &Policies) -> Result<T, Error> {
-        Err(Error::NeedsModule(self.name))
+    fn local(&self, _: &Local, _: &Policies) -> Result<T, LocalError> {
+        Err(LocalError::NeedsModule(self.name))
     }
-}
-
-/// A decision without a log, by the rules that are known.
-fn outright<E>(grant: Grant, terms: Result<Terms<'_>, E>, cost: Cost) -> Decision {
-    let terms = terms.ok();
-    let rules = terms.as_ref().map(|terms| &*terms.rules);
-    Decision::new(granted(grant, rules, cost), Source::Fallback)
-}
-
-fn known<T>(terms: Result<T, UnknownPolicy>) -> Result<T, Error> {
-    terms.map_err(|unknown| Error::NoPolicy(format!("NOPOLICY {unknown}")))
 }

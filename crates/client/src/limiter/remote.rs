@@ -1,268 +1,283 @@
-//! The server, as a limiter sees it: asked with a timeout, left alone while it is away, and found again.
+//! The server of a limiter: queries it with a timeout, stops while it is unavailable, and probes it until it recovers.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
-use ratelog_caller::script::subject;
-use ratelog_caller::{Absence, Breaker, Denials, Policies, Probes};
+use ratelog_client_core::Clock;
+use ratelog_client_core::engine::{Breaker, DenyCache, FailureKind, Policies, ProbeBackoff};
+use ratelog_client_core::script::key_of_log;
 use ratelog_core::{Cost, PolicyName};
 use redis::{PushInfo, PushKind, Value};
 
-use super::failure::{absence, is_unknown_command};
+use super::classify::{failure_kind, is_unknown_command};
+use super::connection::Connection;
 use super::fallback::Backend;
 use super::health::Health;
 use super::operation::Operation;
 use super::target::Target;
-use super::wire::Wire;
 use crate::command;
 use crate::{AsyncCommands, Error};
 
-/// A key that a probe writes to without changing anything: a replica refuses it, and so does a server that loads.
+/// The key of the probe: a refund that changes nothing. It is a write, so replicas and loading servers reject it.
 const PROBE_KEY: &str = "ratelog:probe";
 
-/// tokio's timer rounds up to whole milliseconds: so much earlier it is set, for a wait that is over in time.
-const TIMER_STEP: Duration = Duration::from_millis(1);
+/// tokio's timer rounds up to whole milliseconds, so it is set this much earlier.
+const TIMER_RESOLUTION: Duration = Duration::from_millis(1);
 
 pub(super) struct Remote {
     target: Target,
     settings: Settings,
     breaker: Breaker,
-    wire: RwLock<Option<Wire>>,
-    /// Counts connections, so that what an old one tells is known as such.
+    connection: RwLock<Option<Connection>>,
+    /// The number of connections so far. It identifies the pushes of earlier ones.
     generation: AtomicU64,
-    /// The server of this connection has no module.
-    without_module: AtomicBool,
-    /// The server tells this connection of keys that were changed.
+    uses_script: AtomicBool,
+    /// Whether the server reports changed keys to this connection.
     tracks: AtomicBool,
-    denials: Option<Arc<Denials>>,
+    deny_cache: Option<Arc<DenyCache>>,
 }
 
-/// How patient a limiter is, and with what.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Settings {
     pub(super) timeout: Duration,
     pub(super) connect_timeout: Duration,
-    pub(super) failures: u32,
-    pub(super) probe_min: Duration,
-    pub(super) probe_max: Duration,
+    pub(super) failure_threshold: u32,
+    pub(super) probe_min_interval: Duration,
+    pub(super) probe_max_interval: Duration,
     pub(super) backend: Backend,
 }
 
-/// Why the server did not answer.
-pub(super) enum Failure {
-    /// It is away.
-    Away(Error),
-    /// It is there, and refuses.
-    Refused(Error),
+/// The error of a query.
+pub(super) enum QueryError {
+    /// The server is unavailable.
+    Unavailable(Error),
+    /// The server is available and rejected the operation.
+    Rejected(Error),
 }
 
 impl Remote {
-    pub(super) fn new(target: Target, settings: Settings, denials: Option<Arc<Denials>>) -> Self {
+    pub(super) fn new(
+        target: Target,
+        settings: Settings,
+        deny_cache: Option<Arc<DenyCache>>,
+    ) -> Self {
         Self {
             target,
-            breaker: Breaker::new(settings.failures),
+            breaker: Breaker::new(settings.failure_threshold, Clock::system_now()),
             settings,
-            wire: RwLock::new(None),
+            connection: RwLock::new(None),
             generation: AtomicU64::new(0),
-            without_module: AtomicBool::new(settings.backend == Backend::Script),
+            uses_script: AtomicBool::new(settings.backend == Backend::Script),
             tracks: AtomicBool::new(false),
-            denials,
+            deny_cache,
         }
     }
 
-    /// Connects; if that fails, goes on trying by itself.
+    /// Probes the server once. If it is unavailable, goes on in the background.
     pub(super) async fn start(self: &Arc<Self>) {
         if !self.probe().await {
             tokio::spawn(recover(Arc::downgrade(self)));
         }
     }
 
-    /// One operation, within the timeout.
+    /// Runs one operation, within the timeout.
     pub(super) async fn run<O: Operation>(
         self: &Arc<Self>,
         operation: &O,
         policies: &Policies,
-    ) -> Result<O::Answer, Failure> {
-        let Some(wire) = self.wire() else {
-            return Err(Failure::Away(Error::Unavailable(self.last_error())));
+    ) -> Result<O::Output, QueryError> {
+        let Some(connection) = self.connection() else {
+            return Err(QueryError::Unavailable(Error::Unavailable(self.last_error())));
         };
-        let answer = self.in_time(self.settings.timeout, self.ask(wire, operation, policies)).await;
-        let Err(error) = answer else {
-            self.breaker.succeeded();
-            return answer.map_err(Failure::Refused);
+        let query = self.query(connection, operation, policies);
+        let error = match with_timeout(self.settings.timeout, query).await {
+            Ok(output) => {
+                self.breaker.record_success();
+                return Ok(output);
+            }
+            Err(error) => error,
         };
-        let Some(absence) = absence(&error) else {
-            self.breaker.succeeded();
-            return Err(Failure::Refused(error));
+        let Some(kind) = failure_kind(&error) else {
+            self.breaker.record_success();
+            return Err(QueryError::Rejected(error));
         };
-        self.failed(error.to_string(), absence == Absence::Lost);
-        Err(Failure::Away(error))
+        self.record_failure(error.to_string(), kind);
+        Err(QueryError::Unavailable(error))
     }
 
-    /// Whether it is worth asking.
-    pub(super) fn is_there(&self) -> bool {
+    pub(super) fn is_available(&self) -> bool {
         self.breaker.is_closed()
     }
 
     pub(super) fn health(&self) -> Health {
-        Health::of(self.breaker.history(), self.uses_script(), self.tracks())
+        Health::of_server(self.breaker.status(), self.uses_script(), self.tracks())
     }
 
     pub(super) fn last_error(&self) -> String {
         self.breaker.last_error()
     }
 
-    /// After how many milliseconds it is worth another try, at most.
-    pub(super) fn next_try(&self) -> u64 {
-        u64::try_from(self.settings.probe_max.as_millis()).unwrap_or(u64::MAX)
+    /// The wait that a denial by the fallback reports: until then there is at least one more probe.
+    pub(super) fn retry_after_ms(&self) -> u64 {
+        u64::try_from(self.settings.probe_max_interval.as_millis()).unwrap_or(u64::MAX)
     }
 
     pub(super) fn tracks(&self) -> bool {
         self.tracks.load(Ordering::Acquire)
     }
 
-    pub(super) fn uses_script(&self) -> bool {
-        self.without_module.load(Ordering::Relaxed)
-    }
-
-    /// Asks for a policy, for the time when the server will be away.
-    pub(super) fn learn(self: &Arc<Self>, name: PolicyName, policies: Arc<Policies>) {
-        let remote = Arc::clone(self);
+    /// Fetches a policy in the background, for when the server will be unavailable.
+    pub(super) fn fetch_policy(self: &Arc<Self>, name: PolicyName, policies: Arc<Policies>) {
+        let Some(mut connection) = self.connection() else { return };
+        let timeout = self.settings.timeout;
         tokio::spawn(async move {
-            let Some(mut wire) = remote.wire() else { return };
             let command = command::get_policy(&name);
-            let asked = remote.in_time(remote.settings.timeout, wire.rl_query(&command));
-            if let Ok(policy) = asked.await {
-                policies.learn(name, policy);
+            let fetched = with_timeout(timeout, connection.rl_query(&command)).await;
+            if let Ok(policy) = fetched {
+                policies.insert(name, policy, Clock::monotonic_now());
             }
         });
     }
 
-    async fn ask<O: Operation>(
+    fn uses_script(&self) -> bool {
+        self.uses_script.load(Ordering::Relaxed)
+    }
+
+    async fn query<O: Operation>(
         &self,
-        mut wire: Wire,
+        mut connection: Connection,
         operation: &O,
         policies: &Policies,
-    ) -> Result<O::Answer, Error> {
+    ) -> Result<O::Output, Error> {
         if !self.uses_script() {
-            match wire.rl_query(&operation.command()).await {
+            match connection.rl_query(&operation.command()).await {
                 Err(error)
                     if self.settings.backend == Backend::Auto && is_unknown_command(&error) =>
                 {
-                    self.without_module.store(true, Ordering::Relaxed);
+                    self.uses_script.store(true, Ordering::Relaxed);
                 }
-                answer => return answer,
+                result => return result,
             }
         }
-        operation.scripted(&mut wire, policies).await
+        operation.via_script(&mut connection, policies).await
     }
 
-    async fn in_time<T>(
-        &self,
-        time: Duration,
-        answer: impl Future<Output = Result<T, Error>>,
-    ) -> Result<T, Error> {
-        let timer = time.checked_sub(TIMER_STEP).filter(|rest| !rest.is_zero()).unwrap_or(time);
-        tokio::time::timeout(timer, answer).await.unwrap_or(Err(Error::Timeout(time)))
+    fn connection(&self) -> Option<Connection> {
+        self.connection.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn wire(&self) -> Option<Wire> {
-        self.wire.read().unwrap_or_else(PoisonError::into_inner).clone()
+    fn set_connection(&self, connection: Option<Connection>) {
+        *self.connection.write().unwrap_or_else(PoisonError::into_inner) = connection;
     }
 
-    fn failed(self: &Arc<Self>, error: String, lost: bool) {
-        // These find their servers again by themselves.
-        let lost = lost && self.target.makes_connections();
-        if self.breaker.failed(error, lost) {
-            self.forget_wire();
+    fn record_failure(self: &Arc<Self>, error: String, kind: FailureKind) {
+        // A connection that finds its servers again itself is not lost.
+        let kind = if self.target.reconnects() { kind } else { FailureKind::Transient };
+        if self.breaker.record_failure(error, kind, Clock::system_now()) {
+            self.drop_connection();
             tokio::spawn(recover(Arc::downgrade(self)));
         }
     }
 
-    fn forget_wire(&self) {
-        *self.wire.write().unwrap_or_else(PoisonError::into_inner) = None;
+    fn drop_connection(&self) {
+        self.set_connection(None);
         self.tracks.store(false, Ordering::Release);
-        // Nobody tells of changes now.
-        if let Some(denials) = &self.denials {
-            denials.forget_all();
+        // No connection reports changed keys from now on.
+        if let Some(deny_cache) = &self.deny_cache {
+            deny_cache.invalidate_all();
         }
     }
 
-    /// Makes a connection, asks it something that is worth nothing, and closes the breaker if that is answered.
+    /// Opens a connection and sends the probe. Closes the breaker if the server answers.
     async fn probe(self: &Arc<Self>) -> bool {
-        self.breaker.probing();
-        let found = self.in_time(self.settings.connect_timeout, self.find()).await;
-        match found {
-            Ok(()) => self.breaker.recovered(),
-            Err(ref error) => self.breaker.probe_failed(error.to_string()),
+        self.breaker.begin_probe(Clock::system_now());
+        let connected = with_timeout(self.settings.connect_timeout, self.connect()).await;
+        match &connected {
+            Ok(()) => self.breaker.record_recovery(Clock::system_now()),
+            Err(error) => {
+                self.breaker.record_probe_failure(error.to_string(), Clock::system_now());
+            }
         }
-        found.is_ok()
+        connected.is_ok()
     }
 
-    async fn find(self: &Arc<Self>) -> Result<(), Error> {
+    async fn connect(self: &Arc<Self>) -> Result<(), Error> {
         let generation = self.generation.fetch_add(1, Ordering::AcqRel) + 1;
         let remote = Arc::downgrade(self);
-        let pushes = move |info: PushInfo| {
+        let on_push = move |info: PushInfo| {
             if let Some(remote) = remote.upgrade() {
-                remote.told(generation, info);
+                remote.on_push(generation, info);
             }
             Ok::<(), redis::aio::SendError>(())
         };
-        let mut wire = self.target.connect(self.settings.connect_timeout, pushes).await?;
-        let has_module = match wire.rl_query(&command::refund(PROBE_KEY, Cost::ONE)).await {
-            Err(error) if absence(&error).is_some() => return Err(error),
-            // The server is there, whatever it thinks of the probe.
-            answer => !answer.is_err_and(|error| is_unknown_command(&error)),
+        let mut connection = self.target.connect(self.settings.connect_timeout, on_push).await?;
+        let has_module = match connection.rl_query(&command::refund(PROBE_KEY, Cost::ONE)).await {
+            Err(error) if failure_kind(&error).is_some() => return Err(error),
+            // Any other reply shows that the server is available.
+            result => !result.is_err_and(|error| is_unknown_command(&error)),
         };
-        let script = match self.settings.backend {
+        let uses_script = match self.settings.backend {
             Backend::Auto => !has_module,
             Backend::Module => false,
             Backend::Script => true,
         };
-        self.without_module.store(script, Ordering::Relaxed);
-        let tracks = self.denials.is_some() && self.target.tells_of_changes() && {
+        self.uses_script.store(uses_script, Ordering::Relaxed);
+        let tracks = self.deny_cache.is_some() && self.target.supports_pushes() && {
             let tracking = redis::cmd("CLIENT").arg(&["TRACKING", "ON", "NOLOOP"]).to_owned();
-            tracking.query_async::<()>(&mut wire).await.is_ok()
+            tracking.query_async::<()>(&mut connection).await.is_ok()
         };
-        *self.wire.write().unwrap_or_else(PoisonError::into_inner) = Some(wire);
+        self.set_connection(Some(connection));
         self.tracks.store(tracks, Ordering::Release);
         Ok(())
     }
 
-    /// What a connection's server told unasked.
-    fn told(self: &Arc<Self>, generation: u64, info: PushInfo) {
+    fn on_push(self: &Arc<Self>, generation: u64, info: PushInfo) {
         if self.generation.load(Ordering::Acquire) != generation {
             return;
         }
-        match (info.kind, &self.denials) {
+        match (info.kind, &self.deny_cache) {
             (PushKind::Disconnection, _) if self.breaker.is_closed() => {
-                self.failed("the connection was closed".to_owned(), true);
+                let error = "the connection was closed".to_owned();
+                self.record_failure(error, FailureKind::ConnectionLost);
             }
-            (PushKind::Invalidate, Some(denials)) => forget(denials, info.data),
+            (PushKind::Invalidate, Some(deny_cache)) => invalidate(deny_cache, info.data),
             _ => {}
         }
     }
 }
 
-/// Forgets the denials of keys that were changed; of all keys, where none are named.
-fn forget(denials: &Denials, data: Vec<Value>) {
+/// Invalidates the keys that the server reports, or all keys if it reports none.
+fn invalidate(deny_cache: &DenyCache, data: Vec<Value>) {
     match data.into_iter().next() {
         Some(Value::Array(keys)) => {
             for key in keys {
                 if let Value::BulkString(key) = key {
-                    denials.forget(subject(&key).unwrap_or(&key));
+                    deny_cache.invalidate(key_of_log(&key).unwrap_or(&key));
                 }
             }
         }
-        _ => denials.forget_all(),
+        _ => deny_cache.invalidate_all(),
     }
 }
 
-/// Probes until one is answered, at longer and longer intervals, or the limiter is gone.
+async fn with_timeout<T>(
+    timeout: Duration,
+    query: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    let timer = timeout.checked_sub(TIMER_RESOLUTION).filter(|timer| !timer.is_zero());
+    let result = tokio::time::timeout(timer.unwrap_or(timeout), query).await;
+    result.unwrap_or(Err(Error::Timeout(timeout)))
+}
+
+/// Probes the server until it answers or the limiter is dropped.
 async fn recover(remote: Weak<Remote>) {
-    let Some(settings) = remote.upgrade().map(|remote| remote.settings) else { return };
-    for wait in Probes::new(settings.probe_min, settings.probe_max) {
+    let Some(Settings { probe_min_interval, probe_max_interval, .. }) =
+        remote.upgrade().map(|remote| remote.settings)
+    else {
+        return;
+    };
+    for wait in ProbeBackoff::new(probe_min_interval, probe_max_interval) {
         match remote.upgrade() {
             None => return,
             Some(remote) => {

@@ -1,4 +1,4 @@
-//! What a limiter's URL says: which servers, and how to get a connection to them.
+//! A limiter's URL, and connections to the servers that it names.
 
 use std::time::Duration;
 
@@ -7,50 +7,50 @@ use redis::{
     AsyncConnectionConfig, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, RedisResult,
 };
 
-use super::wire::Wire;
+use super::connection::Connection;
 use crate::Error;
 
-/// Where connections come from.
+/// The source of a limiter's connections.
 pub(super) enum Target {
     /// One server.
     Single(redis::Client),
     /// A cluster.
     #[cfg(feature = "cluster-async")]
-    Cluster(Vec<ConnectionInfo>),
-    /// The primary that Sentinels know.
+    Cluster(redis::cluster::ClusterClient),
+    /// The primary that Sentinels report.
     #[cfg(feature = "sentinel")]
     Sentinel(tokio::sync::Mutex<redis::sentinel::SentinelClient>),
-    /// The caller, who gave one.
-    Given(Wire),
+    /// A connection that the caller opened.
+    Given(Connection),
 }
 
 impl Target {
-    /// The servers that a URL names; none for `memory://`.
+    /// The servers that a URL names; `None` for `memory://`.
     pub(super) fn parse(url: &str) -> Result<Option<Self>, Error> {
-        let Some((scheme, place)) = url.split_once("://") else {
-            return Err(Error::Config(format!("'{}' is no URL of a limiter", shown(url))));
+        let Some((scheme, rest)) = url.split_once("://") else {
+            return Err(Error::Config(format!("'{}' is not a URL of a limiter", excerpt(url))));
         };
         let target = match scheme {
-            "memory" if place.is_empty() => return Ok(None),
-            "memory" => Err(Error::Config("memory:// has nothing after it".to_owned())),
-            "redis" | "valkey" => single("redis", place),
-            "rediss" | "valkeys" => single("rediss", place),
-            "redis+unix" | "unix" => single(scheme, place),
-            "redis+cluster" => cluster("redis", place),
-            "rediss+cluster" => cluster("rediss", place),
-            "redis+sentinel" => sentinel("redis", place),
-            "rediss+sentinel" => sentinel("rediss", place),
+            "memory" if rest.is_empty() => return Ok(None),
+            "memory" => Err(Error::Config("memory:// takes no host".to_owned())),
+            "redis" | "valkey" => single("redis", rest),
+            "rediss" | "valkeys" => single("rediss", rest),
+            "redis+unix" | "unix" => single(scheme, rest),
+            "redis+cluster" => cluster("redis", rest),
+            "rediss+cluster" => cluster("rediss", rest),
+            "redis+sentinel" => sentinel("redis", rest),
+            "rediss+sentinel" => sentinel("rediss", rest),
             _ => Err(Error::Config(format!(
                 "the scheme '{}' is not one of memory, redis, rediss, redis+cluster, \
                  rediss+cluster, redis+sentinel, rediss+sentinel, unix",
-                shown(scheme)
+                excerpt(scheme)
             ))),
         };
         target.map(Some)
     }
 
-    /// Whether a connection that was lost is replaced by a new one from here; others find their servers themselves.
-    pub(super) fn makes_connections(&self) -> bool {
+    /// Whether the limiter replaces a lost connection. Other connections find their servers again themselves.
+    pub(super) fn reconnects(&self) -> bool {
         match self {
             Self::Single(_) => true,
             #[cfg(feature = "sentinel")]
@@ -61,40 +61,38 @@ impl Target {
         }
     }
 
-    /// Whether the server can tell a connection, unasked, of what others change.
-    pub(super) fn tells_of_changes(&self) -> bool {
+    /// Whether the server can push messages to a connection.
+    pub(super) fn supports_pushes(&self) -> bool {
         if let Self::Single(client) = self {
             let settings = client.get_connection_info().redis_settings();
             return settings.protocol() != ProtocolVersion::RESP2;
         }
-        self.makes_connections()
+        self.reconnects()
     }
 
-    /// A new connection, for a caller that waits no longer than `timeout`. `pushes` is given what the server tells
-    /// unasked, where it can.
+    /// Opens a connection. `on_push` receives the server's pushes, if it supports them. The caller waits for at most
+    /// `timeout`.
     pub(super) async fn connect(
         &self,
         timeout: Duration,
-        pushes: impl AsyncPushSender,
-    ) -> RedisResult<Wire> {
-        // The limiter has timeouts of its own, over all that it does: they are over first, and say so.
+        on_push: impl AsyncPushSender,
+    ) -> RedisResult<Connection> {
+        // The limiter's own timeout covers more than the connection. It must expire first, because its error says so.
         let timeout = 2 * timeout;
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(timeout))
             .set_response_timeout(None);
-        let config = if self.tells_of_changes() { config.set_push_sender(pushes) } else { config };
+        let config = if self.supports_pushes() { config.set_push_sender(on_push) } else { config };
         Ok(match self {
-            Self::Given(wire) => wire.clone(),
+            Self::Given(connection) => connection.clone(),
             Self::Single(client) => {
                 client.get_multiplexed_async_connection_with_config(&config).await?.into()
             }
             #[cfg(feature = "cluster-async")]
-            Self::Cluster(nodes) => redis::cluster::ClusterClient::builder(nodes.clone())
-                .connection_timeout(timeout)
-                .build()?
-                .get_async_connection()
-                .await?
-                .into(),
+            Self::Cluster(client) => {
+                let config = redis::cluster::ClusterConfig::new().set_connection_timeout(timeout);
+                client.get_async_connection_with_config(config).await?.into()
+            }
             #[cfg(feature = "sentinel")]
             Self::Sentinel(client) => {
                 client.lock().await.get_async_connection_with_config(&config).await?.into()
@@ -103,131 +101,125 @@ impl Target {
     }
 }
 
-/// RESP3, in which a server can tell of changes and a lost connection is told of; but what the URL says goes first.
-fn settled(info: ConnectionInfo, url: &str) -> ConnectionInfo {
-    if url.contains("protocol=") {
-        return info;
-    }
-    let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-    info.set_redis_settings(settings)
+fn single(scheme: &str, rest: &str) -> Result<Target, Error> {
+    let node = node(scheme, rest)?;
+    redis::Client::open(node).map(Target::Single).map_err(|error| invalid_url(&error))
 }
 
-fn single(scheme: &str, place: &str) -> Result<Target, Error> {
-    let info = server(scheme, place)?;
-    redis::Client::open(info).map(Target::Single).map_err(|error| wrong(&error))
-}
-
-fn server(scheme: &str, place: &str) -> Result<ConnectionInfo, Error> {
+fn node(scheme: &str, rest: &str) -> Result<ConnectionInfo, Error> {
     if scheme == "rediss" {
         prepare_tls()?;
     }
-    let url = format!("{scheme}://{place}");
-    let info = url.as_str().into_connection_info().map_err(|error| wrong(&error))?;
-    Ok(settled(info, place))
+    let url = format!("{scheme}://{rest}");
+    let info = url.as_str().into_connection_info().map_err(|error| invalid_url(&error))?;
+    if rest.contains("protocol=") {
+        return Ok(info);
+    }
+    // Only RESP3 has pushes, which report changed keys and a closed connection.
+    let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+    Ok(info.set_redis_settings(settings))
 }
 
-/// The redis crate leaves the choice of the cryptography to the program: where it has made none, this makes it.
+/// The `redis` crate leaves the choice of a cryptography provider to the program. This makes a choice if it made none.
 #[cfg(feature = "tls")]
-#[expect(clippy::unnecessary_wraps, reason = "without the feature it fails")]
+#[expect(clippy::unnecessary_wraps, reason = "it fails without the feature")]
 fn prepare_tls() -> Result<(), Error> {
-    // An error says that the program has made its choice.
+    // An error means that the program has chosen.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Ok(())
 }
 
 #[cfg(not(feature = "tls"))]
 fn prepare_tls() -> Result<(), Error> {
-    Err(without("rediss://", "tls"))
+    Err(missing_feature("rediss://", "tls"))
 }
 
-/// `user:password@host:port,host:port/path?query`: each host as a server of its own, and the path.
+/// Parses `user:password@host:port,host:port/path?query` into one node per host. `map_path` gives the path of each
+/// node.
 #[cfg(any(feature = "cluster-async", feature = "sentinel"))]
-fn servers(
+fn nodes(
     scheme: &str,
-    place: &str,
-    path: impl Fn(&str) -> Result<String, Error>,
+    rest: &str,
+    map_path: impl FnOnce(&str) -> Result<String, Error>,
 ) -> Result<Vec<ConnectionInfo>, Error> {
-    let (place, query) = match place.split_once('?') {
-        Some((place, query)) => (place, format!("?{query}")),
-        None => (place, String::new()),
+    let (rest, query) = match rest.split_once('?') {
+        Some((rest, query)) => (rest, format!("?{query}")),
+        None => (rest, String::new()),
     };
-    let (authority, given_path) = place.split_once('/').unwrap_or((place, ""));
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
     let (user, hosts) = match authority.rsplit_once('@') {
         Some((user, hosts)) => (format!("{user}@"), hosts),
         None => (String::new(), authority),
     };
-    let path = path(given_path)?;
-    hosts.split(',').map(|host| server(scheme, &format!("{user}{host}/{path}{query}"))).collect()
+    let path = map_path(path)?;
+    hosts.split(',').map(|host| node(scheme, &format!("{user}{host}/{path}{query}"))).collect()
 }
 
 #[cfg(feature = "cluster-async")]
-fn cluster(scheme: &str, place: &str) -> Result<Target, Error> {
-    let nodes = servers(scheme, place, |path| {
+fn cluster(scheme: &str, rest: &str) -> Result<Target, Error> {
+    let nodes = nodes(scheme, rest, |path| {
         if path.is_empty() || path == "0" {
             return Ok(String::new());
         }
-        Err(Error::Config(format!("a cluster has no database '{}'", shown(path))))
+        Err(Error::Config(format!("a cluster has no database '{}'", excerpt(path))))
     })?;
-    redis::cluster::ClusterClient::new(nodes.clone()).map_err(|error| wrong(&error))?;
-    Ok(Target::Cluster(nodes))
+    redis::cluster::ClusterClient::new(nodes)
+        .map(Target::Cluster)
+        .map_err(|error| invalid_url(&error))
 }
 
 #[cfg(not(feature = "cluster-async"))]
-fn cluster(scheme: &str, _place: &str) -> Result<Target, Error> {
-    Err(without(&format!("{scheme}+cluster://"), "cluster-async"))
+fn cluster(scheme: &str, _rest: &str) -> Result<Target, Error> {
+    Err(missing_feature(&format!("{scheme}+cluster://"), "cluster-async"))
 }
 
 #[cfg(feature = "sentinel")]
-fn sentinel(scheme: &str, place: &str) -> Result<Target, Error> {
-    use std::cell::RefCell;
-
+fn sentinel(scheme: &str, rest: &str) -> Result<Target, Error> {
     use redis::TlsMode;
     use redis::sentinel::{SentinelClient, SentinelNodeConnectionInfo, SentinelServerType};
 
-    let service = RefCell::new(String::new());
-    let found = servers(scheme, place, |path| {
+    let mut service = String::new();
+    let nodes = nodes(scheme, rest, |path| {
         let (name, database) = path.split_once('/').unwrap_or((path, ""));
         if name.is_empty() {
-            let text = "a Sentinel's URL names the service: redis+sentinel://host:26379/service";
+            let text = "a Sentinel URL must name the service: redis+sentinel://host:26379/service";
             return Err(Error::Config(text.to_owned()));
         }
-        name.clone_into(&mut service.borrow_mut());
+        name.clone_into(&mut service);
         Ok(database.to_owned())
     })?;
-    let settings = found.first().map(|info| info.redis_settings().clone());
-    let settings = settings.unwrap_or_default();
-    // The name, the password and the database are those of the server; a Sentinel is asked without.
+    let settings = nodes.first().map(|node| node.redis_settings().clone()).unwrap_or_default();
+    // User, password and database are the primary's. The Sentinels take none.
     let plain = settings.clone().set_db(0);
     let plain = match plain.username().or(plain.password()) {
         None => plain,
         Some(_) => redis::RedisConnectionInfo::default().set_protocol(settings.protocol()),
     };
     let sentinels: Vec<_> =
-        found.into_iter().map(|info| info.set_redis_settings(plain.clone())).collect();
-    let node = SentinelNodeConnectionInfo::default().set_redis_connection_info(settings);
-    let node = if scheme == "rediss" { node.set_tls_mode(TlsMode::Secure) } else { node };
-    let service = service.into_inner();
-    SentinelClient::build(sentinels, service, Some(node), SentinelServerType::Master)
+        nodes.into_iter().map(|node| node.set_redis_settings(plain.clone())).collect();
+    let primary = SentinelNodeConnectionInfo::default().set_redis_connection_info(settings);
+    let primary = if scheme == "rediss" { primary.set_tls_mode(TlsMode::Secure) } else { primary };
+    SentinelClient::build(sentinels, service, Some(primary), SentinelServerType::Master)
         .map(|client| Target::Sentinel(tokio::sync::Mutex::new(client)))
-        .map_err(|error| wrong(&error))
+        .map_err(|error| invalid_url(&error))
 }
 
 #[cfg(not(feature = "sentinel"))]
-fn sentinel(scheme: &str, _place: &str) -> Result<Target, Error> {
-    Err(without(&format!("{scheme}+sentinel://"), "sentinel"))
+fn sentinel(scheme: &str, _rest: &str) -> Result<Target, Error> {
+    Err(missing_feature(&format!("{scheme}+sentinel://"), "sentinel"))
 }
 
 #[cfg(not(all(feature = "tls", feature = "cluster-async", feature = "sentinel")))]
-fn without(scheme: &str, feature: &str) -> Error {
+fn missing_feature(scheme: &str, feature: &str) -> Error {
     Error::Config(format!("{scheme} needs ratelog-client's feature '{feature}'"))
 }
 
-fn wrong(error: &redis::RedisError) -> Error {
-    Error::Config(format!("the limiter's URL: {error}"))
+fn invalid_url(error: &redis::RedisError) -> Error {
+    Error::Config(format!("the limiter's URL is invalid: {error}"))
 }
 
-/// As much of a wrong text as an error should repeat; what is before an `@` may be a password.
-fn shown(text: &str) -> String {
-    let text = text.rsplit_once('@').map_or(text, |(_, place)| place);
+/// The part of an invalid text that an error may repeat. Text before an `@` may be a password.
+fn excerpt(text: &str) -> String {
+    let text = text.rsplit_once('@').map_or(text, |(_, rest)| rest);
     text.chars().take(60).collect()
 }

@@ -1,11 +1,12 @@
-//! Waiting as a middleware of [`reqwest-middleware`](reqwest_middleware) 0.5, for reqwest 0.13.
+//! Middleware for [`reqwest-middleware`](reqwest_middleware) 0.5 and reqwest 0.13.
 //!
-//! [`Retry`] sends a request again that was refused or got lost; [`Throttle`] holds one back as long as the server has
-//! said that nothing is left. Each is of use alone. Of both, `Retry` goes first: then each of its tries is throttled.
+//! [`Retry`] repeats a request that was denied or lost. [`Throttle`] holds a request back while the server has said
+//! that nothing remains. You can use each without the other. If you use both, add `Retry` first, so that each try is
+//! throttled.
 //!
 //! ```no_run
 //! use ratelog_client::reqwest::{Retry, Throttle};
-//! use ratelog_client::retry::{Outcome, Repeatable, RetryPolicy};
+//! use ratelog_client::retry::{Idempotency, Outcome, RetryPolicy};
 //! use std::time::Duration;
 //!
 //! # #[tokio::main(flavor = "current_thread")]
@@ -20,16 +21,16 @@
 //!     println!("{} after {} tries and {:?}", response.status(), outcome.tries, outcome.waited);
 //! }
 //!
-//! // The service at the other end knows this request by its number and executes it once.
+//! // This service recognizes a repeated order by its number.
 //! let order = client.post("https://api.example.com/orders/7").body("2 apples");
-//! order.with_extension(Repeatable::Yes).send().await?;
+//! order.with_extension(Idempotency::Idempotent).send().await?;
 //! # Ok(())
 //! # }
 //! ```
 
-mod lane;
 mod retry;
 mod throttle;
+mod throttle_queue;
 
 pub use retry::Retry;
 pub use throttle::Throttle;

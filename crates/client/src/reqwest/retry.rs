@@ -1,26 +1,26 @@
-use std::time::SystemTime;
-
 use http::Extensions;
+use ratelog_client_core::Clock;
 use reqwest::{Request, Response};
 use reqwest_middleware::{Error, Middleware, Next, Result};
 
-use crate::retry::{Repeat, Repeatable, RetryPolicy, Tries};
+use crate::retry::{Attempts, Idempotency, RetryAction, RetryPolicy};
 
-/// Sends a request again when it was refused or got lost, after the wait that it was told.
+/// Repeats a request that was denied or lost, after the wait that the server asks for.
 ///
-/// What may be sent again is what [`Repeatable::of`] says, unless the request has a [`Repeatable`] of its own among its
-/// extensions; one that did not even get a connection was not executed. A request whose body cannot be cloned, as a
-/// stream cannot, is sent once.
+/// [`Idempotency::of_request`] decides which requests are repeated, unless the request has an [`Idempotency`] among its
+/// extensions. A request that could not connect was not executed. A request whose body cannot be cloned, such as a
+/// stream, is sent once.
 ///
-/// The last answer is returned, whatever it is, and an [`Outcome<()>`](crate::retry::Outcome) in the extensions of a response tells
-/// how often and how long this waited. Responses in between are dropped unread.
+/// It returns the last response, regardless of its status. The response's extensions have an
+/// [`Outcome<()>`](crate::retry::Outcome) with the number of tries and the time waited. The bodies of earlier responses
+/// are not read.
 #[derive(Clone, Debug, Default)]
 pub struct Retry {
     policy: RetryPolicy,
 }
 
 impl Retry {
-    /// Sends again in the ways and within the bounds of `policy`.
+    /// Retries within the bounds of `policy`.
     #[must_use]
     pub const fn new(policy: RetryPolicy) -> Self {
         Self { policy }
@@ -35,15 +35,15 @@ impl Middleware for Retry {
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> Result<Response> {
-        let told = extensions.get::<Repeatable>().copied();
-        let repeatable =
-            told.unwrap_or_else(|| Repeatable::of(request.method(), request.headers()));
-        let mut tries = Tries::begin(&self.policy);
-        while let Some(copy) = request.try_clone() {
-            let answer = next.clone().run(copy, extensions).await;
-            if !tries.again(after(repeatable, &answer)).await {
-                return answer.map(|mut response| {
-                    response.extensions_mut().insert(tries.end(()));
+        let explicit = extensions.get::<Idempotency>().copied();
+        let idempotency = explicit
+            .unwrap_or_else(|| Idempotency::of_request(request.method(), request.headers()));
+        let mut attempts = Attempts::begin(&self.policy);
+        while let Some(clone) = request.try_clone() {
+            let result = next.clone().run(clone, extensions).await;
+            if !attempts.wait(action(idempotency, &result)).await {
+                return result.map(|mut response| {
+                    response.extensions_mut().insert(attempts.finish(()));
                     response
                 });
             }
@@ -52,11 +52,14 @@ impl Middleware for Retry {
     }
 }
 
-fn after(repeatable: Repeatable, answer: &Result<Response>) -> Repeat {
-    match answer {
-        Ok(response) => repeatable.after(response.status(), response.headers(), SystemTime::now()),
-        Err(Error::Reqwest(error)) if error.is_connect() => repeatable.after_error(false),
-        Err(Error::Reqwest(error)) if error.is_request() => repeatable.after_error(true),
-        Err(_) => Repeat::Never,
+fn action(idempotency: Idempotency, result: &Result<Response>) -> RetryAction {
+    match result {
+        Ok(response) => {
+            let now = Clock::system_now();
+            idempotency.after_response(response.status(), response.headers(), now)
+        }
+        Err(Error::Reqwest(error)) if error.is_connect() => idempotency.after_error(false),
+        Err(Error::Reqwest(error)) if error.is_request() => idempotency.after_error(true),
+        Err(_) => RetryAction::Stop,
     }
 }

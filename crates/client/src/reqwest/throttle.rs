@@ -1,56 +1,57 @@
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use http::{Extensions, StatusCode};
 use quick_cache::sync::Cache;
+use ratelog_client_core::Clock;
 use reqwest::{Request, Response};
 use reqwest_middleware::{Middleware, Next, Result};
 use tokio::time::Instant;
 
-use super::lane::Lane;
-use crate::retry::Hint;
+use super::throttle_queue::ThrottleQueue;
+use crate::retry::RetryHint;
 
-/// Holds requests back while the server has said that nothing is left.
+/// Holds requests back while the server has said that nothing remains.
 ///
-/// Where the last answer of an origin (scheme, host and port) had a `RateLimit` field with `r=0`, the next request to it
-/// is sent no earlier than `t` seconds after; the older `X-RateLimit` fields count like it. So does an answer of 429,
-/// for as long as its `Retry-After` tells. How fields are read is told at [`Hint`].
+/// If the last response of an origin (scheme, host and port) had a `RateLimit` header with `r=0`, the next request to
+/// it is sent `t` seconds later at the earliest. The `X-RateLimit` headers have the same effect, and so does the
+/// `Retry-After` of a 429 response; see [`RetryHint`].
 ///
-/// Requests that wait do not set out together when the time is over. They go in the order in which they came, and there
-/// are never more of them under way than the last answer said were left: one at a time, after it said none, until an
-/// answer says otherwise. Where answers speak of no limit, nothing is held back.
+/// Requests that were held back are not sent all at once. They are sent in the order in which they came, and at most as
+/// many are in flight as the last response said remain: one, if it said none. If responses report no limit, nothing is
+/// held back.
 ///
-/// No request waits longer than [`max_wait`](Self::max_wait). Where it is known from the start that this is not enough,
-/// it is sent in its turn without waiting for the time to be over, so that its caller gets the server's own answer.
+/// No request waits longer than [`max_wait`](Self::max_wait). If the hold is longer than that, the request does not
+/// wait for its end, and you get the server's own response.
 pub struct Throttle {
     max_wait: Duration,
-    partition: Box<Partition>,
-    lanes: Cache<String, Arc<Lane>>,
+    partition: Box<PartitionFn>,
+    queues: Cache<String, Arc<ThrottleQueue>>,
 }
 
-type Partition = dyn Fn(&Request) -> String + Send + Sync;
+type PartitionFn = dyn Fn(&Request) -> String + Send + Sync;
 
 impl Default for Throttle {
-    /// By origin, of 1,000 origins, and for at most 60 seconds.
+    /// One partition per origin, at most 1,000 of them, and a maximum wait of 60 seconds.
     fn default() -> Self {
         Self {
             max_wait: Duration::from_secs(60),
             partition: Box::new(|request| request.url().origin().ascii_serialization()),
-            lanes: Cache::new(1_000),
+            queues: Cache::new(1_000),
         }
     }
 }
 
 impl Throttle {
-    /// No request waits longer than `wait`.
+    /// The maximum wait of a request.
     #[must_use]
     pub fn max_wait(self, wait: Duration) -> Self {
         Self { max_wait: wait, ..self }
     }
 
-    /// Requests for which `partition` gives the same text share a limit, in place of those to the same origin: the
-    /// origin and an API key, say, where a service limits by key.
+    /// Requests for which `partition` returns the same text share a limit, in place of those to the same origin. Use it
+    /// if a service has separate limits, for example per API key.
     ///
     /// ```
     /// use ratelog_client::reqwest::Throttle;
@@ -65,19 +66,19 @@ impl Throttle {
         Self { partition: Box::new(partition), ..self }
     }
 
-    /// Remembers what was said of `count` origins, or partitions, and forgets those used least beyond it; what is
-    /// forgotten holds nothing back.
+    /// The maximum number of partitions whose state is held. Beyond it, those used least are evicted, and hold nothing
+    /// back.
     #[must_use]
     pub fn max_partitions(self, count: usize) -> Self {
-        Self { lanes: Cache::new(count), ..self }
+        Self { queues: Cache::new(count), ..self }
     }
 
-    fn lane(&self, request: &Request) -> Arc<Lane> {
-        let name = (self.partition)(request);
-        let Ok(lane) = self
-            .lanes
-            .get_or_insert_with(&name, || Ok::<_, std::convert::Infallible>(Arc::default()));
-        lane
+    fn queue(&self, request: &Request) -> Arc<ThrottleQueue> {
+        let partition = (self.partition)(request);
+        let Ok(queue) = self
+            .queues
+            .get_or_insert_with(&partition, || Ok::<_, std::convert::Infallible>(Arc::default()));
+        queue
     }
 }
 
@@ -95,19 +96,20 @@ impl Middleware for Throttle {
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> Result<Response> {
-        let lane = self.lane(&request);
-        let ride = lane.enter(later(self.max_wait)).await;
-        let answer = next.run(request, extensions).await;
-        if let Ok(response) = &answer {
-            let refused = response.status() == StatusCode::TOO_MANY_REQUESTS;
-            ride.answered(refused, &Hint::read(response.headers(), SystemTime::now()));
+        let queue = self.queue(&request);
+        let permit = queue.acquire(deadline(self.max_wait)).await;
+        let result = next.run(request, extensions).await;
+        if let Ok(response) = &result {
+            let denied = response.status() == StatusCode::TOO_MANY_REQUESTS;
+            let hint = RetryHint::from_headers(response.headers(), Clock::system_now());
+            permit.on_response(denied, &hint);
         }
-        answer
+        result
     }
 }
 
-/// `wait` from now, or in a century if that is beyond the clock.
-fn later(wait: Duration) -> Instant {
+/// The time after `wait`; in a century if that overflows the clock.
+fn deadline(wait: Duration) -> Instant {
     const CENTURY: Duration = Duration::from_secs(100 * 366 * 86_400);
     let now = Instant::now();
     now.checked_add(wait).unwrap_or_else(|| now + CENTURY)
@@ -119,12 +121,12 @@ mod tests {
     use reqwest::{Method, Url};
 
     #[test]
-    fn no_number_of_origins_fills_the_memory() {
+    fn the_number_of_partitions_is_bounded() {
         let throttle = Throttle::default().max_partitions(8);
         for port in 1..1_000 {
             let url = Url::parse(&format!("http://example.com:{port}/")).unwrap();
-            throttle.lane(&Request::new(Method::GET, url));
+            throttle.queue(&Request::new(Method::GET, url));
         }
-        assert!((1..=8).contains(&throttle.lanes.len()), "{}", throttle.lanes.len());
+        assert!((1..=8).contains(&throttle.queues.len()), "{}", throttle.queues.len());
     }
 }

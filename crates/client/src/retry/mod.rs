@@ -1,19 +1,18 @@
-//! Waiting for as long as one is told, and trying again.
+//! Retries that wait as long as the server asks for.
 //!
-//! [`retry`] repeats anything that may be repeated, [`until_allowed`] a check that is denied. Both wait in the ways
-//! and within the bounds of a [`RetryPolicy`]:
+//! [`retry`] repeats any operation, and [`until_allowed`] a denied check. Both follow a [`RetryPolicy`]:
 //!
-//! - A wait that was told (`Retry-After`, else `RateLimit`'s `t`, else the older `X-RateLimit` fields: see [`Hint`])
-//!   is never cut short. It is lengthened a little, at random, because all who were told the same would come back
-//!   in the same moment.
-//! - Where nothing is told, waits grow exponentially, with as much jitter as wait.
-//! - There is a bound on tries, on a single wait, and on the time that all of it may take. What does not fit is not
-//!   begun: the last answer is returned at once, rather than after a wait for nothing.
+//! - A wait that the server gives is never shortened. [`RetryHint`] reads it from `Retry-After`, else from `t` of
+//!   `RateLimit`, else from the `X-RateLimit` headers. A random addition keeps clients that were given the same wait
+//!   from coming back at the same moment.
+//! - If the server gives none, waits grow exponentially, with jitter up to the length of the wait.
+//! - The number of tries, the length of a wait and the total time are bounded. A wait that does not fit is not begun:
+//!   the last response is returned at once.
 //!
-//! Which requests may be repeated, and after which answers, is for [`Repeatable`] to say.
+//! [`Idempotency`] decides which requests to repeat, and after which responses.
 //!
 //! ```
-//! use ratelog_client::retry::{Repeatable, RetryPolicy, retry};
+//! use ratelog_client::retry::{Idempotency, RetryPolicy, retry};
 //! use std::time::{Duration, SystemTime};
 //!
 //! # async fn send(request: http::Request<()>) -> http::Response<&'static str> {
@@ -26,15 +25,16 @@
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let policy = RetryPolicy::default().max_tries(4).max_total(Duration::from_secs(20));
 //! let request = http::Request::get("https://api.example.com/").body(())?;
-//! let repeatable = Repeatable::of(request.method(), request.headers());
+//! let idempotency = Idempotency::of_request(request.method(), request.headers());
+//! let now = SystemTime::now;
 //!
 //! let outcome = retry(
 //!     &policy,
 //!     || send(request.clone()),
-//!     |answer| repeatable.after(answer.status(), answer.headers(), SystemTime::now()),
+//!     |response| idempotency.after_response(response.status(), response.headers(), now()),
 //! )
 //! .await;
-//! assert_eq!(outcome.answer.status(), 200);
+//! assert_eq!(outcome.output.status(), 200);
 //! assert_eq!(outcome.tries, 2);
 //! assert!(outcome.waited >= Duration::from_secs(2));
 //! # Ok(())
@@ -43,37 +43,38 @@
 //!
 //! # Without `async`
 //!
-//! [`RetryPolicy::waits`] knows no runtime and no clock: it tells how long to wait, and the caller sleeps.
+//! [`RetryPolicy::backoff`] needs no runtime: it returns how long to wait, and you sleep.
 //!
 //! ```
-//! use ratelog_client::retry::{Hint, Repeatable, RetryPolicy};
+//! use ratelog_client::retry::{RetryHint, Idempotency, RetryPolicy};
 //! use std::time::{Instant, SystemTime};
 //!
-//! # let mut answers = vec![(200, None), (503, None), (429, Some("0"))];
+//! # let mut responses = vec![(200, None), (503, None), (429, Some("0"))];
 //! # let mut send = || {
-//! #     let (status, told) = answers.pop().unwrap();
-//! #     let answer = http::Response::builder().status(status);
-//! #     told.into_iter().fold(answer, |answer, told| answer.header("Retry-After", told)).body(()).unwrap()
+//! #     let (status, wait) = responses.pop().unwrap();
+//! #     let response = http::Response::builder().status(status);
+//! #     wait.into_iter().fold(response, |response, wait| response.header("Retry-After", wait)).body(()).unwrap()
 //! # };
 //! # let base = std::time::Duration::from_micros(1);
-//! let repeatable = Repeatable::Yes;
+//! let idempotency = Idempotency::Idempotent;
 //! let policy = RetryPolicy::default();
 //! # let policy = policy.base(base);
-//! let (mut waits, start) = (policy.waits(), Instant::now());
-//! let answer = loop {
-//!     let answer = send();
-//!     let repeat = repeatable.after(answer.status(), answer.headers(), SystemTime::now());
-//!     match waits.next(repeat, start.elapsed()) {
+//! let (mut backoff, start) = (policy.backoff(), Instant::now());
+//! let response = loop {
+//!     let response = send();
+//!     let (status, headers) = (response.status(), response.headers());
+//!     let action = idempotency.after_response(status, headers, SystemTime::now());
+//!     match backoff.next(action, start.elapsed()) {
 //!         Some(wait) => std::thread::sleep(wait),
-//!         None => break answer,
+//!         None => break response,
 //!     }
 //! };
-//! # assert_eq!(answer.status(), 200);
+//! # assert_eq!(response.status(), 200);
 //! ```
 
-mod run;
+mod runner;
 
-pub use ratelog_caller::retry::{Hint, Repeat, Repeatable, RetryPolicy, Waits};
+pub use ratelog_client_core::retry::{Backoff, Idempotency, RetryAction, RetryHint, RetryPolicy};
 #[cfg(feature = "reqwest")]
-pub(crate) use run::Tries;
-pub use run::{Outcome, retry, until_allowed};
+pub(crate) use runner::Attempts;
+pub use runner::{Outcome, retry, until_allowed};

@@ -6,7 +6,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 pin_project! {
-    /// The body of a response: the service's own, or one of a few bytes that the layer answered with.
+    /// The body of a response: the service's, or a short one by the layer.
     #[derive(Debug)]
     pub struct ResponseBody<B> {
         #[pin]

@@ -10,14 +10,14 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::layer::{Denial, Settings};
-use super::{Failure, ResponseBody, Route};
-use crate::http::{Family, add_fields};
+use super::{CheckError, ResponseBody, RouteLimits};
+use crate::http::{HeaderFamily, add_headers};
 use crate::{Decision, Error};
 
-type Check = Pin<Box<dyn Future<Output = Result<Decision, Error>> + Send>>;
+type CheckFuture = Pin<Box<dyn Future<Output = Result<Decision, Error>> + Send>>;
 
 pin_project! {
-    /// The response to come of a [`RateLimitService`](super::RateLimitService).
+    /// The future response of a [`RateLimitService`](super::RateLimitService).
     pub struct ResponseFuture<S, B>
     where
         S: Service<Request<B>>,
@@ -30,24 +30,24 @@ pin_project! {
 pin_project! {
     #[project = StateProjection]
     enum State<S, F, B> {
-        Checking { check: Check, waiting: Option<Waiting<S, B>> },
-        Serving { #[pin] response: F, told: Option<Told> },
-        Answered { response: Option<Response<Bytes>> },
+        Checking { check: CheckFuture, pending: Option<Pending<S, B>> },
+        Serving { #[pin] response: F, checked: Option<Checked> },
+        Responded { response: Option<Response<Bytes>> },
     }
 }
 
-/// What waits for the decision.
-struct Waiting<S, B> {
+/// A request that waits for its decision.
+struct Pending<S, B> {
     settings: Arc<Settings>,
-    route: Route,
+    limits: RouteLimits,
     request: Request<B>,
-    ready: S,
+    service: S,
 }
 
-/// What the response is to tell.
-struct Told {
-    family: Family,
-    route: Route,
+/// The decision on a request that is served, for the headers of the response.
+struct Checked {
+    family: HeaderFamily,
+    limits: RouteLimits,
     decision: Decision,
 }
 
@@ -55,22 +55,22 @@ impl<S: Service<Request<B>>, B> ResponseFuture<S, B> {
     pub(super) fn checking(
         settings: Arc<Settings>,
         key: Vec<u8>,
-        route: Route,
+        limits: RouteLimits,
         request: Request<B>,
-        ready: S,
+        service: S,
     ) -> Self {
-        let (limiter, of) = (settings.limiter.clone(), route.clone());
-        let check = Box::pin(async move { limiter.check(key, of.check()).await });
-        let waiting = Some(Waiting { settings, route, request, ready });
-        Self { state: State::Checking { check, waiting } }
+        let (limiter, check_limits) = (settings.limiter.clone(), limits.clone());
+        let check = Box::pin(async move { limiter.check(key, check_limits.check()).await });
+        let pending = Some(Pending { settings, limits, request, service });
+        Self { state: State::Checking { check, pending } }
     }
 
     pub(super) const fn serving(response: S::Future) -> Self {
-        Self { state: State::Serving { response, told: None } }
+        Self { state: State::Serving { response, checked: None } }
     }
 
-    pub(super) const fn answered(response: Response<Bytes>) -> Self {
-        Self { state: State::Answered { response: Some(response) } }
+    pub(super) const fn responded(response: Response<Bytes>) -> Self {
+        Self { state: State::Responded { response: Some(response) } }
     }
 }
 
@@ -84,19 +84,19 @@ where
         let mut state = self.project().state;
         loop {
             let next = match state.as_mut().project() {
-                StateProjection::Checking { check, waiting } => {
-                    let checked = ready!(check.as_mut().poll(context));
-                    let Some(waiting) = waiting.take() else { return Poll::Pending };
-                    waiting.decided(checked)
+                StateProjection::Checking { check, pending } => {
+                    let result = ready!(check.as_mut().poll(context));
+                    let Some(pending) = pending.take() else { return Poll::Pending };
+                    pending.decided(result)
                 }
-                StateProjection::Serving { response, told } => {
+                StateProjection::Serving { response, checked } => {
                     let mut response = ready!(response.poll(context))?;
-                    if let Some(Told { family, route, decision }) = told {
-                        add_fields(response.headers_mut(), *family, route.told(), decision);
+                    if let Some(Checked { family, limits, decision }) = checked {
+                        add_headers(response.headers_mut(), *family, limits.names(), decision);
                     }
                     return Poll::Ready(Ok(response.map(ResponseBody::of_service)));
                 }
-                StateProjection::Answered { response } => {
+                StateProjection::Responded { response } => {
                     let Some(response) = response.take() else { return Poll::Pending };
                     return Poll::Ready(Ok(response.map(ResponseBody::of_layer)));
                 }
@@ -106,30 +106,31 @@ where
     }
 }
 
-impl<S: Service<Request<B>>, B> Waiting<S, B> {
-    fn decided(mut self, checked: Result<Decision, Error>) -> State<S, S::Future, B> {
+impl<S: Service<Request<B>>, B> Pending<S, B> {
+    fn decided(mut self, result: Result<Decision, Error>) -> State<S, S::Future, B> {
         let family = self.settings.family;
-        let told = match checked {
+        let checked = match result {
             Ok(decision) if decision.allowed() => {
                 self.request.extensions_mut().insert(decision);
-                Some(Told { family, route: self.route, decision })
+                Some(Checked { family, limits: self.limits, decision })
             }
             Ok(decision) => {
                 let (head, _) = self.request.into_parts();
-                let limits = self.route.told();
-                let denial = Denial { request: &head, decision: &decision, limits };
-                return State::Answered { response: Some(self.settings.denied(&denial)) };
+                let named_rules = self.limits.names();
+                let denial = Denial { request: &head, decision: &decision, named_rules };
+                let response = self.settings.respond_to_denial(&denial);
+                return State::Responded { response: Some(response) };
             }
             Err(error) => {
-                let failure = Failure::Check(error);
-                let refused = self.settings.refused(&failure, self.request.headers());
-                if refused.is_some() {
-                    return State::Answered { response: refused };
+                let error = CheckError::Limiter(error);
+                let response = self.settings.respond_to_error(&error, self.request.headers());
+                if response.is_some() {
+                    return State::Responded { response };
                 }
                 None
             }
         };
-        State::Serving { response: self.ready.call(self.request), told }
+        State::Serving { response: self.service.call(self.request), checked }
     }
 }
 

@@ -1,12 +1,12 @@
-//! What a request is counted under.
+//! Functions that return the key of a request.
 //!
-//! A key is told by a function of the request's head: one of these, or any closure.
+//! Use one of these, or a closure that takes the request's head:
 //!
 //! ```
-//! use ratelog_client::tower::{RateLimitLayer, Route};
+//! use ratelog_client::tower::{RateLimitLayer, RouteLimits};
 //! use ratelog_client::RateLimiter;
 //!
-//! /// Put into the request by the layer that checks who it is from.
+//! /// The authentication layer adds this to the request's extensions.
 //! #[derive(Clone)]
 //! struct User {
 //!     id: u64,
@@ -16,7 +16,7 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let limiter = RateLimiter::connect("memory://").await?;
-//! let layer = RateLimitLayer::new(limiter, "100/minute".parse::<Route>()?, |request| {
+//! let layer = RateLimitLayer::new(limiter, "100/minute".parse::<RouteLimits>()?, |request| {
 //!     let user = request.extensions.get::<User>();
 //!     user.filter(|user| !user.is_admin).map(|user| format!("user:{}", user.id))
 //! });
@@ -28,53 +28,53 @@ use std::net::IpAddr;
 
 use http::HeaderName;
 use http::request::Parts;
-use ratelog_caller::http::client_text;
+use ratelog_client_core::http::client_network;
 
 use super::TrustedProxies;
 
-/// What a request is counted under.
+/// The key of a request.
 ///
-/// `None` of any text or bytes makes [`Key::Unlimited`], so that a closure can answer an `Option`.
+/// A closure can also return text or bytes, or an `Option` of them; `None` is [`Key::Exempt`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Key {
-    /// Under these bytes.
-    Counted(Vec<u8>),
-    /// Under nothing: it is not limited, and its response tells of no limits.
-    Unlimited,
-    /// There is no telling, as what the text names is missing: a [`Failure`](super::Failure).
-    Unknown(&'static str),
+    /// Requests with the same bytes are counted together.
+    Value(Vec<u8>),
+    /// The request is exempt: it is not checked, and its response gets no rate limit headers.
+    Exempt,
+    /// The key cannot be determined, which is a [`CheckError`](super::CheckError); the text says what is missing.
+    Missing(&'static str),
 }
 
 impl<T: Into<Vec<u8>>> From<Option<T>> for Key {
     fn from(key: Option<T>) -> Self {
-        key.map_or(Self::Unlimited, |key| Self::Counted(key.into()))
+        key.map_or(Self::Exempt, |key| Self::Value(key.into()))
     }
 }
 
 impl From<String> for Key {
     fn from(key: String) -> Self {
-        Self::Counted(key.into())
+        Self::Value(key.into())
     }
 }
 
 impl From<&str> for Key {
     fn from(key: &str) -> Self {
-        Self::Counted(key.into())
+        Self::Value(key.into())
     }
 }
 
 impl From<Vec<u8>> for Key {
     fn from(key: Vec<u8>) -> Self {
-        Self::Counted(key)
+        Self::Value(key)
     }
 }
 
-/// By the value of a header field, as `x-api-key:VALUE`; requests without it by `otherwise`.
+/// The value of a header, as `x-api-key:VALUE`, or the key that `otherwise` returns if the request does not have it.
 ///
-/// Whoever can make up values gets a new limit with each. Let a layer further out refuse those that nobody was given, or
-/// limit by address too.
+/// A client that makes up values gets a new limit with each of them. Reject unknown values in an outer layer, or also
+/// limit by address.
 ///
-/// The value becomes a key in the server as it is, where `RL.TOP` shows it: of what is secret, take a digest in a closure.
+/// The value is part of the key in the server, where `RL.TOP` shows it. For a secret, return a digest from a closure.
 pub fn header<K: Into<Key>>(
     name: HeaderName,
     otherwise: impl Fn(&Parts) -> K,
@@ -85,34 +85,34 @@ pub fn header<K: Into<Key>>(
     }
 }
 
-/// By the path, as `path:/search`: everybody's requests together.
+/// The path, as `path:/search`. All clients share the limit.
 #[must_use]
 pub fn path(request: &Parts) -> Key {
     format!("path:{}", request.uri.path()).into()
 }
 
-/// By the address of the peer, whom `peer` tells: for services that clients reach without proxies.
+/// The address that `peer` returns, for services that clients reach without proxies.
 ///
-/// As `ip:192.0.2.1`. An IPv6 network of 64 bits is one client, as it is one customer's at least and a client can take
-/// any address of it: `ip:2001:db8:0:1::/64`. Addresses of IPv4 within IPv6 are of IPv4.
+/// For IPv4 as `ip:192.0.2.1`. For IPv6 it is the network of 64 bits, as `ip:2001:db8:0:1::/64`: a customer has at
+/// least one, and a client can use any address in it. An IPv4 address mapped to IPv6 is treated as IPv4.
 ///
-/// Where `peer` answers `None` the request is a [`Failure`](super::Failure): in axum, the server was made without
-/// `into_make_service_with_connect_info`.
+/// If `peer` returns `None`, the request is a [`CheckError`](super::CheckError). In axum, serve the router with
+/// `into_make_service_with_connect_info` so that requests have the address.
 pub fn peer(peer: impl Fn(&Parts) -> Option<IpAddr>) -> impl Fn(&Parts) -> Key {
     client(TrustedProxies::none(), peer)
 }
 
-/// By the address of the client, as [`peer`], for services that are reached through `proxies`.
+/// The address of the client, as [`peer`], for services that clients reach through `proxies`.
 pub fn client(
     proxies: TrustedProxies,
     peer: impl Fn(&Parts) -> Option<IpAddr>,
 ) -> impl Fn(&Parts) -> Key {
     move |request| match peer(request) {
         Some(peer) => {
-            let address = proxies.client(peer, &request.headers);
-            format!("ip:{}", client_text(address)).into()
+            let address = proxies.client_address(peer, &request.headers);
+            format!("ip:{}", client_network(address)).into()
         }
-        None => Key::Unknown("the peer's address is not known"),
+        None => Key::Missing("the peer's address is not known"),
     }
 }
 
@@ -130,29 +130,29 @@ mod tests {
         request.unwrap().into_parts().0
     }
 
-    fn counted(key: &str) -> Key {
-        Key::Counted(key.into())
+    fn value(key: &str) -> Key {
+        Key::Value(key.into())
     }
 
     #[test]
-    fn a_peer_is_counted_under_its_network_and_apart_from_other_kinds_of_keys() {
+    fn a_peers_key_is_its_network_with_a_prefix() {
         let address: IpAddr = "2001:db8:0:1::5".parse().unwrap();
         let key = peer(move |_: &Parts| Some(address))(&request());
-        assert_eq!(key, counted("ip:2001:db8:0:1::/64"));
+        assert_eq!(key, value("ip:2001:db8:0:1::/64"));
     }
 
     #[test]
-    fn a_peer_that_nobody_knows_is_not_unlimited() {
-        let missing = Key::Unknown("the peer's address is not known");
+    fn a_peer_without_an_address_is_not_exempt() {
+        let missing = Key::Missing("the peer's address is not known");
         assert_eq!(peer(|_: &Parts| None)(&request()), missing);
     }
 
     #[test]
-    fn a_missing_header_leaves_the_key_to_the_other() {
+    fn a_request_without_the_header_gets_the_other_key() {
         let otherwise = |_: &Parts| Some("other");
         let api_key = HeaderName::from_static("x-api-key");
-        assert_eq!(header(api_key, otherwise)(&request()), counted("x-api-key:k1"));
-        assert_eq!(header(http::header::COOKIE, otherwise)(&request()), counted("other"));
-        assert_eq!(path(&request()), counted("path:/search"));
+        assert_eq!(header(api_key, otherwise)(&request()), value("x-api-key:k1"));
+        assert_eq!(header(http::header::COOKIE, otherwise)(&request()), value("other"));
+        assert_eq!(path(&request()), value("path:/search"));
     }
 }

@@ -6,14 +6,14 @@ use http::Response;
 use http::request::Parts;
 use tower_layer::Layer;
 
-use super::{Failure, Key, OnFailure, RateLimitService, Route, refusal};
-use crate::http::{Family, Limits, add_fields};
+use super::{CheckError, Key, OnCheckError, RateLimitService, RouteLimits, responses};
+use crate::http::{HeaderFamily, NamedRules, add_headers};
 use crate::{Decision, RateLimiter};
 
 /// Limits the requests of a service; see the [module](super).
 ///
-/// A request is checked once the service is ready, and before it is called. The handlers of an allowed one find the
-/// [`Decision`] among its extensions.
+/// It checks a request after the service is ready and before it is called. Handlers find the [`Decision`] in the
+/// extensions of an allowed request.
 #[derive(Clone)]
 pub struct RateLimitLayer {
     settings: Settings,
@@ -22,151 +22,150 @@ pub struct RateLimitLayer {
 #[derive(Clone)]
 pub(super) struct Settings {
     pub(super) limiter: RateLimiter,
-    pub(super) family: Family,
-    route: Arc<RouteOf>,
-    key: Arc<KeyOf>,
-    on_denied: Arc<AnswerTo>,
-    on_failure: Arc<Decide>,
+    pub(super) family: HeaderFamily,
+    limits: Arc<LimitsFn>,
+    key: Arc<KeyFn>,
+    on_denied: Arc<DeniedFn>,
+    on_check_error: Arc<CheckErrorFn>,
 }
 
-type RouteOf = dyn Fn(&Parts) -> Option<Route> + Send + Sync;
-type KeyOf = dyn Fn(&Parts) -> Key + Send + Sync;
-type AnswerTo = dyn Fn(&Denial<'_>) -> Response<Bytes> + Send + Sync;
-type Decide = dyn Fn(&Failure) -> OnFailure + Send + Sync;
+type LimitsFn = dyn Fn(&Parts) -> Option<RouteLimits> + Send + Sync;
+type KeyFn = dyn Fn(&Parts) -> Key + Send + Sync;
+type DeniedFn = dyn Fn(&Denial<'_>) -> Response<Bytes> + Send + Sync;
+type CheckErrorFn = dyn Fn(&CheckError) -> OnCheckError + Send + Sync;
 
-/// A request that is denied, for [`RateLimitLayer::on_denied`].
+/// A denied request, for [`RateLimitLayer::on_denied`].
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub struct Denial<'a> {
     /// The request's head.
     pub request: &'a Parts,
-    /// The decision, which denies it.
+    /// The decision.
     pub decision: &'a Decision,
-    /// What limits the request, by name.
-    pub limits: &'a Limits,
+    /// The rules of the request's limits, with their names.
+    pub named_rules: &'a NamedRules,
 }
 
-/// What becomes of a request before any check.
-pub(super) enum Outset {
-    Unlimited,
-    Check { key: Vec<u8>, route: Route },
-    Unknown(Failure),
+/// A request before its check.
+pub(super) enum Prepared {
+    Exempt,
+    Check { key: Vec<u8>, limits: RouteLimits },
+    Failed(CheckError),
 }
 
 impl RateLimitLayer {
-    /// Limits all requests by `route`, each counted under what `key` tells of it.
+    /// Applies `limits` to all requests, counted by `key`.
     pub fn new<K: Into<Key>>(
         limiter: RateLimiter,
-        route: impl Into<Route>,
+        limits: impl Into<RouteLimits>,
         key: impl Fn(&Parts) -> K + Send + Sync + 'static,
     ) -> Self {
-        let route = route.into();
-        Self::by_route(limiter, move |_| Some(route.clone()), key)
+        let limits = limits.into();
+        Self::by_route(limiter, move |_| Some(limits.clone()), key)
     }
 
-    /// Limits each request by what `route` tells of it, counted under what `key` tells of it. Requests without a route
-    /// are not limited.
+    /// Applies the limits that `limits` returns for a request, counted by `key`. `None` exempts the request.
     ///
     /// ```
-    /// use ratelog_client::tower::{RateLimitLayer, Route, key};
+    /// use ratelog_client::tower::{RateLimitLayer, RouteLimits};
     /// use ratelog_client::RateLimiter;
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let limiter = RateLimiter::connect("memory://").await?;
-    /// let search = "10/second".parse::<Route>()?.key_prefix("search:");
-    /// let others = "100/second".parse::<Route>()?;
-    /// let route = move |request: &http::request::Parts| match request.uri.path() {
+    /// let search = "10/second".parse::<RouteLimits>()?.key_prefix("search:");
+    /// let others = "100/second".parse::<RouteLimits>()?;
+    /// let limits = move |request: &http::request::Parts| match request.uri.path() {
     ///     "/health" => None,
     ///     "/search" => Some(search.clone()),
     ///     _ => Some(others.clone()),
     /// };
-    /// let layer = RateLimitLayer::by_route(limiter, route, |_| "everybody");
+    /// let layer = RateLimitLayer::by_route(limiter, limits, |_| "everybody");
     /// # Ok(())
     /// # }
     /// ```
     pub fn by_route<K: Into<Key>>(
         limiter: RateLimiter,
-        route: impl Fn(&Parts) -> Option<Route> + Send + Sync + 'static,
+        limits: impl Fn(&Parts) -> Option<RouteLimits> + Send + Sync + 'static,
         key: impl Fn(&Parts) -> K + Send + Sync + 'static,
     ) -> Self {
         let settings = Settings {
             limiter,
-            family: Family::default(),
-            route: Arc::new(route),
+            family: HeaderFamily::default(),
+            limits: Arc::new(limits),
             key: Arc::new(move |request| key(request).into()),
-            on_denied: Arc::new(refusal::denied),
-            on_failure: Arc::new(OnFailure::usual),
+            on_denied: Arc::new(responses::denied),
+            on_check_error: Arc::new(OnCheckError::default_for),
         };
         Self { settings }
     }
 
-    /// The fields that responses tell of decisions with; draft-11 unless told otherwise.
+    /// The headers that report decisions. Default: draft-11.
     #[must_use]
-    pub fn family(mut self, family: Family) -> Self {
+    pub fn header_family(mut self, family: HeaderFamily) -> Self {
         self.settings.family = family;
         self
     }
 
-    /// Answers requests that are denied by `answer`, in place of 429 and problem details, or `RESOURCE_EXHAUSTED` by
-    /// gRPC. The fields, and `Retry-After` unless it has one, are added to what it answers.
+    /// Responds to denied requests with `respond`, in place of 429 and problem details, or `RESOURCE_EXHAUSTED` over
+    /// gRPC. The rate limit headers are added to its response, and `Retry-After` unless it has one.
     #[must_use]
     pub fn on_denied<T: Into<Bytes>>(
         mut self,
-        answer: impl Fn(&Denial<'_>) -> Response<T> + Send + Sync + 'static,
+        respond: impl Fn(&Denial<'_>) -> Response<T> + Send + Sync + 'static,
     ) -> Self {
-        self.settings.on_denied = Arc::new(move |denial| answer(denial).map(Into::into));
+        self.settings.on_denied = Arc::new(move |denial| respond(denial).map(Into::into));
         self
     }
 
-    /// Has `decide` say, and log if it likes, what becomes of requests that cannot be checked;
-    /// [`OnFailure::usual`] unless told otherwise.
+    /// Calls `decide` for requests that cannot be checked, which can also log the error. Default:
+    /// [`OnCheckError::default_for`].
     ///
     /// ```
-    /// use ratelog_client::tower::{OnFailure, RateLimitLayer};
+    /// use ratelog_client::tower::{OnCheckError, RateLimitLayer};
     ///
-    /// fn serve_whatever_happens(layer: RateLimitLayer) -> RateLimitLayer {
-    ///     layer.on_failure(|failure| {
-    ///         eprintln!("{failure}");
-    ///         OnFailure::Serve
+    /// fn serve_despite_errors(layer: RateLimitLayer) -> RateLimitLayer {
+    ///     layer.on_check_error(|error| {
+    ///         eprintln!("{error}");
+    ///         OnCheckError::Serve
     ///     })
     /// }
     /// ```
     #[must_use]
-    pub fn on_failure(
+    pub fn on_check_error(
         mut self,
-        decide: impl Fn(&Failure) -> OnFailure + Send + Sync + 'static,
+        decide: impl Fn(&CheckError) -> OnCheckError + Send + Sync + 'static,
     ) -> Self {
-        self.settings.on_failure = Arc::new(decide);
+        self.settings.on_check_error = Arc::new(decide);
         self
     }
 }
 
 impl Settings {
-    pub(super) fn outset(&self, request: &Parts) -> Outset {
-        let Some(route) = (self.route)(request) else { return Outset::Unlimited };
+    pub(super) fn prepare(&self, request: &Parts) -> Prepared {
+        let Some(limits) = (self.limits)(request) else { return Prepared::Exempt };
         match (self.key)(request) {
-            Key::Counted(key) => Outset::Check { key: route.key(key), route },
-            Key::Unlimited => Outset::Unlimited,
-            Key::Unknown(missing) => Outset::Unknown(Failure::Key(missing)),
+            Key::Value(key) => Prepared::Check { key: limits.prefixed_key(key), limits },
+            Key::Exempt => Prepared::Exempt,
+            Key::Missing(missing) => Prepared::Failed(CheckError::MissingKey(missing)),
         }
     }
 
-    /// The response to a request that cannot be checked; `None` if it is to be served.
-    pub(super) fn refused(
+    /// The response to a request that cannot be checked; `None` to call the service.
+    pub(super) fn respond_to_error(
         &self,
-        failure: &Failure,
+        error: &CheckError,
         request: &http::HeaderMap,
     ) -> Option<Response<Bytes>> {
-        match (self.on_failure)(failure) {
-            OnFailure::Serve => None,
-            OnFailure::Refuse => Some(refusal::unchecked(request)),
+        match (self.on_check_error)(error) {
+            OnCheckError::Serve => None,
+            OnCheckError::Reject => Some(responses::unchecked(request)),
         }
     }
 
-    pub(super) fn denied(&self, denial: &Denial<'_>) -> Response<Bytes> {
+    pub(super) fn respond_to_denial(&self, denial: &Denial<'_>) -> Response<Bytes> {
         let mut response = (self.on_denied)(denial);
-        add_fields(response.headers_mut(), self.family, denial.limits, denial.decision);
+        add_headers(response.headers_mut(), self.family, denial.named_rules, denial.decision);
         response
     }
 }

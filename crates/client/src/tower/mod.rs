@@ -1,7 +1,7 @@
-//! A [tower](https://docs.rs/tower) layer that limits the requests of any HTTP service: of axum, hyper or tonic.
+//! A [tower](https://docs.rs/tower) layer that limits the requests of any HTTP service of axum, hyper or tonic.
 //!
-//! A [`RateLimitLayer`] is told what a request is counted under, its [`Key`], and what limits it, its [`Route`]. It adds
-//! the `RateLimit` fields to responses, and answers requests that are denied by itself, with 429.
+//! You give a [`RateLimitLayer`] the [`RouteLimits`] to apply and a function that returns the [`Key`] of a request. It
+//! adds rate limit headers to responses, and responds to denied requests with 429.
 //!
 //! ```
 //! use std::net::IpAddr;
@@ -9,12 +9,12 @@
 //! use axum::Router;
 //! use axum::routing::get;
 //! use http::{HeaderName, request};
-//! use ratelog_client::tower::{RateLimitLayer, Route, TrustedProxies, key};
+//! use ratelog_client::tower::{RateLimitLayer, RouteLimits, TrustedProxies, key};
 //! use ratelog_client::RateLimiter;
 //! # use std::net::SocketAddr;
 //! # use axum::extract::ConnectInfo;
 //!
-//! // The address of whoever is at the other end of the connection.
+//! // The address of the peer, which axum adds to the request.
 //! fn peer(request: &request::Parts) -> Option<IpAddr> {
 //!     request.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip())
 //! }
@@ -23,13 +23,13 @@
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let limiter = RateLimiter::connect("memory://").await?;
 //!
-//! // By address, behind a load balancer in 10.0.0.0/8:
+//! // By client address, behind a load balancer in 10.0.0.0/8:
 //! let proxies = TrustedProxies::x_forwarded_for(["10.0.0.0/8"])?;
 //! let by_address =
-//!     RateLimitLayer::new(limiter.clone(), "100/minute".parse::<Route>()?, key::client(proxies, peer));
+//!     RateLimitLayer::new(limiter.clone(), "100/minute".parse::<RouteLimits>()?, key::client(proxies, peer));
 //!
-//! // By API key, and by address for requests that have none:
-//! let uploads = "5/second; 100/hour".parse::<Route>()?.key_prefix("upload:");
+//! // By API key, or by peer address if the request has none:
+//! let uploads = "5/second; 100/hour".parse::<RouteLimits>()?.key_prefix("upload:");
 //! let api_key = HeaderName::from_static("x-api-key");
 //! let by_api_key = RateLimitLayer::new(limiter, uploads, key::header(api_key, key::peer(peer)));
 //!
@@ -42,29 +42,29 @@
 //!
 //! # Keys and routes
 //!
-//! All units of one key are in one log, whatever rules they were checked under. Where routes are to be counted apart,
-//! give each a [`key_prefix`](Route::key_prefix).
+//! A key has one log, regardless of the rules of its checks. To count routes separately, give each a
+//! [`key_prefix`](RouteLimits::key_prefix).
 //!
-//! # What the layer needs of the service
+//! # Requirements
 //!
-//! It is cloned for each request, as is usual: a clone that is ready waits for the decision, and is called or dropped.
-//! The data of its response bodies is [`Bytes`](bytes::Bytes), as it is in axum, hyper and tonic. Requests may have any
-//! body; it is not looked at.
+//! The service must be [`Clone`], because each request waits for its decision with a ready clone. The data of response
+//! bodies must be [`Bytes`](bytes::Bytes), as in axum, hyper and tonic. Request bodies can be of any type; the layer
+//! does not read them.
 
 mod body;
-mod failure;
+mod check_error;
 mod future;
 pub mod key;
 mod layer;
-mod refusal;
-mod route;
+mod responses;
+mod route_limits;
 mod service;
 
 pub use body::ResponseBody;
-pub use failure::{Failure, OnFailure};
+pub use check_error::{CheckError, OnCheckError};
 pub use future::ResponseFuture;
 pub use key::Key;
 pub use layer::{Denial, RateLimitLayer};
-pub use ratelog_caller::http::{NetworkError, TrustedProxies};
-pub use route::Route;
+pub use ratelog_client_core::http::{NetworkError, TrustedProxies};
+pub use route_limits::RouteLimits;
 pub use service::RateLimitService;

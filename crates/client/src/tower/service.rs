@@ -8,9 +8,9 @@ use tower_service::Service;
 
 use super::ResponseBody;
 use super::future::ResponseFuture;
-use super::layer::{Outset, Settings};
+use super::layer::{Prepared, Settings};
 
-/// A service whose requests are limited, by a [`RateLimitLayer`](super::RateLimitLayer).
+/// A service whose requests are limited by a [`RateLimitLayer`](super::RateLimitLayer).
 #[derive(Clone)]
 pub struct RateLimitService<S> {
     inner: S,
@@ -37,20 +37,22 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (head, body) = request.into_parts();
-        let outset = self.settings.outset(&head);
+        let prepared = self.settings.prepare(&head);
         let request = Request::from_parts(head, body);
-        match outset {
-            Outset::Check { key, route } => {
-                // The clone is not ready: it stays behind, and what is ready waits for the decision.
+        match prepared {
+            Prepared::Check { key, limits } => {
+                // A clone is not ready, so it stays here and the ready service waits for the decision.
                 let clone = self.inner.clone();
                 let ready = mem::replace(&mut self.inner, clone);
-                ResponseFuture::checking(Arc::clone(&self.settings), key, route, request, ready)
+                ResponseFuture::checking(Arc::clone(&self.settings), key, limits, request, ready)
             }
-            Outset::Unlimited => ResponseFuture::serving(self.inner.call(request)),
-            Outset::Unknown(failure) => match self.settings.refused(&failure, request.headers()) {
-                Some(response) => ResponseFuture::answered(response),
-                None => ResponseFuture::serving(self.inner.call(request)),
-            },
+            Prepared::Exempt => ResponseFuture::serving(self.inner.call(request)),
+            Prepared::Failed(error) => {
+                match self.settings.respond_to_error(&error, request.headers()) {
+                    Some(response) => ResponseFuture::responded(response),
+                    None => ResponseFuture::serving(self.inner.call(request)),
+                }
+            }
         }
     }
 }

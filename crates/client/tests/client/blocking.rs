@@ -1,15 +1,15 @@
-//! The limiter without await.
+//! The limiter for callers that do not await.
 
-use ratelog_client::limiter::{State, blocking};
+use ratelog_client::limiter::{BreakerState, blocking};
 use ratelog_client::{Cost, Source};
 use ratelog_test_support::{Server, Stop, until};
 
-use crate::support::{brisk, rules, url};
+use crate::support::{fast_probes, rules, url};
 
 #[test]
-fn a_limiter_that_blocks_serves_on_while_its_server_is_away() {
+fn a_blocking_limiter_answers_while_its_server_is_unavailable() {
     let mut server = Server::start();
-    let limiter = blocking::RateLimiter::build(brisk(&url(&server))).unwrap();
+    let limiter = blocking::RateLimiter::build(fast_probes(&url(&server))).unwrap();
     let five = rules(&[(5, 60_000)]);
     let callers: Vec<_> = (0..4)
         .map(|_| {
@@ -21,8 +21,8 @@ fn a_limiter_that_blocks_serves_on_while_its_server_is_away() {
     assert_eq!(limiter.peek("k", &five).unwrap().remaining(), 1);
     assert_eq!(limiter.refund("k", Cost::ONE).unwrap(), 1);
     server.stop(Stop::Kill);
-    until("the server is missed", || limiter.check("k", &five).unwrap().source() == Source::Local);
+    until("the fallback answers", || limiter.check("k", &five).unwrap().source() == Source::Local);
     server.start_again();
-    until("the server is found", || limiter.health().state == State::Closed);
+    until("the server has recovered", || limiter.health().state == BreakerState::Closed);
     assert_eq!(limiter.check("k", &five).unwrap().source(), Source::Module);
 }

@@ -1,4 +1,4 @@
-//! Every typed command, on every kind of connection.
+//! Every typed command on every kind of connection.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,7 +10,7 @@ use ratelog_test_support::{Cluster, Server};
 
 use crate::support::{connection, policy_name, rule, rules};
 
-/// A blocking connection, in the place of an asynchronous one: what is shown of these holds for those.
+/// A blocking connection behind the asynchronous trait, so that the same test covers both.
 struct Blocking<C>(C);
 
 impl<C: Commands + Send> AsyncCommands for Blocking<C> {
@@ -35,7 +35,7 @@ async fn a_blocking_connection_has_the_commands() {
 }
 
 #[tokio::test]
-async fn a_client_that_connects_by_itself_has_the_commands() {
+async fn a_client_has_the_commands() {
     let server = Server::start();
     all_commands(Blocking(client(&server))).await;
 }
@@ -71,7 +71,7 @@ async fn an_asynchronous_cluster_connection_has_the_commands() {
 async fn all_commands(mut db: impl AsyncCommands) {
     decisions(&mut db).await;
     several_keys(&mut db).await;
-    looks_at_a_key(&mut db).await;
+    inspects_a_key(&mut db).await;
     overrides(&mut db).await;
     policies(&mut db).await;
     statistics(&mut db).await;
@@ -100,51 +100,51 @@ async fn decisions(db: &mut impl AsyncCommands) {
 async fn several_keys(db: &mut impl AsyncCommands) {
     let five = rule(5, 60_000);
     let checks = Checks::new(Cost::new(3).unwrap(), "{m}:1", five).and("{m}:2", five);
-    let passed = db.rl_mcheck(&checks).await.unwrap();
-    let remaining: Vec<_> = passed.iter().map(|d| (d.allowed(), d.remaining())).collect();
+    let allowed = db.rl_mcheck(&checks).await.unwrap();
+    let remaining: Vec<_> = allowed.iter().map(|d| (d.allowed(), d.remaining())).collect();
     assert_eq!(remaining, [(true, 2), (true, 2)]);
     let denied = db.rl_mcheck(&checks).await.unwrap();
     assert!(denied.iter().all(|decision| !decision.allowed() && decision.remaining() == 2));
 }
 
-async fn looks_at_a_key(db: &mut impl AsyncCommands) {
-    assert_eq!(db.rl_inspect("seen").await.unwrap(), None);
-    assert_eq!(db.rl_hits("seen").await.unwrap(), []);
+async fn inspects_a_key(db: &mut impl AsyncCommands) {
+    assert_eq!(db.rl_inspect("inspected").await.unwrap(), None);
+    assert_eq!(db.rl_hits("inspected").await.unwrap(), []);
     let before = SystemTime::now() - Duration::from_millis(1);
     for _ in 0..3 {
-        db.rl_check("seen", &rules(&[(9, 60_000)])).await.unwrap();
+        db.rl_check("inspected", &rules(&[(9, 60_000)])).await.unwrap();
     }
-    let seen = db.rl_inspect("seen").await.unwrap().unwrap();
+    let seen = db.rl_inspect("inspected").await.unwrap().unwrap();
     assert_eq!((seen.units, seen.retention), (3, MINUTE));
     assert!(seen.bytes > 0);
-    assert_eq!(seen.overruled_by, None);
-    let hits = db.rl_hits("seen").await.unwrap();
+    assert_eq!(seen.key_override, None);
+    let hits = db.rl_hits("inspected").await.unwrap();
     assert_eq!(hits.iter().map(|hit| hit.units).sum::<u64>(), 3);
     assert_eq!(seen.newest.unwrap(), hits[0].at);
     assert!(seen.oldest.unwrap() >= before && seen.newest >= seen.oldest);
-    assert_eq!(db.rl_newest_hits("seen", 1).await.unwrap(), hits[..1]);
+    assert_eq!(db.rl_newest_hits("inspected", 1).await.unwrap(), hits[..1]);
 }
 
 async fn overrides(db: &mut impl AsyncCommands) {
     let one = rules(&[(1, 60_000)]);
-    assert_eq!(db.rl_get_override("put").await.unwrap(), None);
-    db.rl_set_override("put", &Override::DENY.lasting(MINUTE)).await.unwrap();
-    let denied = db.rl_check("put", &one).await.unwrap();
+    assert_eq!(db.rl_get_override("k").await.unwrap(), None);
+    db.rl_set_override("k", &Override::DENY.with_ttl(MINUTE)).await.unwrap();
+    let denied = db.rl_check("k", &one).await.unwrap();
     assert!(!denied.allowed() && denied.retry_after().unwrap() <= MINUTE);
-    db.rl_set_override("put", &Override::DENY).await.unwrap();
-    assert_eq!(db.rl_check("put", &one).await.unwrap().retry_after(), None);
+    db.rl_set_override("k", &Override::DENY).await.unwrap();
+    assert_eq!(db.rl_check("k", &one).await.unwrap().retry_after(), None);
     let wide = rules(&[(7, 1_000), (70, 60_000)]);
-    db.rl_set_override("put", &Override::limit(wide.clone()).lasting(MINUTE)).await.unwrap();
-    let put = db.rl_get_override("put").await.unwrap().unwrap();
-    assert_eq!(put.action, Action::Limit(wide));
-    assert!(put.ttl.unwrap() <= MINUTE && put.ttl.unwrap() > Duration::ZERO);
+    db.rl_set_override("k", &Override::limit(wide.clone()).with_ttl(MINUTE)).await.unwrap();
+    let key_override = db.rl_get_override("k").await.unwrap().unwrap();
+    assert_eq!(key_override.action, Action::Limit(wide));
+    assert!(key_override.ttl.unwrap() <= MINUTE && key_override.ttl.unwrap() > Duration::ZERO);
     db.rl_set_override("free", &Override::ALLOW).await.unwrap();
     let listed = db.rl_list_overrides(None).await.unwrap();
     let mut keys: Vec<_> = listed.into_iter().map(|listed| (listed.key, listed.database)).collect();
     keys.sort();
-    assert_eq!(keys, [(b"free".to_vec(), 0), (b"put".to_vec(), 0)]);
+    assert_eq!(keys, [(b"free".to_vec(), 0), (b"k".to_vec(), 0)]);
     let inspected = db.rl_inspect("free").await.unwrap().unwrap();
-    assert_eq!(inspected.overruled_by, Some(Override::ALLOW));
+    assert_eq!(inspected.key_override, Some(Override::ALLOW));
     assert_eq!((inspected.oldest, inspected.newest), (None, None));
     assert!(db.rl_del_override("free").await.unwrap());
     assert!(!db.rl_del_override("free").await.unwrap());
@@ -153,20 +153,20 @@ async fn overrides(db: &mut impl AsyncCommands) {
 
 async fn policies(db: &mut impl AsyncCommands) {
     let (login, trial) = (policy_name("login"), policy_name("trial"));
-    let refused = db.rl_check("p", &login).await;
-    assert!(matches!(&refused, Err(Error::NoPolicy(_))), "{refused:?}");
-    assert_eq!(refused.unwrap_err().to_string(), "NOPOLICY no policy named 'login'");
+    let error = db.rl_check("p", &login).await;
+    assert!(matches!(&error, Err(Error::NoPolicy(_))), "{error:?}");
+    assert_eq!(error.unwrap_err().to_string(), "NOPOLICY no policy named 'login'");
     let one = Policy { rules: rules(&[(1, 60_000), (9, 3_600_000)]), mode: Mode::Enforce };
-    let tried = Policy { mode: Mode::Shadow, ..one.clone() };
+    let shadow = Policy { mode: Mode::Shadow, ..one.clone() };
     db.rl_set_policy(&login, &one).await.unwrap();
-    db.rl_set_policy(&trial, &tried).await.unwrap();
+    db.rl_set_policy(&trial, &shadow).await.unwrap();
     assert!(db.rl_check_policy("p", &login).await.unwrap().allowed());
     assert!(!db.rl_check("p", &login).await.unwrap().allowed());
     assert!(db.rl_check("p", &trial).await.unwrap().allowed());
     let key_of = |name| Checks::new(Cost::ONE, "p", name);
     assert!(!db.rl_mcheck(&key_of(&login)).await.unwrap()[0].allowed());
     assert_eq!(db.rl_get_policy(&login).await.unwrap(), Some(one));
-    assert_eq!(db.rl_get_policy(&trial).await.unwrap(), Some(tried));
+    assert_eq!(db.rl_get_policy(&trial).await.unwrap(), Some(shadow));
     assert_eq!(db.rl_list_policies().await.unwrap(), [login.clone(), trial.clone()]);
     let json = db.rl_export_policies().await.unwrap();
     assert!(db.rl_del_policy(&login).await.unwrap());
@@ -174,8 +174,8 @@ async fn policies(db: &mut impl AsyncCommands) {
     assert_eq!(db.rl_get_policy(&login).await.unwrap(), None);
     db.rl_import_policies(&json).await.unwrap();
     assert_eq!(db.rl_list_policies().await.unwrap(), [login, trial]);
-    let refused = db.rl_import_policies("{}").await.unwrap_err();
-    assert!(refused.to_string().contains("missing field `policies`"), "{refused}");
+    let error = db.rl_import_policies("{}").await.unwrap_err();
+    assert!(error.to_string().contains("missing field `policies`"), "{error}");
 }
 
 async fn statistics(db: &mut impl AsyncCommands) {

@@ -1,4 +1,4 @@
-//! Where commands go in a cluster.
+//! The routing of commands in a cluster.
 
 use ratelog_client::{AsyncCommands, Checks, Cost, Mode, Policy};
 use ratelog_test_support::Cluster;
@@ -11,7 +11,7 @@ async fn connect(cluster: &Cluster) -> redis::cluster_async::ClusterConnection {
     client.get_async_connection().await.unwrap()
 }
 
-/// How many commands came to a node that they were not for.
+/// The number of commands that were sent to the wrong node.
 fn redirections(cluster: &Cluster, nodes: usize) -> i64 {
     let of_node = |node: usize| {
         let errors: String = cluster[node].connect().run("INFO errorstats");
@@ -22,7 +22,7 @@ fn redirections(cluster: &Cluster, nodes: usize) -> i64 {
 }
 
 #[tokio::test]
-async fn no_command_goes_to_a_shard_that_does_not_have_its_key() {
+async fn commands_are_sent_to_the_shard_of_their_key() {
     let cluster = Cluster::start(3, 0);
     let mut db = connect(&cluster).await;
     let before = redirections(&cluster, 3);
@@ -54,14 +54,14 @@ async fn a_policy_is_set_and_deleted_on_every_shard() {
         [names(0), names(1), names(2)]
     };
     assert_eq!(known(&cluster), [["api"]; 3]);
-    // One shard has lost it: the others had it still.
+    // It exists if any shard had it.
     cluster[1].connect().run::<i64>("RL.POLICY DEL api");
     assert!(db.rl_del_policy(&name).await.unwrap());
     assert_eq!(known(&cluster), [[] as [&str; 0]; 3]);
 }
 
 #[tokio::test]
-async fn statistics_are_of_all_shards_together() {
+async fn statistics_are_summed_over_all_shards() {
     let cluster = Cluster::start(3, 0);
     let mut db = connect(&cluster).await;
     for number in 0..40 {
@@ -78,19 +78,19 @@ async fn statistics_are_of_all_shards_together() {
 }
 
 #[tokio::test]
-async fn a_clusters_keys_of_two_slots_are_refused() {
+async fn keys_in_two_slots_are_rejected() {
     let cluster = Cluster::start(2, 0);
     let mut db = connect(&cluster).await;
     let checks = Checks::new(Cost::ONE, "a", rule(5, 60_000)).and("b", rule(5, 60_000));
-    let refused = db.rl_mcheck(&checks).await.unwrap_err();
+    let error = db.rl_mcheck(&checks).await.unwrap_err();
     assert!(
-        refused.to_string().contains("CrossSlot") || refused.to_string().contains("slot"),
-        "{refused}"
+        error.to_string().contains("CrossSlot") || error.to_string().contains("slot"),
+        "{error}"
     );
 }
 
 #[tokio::test]
-async fn a_slot_that_moved_is_followed() {
+async fn a_moved_slot_is_followed() {
     let cluster = Cluster::start(3, 0);
     let mut db = connect(&cluster).await;
     let five = rules(&[(5, 60_000)]);
@@ -100,5 +100,5 @@ async fn a_slot_that_moved_is_followed() {
     cluster.run_on_primaries(&format!("CLUSTER SETSLOT {slot} NODE {target}"));
     assert!(db.rl_check("k", &five).await.unwrap().allowed());
     assert_eq!(cluster[(from + 1) % 3].connect().units("k"), 1);
-    assert!(redirections(&cluster, 3) > 0, "the connection did not know");
+    assert!(redirections(&cluster, 3) > 0, "the connection learned it from a redirection");
 }

@@ -1,4 +1,4 @@
-//! Denials that are remembered, and forgotten in time.
+//! Denials that the limiter caches, and drops in time.
 
 use std::time::Duration;
 
@@ -6,22 +6,22 @@ use ratelog_client::command::Override;
 use ratelog_client::{AsyncCommands, Check, Cost, RateLimiter, Rules, Source};
 use ratelog_test_support::{Client, Server};
 
-use crate::support::{brisk, connection, policy_name, rules, until, url};
+use crate::support::{connection, fast_probes, policy_name, rules, until, url};
 
-async fn remembering(server: &Server) -> RateLimiter {
-    let limiter = brisk(&url(server)).deny_cache(100).build().await.unwrap();
+async fn caching(server: &Server) -> RateLimiter {
+    let limiter = fast_probes(&url(server)).deny_cache(100).build().await.unwrap();
     assert!(limiter.health().tracks);
     limiter
 }
 
-/// Uses the limit up, and comes back when the denial is remembered.
+/// Uses up the limit, and returns when the denial is cached.
 async fn deny(limiter: &RateLimiter, key: &str, rules: &Rules) {
     until("the check is denied", async || !limiter.check(key, rules).await.unwrap().allowed())
         .await;
-    until("the denial is remembered", async || is_remembered(limiter, key, rules).await).await;
+    until("the denial is cached", async || is_cached(limiter, key, rules).await).await;
 }
 
-async fn is_remembered(limiter: &RateLimiter, key: &str, rules: &Rules) -> bool {
+async fn is_cached(limiter: &RateLimiter, key: &str, rules: &Rules) -> bool {
     limiter.check(key, rules).await.unwrap().source() == Source::DenyCache
 }
 
@@ -33,10 +33,10 @@ fn checks(db: &mut Client) -> i64 {
 }
 
 #[tokio::test]
-async fn who_hammers_a_limit_costs_no_round_trip() {
+async fn a_cached_denial_causes_no_round_trip() {
     let server = Server::start();
     let mut db = server.connect();
-    let limiter = remembering(&server).await;
+    let limiter = caching(&server).await;
     let two = rules(&[(2, 60_000)]);
     deny(&limiter, "k", &two).await;
     let before = checks(&mut db);
@@ -46,16 +46,16 @@ async fn who_hammers_a_limit_costs_no_round_trip() {
         assert_eq!((denied.allowed(), denied.source()), (false, Source::DenyCache));
         assert_eq!((denied.limit(), denied.remaining()), (2, 0));
         let wait = denied.retry_after().unwrap();
-        assert!(wait > Duration::ZERO && wait <= last, "the wait goes by: {wait:?}, {last:?}");
+        assert!(wait > Duration::ZERO && wait <= last, "the wait shrinks: {wait:?}, {last:?}");
         last = wait;
     }
     assert_eq!(checks(&mut db), before);
 }
 
 #[tokio::test]
-async fn a_denial_is_over_when_its_wait_is() {
+async fn a_denial_ends_with_its_retry_after() {
     let server = Server::start();
-    let limiter = remembering(&server).await;
+    let limiter = caching(&server).await;
     let one = rules(&[(1, 300)]);
     for _ in 0..3 {
         deny(&limiter, "k", &one).await;
@@ -64,19 +64,19 @@ async fn a_denial_is_over_when_its_wait_is() {
         })
         .await;
     }
-    // The server has the last word: never were two units in one window.
+    // The server recorded no two units within one window.
     let hits = server.connect().hits("k");
     assert!(hits.windows(2).all(|pair| pair[0].0 - pair[1].0 >= 300), "{hits:?}");
 }
 
 #[tokio::test]
-async fn another_question_about_the_key_is_not_answered_by_the_denial() {
+async fn a_cached_denial_answers_only_the_same_check() {
     let server = Server::start();
-    let limiter = remembering(&server).await;
+    let limiter = caching(&server).await;
     let two = rules(&[(2, 60_000)]);
     let both = Check::from(&two).cost(Cost::new(2).unwrap());
     limiter.check("k", &two).await.unwrap();
-    until("the denial is remembered", async || {
+    until("the denial is cached", async || {
         limiter.check("k", both).await.unwrap().source() == Source::DenyCache
     })
     .await;
@@ -86,11 +86,11 @@ async fn another_question_about_the_key_is_not_answered_by_the_denial() {
 }
 
 #[tokio::test]
-async fn a_denial_is_forgotten_when_this_limiter_changes_the_key() {
+async fn a_denial_is_dropped_when_this_limiter_changes_the_key() {
     let server = Server::start();
-    // Nobody tells of changes here: the limiter has to know by itself.
-    let blind = format!("{}?protocol=resp2", url(&server));
-    let limiter = brisk(&blind).deny_cache(100).build().await.unwrap();
+    // Over RESP2 the server does not report changed keys.
+    let url = format!("{}?protocol=resp2", url(&server));
+    let limiter = fast_probes(&url).deny_cache(100).build().await.unwrap();
     assert!(!limiter.health().tracks);
     let two = rules(&[(2, 60_000)]);
     deny(&limiter, "k", &two).await;
@@ -102,18 +102,18 @@ async fn a_denial_is_forgotten_when_this_limiter_changes_the_key() {
     deny(&limiter, "k", &two).await;
     limiter.set_override("k", &Override::ALLOW).await.unwrap();
     assert!(limiter.check("k", &two).await.unwrap().allowed());
-    limiter.set_override("k", &Override::DENY.lasting(Duration::from_secs(90))).await.unwrap();
+    limiter.set_override("k", &Override::DENY.with_ttl(Duration::from_secs(90))).await.unwrap();
     assert!(!limiter.check("k", &two).await.unwrap().allowed());
-    assert!(is_remembered(&limiter, "k", &two).await);
+    assert!(is_cached(&limiter, "k", &two).await);
     assert!(limiter.del_override("k").await.unwrap());
     limiter.reset("k").await.unwrap();
     assert!(limiter.check("k", &two).await.unwrap().allowed());
 }
 
 #[tokio::test]
-async fn a_denial_is_forgotten_when_anybody_changes_the_key() {
+async fn a_denial_is_dropped_when_anybody_changes_the_key() {
     let server = Server::start();
-    let limiter = remembering(&server).await;
+    let limiter = caching(&server).await;
     let client = redis::Client::open(url(&server)).unwrap();
     let mut other = connection(&client).await;
     let two = rules(&[(2, 60_000)]);
@@ -128,9 +128,9 @@ async fn a_denial_is_forgotten_when_anybody_changes_the_key() {
     ] {
         other.rl_del_override("k").await.unwrap();
         deny(&limiter, "k", &two).await;
-        let words: Vec<_> = change.split(' ').collect();
-        redis::cmd(words[0]).arg(&words[1..]).exec_async(&mut other).await.unwrap();
-        until(&format!("the denial is forgotten after {change}"), async || {
+        let arguments: Vec<_> = change.split(' ').collect();
+        redis::cmd(arguments[0]).arg(&arguments[1..]).exec_async(&mut other).await.unwrap();
+        until(&format!("the denial is dropped after {change}"), async || {
             limiter.check("k", &two).await.unwrap().allowed()
         })
         .await;
@@ -138,32 +138,32 @@ async fn a_denial_is_forgotten_when_anybody_changes_the_key() {
 }
 
 #[tokio::test]
-async fn a_denial_under_a_policy_is_not_believed_for_long() {
+async fn a_denial_under_a_policy_is_dropped_soon() {
     let server = Server::start();
-    let limiter = remembering(&server).await;
+    let limiter = caching(&server).await;
     let mut db = server.connect();
     db.run::<()>("RL.POLICY SET api 1 1h");
     let name = policy_name("api");
     limiter.check("k", &name).await.unwrap();
-    until("the denial is remembered", async || {
+    until("the denial is cached", async || {
         limiter.check("k", &name).await.unwrap().source() == Source::DenyCache
     })
     .await;
     db.run::<()>("RL.POLICY SET api 2 1h");
-    until("the new policy is noticed", async || limiter.check("k", &name).await.unwrap().allowed())
+    until("the new policy is applied", async || limiter.check("k", &name).await.unwrap().allowed())
         .await;
 }
 
 #[tokio::test]
-async fn denials_of_a_connection_that_is_gone_are_forgotten() {
+async fn denials_are_dropped_with_their_connection() {
     let server = Server::start();
-    let limiter = remembering(&server).await;
+    let limiter = caching(&server).await;
     let two = rules(&[(2, 60_000)]);
     deny(&limiter, "k", &two).await;
     let mut admin = server.connect();
     admin.run::<i64>("CLIENT KILL TYPE normal SKIPME yes");
     admin.run::<i64>("RL.RESET k");
-    until("the denial is forgotten", async || {
+    until("the denial is dropped", async || {
         let decision = limiter.check("k", &two).await.unwrap();
         decision.allowed() && decision.source() == Source::Module
     })
@@ -171,16 +171,16 @@ async fn denials_of_a_connection_that_is_gone_are_forgotten() {
 }
 
 #[tokio::test]
-async fn no_more_denials_are_kept_than_there_is_room_for() {
+async fn the_number_of_cached_denials_is_bounded() {
     let server = Server::start();
-    let limiter = brisk(&url(&server)).deny_cache(10).build().await.unwrap();
+    let limiter = fast_probes(&url(&server)).deny_cache(10).build().await.unwrap();
     let one = rules(&[(1, 60_000)]);
     for number in 0..200 {
         deny(&limiter, &format!("k{number}"), &one).await;
     }
-    let mut remembered = 0;
+    let mut cached = 0;
     for number in 0..200 {
-        remembered += u32::from(is_remembered(&limiter, &format!("k{number}"), &one).await);
+        cached += u32::from(is_cached(&limiter, &format!("k{number}"), &one).await);
     }
-    assert!(remembered <= 10, "{remembered}");
+    assert!(cached <= 10, "{cached}");
 }

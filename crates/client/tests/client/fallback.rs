@@ -1,27 +1,28 @@
-//! What becomes of checks while the server is away, and of a limiter that never had one.
+//! Checks while the server is unavailable, and a limiter without a server.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use ratelog_client::command::Override;
-use ratelog_client::limiter::{Builder, Fallback, State};
+use ratelog_client::limiter::{BreakerState, Builder, Fallback};
 use ratelog_client::{Check, Checks, Cost, Decision, Error, Mode, Policy, RateLimiter, Source};
 use ratelog_test_support::{Server, Stop};
 
-use crate::support::{brisk, policy_name, rule, rules, until, until_state, url};
+use crate::support::{fast_probes, policy_name, rule, rules, until, until_state, url};
+use crate::warnings::Warnings;
 
-/// A limiter whose server has just gone.
-async fn abandoned(builder: impl FnOnce(Builder) -> Builder) -> (Server, RateLimiter) {
+/// A limiter whose server was killed.
+async fn unavailable(builder: impl FnOnce(Builder) -> Builder) -> (Server, RateLimiter) {
     let mut server = Server::start();
-    let limiter = builder(brisk(&url(&server))).build().await.unwrap();
+    let limiter = builder(fast_probes(&url(&server))).build().await.unwrap();
     server.stop(Stop::Kill);
-    until_state(&limiter, State::Open).await;
+    until_state(&limiter, BreakerState::Open).await;
     (server, limiter)
 }
 
 #[tokio::test]
 async fn this_process_decides_by_the_same_rules() {
-    let (_server, limiter) = abandoned(|builder| builder).await;
+    let (_server, limiter) = unavailable(|builder| builder).await;
     let both = rules(&[(2, 60_000), (3, 3_600_000)]);
     for remaining in [1, 0] {
         let decision = limiter.check("k", &both).await.unwrap();
@@ -38,15 +39,15 @@ async fn this_process_decides_by_the_same_rules() {
     assert_eq!(limiter.peek("k", &both).await.unwrap().remaining(), 2);
     let checks = Checks::new(Cost::new(2).unwrap(), "a", rule(2, 60_000)).and("b", rule(1, 60_000));
     let decisions = limiter.mcheck(&checks).await.unwrap();
-    let told: Vec<_> = decisions.iter().map(|d| (d.allowed(), d.remaining())).collect();
-    assert_eq!(told, [(true, 2), (false, 1)], "nothing is recorded anywhere");
+    let outcomes: Vec<_> = decisions.iter().map(|d| (d.allowed(), d.remaining())).collect();
+    assert_eq!(outcomes, [(true, 2), (false, 1)], "nothing is recorded");
 }
 
 #[tokio::test]
-async fn each_of_several_processes_grants_its_share() {
+async fn each_of_several_processes_allows_its_share() {
     let instances = NonZeroU32::new(4).unwrap();
     let (_server, limiter) =
-        abandoned(|builder| builder.fallback(Fallback::Local { instances })).await;
+        unavailable(|builder| builder.fallback(Fallback::Local { instances })).await;
     let ten = rules(&[(10, 60_000)]);
     for allowed in [true, true, false] {
         assert_eq!(limiter.check("k", &ten).await.unwrap().allowed(), allowed);
@@ -55,8 +56,8 @@ async fn each_of_several_processes_grants_its_share() {
 }
 
 #[tokio::test]
-async fn checks_may_be_allowed_outright() {
-    let (_server, limiter) = abandoned(|builder| builder.fallback(Fallback::Allow)).await;
+async fn the_fallback_can_allow_every_check() {
+    let (_server, limiter) = unavailable(|builder| builder.fallback(Fallback::Allow)).await;
     let one = rules(&[(1, 60_000)]);
     for _ in 0..5 {
         let decision = limiter.check("k", &one).await.unwrap();
@@ -70,49 +71,46 @@ async fn checks_may_be_allowed_outright() {
 }
 
 #[tokio::test]
-async fn checks_may_be_denied_outright_until_the_server_may_be_back() {
-    let (_server, limiter) = abandoned(|builder| builder.fallback(Fallback::Deny)).await;
+async fn the_fallback_can_deny_every_check_until_the_next_probe() {
+    let (_server, limiter) = unavailable(|builder| builder.fallback(Fallback::Deny)).await;
     let decision = limiter.check("k", &rules(&[(9, 60_000)])).await.unwrap();
     assert_eq!((decision.allowed(), decision.remaining()), (false, 0));
     assert_eq!(decision.source(), Source::Fallback);
-    assert_eq!(decision.retry_after(), Some(Duration::from_millis(50)), "the longest interval");
+    assert_eq!(decision.retry_after(), Some(Duration::from_millis(50)), "the maximum interval");
     assert!(!limiter.check("k", &policy_name("unknown")).await.unwrap().allowed());
 }
 
 #[tokio::test]
-async fn the_caller_may_be_given_the_error() {
-    let (_server, limiter) = abandoned(|builder| builder.fallback(Fallback::Error)).await;
-    let refused = limiter.check("k", &rules(&[(9, 60_000)])).await.unwrap_err();
-    assert!(matches!(&refused, Error::Unavailable(_)), "{refused:?}");
-    assert!(refused.to_string().starts_with("the server is away: "), "{refused}");
+async fn the_fallback_can_return_the_error() {
+    let (_server, limiter) = unavailable(|builder| builder.fallback(Fallback::Error)).await;
+    let error = limiter.check("k", &rules(&[(9, 60_000)])).await.unwrap_err();
+    assert!(matches!(&error, Error::Unavailable(_)), "{error:?}");
+    assert!(error.to_string().starts_with("the server is unavailable: "), "{error}");
 }
 
 #[tokio::test]
-async fn policies_that_were_used_are_known_when_the_server_is_away() {
+async fn policies_that_were_used_are_known_while_the_server_is_unavailable() {
     let mut server = Server::start();
-    let limiter = brisk(&url(&server)).build().await.unwrap();
-    let (used, tried, unused) = (policy_name("used"), policy_name("tried"), policy_name("unused"));
+    let limiter = fast_probes(&url(&server)).build().await.unwrap();
+    let (used, shadow) = (policy_name("used"), policy_name("shadow"));
     let mut db = server.connect();
     db.run::<()>("RL.POLICY SET used 2 1h");
-    db.run::<()>("RL.POLICY SET tried SHADOW 2 1h");
-    db.run::<()>("RL.POLICY SET unused 2 1h");
+    db.run::<()>("RL.POLICY SET shadow SHADOW 2 1h");
     limiter.check("k", &used).await.unwrap();
-    limiter.check("k", &tried).await.unwrap();
-    until("the limiter has asked", async || {
+    limiter.check("k", &shadow).await.unwrap();
+    until("the policies are fetched", async || {
         db.run::<String>("INFO commandstats").to_lowercase().contains("rl.policy|get:calls=2,")
     })
     .await;
     server.stop(Stop::Kill);
-    until_state(&limiter, State::Open).await;
+    until_state(&limiter, BreakerState::Open).await;
     for allowed in [true, true, false] {
         assert_eq!(limiter.check("u", &used).await.unwrap().allowed(), allowed);
     }
     for _ in 0..5 {
-        assert!(limiter.check("t", &tried).await.unwrap().allowed());
+        assert!(limiter.check("t", &shadow).await.unwrap().allowed());
     }
-    let refused = limiter.check("k", &unused).await.unwrap_err();
-    assert!(matches!(refused, Error::Unavailable(_)), "{refused:?}");
-    let both = Checks::new(Cost::ONE, "u2", &used).and("t2", &tried);
+    let both = Checks::new(Cost::ONE, "u2", &used).and("t2", &shadow);
     for allowed in [true, true, false] {
         let decisions = limiter.mcheck(&both).await.unwrap();
         assert_eq!((decisions[0].allowed(), decisions[1].allowed()), (allowed, true));
@@ -120,45 +118,88 @@ async fn policies_that_were_used_are_known_when_the_server_is_away() {
 }
 
 #[tokio::test]
-async fn a_policy_may_be_given_for_the_time_without_a_server() {
+async fn a_check_under_an_unknown_policy_is_allowed_and_logged_once_per_policy() {
+    let (warnings, _guard) = Warnings::capture();
+    let (_server, limiter) = unavailable(|builder| builder).await;
+    let (one, other) = (policy_name("one"), policy_name("other"));
+    for name in [&one, &one, &other, &one] {
+        let decision = limiter.check("k", name).await.unwrap();
+        assert_eq!((decision.allowed(), decision.source()), (true, Source::Fallback));
+        assert!(limiter.peek("k", name).await.unwrap().allowed());
+    }
+    assert_eq!(warnings.policies(), ["one", "other"]);
+}
+
+#[tokio::test]
+async fn several_keys_are_allowed_if_a_policy_is_unknown() {
+    let (warnings, _guard) = Warnings::capture();
+    let (_server, limiter) = unavailable(|builder| builder).await;
+    let (one, other) = (policy_name("one"), policy_name("other"));
+    let checks = Checks::new(Cost::ONE, "a", rule(1, 60_000)).and("b", &one).and("c", &other);
+    for _ in 0..2 {
+        let decisions = limiter.mcheck(&checks).await.unwrap();
+        assert_eq!(decisions.len(), 3);
+        assert!(decisions.iter().all(|decision| decision.source() == Source::Fallback));
+        assert!(decisions.iter().all(Decision::allowed));
+    }
+    assert_eq!(warnings.policies(), ["one", "other"]);
+}
+
+#[tokio::test]
+async fn a_check_under_an_unknown_policy_follows_the_other_fallbacks() {
+    let (warnings, _guard) = Warnings::capture();
+    let name = policy_name("unknown");
+    for (fallback, allowed) in
+        [(Fallback::Allow, Some(true)), (Fallback::Deny, Some(false)), (Fallback::Error, None)]
+    {
+        let (_server, limiter) = unavailable(|builder| builder.fallback(fallback)).await;
+        let decision = limiter.check("k", &name).await;
+        assert_eq!(decision.ok().map(|decision| decision.allowed()), allowed, "{fallback:?}");
+    }
+    assert!(warnings.policies().is_empty());
+}
+
+#[tokio::test]
+async fn a_configured_policy_is_known_without_the_server() {
     let name = policy_name("api");
     let policy = Policy { rules: rules(&[(1, 60_000)]), mode: Mode::Enforce };
     let (_server, limiter) =
-        abandoned(|builder| builder.policy(name.clone(), policy.clone())).await;
+        unavailable(|builder| builder.policy(name.clone(), policy.clone())).await;
     assert!(limiter.check("k", &name).await.unwrap().allowed());
     assert!(!limiter.check("k", &name).await.unwrap().allowed());
 }
 
 #[tokio::test]
-async fn a_limiter_of_this_process_alone_has_no_policies_and_no_overrides() {
+async fn a_limiter_without_a_server_has_no_policies_and_no_overrides() {
     let limiter = RateLimiter::connect("memory://").await.unwrap();
     let check = Check::from(&rules(&[(3, 60_000)])).cost(Cost::new(2).unwrap()).units();
     assert_eq!(check.units(), 2);
-    let refused = limiter.check("k", &policy_name("api")).await.unwrap_err();
-    assert_eq!(refused.to_string(), "NOPOLICY no policy named 'api' is known in this process");
-    let refused = limiter.set_override("k", &Override::DENY).await.unwrap_err();
-    assert_eq!(refused.to_string(), "an override needs a server with the Ratelog module");
-    assert_eq!(limiter.health().state, State::Closed);
+    let error = limiter.check("k", &policy_name("api")).await.unwrap_err();
+    assert_eq!(error.to_string(), "NOPOLICY no policy named 'api' is known in this process");
+    let error = limiter.set_override("k", &Override::DENY).await.unwrap_err();
+    assert_eq!(error.to_string(), "an override needs a server with the Ratelog module");
+    assert_eq!(limiter.health().state, BreakerState::Closed);
 }
 
 #[tokio::test]
-async fn settings_that_contradict_each_other_are_refused_by_name() {
+async fn invalid_settings_are_rejected_by_name() {
     for (url, wrong) in [
-        ("localhost:6379", "'localhost:6379' is no URL of a limiter"),
+        ("127.0.0.1:6379", "'127.0.0.1:6379' is not a URL of a limiter"),
         ("http://:secret@example.com/", "the scheme 'http' is not one of"),
-        ("memory://x", "memory:// has nothing after it"),
-        ("redis+sentinel://example.com:26379", "a Sentinel's URL names the service"),
+        ("memory://x", "memory:// takes no host"),
+        ("redis+sentinel://example.com:26379", "a Sentinel URL must name the service"),
         ("redis+cluster://example.com:7000/3", "a cluster has no database '3'"),
-        ("redis://example.com/x", "the limiter's URL: "),
+        ("redis://example.com/x", "the limiter's URL is invalid: "),
     ] {
-        let refused = RateLimiter::connect(url).await.map(|_| ()).unwrap_err().to_string();
-        assert!(refused.contains(wrong) && !refused.contains("secret"), "{url}: {refused}");
+        let error = RateLimiter::connect(url).await.map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains(wrong) && !error.contains("secret"), "{url}: {error}");
     }
     let zero = Builder::new("memory://").unwrap().timeout(Duration::ZERO);
-    let refused = zero.build().await.map(|_| ()).unwrap_err();
-    assert_eq!(refused.to_string(), "a timeout of zero leaves no time for an answer");
+    let error = zero.build().await.map(|_| ()).unwrap_err();
+    assert_eq!(error.to_string(), "timeout must be greater than zero");
     let (long, short) = (Duration::from_secs(2), Duration::from_secs(1));
-    let crossed = Builder::new("memory://").unwrap().probe_every(long, short);
-    let refused = crossed.build().await.map(|_| ()).unwrap_err();
-    assert_eq!(refused.to_string(), "probes cannot follow in 2s to 1s");
+    let crossed =
+        Builder::new("memory://").unwrap().probe_min_interval(long).probe_max_interval(short);
+    let error = crossed.build().await.map(|_| ()).unwrap_err();
+    assert_eq!(error.to_string(), "probe_max_interval (1s) is less than probe_min_interval (2s)");
 }

@@ -1,6 +1,7 @@
-//! The client against real servers: one file per subject.
+//! The client against real servers, one file per subject.
 //!
-//! `SERVER` names the server's binary (`redis-server` otherwise), `RATELOG_MODULE` the module (built otherwise).
+//! `SERVER` names the server's binary (default: `redis-server`), and `RATELOG_MODULE` the module (default: it is
+//! built).
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -8,7 +9,6 @@
     reason = "a test fails by panicking"
 )]
 
-mod absence;
 mod backend;
 mod blocking;
 mod commands;
@@ -17,10 +17,12 @@ mod deny_cache;
 mod failover;
 mod fallback;
 mod load;
-mod rights;
+mod permissions;
+mod reqwest;
 mod script;
 mod support;
 mod targets;
 mod tls;
 mod tower;
-mod waiting;
+mod unavailable;
+mod warnings;

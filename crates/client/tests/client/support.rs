@@ -1,8 +1,8 @@
-//! What several subjects need.
+//! Helpers for several subjects.
 
 use std::time::Duration;
 
-use ratelog_client::limiter::{Builder, State};
+use ratelog_client::limiter::{BreakerState, Builder};
 use ratelog_client::{Limit, PolicyName, RateLimiter, Rule, Rules, Source, Window};
 use ratelog_test_support::Server;
 use tokio::time::{Instant, sleep};
@@ -24,33 +24,37 @@ pub fn url(server: &Server) -> String {
     format!("redis://127.0.0.1:{}/", server.port())
 }
 
-/// A limiter of this server that notices its absence and its return soon.
-pub fn brisk(url: &str) -> Builder {
+/// A limiter that probes its server often. Its timeouts are long enough for a busy machine, so that only an unavailable
+/// server fails a check.
+pub fn fast_probes(url: &str) -> Builder {
+    let timeout = ratelog_test_support::scaled_timeout(Duration::from_secs(5));
     Builder::new(url)
         .unwrap()
-        .timeout(Duration::from_millis(500))
-        .probe_every(Duration::from_millis(5), Duration::from_millis(50))
+        .timeout(timeout)
+        .connect_timeout(timeout)
+        .probe_min_interval(Duration::from_millis(5))
+        .probe_max_interval(Duration::from_millis(50))
 }
 
-/// Waits until `holds` does, without holding up the runtime; fails the test when it takes too long.
-pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+/// Waits until `condition` is true, without blocking the runtime. Fails the test if that takes too long.
+pub async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let deadline = Instant::now() + ratelog_test_support::scaled_timeout(Duration::from_secs(40));
-    while !holds().await {
+    while !condition().await {
         assert!(Instant::now() < deadline, "still waiting for: {what}");
         sleep(Duration::from_millis(2)).await;
     }
 }
 
-pub async fn until_state(limiter: &RateLimiter, state: State) {
+pub async fn until_state(limiter: &RateLimiter, state: BreakerState) {
     until(&format!("{state:?}"), async || limiter.health().state == state).await;
 }
 
-/// Who answers a check just now.
+/// The source of a decision made now.
 pub async fn source(limiter: &RateLimiter) -> Source {
     limiter.check("k", &rules(&[(1_000_000, 60_000)])).await.unwrap().source()
 }
 
-/// A connection of the `redis` crate's own, with the timeouts of the tests: its default of half a second is too short on a busy machine.
+/// A connection of the `redis` crate. Its default timeouts of half a second are too short on a busy machine.
 pub async fn connection(client: &redis::Client) -> redis::aio::MultiplexedConnection {
     let timeout = Some(ratelog_test_support::scaled_timeout(Duration::from_secs(40)));
     let config = redis::AsyncConnectionConfig::new()

@@ -1,14 +1,15 @@
-//! Where a limiter's URL leads.
+//! The servers that a limiter's URL names.
 
 use ratelog_client::Source;
 use ratelog_test_support::Server;
 
-use crate::support::{brisk, source};
+use crate::support::{fast_probes, source};
 
 #[tokio::test]
-async fn the_database_of_the_url_is_the_one_that_counts() {
+async fn the_url_selects_the_database() {
     let server = Server::start();
-    let limiter = brisk(&format!("redis://127.0.0.1:{}/3", server.port())).build().await.unwrap();
+    let limiter =
+        fast_probes(&format!("redis://127.0.0.1:{}/3", server.port())).build().await.unwrap();
     assert_eq!(source(&limiter).await, Source::Module);
     let mut db = server.connect();
     assert_eq!(db.run::<i64>("DBSIZE"), 0);
@@ -17,12 +18,12 @@ async fn the_database_of_the_url_is_the_one_that_counts() {
 }
 
 #[tokio::test]
-async fn a_server_is_reached_by_its_socket() {
-    // The path of a socket must be short, so it is not in the server's own folder.
+async fn a_url_can_name_a_unix_socket() {
+    // The path of a socket must be short, so it is not in the server's folder.
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("s");
     let server = Server::with(&[&format!("unixsocket {}", socket.display())]);
-    let limiter = brisk(&format!("unix://{}", socket.display())).build().await.unwrap();
+    let limiter = fast_probes(&format!("unix://{}", socket.display())).build().await.unwrap();
     assert_eq!(source(&limiter).await, Source::Module);
     assert_eq!(server.connect().units("k"), 1);
 }

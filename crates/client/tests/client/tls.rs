@@ -1,10 +1,10 @@
-//! A server behind TLS.
+//! Connections over TLS.
 
 use std::process::Command;
 use std::sync::Arc;
 
-use ratelog_client::limiter::State;
-use ratelog_client::{RateLimiter, Source};
+use ratelog_client::Source;
+use ratelog_client::limiter::BreakerState;
 use ratelog_test_support::Server;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
@@ -12,31 +12,30 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
-use crate::support::{brisk, rules};
+use crate::support::{fast_probes, rules};
 
-/// Set for a process that has been given certificates to trust.
+/// Set in the process that trusts the certificate.
 const URL: &str = "RATELOG_TEST_TLS_URL";
 
-/// Which certificates are trusted is known to a process once and for all, so each half is one of its own.
+/// A process loads the trusted certificates once, so the test runs itself in a second process that trusts the server's.
 #[tokio::test]
-async fn a_server_whose_certificate_is_trusted_is_reached_over_tls_and_no_other() {
+async fn only_a_server_with_a_trusted_certificate_is_used_over_tls() {
     if let Ok(url) = std::env::var(URL) {
-        let limiter = brisk(&url).build().await.unwrap();
+        let limiter = fast_probes(&url).build().await.unwrap();
         let decision = limiter.check("k", &rules(&[(5, 60_000)])).await.unwrap();
         assert_eq!(decision.source(), Source::Module, "{:?}", limiter.health());
         return;
     }
     let server = Server::start();
-    let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let url = front(&server, &certified).await;
+    let certified = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let url = tls_proxy(&server, &certified).await;
     let folder = tempfile::tempdir().unwrap();
     let trusted = folder.path().join("trusted.pem");
     std::fs::write(&trusted, certified.cert.pem()).unwrap();
     let output = tokio::task::spawn_blocking({
         let url = url.clone();
         move || {
-            let name =
-                "tls::a_server_whose_certificate_is_trusted_is_reached_over_tls_and_no_other";
+            let name = "tls::only_a_server_with_a_trusted_certificate_is_used_over_tls";
             let mut test = Command::new(std::env::current_exe().unwrap());
             test.args(["--exact", name]).env(URL, url).env("SSL_CERT_FILE", trusted);
             test.output().unwrap()
@@ -44,18 +43,18 @@ async fn a_server_whose_certificate_is_trusted_is_reached_over_tls_and_no_other(
     })
     .await
     .unwrap();
-    let told = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && told.contains("1 passed"), "{told}");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && stdout.contains("1 passed"), "{stdout}");
     assert_eq!(server.connect().units("k"), 1);
 
-    let stranger = RateLimiter::connect(&url).await.unwrap();
-    let health = stranger.health();
-    assert_ne!(health.state, State::Closed);
+    let distrustful = fast_probes(&url).build().await.unwrap();
+    let health = distrustful.health();
+    assert_ne!(health.state, BreakerState::Closed);
     assert!(health.last_error.as_ref().unwrap().contains("certificate"), "{health:?}");
 }
 
-/// Takes connections with this certificate and passes what they say on to the server.
-async fn front(server: &Server, certified: &rcgen::CertifiedKey<rcgen::KeyPair>) -> String {
+/// Accepts TLS connections with this certificate and forwards them to the server. Returns the limiter's URL.
+async fn tls_proxy(server: &Server, certified: &rcgen::CertifiedKey<rcgen::KeyPair>) -> String {
     let key = PrivatePkcs8KeyDer::from(certified.signing_key.serialize_der());
     let config = ServerConfig::builder()
         .with_no_client_auth()
@@ -76,5 +75,5 @@ async fn front(server: &Server, certified: &rcgen::CertifiedKey<rcgen::KeyPair>)
             });
         }
     });
-    format!("rediss://localhost:{port}/")
+    format!("rediss://127.0.0.1:{port}/")
 }

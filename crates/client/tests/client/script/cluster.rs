@@ -1,4 +1,4 @@
-//! The script in a cluster: every key's log in its slot.
+//! The script in a cluster: every log is in the slot of its key.
 
 use ratelog_client::script::{check, load, mcheck, peek, refund, reset};
 use ratelog_client::{Checks, Commands, Error};
@@ -10,7 +10,7 @@ use super::{cost, rules};
 const HOUR: u64 = 3_600_000;
 
 #[test]
-fn keys_of_every_shard_are_checked_and_those_of_one_slot_together() {
+fn keys_of_every_shard_can_be_checked_and_several_in_one_slot() {
     let cluster = Cluster::configured(Module::Absent, 3, 0, &[]);
     let node = format!("redis://127.0.0.1:{}/", cluster[0].port());
     let mut db = redis::cluster::ClusterClient::new([node]).unwrap().get_connection().unwrap();

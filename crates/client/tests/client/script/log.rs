@@ -1,16 +1,15 @@
-//! The sorted set that the script keeps, as a test reads it.
+//! The script's sorted set, as a test reads it.
 
 use ratelog_test_support::Client;
 
-/// Where a key's log is.
+/// The name of a key's log.
 pub fn name(key: &str) -> String {
     format!("{key}:ratelog-log")
 }
 
-/// `(instant, units)` of every hit that is in the set, oldest first; none if there is no set.
+/// `(instant, units)` of every hit in the set, including expired ones, oldest first; empty if there is no set.
 ///
-/// Also of those that have expired, where only the script can tell the units of the oldest from those before it. An
-/// instant before the epoch, which takes a clock step there, is told as the epoch, as the core tells it.
+/// An instant before the epoch, which only a clock step there causes, is returned as the epoch, as in the core.
 pub fn hits(db: &mut Client, key: &str) -> Vec<(i64, u64)> {
     let members: Vec<(String, f64)> = db.run(["ZRANGE", &name(key), "0", "-1", "WITHSCORES"]);
     let (mut hits, mut offset, mut before) = (Vec::new(), 0, 0);

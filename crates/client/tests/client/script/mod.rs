@@ -1,9 +1,9 @@
-//! The script that serves where the server has no module.
+//! The script for servers without the module.
 
 mod cases;
 #[cfg(feature = "cluster")]
 mod cluster;
-mod given_clock;
+mod fake_clock;
 mod log;
 mod model;
 mod operations;
@@ -24,7 +24,7 @@ async fn connect(server: &Server) -> MultiplexedConnection {
     connection(&client).await
 }
 
-/// Limits, and windows in milliseconds.
+/// Pairs of limit and window in milliseconds.
 fn rules<const N: usize>(pairs: [(u32, u64); N]) -> Rules {
     Rules::new(pairs.map(|(limit, window)| rule(limit, window))).unwrap()
 }

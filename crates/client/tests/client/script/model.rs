@@ -1,5 +1,4 @@
-//! The script against the core's log: whatever happens, and whenever, both come to the same decisions and hold the same
-//! units.
+//! The script against the core's log: for any history, both make the same decisions and hold the same units.
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -8,7 +7,7 @@ use ratelog_client::{Check, Checks, Cost, Decision, Limit, Rule, Rules, Window};
 use ratelog_core::{Instant, Log, ResolvedRules};
 use ratelog_test_support::Server;
 
-use super::given_clock::{GivenClock, START};
+use super::fake_clock::{FakeClock, START};
 use super::log::{hits, name};
 use super::server;
 
@@ -16,12 +15,12 @@ const KEYS: [&str; 3] = ["a", "b", "c"];
 
 #[derive(Clone, Debug)]
 enum Event {
-    /// The clock goes by this much, back if negative.
+    /// The clock advances by this much, or steps back if it is negative.
     Clock(i64),
     Check(usize, Rules, Cost),
     Peek(usize, Rules, Cost),
-    Together(Vec<(usize, Rule)>, Cost),
-    /// Checks in a row, this many milliseconds apart.
+    MultiCheck(Vec<(usize, Rule)>, Cost),
+    /// Consecutive checks, this many milliseconds apart.
     Burst(usize, u16, i64, Rule),
     Refund(usize, Cost),
     Reset(usize),
@@ -32,7 +31,7 @@ fn limit() -> impl Strategy<Value = Limit> {
         .prop_map(|limit| Limit::new(limit).unwrap())
 }
 
-/// Of at most so many milliseconds.
+/// A window of at most `longest` milliseconds.
 fn window(longest: u64) -> impl Strategy<Value = Window> {
     prop_oneof![1..20_u64, 1..=longest, Just(longest)]
         .prop_map(|millis| Window::from_millis(millis).unwrap())
@@ -69,7 +68,7 @@ fn event(longest: u64) -> impl Strategy<Value = Event> {
         12 => (key(), rules(longest), cost()).prop_map(|(key, rules, cost)| Event::Check(key, rules, cost)),
         6 => (key(), rules(longest), cost()).prop_map(|(key, rules, cost)| Event::Peek(key, rules, cost)),
         4 => (prop::collection::vec((key(), rule(longest)), 1..6), cost())
-            .prop_map(|(checks, cost)| Event::Together(checks, cost)),
+            .prop_map(|(checks, cost)| Event::MultiCheck(checks, cost)),
         2 => (key(), 1..200_u16, 0..40_i64, rule(longest))
             .prop_map(|(key, checks, apart, rule)| Event::Burst(key, checks, apart, rule)),
         3 => (key(), cost()).prop_map(|(key, cost)| Event::Refund(key, cost)),
@@ -78,14 +77,14 @@ fn event(longest: u64) -> impl Strategy<Value = Event> {
 }
 
 struct Both {
-    script: GivenClock,
+    script: FakeClock,
     logs: [Log; 3],
     now: i64,
 }
 
 impl Both {
     fn on(server: &Server, now: i64) -> Self {
-        let mut script = GivenClock::on(server);
+        let mut script = FakeClock::on(server);
         script.db.run::<()>("FLUSHALL");
         Self { script, logs: Default::default(), now }
     }
@@ -99,12 +98,12 @@ impl Both {
             Event::Clock(by) => self.now = (self.now + by).max(0),
             Event::Check(key, rules, cost) => self.check(*key, rules, *cost),
             Event::Peek(key, rules, cost) => {
-                self.end(*key);
+                self.expire(*key);
                 let peek = script::peek(KEYS[*key], Check::from(rules).cost(*cost)).unwrap();
                 let expected = ratelog_core::peek(&self.logs[*key], self.now(), rules, *cost);
-                assert_eq!(*self.script.ask(self.now, &peek).as_core(), expected);
+                assert_eq!(*self.script.run(self.now, &peek).as_core(), expected);
             }
-            Event::Together(checks, cost) => self.together(checks, *cost),
+            Event::MultiCheck(checks, cost) => self.multi_check(checks, *cost),
             Event::Burst(key, checks, apart, rule) => {
                 for _ in 0..*checks {
                     self.now += apart;
@@ -112,85 +111,86 @@ impl Both {
                 }
             }
             Event::Refund(key, cost) => {
-                self.end(*key);
+                self.expire(*key);
                 let expected = self.logs[*key].refund(self.now(), cost.units());
                 let refund = script::refund(KEYS[*key], *cost);
-                assert_eq!(self.script.ask(self.now, &refund), expected);
+                assert_eq!(self.script.run(self.now, &refund), expected);
                 let expired = self.compare(*key);
-                assert_eq!(expired, 0, "they count again where the clock steps back");
+                assert_eq!(expired, 0, "they would count again after a clock step");
             }
             Event::Reset(key) => {
-                self.end(*key);
+                self.expire(*key);
                 let expected = self.logs[*key].at(self.now()).units();
                 self.logs[*key].clear();
                 let reset = script::reset(KEYS[*key]);
-                assert_eq!(self.script.ask(self.now, &reset), expected);
+                assert_eq!(self.script.run(self.now, &reset), expected);
                 self.compare(*key);
             }
         }
     }
 
     fn check(&mut self, key: usize, rules: &Rules, cost: Cost) {
-        self.end(key);
+        self.expire(key);
         let now = self.now();
         let expected = ratelog_core::check(&mut self.logs[key], now, rules, cost);
         let check = script::check(KEYS[key], Check::from(rules).cost(cost)).unwrap();
-        assert_eq!(*self.script.ask(self.now, &check).as_core(), expected);
+        assert_eq!(*self.script.run(self.now, &check).as_core(), expected);
         self.compare(key);
     }
 
-    fn together(&mut self, checks: &[(usize, Rule)], cost: Cost) {
+    fn multi_check(&mut self, checks: &[(usize, Rule)], cost: Cost) {
         let [(first, rule), rest @ ..] = checks else { unreachable!("there is a check") };
-        let asked = rest.iter().fold(Checks::new(cost, KEYS[*first], *rule), |all, (key, rule)| {
-            all.and(KEYS[*key], *rule)
-        });
-        (0..KEYS.len()).for_each(|key| self.end(key));
+        let multi_check =
+            rest.iter().fold(Checks::new(cost, KEYS[*first], *rule), |all, (key, rule)| {
+                all.and(KEYS[*key], *rule)
+            });
+        (0..KEYS.len()).for_each(|key| self.expire(key));
         let now = self.now();
-        let expected = decide_together(&mut self.logs, now, checks, cost);
-        let told = self.script.ask(self.now, &script::mcheck(&asked).unwrap());
-        let told: Vec<_> = told.iter().map(Decision::as_core).copied().collect();
-        assert_eq!(told, expected);
+        let expected = decide_all(&mut self.logs, now, checks, cost);
+        let decisions = self.script.run(self.now, &script::mcheck(&multi_check).unwrap());
+        let decisions: Vec<_> = decisions.iter().map(Decision::as_core).copied().collect();
+        assert_eq!(decisions, expected);
         for (key, _) in checks {
             self.compare(*key);
         }
     }
 
-    /// Deletes a key whose expiry the given clock has passed, as the server does by its own; nothing that counts may
-    /// go with it.
-    fn end(&mut self, key: usize) {
-        let ends_at = self.script.ends_at(KEYS[key]);
-        if (0..self.now).contains(&ends_at) {
-            assert_eq!(self.logs[key].at(self.now()).units(), 0, "ended at {ends_at}");
+    /// Deletes a key that has expired by the test's clock, as the server does by its own clock. It must have no units
+    /// that count.
+    fn expire(&mut self, key: usize) {
+        let expires_at = self.script.expires_at(KEYS[key]);
+        if (0..self.now).contains(&expires_at) {
+            assert_eq!(self.logs[key].at(self.now()).units(), 0, "expired at {expires_at}");
             self.logs[key].clear();
             self.script.db.run::<()>(["DEL", &name(KEYS[key])]);
         }
     }
 
-    /// The set holds the log's units, perhaps behind some that have expired, and ends when they do, or a little later.
-    /// Returns how many have expired.
+    /// Asserts that the set holds the log's units, after any expired ones, and expires when they do or a little later.
+    /// Returns the number of expired hits.
     fn compare(&mut self, key: usize) -> usize {
         let log = &self.logs[key];
         let hits = hits(&mut self.script.db, KEYS[key]);
         assert_eq!(hits.is_empty(), log.is_empty(), "{hits:?}");
         let view = log.at(self.now());
-        let kept: Vec<_> = view
+        let unexpired: Vec<_> = view
             .newest_hits(usize::MAX)
             .iter()
             .rev()
             .map(|hit| (hit.instant.unix_millis(), hit.units))
             .collect();
-        assert!(hits.ends_with(&kept), "{hits:?} are not {kept:?}");
+        assert!(hits.ends_with(&unexpired), "{hits:?} does not end with {unexpired:?}");
 
-        let ends_at = self.script.ends_at(KEYS[key]);
+        let expires_at = self.script.expires_at(KEYS[key]);
         let late = (log.retention().cast_signed() / 16).min(5_000);
         let expected = log.expires_at().map_or(-2..=-2, |at| at..=at + late);
-        assert!(expected.contains(&ends_at), "{ends_at} is not in {expected:?}");
-        hits.len() - kept.len()
+        assert!(expected.contains(&expires_at), "{expires_at} is not in {expected:?}");
+        hits.len() - unexpired.len()
     }
 }
 
-/// What the module does with several keys, one log each.
-fn decide_together(
+/// The module's decisions on several keys, one log each.
+fn decide_all(
     logs: &mut [Log; 3],
     now: Instant,
     checks: &[(usize, Rule)],
@@ -221,10 +221,10 @@ fn decide_together(
     evaluations.iter().map(reply).collect()
 }
 
-/// Where the clock begins, and what happens.
+/// The start of the clock, and the events.
 fn history() -> impl Strategy<Value = (i64, Vec<Event>)> {
     let start = prop_oneof![3 => Just(START), 1 => 0..200_000_i64];
-    // One long window keeps everything, so most histories have none.
+    // One long window makes the log hold everything, so most histories have none.
     let longest = prop_oneof![
         Just(500),
         Just(5_000),
@@ -236,7 +236,7 @@ fn history() -> impl Strategy<Value = (i64, Vec<Event>)> {
 }
 
 #[test]
-fn the_script_decides_and_holds_what_the_core_does() {
+fn the_script_matches_the_core() {
     let server = server();
     let config = Config { cases: 150, failure_persistence: None, ..Config::default() };
     let outcome = TestRunner::new(config).run(&history(), |(start, events)| {

@@ -1,15 +1,15 @@
-//! The script as it is shipped, by the server's clock.
+//! The script as it is shipped, with the server's clock.
 
 use std::collections::BTreeSet;
 
-use ratelog_caller::script::TEXT;
 use ratelog_client::script::{check, mcheck, peek, refund, reset, run};
 use ratelog_client::{Check, Checks, Decision, Error, PolicyName, Source};
+use ratelog_client_core::script::TEXT;
 use ratelog_test_support::{Module, Server, until};
 use redis::aio::MultiplexedConnection;
 use tokio::task::JoinSet;
 
-use super::given_clock::{GivenClock, START};
+use super::fake_clock::{FakeClock, START};
 use super::log::{hits, name};
 use super::{connect, cost, rule, rules, server};
 
@@ -17,7 +17,7 @@ const HOUR: u64 = 3_600_000;
 const DAY: u64 = 24 * HOUR;
 
 #[tokio::test]
-async fn a_script_that_the_server_forgot_is_given_again() {
+async fn the_script_is_loaded_again_after_the_server_forgot_it() {
     let server = server();
     let mut db = connect(&server).await;
     let rules = rules([(3, HOUR)]);
@@ -31,7 +31,7 @@ async fn a_script_that_the_server_forgot_is_given_again() {
 }
 
 #[tokio::test]
-async fn several_connections_are_admitted_exactly_the_limit() {
+async fn concurrent_connections_get_exactly_the_limit() {
     let server = server();
     let mut callers = JoinSet::new();
     for _ in 0..20 {
@@ -50,7 +50,7 @@ async fn several_connections_are_admitted_exactly_the_limit() {
 }
 
 #[tokio::test]
-async fn the_largest_of_everything_fits() {
+async fn the_greatest_values_are_supported() {
     let server = server();
     let mut db = connect(&server).await;
     let rules = rules([(1_000_000, 366 * DAY), (1_000_000, 1)]);
@@ -59,25 +59,25 @@ async fn the_largest_of_everything_fits() {
     assert!(decision.allowed() && decision.remaining() == 0, "{decision:?}");
     let decision = run(&mut db, &check("k", &rules).unwrap()).await.unwrap();
     assert!(!decision.allowed() && decision.window().as_secs() == 366 * 86_400, "{decision:?}");
-    let lasts: u64 = server.connect().run(["PTTL", &name("k")]);
-    assert!((366 * DAY - HOUR..=366 * DAY + HOUR).contains(&lasts), "{lasts}");
+    let ttl: u64 = server.connect().run(["PTTL", &name("k")]);
+    assert!((366 * DAY - HOUR..=366 * DAY + HOUR).contains(&ttl), "{ttl}");
     assert_eq!(run(&mut db, &refund("k", cost(999_999))).await.unwrap(), 999_999);
     assert_eq!(run(&mut db, &reset("k")).await.unwrap(), 1);
 }
 
 #[tokio::test]
-async fn a_key_ends_by_itself_when_its_last_unit_has() {
+async fn a_key_expires_with_its_last_unit() {
     let server = server();
     let mut db = connect(&server).await;
     for window in [1, 20, 160] {
         run(&mut db, &check("k", &rules([(1, window)])).unwrap()).await.unwrap();
     }
     let mut other = server.connect();
-    until("the key has ended", || other.run::<i64>("DBSIZE") == 0);
+    until("the key has expired", || other.run::<i64>("DBSIZE") == 0);
 }
 
 #[tokio::test]
-async fn what_is_no_log_of_ours_is_an_error_and_stays_as_it_is() {
+async fn a_key_that_is_not_a_log_is_an_error_and_stays_unchanged() {
     let server = server();
     let mut db = connect(&server).await;
     let mut other = server.connect();
@@ -106,7 +106,7 @@ async fn what_is_no_log_of_ours_is_an_error_and_stays_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_server_without_memory_records_at_no_key() {
+async fn a_server_that_is_out_of_memory_records_on_no_key() {
     let server = server();
     let mut db = connect(&server).await;
     let one = rules([(1, HOUR)]);
@@ -123,7 +123,7 @@ async fn a_server_without_memory_records_at_no_key() {
 }
 
 #[tokio::test]
-async fn the_rights_that_the_documents_name_are_those_that_the_script_needs() {
+async fn the_documented_permissions_are_those_that_the_script_needs() {
     let documents = include_str!("../../../../../docs/without-the-module.md");
     let rights = documents.lines().find(|line| line.starts_with("+evalsha ")).unwrap();
     let calls = TEXT.split("call('").skip(1).map(|rest| rest.split('\'').next().unwrap());
@@ -145,7 +145,7 @@ async fn the_rights_that_the_documents_name_are_those_that_the_script_needs() {
 }
 
 #[test]
-fn a_policy_is_refused_before_anything_is_sent() {
+fn a_policy_is_rejected_before_anything_is_sent() {
     let policy = PolicyName::parse(b"gold").unwrap();
     let needs = |error| assert!(matches!(error, Error::NeedsModule("a check under a policy")));
     needs(check("k", &policy).unwrap_err());
@@ -155,7 +155,7 @@ fn a_policy_is_refused_before_anything_is_sent() {
 }
 
 #[tokio::test]
-async fn a_module_that_comes_later_meets_no_sorted_set() {
+async fn a_module_that_is_loaded_later_reads_no_sorted_set() {
     let server = Server::configured(Module::Loaded, &[]);
     let mut db = connect(&server).await;
     let allowed = |db: MultiplexedConnection| async move {
@@ -168,44 +168,45 @@ async fn a_module_that_comes_later_meets_no_sorted_set() {
     assert_eq!(run(&mut db, &reset("k")).await.unwrap(), 1);
 }
 
-/// A hit at each of twenty milliseconds, for fifty, then the clock steps back. At 59 ten of them have expired.
-fn twenty_hits(server: &Server) -> GivenClock {
-    let mut script = GivenClock::on(server);
+/// Twenty hits, one per millisecond, in a window of 50 ms. Then the clock steps back. At 59 ms ten of them have
+/// expired.
+fn twenty_hits(server: &Server) -> FakeClock {
+    let mut script = FakeClock::on(server);
     let rules = rules([(100, 50)]);
     for at in 500..520 {
-        script.ask(START + at, &check("k", &rules).unwrap());
+        script.run(START + at, &check("k", &rules).unwrap());
     }
     let denied = Check::from(&rules).cost(cost(101));
-    script.ask(START + 19, &check("k", denied).unwrap());
+    script.run(START + 19, &check("k", denied).unwrap());
     script
 }
 
 #[test]
-fn what_has_expired_goes_a_few_at_a_time() {
+fn expired_hits_are_dropped_a_few_at_a_time() {
     let server = server();
     let mut script = twenty_hits(&server);
     let mut hits_after_a_check = || {
-        let decision = script.ask(START + 59, &check("k", &rules([(100, 50)])).unwrap());
+        let decision = script.run(START + 59, &check("k", &rules([(100, 50)])).unwrap());
         (decision.remaining(), hits(&mut script.db, "k").len())
     };
-    // The script with the test's clock drops three at once. The units of one instant are one hit.
+    // The script of the test drops three at once. The units of one instant are one hit.
     let left = [(89, 17 + 1), (88, 14 + 1), (87, 11 + 1), (86, 10 + 1), (85, 10 + 1)];
     assert_eq!(left.map(|_| hits_after_a_check()), left);
 }
 
 #[test]
-fn what_has_expired_counts_for_no_longer_window_and_for_no_earlier_clock() {
+fn expired_hits_do_not_count_in_a_longer_window_or_after_a_clock_step() {
     let server = server();
     let later = START + 59;
     let longer = rules([(100, 1_000)]);
 
     let mut script = twenty_hits(&server);
-    assert_eq!(script.ask(later, &check("k", &longer).unwrap()).remaining(), 89);
-    assert_eq!(script.ask(later, &peek("k", &longer).unwrap()).remaining(), 89);
-    script.ask(later, &reset("k"));
+    assert_eq!(script.run(later, &check("k", &longer).unwrap()).remaining(), 89);
+    assert_eq!(script.run(later, &peek("k", &longer).unwrap()).remaining(), 89);
+    script.run(later, &reset("k"));
 
     let mut script = twenty_hits(&server);
-    assert_eq!(script.ask(later, &refund("k", cost(1))), 1);
-    // Back where all would count if they were there.
-    assert_eq!(script.ask(START + 18, &peek("k", &longer).unwrap()).remaining(), 91);
+    assert_eq!(script.run(later, &refund("k", cost(1))), 1);
+    // At this time all of them would count if they had not been dropped.
+    assert_eq!(script.run(START + 18, &peek("k", &longer).unwrap()).remaining(), 91);
 }

@@ -1,4 +1,4 @@
-//! What the script passes on to replicas.
+//! The script's replication.
 
 use std::fmt::Debug;
 
@@ -7,7 +7,7 @@ use ratelog_client::script::{check, mcheck, peek, refund, run};
 use ratelog_client::{Check, Checks, Error};
 use ratelog_test_support::{Client, Server, wait_until_in_step};
 
-use super::given_clock::{GivenClock, START};
+use super::fake_clock::{FakeClock, START};
 use super::log::name;
 use super::{connect, cost, rules, server};
 
@@ -25,7 +25,7 @@ fn digests(server: &Server) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_replica_holds_the_same_set_answers_peeks_and_refuses_the_rest() {
+async fn a_replica_holds_the_same_set_answers_peeks_and_rejects_checks() {
     let (primary, replica) = with_replica();
     let mut db = connect(&primary).await;
     let (few, many) = (rules([(5, HOUR), (3, HOUR / 60)]), rules([(90, HOUR)]));
@@ -51,42 +51,42 @@ async fn a_replica_holds_the_same_set_answers_peeks_and_refuses_the_rest() {
 }
 
 #[test]
-fn what_is_denied_or_only_looked_at_replicates_nothing() {
+fn a_denied_check_and_a_peek_replicate_nothing() {
     let (primary, _replica) = with_replica();
-    let mut script = GivenClock::on(&primary);
+    let mut script = FakeClock::on(&primary);
     let (one, two) = (rules([(1, HOUR)]), rules([(2, HOUR)]));
-    ask(&mut script, 0, &check("a", &one).unwrap());
+    run_at(&mut script, 0, &check("a", &one).unwrap());
     let state = |db: &mut Client| {
         (db.info("master_repl_offset"), db.info("rdb_changes_since_last_save"), db.digest())
     };
     let before = state(&mut script.db);
-    ask(&mut script, 1, &check("a", &one).unwrap());
-    ask(&mut script, 1, &check("new", Check::from(&one).cost(cost(2))).unwrap());
-    ask(&mut script, 1, &peek("a", &two).unwrap());
-    ask(&mut script, -1, &peek("a", &two).unwrap());
-    ask(&mut script, 1, &refund("new", cost(1)));
+    run_at(&mut script, 1, &check("a", &one).unwrap());
+    run_at(&mut script, 1, &check("new", Check::from(&one).cost(cost(2))).unwrap());
+    run_at(&mut script, 1, &peek("a", &two).unwrap());
+    run_at(&mut script, -1, &peek("a", &two).unwrap());
+    run_at(&mut script, 1, &refund("new", cost(1)));
     let all = Checks::new(cost(1), "new", one.first()).and("a", one.first());
-    ask(&mut script, 1, &mcheck(&all).unwrap());
+    run_at(&mut script, 1, &mcheck(&all).unwrap());
     assert_eq!(state(&mut script.db), before);
-    // What does not count any more replicates nothing either.
+    // Expired units replicate nothing either.
     let later = i64::try_from(2 * HOUR).unwrap();
-    ask(&mut script, later, &check("a", Check::from(&one).cost(cost(2))).unwrap());
+    run_at(&mut script, later, &check("a", Check::from(&one).cost(cost(2))).unwrap());
     assert_eq!(state(&mut script.db), before);
-    ask(&mut script, 1, &check("a", &two).unwrap());
+    run_at(&mut script, 1, &check("a", &two).unwrap());
     assert_ne!(state(&mut script.db).0, before.0);
 }
 
 #[test]
 fn a_clock_step_replicates_one_score_however_long_the_log() {
     let (primary, replica) = with_replica();
-    let mut script = GivenClock::on(&primary);
+    let mut script = FakeClock::on(&primary);
     let rules = rules([(500, HOUR)]);
     for at in 0..500 {
-        ask(&mut script, at, &check("a", &rules).unwrap());
+        run_at(&mut script, at, &check("a", &rules).unwrap());
     }
     let offset = |db: &mut Client| db.info_number("master_repl_offset");
     let before = offset(&mut script.db);
-    let decision = script.ask(START - 9_000, &check("a", &rules).unwrap());
+    let decision = script.run(START - 9_000, &check("a", &rules).unwrap());
     assert_eq!((decision.allowed(), decision.remaining()), (false, 0));
     let bytes = offset(&mut script.db) - before;
     assert!((1..400).contains(&bytes), "{bytes}");
@@ -95,6 +95,6 @@ fn a_clock_step_replicates_one_score_however_long_the_log() {
 }
 
 #[track_caller]
-fn ask<T: Debug>(script: &mut GivenClock, at: i64, command: &Command<T>) {
-    script.ask(START + at, command);
+fn run_at<T: Debug>(script: &mut FakeClock, at: i64, command: &Command<T>) {
+    script.run(START + at, command);
 }

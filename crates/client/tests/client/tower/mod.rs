@@ -1,6 +1,6 @@
-//! The tower layer: around services of its own, in axum over a socket, and with a server.
+//! The tower layer: around test services, in axum over a socket, and with a server.
 
-mod failures;
+mod check_errors;
 mod limits;
 mod readiness;
 mod served;
@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
-use ratelog_client::tower::{RateLimitLayer, RateLimitService, Route};
+use ratelog_client::tower::{RateLimitLayer, RateLimitService, RouteLimits};
 use ratelog_client::{Decision, RateLimiter};
 use tower::util::ServiceFn;
 use tower::{Layer, Service, ServiceExt, service_fn};
@@ -21,30 +21,27 @@ async fn memory() -> RateLimiter {
     RateLimiter::connect("memory://").await.unwrap()
 }
 
-/// Limits everybody together.
-async fn everybody(route: &str) -> RateLimitLayer {
-    RateLimitLayer::new(memory().await, route.parse::<Route>().unwrap(), |_| "everybody")
+/// A layer with one key for all requests.
+async fn everybody(rules: &str) -> RateLimitLayer {
+    RateLimitLayer::new(memory().await, rules.parse::<RouteLimits>().unwrap(), |_| "everybody")
 }
 
 type Remaining = fn(Request<&'static str>) -> Ready<Result<Response<Full<Bytes>>, Infallible>>;
 
-/// What the service around which the layer is answers: the units that the layer told it are left.
+/// The inner service. Its body is the remaining units of the decision, or `unchecked`.
 fn remaining(request: Request<&'static str>) -> Ready<Result<Response<Full<Bytes>>, Infallible>> {
     let (head, _) = request.into_parts();
     let decision = head.extensions.get::<Decision>();
-    let told = decision.map_or("unlimited".to_owned(), |told| told.remaining().to_string());
-    ready(Ok(Response::builder().header("x-served", "yes").body(told.into()).unwrap()))
+    let body = decision.map_or("unchecked".to_owned(), |decision| decision.remaining().to_string());
+    ready(Ok(Response::builder().header("x-served", "yes").body(body.into()).unwrap()))
 }
 
 fn get(path: &str) -> Request<&'static str> {
     Request::get(path).body("").unwrap()
 }
 
-/// Status, header and body of the response.
-async fn answer<S, B>(
-    service: &S,
-    request: Request<&'static str>,
-) -> (StatusCode, HeaderMap, String)
+/// Status, headers and body of the response.
+async fn send<S, B>(service: &S, request: Request<&'static str>) -> (StatusCode, HeaderMap, String)
 where
     S: Service<Request<&'static str>, Response = Response<B>> + Clone,
     S::Error: std::fmt::Debug,
@@ -56,7 +53,7 @@ where
     (head.status, head.headers, String::from_utf8(body.to_vec()).unwrap())
 }
 
-/// The service that is limited by the layer.
+/// The inner service with the layer around it.
 fn limited(layer: &RateLimitLayer) -> RateLimitService<ServiceFn<Remaining>> {
     layer.layer(service_fn(remaining as Remaining))
 }

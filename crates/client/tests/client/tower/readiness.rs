@@ -1,4 +1,4 @@
-//! What tower asks of a layer towards the service that it is around.
+//! The layer follows tower's contract with its inner service.
 
 use std::future::ready;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use tower::{Layer, Service, ServiceExt, service_fn};
 
 use super::{everybody, get};
 
-/// Insists on being ready when it is called, as a service that waits for a permit does.
+/// A service that panics if it is called without being ready, as a service with permits does.
 #[derive(Default)]
 struct Strict {
     is_ready: bool,
@@ -21,7 +21,7 @@ struct Strict {
 }
 
 impl Strict {
-    fn give_back(&mut self) {
+    fn release(&mut self) {
         if std::mem::take(&mut self.is_ready) {
             self.permits.fetch_sub(1, Ordering::SeqCst);
         }
@@ -37,7 +37,7 @@ impl Clone for Strict {
 
 impl Drop for Strict {
     fn drop(&mut self) {
-        self.give_back();
+        self.release();
     }
 }
 
@@ -55,18 +55,18 @@ impl Service<Request<&'static str>> for Strict {
 
     fn call(&mut self, request: Request<&'static str>) -> Self::Future {
         assert!(self.is_ready, "called without being ready");
-        self.give_back();
+        self.release();
         let is_wrong = request.uri().path() == "/wrong";
         ready(if is_wrong { Err("wrong") } else { Ok(Response::new(Empty::new())) })
     }
 }
 
 #[tokio::test]
-async fn the_service_that_is_called_is_the_one_that_was_ready() {
+async fn the_ready_service_is_called() {
     let strict = Strict::default();
     let permits = Arc::clone(&strict.permits);
     let mut service = everybody("2/minute").await.layer(strict);
-    // All are called before any is decided.
+    // All are called before the first decision.
     let mut responses = Vec::new();
     for _ in 0..4 {
         responses.push(service.ready().await.unwrap().call(get("/")));
@@ -77,22 +77,22 @@ async fn the_service_that_is_called_is_the_one_that_was_ready() {
         statuses.push(response.await.unwrap().status().as_u16());
     }
     assert_eq!(statuses, [200, 200, 429, 429]);
-    assert_eq!(permits.load(Ordering::SeqCst), 0, "a denied request gives its permit back");
+    assert_eq!(permits.load(Ordering::SeqCst), 0, "a denied request releases its permit");
 }
 
 #[tokio::test]
-async fn a_request_that_is_given_up_holds_nothing() {
+async fn an_abandoned_request_releases_its_permit() {
     let strict = Strict::default();
     let permits = Arc::clone(&strict.permits);
     let mut service = everybody("1/minute").await.layer(strict);
     drop(service.ready().await.unwrap().call(get("/")));
     assert_eq!(permits.load(Ordering::SeqCst), 0);
-    // It was not even checked.
+    // It was not checked.
     assert_eq!(service.oneshot(get("/")).await.unwrap().status(), 200);
 }
 
 #[tokio::test]
-async fn errors_of_the_service_pass() {
+async fn errors_of_the_service_are_returned() {
     let service = everybody("1/minute").await.layer(Strict::default());
     assert_eq!(service.oneshot(get("/wrong")).await.unwrap_err(), "wrong");
 }
@@ -117,7 +117,7 @@ async fn a_service_that_is_not_ready_is_not_called() {
 }
 
 #[tokio::test]
-async fn the_body_of_the_service_passes_with_its_size_and_its_trailers() {
+async fn the_body_of_the_service_is_returned_with_its_size_and_trailers() {
     let sized = service_fn(|_: Request<&'static str>| async {
         Ok::<_, &'static str>(Response::new(Full::new(Bytes::from_static(b"sized"))))
     });

@@ -1,4 +1,4 @@
-//! The layer in axum, over a socket, with a server of its own.
+//! The layer in axum over a socket, with a server.
 
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr, TcpStream};
@@ -7,13 +7,13 @@ use axum::Router;
 use axum::extract::ConnectInfo;
 use axum::routing::get;
 use http::request::Parts;
-use ratelog_client::tower::{RateLimitLayer, Route, TrustedProxies, key};
+use ratelog_client::tower::{RateLimitLayer, RouteLimits, TrustedProxies, key};
 use ratelog_client::{PolicyName, RateLimiter};
 use ratelog_test_support::{Server, Stop};
 use tokio::net::TcpListener;
 use tokio::task::spawn_blocking;
 
-use crate::support::{brisk, url};
+use crate::support::{fast_probes, url};
 
 fn peer(request: &Parts) -> Option<IpAddr> {
     request.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip())
@@ -46,35 +46,39 @@ async fn status(address: SocketAddr, lines: &str) -> String {
 }
 
 async fn limiter(server: &Server) -> RateLimiter {
-    brisk(&url(server)).build().await.unwrap()
+    fast_probes(&url(server)).build().await.unwrap()
 }
 
 #[tokio::test]
 async fn a_client_behind_a_trusted_proxy_is_limited_by_its_own_address() {
     let limiter = RateLimiter::connect("memory://").await.unwrap();
-    let route: Route = "1/minute".parse().unwrap();
+    let limits: RouteLimits = "1/minute".parse().unwrap();
     let proxies = TrustedProxies::x_forwarded_for(["127.0.0.0/8"]).unwrap();
-    let layer = RateLimitLayer::new(limiter.clone(), route.clone(), key::client(proxies, peer));
+    let layer = RateLimitLayer::new(limiter.clone(), limits.clone(), key::client(proxies, peer));
     let address = serve(layer).await;
     for client in ["192.0.2.1", "192.0.2.2", "2001:db8::1"] {
-        let told = format!("x-forwarded-for: 203.0.113.1, {client}\r\n");
-        assert_eq!(status(address, &told).await, "200", "{client}");
-        assert_eq!(status(address, &told).await, "429", "{client}");
+        let headers = format!("x-forwarded-for: 203.0.113.1, {client}\r\n");
+        assert_eq!(status(address, &headers).await, "200", "{client}");
+        assert_eq!(status(address, &headers).await, "429", "{client}");
     }
-    assert_eq!(status(address, "x-forwarded-for: 2001:db8::2\r\n").await, "429", "of one network");
+    assert_eq!(
+        status(address, "x-forwarded-for: 2001:db8::2\r\n").await,
+        "429",
+        "the same network"
+    );
 
-    // The same without trust: it is always the peer.
-    let route = route.key_prefix("untrusting:");
-    let address = serve(RateLimitLayer::new(limiter, route, key::peer(peer))).await;
+    // Without trusted proxies the client is the peer.
+    let limits = limits.key_prefix("untrusting:");
+    let address = serve(RateLimitLayer::new(limiter, limits, key::peer(peer))).await;
     assert_eq!(status(address, "x-forwarded-for: 192.0.2.1\r\n").await, "200");
     assert_eq!(status(address, "x-forwarded-for: 192.0.2.2\r\n").await, "429");
 }
 
 #[tokio::test]
-async fn a_denial_is_whole_on_the_wire() {
+async fn a_denied_request_gets_a_complete_response() {
     let limiter = RateLimiter::connect("memory://").await.unwrap();
-    let route: Route = "1/minute".parse().unwrap();
-    let address = serve(RateLimitLayer::new(limiter, route, |_| "everybody")).await;
+    let limits: RouteLimits = "1/minute".parse().unwrap();
+    let address = serve(RateLimitLayer::new(limiter, limits, |_| "everybody")).await;
     assert!(respond(address, "").await.ends_with("\r\n\r\nserved"));
     let response = respond(address, "").await;
     let (head, body) = response.split_once("\r\n\r\n").unwrap();
@@ -84,10 +88,10 @@ async fn a_denial_is_whole_on_the_wire() {
 }
 
 #[tokio::test]
-async fn an_override_is_told_under_a_name_of_its_own() {
+async fn an_override_is_reported_under_its_own_name() {
     let server = Server::start();
-    let route: Route = "5/minute".parse().unwrap();
-    let layer = RateLimitLayer::new(limiter(&server).await, route, |_| "everybody");
+    let limits: RouteLimits = "5/minute".parse().unwrap();
+    let layer = RateLimitLayer::new(limiter(&server).await, limits, |_| "everybody");
     let address = serve(layer).await;
     assert!(respond(address, "").await.contains("ratelimit: \"5/minute\";r=4;t=60\r\n"));
     server.connect().run::<()>("RL.OVERRIDE SET everybody LIMIT 2 1h");
@@ -99,11 +103,11 @@ async fn an_override_is_told_under_a_name_of_its_own() {
     server.connect().run::<()>("RL.OVERRIDE SET everybody DENY");
     let response = respond(address, "").await;
     assert!(response.starts_with("HTTP/1.1 429"), "{response}");
-    assert!(!response.contains("retry-after"), "denied for good: {response}");
+    assert!(!response.contains("retry-after"), "the denial never ends: {response}");
 }
 
 #[tokio::test]
-async fn a_policy_is_told_and_its_absence_is_refused() {
+async fn a_policy_is_reported_and_without_it_requests_are_rejected() {
     let server = Server::start();
     server.connect().run::<()>("RL.POLICY SET api/search 9 1s 2 1m");
     let policy = PolicyName::parse(b"api/search").unwrap();
@@ -122,15 +126,15 @@ async fn a_policy_is_told_and_its_absence_is_refused() {
 }
 
 #[tokio::test]
-async fn requests_flow_and_limits_hold_when_the_server_dies() {
+async fn limits_are_enforced_after_the_server_died() {
     let mut server = Server::start();
-    let route: Route = "2/minute".parse().unwrap();
+    let limits: RouteLimits = "2/minute".parse().unwrap();
     let by_header = key::header(http::HeaderName::from_static("x-user"), |_: &Parts| "nobody");
-    let address = serve(RateLimitLayer::new(limiter(&server).await, route, by_header)).await;
+    let address = serve(RateLimitLayer::new(limiter(&server).await, limits, by_header)).await;
     assert_eq!(status(address, "x-user: 1\r\n").await, "200");
     server.stop(Stop::Kill);
     for expected in ["200", "200", "429"] {
-        assert_eq!(status(address, "x-user: 1\r\n").await, expected, "the log begins empty");
+        assert_eq!(status(address, "x-user: 1\r\n").await, expected, "the log starts empty");
     }
     assert_eq!(status(address, "x-user: 2\r\n").await, "200");
 }

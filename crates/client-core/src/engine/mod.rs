@@ -1,0 +1,23 @@
+//! Checks against a server that may be unavailable.
+//!
+//! A client asks the [`Breaker`] first. While it is closed the client queries the server, and classifies an error with
+//! [`FailureKind`]. While it is open the client probes the server at the intervals of a [`ProbeBackoff`], and answers
+//! checks with a [`LocalLimiter`], under the rules that its [`Policies`] resolve, or with a
+//! [`fallback_decision`](fallback_decision()). A [`DenyCache`] answers repeated checks of a key that is over its limit.
+
+mod breaker;
+mod deny_cache;
+mod failure_kind;
+mod fallback_decision;
+mod key_versions;
+mod local;
+mod policies;
+mod probe_backoff;
+
+pub use breaker::{Breaker, BreakerState, BreakerStatus};
+pub use deny_cache::{DenyCache, KeyVersion};
+pub use failure_kind::FailureKind;
+pub use fallback_decision::{FixedOutcome, apply_mode, fallback_decision};
+pub use local::LocalLimiter;
+pub use policies::{Policies, UnknownPolicy};
+pub use probe_backoff::ProbeBackoff;

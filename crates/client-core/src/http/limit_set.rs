@@ -1,0 +1,294 @@
+use std::borrow::Cow;
+use std::cmp::Reverse;
+
+use ratelog_core::{Decision, Rule};
+use sfv::StringRef;
+
+use super::headers::headers_of_set;
+use super::named_rules::{NamedRule, policy_header};
+use super::problem::problem_of_set;
+use super::{Header, HeaderFamily, NamedRules};
+
+/// The limits that apply to an endpoint, each with its own decision, and the headers that report them together.
+///
+/// The names of all rules differ. If a limit has a name or a policy of an earlier limit, the names of all its rules get
+/// its position as a prefix, such as `2:100/minute` for the second limit.
+///
+/// ```
+/// use ratelog_client_core::http::{HeaderFamily, LimitSet, NamedRules};
+/// use ratelog_core::{Decision, Limit, Rule, Rules, Window};
+///
+/// let [user, everyone] = [10, 1_000].map(|limit| {
+///     Rule::new(Limit::new(limit).unwrap(), Window::from_millis(60_000).unwrap())
+/// });
+/// let set = LimitSet::new([user, everyone].map(|rule| NamedRules::from(&Rules::one(rule))));
+/// let decisions = [(user, 9), (everyone, 0)].map(|(rule, remaining)| Decision {
+///     allowed: true,
+///     limit: rule.limit(),
+///     remaining,
+///     retry_after: Some(0),
+///     reset_after: 60_000,
+///     window: rule.window(),
+/// });
+/// let headers = set.headers(HeaderFamily::Draft11, &decisions);
+/// assert_eq!(headers[0].1, r#""10/minute";q=10;w=60, "1000/minute";q=1000;w=60"#);
+/// assert_eq!(headers[1].1, r#""10/minute";r=9;t=60, "1000/minute";r=0;t=60"#);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LimitSet {
+    limits: Vec<NamedRules>,
+    policy_header: String,
+}
+
+/// The rules that decisions report.
+pub(super) struct BindingRules<'a> {
+    /// The name of each.
+    pub(super) names: Vec<Cow<'a, StringRef>>,
+    /// A `RateLimit-Policy` that lists all of them.
+    pub(super) policy_header: Cow<'a, str>,
+}
+
+impl LimitSet {
+    /// The limits of an endpoint, in order.
+    #[must_use]
+    pub fn new(limits: impl IntoIterator<Item = NamedRules>) -> Self {
+        let mut set: Vec<NamedRules> = Vec::new();
+        for mut rules in limits {
+            while set.iter().any(|earlier| earlier.conflicts_with(&rules)) {
+                rules = rules.with_prefix(set.len() + 1);
+            }
+            set.push(rules);
+        }
+        let policy_header = set.iter().map(NamedRules::policy_header).fold(String::new(), join);
+        Self { limits: set, policy_header }
+    }
+
+    /// The number of limits.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.limits.len()
+    }
+
+    /// Whether there are no limits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.limits.is_empty()
+    }
+
+    /// The value of `RateLimit-Policy` that lists the rules of all limits; empty if no rules are known.
+    #[must_use]
+    pub fn policy_header(&self) -> &str {
+        &self.policy_header
+    }
+
+    /// The headers of a response, as in [`headers`](super::headers()). Takes one decision per limit, in order.
+    ///
+    /// `RateLimit` has one item per limit: its binding rule. The `X-RateLimit` headers and `Retry-After` report one
+    /// decision: the denial with the longest retry-after, or, if all are allowed, the decision with the least
+    /// remaining; the first wins a tie. So a client that waits for `Retry-After` is not denied again for any of the
+    /// reasons. If one of the denials never ends, there is no `Retry-After`.
+    #[must_use]
+    pub fn headers(&self, family: HeaderFamily, decisions: &[Decision]) -> Vec<Header<'_>> {
+        headers_of_set(family, &self.limits, &self.policy_header, decisions)
+    }
+
+    /// The body of a 429 response, as in [`problem`](super::problem()). Takes one decision per limit, in order.
+    ///
+    /// `violated-policies` has the binding rules of all denials, and `retry_after_ms` is the longest of their waits.
+    #[must_use]
+    pub fn problem(&self, decisions: &[Decision]) -> String {
+        problem_of_set(&self.limits, &self.policy_header, decisions)
+    }
+}
+
+/// The rules that `decisions` report, one per element of `set`. `policy_header` lists the rules of the whole set.
+pub(super) fn binding_rules<'a>(
+    set: &'a [NamedRules],
+    policy_header: &'a str,
+    decisions: &[Decision],
+) -> BindingRules<'a> {
+    let mut names = Vec::with_capacity(set.len());
+    let mut added: Vec<NamedRule> = Vec::new();
+    for (rules, decision) in set.iter().zip(decisions) {
+        let rule = Rule::new(decision.limit, decision.window);
+        names.push(rules.name_of(rule).map_or_else(
+            || {
+                let is_used = |name: &_| {
+                    added.iter().any(|added| added.name == *name)
+                        || set.iter().any(|rules| rules.has_name(name))
+                };
+                let name = rules.unlisted_name(rule, is_used);
+                added.push(NamedRule { name: name.clone(), rule });
+                Cow::Owned(name)
+            },
+            Cow::Borrowed,
+        ));
+    }
+    let policy_header = if added.is_empty() {
+        policy_header.into()
+    } else {
+        join(policy_header.to_owned(), &self::policy_header(&added)).into()
+    };
+    BindingRules { names, policy_header }
+}
+
+/// The denial with the longest retry-after, or, if all are allowed, the decision with the least remaining.
+pub(super) fn most_binding(decisions: &[Decision]) -> Option<&Decision> {
+    decisions.iter().min_by_key(|decision| {
+        let is_never = decision.retry_after.is_none();
+        let wait = Reverse((is_never, decision.retry_after));
+        if decision.allowed { (true, None, decision.remaining) } else { (false, Some(wait), 0) }
+    })
+}
+
+/// Joins two Structured Field Lists.
+fn join(list: String, more: &str) -> String {
+    match (list.as_str(), more) {
+        ("", more) => more.to_owned(),
+        (_, "") => list,
+        (list, more) => format!("{list}, {more}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ratelog_core::{Decision, PolicyName, Rules, wire};
+
+    use crate::http::{HeaderFamily, LimitSet, NamedRules};
+
+    fn rules(text: &str) -> NamedRules {
+        NamedRules::from(&text.parse::<Rules>().unwrap())
+    }
+
+    fn policy(name: &str) -> NamedRules {
+        NamedRules::from(&name.parse::<PolicyName>().unwrap())
+    }
+
+    /// Decisions with these values of allowed, limit, remaining, retry-after and window; reset-after equals the window.
+    fn decode_all(each: &[(i64, i64, i64, i64, i64)]) -> Vec<Decision> {
+        each.iter()
+            .map(|&(allowed, limit, remaining, retry_after, window)| {
+                wire::decode([allowed, limit, remaining, retry_after, window, window]).unwrap()
+            })
+            .collect()
+    }
+
+    fn lines(set: &LimitSet, family: HeaderFamily, decisions: &[Decision]) -> Vec<String> {
+        let headers = set.headers(family, decisions).into_iter();
+        headers.map(|(name, value)| format!("{name}: {value}")).collect()
+    }
+
+    #[test]
+    fn limits_with_the_same_rules_get_different_names() {
+        let set =
+            LimitSet::new([rules("5/second; 9/minute"), rules("9/minute"), rules("9/minute")]);
+        let decisions =
+            decode_all(&[(1, 9, 8, 0, 60_000), (1, 9, 7, 0, 60_000), (1, 9, 6, 0, 60_000)]);
+        assert_eq!(
+            lines(&set, HeaderFamily::Draft11, &decisions),
+            [
+                "ratelimit-policy: \"5/second\";q=5;w=1, \"9/minute\";q=9;w=60, \
+                 \"2:9/minute\";q=9;w=60, \"3:9/minute\";q=9;w=60",
+                "ratelimit: \"9/minute\";r=8;t=60, \"2:9/minute\";r=7;t=60, \"3:9/minute\";r=6;t=60",
+            ]
+        );
+        assert_eq!((set.len(), set.is_empty()), (3, false));
+    }
+
+    #[test]
+    fn a_name_that_looks_like_a_prefix_causes_no_conflict() {
+        let named = NamedRules::new(&"1/second; 2/second".parse().unwrap(), ["1/day", "2:1/day"]);
+        let set = LimitSet::new([named.unwrap(), rules("1/day")]);
+        assert_eq!(
+            set.policy_header(),
+            "\"1/day\";q=1;w=1, \"2:1/day\";q=2;w=1, \"2:2:1/day\";q=1;w=86400"
+        );
+    }
+
+    #[test]
+    fn the_names_of_a_policys_second_limit_do_not_depend_on_the_first() {
+        let set = LimitSet::new([policy("login"), policy("login")]);
+        let second = (1, 5, 4, 0, 60_000);
+        for (first, name) in [(second, "5/minute"), ((1, 7, 6, 0, 60_000), "7/minute")] {
+            let headers = lines(&set, HeaderFamily::Draft11, &decode_all(&[first, second]));
+            let (q, r) = (first.1, first.2);
+            assert_eq!(
+                headers,
+                [
+                    format!(
+                        "ratelimit-policy: \"login:{name}\";q={q};w=60, \"2:login:5/minute\";q=5;w=60"
+                    ),
+                    format!(
+                        "ratelimit: \"login:{name}\";r={r};t=60, \"2:login:5/minute\";r=4;t=60"
+                    ),
+                ]
+            );
+        }
+    }
+
+    #[test]
+    fn unlisted_rules_get_different_names() {
+        let set = LimitSet::new([rules("5/second"), rules("9/minute")]);
+        let changed = (1, 7, 6, 0, 60_000);
+        let headers = lines(&set, HeaderFamily::Draft11, &decode_all(&[changed, changed]));
+        assert_eq!(headers[1], "ratelimit: \"7/minute\";r=6;t=60, \"now:7/minute\";r=6;t=60");
+        assert!(headers[0].ends_with("\"7/minute\";q=7;w=60, \"now:7/minute\";q=7;w=60"));
+        // A rule that only the other limit lists.
+        let headers = lines(
+            &set,
+            HeaderFamily::Draft11,
+            &decode_all(&[(1, 9, 2, 0, 60_000), (1, 9, 8, 0, 60_000)]),
+        );
+        assert_eq!(headers[1], "ratelimit: \"now:9/minute\";r=2;t=60, \"9/minute\";r=8;t=60");
+    }
+
+    #[test]
+    fn retry_after_covers_all_denials() {
+        let set = LimitSet::new([rules("5/second"), rules("9/minute"), rules("3/hour")]);
+        let decisions =
+            decode_all(&[(0, 5, 0, 900, 1_000), (0, 9, 0, 4_001, 60_000), (1, 3, 0, 0, 3_600_000)]);
+        assert_eq!(
+            lines(&set, HeaderFamily::XRateLimit, &decisions),
+            [
+                "x-ratelimit-limit: 9",
+                "x-ratelimit-remaining: 0",
+                "x-ratelimit-reset: 5",
+                "retry-after: 5"
+            ]
+        );
+        let body: serde_json::Value = serde_json::from_str(&set.problem(&decisions)).unwrap();
+        assert_eq!(body["violated-policies"], serde_json::json!(["5/second", "9/minute"]));
+        assert_eq!(body["retry_after_ms"], 4_001);
+    }
+
+    #[test]
+    fn a_denial_that_never_ends_has_no_retry_after() {
+        let set = LimitSet::new([rules("5/second"), rules("9/minute")]);
+        let decisions = decode_all(&[(0, 5, 0, 900, 1_000), (0, 9, 4, -1, 60_000)]);
+        assert_eq!(
+            lines(&set, HeaderFamily::XRateLimit, &decisions),
+            ["x-ratelimit-limit: 9", "x-ratelimit-remaining: 4", "x-ratelimit-reset: 60"]
+        );
+        let body: serde_json::Value = serde_json::from_str(&set.problem(&decisions)).unwrap();
+        assert_eq!(body["retry_after_ms"], serde_json::Value::Null);
+    }
+
+    #[test]
+    fn the_least_remaining_is_reported_and_the_first_wins_a_tie() {
+        let set = LimitSet::new([rules("5/second"), rules("9/minute"), rules("3/hour")]);
+        let decisions =
+            decode_all(&[(1, 5, 4, 0, 1_000), (1, 9, 2, 0, 60_000), (1, 3, 2, 0, 3_600_000)]);
+        let headers = lines(&set, HeaderFamily::XRateLimit, &decisions);
+        assert_eq!(headers[..2], ["x-ratelimit-limit: 9", "x-ratelimit-remaining: 2"]);
+        let decisions = decode_all(&[(0, 5, 0, 700, 1_000), (0, 9, 1, 700, 60_000)]);
+        assert_eq!(lines(&set, HeaderFamily::XRateLimit, &decisions)[0], "x-ratelimit-limit: 5");
+    }
+
+    #[test]
+    fn an_endpoint_without_limits_has_no_headers() {
+        let set = LimitSet::new([]);
+        assert!(set.is_empty());
+        assert_eq!(set.headers(HeaderFamily::Both, &[]), []);
+        assert!(set.problem(&[]).contains(r#""violated-policies":[]"#));
+    }
+}

@@ -1,0 +1,47 @@
+use std::slice::from_ref;
+
+use ratelog_core::Decision;
+use serde_json::json;
+
+use super::NamedRules;
+use super::limit_set::{binding_rules, most_binding};
+
+/// The `type` of the problem details of a denied request.
+pub const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#quota-exceeded";
+
+/// The media type of problem details.
+pub const PROBLEM_JSON: &str = "application/problem+json";
+
+/// The body of a 429 response: problem details (RFC 9457), with the media type [`PROBLEM_JSON`].
+///
+/// A JSON object with these members, in any order:
+///
+/// - `type`: [`QUOTA_EXCEEDED`]
+/// - `title`: a sentence
+/// - `status`: 429
+/// - `violated-policies`: an array with the binding rule's name, as in the headers
+/// - `retry_after_ms`: milliseconds; null if the check can never be allowed
+#[must_use]
+pub fn problem(rules: &NamedRules, decision: &Decision) -> String {
+    problem_of_set(from_ref(rules), rules.policy_header(), from_ref(decision))
+}
+
+/// The problem details for several decisions, one per element of `set`. `policy_header` lists the rules of the whole
+/// set.
+pub(super) fn problem_of_set(
+    set: &[NamedRules],
+    policy_header: &str,
+    decisions: &[Decision],
+) -> String {
+    let names = binding_rules(set, policy_header, decisions).names;
+    let denied = names.iter().zip(decisions).filter(|(_, decision)| !decision.allowed);
+    let violated: Vec<_> = denied.map(|(name, _)| name.as_str()).collect();
+    let problem = json!({
+        "type": QUOTA_EXCEEDED,
+        "title": "Request cannot be satisfied as assigned quota has been exceeded",
+        "status": 429,
+        "violated-policies": violated,
+        "retry_after_ms": most_binding(decisions).and_then(|decision| decision.retry_after),
+    });
+    problem.to_string()
+}

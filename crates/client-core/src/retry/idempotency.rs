@@ -1,0 +1,146 @@
+use std::time::SystemTime;
+
+use super::{RetryAction, RetryHint};
+
+/// Whether a request may be repeated.
+///
+/// ```
+/// use ratelog_client_core::retry::{RetryAction, Idempotency};
+/// use std::time::{Duration, SystemTime};
+///
+/// let post = Idempotency::of_request("POST", [("content-type", "text/plain")]);
+/// let after = |status: u16| {
+///     post.after_response(status, [("retry-after", "5")], SystemTime::now())
+/// };
+/// assert_eq!(after(429), RetryAction::After(Duration::from_secs(5)));
+/// assert_eq!(after(503), RetryAction::Stop);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Idempotency {
+    /// Never repeat it, not even after 429. For servers that answer 429 after they have begun to execute a request.
+    Never,
+    /// Repeat it only if it was not executed: because it never arrived, or was answered with 429 (Too Many Requests). A
+    /// limiter denies a request before anything happens.
+    NonIdempotent,
+    /// Repeat it even if it may have been executed.
+    Idempotent,
+}
+
+impl Idempotency {
+    /// [`Idempotency::Idempotent`] for the idempotent methods of RFC 9110 (GET, HEAD, OPTIONS, TRACE, PUT, DELETE) and
+    /// for requests with an `Idempotency-Key` header; [`Idempotency::NonIdempotent`] for all others.
+    ///
+    /// You can pass a `&Method` and a `&HeaderMap` of the `http` crate.
+    #[must_use]
+    pub fn of_request<N: AsRef<[u8]>, V: AsRef<[u8]>>(
+        method: impl AsRef<str>,
+        headers: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
+        let is_idempotent =
+            matches!(method.as_ref(), "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE");
+        let is_key = |name: &[u8]| name.eq_ignore_ascii_case(b"idempotency-key");
+        if is_idempotent || headers.into_iter().any(|(name, _)| is_key(name.as_ref())) {
+            Self::Idempotent
+        } else {
+            Self::NonIdempotent
+        }
+    }
+
+    /// The action after a response with `status` and `headers`, received at `now`.
+    ///
+    /// Retries after 429 (Too Many Requests). An idempotent request is also retried after errors that are often
+    /// transient: 408 (Request Timeout), 502 (Bad Gateway), 503 (Service Unavailable) and 504 (Gateway Timeout). The
+    /// wait is the response's [`RetryHint::wait`].
+    #[must_use]
+    pub fn after_response<N: AsRef<[u8]>, V: AsRef<[u8]>>(
+        self,
+        status: impl Into<u16>,
+        headers: impl IntoIterator<Item = (N, V)>,
+        now: SystemTime,
+    ) -> RetryAction {
+        let may_retry = match status.into() {
+            429 => self != Self::Never,
+            408 | 502 | 503 | 504 => self == Self::Idempotent,
+            _ => false,
+        };
+        if !may_retry {
+            return RetryAction::Stop;
+        }
+        RetryHint::from_headers(headers, now)
+            .wait()
+            .map_or(RetryAction::Backoff, RetryAction::After)
+    }
+
+    /// The action after an error in place of a response. `may_have_arrived` is whether there was a connection, so that
+    /// the server may have executed the request.
+    #[must_use]
+    pub fn after_error(self, may_have_arrived: bool) -> RetryAction {
+        let may_retry =
+            if may_have_arrived { self == Self::Idempotent } else { self != Self::Never };
+        if may_retry { RetryAction::Backoff } else { RetryAction::Stop }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Idempotency::{self, Idempotent, Never, NonIdempotent};
+    use super::{RetryAction, SystemTime};
+    use std::time::Duration;
+
+    #[test]
+    fn idempotency_is_read_from_the_method_or_the_key() {
+        let none: [(&str, &str); 0] = [];
+        for method in ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"] {
+            assert_eq!(Idempotency::of_request(method, none), Idempotent, "{method}");
+        }
+        let key = [("accept", "*/*"), ("Idempotency-Key", "\"8e03978e\"")];
+        for method in ["POST", "PATCH", "CONNECT", "get", "PURGE"] {
+            assert_eq!(Idempotency::of_request(method, none), NonIdempotent, "{method}");
+            assert_eq!(Idempotency::of_request(method, key), Idempotent, "{method}");
+        }
+    }
+
+    fn after(idempotency: Idempotency, status: u16, headers: &[(&str, &str)]) -> RetryAction {
+        idempotency.after_response(status, headers.iter().copied(), SystemTime::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn a_request_that_may_have_been_executed_is_retried_only_if_it_is_idempotent() {
+        for status in [408, 502, 503, 504] {
+            assert_eq!(after(Idempotent, status, &[]), RetryAction::Backoff, "{status}");
+            for idempotency in [Never, NonIdempotent] {
+                let action = after(idempotency, status, &[("retry-after", "5")]);
+                assert_eq!(action, RetryAction::Stop, "{status}");
+            }
+        }
+        assert_eq!(after(Idempotent, 429, &[]), RetryAction::Backoff);
+        assert_eq!(after(NonIdempotent, 429, &[]), RetryAction::Backoff);
+        assert_eq!(after(Never, 429, &[]), RetryAction::Stop);
+        for status in [200, 204, 301, 304, 400, 401, 403, 404, 409, 425, 500, 501] {
+            assert_eq!(
+                after(Idempotent, status, &[("retry-after", "5")]),
+                RetryAction::Stop,
+                "{status}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_request_lost_on_a_connection_may_have_been_executed() {
+        let after = |may_have_arrived| {
+            [Never, NonIdempotent, Idempotent].map(|it| it.after_error(may_have_arrived))
+        };
+        assert_eq!(after(false), [RetryAction::Stop, RetryAction::Backoff, RetryAction::Backoff]);
+        assert_eq!(after(true), [RetryAction::Stop, RetryAction::Stop, RetryAction::Backoff]);
+    }
+
+    #[test]
+    fn the_wait_is_that_of_the_response() {
+        let after = |headers: &[_]| after(NonIdempotent, 429, headers);
+        let seconds = |seconds| RetryAction::After(Duration::from_secs(seconds));
+        let limit = ("ratelimit", r#""a";r=0;t=9"#);
+        assert_eq!(after(&[limit]), seconds(9));
+        assert_eq!(after(&[limit, ("retry-after", "5")]), seconds(5));
+        assert_eq!(after(&[("retry-after", "soon")]), RetryAction::Backoff);
+    }
+}

@@ -1,0 +1,23 @@
+/// The part of the system that made a decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Source {
+    /// The module in the server.
+    Module,
+    /// The script, in a server without the module.
+    Script,
+    /// The deny cache: a denial by the server that is still valid.
+    DenyCache,
+    /// The limiter in this process, because there is no server or because it is unavailable.
+    Local,
+    /// The fallback: the server is unavailable and nothing was counted.
+    Fallback,
+}
+
+impl Source {
+    /// Whether the server decided, just now.
+    #[must_use]
+    pub const fn is_server(self) -> bool {
+        matches!(self, Self::Module | Self::Script)
+    }
+}

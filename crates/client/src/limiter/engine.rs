@@ -1,0 +1,205 @@
+//! Routes the operations of a limiter: to the deny cache, the server, this process or the fallback.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use ratelog_client_core::Clock;
+use ratelog_client_core::engine::{DenyCache, FixedOutcome, Policies, UnknownPolicy};
+use ratelog_core::RuleSource;
+
+use super::check_op::CheckOp;
+use super::fallback::Fallback;
+use super::health::Health;
+use super::local::Local;
+use super::operation::{LocalError, Operation};
+use super::remote::{QueryError, Remote};
+use crate::{Check, Decision, Error, Source};
+
+pub(super) struct Engine {
+    /// The server; `None` for `memory://`.
+    pub(super) remote: Option<Arc<Remote>>,
+    pub(super) local: Local,
+    pub(super) policies: Arc<Policies>,
+    pub(super) fallback: Fallback,
+    pub(super) deny_cache: Option<Arc<DenyCache>>,
+    pub(super) since: SystemTime,
+}
+
+impl Engine {
+    pub(super) async fn check(
+        self: &Arc<Self>,
+        operation: &CheckOp<'_>,
+    ) -> Result<Decision, Error> {
+        if let Some(deny_cache) = &self.deny_cache {
+            let now = Clock::monotonic_now();
+            if let Some(denied) = deny_cache.get(operation.key, &operation.check, now) {
+                return Ok(Decision::new(denied, Source::DenyCache));
+            }
+        }
+        match self.route(operation) {
+            // The future of a query is large. In a box it does not enlarge checks that need no query.
+            ControlFlow::Continue(remote) => {
+                Box::pin(self.check_and_cache(remote, operation)).await
+            }
+            ControlFlow::Break(result) => result,
+        }
+    }
+
+    pub(super) async fn peek(&self, operation: &CheckOp<'_>) -> Result<Decision, Error> {
+        match self.route(operation) {
+            ControlFlow::Continue(remote) => self.query_check(remote, operation).await,
+            ControlFlow::Break(result) => result,
+        }
+    }
+
+    pub(super) fn health(&self) -> Health {
+        match &self.remote {
+            Some(remote) => remote.health(),
+            None => Health::without_server(self.since),
+        }
+    }
+
+    async fn check_and_cache(
+        self: &Arc<Self>,
+        remote: &Arc<Remote>,
+        operation: &CheckOp<'_>,
+    ) -> Result<Decision, Error> {
+        let Some(deny_cache) = &self.deny_cache else {
+            return self.query_check(remote, operation).await;
+        };
+        let version = deny_cache.version(operation.key, Clock::monotonic_now());
+        let decision = self.query_check(remote, operation).await?;
+        if !decision.allowed() {
+            let (CheckOp { key, check, .. }, now) = (operation, Clock::monotonic_now());
+            if !remote.tracks() {
+                let (source, denied) = (decision.source(), decision.as_core());
+                deny_cache.insert(key, check, denied, source, version, now);
+            } else if deny_cache.begin_fetch(key, check, now) {
+                self.fetch_denial(remote, operation, deny_cache);
+            }
+        }
+        Ok(decision)
+    }
+
+    /// Caches the denial in the background, by a peek: once this connection has read the key, the server reports
+    /// changes of it.
+    fn fetch_denial(
+        self: &Arc<Self>,
+        remote: &Arc<Remote>,
+        operation: &CheckOp<'_>,
+        deny_cache: &Arc<DenyCache>,
+    ) {
+        let (engine, remote, deny_cache) =
+            (Arc::clone(self), Arc::clone(remote), Arc::clone(deny_cache));
+        let (key, rule_source) =
+            (operation.key.to_vec(), operation.check.rule_source().into_owned());
+        let cost = operation.check.units();
+        tokio::spawn(async move {
+            let check = Check::new(rule_source.as_borrowed()).cost(cost);
+            let version = deny_cache.version(&key, Clock::monotonic_now());
+            let operation = CheckOp { key: &key, check, record: false };
+            if let Ok(decision) = engine.query_check(&remote, &operation).await {
+                let (source, now) = (decision.source(), Clock::monotonic_now());
+                deny_cache.insert(&key, &check, decision.as_core(), source, version, now);
+            }
+            deny_cache.end_fetch(&key);
+        });
+    }
+
+    async fn query_check(
+        &self,
+        remote: &Arc<Remote>,
+        operation: &CheckOp<'_>,
+    ) -> Result<Decision, Error> {
+        let decision = self.query(remote, operation).await?;
+        // The fallback will need the policy's rules.
+        if let (RuleSource::Policy(name), Source::Module, Fallback::Local { .. }) =
+            (operation.check.rule_source(), decision.source(), self.fallback)
+            && self.policies.should_fetch(name, Clock::monotonic_now())
+        {
+            remote.fetch_policy(name.clone(), Arc::clone(&self.policies));
+        }
+        Ok(decision)
+    }
+
+    /// Runs an operation after which a denied check may be allowed.
+    pub(super) async fn run_and_invalidate<O: Operation>(
+        &self,
+        key: &[u8],
+        operation: &O,
+    ) -> Result<O::Output, Error> {
+        let result = self.run(operation).await;
+        // Even if there was an error: the server may have run the operation.
+        if let Some(deny_cache) = &self.deny_cache {
+            deny_cache.invalidate(key);
+        }
+        result
+    }
+
+    pub(super) async fn run<O: Operation>(&self, operation: &O) -> Result<O::Output, Error> {
+        match self.route(operation) {
+            ControlFlow::Continue(remote) => self.query(remote, operation).await,
+            ControlFlow::Break(result) => result,
+        }
+    }
+
+    /// The server to query, or, if there is none or it is unavailable, the result.
+    fn route<O: Operation>(
+        &self,
+        operation: &O,
+    ) -> ControlFlow<Result<O::Output, Error>, &Arc<Remote>> {
+        let Self { remote, local, policies, .. } = self;
+        let Some(remote) = remote else {
+            return ControlFlow::Break(operation.local(local, policies).map_err(Error::from));
+        };
+        if remote.is_available() {
+            return ControlFlow::Continue(remote);
+        }
+        let output = self.fall_back(operation, remote);
+        ControlFlow::Break(output.ok_or_else(|| Error::Unavailable(remote.last_error())))
+    }
+
+    async fn query<O: Operation>(
+        &self,
+        remote: &Arc<Remote>,
+        operation: &O,
+    ) -> Result<O::Output, Error> {
+        match remote.run(operation, &self.policies).await {
+            Ok(output) => Ok(output),
+            Err(QueryError::Rejected(error)) => Err(error),
+            Err(QueryError::Unavailable(error)) => self.fall_back(operation, remote).ok_or(error),
+        }
+    }
+
+    /// The output of the fallback; `None` if it has none for this operation.
+    fn fall_back<O: Operation>(&self, operation: &O, remote: &Remote) -> Option<O::Output> {
+        let Self { local, policies, .. } = self;
+        match self.fallback {
+            Fallback::Local { .. } => match operation.local(local, policies) {
+                Ok(output) => Some(output),
+                Err(LocalError::UnknownPolicies(unknown)) => {
+                    self.warn(&unknown);
+                    operation.fixed(FixedOutcome::Allow, policies)
+                }
+                Err(LocalError::NeedsModule(_)) => None,
+            },
+            Fallback::Allow => operation.fixed(FixedOutcome::Allow, policies),
+            Fallback::Deny => {
+                let retry_after_ms = remote.retry_after_ms();
+                operation.fixed(FixedOutcome::Deny { retry_after_ms }, policies)
+            }
+            Fallback::Error => None,
+        }
+    }
+
+    /// Logs unknown policies, each of them once.
+    fn warn(&self, unknown: &[UnknownPolicy]) {
+        for unknown in unknown.iter().filter(|unknown| self.policies.should_report(unknown)) {
+            tracing::warn!(
+                policy = %unknown.name(),
+                "the server is unavailable and the policy is unknown in this process: its checks are allowed"
+            );
+        }
+    }
+}

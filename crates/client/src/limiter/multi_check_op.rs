@@ -1,0 +1,123 @@
+//! The check of several keys, all or nothing.
+
+use std::sync::Arc;
+
+use ratelog_client_core::engine::{FixedOutcome, Policies, UnknownPolicy, fallback_decision};
+use ratelog_core::{Mode, Policy, PolicyName, ResolvedRules, Rule, RuleSource, Rules};
+
+use super::connection::Connection;
+use super::local::Local;
+use super::operation::{LocalError, Operation};
+use crate::command::{self, Command};
+use crate::{Checks, Decision, Error, Source, script};
+
+pub(super) struct MultiCheckOp<'a>(pub(super) &'a Checks<'a>);
+
+type Resolved = ResolvedRules<Box<Rules>, Arc<Policy>>;
+
+fn resolve(
+    policies: &Policies,
+    source: RuleSource<Rule, &PolicyName>,
+) -> Result<Resolved, UnknownPolicy> {
+    policies.resolve(match source {
+        RuleSource::Rules(rule) => RuleSource::Rules(Box::new(Rules::one(rule))),
+        RuleSource::Policy(name) => RuleSource::Policy(name),
+    })
+}
+
+impl MultiCheckOp<'_> {
+    fn resolve_all(&self, policies: &Policies) -> Result<ResolvedKeys<'_>, LocalError> {
+        let (mut keys, mut unknown) = (Vec::with_capacity(self.0.len()), Vec::new());
+        for (key, source) in self.0.keys() {
+            match resolve(policies, source) {
+                Ok(resolved) => keys.push((key, resolved)),
+                Err(error) => unknown.push(error),
+            }
+        }
+        if unknown.is_empty() {
+            Ok(ResolvedKeys(keys))
+        } else {
+            Err(LocalError::UnknownPolicies(unknown))
+        }
+    }
+}
+
+/// The keys of a check with the rules of each, in order.
+///
+/// Shadow policies deny nothing. So the keys under enforced rules are checked together, all or nothing, and then each
+/// key under a shadow policy by itself.
+struct ResolvedKeys<'a>(Vec<(&'a [u8], Resolved)>);
+
+impl ResolvedKeys<'_> {
+    fn enforced(&self) -> Vec<(&[u8], &Rules)> {
+        self.with_mode(Mode::Enforce).collect()
+    }
+
+    fn shadow(&self) -> impl Iterator<Item = (&[u8], &Rules)> {
+        self.with_mode(Mode::Shadow)
+    }
+
+    fn with_mode(&self, mode: Mode) -> impl Iterator<Item = (&[u8], &Rules)> {
+        let keys = self.0.iter().filter(move |(_, resolved)| resolved.mode() == mode);
+        keys.map(|(key, resolved)| (*key, resolved.rules()))
+    }
+
+    /// Merges the decisions on the enforced and on the shadow keys, in the order of the keys.
+    fn merge(&self, enforced: Vec<Decision>, shadow: Vec<Decision>) -> Vec<Decision> {
+        let (mut enforced, mut shadow) = (enforced.into_iter(), shadow.into_iter());
+        let next = |(_, resolved): &(&[u8], Resolved)| match resolved.mode() {
+            Mode::Enforce => enforced.next(),
+            Mode::Shadow => shadow.next().map(|decision| decision.with_mode(Mode::Shadow)),
+        };
+        self.0.iter().filter_map(next).collect()
+    }
+}
+
+impl Operation for MultiCheckOp<'_> {
+    type Output = Vec<Decision>;
+
+    fn command(&self) -> Command<Vec<Decision>> {
+        command::mcheck(self.0)
+    }
+
+    async fn via_script(
+        &self,
+        connection: &mut Connection,
+        policies: &Policies,
+    ) -> Result<Vec<Decision>, Error> {
+        let (cost, keys) = (self.0.units(), self.resolve_all(policies)?);
+        let enforced = match keys.enforced().as_slice() {
+            [] => Vec::new(),
+            keys => {
+                let command = script::mcheck_rules(keys.iter().copied(), cost);
+                script::run(connection, &command).await?
+            }
+        };
+        let record = enforced.iter().all(Decision::allowed);
+        let command = if record { script::check_rules } else { script::peek_rules };
+        let mut shadow = Vec::new();
+        for (key, rules) in keys.shadow() {
+            shadow.push(script::run(connection, &command(key, rules, cost)).await?);
+        }
+        Ok(keys.merge(enforced, shadow))
+    }
+
+    fn local(&self, local: &Local, policies: &Policies) -> Result<Vec<Decision>, LocalError> {
+        let (cost, keys) = (self.0.units(), self.resolve_all(policies)?);
+        let enforced = local.mcheck(&keys.enforced(), cost);
+        let record = enforced.iter().all(Decision::allowed);
+        let decide = if record { Local::check } else { Local::peek };
+        let shadow = keys.shadow().map(|(key, rules)| decide(local, key, rules, cost)).collect();
+        Ok(keys.merge(enforced, shadow))
+    }
+
+    fn fixed(&self, outcome: FixedOutcome, policies: &Policies) -> Option<Vec<Decision>> {
+        let decide = |(_, source)| {
+            let resolved = resolve(policies, source).ok();
+            let rules = resolved.as_ref().map(ResolvedRules::rules);
+            let decision = fallback_decision(outcome, rules, self.0.units());
+            Decision::new(decision, Source::Fallback)
+        };
+        Some(self.0.keys().map(decide).collect())
+    }
+}

@@ -1,0 +1,232 @@
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::{Backoff, RetryAction, RetryPolicy};
+use crate::Decision;
+
+/// The result of an operation with retries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcome<T> {
+    /// The output of the last try.
+    pub output: T,
+    /// The number of tries; at least one.
+    pub tries: u32,
+    /// The sum of all waits between tries.
+    pub waited: Duration,
+}
+
+/// Runs `operation` until `classify` returns [`RetryAction::Stop`] for its output or the bounds of `policy` are
+/// reached. Returns the last output.
+///
+/// The output can be anything: a response, or a `Result` of one. `classify` must know whether the operation may be
+/// repeated. No wait is begun that does not fit into the policy's times.
+///
+/// ```
+/// use ratelog_client::retry::{RetryAction, RetryPolicy, retry};
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() {
+/// let mut results = [Err("busy"), Err("busy"), Ok(7)].into_iter();
+/// let outcome = retry(
+///     &RetryPolicy::default(),
+///     || std::future::ready(results.next().unwrap()),
+///     |result| if result.is_ok() { RetryAction::Stop } else { RetryAction::Backoff },
+/// )
+/// .await;
+/// assert_eq!((outcome.output, outcome.tries), (Ok(7), 3));
+/// # }
+/// ```
+pub async fn retry<T, F: Future<Output = T>>(
+    policy: &RetryPolicy,
+    mut operation: impl FnMut() -> F,
+    mut classify: impl FnMut(&T) -> RetryAction,
+) -> Outcome<T> {
+    let mut attempts = Attempts::begin(policy);
+    loop {
+        let output = operation().await;
+        let action = classify(&output);
+        if !attempts.wait(action).await {
+            return attempts.finish(output);
+        }
+    }
+}
+
+/// The tries of one operation.
+pub(crate) struct Attempts {
+    backoff: Backoff,
+    start: Instant,
+    tries: u32,
+    waited: Duration,
+}
+
+impl Attempts {
+    /// Begins the first try.
+    pub(crate) fn begin(policy: &RetryPolicy) -> Self {
+        Self { backoff: policy.backoff(), start: Instant::now(), tries: 1, waited: Duration::ZERO }
+    }
+
+    /// Waits before the next try and returns true. If there is no next try, returns false at once.
+    pub(crate) async fn wait(&mut self, action: RetryAction) -> bool {
+        let Some(wait) = self.backoff.next(action, self.start.elapsed()) else { return false };
+        sleep(wait).await;
+        self.tries += 1;
+        self.waited += wait;
+        true
+    }
+
+    pub(crate) fn finish<T>(self, output: T) -> Outcome<T> {
+        Outcome { output, tries: self.tries, waited: self.waited }
+    }
+}
+
+/// Repeats `check` until it is allowed or the bounds of `policy` are reached. Returns the last decision.
+///
+/// After each denial it waits for the retry-after. A denial that never ends (the cost exceeds the limit, or an operator
+/// denied the key) is returned at once.
+///
+/// # Errors
+/// The first error of `check`. Errors are not retried.
+///
+/// ```
+/// # #[cfg(feature = "aio")]
+/// # mod aio {
+/// use ratelog_client::retry::{RetryPolicy, until_allowed};
+/// # use ratelog_client::{AsyncCommands, Error, Rules};
+///
+/// # async fn example(db: redis::aio::MultiplexedConnection, rules: Rules) -> Result<(), Error> {
+/// let policy = RetryPolicy::default();
+/// let check = || {
+///     let mut db = db.clone();
+///     let rules = &rules;
+///     async move { db.rl_check("user:42", rules).await }
+/// };
+/// let outcome = until_allowed(&policy, check).await?;
+/// if outcome.output.allowed() {
+///     println!("allowed after {} tries and {:?}", outcome.tries, outcome.waited);
+/// }
+/// # Ok(())
+/// # }
+/// # }
+/// ```
+pub async fn until_allowed<E, F: Future<Output = Result<Decision, E>>>(
+    policy: &RetryPolicy,
+    check: impl FnMut() -> F,
+) -> Result<Outcome<Decision>, E> {
+    let outcome = retry(policy, check, |result| match result {
+        Ok(denied) if !denied.allowed() => {
+            denied.retry_after().map_or(RetryAction::Stop, RetryAction::After)
+        }
+        _ => RetryAction::Stop,
+    })
+    .await;
+    let Outcome { output, tries, waited } = outcome;
+    output.map(|output| Outcome { output, tries, waited })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        Duration, Instant, Outcome, RetryAction, RetryPolicy, retry, sleep, until_allowed,
+    };
+    use crate::{Decision, Limit, Source, Window};
+    use std::future::ready;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// Retries an operation that returns these actions and takes this long. Returns when each try began.
+    async fn run(
+        policy: RetryPolicy,
+        actions: &[RetryAction],
+        takes: Duration,
+    ) -> (Outcome<RetryAction>, Vec<Duration>) {
+        let (start, mut began) = (Instant::now(), Vec::new());
+        let mut actions = actions.iter();
+        let operation = || {
+            began.push(start.elapsed());
+            let action = *actions.next().unwrap();
+            async move {
+                sleep(takes).await;
+                action
+            }
+        };
+        let outcome = retry(&policy, operation, |action| *action).await;
+        (outcome, began)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_try_begins_before_a_given_wait_is_over() {
+        let actions = [RetryAction::After(SECOND * 5), RetryAction::Backoff, RetryAction::Stop];
+        let (outcome, began) = run(RetryPolicy::default(), &actions, SECOND).await;
+        assert_eq!((outcome.output, outcome.tries), (RetryAction::Stop, 3));
+        assert!(began[1] >= SECOND * 6 && began[2] > began[1] + SECOND);
+        let waits =
+            outcome.waited + SECOND * 2..outcome.waited + SECOND * 2 + Duration::from_millis(5);
+        assert!(waits.contains(&began[2]), "{began:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_duration_of_tries_counts_towards_the_total() {
+        let policy = RetryPolicy::default().max_total(SECOND * 10);
+        let actions = [RetryAction::After(SECOND * 3), RetryAction::After(SECOND * 3)];
+        let (outcome, began) = run(policy, &actions, SECOND * 2).await;
+        assert_eq!((outcome.tries, began.len()), (2, 2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_that_does_not_fit_is_not_begun() {
+        let start = Instant::now();
+        let policy = RetryPolicy::default().max_total(SECOND * 10);
+        let (outcome, _) = run(policy, &[RetryAction::After(SECOND * 11)], Duration::ZERO).await;
+        assert_eq!((outcome.tries, outcome.waited), (1, Duration::ZERO));
+        assert!(start.elapsed() < SECOND);
+    }
+
+    fn decision(allowed: bool, retry_after: Option<u64>) -> Decision {
+        let decision = ratelog_core::Decision {
+            allowed,
+            limit: Limit::new(1).unwrap(),
+            remaining: 0,
+            retry_after,
+            reset_after: 60_000,
+            window: Window::from_millis(60_000).unwrap(),
+        };
+        Decision::new(decision, Source::Module)
+    }
+
+    /// The outcome of a check that returns these results, and the time that passed.
+    async fn check_until_allowed(
+        results: &[Result<Decision, &'static str>],
+    ) -> (Result<(bool, u32), &'static str>, Duration) {
+        let start = Instant::now();
+        let mut results = results.iter();
+        let check = || ready(*results.next().unwrap());
+        let outcome = until_allowed(&RetryPolicy::default(), check).await;
+        (outcome.map(|outcome| (outcome.output.allowed(), outcome.tries)), start.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_denied_check_is_repeated_after_its_retry_after() {
+        let results = [Ok(decision(false, Some(4_000))), Ok(decision(true, Some(0)))];
+        // In a task, because the future must be `Send`.
+        let task = tokio::spawn(async move { check_until_allowed(&results).await });
+        let (outcome, elapsed) = task.await.unwrap();
+        assert_eq!(outcome, Ok((true, 2)));
+        assert!((SECOND * 4..SECOND * 5).contains(&elapsed), "{elapsed:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_result_that_no_wait_changes_is_returned_at_once() {
+        let allowed = decision(true, Some(0));
+        let never = decision(false, None);
+        let too_long = decision(false, Some(3_600_000));
+        for (result, outcome) in [
+            (Ok(allowed), Ok((true, 1))),
+            (Ok(never), Ok((false, 1))),
+            (Ok(too_long), Ok((false, 1))),
+            (Err("unavailable"), Err("unavailable")),
+        ] {
+            assert_eq!(check_until_allowed(&[result]).await, (outcome, Duration::ZERO));
+        }
+    }
+}

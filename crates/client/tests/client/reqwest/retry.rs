@@ -1,0 +1,125 @@
+use axum::http::Method;
+use ratelog_client::reqwest::{Retry, Throttle};
+use ratelog_client::retry::{Idempotency, Outcome, RetryPolicy};
+use reqwest::{Body, Response};
+
+use super::server::{OK, Reply, Server};
+use super::{SECOND, client, with};
+
+fn tries(response: &Response) -> u32 {
+    response.extensions().get::<Outcome<()>>().unwrap().tries
+}
+
+/// Sends a request with `method`. Returns the number of requests that `server` received, and the last status.
+async fn send(
+    server: &Server,
+    method: Method,
+    idempotency: Option<Idempotency>,
+) -> (usize, Option<u16>) {
+    let request = with(Retry::default()).request(method, server.url("/")).body("apples");
+    let request = match idempotency {
+        Some(idempotency) => request.with_extension(idempotency),
+        None => request,
+    };
+    let status = request.send().await.ok().map(|response| response.status().as_u16());
+    assert!(server.requests().iter().all(|request| request.body == "apples"));
+    (server.requests().len(), status)
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_request_is_sent_before_its_wait_is_over() {
+    const LIMIT: (&str, &str) = ("RateLimit", r#""a";r=0;t=9, "b";r=3;t=99"#);
+    let server = Server::scripted([
+        Some((429, &[("Retry-After", "5"), LIMIT])),
+        Some((429, &[LIMIT])),
+        Some((503, &[("Retry-After", "7")])),
+        Some((429, &[("Retry-After", "soon"), ("RateLimit", "r=0;t=30")])),
+        OK,
+    ])
+    .await;
+    let policy = RetryPolicy::default().max_tries(9).max_total(SECOND * 100);
+    let response = with(Retry::new(policy)).get(server.url("/")).send().await.unwrap();
+    assert_eq!((response.status().as_u16(), tries(&response)), (200, 5));
+    let times = server.times();
+    assert_eq!(times.len(), 5);
+    assert!(times[1] >= times[0] + SECOND * 5, "{times:?}");
+    assert!(times[2] >= times[1] + SECOND * 9, "{times:?}");
+    assert!(times[3] >= times[2] + SECOND * 7, "{times:?}");
+    assert!(times[4] > times[3], "{times:?}");
+    let waited = response.extensions().get::<Outcome<()>>().unwrap().waited;
+    assert!((SECOND * 21..=SECOND * 24).contains(&waited), "{waited:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_may_have_been_executed_is_not_repeated() {
+    for (first, times) in
+        [(None, 1), (Some((503, &[("Retry-After", "1")][..])), 1), (Some((429, &[][..])), 2)]
+    {
+        let server = Server::scripted([first, OK]).await;
+        assert_eq!(send(&server, Method::POST, None).await.0, times, "{first:?}");
+        let server = Server::scripted([first, OK]).await;
+        assert_eq!(
+            send(&server, Method::POST, Some(Idempotency::Idempotent)).await,
+            (2, Some(200)),
+            "{first:?}"
+        );
+        let server = Server::scripted([first, OK]).await;
+        assert_eq!(send(&server, Method::PUT, None).await, (2, Some(200)), "{first:?}");
+        let server = Server::scripted([first, OK]).await;
+        assert_eq!(send(&server, Method::GET, Some(Idempotency::Never)).await.0, 1, "{first:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_could_not_connect_is_repeated() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    drop(listener);
+    let start = tokio::time::Instant::now();
+    let post = |idempotency| with(Retry::default()).post(&url).with_extension(idempotency).send();
+    assert!(post(Idempotency::Never).await.unwrap_err().is_connect());
+    assert!(start.elapsed().is_zero());
+    assert!(post(Idempotency::NonIdempotent).await.unwrap_err().is_connect());
+    assert!(start.elapsed() >= SECOND * 15 / 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_response_is_returned_at_the_bounds() {
+    let server = Server::scripted([Some((429, &[("Retry-After", "1")]))]).await;
+    assert_eq!(send(&server, Method::GET, None).await, (5, Some(429)));
+    for headers in [
+        &[("Retry-After", "31")][..],
+        &[("Retry-After", "Fri, 31 Dec 9999 23:59:59 GMT")],
+        &[("Retry-After", "99999999999999999999")],
+        &[("X-RateLimit-Remaining", "0"), ("X-RateLimit-Reset", "99999999999")],
+    ] {
+        let server = Server::scripted([Some((429, headers))]).await;
+        assert_eq!(send(&server, Method::GET, None).await, (1, Some(429)), "{headers:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_cannot_be_cloned_is_sent_once() {
+    let server = Server::scripted([Some((429, &[])), OK]).await;
+    let request = with(Retry::default()).put(server.url("/")).body(Body::wrap("apples".to_owned()));
+    assert_eq!(request.send().await.unwrap().status(), 429);
+    let requests = server.requests();
+    let request = &requests[0];
+    assert_eq!(
+        (requests.len(), &request.method, &request.body[..]),
+        (1, &Method::PUT, &b"apples"[..])
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_try_is_throttled() {
+    const EXHAUSTED: Reply = Some((503, &[("RateLimit", r#""a";r=0;t=20"#), ("Retry-After", "1")]));
+    let server = Server::scripted([EXHAUSTED, OK]).await;
+    let policy = RetryPolicy::default();
+    let client = client().with(Retry::new(policy)).with(Throttle::default()).build();
+    // In a task, because the future must be `Send`.
+    let request = client.get(server.url("/")).send();
+    assert_eq!(tokio::spawn(request).await.unwrap().unwrap().status(), 200);
+    let times = server.times();
+    assert!(times.len() == 2 && times[1] >= times[0] + SECOND * 20, "{times:?}");
+}
