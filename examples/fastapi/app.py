@@ -71,7 +71,7 @@ async def login() -> dict[str, str]:
 async def reload() -> dict[str, str]:
     """Reloads ratelog.toml."""
     limiter.reload()
-    return {"settings_reloaded": "ratelog.toml"}
+    return {"reloaded": "ratelog.toml"}
 
 
 @app.websocket("/ticks")
