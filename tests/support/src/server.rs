@@ -36,7 +36,7 @@ pub struct Server {
     mode: Mode,
     port: u16,
     directory: TempDir,
-    server_version: ServerVersion,
+    version: ServerVersion,
 }
 
 impl Server {
@@ -72,9 +72,9 @@ impl Server {
             mode,
             port,
             directory,
-            server_version: ServerVersion::Redis { major: 0, minor: 0 },
+            version: ServerVersion::Redis { major: 0, minor: 0 },
         };
-        server.server_version = ServerVersion::of(&mut server.connect());
+        server.version = ServerVersion::of(&mut server.connect());
         server
     }
 
@@ -114,7 +114,7 @@ impl Server {
     }
 
     pub fn server_version(&self) -> ServerVersion {
-        self.server_version
+        self.version
     }
 
     pub fn port(&self) -> u16 {
