@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 GOLD = Limits.of_policy("gold")
 
 
-def put(db: Any, *words: object) -> None:
+def set_policy(db: Any, *words: object) -> None:
     db.execute_command("RL.POLICY", "SET", "gold", *words)
 
 
 async def test_policies_fetched_from_the_server_apply_while_it_is_unavailable(start: Start, open_limiter: Open) -> None:
     server = start()
-    put(server.db(), 2, "1h", 5, "1d")
+    set_policy(server.db(), 2, "1h", 5, "1d")
     limiter = open_limiter(server.url)
     assert (await limiter.check("k", GOLD)).limit == 2
     server.kill()
@@ -30,7 +30,7 @@ async def test_policies_fetched_from_the_server_apply_while_it_is_unavailable(st
 
 async def test_a_shadow_policy_allows_with_or_without_a_server(start: Start, open_limiter: Open) -> None:
     server = start()
-    put(server.db(), "SHADOW", 1, "1h")
+    set_policy(server.db(), "SHADOW", 1, "1h")
     limiter = open_limiter(server.url)
     assert [(await limiter.check("k", GOLD)).allowed for _ in range(3)] == [True] * 3
     server.kill()
@@ -44,7 +44,7 @@ async def test_a_shadow_policy_allows_with_or_without_a_server(start: Start, ope
 
 async def test_a_policy_is_fetched_once_per_interval(start: Start, open_limiter: Open) -> None:
     server = start()
-    put(server.db(), 1000, "1h")
+    set_policy(server.db(), 1000, "1h")
     limiter = open_limiter(server.url)
     for _ in range(20):
         await limiter.check("k", GOLD)
@@ -60,13 +60,13 @@ async def test_an_unknown_policy_raises(start: Start, open_limiter: Open) -> Non
         await limiter.check("k", GOLD)
     with pytest.raises(NoPolicyError):
         await limiter.mcheck([("k", GOLD), ("l", "1/hour")])
-    put(server.db(), 2, "1h")
+    set_policy(server.db(), 2, "1h")
     assert (await limiter.check("k", GOLD)).remaining == 1
 
 
 async def test_configured_policies_apply_while_the_server_is_unavailable(open_limiter: Open, start: Start) -> None:
     server = start()
-    put(server.db(), 9, "1h")
+    set_policy(server.db(), 9, "1h")
     limiter = open_limiter(server.url, policies={"gold": "1/hour"})
     assert (await limiter.check("k", GOLD)).limit == 9
     server.kill()

@@ -144,12 +144,12 @@ def test_cached_denials_are_invalidated_when_the_server_becomes_unavailable() ->
     engine = create_engine(deny_cache=9)
     check = [Check(b"k", Limits("2/minute"))]
     assert Run(engine.check(check), [DENIED]).outcome[0].source == "module"
-    assert [d.source for d in next_outcome(engine, check)] == ["deny-cache"]
+    assert [d.source for d in local_result(engine, check)] == ["deny-cache"]
     Run(engine.check([Check(b"other", Limits("2/minute"))]), Lost("gone"))
-    assert [d.source for d in next_outcome(engine, check)] == ["local"]
+    assert [d.source for d in local_result(engine, check)] == ["local"]
 
 
-def next_outcome(engine: Engine, checks: list[Check]) -> Any:
+def local_result(engine: Engine, checks: list[Check]) -> Any:
     """The result of a check that sends no command."""
     run = Run(engine.check(checks))
     assert run.sent == []

@@ -17,16 +17,16 @@ from ratelog.retry.throttle import Throttles
 Answer = tuple[int, Headers]
 
 
-class BrokenError(Exception):
+class NetworkError(Exception):
     pass
 
 
-class UnknownError(Exception):
+class OtherError(Exception):
     pass
 
 
 @dataclass
-class World:
+class Simulation:
     """A simulated clock and a server with given responses."""
 
     now: float = 1000.0
@@ -37,7 +37,7 @@ class World:
         return response
 
     def may_have_arrived(self, error: BaseException) -> bool | None:
-        return {"lost": True, "not connected": False}.get(str(error)) if isinstance(error, BrokenError) else None
+        return {"lost": True, "not connected": False}.get(str(error)) if isinstance(error, NetworkError) else None
 
     def run(
         self,
@@ -96,28 +96,31 @@ NO_JITTER = RetryPolicy(base=0.001)
     ],
 )
 def test_a_denied_request_is_retried_after_the_wait_in_its_headers(fields: list[tuple[str, str]], waits: float) -> None:
-    world = World()
-    assert world.run(request_info(), denied(*fields), OK, policy=NO_JITTER) == OK
-    waited = world.sent_at[1] - world.sent_at[0] - 1
+    simulation = Simulation()
+    assert simulation.run(request_info(), denied(*fields), OK, policy=NO_JITTER) == OK
+    waited = simulation.sent_at[1] - simulation.sent_at[0] - 1
     assert waits <= waited <= waits * 1.2 + 0.2
-    assert world.closed == [denied(*fields)]
+    assert simulation.closed == [denied(*fields)]
 
 
 def test_waits_grow_without_headers() -> None:
-    world = World()
+    simulation = Simulation()
     policy = RetryPolicy(base=1, factor=4, max_single_wait=120, max_total=600)
-    world.run(request_info(), *[denied(status=503)] * 3, OK, policy=policy)
-    gaps = [later - earlier - 1 for earlier, later in zip(world.sent_at, world.sent_at[1:], strict=False)]
+    simulation.run(request_info(), *[denied(status=503)] * 3, OK, policy=policy)
+    gaps = [later - earlier - 1 for earlier, later in zip(simulation.sent_at, simulation.sent_at[1:], strict=False)]
     for least, gap in zip([1, 4, 16], gaps, strict=True):
         assert least <= gap <= least * 2
 
 
 def test_attempts_are_bounded_and_the_last_response_stays_open() -> None:
-    world = World()
+    simulation = Simulation()
     last = denied(("retry-after", "1"))
-    assert world.run(request_info(), last, last, policy=RetryPolicy(max_tries=2)) == last
-    assert world.closed == [last]
-    assert World().run(request_info(), denied(("retry-after", "11")), policy=RetryPolicy(max_single_wait=10))[0] == 429
+    assert simulation.run(request_info(), last, last, policy=RetryPolicy(max_tries=2)) == last
+    assert simulation.closed == [last]
+    assert (
+        Simulation().run(request_info(), denied(("retry-after", "11")), policy=RetryPolicy(max_single_wait=10))[0]
+        == 429
+    )
 
 
 @pytest.mark.parametrize(
@@ -125,7 +128,7 @@ def test_attempts_are_bounded_and_the_last_response_stays_open() -> None:
     [
         (request_info("POST"), denied(("retry-after", "1")), 2),
         (request_info("POST"), denied(status=503), 1),
-        (request_info("POST"), BrokenError("not connected"), 2),
+        (request_info("POST"), NetworkError("not connected"), 2),
         (request_info("PUT"), denied(status=503), 2),
         (request_info("PUT", idempotent=False), denied(("retry-after", "1")), 1),
         (request_info("POST", idempotent=True), denied(status=503), 2),
@@ -134,55 +137,55 @@ def test_attempts_are_bounded_and_the_last_response_stays_open() -> None:
     ],
 )
 def test_only_repeatable_requests_are_retried(request_: RequestInfo, answer: Answer | Exception, tries: int) -> None:
-    world = World()
-    world.run(request_, answer, *[OK] * (tries - 1), policy=NO_JITTER)
-    assert len(world.sent_at) == tries
+    simulation = Simulation()
+    simulation.run(request_, answer, *[OK] * (tries - 1), policy=NO_JITTER)
+    assert len(simulation.sent_at) == tries
 
 
 @pytest.mark.parametrize(
     ("request_", "error"),
     [
-        (request_info("POST"), BrokenError("lost")),
-        (request_info("GET", replayable=False), BrokenError("lost")),
-        (request_info(), UnknownError("whatever")),
+        (request_info("POST"), NetworkError("lost")),
+        (request_info("GET", replayable=False), NetworkError("lost")),
+        (request_info(), OtherError("whatever")),
     ],
 )
 def test_an_error_without_a_retry_is_raised(request_: RequestInfo, error: Exception) -> None:
     with pytest.raises(type(error)):
-        World().run(request_, error)
+        Simulation().run(request_, error)
 
 
 def test_a_lost_idempotent_request_is_retried() -> None:
-    assert World().run(request_info(), BrokenError("lost"), OK, policy=NO_JITTER) == OK
+    assert Simulation().run(request_info(), NetworkError("lost"), OK, policy=NO_JITTER) == OK
 
 
 def test_a_request_is_held_back_while_the_quota_is_exhausted() -> None:
-    world, throttles = World(), Throttles(Event)
+    simulation, throttles = Simulation(), Throttles(Event)
     exhausted: Answer = (200, [(b"ratelimit", b'"a";r=0;t=5')])
-    world.run(request_info(), exhausted, throttles=throttles)
-    world.run(request_info(), OK, throttles=throttles)
-    assert 5 <= world.sent_at[1] - world.sent_at[0] - 1 <= 6
+    simulation.run(request_info(), exhausted, throttles=throttles)
+    simulation.run(request_info(), OK, throttles=throttles)
+    assert 5 <= simulation.sent_at[1] - simulation.sent_at[0] - 1 <= 6
 
 
 def test_a_denial_holds_back_later_requests() -> None:
-    world, throttles = World(), Throttles(Event)
-    world.run(request_info(), denied(("retry-after", "5")), throttles=throttles, policy=RetryPolicy(max_tries=1))
-    world.run(request_info(), OK, throttles=throttles)
-    assert 5 <= world.sent_at[1] - world.sent_at[0] - 1 <= 6
+    simulation, throttles = Simulation(), Throttles(Event)
+    simulation.run(request_info(), denied(("retry-after", "5")), throttles=throttles, policy=RetryPolicy(max_tries=1))
+    simulation.run(request_info(), OK, throttles=throttles)
+    assert 5 <= simulation.sent_at[1] - simulation.sent_at[0] - 1 <= 6
 
 
 def test_no_request_is_held_back_longer_than_max_wait() -> None:
-    world, throttles = World(), Throttles(Event)
-    world.run(request_info(), (200, [(b"ratelimit", b'"a";r=0;t=500')]), throttles=throttles)
-    world.run(request_info(), OK, throttles=throttles, max_wait=3)
-    assert world.sent_at[1] - world.sent_at[0] - 1 <= 3
+    simulation, throttles = Simulation(), Throttles(Event)
+    simulation.run(request_info(), (200, [(b"ratelimit", b'"a";r=0;t=500')]), throttles=throttles)
+    simulation.run(request_info(), OK, throttles=throttles, max_wait=3)
+    assert simulation.sent_at[1] - simulation.sent_at[0] - 1 <= 3
 
 
 def test_attempts_share_max_wait() -> None:
     throttles = Throttles(Event)
     exhausted = denied(("ratelimit", '"a";r=0;t=20'), status=200)
 
-    class Crowded(World):
+    class Crowded(Simulation):
         def may_have_arrived(self, error: BaseException) -> bool:
             """The request is lost while the response to another reports an exhausted quota."""
             throttles.get(request_info().origin).on_response(
@@ -190,10 +193,12 @@ def test_attempts_share_max_wait() -> None:
             )
             return True
 
-    world = Crowded()
-    world.run(request_info(), exhausted, throttles=throttles)
-    world.run(request_info(), BrokenError("lost"), OK, throttles=throttles, max_wait=30, policy=NO_JITTER)
-    first, second = (later - earlier - 1 for earlier, later in zip(world.sent_at, world.sent_at[1:], strict=False))
+    simulation = Crowded()
+    simulation.run(request_info(), exhausted, throttles=throttles)
+    simulation.run(request_info(), NetworkError("lost"), OK, throttles=throttles, max_wait=30, policy=NO_JITTER)
+    first, second = (
+        later - earlier - 1 for earlier, later in zip(simulation.sent_at, simulation.sent_at[1:], strict=False)
+    )
     assert 20 <= first <= 30
     assert second <= 10.1
 
@@ -224,12 +229,12 @@ def test_the_number_of_throttles_is_bounded() -> None:
     st.sampled_from(["GET", "POST"]),
 )
 def test_any_headers_keep_waits_within_their_bounds(status: int, fields: Headers, method: str) -> None:
-    world, throttles = World(), Throttles(Event)
+    simulation, throttles = Simulation(), Throttles(Event)
     answer = (status, fields)
     policy = RetryPolicy(max_tries=3, max_total=40, max_single_wait=15)
     for _ in range(2):
-        began = world.now
-        outcome = world.run(
+        began = simulation.now
+        outcome = simulation.run(
             request_info(method),
             answer,
             answer,
@@ -240,11 +245,11 @@ def test_any_headers_keep_waits_within_their_bounds(status: int, fields: Headers
             uses_all=False,
         )
         assert outcome == answer
-        tries = len(world.sent_at)
+        tries = len(simulation.sent_at)
         # An attempt is held back for at most max_wait and takes a second. No wait ends after more than 40 seconds.
-        assert world.now - began <= 40 + 21
+        assert simulation.now - began <= 40 + 21
         assert tries <= 3
-        world.sent_at.clear()
+        simulation.sent_at.clear()
 
 
 @pytest.mark.parametrize("seconds", [-1.0, math.nan])

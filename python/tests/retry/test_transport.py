@@ -122,7 +122,7 @@ async def test_a_cancelled_request_holds_no_other_back(given_up: str) -> None:
         await until("the first request is in progress", lambda: "/one" in going)
         other = asyncio.ensure_future(client.get("/other"))
         third = asyncio.ensure_future(client.get("/third"))
-        await until("the last request is waiting", lambda: in_line(transport) == 2)
+        await until("the last request is waiting", lambda: queue_length(transport) == 2)
         (one if given_up == "sent" else other).cancel()
         answers["/one"].set()
         answers["/other"].set()
@@ -132,6 +132,6 @@ async def test_a_cancelled_request_holds_no_other_back(given_up: str) -> None:
         assert going[-1] == "/third"
 
 
-def in_line(transport: Any) -> int:
+def queue_length(transport: Any) -> int:
     (throttle,) = transport._throttles._by_name.values()
     return len(throttle._queue)

@@ -45,11 +45,11 @@ async def test_an_endpoint_needs_no_request_and_keeps_its_parameters(middleware:
         """Documented."""
         return [item.name, q, x]
 
-    async def later(item: Item, q: int = 3, *, x: Annotated[str, Header()] = "h") -> list[Any]:
+    async def asynchronous_endpoint(item: Item, q: int = 3, *, x: Annotated[str, Header()] = "h") -> list[Any]:
         """Documented."""
         return [item.name, q, x]
 
-    endpoint = limiter.limit("1/minute")(later if asynchronous else sync)
+    endpoint = limiter.limit("1/minute")(asynchronous_endpoint if asynchronous else sync)
     app.post("/")(endpoint)
     async with client_for(app, headers={"x": "y"}) as client:
         first = await client.post("/?q=4", json={"name": "n"})
@@ -90,7 +90,7 @@ async def test_two_decorators_both_apply(middleware: bool) -> None:
 
 @WITH_AND_WITHOUT
 async def test_other_decorators_work_above_and_below(middleware: bool) -> None:
-    def shouting(function: Any) -> Any:
+    def upper_case(function: Any) -> Any:
         @functools.wraps(function)
         async def wrapper(*args: Any, **kwargs: Any) -> Any:
             return (await function(*args, **kwargs)).upper()
@@ -101,14 +101,14 @@ async def test_other_decorators_work_above_and_below(middleware: bool) -> None:
     app = app_of(limiter, middleware)
 
     @app.get("/above")
-    @shouting
+    @upper_case
     @limiter.limit("1/minute")
     async def above(q: str) -> str:
         return q
 
     @app.get("/below")
     @limiter.limit("1/minute")
-    @shouting
+    @upper_case
     async def below(q: str) -> str:
         return q
 
@@ -156,7 +156,7 @@ async def test_generators_stay_generators_and_are_closed(middleware: bool, async
     trace: list[str] = []
 
     @limiter.limit("1/minute")
-    def some() -> Iterator[str]:
+    def generator() -> Iterator[str]:
         try:
             yield "a"
         finally:
@@ -169,7 +169,7 @@ async def test_generators_stay_generators_and_are_closed(middleware: bool, async
         finally:
             trace.append("closed")
 
-    chosen: Any = some_later if asynchronous else some
+    chosen: Any = some_later if asynchronous else generator
     assert inspect.isasyncgenfunction(chosen) is asynchronous
     assert inspect.isgeneratorfunction(chosen) is not asynchronous
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from starlette.requests import HTTPConnection, Request
 
 
-def watched(**options: Any) -> tuple[RateLimiter, list[str]]:
+def recording_limiter(**options: Any) -> tuple[RateLimiter, list[str]]:
     """A limiter, and the keys of its checks."""
     keys: list[str] = []
 
@@ -58,7 +58,7 @@ class Identified(SimpleUser):
 
 
 async def test_clients_are_counted_by_address() -> None:
-    limiter, keys = watched()
+    limiter, keys = recording_limiter()
     app = app_of(limiter)
     assert await statuses(app, "/", "/", "/") == [200, 200, 429]
     assert await statuses(app, "/", ip="192.0.2.2") == [200]
@@ -70,14 +70,14 @@ async def test_clients_are_counted_by_address() -> None:
     [("2001:db8:0:1::7", "ip:2001:db8:0:1::/64"), ("testclient", "ip:testclient"), ("fe80::1%eth0", None)],
 )
 async def test_other_kinds_of_addresses_have_a_key(ip: str, key: str | None) -> None:
-    limiter, keys = watched()
+    limiter, keys = recording_limiter()
     assert (await fetch(app_of(limiter), "/", ip=ip)).status_code == 200
     if key is not None:
         assert keys == [f"ratelog:{{{key}}}:GET /"]
 
 
 async def test_a_spoofed_header_does_not_evade_the_limit() -> None:
-    limiter, _ = watched(trusted_proxies=["203.0.113.0/24"])
+    limiter, _ = recording_limiter(trusted_proxies=["203.0.113.0/24"])
     app = app_of(limiter)
     for turn in range(2):
         assert await statuses(app, "/", headers={"x-forwarded-for": f"198.51.100.{turn}"}) == [200]
@@ -87,7 +87,7 @@ async def test_a_spoofed_header_does_not_evade_the_limit() -> None:
 
 
 async def test_a_peer_without_address_is_counted() -> None:
-    limiter, keys = watched()
+    limiter, keys = recording_limiter()
     app = app_of(limiter)
 
     async def without(scope: Any, receive: Any, send: Any) -> None:
@@ -98,7 +98,7 @@ async def test_a_peer_without_address_is_counted() -> None:
 
 
 async def test_api_keys_are_hashed_and_fall_back_to_the_address() -> None:
-    limiter, keys = watched(api_key_header="X-Token")
+    limiter, keys = recording_limiter(api_key_header="X-Token")
     app = app_of(limiter, key="api_key")
     await statuses(app, "/", headers={"x-token": "s3cr3t"})
     await statuses(app, "/", headers={"x-token": ""})
@@ -106,7 +106,7 @@ async def test_api_keys_are_hashed_and_fall_back_to_the_address() -> None:
 
 
 async def test_users_are_counted_behind_an_authentication_middleware() -> None:
-    limiter, keys = watched()
+    limiter, keys = recording_limiter()
     app = app_of(limiter, key="user")
     app.add_middleware(AuthenticationMiddleware, backend=ByHeader())
     await statuses(app, "/", headers={"x-name": "ann b"})
@@ -119,7 +119,7 @@ async def test_a_users_identity_is_the_key() -> None:
         async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, SimpleUser] | None:
             return AuthCredentials(), Identified("ann")
 
-    limiter, keys = watched(key="user")
+    limiter, keys = recording_limiter(key="user")
     app = app_of(limiter)
     app.add_middleware(AuthenticationMiddleware, backend=Backend())
     await fetch(app, "/")
@@ -131,7 +131,7 @@ async def test_a_user_without_identity_is_counted_by_name() -> None:
         async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, SimpleUser] | None:
             return AuthCredentials(), Nameless("ann")
 
-    limiter, keys = watched(key="user")
+    limiter, keys = recording_limiter(key="user")
     app = app_of(limiter)
     app.add_middleware(AuthenticationMiddleware, backend=Backend())
     await fetch(app, "/")
@@ -146,7 +146,7 @@ async def test_a_function_returns_the_key_or_exempts_the_request(asynchronous: b
     async def of_later(request: Request) -> str | None:
         return of(request)
 
-    limiter, keys = watched()
+    limiter, keys = recording_limiter()
     app = app_of(limiter, key=of_later if asynchronous else of)
     assert await statuses(app, "/", "/", "/") == [200, 200, 429]
     assert await statuses(app, "/", "/", headers={"x-free": "1"}) == [200, 200]
@@ -155,7 +155,7 @@ async def test_a_function_returns_the_key_or_exempts_the_request(asynchronous: b
 
 @pytest.mark.parametrize("asynchronous", [False, True])
 async def test_a_registered_key_is_known_to_settings_and_limits(asynchronous: bool) -> None:
-    limiter, keys = watched(key="tenant", default="9/minute")
+    limiter, keys = recording_limiter(key="tenant", default="9/minute")
 
     def tenant(connection: HTTPConnection) -> str:
         return str(connection.headers["x-tenant"])
@@ -213,7 +213,7 @@ async def test_a_key_of_the_connection_only_is_no_dependency(key: Any) -> None:
 async def test_a_function_written_in_c_is_no_dependency() -> None:
     from operator import attrgetter
 
-    limiter, keys = watched()
+    limiter, keys = recording_limiter()
     await fetch(app_of(limiter, key=attrgetter("client.host")), "/")
     assert keys == ["ratelog:{192.0.2.1}:GET /"]
 
@@ -232,7 +232,7 @@ async def test_a_function_written_in_c_is_no_dependency() -> None:
     ],
 )
 async def test_keys_are_escaped(key: str, escaped: str) -> None:
-    limiter, keys = watched()
+    limiter, keys = recording_limiter()
     await fetch(app_of(limiter, key=lambda _: key), "/")
     assert keys == [f"ratelog:{{{escaped}}}:GET /"]
 

@@ -144,13 +144,13 @@ async def test_a_route_added_after_a_request_is_limited() -> None:
 @pytest.mark.parametrize("where", ["key", "cost", "limits"])
 @pytest.mark.parametrize("asynchronous", [False, True])
 async def test_an_http_exception_of_a_key_function_is_handled(where: str, asynchronous: bool) -> None:
-    def refuse(_: Request) -> Any:
-        raise HTTPException(401, "who are you?", {"www-authenticate": "Bearer"})
+    def raise_401(_: Request) -> Any:
+        raise HTTPException(401, "Unauthorized", {"www-authenticate": "Bearer"})
 
-    async def refuse_later(_: Request) -> Any:
-        raise HTTPException(401, "who are you?", {"www-authenticate": "Bearer"})
+    async def raise_401_async(_: Request) -> Any:
+        raise HTTPException(401, "Unauthorized", {"www-authenticate": "Bearer"})
 
-    function: Callable[[Any], Any] = refuse_later if asynchronous else refuse
+    function: Callable[[Any], Any] = raise_401_async if asynchronous else raise_401
     limiter = RateLimiter("memory://")
     app = FastAPI()
     limiter.protect(app)
@@ -161,7 +161,7 @@ async def test_an_http_exception_of_a_key_function_is_handled(where: str, asynch
         return 1
 
     response = await fetch(app, "/")
-    assert (response.status_code, response.json()) == (401, {"detail": "who are you?"})
+    assert (response.status_code, response.json()) == (401, {"detail": "Unauthorized"})
     assert response.headers["www-authenticate"] == "Bearer"
 
 

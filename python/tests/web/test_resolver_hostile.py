@@ -49,7 +49,7 @@ def app_of(**options: Any) -> FastAPI:
 APP = app_of()
 
 
-async def answered(app: Any, scope: dict[str, Any]) -> int:
+async def status_of(app: Any, scope: dict[str, Any]) -> int:
     statuses: list[int] = []
 
     async def receive() -> Any:
@@ -70,7 +70,7 @@ async def test_any_request_gets_a_response(
     path: str, headers: list[tuple[bytes, bytes]], client: tuple[str, int] | None, method: str
 ) -> None:
     scope = {"type": "http", "method": method, "path": path, "headers": headers, "client": client, "query_string": b""}
-    assert await answered(APP, scope) in (200, 307, 404, 405)
+    assert await status_of(APP, scope) in (200, 307, 404, 405)
 
 
 @given(key=st.text(max_size=200, alphabet=st.characters(codec=None, exclude_categories=())))
@@ -94,8 +94,8 @@ async def test_headers_of_an_untrusted_peer_never_evade_the_limit(header: bytes)
     limiter = RateLimiter("memory://", default="1/minute", trusted_proxies=["192.0.2.0/24"])
     app = FastAPI()
     limiter.protect(app)
-    assert await answered(app, {**scope, "headers": []}) == 404
-    assert await answered(app, {**scope, "headers": [(b"x-forwarded-for", header), (b"forwarded", header)]}) == 429
+    assert await status_of(app, {**scope, "headers": []}) == 404
+    assert await status_of(app, {**scope, "headers": [(b"x-forwarded-for", header), (b"forwarded", header)]}) == 429
 
 
 async def test_ten_thousand_paths_use_bounded_memory() -> None:

@@ -44,7 +44,7 @@ def app_of(limiter: RateLimiter, middleware: bool) -> FastAPI:
     return app
 
 
-async def talk(app: Any, path: str, extensions: bool = False) -> list[dict[str, Any]]:
+async def messages_of(app: Any, path: str, extensions: bool = False) -> list[dict[str, Any]]:
     """The messages that an application sends to a client."""
     sent: list[dict[str, Any]] = []
     messages = iter([{"type": "websocket.connect"}, {"type": "websocket.disconnect", "code": 1000}])
@@ -72,7 +72,7 @@ async def talk(app: Any, path: str, extensions: bool = False) -> list[dict[str, 
 @pytest.mark.parametrize("path", ["/decorated/1", "/depends", "/by-dependency"])
 async def test_a_denied_websocket_is_closed_if_no_response_can_be_sent(middleware: bool, path: str) -> None:
     app = app_of(RateLimiter("memory://"), middleware)
-    accepted, denied = await talk(app, path), await talk(app, path)
+    accepted, denied = await messages_of(app, path), await messages_of(app, path)
     assert accepted[0]["type"] == "websocket.accept"
     assert (b"ratelimit" in dict(accepted[0]["headers"])) is middleware
     assert denied == [{"type": "websocket.close", "code": 1013, "reason": "rate limited"}]
@@ -82,8 +82,8 @@ async def test_a_denied_websocket_is_closed_if_no_response_can_be_sent(middlewar
 @pytest.mark.parametrize("path", ["/decorated/1", "/depends", "/by-dependency"])
 async def test_a_denied_websocket_gets_a_response_if_the_server_supports_it(middleware: bool, path: str) -> None:
     app = app_of(RateLimiter("memory://"), middleware)
-    await talk(app, path, extensions=True)
-    start, body = await talk(app, path, extensions=True)
+    await messages_of(app, path, extensions=True)
+    start, body = await messages_of(app, path, extensions=True)
     names = [name for name, _ in start["headers"]]
     assert (start["type"], start["status"]) == ("websocket.http.response.start", 429)
     assert sorted(names) == [b"content-length", b"content-type", b"ratelimit", b"ratelimit-policy", b"retry-after"]
@@ -92,8 +92,8 @@ async def test_a_denied_websocket_gets_a_response_if_the_server_supports_it(midd
 
 async def test_a_path_parameter_does_not_evade_the_limit() -> None:
     app = app_of(RateLimiter("memory://"), True)
-    await talk(app, "/decorated/1")
-    assert (await talk(app, "/decorated/2"))[0]["type"] == "websocket.close"
+    await messages_of(app, "/decorated/1")
+    assert (await messages_of(app, "/decorated/2"))[0]["type"] == "websocket.close"
 
 
 @WITH_AND_WITHOUT
@@ -108,14 +108,14 @@ async def test_an_endpoint_class_is_limited_by_its_method(middleware: bool) -> N
     app = Starlette(routes=[WebSocketRoute("/{id}", Endpoint)])
     if middleware:
         limiter.protect(app)
-    assert (await talk(app, "/1"))[0]["type"] == "websocket.accept"
-    assert (await talk(app, "/2"))[0]["type"] == "websocket.close"
+    assert (await messages_of(app, "/1"))[0]["type"] == "websocket.accept"
+    assert (await messages_of(app, "/2"))[0]["type"] == "websocket.close"
 
 
 async def test_defaults_and_settings_count_websockets() -> None:
     endpoints = [{"path": "/decorated/*", "methods": ["WEBSOCKET"], "limits": "1/hour"}]
     app = app_of(RateLimiter("memory://", default="9/minute", endpoints=endpoints), True)
-    accepted = (await talk(app, "/decorated/1"))[0]
+    accepted = (await messages_of(app, "/decorated/1"))[0]
     assert dict(accepted["headers"])[b"ratelimit-policy"].count(b"q=") == 3
 
 
