@@ -52,7 +52,7 @@ impl Backoff {
         let idempotency = match idempotent {
             None => Idempotency::of_request(method, headers.0),
             Some(true) => Idempotency::Idempotent,
-            Some(false) => Idempotency::NonIdempotent,
+            Some(false) => Idempotency::Never,
         };
         Self { backoff: policy.0.backoff(), idempotency }
     }

@@ -78,7 +78,7 @@ def test_each_limit_needs_a_decision() -> None:
 def test_an_unknown_header_family_is_rejected() -> None:
     with pytest.raises(ValueError) as error:
         LimitSet([BURST], "draft-10")  # type: ignore[arg-type]
-    assert str(error.value) == '"draft-10" is none of the fields draft-11, x-ratelimit, both and none'
+    assert str(error.value) == '"draft-10" is not one of draft-11, x-ratelimit, both, none'
 
 
 decisions = st.builds(
