@@ -15,6 +15,7 @@ mod limits;
 mod local;
 mod number;
 mod policies;
+mod policy_name;
 mod retry_hint;
 mod rules;
 mod source;

@@ -7,7 +7,7 @@ use ratelog_client_core::{Check, http};
 use ratelog_core::{Cost, OwnedRuleSource, PolicyName, RuleSource, Rules};
 
 use crate::number::value_error;
-use crate::policies;
+use crate::policy_name;
 use crate::rules::{Pairs, pairs};
 
 #[pyclass(frozen, eq, hash, module = "ratelog._core")]
@@ -34,7 +34,7 @@ impl Limits {
     }
 
     #[staticmethod]
-    fn of_policy(py: Python<'_>, name: policies::PolicyName) -> PyResult<Self> {
+    fn of_policy(py: Python<'_>, name: policy_name::PolicyName) -> PyResult<Self> {
         let named = http::NamedRules::from(&name.0);
         Self::from_parts(py, RuleSource::Policy(name.0), named)
     }

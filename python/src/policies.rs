@@ -1,11 +1,12 @@
 use std::collections::HashMap;
 
-use pyo3::exceptions::{PyLookupError, PyValueError};
+use pyo3::exceptions::PyLookupError;
 use pyo3::prelude::*;
 use ratelog_client_core::{Clock, engine};
 use ratelog_core::{Mode, Policy, RuleSource, Rules};
 
 use crate::limits::Limits;
+use crate::policy_name::PolicyName;
 use crate::rules::Pairs;
 
 #[pyclass(frozen, module = "ratelog._core")]
@@ -41,19 +42,5 @@ impl Policies {
         let resolved = resolved.map_err(|error| PyLookupError::new_err(error.to_string()))?;
         let known = Limits::of_known_policy(limits.py(), name, resolved.rules())?;
         Ok((Bound::new(limits.py(), known)?, resolved.mode() == Mode::Shadow))
-    }
-}
-
-#[derive(PartialEq, Eq, Hash)]
-pub(crate) struct PolicyName(pub(crate) ratelog_core::PolicyName);
-
-impl FromPyObject<'_, '_> for PolicyName {
-    type Error = PyErr;
-
-    fn extract(name: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
-        let name: &str = name.extract()?;
-        name.parse()
-            .map(Self)
-            .map_err(|error| PyValueError::new_err(format!("{error}, not {name:?}")))
     }
 }

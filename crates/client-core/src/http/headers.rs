@@ -2,9 +2,10 @@ use std::borrow::Cow;
 use std::slice::from_ref;
 
 use ratelog_core::Decision;
-use sfv::{Integer, KeyRef, ListSerializer, StringRef, key_ref};
+use sfv::{KeyRef, ListSerializer, StringRef, key_ref};
 
-use super::limit_set::{BindingRules, binding_rules, most_binding};
+use super::binding_rules::{BindingRules, binding_rules, most_binding};
+use super::integer::{integer, seconds};
 use super::{HeaderFamily, NamedRules};
 
 /// The names of the headers, in lower case, as HTTP/2 requires.
@@ -118,17 +119,6 @@ fn ratelimit_value<'a>(binding: impl Iterator<Item = (&'a StringRef, &'a Decisio
             .parameter(EFFECTIVE_WINDOW, integer(effective_window(decision)));
     }
     list.finish().unwrap_or_default()
-}
-
-/// Whole seconds, rounded up, at least 1.
-pub(super) fn seconds(millis: u64) -> u64 {
-    millis.div_ceil(1_000).max(1)
-}
-
-/// The Integer of RFC 9651 with this value. It has at most fifteen digits, so greater values are reduced to the
-/// maximum.
-pub(super) fn integer(value: u64) -> Integer {
-    Integer::try_from(value).unwrap_or(Integer::MAX)
 }
 
 #[cfg(test)]

@@ -25,10 +25,12 @@
 //! # Ok::<(), ratelog_client_core::http::NameError>(())
 //! ```
 
+mod binding_rules;
 mod client_network;
 mod forwarded;
 mod header_family;
 mod headers;
+mod integer;
 mod limit_set;
 mod named_rules;
 mod problem;

@@ -3,7 +3,7 @@ use std::fmt;
 use ratelog_core::{PolicyName, Rule, Rules};
 use sfv::{KeyRef, ListSerializer, StringRef, key_ref};
 
-use super::headers::{integer, seconds};
+use super::integer::{integer, seconds};
 
 /// The rules of a limit, each with the name that responses report it under.
 ///

@@ -4,7 +4,7 @@ use ratelog_core::Decision;
 use serde_json::json;
 
 use super::NamedRules;
-use super::limit_set::{binding_rules, most_binding};
+use super::binding_rules::{binding_rules, most_binding};
 
 /// The `type` of the problem details of a denied request.
 pub const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#quota-exceeded";

@@ -9,7 +9,8 @@ use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::layer::{Denial, Settings};
+use super::denial::Denial;
+use super::layer::Settings;
 use super::{CheckError, ResponseBody, RouteLimits};
 use crate::http::{HeaderFamily, add_headers};
 use crate::{Decision, Error};

@@ -6,13 +6,14 @@ use http::Response;
 use http::request::Parts;
 use tower_layer::Layer;
 
+use super::denial::Denial;
 use super::{CheckError, Key, OnCheckError, RateLimitService, RouteLimits, responses};
-use crate::http::{HeaderFamily, NamedRules, add_headers};
-use crate::{Decision, RateLimiter};
+use crate::RateLimiter;
+use crate::http::{HeaderFamily, add_headers};
 
 /// Limits the requests of a service; see the [module](super).
 ///
-/// It checks a request after the service is ready and before it is called. Handlers find the [`Decision`] in the
+/// It checks a request after the service is ready and before it is called. Handlers find the [`Decision`](crate::Decision) in the
 /// extensions of an allowed request.
 #[derive(Clone)]
 pub struct RateLimitLayer {
@@ -33,18 +34,6 @@ type LimitsFn = dyn Fn(&Parts) -> Option<RouteLimits> + Send + Sync;
 type KeyFn = dyn Fn(&Parts) -> Key + Send + Sync;
 type DeniedFn = dyn Fn(&Denial<'_>) -> Response<Bytes> + Send + Sync;
 type CheckErrorFn = dyn Fn(&CheckError) -> OnCheckError + Send + Sync;
-
-/// A denied request, for [`RateLimitLayer::on_denied`].
-#[derive(Clone, Copy)]
-#[non_exhaustive]
-pub struct Denial<'a> {
-    /// The request's head.
-    pub request: &'a Parts,
-    /// The decision.
-    pub decision: &'a Decision,
-    /// The rules of the request's limits, with their names.
-    pub named_rules: &'a NamedRules,
-}
 
 /// A request before its check.
 pub(super) enum Prepared {

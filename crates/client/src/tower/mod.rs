@@ -53,6 +53,7 @@
 
 mod body;
 mod check_error;
+mod denial;
 mod future;
 pub mod key;
 mod layer;
@@ -62,9 +63,10 @@ mod service;
 
 pub use body::ResponseBody;
 pub use check_error::{CheckError, OnCheckError};
+pub use denial::Denial;
 pub use future::ResponseFuture;
 pub use key::Key;
-pub use layer::{Denial, RateLimitLayer};
+pub use layer::RateLimitLayer;
 pub use ratelog_client_core::http::{NetworkError, TrustedProxies};
 pub use route_limits::RouteLimits;
 pub use service::RateLimitService;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use ratelog_client_core::http::problem;
 
-use super::layer::Denial;
+use super::denial::Denial;
 use crate::http::problem_json;
 
 /// The body for a request that could not be checked. It does not say why, because that is no business of the client.

@@ -1,0 +1,65 @@
+use std::borrow::Cow;
+use std::cmp::Reverse;
+
+use ratelog_core::{Decision, Rule};
+use sfv::StringRef;
+
+use super::NamedRules;
+use super::named_rules::{self, NamedRule};
+
+/// The rules that decisions report.
+pub(super) struct BindingRules<'a> {
+    /// The name of each.
+    pub(super) names: Vec<Cow<'a, StringRef>>,
+    /// A `RateLimit-Policy` that lists all of them.
+    pub(super) policy_header: Cow<'a, str>,
+}
+
+/// The rules that `decisions` report, one per element of `set`. `policy_header` lists the rules of the whole set.
+pub(super) fn binding_rules<'a>(
+    set: &'a [NamedRules],
+    policy_header: &'a str,
+    decisions: &[Decision],
+) -> BindingRules<'a> {
+    let mut names = Vec::with_capacity(set.len());
+    let mut added: Vec<NamedRule> = Vec::new();
+    for (rules, decision) in set.iter().zip(decisions) {
+        let rule = Rule::new(decision.limit, decision.window);
+        names.push(rules.name_of(rule).map_or_else(
+            || {
+                let is_used = |name: &_| {
+                    added.iter().any(|added| added.name == *name)
+                        || set.iter().any(|rules| rules.has_name(name))
+                };
+                let name = rules.unlisted_name(rule, is_used);
+                added.push(NamedRule { name: name.clone(), rule });
+                Cow::Owned(name)
+            },
+            Cow::Borrowed,
+        ));
+    }
+    let policy_header = if added.is_empty() {
+        policy_header.into()
+    } else {
+        join(policy_header.to_owned(), &named_rules::policy_header(&added)).into()
+    };
+    BindingRules { names, policy_header }
+}
+
+/// The denial with the longest retry-after, or, if all are allowed, the decision with the least remaining.
+pub(super) fn most_binding(decisions: &[Decision]) -> Option<&Decision> {
+    decisions.iter().min_by_key(|decision| {
+        let is_never = decision.retry_after.is_none();
+        let wait = Reverse((is_never, decision.retry_after));
+        if decision.allowed { (true, None, decision.remaining) } else { (false, Some(wait), 0) }
+    })
+}
+
+/// Joins two Structured Field Lists.
+pub(super) fn join(list: String, more: &str) -> String {
+    match (list.as_str(), more) {
+        ("", more) => more.to_owned(),
+        (_, "") => list,
+        (list, more) => format!("{list}, {more}"),
+    }
+}
