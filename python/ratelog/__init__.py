@@ -20,8 +20,8 @@ from .settings import Endpoint, Settings
 from .sync import SyncRateLimiter
 
 if TYPE_CHECKING:
+    from .web.dependency import RateLimitDependency
     from .web.keys import hashed
-    from .web.limit import RateLimit
     from .web.middleware import RateLimitMiddleware
     from .web.request_state import Denial
 
@@ -39,7 +39,7 @@ __all__ = [
     "NeedsModuleError",
     "NoPolicyError",
     "Override",
-    "RateLimit",
+    "RateLimitDependency",
     "RateLimitMiddleware",
     "RateLimiter",
     "RatelogError",
@@ -56,7 +56,7 @@ __all__ = [
 # Imported on first use, so that a worker with a `SyncRateLimiter` imports no code for requests.
 _LAZY = {
     "Denial": ".web.request_state",
-    "RateLimit": ".web.limit",
+    "RateLimitDependency": ".web.dependency",
     "RateLimitMiddleware": ".web.middleware",
     "hashed": ".web.keys",
 }

@@ -8,7 +8,6 @@ use rand::rngs::SmallRng;
 /// another fingerprint, the check subtracts one with probability `1.08^-count`, and replaces the fingerprint when the
 /// count reaches zero. So light keys decay each other, while a bucket at 200 loses one in about five million checks of
 /// other keys.
-/// light keys decay each other, while a bucket at 200 loses one in about five million checks of other keys.
 pub struct HeavyKeeper {
     buckets: [Box<[Bucket]>; 2],
     mask: u64,

@@ -31,7 +31,7 @@ use super::top_k::{HeavyKey, TopK};
 pub const HALF_LIFE: i64 = 60_000;
 
 /// The number of stored names per requested name. The lightest keys in the table are largely random.
-const NAMES_PER_KEY: usize = 2;
+const STORED_NAMES_PER_RESULT: usize = 2;
 
 /// Finds the heaviest keys of a stream of checks.
 pub struct Sketch {
@@ -59,7 +59,7 @@ impl Sketch {
     pub(super) fn with_state(k: usize, hasher: RandomState, seed: u64) -> Self {
         let k = k.clamp(1, Self::MAX_K);
         let counts = HeavyKeeper::new((16 * k).max(1024), SmallRng::seed_from_u64(seed));
-        Self { k, counts, names: TopK::new(NAMES_PER_KEY * k), hasher, since: 0 }
+        Self { k, counts, names: TopK::new(STORED_NAMES_PER_RESULT * k), hasher, since: 0 }
     }
 
     /// Returns the number of keys that this sketch finds.

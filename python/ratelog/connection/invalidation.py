@@ -41,7 +41,7 @@ class InvalidationListener:
         self._connection: Any = None
         self._sent: deque[Fetch | None] = deque()
         """The fetches that replies belong to, in order; `None` for a ping."""
-        self._connections = 0
+        self._connection_count = 0
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     @property
@@ -67,7 +67,7 @@ class InvalidationListener:
         settings = self._settings
         while True:
             for interval in ProbeBackoff(settings.probe_min_interval, settings.probe_max_interval):
-                before = self._connections
+                before = self._connection_count
                 try:
                     await self._listen()
                 except ResponseError:
@@ -76,7 +76,7 @@ class InvalidationListener:
                 except Exception:  # noqa: BLE001, S110 - the engine reports an unavailable server
                     pass
                 await asyncio.sleep(interval)
-                if self._connections != before:
+                if self._connection_count != before:
                     # The server was available: start again with the shortest interval.
                     break
 
@@ -95,7 +95,7 @@ class InvalidationListener:
             # The server does not track the keys that were cached before.
             self._deny_cache.invalidate_all()
             self._connection = connection
-            self._connections += 1
+            self._connection_count += 1
             await self._read(connection)
         finally:
             self._connection = None

@@ -18,7 +18,10 @@ class Pool(Protocol):
     """A pool with a maximum number of connections. Each carries one batch at a time."""
 
     def acquire(self) -> Any:
-        """Returns an idle connection, or `None`. `send` and `release` give it back."""
+        """Returns an idle connection, or `None`. `send` and `release` give it back.
+
+        A cluster's pool returns its client, which chooses the connections itself.
+        """
 
     def release(self, connection: Any) -> None:
         """Gives back a connection that sent nothing."""

@@ -50,8 +50,7 @@ class Fallback:
             try:
                 return self.check_locally(checks, record)
             except NoPolicyError:
-                self._warn_unknown_policies(checks)
-                return self._decide_fixed(checks, allow=True)
+                return self._check_known_locally(checks, record)
         return self._decide_fixed(checks, allow=self._mode == "allow")
 
     def _check_all(
@@ -78,6 +77,17 @@ class Fallback:
                 decisions[index] = decide(index, is_recorded).unenforced()
         return [decisions[index] for index in range(len(checks))]
 
+    def _check_known_locally(self, checks: Sequence[Check], record: bool) -> list[Decision]:
+        """Checks those keys whose rules this process knows, and allows the others."""
+        known = [self._known_rules(check) is not None for check in checks]
+        self._warn_unknown_policies([check for check, is_known in zip(checks, known, strict=True) if not is_known])
+        checked = [check for check, is_known in zip(checks, known, strict=True) if is_known]
+        decisions = iter(self.check_locally(checked, record) if checked else ())
+        return [
+            next(decisions) if is_known else fallback_decision(True, None, check.cost, 0)
+            for check, is_known in zip(checks, known, strict=True)
+        ]
+
     def _decide_fixed(self, checks: Sequence[Check], *, allow: bool) -> list[Decision]:
         return [
             fallback_decision(allow, self._known_rules(check), check.cost, self._retry_after_ms) for check in checks
@@ -92,7 +102,7 @@ class Fallback:
     def _warn_unknown_policies(self, checks: Sequence[Check]) -> None:
         for check in checks:
             policy = check.limits.policy
-            if policy is None or policy in self._warned or self._known_rules(check) is not None:
+            if policy is None or policy in self._warned:
                 continue
             if len(self._warned) < MAX_WARNED_POLICIES:
                 self._warned.add(policy)

@@ -22,7 +22,10 @@ class Waiter:
 
 
 class Throttle:
-    """The throttle of one limit, with a queue. Only the first request in the queue may acquire it. Thread-safe."""
+    """The throttle of one limit, with a queue. Thread-safe.
+
+    Only the first request in the queue may acquire it, and a request after its deadline.
+    """
 
     def __init__(self, create_event: Callable[[], Any]) -> None:
         self._create_event = create_event

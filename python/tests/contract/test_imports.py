@@ -38,13 +38,13 @@ def test_a_limiter_without_an_application_imports_no_framework() -> None:
     assert loaded.isdisjoint(FRAMEWORKS)
 
 
-@pytest.mark.parametrize("name", ["Denial", "RateLimit", "RateLimitMiddleware", "hashed"])
+@pytest.mark.parametrize("name", ["Denial", "RateLimitDependency", "RateLimitMiddleware", "hashed"])
 def test_lazy_names_are_imported_on_first_use(name: str) -> None:
     assert "ratelog.web" in loaded_modules(f"from ratelog import {name}")
 
 
 def test_all_names_can_be_imported_at_once() -> None:
-    loaded_modules("from ratelog import *\nhashed('x'), RateLimit, RateLimitMiddleware, Denial")
+    loaded_modules("from ratelog import *\nhashed('x'), RateLimitDependency, RateLimitMiddleware, Denial")
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 NAMES = [
     "Check", "CheckCompleted", "ConfigError", "Decision", "Denial", "Endpoint", "Event", "Health", "Limits",
-    "LocalLimiter", "NeedsModuleError", "NoPolicyError", "Override", "RateLimit", "RateLimitMiddleware",
-    "RateLimiter", "RatelogError", "ServerRecovered", "ServerUnavailable", "Settings", "SettingsReloaded",
-    "SyncRateLimiter", "UnavailableError", "__version__", "hashed",
+    "LocalLimiter", "NeedsModuleError", "NoPolicyError", "Override", "RateLimitDependency",
+    "RateLimitMiddleware", "RateLimiter", "RatelogError", "ServerRecovered", "ServerUnavailable", "Settings",
+    "SettingsReloaded", "SyncRateLimiter", "UnavailableError", "__version__", "hashed",
 ]  # fmt: skip
 
 
@@ -44,7 +44,13 @@ def test_the_package_is_typed() -> None:
 
 
 def test_every_public_class_and_method_has_a_docstring() -> None:
-    for name in (ratelog.RateLimiter, ratelog.SyncRateLimiter, ratelog.RateLimit, ratelog.Settings, ratelog.Denial):
+    for name in (
+        ratelog.RateLimiter,
+        ratelog.SyncRateLimiter,
+        ratelog.RateLimitDependency,
+        ratelog.Settings,
+        ratelog.Denial,
+    ):
         assert inspect.getdoc(name)
         for member, value in vars(name).items():
             if not member.startswith("_") and inspect.isfunction(value):

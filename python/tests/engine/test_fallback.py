@@ -51,11 +51,18 @@ def test_an_unknown_policy_is_allowed_and_logged_once_per_name(caplog: pytest.Lo
     decider = create_fallback()
     for _ in range(3):
         for name in ("gold", "silver"):
-            checks = [Check(b"k", Limits.of_policy(name)), Check(b"l", HOURLY)]
-            decisions = decider.decide(checks, record=True)
-            assert [(d.allowed, d.source) for d in decisions] == [(True, "fallback")] * 2
+            (decision,) = decider.decide([Check(b"k", Limits.of_policy(name))], record=True)
+            assert (decision.allowed, decision.source) == (True, "fallback")
     assert warned_policies(caplog) == ["gold", "silver"]
     assert caplog.records[0].getMessage() == "unknown_policy policy='gold' decision='allow'"
+
+
+def test_an_unknown_policy_does_not_lift_the_limits_of_other_keys() -> None:
+    decider = create_fallback()
+    checks = [Check(b"k", Limits.of_policy("gold")), Check(b"l", HOURLY)]
+    decisions = [decider.decide(checks, record=True) for _ in range(4)]
+    assert [[d.allowed for d in both] for both in decisions] == [[True, True]] * 3 + [[True, False]]
+    assert [[d.source for d in both] for both in decisions] == [["fallback", "local"]] * 4
 
 
 def test_a_fixed_fallback_needs_no_policy(caplog: pytest.LogCaptureFixture) -> None:

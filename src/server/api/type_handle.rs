@@ -16,7 +16,10 @@ impl TypeHandle {
     }
 
     /// Sets the handle.
-    pub fn set(&self, raw: *mut RedisModuleType) {
+    ///
+    /// # Safety
+    /// `raw` must be null or the handle of a data type whose values are `Value`s.
+    pub unsafe fn set(&self, raw: *mut RedisModuleType) {
         self.0.store(raw, Ordering::Relaxed);
     }
 }

@@ -43,7 +43,8 @@ pub(super) fn register(ctx: *mut RedisModuleCtx) -> bool {
     // SAFETY: called while the module is loaded; the server copies the methods.
     let raw =
         unsafe { api!(RedisModule_CreateDataType)(ctx, NAME.as_ptr(), ENCODING, &raw mut methods) };
-    TYPE.set(raw);
+    // SAFETY: the type's values are those that `into_raw` returns.
+    unsafe { TYPE.set(raw) };
     !raw.is_null()
 }
 

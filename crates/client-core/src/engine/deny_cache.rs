@@ -145,7 +145,8 @@ impl DenyCache {
 
     /// Whether to fetch the denial of `check` at `now`: it is not cached, and no other fetch of the key is in progress.
     ///
-    /// If it returns true, query the server, then call [`insert`](Self::insert) or [`end_fetch`](Self::end_fetch).
+    /// If it returns true, query the server, then [`insert`](Self::insert) a denial, and always call
+    /// [`end_fetch`](Self::end_fetch).
     #[must_use]
     pub fn begin_fetch(&self, key: &[u8], check: &Check<'_>, now: Instant) -> bool {
         let is_fetching = matches!(self.entries.get(key), Some(Entry::Fetching));

@@ -76,10 +76,10 @@ impl Backoff {
 }
 
 /// A random addition to a wait that other clients were given as well, so that they do not all come back at the same
-/// moment: at most a tenth of the wait, or `min` if that is more.
+/// moment: at most a tenth of the wait, or `short_wait_jitter` if that is more.
 #[must_use]
-pub fn jitter(wait: Duration, min: Duration) -> Duration {
-    (wait / 10).max(min).mul_f32(fastrand::f32())
+pub fn jitter(wait: Duration, short_wait_jitter: Duration) -> Duration {
+    (wait / 10).max(short_wait_jitter).mul_f32(fastrand::f32())
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@ use std::time::{Duration, Instant};
 
 use super::{RetryHint, jitter};
 
-/// The least upper bound on the jitter at the end of a hold.
-const MIN_JITTER: Duration = Duration::from_millis(100);
+/// The jitter at the end of a hold is at most a tenth of the wait, or this if that is more.
+const SHORT_WAIT_JITTER: Duration = Duration::from_millis(100);
 
 /// A client-side throttle for requests that share a limit: it holds them back while nothing remains.
 ///
@@ -77,7 +77,7 @@ impl ThrottleState {
         // A wait that overflows the clock is longer than any deadline, so it is no hold.
         let hold = wait.and_then(|wait| {
             let until = now.checked_add(wait)?;
-            Some(Hold { until, resume_at: until.checked_add(jitter(wait, MIN_JITTER))? })
+            Some(Hold { until, resume_at: until.checked_add(jitter(wait, SHORT_WAIT_JITTER))? })
         });
         self.hold = self.hold.into_iter().chain(hold).max_by_key(|hold| hold.until);
         let is_held = self.hold.is_some_and(|hold| now < hold.resume_at);

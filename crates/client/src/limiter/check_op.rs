@@ -60,6 +60,10 @@ impl Operation for CheckOp<'_> {
         Ok(decision.with_mode(resolved.mode()))
     }
 
+    fn local_allowing_unknown(&self, _: &Local, policies: &Policies) -> Option<Decision> {
+        self.fixed(FixedOutcome::Allow, policies)
+    }
+
     fn fixed(&self, outcome: FixedOutcome, policies: &Policies) -> Option<Decision> {
         let resolved = self.resolve(policies).ok();
         let rules = resolved.as_ref().map(ResolvedRules::rules);

@@ -180,7 +180,7 @@ impl Engine {
                 Ok(output) => Some(output),
                 Err(LocalError::UnknownPolicies(unknown)) => {
                     self.warn(&unknown);
-                    operation.fixed(FixedOutcome::Allow, policies)
+                    operation.local_allowing_unknown(local, policies)
                 }
                 Err(LocalError::NeedsModule(_)) => None,
             },

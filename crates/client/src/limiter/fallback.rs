@@ -4,8 +4,9 @@ use std::num::NonZeroU32;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fallback {
-    /// This process decides, by the same rules and as exactly. Its logs start empty. A check under a policy that this
-    /// process does not know is allowed, and logged with `tracing` as a warning, once per policy.
+    /// This process decides, by the same rules and as exactly. Its logs start empty. A key under a policy that this
+    /// process does not know is allowed, and a warning is logged with `tracing`, once per policy. The other keys of the
+    /// same check keep their limits.
     Local {
         /// The number of processes that share each limit. Each of them grants an equal share, rounded down, and at
         /// least one unit. With 1, this process grants the whole limit.

@@ -18,13 +18,13 @@ pub struct Health {
     /// [`Backend::Script`](super::Backend::Script).
     pub uses_script: bool,
     /// Whether the server reports keys that anybody changes, so that the deny cache drops their denials at once.
-    pub tracks: bool,
+    pub tracking: bool,
 }
 
 impl Health {
-    pub(super) fn of_server(status: BreakerStatus, uses_script: bool, tracks: bool) -> Self {
+    pub(super) fn of_server(status: BreakerStatus, uses_script: bool, tracking: bool) -> Self {
         let BreakerStatus { state, since, last_error, opened } = status;
-        Self { state, since, last_error, opened, uses_script, tracks }
+        Self { state, since, last_error, opened, uses_script, tracking }
     }
 
     pub(super) const fn without_server(since: SystemTime) -> Self {
@@ -34,7 +34,7 @@ impl Health {
             last_error: None,
             opened: 0,
             uses_script: false,
-            tracks: false,
+            tracking: false,
         }
     }
 }

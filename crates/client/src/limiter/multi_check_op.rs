@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ratelog_client_core::engine::{FixedOutcome, Policies, UnknownPolicy, fallback_decision};
-use ratelog_core::{Mode, Policy, PolicyName, ResolvedRules, Rule, RuleSource, Rules};
+use ratelog_core::{Cost, Mode, Policy, PolicyName, ResolvedRules, Rule, RuleSource, Rules};
 
 use super::connection::Connection;
 use super::local::Local;
@@ -28,8 +28,8 @@ fn resolve(
 impl MultiCheckOp<'_> {
     fn resolve_all(&self, policies: &Policies) -> Result<ResolvedKeys<'_>, LocalError> {
         let (mut keys, mut unknown) = (Vec::with_capacity(self.0.len()), Vec::new());
-        for (key, source) in self.0.keys() {
-            match resolve(policies, source) {
+        for (key, resolved) in self.resolve_each(policies) {
+            match resolved {
                 Ok(resolved) => keys.push((key, resolved)),
                 Err(error) => unknown.push(error),
             }
@@ -39,6 +39,13 @@ impl MultiCheckOp<'_> {
         } else {
             Err(LocalError::UnknownPolicies(unknown))
         }
+    }
+
+    fn resolve_each(
+        &self,
+        policies: &Policies,
+    ) -> impl Iterator<Item = (&[u8], Result<Resolved, UnknownPolicy>)> {
+        self.0.keys().map(|(key, source)| (key, resolve(policies, source)))
     }
 }
 
@@ -60,6 +67,14 @@ impl ResolvedKeys<'_> {
     fn with_mode(&self, mode: Mode) -> impl Iterator<Item = (&[u8], &Rules)> {
         let keys = self.0.iter().filter(move |(_, resolved)| resolved.mode() == mode);
         keys.map(|(key, resolved)| (*key, resolved.rules()))
+    }
+
+    fn check(&self, local: &Local, cost: Cost) -> Vec<Decision> {
+        let enforced = local.mcheck(&self.enforced(), cost);
+        let record = enforced.iter().all(Decision::allowed);
+        let decide = if record { Local::check } else { Local::peek };
+        let shadow = self.shadow().map(|(key, rules)| decide(local, key, rules, cost)).collect();
+        self.merge(enforced, shadow)
     }
 
     /// Merges the decisions on the enforced and on the shadow keys, in the order of the keys.
@@ -103,12 +118,23 @@ impl Operation for MultiCheckOp<'_> {
     }
 
     fn local(&self, local: &Local, policies: &Policies) -> Result<Vec<Decision>, LocalError> {
-        let (cost, keys) = (self.0.units(), self.resolve_all(policies)?);
-        let enforced = local.mcheck(&keys.enforced(), cost);
-        let record = enforced.iter().all(Decision::allowed);
-        let decide = if record { Local::check } else { Local::peek };
-        let shadow = keys.shadow().map(|(key, rules)| decide(local, key, rules, cost)).collect();
-        Ok(keys.merge(enforced, shadow))
+        Ok(self.resolve_all(policies)?.check(local, self.0.units()))
+    }
+
+    fn local_allowing_unknown(&self, local: &Local, policies: &Policies) -> Option<Vec<Decision>> {
+        let (mut known, mut is_known) = (Vec::new(), Vec::with_capacity(self.0.len()));
+        for (key, resolved) in self.resolve_each(policies) {
+            is_known.push(resolved.is_ok());
+            known.extend(resolved.ok().map(|resolved| (key, resolved)));
+        }
+        let cost = self.0.units();
+        let mut decisions = ResolvedKeys(known).check(local, cost).into_iter();
+        let allowed = || {
+            let decision = fallback_decision(FixedOutcome::Allow, None, cost);
+            Decision::new(decision, Source::Fallback)
+        };
+        let decide = |is_known| if is_known { decisions.next() } else { Some(allowed()) };
+        is_known.into_iter().map(decide).collect()
     }
 
     fn fixed(&self, outcome: FixedOutcome, policies: &Policies) -> Option<Vec<Decision>> {

@@ -25,6 +25,12 @@ pub(super) trait Operation: Sync {
     /// Runs the operation in this process.
     fn local(&self, local: &Local, policies: &Policies) -> Result<Self::Output, LocalError>;
 
+    /// The output in this process when policies are unknown: their checks are allowed. `None` if the operation is not a
+    /// check.
+    fn local_allowing_unknown(&self, _local: &Local, _policies: &Policies) -> Option<Self::Output> {
+        None
+    }
+
     /// The output for a fixed outcome; `None` if the operation is not a check.
     fn fixed(&self, _outcome: FixedOutcome, _policies: &Policies) -> Option<Self::Output> {
         None

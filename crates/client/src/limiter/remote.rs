@@ -173,7 +173,7 @@ impl Remote {
 
     fn record_failure(self: &Arc<Self>, error: String, kind: FailureKind) {
         // A connection that finds its servers again itself is not lost.
-        let kind = if self.target.reconnects() { kind } else { FailureKind::Transient };
+        let kind = if self.target.is_reopened_by_limiter() { kind } else { FailureKind::Transient };
         if self.breaker.record_failure(error, kind, Clock::system_now()) {
             self.drop_connection();
             tokio::spawn(recover(Arc::downgrade(self)));

@@ -49,8 +49,8 @@ impl Target {
         target.map(Some)
     }
 
-    /// Whether the limiter replaces a lost connection. Other connections find their servers again themselves.
-    pub(super) fn reconnects(&self) -> bool {
+    /// Whether the limiter opens a lost connection again. Other connections find their servers again themselves.
+    pub(super) fn is_reopened_by_limiter(&self) -> bool {
         match self {
             Self::Single(_) => true,
             #[cfg(feature = "sentinel")]
@@ -67,7 +67,7 @@ impl Target {
             let settings = client.get_connection_info().redis_settings();
             return settings.protocol() != ProtocolVersion::RESP2;
         }
-        self.reconnects()
+        self.is_reopened_by_limiter()
     }
 
     /// Opens a connection. `on_push` receives the server's pushes, if it supports them. The caller waits for at most

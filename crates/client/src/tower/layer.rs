@@ -13,8 +13,8 @@ use crate::http::{HeaderFamily, add_headers};
 
 /// Limits the requests of a service; see the [module](super).
 ///
-/// It checks a request after the service is ready and before it is called. Handlers find the [`Decision`](crate::Decision) in the
-/// extensions of an allowed request.
+/// It checks a request after the service is ready and before it is called. Handlers find the
+/// [`Decision`](crate::Decision) in the extensions of an allowed request.
 #[derive(Clone)]
 pub struct RateLimitLayer {
     settings: Settings,

@@ -10,7 +10,7 @@ use crate::support::{connection, fast_probes, policy_name, rules, until, url};
 
 async fn caching(server: &Server) -> RateLimiter {
     let limiter = fast_probes(&url(server)).deny_cache(100).build().await.unwrap();
-    assert!(limiter.health().tracks);
+    assert!(limiter.health().tracking);
     limiter
 }
 
@@ -91,7 +91,7 @@ async fn a_denial_is_dropped_when_this_limiter_changes_the_key() {
     // Over RESP2 the server does not report changed keys.
     let url = format!("{}?protocol=resp2", url(&server));
     let limiter = fast_probes(&url).deny_cache(100).build().await.unwrap();
-    assert!(!limiter.health().tracks);
+    assert!(!limiter.health().tracking);
     let two = rules(&[(2, 60_000)]);
     deny(&limiter, "k", &two).await;
     assert_eq!(limiter.refund("k", Cost::ONE).await.unwrap(), 1);

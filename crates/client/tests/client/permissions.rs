@@ -15,7 +15,7 @@ async fn the_permissions_of_an_application_are_enough() {
     let password = line.split(' ').find_map(|argument| argument.strip_prefix('>')).unwrap();
     let url = format!("redis://application:{password}@127.0.0.1:{}/", server.port());
     let limiter = fast_probes(&url).deny_cache(100).build().await.unwrap();
-    assert!(limiter.health().tracks, "{:?}", limiter.health());
+    assert!(limiter.health().tracking, "{:?}", limiter.health());
     let mut admin = server.connect();
     admin.run::<()>("RL.POLICY SET api 1 1h");
     let name = policy_name("api");
