@@ -7,7 +7,7 @@ use ratelog_core::{Mode, wire};
 
 use crate::limits::Limits;
 use crate::number::{number, value_error};
-use crate::source::{SourceName, source_name};
+use crate::source::SourceName;
 use crate::units::Units;
 
 #[pyclass(frozen, eq, hash, module = "ratelog._core")]
@@ -80,7 +80,7 @@ impl Decision {
 
     #[getter]
     fn source(&self) -> &'static str {
-        source_name(self.source)
+        self.source.as_str()
     }
 
     fn unenforced(&self) -> Self {
@@ -96,7 +96,7 @@ impl Decision {
         let allowed = if self.inner.allowed { "True" } else { "False" };
         let retry_after =
             self.inner.retry_after.map_or_else(|| "None".to_owned(), |wait| wait.to_string());
-        let source = source_name(self.source);
+        let source = self.source.as_str();
         format!(
             "Decision({allowed}, limit={limit}, remaining={remaining}, retry_after_ms={retry_after}, \
              reset_after_ms={reset_after}, window_ms={window}, source='{source}')"

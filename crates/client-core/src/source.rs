@@ -20,4 +20,16 @@ impl Source {
     pub const fn is_server(self) -> bool {
         matches!(self, Self::Module | Self::Script)
     }
+
+    /// The name, for example for logs: `module`, `script`, `deny-cache`, `local` or `fallback`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Module => "module",
+            Self::Script => "script",
+            Self::DenyCache => "deny-cache",
+            Self::Local => "local",
+            Self::Fallback => "fallback",
+        }
+    }
 }
