@@ -19,7 +19,7 @@ from .fallback import Fallback
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from .._core import KeyVersion
+    from .._core import KeyVersion, ManualClock
     from ..check import Check
     from ..settings import Settings
     from .operation import Operation
@@ -28,16 +28,25 @@ if TYPE_CHECKING:
 class Engine:
     """The state of a limiter, and its operations."""
 
-    def __init__(self, settings: Settings, events: EventPublisher, *, remote: bool, cluster: bool) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        events: EventPublisher,
+        *,
+        remote: bool,
+        cluster: bool,
+        clock: ManualClock | None = None,
+    ) -> None:
+        """`clock` replaces the clock of this process, in tests."""
         self.settings = settings
         self.events = events
         self.remote = remote
         self.cluster = cluster
         self.breaker = Breaker(settings.failure_threshold)
-        self.policies = Policies(settings.policies)
-        self.local = LocalLimiter(settings.local_max_bytes, instances=settings.instances)
+        self.policies = Policies(settings.policies, clock=clock)
+        self.local = LocalLimiter(settings.local_max_bytes, instances=settings.instances, clock=clock)
         self.fallback = Fallback(self.local, self.policies, settings.fallback, int(settings.probe_max_interval * 1000))
-        self.deny_cache = DenyCache(settings.deny_cache) if settings.deny_cache and remote else None
+        self.deny_cache = DenyCache(settings.deny_cache, clock=clock) if settings.deny_cache and remote else None
         self.backend = Backend(
             settings,
             self.policies,

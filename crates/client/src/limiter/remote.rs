@@ -36,6 +36,7 @@ pub(super) struct Remote {
     /// Whether the server reports changed keys to this connection.
     tracks: AtomicBool,
     deny_cache: Option<Arc<DenyCache>>,
+    clock: Clock,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +62,7 @@ impl Remote {
         target: Target,
         settings: Settings,
         deny_cache: Option<Arc<DenyCache>>,
+        clock: Clock,
     ) -> Self {
         Self {
             target,
@@ -71,6 +73,7 @@ impl Remote {
             uses_script: AtomicBool::new(settings.backend == Backend::Script),
             tracks: AtomicBool::new(false),
             deny_cache,
+            clock,
         }
     }
 
@@ -130,12 +133,12 @@ impl Remote {
     /// Fetches a policy in the background, for when the server will be unavailable.
     pub(super) fn fetch_policy(self: &Arc<Self>, name: PolicyName, policies: Arc<Policies>) {
         let Some(mut connection) = self.connection() else { return };
-        let timeout = self.settings.timeout;
+        let (timeout, clock) = (self.settings.timeout, self.clock.clone());
         tokio::spawn(async move {
             let command = command::get_policy(&name);
             let fetched = with_timeout(timeout, connection.rl_query(&command)).await;
             if let Ok(policy) = fetched {
-                policies.insert(name, policy, Clock::monotonic_now());
+                policies.insert(name, policy, clock.monotonic());
             }
         });
     }
