@@ -198,6 +198,7 @@ impl Engine {
     fn warn(&self, unknown: &[UnknownPolicy]) {
         for unknown in unknown.iter().filter(|unknown| self.policies.should_report(unknown)) {
             tracing::warn!(
+                event = "unknown_policy",
                 policy = %unknown.name(),
                 "the server is unavailable and the policy is unknown in this process: its checks are allowed"
             );

@@ -37,6 +37,8 @@ pub(super) struct Remote {
     tracks: AtomicBool,
     deny_cache: Option<Arc<DenyCache>>,
     clock: Clock,
+    /// Whether the log says that the server is unavailable, and not yet that it recovered.
+    is_reported_unavailable: AtomicBool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +76,7 @@ impl Remote {
             tracks: AtomicBool::new(false),
             deny_cache,
             clock,
+            is_reported_unavailable: AtomicBool::new(false),
         }
     }
 
@@ -178,8 +181,27 @@ impl Remote {
         // A connection that finds its servers again itself is not lost.
         let kind = if self.target.reconnects() { kind } else { FailureKind::Transient };
         if self.breaker.record_failure(error, kind, Clock::system_now()) {
+            self.report_unavailable();
             self.drop_connection();
             tokio::spawn(recover(Arc::downgrade(self)));
+        }
+    }
+
+    /// Logs the start of an outage, once.
+    fn report_unavailable(&self) {
+        if !self.is_reported_unavailable.swap(true, Ordering::AcqRel) {
+            tracing::warn!(
+                event = "server_unavailable",
+                error = self.last_error(),
+                "the server is unavailable: the fallback answers until it recovers"
+            );
+        }
+    }
+
+    /// Logs the end of an outage that was logged.
+    fn report_recovered(&self) {
+        if self.is_reported_unavailable.swap(false, Ordering::AcqRel) {
+            tracing::info!(event = "server_recovered", "the server is available again");
         }
     }
 
@@ -197,9 +219,13 @@ impl Remote {
         self.breaker.begin_probe(Clock::system_now());
         let connected = with_timeout(self.settings.connect_timeout, self.connect()).await;
         match &connected {
-            Ok(()) => self.breaker.record_recovery(Clock::system_now()),
+            Ok(()) => {
+                self.breaker.record_recovery(Clock::system_now());
+                self.report_recovered();
+            }
             Err(error) => {
                 self.breaker.record_probe_failure(error.to_string(), Clock::system_now());
+                self.report_unavailable();
             }
         }
         connected.is_ok()
