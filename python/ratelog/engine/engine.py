@@ -88,6 +88,7 @@ class Engine:
             decisions = yield from self.backend.check(checks, record=record)
         except Exception as error:
             if not self.record_failure(error):
+                self.breaker.record_success()
                 raise
             return list(self.fallback.decide(checks, record))
         self.breaker.record_success()
@@ -118,6 +119,7 @@ class Engine:
         except TRANSPORT_ERRORS as error:
             if self.record_failure(error):
                 raise self._unavailable_error() from error
+            self.breaker.record_success()
             raise
         finally:
             if changed_key is not None:
@@ -198,6 +200,7 @@ class Engine:
                     return count
                 except TRANSPORT_ERRORS as error:
                     if not self.record_failure(error):
+                        self.breaker.record_success()
                         raise
             if self.settings.fallback == "local":
                 return local(key, *arguments)
