@@ -141,6 +141,8 @@ class Policies:
         """Whether to fetch the policy from the server now; true once per refresh interval."""
     def insert(self, name: str, rules: Sequence[tuple[int, int]] | None, shadow: bool) -> None:
         """Stores a policy: limit (units) and window (ms) of each rule; `None` if the server has no such policy."""
+    def fetch_failed(self, name: str) -> None:
+        """Reports that a fetch failed, so the policy is fetched again when it is used next."""
     def resolve(self, limits: Limits) -> tuple[Limits, bool]:
         """The rules to apply, and whether they are a shadow policy's. Raises `LookupError` for an unknown policy."""
 

@@ -41,6 +41,10 @@ impl Policies {
         self.policies.insert(name.0, policy, self.clock.monotonic());
     }
 
+    fn fetch_failed(&self, name: PolicyName) {
+        self.policies.fetch_failed(&name.0);
+    }
+
     fn resolve<'py>(&self, limits: Bound<'py, Limits>) -> PyResult<(Bound<'py, Limits>, bool)> {
         let RuleSource::Policy(name) = limits.get().rule_source() else {
             return Ok((limits, false));

@@ -140,8 +140,11 @@ impl Remote {
         tokio::spawn(async move {
             let command = command::get_policy(&name);
             let fetched = with_timeout(timeout, connection.rl_query(&command)).await;
-            if let Ok(policy) = fetched {
-                policies.insert(name, policy, clock.monotonic());
+            match fetched {
+                Ok(policy) => policies.insert(name, policy, clock.monotonic()),
+                Err(error) if failure_kind(&error).is_some() => policies.fetch_failed(&name),
+                // The server will not serve it next time either: the user may lack the permission.
+                Err(_) => {}
             }
         });
     }

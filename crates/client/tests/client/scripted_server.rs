@@ -64,6 +64,11 @@ impl ScriptedServer {
         self.script().answers.entry(command.to_owned()).or_default().extend(answers);
     }
 
+    /// Drops the answers to the commands of this name that were not sent.
+    pub fn forget(&self, command: &str) {
+        self.script().answers.remove(command);
+    }
+
     /// Sets the answer to probes.
     pub fn answer_probes(&self, answer: Answer) {
         self.script().probe = answer;
