@@ -106,8 +106,12 @@ class Backend:
     def execute_module_command(self, feature: str, command: Command) -> Operation[Reply]:
         """Runs a command that only the module has."""
         (reply,) = yield (command,)
+        if is_unknown_command(reply):
+            if self._settings.backend == "auto":
+                self.dialect = self._script
+            raise module_required(feature)
         if isinstance(reply, Exception):
-            raise module_required(feature) if is_unknown_command(reply) else to_public_error(reply)
+            raise to_public_error(reply)
         return reply
 
     def probe(self) -> Operation[None]:

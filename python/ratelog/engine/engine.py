@@ -110,10 +110,13 @@ class Engine:
         self, feature: str, command: Command, changed_key: bytes | None = None
     ) -> Operation[Reply]:
         """Runs a command that only the module has. Invalidates the cached denials of `changed_key`."""
-        if not self.remote or not self.backend.has_module:
+        if not self.remote:
             raise module_required(feature)
+        # A server that is unavailable may have the module when it recovers.
         if not self._is_available():
             raise self._unavailable_error()
+        if not self.backend.has_module:
+            raise module_required(feature)
         try:
             reply = yield from self.backend.execute_module_command(feature, command)
         except TRANSPORT_ERRORS as error:

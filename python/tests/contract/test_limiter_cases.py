@@ -125,7 +125,10 @@ class LimiterCase:
             return self.engine.decide(checks, use_deny_cache=False)
         if "refund" in step:
             return self.engine.refund(step["refund"]["key"].encode(), step["refund"]["cost"])
-        return self.engine.reset(step["reset"]["key"].encode())
+        if "reset" in step:
+            return self.engine.reset(step["reset"]["key"].encode())
+        key = step["del_override"]["key"].encode()
+        return self.engine.execute_module_command("an override", ("RL.OVERRIDE", "DEL", key), key)
 
 
 def to_check(check: dict[str, Any]) -> Check:

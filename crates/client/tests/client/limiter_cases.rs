@@ -104,7 +104,8 @@ struct Step {
     peek: Option<KeyCheck>,
     mcheck: Option<MultiCheck>,
     refund: Option<Refund>,
-    reset: Option<Reset>,
+    reset: Option<Key>,
+    del_override: Option<Key>,
     #[serde(default)]
     server: HashMap<String, TableAnswers>,
     decision: Option<[i64; 6]>,
@@ -148,7 +149,7 @@ struct Refund {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Reset {
+struct Key {
     key: String,
 }
 
@@ -266,8 +267,11 @@ impl Step {
             limiter.mcheck(&checks.checks()).await.map(Outcome::Decisions)
         } else if let Some(refund) = &self.refund {
             limiter.refund(&refund.key, cost(refund.cost)).await.map(Outcome::Count)
+        } else if let Some(Key { key }) = &self.reset {
+            limiter.reset(key).await.map(Outcome::Count)
         } else {
-            limiter.reset(&self.reset.as_ref().unwrap().key).await.map(Outcome::Count)
+            let Key { key } = self.del_override.as_ref().unwrap();
+            limiter.del_override(key).await.map(|existed| Outcome::Count(existed.into()))
         }
     }
 
