@@ -95,6 +95,14 @@ def fallback_decision(allow: bool, limits: Limits | None, cost: int, retry_after
     """A decision made without a log, with source `fallback`. Pass `None` for unknown limits."""
 
 @final
+class ManualClock:
+    """A clock that stands still until it is set, for tests."""
+
+    def __new__(cls, now_ms: int) -> Self:
+        """`now_ms` is Unix time."""
+    def set(self, since_start_ms: int) -> None: ...
+
+@final
 class LocalLimiter:
     """An exact limiter in this process, with bounded memory. Thread-safe.
 
@@ -105,7 +113,7 @@ class LocalLimiter:
         ValueError: a cost is not from 1 to 1,000,000, or the limits name a policy.
     """
 
-    def __new__(cls, max_bytes: int = ..., *, instances: int = 1) -> Self: ...
+    def __new__(cls, max_bytes: int = ..., *, instances: int = 1, clock: ManualClock | None = None) -> Self: ...
     def check(self, key: str | bytes, limits: Limits, cost: int = 1, *, now_ms: int | None = None) -> Decision: ...
     def peek(self, key: str | bytes, limits: Limits, cost: int = 1, *, now_ms: int | None = None) -> Decision: ...
     def mcheck(
@@ -127,12 +135,14 @@ class LocalLimiter:
 class Policies:
     """Policies that this process knows: from the settings, or fetched from the server."""
 
-    def __new__(cls, policies: Mapping[str, Limits] = ...) -> Self:
+    def __new__(cls, policies: Mapping[str, Limits] = ..., *, clock: ManualClock | None = None) -> Self:
         """Raises `ValueError` for an invalid name, and for limits that name a policy themselves."""
     def should_fetch(self, name: str) -> bool:
         """Whether to fetch the policy from the server now; true once per refresh interval."""
     def insert(self, name: str, rules: Sequence[tuple[int, int]] | None, shadow: bool) -> None:
         """Stores a policy: limit (units) and window (ms) of each rule; `None` if the server has no such policy."""
+    def fetch_failed(self, name: str) -> None:
+        """Reports that a fetch failed, so the policy is fetched again when it is used next."""
     def resolve(self, limits: Limits) -> tuple[Limits, bool]:
         """The rules to apply, and whether they are a shadow policy's. Raises `LookupError` for an unknown policy."""
 
@@ -166,7 +176,7 @@ class KeyVersion: ...
 class DenyCache:
     """Denials that are still valid, for at most `capacity` keys."""
 
-    def __new__(cls, capacity: int) -> Self: ...
+    def __new__(cls, capacity: int, *, clock: ManualClock | None = None) -> Self: ...
     def get(self, key: bytes, limits: Limits, cost: int) -> Decision | None: ...
     def version(self, key: bytes) -> KeyVersion:
         """The key's version. Read it before you query the server, and pass it to `insert`."""

@@ -13,6 +13,7 @@ mod key;
 mod limit_set;
 mod limits;
 mod local;
+mod manual_clock;
 mod number;
 mod policies;
 mod policy_name;
@@ -41,6 +42,8 @@ mod _core {
     use crate::limits::Limits;
     #[pymodule_export]
     use crate::local::LocalLimiter;
+    #[pymodule_export]
+    use crate::manual_clock::ManualClock;
     #[pymodule_export]
     use crate::policies::Policies;
     #[pymodule_export]

@@ -9,6 +9,7 @@ use ratelog_core::limiter::Limiter;
 use crate::decision::Decision;
 use crate::key::Key;
 use crate::limits::Limits;
+use crate::manual_clock::{self, ManualClock};
 use crate::number::whole;
 use crate::units::{Units, UnixMillis};
 
@@ -23,11 +24,11 @@ pub(crate) struct LocalLimiter {
 #[pymethods]
 impl LocalLimiter {
     #[new]
-    #[pyo3(signature = (max_bytes = MaxBytes(DEFAULT_MAX_BYTES), *, instances = Instances(NonZeroU32::MIN)))]
-    fn new(max_bytes: MaxBytes, instances: Instances) -> Self {
+    #[pyo3(signature = (max_bytes = MaxBytes(DEFAULT_MAX_BYTES), *, instances = Instances(NonZeroU32::MIN), clock = None))]
+    fn new(max_bytes: MaxBytes, instances: Instances, clock: Option<&ManualClock>) -> Self {
         Self {
             local: engine::LocalLimiter::new(max_bytes.0, instances.0).into(),
-            clock: Clock::start(),
+            clock: manual_clock::clock(clock),
         }
     }
 

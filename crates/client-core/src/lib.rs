@@ -26,5 +26,5 @@ pub mod script;
 mod source;
 
 pub use check::{Check, Checks};
-pub use clock::Clock;
+pub use clock::{Clock, ManualTime};
 pub use source::Source;

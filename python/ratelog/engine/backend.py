@@ -74,8 +74,13 @@ class Backend:
         if len(checks) == 1:
             (check,) = checks
             policy_query = self._policy_query(check)
-            dialect, replies = yield from self._execute(_check_each, checks, record, *policy_query)
-            decision = self._parse(check, replies[0], dialect)
+            try:
+                dialect, replies = yield from self._execute(_check_each, checks, record, *policy_query)
+                decision = self._parse(check, replies[0], dialect)
+            except Exception:
+                if policy_query and check.limits.policy is not None:
+                    self._policies.fetch_failed(check.limits.policy)
+                raise
             if policy_query:
                 self._store_policy(check, replies[1])
             return [decision]
@@ -101,8 +106,12 @@ class Backend:
     def execute_module_command(self, feature: str, command: Command) -> Operation[Reply]:
         """Runs a command that only the module has."""
         (reply,) = yield (command,)
+        if is_unknown_command(reply):
+            if self._settings.backend == "auto":
+                self.dialect = self._script
+            raise module_required(feature)
         if isinstance(reply, Exception):
-            raise module_required(feature) if is_unknown_command(reply) else to_public_error(reply)
+            raise to_public_error(reply)
         return reply
 
     def probe(self) -> Operation[None]:

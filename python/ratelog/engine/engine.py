@@ -19,7 +19,7 @@ from .fallback import Fallback
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from .._core import KeyVersion
+    from .._core import KeyVersion, ManualClock
     from ..check import Check
     from ..settings import Settings
     from .operation import Operation
@@ -28,16 +28,25 @@ if TYPE_CHECKING:
 class Engine:
     """The state of a limiter, and its operations."""
 
-    def __init__(self, settings: Settings, events: EventPublisher, *, remote: bool, cluster: bool) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        events: EventPublisher,
+        *,
+        remote: bool,
+        cluster: bool,
+        clock: ManualClock | None = None,
+    ) -> None:
+        """`clock` replaces the clock of this process, in tests."""
         self.settings = settings
         self.events = events
         self.remote = remote
         self.cluster = cluster
         self.breaker = Breaker(settings.failure_threshold)
-        self.policies = Policies(settings.policies)
-        self.local = LocalLimiter(settings.local_max_bytes, instances=settings.instances)
+        self.policies = Policies(settings.policies, clock=clock)
+        self.local = LocalLimiter(settings.local_max_bytes, instances=settings.instances, clock=clock)
         self.fallback = Fallback(self.local, self.policies, settings.fallback, int(settings.probe_max_interval * 1000))
-        self.deny_cache = DenyCache(settings.deny_cache) if settings.deny_cache and remote else None
+        self.deny_cache = DenyCache(settings.deny_cache, clock=clock) if settings.deny_cache and remote else None
         self.backend = Backend(
             settings,
             self.policies,
@@ -79,6 +88,7 @@ class Engine:
             decisions = yield from self.backend.check(checks, record=record)
         except Exception as error:
             if not self.record_failure(error):
+                self.breaker.record_success()
                 raise
             return list(self.fallback.decide(checks, record))
         self.breaker.record_success()
@@ -100,15 +110,19 @@ class Engine:
         self, feature: str, command: Command, changed_key: bytes | None = None
     ) -> Operation[Reply]:
         """Runs a command that only the module has. Invalidates the cached denials of `changed_key`."""
-        if not self.remote or not self.backend.has_module:
+        if not self.remote:
             raise module_required(feature)
+        # A server that is unavailable may have the module when it recovers.
         if not self._is_available():
             raise self._unavailable_error()
+        if not self.backend.has_module:
+            raise module_required(feature)
         try:
             reply = yield from self.backend.execute_module_command(feature, command)
         except TRANSPORT_ERRORS as error:
             if self.record_failure(error):
                 raise self._unavailable_error() from error
+            self.breaker.record_success()
             raise
         finally:
             if changed_key is not None:
@@ -189,6 +203,7 @@ class Engine:
                     return count
                 except TRANSPORT_ERRORS as error:
                     if not self.record_failure(error):
+                        self.breaker.record_success()
                         raise
             if self.settings.fallback == "local":
                 return local(key, *arguments)

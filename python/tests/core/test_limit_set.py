@@ -17,19 +17,6 @@ DENIED = Decision(False, 100, 0, 4_001, 59_000, 60_000)
 POLICY = (b"ratelimit-policy", b'"burst";q=100;w=60, "daily";q=1000;w=86400')
 
 
-def test_all_headers_of_a_denial_have_the_same_wait() -> None:
-    x_ratelimit = [(b"x-ratelimit-limit", b"100"), (b"x-ratelimit-remaining", b"0"), (b"x-ratelimit-reset", b"5")]
-    draft_11 = [POLICY, (b"ratelimit", b'"burst";r=0;t=5')]
-    expected: dict[HeaderFamily, list[tuple[bytes, bytes]]] = {
-        "draft-11": draft_11,
-        "x-ratelimit": x_ratelimit,
-        "both": draft_11 + x_ratelimit,
-        "none": [],
-    }
-    for family, headers in expected.items():
-        assert LimitSet([BURST], family).headers([DENIED]) == [*headers, (b"retry-after", b"5")]
-
-
 def test_several_limits_share_each_header() -> None:
     limit_set = LimitSet([BURST, Limits("100/minute"), Limits("100/minute")])
     headers = limit_set.headers(
@@ -40,12 +27,6 @@ def test_several_limits_share_each_header() -> None:
         (b"ratelimit", b'"burst";r=0;t=5, "100/minute";r=7;t=60, "3:100/minute";r=0;t=9'),
         (b"retry-after", b"9"),
     ]
-
-
-def test_the_rule_of_an_override_is_added() -> None:
-    headers = dict(LimitSet([BURST]).headers([Decision(True, 7, 3, 0, 60_000, 60_000)]))
-    assert headers[b"ratelimit-policy"] == POLICY[1] + b', "7/minute";q=7;w=60'
-    assert headers[b"ratelimit"] == b'"7/minute";r=3;t=60'
 
 
 def test_fallback_decisions_report_retry_after_only() -> None:

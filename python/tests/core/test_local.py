@@ -143,7 +143,7 @@ def test_a_policy_is_rejected() -> None:
 )
 def test_invalid_arguments_are_rejected(arguments: dict[str, int], message: str) -> None:
     with pytest.raises(ValueError) as error:
-        LocalLimiter(**arguments)
+        LocalLimiter(**arguments)  # type: ignore[arg-type]
     assert str(error.value) == message
 
 

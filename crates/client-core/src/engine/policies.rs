@@ -39,7 +39,8 @@ pub struct Policies {
 #[derive(Debug)]
 struct Fetched {
     policy: Option<Arc<Policy>>,
-    at: Instant,
+    /// When it was fetched; `None` if the last fetch failed.
+    at: Option<Instant>,
 }
 
 impl Policies {
@@ -69,10 +70,11 @@ impl Policies {
     }
 
     /// Whether to fetch the policy from the server at `now`. Returns true once per minute: if it does, fetch the policy
-    /// and [`insert`](Self::insert) it.
+    /// and [`insert`](Self::insert) it, or report that the [fetch failed](Self::fetch_failed).
     pub fn should_fetch(&self, name: &PolicyName, now: Instant) -> bool {
-        let is_fresh =
-            |fetched: &Fetched| now.saturating_duration_since(fetched.at) < REFRESH_INTERVAL;
+        let is_fresh = |fetched: &Fetched| {
+            fetched.at.is_some_and(|at| now.saturating_duration_since(at) < REFRESH_INTERVAL)
+        };
         let all = self.fetched.read().unwrap_or_else(PoisonError::into_inner);
         if self.configured.contains_key(name) || all.get(name).is_some_and(is_fresh) {
             return false;
@@ -84,14 +86,22 @@ impl Policies {
             return false;
         }
         let policy = all.remove(name).and_then(|fetched| fetched.policy);
-        all.insert(name.clone(), Fetched { policy, at: now });
+        all.insert(name.clone(), Fetched { policy, at: Some(now) });
         true
     }
 
     /// Stores a policy that the server sent at `now`; `None` if the server has no policy of this name.
     pub fn insert(&self, name: PolicyName, policy: Option<Policy>, now: Instant) {
         let mut all = self.fetched.write().unwrap_or_else(PoisonError::into_inner);
-        all.insert(name, Fetched { policy: policy.map(Arc::new), at: now });
+        all.insert(name, Fetched { policy: policy.map(Arc::new), at: Some(now) });
+    }
+
+    /// Reports that a fetch failed, so the policy is fetched again when it is used next.
+    pub fn fetch_failed(&self, name: &PolicyName) {
+        let mut all = self.fetched.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(fetched) = all.get_mut(name) {
+            fetched.at = None;
+        }
     }
 
     /// Whether to report that this policy is unknown. Returns true once per name, for at most 1,000 names.
@@ -164,6 +174,19 @@ mod tests {
         assert!(!policies.should_fetch(&name(1), almost));
         assert!(policies.should_fetch(&name(1), now + REFRESH_INTERVAL));
         assert_eq!(limit(&policies, 1), Ok(2), "it is used while it is fetched again");
+    }
+
+    #[test]
+    fn a_fetch_that_failed_is_repeated_and_the_policy_stays() {
+        let now = Clock::monotonic_now();
+        let policies = Policies::new(HashMap::new());
+        policies.fetch_failed(&name(1));
+        policies.insert(name(1), Some(policy("2/hour")), now);
+        assert!(policies.should_fetch(&name(1), now + REFRESH_INTERVAL));
+        policies.fetch_failed(&name(1));
+        assert_eq!(limit(&policies, 1), Ok(2));
+        assert!(policies.should_fetch(&name(1), now + REFRESH_INTERVAL));
+        assert!(!policies.should_fetch(&name(1), now + REFRESH_INTERVAL));
     }
 
     #[test]

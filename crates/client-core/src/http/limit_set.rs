@@ -118,23 +118,6 @@ mod tests {
     }
 
     #[test]
-    fn limits_with_the_same_rules_get_different_names() {
-        let set =
-            LimitSet::new([rules("5/second; 9/minute"), rules("9/minute"), rules("9/minute")]);
-        let decisions =
-            decode_all(&[(1, 9, 8, 0, 60_000), (1, 9, 7, 0, 60_000), (1, 9, 6, 0, 60_000)]);
-        assert_eq!(
-            lines(&set, HeaderFamily::Draft11, &decisions),
-            [
-                "ratelimit-policy: \"5/second\";q=5;w=1, \"9/minute\";q=9;w=60, \
-                 \"2:9/minute\";q=9;w=60, \"3:9/minute\";q=9;w=60",
-                "ratelimit: \"9/minute\";r=8;t=60, \"2:9/minute\";r=7;t=60, \"3:9/minute\";r=6;t=60",
-            ]
-        );
-        assert_eq!((set.len(), set.is_empty()), (3, false));
-    }
-
-    #[test]
     fn a_name_that_looks_like_a_prefix_causes_no_conflict() {
         let named = NamedRules::new(&"1/second; 2/second".parse().unwrap(), ["1/day", "2:1/day"]);
         let set = LimitSet::new([named.unwrap(), rules("1/day")]);
@@ -182,43 +165,9 @@ mod tests {
     }
 
     #[test]
-    fn retry_after_covers_all_denials() {
-        let set = LimitSet::new([rules("5/second"), rules("9/minute"), rules("3/hour")]);
-        let decisions =
-            decode_all(&[(0, 5, 0, 900, 1_000), (0, 9, 0, 4_001, 60_000), (1, 3, 0, 0, 3_600_000)]);
-        assert_eq!(
-            lines(&set, HeaderFamily::XRateLimit, &decisions),
-            [
-                "x-ratelimit-limit: 9",
-                "x-ratelimit-remaining: 0",
-                "x-ratelimit-reset: 5",
-                "retry-after: 5"
-            ]
-        );
-        let body: serde_json::Value = serde_json::from_str(&set.problem(&decisions)).unwrap();
-        assert_eq!(body["violated-policies"], serde_json::json!(["5/second", "9/minute"]));
-        assert_eq!(body["retry_after_ms"], 4_001);
-    }
-
-    #[test]
-    fn a_denial_that_never_ends_has_no_retry_after() {
+    fn the_first_of_equal_denials_is_reported() {
         let set = LimitSet::new([rules("5/second"), rules("9/minute")]);
-        let decisions = decode_all(&[(0, 5, 0, 900, 1_000), (0, 9, 4, -1, 60_000)]);
-        assert_eq!(
-            lines(&set, HeaderFamily::XRateLimit, &decisions),
-            ["x-ratelimit-limit: 9", "x-ratelimit-remaining: 4", "x-ratelimit-reset: 60"]
-        );
-        let body: serde_json::Value = serde_json::from_str(&set.problem(&decisions)).unwrap();
-        assert_eq!(body["retry_after_ms"], serde_json::Value::Null);
-    }
-
-    #[test]
-    fn the_least_remaining_is_reported_and_the_first_wins_a_tie() {
-        let set = LimitSet::new([rules("5/second"), rules("9/minute"), rules("3/hour")]);
-        let decisions =
-            decode_all(&[(1, 5, 4, 0, 1_000), (1, 9, 2, 0, 60_000), (1, 3, 2, 0, 3_600_000)]);
-        let headers = lines(&set, HeaderFamily::XRateLimit, &decisions);
-        assert_eq!(headers[..2], ["x-ratelimit-limit: 9", "x-ratelimit-remaining: 2"]);
+        assert_eq!((set.len(), set.is_empty()), (2, false));
         let decisions = decode_all(&[(0, 5, 0, 700, 1_000), (0, 9, 1, 700, 60_000)]);
         assert_eq!(lines(&set, HeaderFamily::XRateLimit, &decisions)[0], "x-ratelimit-limit: 5");
     }

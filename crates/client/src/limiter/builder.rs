@@ -46,6 +46,7 @@ pub struct Builder {
     policies: HashMap<PolicyName, Policy>,
     deny_cache: usize,
     local_max_bytes: usize,
+    clock: Clock,
 }
 
 impl Builder {
@@ -91,6 +92,7 @@ impl Builder {
             policies: HashMap::new(),
             deny_cache: 0,
             local_max_bytes: Limiter::DEFAULT_MAX_BYTES,
+            clock: Clock::start(),
         }
     }
 
@@ -165,6 +167,14 @@ impl Builder {
         self
     }
 
+    /// The clock of decisions in this process, of cached denials and of fetched policies; for tests. Timeouts and probes
+    /// do not use it.
+    #[doc(hidden)]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
     /// Builds the limiter, after one attempt to reach the server. Call it on a tokio runtime, which then runs the
     /// connection.
     ///
@@ -178,18 +188,20 @@ impl Builder {
             _ => NonZeroU32::MIN,
         };
         let deny_cache = (self.deny_cache > 0).then(|| Arc::new(DenyCache::new(self.deny_cache)));
-        let remote = self
-            .target
-            .map(|target| Arc::new(Remote::new(target, self.settings, deny_cache.clone())));
+        let clock = self.clock;
+        let remote = self.target.map(|target| {
+            Arc::new(Remote::new(target, self.settings, deny_cache.clone(), clock.clone()))
+        });
         if let Some(remote) = &remote {
             remote.start().await;
         }
         Ok(RateLimiter(Arc::new(Engine {
             remote,
-            local: Local::new(self.local_max_bytes, instances),
+            local: Local::new(self.local_max_bytes, instances, clock.clone()),
             policies: Arc::new(Policies::new(self.policies)),
             fallback: self.fallback,
             deny_cache,
+            clock,
             since: Clock::system_now(),
         })))
     }

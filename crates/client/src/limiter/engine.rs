@@ -23,6 +23,7 @@ pub(super) struct Engine {
     pub(super) policies: Arc<Policies>,
     pub(super) fallback: Fallback,
     pub(super) deny_cache: Option<Arc<DenyCache>>,
+    pub(super) clock: Clock,
     pub(super) since: SystemTime,
 }
 
@@ -32,7 +33,7 @@ impl Engine {
         operation: &CheckOp<'_>,
     ) -> Result<Decision, Error> {
         if let Some(deny_cache) = &self.deny_cache {
-            let now = Clock::monotonic_now();
+            let now = self.clock.monotonic();
             if let Some(denied) = deny_cache.get(operation.key, &operation.check, now) {
                 return Ok(Decision::new(denied, Source::DenyCache));
             }
@@ -68,10 +69,10 @@ impl Engine {
         let Some(deny_cache) = &self.deny_cache else {
             return self.query_check(remote, operation).await;
         };
-        let version = deny_cache.version(operation.key, Clock::monotonic_now());
+        let version = deny_cache.version(operation.key, self.clock.monotonic());
         let decision = self.query_check(remote, operation).await?;
         if !decision.allowed() {
-            let (CheckOp { key, check, .. }, now) = (operation, Clock::monotonic_now());
+            let (CheckOp { key, check, .. }, now) = (operation, self.clock.monotonic());
             if !remote.tracks() {
                 let (source, denied) = (decision.source(), decision.as_core());
                 deny_cache.insert(key, check, denied, source, version, now);
@@ -97,10 +98,10 @@ impl Engine {
         let cost = operation.check.units();
         tokio::spawn(async move {
             let check = Check::new(rule_source.as_borrowed()).cost(cost);
-            let version = deny_cache.version(&key, Clock::monotonic_now());
+            let version = deny_cache.version(&key, engine.clock.monotonic());
             let operation = CheckOp { key: &key, check, record: false };
             if let Ok(decision) = engine.query_check(&remote, &operation).await {
-                let (source, now) = (decision.source(), Clock::monotonic_now());
+                let (source, now) = (decision.source(), engine.clock.monotonic());
                 deny_cache.insert(&key, &check, decision.as_core(), source, version, now);
             }
             deny_cache.end_fetch(&key);
@@ -116,7 +117,7 @@ impl Engine {
         // The fallback will need the policy's rules.
         if let (RuleSource::Policy(name), Source::Module, Fallback::Local { .. }) =
             (operation.check.rule_source(), decision.source(), self.fallback)
-            && self.policies.should_fetch(name, Clock::monotonic_now())
+            && self.policies.should_fetch(name, self.clock.monotonic())
         {
             remote.fetch_policy(name.clone(), Arc::clone(&self.policies));
         }
@@ -197,6 +198,7 @@ impl Engine {
     fn warn(&self, unknown: &[UnknownPolicy]) {
         for unknown in unknown.iter().filter(|unknown| self.policies.should_report(unknown)) {
             tracing::warn!(
+                event = "unknown_policy",
                 policy = %unknown.name(),
                 "the server is unavailable and the policy is unknown in this process: its checks are allowed"
             );

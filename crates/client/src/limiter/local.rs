@@ -14,8 +14,8 @@ pub(super) struct Local {
 }
 
 impl Local {
-    pub(super) fn new(max_bytes: usize, instances: NonZeroU32) -> Self {
-        Self { limiter: LocalLimiter::new(max_bytes, instances), clock: Clock::start() }
+    pub(super) fn new(max_bytes: usize, instances: NonZeroU32, clock: Clock) -> Self {
+        Self { limiter: LocalLimiter::new(max_bytes, instances), clock }
     }
 
     pub(super) fn check(&self, key: &[u8], rules: &Rules, cost: Cost) -> Decision {

@@ -36,6 +36,9 @@ pub(super) struct Remote {
     /// Whether the server reports changed keys to this connection.
     tracks: AtomicBool,
     deny_cache: Option<Arc<DenyCache>>,
+    clock: Clock,
+    /// Whether the log says that the server is unavailable, and not yet that it recovered.
+    is_reported_unavailable: AtomicBool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +64,7 @@ impl Remote {
         target: Target,
         settings: Settings,
         deny_cache: Option<Arc<DenyCache>>,
+        clock: Clock,
     ) -> Self {
         Self {
             target,
@@ -71,6 +75,8 @@ impl Remote {
             uses_script: AtomicBool::new(settings.backend == Backend::Script),
             tracks: AtomicBool::new(false),
             deny_cache,
+            clock,
+            is_reported_unavailable: AtomicBool::new(false),
         }
     }
 
@@ -130,12 +136,15 @@ impl Remote {
     /// Fetches a policy in the background, for when the server will be unavailable.
     pub(super) fn fetch_policy(self: &Arc<Self>, name: PolicyName, policies: Arc<Policies>) {
         let Some(mut connection) = self.connection() else { return };
-        let timeout = self.settings.timeout;
+        let (timeout, clock) = (self.settings.timeout, self.clock.clone());
         tokio::spawn(async move {
             let command = command::get_policy(&name);
             let fetched = with_timeout(timeout, connection.rl_query(&command)).await;
-            if let Ok(policy) = fetched {
-                policies.insert(name, policy, Clock::monotonic_now());
+            match fetched {
+                Ok(policy) => policies.insert(name, policy, clock.monotonic()),
+                Err(error) if failure_kind(&error).is_some() => policies.fetch_failed(&name),
+                // The server will not serve it next time either: the user may lack the permission.
+                Err(_) => {}
             }
         });
     }
@@ -175,8 +184,27 @@ impl Remote {
         // A connection that finds its servers again itself is not lost.
         let kind = if self.target.is_reopened_by_limiter() { kind } else { FailureKind::Transient };
         if self.breaker.record_failure(error, kind, Clock::system_now()) {
+            self.report_unavailable();
             self.drop_connection();
             tokio::spawn(recover(Arc::downgrade(self)));
+        }
+    }
+
+    /// Logs the start of an outage, once.
+    fn report_unavailable(&self) {
+        if !self.is_reported_unavailable.swap(true, Ordering::AcqRel) {
+            tracing::warn!(
+                event = "server_unavailable",
+                error = self.last_error(),
+                "the server is unavailable: the fallback answers until it recovers"
+            );
+        }
+    }
+
+    /// Logs the end of an outage that was logged.
+    fn report_recovered(&self) {
+        if self.is_reported_unavailable.swap(false, Ordering::AcqRel) {
+            tracing::info!(event = "server_recovered", "the server is available again");
         }
     }
 
@@ -194,9 +222,13 @@ impl Remote {
         self.breaker.begin_probe(Clock::system_now());
         let connected = with_timeout(self.settings.connect_timeout, self.connect()).await;
         match &connected {
-            Ok(()) => self.breaker.record_recovery(Clock::system_now()),
+            Ok(()) => {
+                self.breaker.record_recovery(Clock::system_now());
+                self.report_recovered();
+            }
             Err(error) => {
                 self.breaker.record_probe_failure(error.to_string(), Clock::system_now());
+                self.report_unavailable();
             }
         }
         connected.is_ok()

@@ -8,8 +8,8 @@ use ratelog_client::limiter::{BreakerState, Builder, Fallback};
 use ratelog_client::{Check, Checks, Cost, Decision, Error, Mode, Policy, RateLimiter, Source};
 use ratelog_test_support::{Server, Stop};
 
+use crate::log::Log;
 use crate::support::{fast_probes, policy_name, rule, rules, until, until_state, url};
-use crate::warnings::Warnings;
 
 /// A limiter whose server was killed.
 async fn unavailable(builder: impl FnOnce(Builder) -> Builder) -> (Server, RateLimiter) {
@@ -119,7 +119,7 @@ async fn policies_that_were_used_are_known_while_the_server_is_unavailable() {
 
 #[tokio::test]
 async fn a_check_under_an_unknown_policy_is_allowed_and_logged_once_per_policy() {
-    let (warnings, _guard) = Warnings::capture();
+    let (log, _guard) = Log::capture();
     let (_server, limiter) = unavailable(|builder| builder).await;
     let (one, other) = (policy_name("one"), policy_name("other"));
     for name in [&one, &one, &other, &one] {
@@ -127,12 +127,12 @@ async fn a_check_under_an_unknown_policy_is_allowed_and_logged_once_per_policy()
         assert_eq!((decision.allowed(), decision.source()), (true, Source::Fallback));
         assert!(limiter.peek("k", name).await.unwrap().allowed());
     }
-    assert_eq!(warnings.policies(), ["one", "other"]);
+    assert_eq!(log.policies(), ["one", "other"]);
 }
 
 #[tokio::test]
 async fn an_unknown_policy_does_not_lift_the_limits_of_other_keys() {
-    let (warnings, _guard) = Warnings::capture();
+    let (log, _guard) = Log::capture();
     let (_server, limiter) = unavailable(|builder| builder).await;
     let (one, other) = (policy_name("one"), policy_name("other"));
     let checks = Checks::new(Cost::ONE, "a", &one).and("b", rule(1, 60_000)).and("c", &other);
@@ -143,12 +143,12 @@ async fn an_unknown_policy_does_not_lift_the_limits_of_other_keys() {
         assert_eq!(allowed, [true, b_allowed, true]);
         assert_eq!(sources, [Source::Fallback, Source::Local, Source::Fallback]);
     }
-    assert_eq!(warnings.policies(), ["one", "other"]);
+    assert_eq!(log.policies(), ["one", "other"]);
 }
 
 #[tokio::test]
 async fn a_check_under_an_unknown_policy_follows_the_other_fallbacks() {
-    let (warnings, _guard) = Warnings::capture();
+    let (log, _guard) = Log::capture();
     let name = policy_name("unknown");
     for (fallback, allowed) in
         [(Fallback::Allow, Some(true)), (Fallback::Deny, Some(false)), (Fallback::Error, None)]
@@ -157,7 +157,7 @@ async fn a_check_under_an_unknown_policy_follows_the_other_fallbacks() {
         let decision = limiter.check("k", &name).await;
         assert_eq!(decision.ok().map(|decision| decision.allowed()), allowed, "{fallback:?}");
     }
-    assert!(warnings.policies().is_empty());
+    assert!(log.policies().is_empty());
 }
 
 #[tokio::test]
