@@ -7,8 +7,8 @@ pub enum Fallback {
     /// This process decides, by the same rules and as exactly. Its logs start empty. A check under a policy that this
     /// process does not know is allowed, and logged with `tracing` as a warning, once per policy.
     Local {
-        /// The number of processes that share each limit. Each of them grants an equal share, rounded down, and at
-        /// least one unit. With 1, this process grants the whole limit.
+        /// The number of processes that share each limit, also with `memory://`. Each of them grants an equal share,
+        /// rounded down, and at least one unit. With 1, this process grants the whole limit.
         instances: NonZeroU32,
     },
     /// Every check is allowed.
