@@ -146,7 +146,7 @@ class Settings(BaseSettings):
     fallback: Literal["local", "allow", "deny"] = "local"
     """Decides checks while the server is unavailable: the limiter in this process, or a fixed outcome."""
     instances: Annotated[int, Field(ge=1, le=1_000_000)] = 1
-    """The number of processes that share each limit while the server is unavailable."""
+    """The number of processes that share each limit while the server is unavailable, or if there is none."""
     local_max_bytes: Annotated[int, Field(ge=65_536, le=1 << 48)] = 67_108_864
     """The maximum memory of the limiter in this process."""
     policies: dict[str, Rules] = Field(default_factory=dict)

@@ -78,7 +78,7 @@ class LimiterCase:
         self.engine = Engine(
             load(probe_min_interval=0.001, **settings),
             EventPublisher(),
-            remote=True,
+            remote=settings.get("url") != "memory://",
             cluster=False,
             clock=self.clock,
         )

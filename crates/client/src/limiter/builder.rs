@@ -183,8 +183,8 @@ impl Builder {
     /// unavailable server is not an error: the fallback answers until it is available.
     pub async fn build(self) -> Result<RateLimiter, Error> {
         self.validate().map_err(Error::Config)?;
-        let instances = match (&self.target, self.fallback) {
-            (Some(_), Fallback::Local { instances }) => instances,
+        let instances = match self.fallback {
+            Fallback::Local { instances } => instances,
             _ => NonZeroU32::MIN,
         };
         let deny_cache = (self.deny_cache > 0).then(|| Arc::new(DenyCache::new(self.deny_cache)));

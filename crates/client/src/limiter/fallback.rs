@@ -8,8 +8,8 @@ pub enum Fallback {
     /// process does not know is allowed, and a warning is logged with `tracing`, once per policy. The other keys of the
     /// same check keep their limits.
     Local {
-        /// The number of processes that share each limit. Each of them grants an equal share, rounded down, and at
-        /// least one unit. With 1, this process grants the whole limit.
+        /// The number of processes that share each limit, also with `memory://`. Each of them grants an equal share,
+        /// rounded down, and at least one unit. With 1, this process grants the whole limit.
         instances: NonZeroU32,
     },
     /// Every check is allowed.
