@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 
 from support.driver import Driver, Flavour
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from support.types import Open, Start
+
+# On a busy machine an example may take longer than the default deadline.
+hypothesis.settings.register_profile("ratelog", deadline=None)
+hypothesis.settings.load_profile("ratelog")
 
 
 @pytest.fixture(scope="session")
