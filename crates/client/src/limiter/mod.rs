@@ -12,6 +12,7 @@ mod health;
 mod local;
 mod multi_check_op;
 mod operation;
+mod outage_log;
 mod rate_limiter;
 mod remote;
 mod target;

@@ -15,6 +15,7 @@ use super::connection::Connection;
 use super::fallback::Backend;
 use super::health::Health;
 use super::operation::Operation;
+use super::outage_log::OutageLog;
 use super::target::Target;
 use crate::command;
 use crate::{AsyncCommands, Error};
@@ -37,8 +38,7 @@ pub(super) struct Remote {
     tracks: AtomicBool,
     deny_cache: Option<Arc<DenyCache>>,
     clock: Clock,
-    /// Whether the log says that the server is unavailable, and not yet that it recovered.
-    is_reported_unavailable: AtomicBool,
+    outage_log: OutageLog,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -76,7 +76,7 @@ impl Remote {
             tracks: AtomicBool::new(false),
             deny_cache,
             clock,
-            is_reported_unavailable: AtomicBool::new(false),
+            outage_log: OutageLog::default(),
         }
     }
 
@@ -184,27 +184,9 @@ impl Remote {
         // A connection that finds its servers again itself is not lost.
         let kind = if self.target.is_reopened_by_limiter() { kind } else { FailureKind::Transient };
         if self.breaker.record_failure(error, kind, Clock::system_now()) {
-            self.report_unavailable();
+            self.outage_log.unavailable(&self.last_error());
             self.drop_connection();
             tokio::spawn(recover(Arc::downgrade(self)));
-        }
-    }
-
-    /// Logs the start of an outage, once.
-    fn report_unavailable(&self) {
-        if !self.is_reported_unavailable.swap(true, Ordering::AcqRel) {
-            tracing::warn!(
-                event = "server_unavailable",
-                error = self.last_error(),
-                "the server is unavailable: the fallback answers until it recovers"
-            );
-        }
-    }
-
-    /// Logs the end of an outage that was logged.
-    fn report_recovered(&self) {
-        if self.is_reported_unavailable.swap(false, Ordering::AcqRel) {
-            tracing::info!(event = "server_recovered", "the server is available again");
         }
     }
 
@@ -224,11 +206,11 @@ impl Remote {
         match &connected {
             Ok(()) => {
                 self.breaker.record_recovery(Clock::system_now());
-                self.report_recovered();
+                self.outage_log.recovered();
             }
             Err(error) => {
                 self.breaker.record_probe_failure(error.to_string(), Clock::system_now());
-                self.report_unavailable();
+                self.outage_log.unavailable(&self.last_error());
             }
         }
         connected.is_ok()
@@ -293,13 +275,17 @@ fn invalidate(deny_cache: &DenyCache, data: Vec<Value>) {
     }
 }
 
+/// The error is [`Error::Timeout`] also if a shorter timer inside the query, such as that of a socket, ended it.
 async fn with_timeout<T>(
     timeout: Duration,
     query: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
     let timer = timeout.checked_sub(TIMER_RESOLUTION).filter(|timer| !timer.is_zero());
-    let result = tokio::time::timeout(timer.unwrap_or(timeout), query).await;
-    result.unwrap_or(Err(Error::Timeout(timeout)))
+    match tokio::time::timeout(timer.unwrap_or(timeout), query).await {
+        Err(_) => Err(Error::Timeout(timeout)),
+        Ok(Err(Error::Redis(error))) if error.is_timeout() => Err(Error::Timeout(timeout)),
+        Ok(result) => result,
+    }
 }
 
 /// Probes the server until it answers or the limiter is dropped.

@@ -2,11 +2,16 @@
 
 use std::fmt::Debug;
 use std::mem::take;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Level, Metadata, Subscriber};
+use tracing::subscriber::NoSubscriber;
+use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
+
+/// Makes tracing ask all subscribers whether a record is wanted, and cache that. While there is only one subscriber,
+/// tracing asks that of the current thread; if another test, without a subscriber, logs first, the record is lost for all.
+static SECOND_SUBSCRIBER: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::new()));
 
 /// The records of the client on this thread.
 #[derive(Clone, Default)]
@@ -22,6 +27,7 @@ impl Log {
     /// Captures records on this thread until the guard is dropped.
     pub fn capture() -> (Self, tracing::subscriber::DefaultGuard) {
         let log = Self::default();
+        LazyLock::force(&SECOND_SUBSCRIBER);
         let guard = tracing::subscriber::set_default(log.clone());
         (log, guard)
     }

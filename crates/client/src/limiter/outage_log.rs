@@ -1,0 +1,29 @@
+//! The log of a server's outages: one record at the start and one at the end of each.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+#[derive(Debug, Default)]
+pub(super) struct OutageLog {
+    /// Whether the log says that the server is unavailable, and not yet that it recovered.
+    is_open: AtomicBool,
+}
+
+impl OutageLog {
+    /// Logs the start of an outage, unless it is logged already.
+    pub(super) fn unavailable(&self, error: &str) {
+        if !self.is_open.swap(true, Ordering::AcqRel) {
+            tracing::warn!(
+                event = "server_unavailable",
+                error,
+                "the server is unavailable: the fallback answers until it recovers"
+            );
+        }
+    }
+
+    /// Logs the end of an outage whose start is logged.
+    pub(super) fn recovered(&self) {
+        if self.is_open.swap(false, Ordering::AcqRel) {
+            tracing::info!(event = "server_recovered", "the server is available again");
+        }
+    }
+}
