@@ -17,7 +17,6 @@ mod command;
 mod config;
 mod error;
 mod monitor;
-mod node;
 mod request;
 mod server;
 mod state;

@@ -1,8 +1,8 @@
 //! Applies effects to keys: the step between a decision and its reply.
 
 use crate::error::Error;
-use crate::node::OVERRIDES;
 use crate::server::WriteKey;
+use crate::server::node::OVERRIDES;
 use crate::state::{Effect, Expiry, ExpiryUpdate, OverrideChange};
 
 /// Applies the effect of a client's command and replicates it. Returns the number of refunded units.

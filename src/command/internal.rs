@@ -3,8 +3,8 @@
 use super::commit::{apply, track_override};
 use super::{KEY, POLICY_NAME};
 use crate::error::Error;
-use crate::node::POLICIES;
 use crate::request::{self, Bounds};
+use crate::server::node::POLICIES;
 use crate::server::{
     Arg, ArgKind, Args, Command, Context, KeyAccess, Keys, Registration, Spec, WriteKey,
 };

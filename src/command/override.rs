@@ -9,8 +9,8 @@ use super::help::{Family, register_family};
 use super::{COUNT, KEY, RULES, reply};
 use crate::config;
 use crate::error::Error;
-use crate::node::OVERRIDES;
 use crate::request::{self, parse_count};
+use crate::server::node::OVERRIDES;
 use crate::server::{
     Arg, ArgKind, Args, Command, Context, KeyAccess, Keys, ReadKey, Registration, Spec, WriteKey,
 };

@@ -6,7 +6,7 @@ use ratelog_core::{Cost, Evaluation, Instant, Log, ResolvedRules, RuleSource, Ru
 
 use crate::config;
 use crate::error::Error;
-use crate::node::{MONITOR, POLICIES};
+use crate::server::node::{MONITOR, POLICIES};
 use crate::server::{Context, WriteKey};
 use crate::state::{Effect, PolicyEntry, Record};
 

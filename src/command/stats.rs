@@ -1,8 +1,8 @@
 use super::reply;
 use crate::error::Error;
 use crate::monitor::Counts;
-use crate::node::{MONITOR, POLICIES};
 use crate::request;
+use crate::server::node::{MONITOR, POLICIES};
 use crate::server::{Arg, Args, Command, Context, Spec};
 use crate::state::Policies;
 

@@ -2,8 +2,8 @@ use super::{COUNT, reply};
 use crate::config;
 use crate::error::Error;
 use crate::monitor::Ranking;
-use crate::node::MONITOR;
 use crate::request::{self, parse_count};
+use crate::server::node::MONITOR;
 use crate::server::{Arg, ArgKind, Args, Command, Context, Spec};
 
 /// `RL.TOP DENIED|CHECKED [COUNT n]`

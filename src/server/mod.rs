@@ -8,8 +8,9 @@
 
 mod api;
 mod hooks;
+pub mod node;
 
 pub use api::{
-    Arg, ArgKind, Args, Context, Global, KeyAccess, KeyName, Keys, ReadKey, Reply, Spec, WriteKey,
+    Arg, ArgKind, Args, Context, KeyAccess, KeyName, Keys, ReadKey, Reply, Spec, WriteKey,
 };
 pub use hooks::{Command, Registration};

@@ -1,6 +1,10 @@
 use std::fmt;
 use std::time::Duration;
 
+#[cfg(feature = "limiter")]
+use ratelog_client_core::engine::FailureKind;
+#[cfg(feature = "limiter")]
+use redis::ErrorKind;
 use redis::RedisError;
 
 /// The error of a command or of a limiter.
@@ -33,8 +37,40 @@ impl Error {
     #[cfg(feature = "limiter")]
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
-        matches!(self, Self::Unavailable(_)) || crate::limiter::failure_kind(self).is_some()
+        matches!(self, Self::Unavailable(_)) || self.failure_kind().is_some()
     }
+
+    /// How the server failed to answer; `None` if it is available and rejected the command itself.
+    #[cfg(feature = "limiter")]
+    pub(crate) fn failure_kind(&self) -> Option<FailureKind> {
+        match self {
+            Self::Redis(error) => redis_failure_kind(error),
+            Self::Timeout(_) => Some(FailureKind::Transient),
+            _ => None,
+        }
+    }
+
+    /// Whether the server does not know the command, so it does not have the module.
+    #[cfg(feature = "limiter")]
+    pub(crate) fn is_unknown_command(&self) -> bool {
+        let Self::Redis(error) = self else { return false };
+        error.detail().is_some_and(|detail| detail.starts_with("unknown command"))
+    }
+}
+
+#[cfg(feature = "limiter")]
+fn redis_failure_kind(error: &RedisError) -> Option<FailureKind> {
+    let from_kind = || match error.kind() {
+        ErrorKind::Io if error.is_timeout() => Some(FailureKind::Transient),
+        ErrorKind::ClusterConnectionNotFound => Some(FailureKind::Transient),
+        ErrorKind::AuthenticationFailed
+        | ErrorKind::MasterNameNotFoundBySentinel
+        | ErrorKind::Parse
+        | ErrorKind::RESP3NotSupported
+        | ErrorKind::Io => Some(FailureKind::ConnectionLost),
+        _ => None,
+    };
+    error.code().and_then(FailureKind::from_code).or_else(from_kind)
 }
 
 impl fmt::Display for Error {

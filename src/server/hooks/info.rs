@@ -5,8 +5,8 @@ use std::ffi::{CString, c_int};
 use redis_module::raw::{RedisModuleCtx, RedisModuleInfoCtx};
 
 use crate::monitor::Counts;
-use crate::node::{MONITOR, OVERRIDES, POLICIES};
 use crate::server::api::{OK, api, guard};
+use crate::server::node::{MONITOR, OVERRIDES, POLICIES};
 
 /// Registers the callback. Returns whether the server accepted it.
 pub(super) fn register(ctx: *mut RedisModuleCtx) -> bool {

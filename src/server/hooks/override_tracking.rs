@@ -2,8 +2,8 @@
 
 use redis_module::raw::{self, RedisModuleFlushInfo, RedisModuleString, RedisModuleSwapDbInfo};
 
-use crate::node::OVERRIDES;
 use crate::server::api::{Context, KeyName, bytes, database_of_override};
+use crate::server::node::OVERRIDES;
 use crate::state::{KeyLocation, OverrideChange};
 
 /// Indexes a key that got a new value, if the value has an override.

@@ -4,8 +4,8 @@ use std::ffi::{c_int, c_void};
 
 use redis_module::raw::{self, RedisModuleCtx, RedisModuleIO};
 
-use crate::node::POLICIES;
 use crate::server::api::{Context, ERROR, Global, OK, RdbReader, RdbWriter, api, guard};
+use crate::server::node::POLICIES;
 use crate::state::policy_json::{self, ImportLimits};
 use crate::state::{ENCODING, Policies, policy_effect};
 

@@ -4,7 +4,6 @@
 pub mod blocking;
 mod builder;
 mod check_op;
-mod classify;
 mod connection;
 mod engine;
 mod fallback;
@@ -18,7 +17,6 @@ mod remote;
 mod target;
 
 pub use builder::Builder;
-pub(crate) use classify::failure_kind;
 pub use connection::Connection;
 pub use fallback::{Backend, Fallback};
 pub use health::Health;

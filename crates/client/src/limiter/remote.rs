@@ -10,7 +10,6 @@ use ratelog_client_core::script::key_of_log;
 use ratelog_core::{Cost, PolicyName};
 use redis::{PushInfo, PushKind, Value};
 
-use super::classify::{failure_kind, is_unknown_command};
 use super::connection::Connection;
 use super::fallback::Backend;
 use super::health::Health;
@@ -104,7 +103,7 @@ impl Remote {
             }
             Err(error) => error,
         };
-        let Some(kind) = failure_kind(&error) else {
+        let Some(kind) = error.failure_kind() else {
             self.breaker.record_success();
             return Err(QueryError::Rejected(error));
         };
@@ -142,7 +141,7 @@ impl Remote {
             let fetched = with_timeout(timeout, connection.rl_query(&command)).await;
             match fetched {
                 Ok(policy) => policies.insert(name, policy, clock.monotonic()),
-                Err(error) if failure_kind(&error).is_some() => policies.fetch_failed(&name),
+                Err(error) if error.failure_kind().is_some() => policies.fetch_failed(&name),
                 // The server will not serve it next time either: the user may lack the permission.
                 Err(_) => {}
             }
@@ -162,7 +161,7 @@ impl Remote {
         if !self.uses_script() {
             match connection.rl_query(&operation.command()).await {
                 Err(error)
-                    if self.settings.backend == Backend::Auto && is_unknown_command(&error) =>
+                    if self.settings.backend == Backend::Auto && error.is_unknown_command() =>
                 {
                     self.uses_script.store(true, Ordering::Relaxed);
                 }
@@ -227,9 +226,9 @@ impl Remote {
         };
         let mut connection = self.target.connect(self.settings.connect_timeout, on_push).await?;
         let has_module = match connection.rl_query(&command::refund(PROBE_KEY, Cost::ONE)).await {
-            Err(error) if failure_kind(&error).is_some() => return Err(error),
+            Err(error) if error.failure_kind().is_some() => return Err(error),
             // Any other reply shows that the server is available.
-            result => !result.is_err_and(|error| is_unknown_command(&error)),
+            result => !result.is_err_and(|error| error.is_unknown_command()),
         };
         let uses_script = match self.settings.backend {
             Backend::Auto => !has_module,

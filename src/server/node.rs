@@ -1,7 +1,7 @@
 //! The node's state apart from its keys.
 
+use super::api::Global;
 use crate::monitor::Monitor;
-use crate::server::Global;
 use crate::state::{OverrideIndex, Policies};
 
 /// The policies. They are replicated and saved.
