@@ -54,7 +54,7 @@ fn main() -> Outcome<()> {
         logs,
         worst: worst::run(&options, &server)?,
         slow,
-        weights: memory::run(&server, options.quick)?,
+        memory: memory::run(&server, options.quick)?,
         replicated: replication::run(&options, &server, &subjects)?,
         footnotes,
     };

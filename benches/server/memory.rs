@@ -12,7 +12,7 @@ use crate::{
 const MINUTE_MS: i64 = 60_000;
 
 /// One kind of key.
-pub struct Weight {
+pub struct Memory {
     pub name: &'static str,
     pub units: i64,
     /// Bytes of one key according to `MEMORY USAGE`.
@@ -23,10 +23,10 @@ pub struct Weight {
 
 /// # Errors
 /// The server fails.
-pub fn run(server: &Server, quick: bool) -> Outcome<Vec<Weight>> {
+pub fn run(server: &Server, quick: bool) -> Outcome<Vec<Memory>> {
     eprintln!("memory");
     let connection = &mut server.connect(0)?;
-    let mut weights = Vec::new();
+    let mut rows = Vec::new();
     let keys = if quick { 100 } else { 1000 };
     for (name, window_ms, units, keys) in [
         ("log, 1,000 units over 60 s", MINUTE_MS, 1000, keys),
@@ -43,7 +43,7 @@ pub fn run(server: &Server, quick: bool) -> Outcome<Vec<Weight>> {
             let window_ms = 2 * window_ms;
             Fill { oldest_ms, step_ms, units, window_ms }.apply(connection, key)
         };
-        weights.push(weigh(connection, name, units, keys, &make)?);
+        rows.push(measure(connection, name, units, keys, &make)?);
     }
     for (name, units, keys) in
         [("sorted set, 1,000 members", 1000, keys), ("sorted set, 10 members", 10, 10 * keys)]
@@ -59,18 +59,18 @@ pub fn run(server: &Server, quick: bool) -> Outcome<Vec<Weight>> {
             command.exec(connection)?;
             Ok(redis::cmd("PEXPIRE").arg(key).arg(MINUTE_MS).exec(connection)?)
         };
-        weights.push(weigh(connection, name, units, keys, &make)?);
+        rows.push(measure(connection, name, units, keys, &make)?);
     }
-    Ok(weights)
+    Ok(rows)
 }
 
-fn weigh(
+fn measure(
     connection: &mut Connection,
     name: &'static str,
     units: i64,
     keys: i64,
     make: &dyn Fn(&mut Connection, &str) -> Outcome<()>,
-) -> Outcome<Weight> {
+) -> Outcome<Memory> {
     redis::cmd("FLUSHDB").arg("SYNC").exec(connection)?;
     make(connection, "one")?;
     let reported =
@@ -83,5 +83,5 @@ fn weigh(
     }
     let grown = (info::number(connection, "memory", "used_memory")? - before) / keys;
     redis::cmd("FLUSHDB").arg("SYNC").exec(connection)?;
-    Ok(Weight { name, units, reported, grown })
+    Ok(Memory { name, units, reported, grown })
 }

@@ -6,7 +6,7 @@ use ratelog_test_support::Samples;
 
 use crate::{
     full_log::FullLogs,
-    memory::Weight,
+    memory::Memory,
     replication::Replicated,
     rounds::Measured,
     several::Several,
@@ -27,7 +27,7 @@ pub struct Report<'a> {
     pub worst: Worst,
     /// The number of checks that took over a millisecond in all rounds, and the longest.
     pub slow: (usize, u32),
-    pub weights: Vec<Weight>,
+    pub memory: Vec<Memory>,
     pub replicated: Replicated,
     pub footnotes: Vec<String>,
 }
@@ -173,22 +173,22 @@ impl Report<'_> {
              | key | `MEMORY USAGE` | per unit | grown | per unit | target | |\n\
              | --- | --- | --- | --- | --- | --- | --- |\n",
         );
-        for weight in &self.weights {
-            let own = weight.name.starts_with("log");
-            let each = |bytes: i64| ratio(bytes, weight.units);
-            let target = match weight.units {
+        for memory in &self.memory {
+            let own = memory.name.starts_with("log");
+            let each = |bytes: i64| ratio(bytes, memory.units);
+            let target = match memory.units {
                 _ if !own => None,
-                1000 => Some(("<= 3 per unit".to_owned(), each(weight.reported) <= 3.0)),
-                _ => Some(("<= 200 per key".to_owned(), weight.reported <= 200)),
+                1000 => Some(("<= 3 per unit".to_owned(), each(memory.reported) <= 3.0)),
+                _ => Some(("<= 200 per key".to_owned(), memory.reported <= 200)),
             };
             let _ = writeln!(
                 text,
                 "| {} | {} | {:.2} | {} | {:.2} | {} |",
-                weight.name,
-                weight.reported,
-                each(weight.reported),
-                weight.grown,
-                each(weight.grown),
+                memory.name,
+                memory.reported,
+                each(memory.reported),
+                memory.grown,
+                each(memory.grown),
                 target_cell(target),
             );
         }

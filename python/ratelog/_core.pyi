@@ -251,7 +251,7 @@ class RetryPolicy:
     def __new__(
         cls,
         *,
-        max_tries: int = ...,
+        max_attempts: int = ...,
         max_total: float = ...,
         max_single_wait: float = ...,
         base: float = ...,
@@ -260,14 +260,14 @@ class RetryPolicy:
 
 @final
 class Backoff:
-    """The waits between the tries of one request."""
+    """The waits between the attempts of one request."""
 
     def __new__(cls, policy: RetryPolicy, method: str, headers: Headers, idempotent: bool | None = None) -> Self:
         """`idempotent` overrides what the method and the headers imply."""
     def after_response(self, status: int, headers: Headers, now: float, elapsed: float) -> float | None:
-        """Seconds to wait before the next try; `None` if this response is final."""
+        """Seconds to wait before the next attempt; `None` if this response is final."""
     def after_error(self, may_have_arrived: bool, elapsed: float) -> float | None:
-        """Seconds to wait before the next try; `None` if this error is final."""
+        """Seconds to wait before the next attempt; `None` if this error is final."""
 
 @final
 class ThrottleState:

@@ -10,17 +10,17 @@ pub(crate) struct RetryPolicy(retry::RetryPolicy);
 #[pymethods]
 impl RetryPolicy {
     #[new]
-    #[pyo3(signature = (*, max_tries = None, max_total = None, max_single_wait = None, base = None, factor = None))]
+    #[pyo3(signature = (*, max_attempts = None, max_total = None, max_single_wait = None, base = None, factor = None))]
     fn new(
-        max_tries: Option<&Bound<'_, PyAny>>,
+        max_attempts: Option<&Bound<'_, PyAny>>,
         max_total: Option<f64>,
         max_single_wait: Option<f64>,
         base: Option<f64>,
         factor: Option<f32>,
     ) -> PyResult<Self> {
         let mut policy = retry::RetryPolicy::default();
-        if let Some(tries) = max_tries {
-            policy = policy.max_tries(number("max_tries", tries, (0, u32::MAX))?);
+        if let Some(attempts) = max_attempts {
+            policy = policy.max_attempts(number("max_attempts", attempts, (0, u32::MAX))?);
         }
         if let Some(total) = max_total {
             policy = policy.max_total(seconds("max_total", total)?);

@@ -41,7 +41,7 @@ impl Family for Overrides {
             c"Allows or denies all checks of a key, or applies other rules to it.",
         ),
         (c"GET <key>", c"Returns a key's override."),
-        (c"DEL <key>", c"Removes a key's override."),
+        (c"DEL <key>", c"Deletes a key's override."),
         (c"LIST [COUNT <n>]", c"Lists the node's keys with overrides."),
     ];
 }
@@ -133,7 +133,7 @@ impl Command for Del {
         acl_categories: c"ratelog write fast",
         arity: 3,
         keys: Keys::First(KeyAccess::Delete),
-        summary: c"Removes a key's override.",
+        summary: c"Deletes a key's override.",
         args: &[KEY],
         ..SUBCOMMAND
     };

@@ -14,7 +14,7 @@ impl Command for Reset {
         acl_categories: c"ratelog write fast",
         arity: 2,
         keys: Keys::First(KeyAccess::Delete),
-        summary: c"Removes a key's units and keeps its override.",
+        summary: c"Deletes a key's units and keeps its override.",
         complexity: c"O(B) for B blocks of the log.",
         args: &[KEY],
         ..Spec::COMMON

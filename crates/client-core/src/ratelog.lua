@@ -6,7 +6,7 @@
 --          peek   cost rules limit window_ms [limit window_ms ...]     returns the same decision and writes nothing
 --          mcheck cost (rules limit window_ms [limit window_ms ...])*  returns a decision per key; all or nothing
 --          refund units                                                returns the units taken back
---          reset                                                       returns the units forgotten
+--          reset                                                       returns the units deleted
 -- `rules` is the number of rules that follow. The caller must pass whole positive numbers under 2^53.
 --
 -- A log is one sorted set. A hit is the units recorded in one millisecond: its score is the instant, and its member is

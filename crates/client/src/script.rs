@@ -82,7 +82,7 @@ pub fn refund(key: impl AsRef<[u8]>, cost: Cost) -> Command<u64> {
     command(cmd, reply::parse)
 }
 
-/// Forgets the key's units. Returns the units forgotten.
+/// Deletes the key's units. Returns the number of deleted units.
 pub fn reset(key: impl AsRef<[u8]>) -> Command<u64> {
     command(evalsha([key.as_ref()], "reset"), reply::parse)
 }
@@ -99,7 +99,7 @@ pub fn load() -> Command<()> {
     })
 }
 
-/// Whether a command failed because the server does not have the script. Servers forget scripts when they restart.
+/// Whether a command failed because the server does not have the script. A server loses its scripts when it restarts.
 #[must_use]
 pub fn is_missing(error: &Error) -> bool {
     matches!(error, Error::Redis(error) if error.kind() == ServerErrorKind::NoScript.into())

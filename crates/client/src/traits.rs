@@ -95,7 +95,7 @@ commands! {
     /// Takes back the newest units, at most `cost`. Returns the units taken back.
     fn rl_refund(key: impl AsRef<[u8]>, cost: Cost) -> u64 = command::refund(key, cost);
 
-    /// Forgets the key's units, and keeps its override. Returns the units forgotten.
+    /// Deletes the key's units, and keeps its override. Returns the number of deleted units.
     fn rl_reset(key: impl AsRef<[u8]>) -> u64 = command::reset(key);
 
     /// The contents of the key; `None` if the key does not exist.

@@ -4,9 +4,7 @@ use std::marker::PhantomData;
 use ratelog_core::Instant;
 use redis_module::raw::{self, RedisModuleCtx};
 
-use super::server_info::ServerInfo;
-use super::{KeyName, Reply, api, replication};
-use crate::state::{Effect, Record};
+use super::{KeyName, api};
 
 /// One call of a command.
 pub struct Context<'a> {
@@ -28,12 +26,6 @@ impl Context<'_> {
     pub fn now(&self) -> Instant {
         // SAFETY: it takes no arguments and reads the clock.
         Instant::from_clock(unsafe { api!(RedisModule_Milliseconds)() })
-    }
-
-    /// Returns whether the server uses more memory than `maxmemory` allows and must not evict keys.
-    pub fn is_out_of_memory(&self) -> bool {
-        self.flags() & raw::REDISMODULE_CTX_FLAGS_OOM != 0
-            && ServerInfo::section(self, c"memory").text(c"maxmemory_policy") == Some(c"noeviction")
     }
 
     /// Returns whether the server is a replica.
@@ -71,38 +63,6 @@ impl Context<'_> {
         let class = raw::REDISMODULE_NOTIFY_MODULE;
         // SAFETY: the context and the key are those of the current call.
         unsafe { api!(RedisModule_NotifyKeyspaceEvent)(self.raw, class, event.as_ptr(), key.raw) };
-    }
-
-    /// Returns the reply to the call.
-    pub fn reply(&self) -> Reply<'_> {
-        Reply::new(self)
-    }
-
-    /// Counts a change of the dataset and replicates `effect` to replicas and the append-only file.
-    pub fn replicate(&self, key: KeyName<'_>, effect: &Effect) {
-        if replication::is_needed(self) {
-            replication::send(self, key, effect);
-        } else {
-            self.replicate_verbatim();
-        }
-    }
-
-    /// Like [`Self::replicate`], for units recorded at several keys as one effect. Does nothing if `records` is empty.
-    pub fn replicate_records<'k>(&self, records: impl Iterator<Item = (KeyName<'k>, Record)>) {
-        let mut records = records.peekable();
-        if records.peek().is_none() {
-            return;
-        }
-        if replication::is_needed(self) {
-            replication::send_records(self, &records.collect::<Vec<_>>());
-        } else {
-            self.replicate_verbatim();
-        }
-    }
-
-    /// Counts a change of the dataset and replicates an effect on the policies.
-    pub fn replicate_policies(&self, word: &CStr, text: &str) {
-        replication::send_policies(self, word, text);
     }
 
     /// Counts a change of the dataset and replicates the call itself.

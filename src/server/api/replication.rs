@@ -31,13 +31,42 @@ const NOT_NEEDED: u8 = 2;
 
 static STATE: AtomicU8 = AtomicU8::new(UNKNOWN);
 
+impl Context<'_> {
+    /// Counts a change of the dataset and replicates `effect` to replicas and the append-only file.
+    pub fn replicate(&self, key: KeyName<'_>, effect: &Effect) {
+        if is_needed(self) {
+            send(self, key, effect);
+        } else {
+            self.replicate_verbatim();
+        }
+    }
+
+    /// Like [`Self::replicate`], for units recorded at several keys as one effect. Does nothing if `records` is empty.
+    pub fn replicate_records<'k>(&self, records: impl Iterator<Item = (KeyName<'k>, Record)>) {
+        let mut records = records.peekable();
+        if records.peek().is_none() {
+            return;
+        }
+        if is_needed(self) {
+            send_records(self, &records.collect::<Vec<_>>());
+        } else {
+            self.replicate_verbatim();
+        }
+    }
+
+    /// Counts a change of the dataset and replicates an effect on the policies.
+    pub fn replicate_policies(&self, word: &CStr, text: &str) {
+        send_policies(self, word, text);
+    }
+}
+
 /// Makes the next effect repeat the check. Called after an event that can make effects needed.
 pub fn invalidate() {
     STATE.store(UNKNOWN, Ordering::Relaxed);
 }
 
 /// Returns whether anything can need the effect of the current call.
-pub fn is_needed(ctx: &Context<'_>) -> bool {
+fn is_needed(ctx: &Context<'_>) -> bool {
     match STATE.load(Ordering::Relaxed) {
         NOT_NEEDED => false,
         UNKNOWN => {
@@ -64,7 +93,7 @@ fn has_replicas(ctx: &Context<'_>) -> bool {
 }
 
 /// Replicates `effect` as the internal command that repeats it.
-pub fn send(ctx: &Context<'_>, key: KeyName<'_>, effect: &Effect) {
+fn send(ctx: &Context<'_>, key: KeyName<'_>, effect: &Effect) {
     let apply = effect::APPLY.as_ptr();
     let replicate = api!(RedisModule_Replicate);
     // SAFETY: each format matches its arguments: s is a string, c a C string, l a long long, b bytes with their length.
@@ -115,7 +144,7 @@ pub fn send(ctx: &Context<'_>, key: KeyName<'_>, effect: &Effect) {
 }
 
 /// Replicates units that are recorded at several keys at the same instant and with the same cost.
-pub fn send_records(ctx: &Context<'_>, records: &[(KeyName<'_>, Record)]) {
+fn send_records(ctx: &Context<'_>, records: &[(KeyName<'_>, Record)]) {
     let Some((_, first)) = records.first() else { return };
     let mut windows = Vec::with_capacity(records.len());
     let mut arguments = Vec::with_capacity(2 * records.len());
@@ -144,7 +173,7 @@ pub fn send_records(ctx: &Context<'_>, records: &[(KeyName<'_>, Record)]) {
 }
 
 /// Replicates an effect on the policies.
-pub fn send_policies(ctx: &Context<'_>, word: &CStr, text: &str) {
+fn send_policies(ctx: &Context<'_>, word: &CStr, text: &str) {
     let name = policy_effect::COMMAND.as_ptr();
     // SAFETY: the format takes a C string, and bytes with their length.
     unsafe {

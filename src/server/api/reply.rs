@@ -7,8 +7,15 @@ pub struct Reply<'a> {
     ctx: &'a Context<'a>,
 }
 
+impl Context<'_> {
+    /// Returns the reply to the call.
+    pub fn reply(&self) -> Reply<'_> {
+        Reply::new(self)
+    }
+}
+
 impl<'a> Reply<'a> {
-    pub const fn new(ctx: &'a Context<'a>) -> Self {
+    const fn new(ctx: &'a Context<'a>) -> Self {
         Self { ctx }
     }
 

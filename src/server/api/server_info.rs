@@ -1,7 +1,7 @@
 use std::ffi::CStr;
 use std::marker::PhantomData;
 
-use redis_module::raw::{RedisModuleCtx, RedisModuleServerInfoData};
+use redis_module::raw::{self, RedisModuleCtx, RedisModuleServerInfoData};
 
 use super::{Context, OK, api};
 
@@ -10,6 +10,14 @@ pub(super) struct ServerInfo<'a> {
     ctx: *mut RedisModuleCtx,
     data: *mut RedisModuleServerInfoData,
     call: PhantomData<&'a ()>,
+}
+
+impl Context<'_> {
+    /// Returns whether the server uses more memory than `maxmemory` allows and must not evict keys.
+    pub fn is_out_of_memory(&self) -> bool {
+        self.flags() & raw::REDISMODULE_CTX_FLAGS_OOM != 0
+            && ServerInfo::section(self, c"memory").text(c"maxmemory_policy") == Some(c"noeviction")
+    }
 }
 
 impl<'a> ServerInfo<'a> {

@@ -85,7 +85,7 @@ impl Server {
         eventually("free ports for the server", || {
             let ports = Ports { clients: free_port(), cluster: free_port() };
             settings::write(directory.path(), Mode::Data, module, &ports, lines);
-            refusal(directory.path(), ports.clients)
+            bind_error(directory.path(), ports.clients)
         })
     }
 
@@ -167,7 +167,7 @@ impl Server {
     #[track_caller]
     pub fn start_in_vain(&self) -> String {
         assert!(self.child.is_none(), "the server runs");
-        eventually("the server's port is free", || refusal(self.directory.path(), self.port))
+        eventually("the server's port is free", || bind_error(self.directory.path(), self.port))
     }
 
     pub fn restart(&mut self, how: Stop) {
@@ -248,7 +248,7 @@ fn launch(directory: &Path, mode: Mode, port: u16) -> Option<Child> {
 }
 
 /// Returns the log of a server that does not start. Returns `None` if its port was taken in the meantime.
-fn refusal(directory: &Path, port: u16) -> Option<String> {
+fn bind_error(directory: &Path, port: u16) -> Option<String> {
     match try_launch(directory, Mode::Data, port) {
         Ok(mut child) => {
             child.kill().ok();

@@ -81,8 +81,8 @@ impl Policies {
         }
         drop(all);
         let mut all = self.fetched.write().unwrap_or_else(PoisonError::into_inner);
-        let is_held = all.contains_key(name);
-        if all.get(name).is_some_and(is_fresh) || (!is_held && all.len() >= MAX_NAMES) {
+        let is_stored = all.contains_key(name);
+        if all.get(name).is_some_and(is_fresh) || (!is_stored && all.len() >= MAX_NAMES) {
             return false;
         }
         let policy = all.remove(name).and_then(|fetched| fetched.policy);

@@ -11,22 +11,30 @@ pub enum RetryAction {
     Stop,
     /// Retry after this wait, which the server gave.
     After(Duration),
-    /// Retry after a wait that grows from try to try, because the server gave none.
+    /// Retry after a wait that grows from attempt to attempt, because the server gave none.
     Backoff,
 }
 
-/// The waits between the tries of one request: see [`RetryPolicy::backoff`].
+/// The waits between the attempts of one request: see [`RetryPolicy::backoff`].
 ///
 /// It reads no clock and does not sleep. You measure the time and wait.
 #[derive(Debug)]
 pub struct Backoff {
     policy: RetryPolicy,
-    tries: u32,
+    attempts: u32,
     exponential: ExponentialBackoff,
 }
 
+impl RetryPolicy {
+    /// The waits between the attempts of one request.
+    #[must_use]
+    pub fn backoff(&self) -> Backoff {
+        Backoff::new(*self)
+    }
+}
+
 impl Backoff {
-    pub(super) fn new(policy: RetryPolicy) -> Self {
+    fn new(policy: RetryPolicy) -> Self {
         let max = policy.max_single_wait;
         let exponential = ExponentialBuilder::new()
             .with_jitter()
@@ -36,13 +44,13 @@ impl Backoff {
             .with_factor(policy.factor.max(1.0))
             .without_max_times()
             .build();
-        Self { policy, tries: 0, exponential }
+        Self { policy, attempts: 0, exponential }
     }
 
-    /// The wait before the next try; `elapsed` is the time since the first try began.
+    /// The wait before the next attempt; `elapsed` is the time since the first attempt began.
     ///
-    /// `None` if there is no next try: because `action` says so, the tries are used up, or the wait does not fit into
-    /// the policy's times. A wait given by the server is never shortened.
+    /// `None` if there is no next attempt: because `action` says so, the attempts are used up, or the wait does not fit
+    /// into the policy's times. A wait given by the server is never shortened.
     ///
     /// ```
     /// use ratelog_client_core::retry::{RetryAction, RetryPolicy};
@@ -55,8 +63,8 @@ impl Backoff {
     /// assert_eq!(backoff.next(five_seconds, wait), None);
     /// ```
     pub fn next(&mut self, action: RetryAction, elapsed: Duration) -> Option<Duration> {
-        self.tries = self.tries.saturating_add(1);
-        if self.tries >= self.policy.max_tries {
+        self.attempts = self.attempts.saturating_add(1);
+        if self.attempts >= self.policy.max_attempts {
             return None;
         }
         let left = self.policy.max_total.checked_sub(elapsed)?;
@@ -93,7 +101,7 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    /// All waits, if each try takes no time and each response gives this action.
+    /// All waits, if each attempt takes no time and each response gives this action.
     fn all(policy: RetryPolicy, action: RetryAction) -> Vec<Duration> {
         let (mut backoff, mut elapsed) = (policy.backoff(), Duration::ZERO);
         std::iter::from_fn(|| backoff.next(action, elapsed).inspect(|wait| elapsed += *wait))
@@ -103,9 +111,9 @@ mod tests {
     #[test]
     fn the_number_of_tries_is_bounded() {
         for action in [RetryAction::Backoff, After(Duration::ZERO), After(seconds(1))] {
-            assert_eq!(all(RetryPolicy::default().max_tries(4), action).len(), 3);
-            assert_eq!(all(RetryPolicy::default().max_tries(1), action), []);
-            assert_eq!(all(RetryPolicy::default().max_tries(0), action), []);
+            assert_eq!(all(RetryPolicy::default().max_attempts(4), action).len(), 3);
+            assert_eq!(all(RetryPolicy::default().max_attempts(1), action), []);
+            assert_eq!(all(RetryPolicy::default().max_attempts(0), action), []);
         }
         assert_eq!(all(RetryPolicy::default(), Stop), []);
     }
@@ -144,7 +152,7 @@ mod tests {
     #[test]
     fn other_waits_grow_and_differ() {
         let policy = RetryPolicy::default().base(seconds(1)).factor(3.0).max_total(seconds(600));
-        for (times, wait) in (0..).zip(all(policy.max_tries(4), RetryAction::Backoff)) {
+        for (times, wait) in (0..).zip(all(policy.max_attempts(4), RetryAction::Backoff)) {
             let least = seconds(3_u64.pow(times));
             assert!((least..least * 2).contains(&wait), "{times}: {wait:?}");
         }
@@ -153,7 +161,7 @@ mod tests {
 
     #[test]
     fn the_longest_waits_differ_too() {
-        let policy = RetryPolicy::default().max_tries(60).max_single_wait(seconds(10));
+        let policy = RetryPolicy::default().max_attempts(60).max_single_wait(seconds(10));
         let waits = all(policy.max_total(Duration::MAX), RetryAction::Backoff);
         let grown = &waits[6..];
         assert!(grown.iter().all(|wait| (seconds(5)..seconds(10)).contains(wait)), "{waits:?}");
@@ -193,15 +201,15 @@ mod tests {
         fn no_wait_exceeds_the_bounds_of_its_policy(
             (total, single, base) in (duration(), duration(), duration()),
             factor in any::<f32>(),
-            tries in 0..12_u32,
+            attempts in 0..12_u32,
             responses in prop::collection::vec((prop::option::of(duration()), duration()), 0..12),
         ) {
-            let policy = RetryPolicy::default().max_tries(tries).max_total(total);
+            let policy = RetryPolicy::default().max_attempts(attempts).max_total(total);
             let policy = policy.max_single_wait(single).base(base).factor(factor);
             let mut backoff: Backoff = policy.backoff();
             for (times, (given, elapsed)) in (1..).zip(responses) {
                 if let Some(wait) = backoff.next(given.map_or(RetryAction::Backoff, After), elapsed) {
-                    prop_assert!(times < tries);
+                    prop_assert!(times < attempts);
                     prop_assert!(wait <= single && wait.saturating_add(elapsed) <= total);
                     prop_assert!(given.is_none_or(|given| given <= wait));
                 }

@@ -1,22 +1,20 @@
 use std::time::Duration;
 
-use super::Backoff;
-
 /// Bounds on retries: how many, and for how long.
 ///
-/// By default: 5 tries; 60 seconds in total; 30 seconds for one wait. If the server gives no wait, the first is 100
+/// By default: 5 attempts; 60 seconds in total; 30 seconds for one wait. If the server gives no wait, the first is 100
 /// milliseconds, and each one is twice as long as the one before.
 ///
 /// ```
 /// use ratelog_client_core::retry::RetryPolicy;
 /// use std::time::Duration;
 ///
-/// let policy = RetryPolicy::default().max_tries(20).max_total(Duration::from_secs(600));
+/// let policy = RetryPolicy::default().max_attempts(20).max_total(Duration::from_secs(600));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[must_use = "a policy does nothing by itself"]
 pub struct RetryPolicy {
-    pub(super) max_tries: u32,
+    pub(super) max_attempts: u32,
     pub(super) max_total: Duration,
     pub(super) max_single_wait: Duration,
     pub(super) base: Duration,
@@ -26,7 +24,7 @@ pub struct RetryPolicy {
 impl Default for RetryPolicy {
     fn default() -> Self {
         Self {
-            max_tries: 5,
+            max_attempts: 5,
             max_total: Duration::from_secs(60),
             max_single_wait: Duration::from_secs(30),
             base: Duration::from_millis(100),
@@ -36,13 +34,13 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// The maximum number of tries, including the first. The first is always made, so 0 counts as 1.
-    pub const fn max_tries(self, tries: u32) -> Self {
-        Self { max_tries: tries, ..self }
+    /// The maximum number of attempts, including the first. The first is always made, so 0 counts as 1.
+    pub const fn max_attempts(self, attempts: u32) -> Self {
+        Self { max_attempts: attempts, ..self }
     }
 
-    /// The maximum time from the start of the first try to the start of the last. A try in progress is not aborted; set
-    /// a timeout on the request for that.
+    /// The maximum time from the start of the first attempt to the start of the last. An attempt in progress is not
+    /// aborted; set a timeout on the request for that.
     pub const fn max_total(self, total: Duration) -> Self {
         Self { max_total: total, ..self }
     }
@@ -61,11 +59,5 @@ impl RetryPolicy {
     /// The ratio of each wait to the one before, if the server gives none. A value under 1, or NaN, counts as 1.
     pub const fn factor(self, factor: f32) -> Self {
         Self { factor, ..self }
-    }
-
-    /// The waits between the tries of one request.
-    #[must_use]
-    pub fn backoff(&self) -> Backoff {
-        Backoff::new(*self)
     }
 }

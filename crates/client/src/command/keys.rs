@@ -41,7 +41,7 @@ pub fn refund(key: impl AsRef<[u8]>, cost: Cost) -> Command<u64> {
     Command::new(cmd, Routing::Primary(1), reply::parse)
 }
 
-/// `RL.RESET`: forgets the key's units, and keeps its override. Returns the units forgotten.
+/// `RL.RESET`: deletes the key's units, and keeps its override. Returns the number of deleted units.
 pub fn reset(key: impl AsRef<[u8]>) -> Command<u64> {
     let mut cmd = cmd("RL.RESET");
     cmd.arg(key.as_ref());

@@ -49,6 +49,17 @@ pub struct Builder {
     clock: Clock,
 }
 
+impl RateLimiter {
+    /// A limiter with default settings; [`Builder::new`] lists the URLs.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for an invalid URL. An unavailable server is not an error: the fallback answers until it is
+    /// available.
+    pub async fn connect(url: &str) -> Result<Self, Error> {
+        Builder::new(url)?.build().await
+    }
+}
+
 impl Builder {
     /// A limiter for the servers that `url` names.
     ///

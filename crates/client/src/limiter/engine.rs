@@ -73,7 +73,7 @@ impl Engine {
         let decision = self.query_check(remote, operation).await?;
         if !decision.allowed() {
             let (CheckOp { key, check, .. }, now) = (operation, self.clock.monotonic());
-            if !remote.tracks() {
+            if !remote.is_tracking() {
                 let (source, denied) = (decision.source(), decision.as_core());
                 deny_cache.insert(key, check, denied, source, version, now);
             } else if deny_cache.begin_fetch(key, check, now) {

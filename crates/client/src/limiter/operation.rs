@@ -80,7 +80,7 @@ impl Operation for RefundOp<'_> {
     }
 }
 
-/// Forgets units.
+/// Deletes units.
 pub(super) struct ResetOp<'a>(pub(super) &'a [u8]);
 
 impl Operation for ResetOp<'_> {

@@ -2,11 +2,11 @@ use std::sync::Arc;
 
 use ratelog_core::Cost;
 
+use super::Health;
 use super::check_op::CheckOp;
 use super::engine::Engine;
 use super::multi_check_op::MultiCheckOp;
 use super::operation::{ModuleOnlyOp, RefundOp, ResetOp};
-use super::{Builder, Health};
 use crate::command::{self, Override};
 use crate::{Check, Checks, Decision, Error};
 
@@ -37,15 +37,6 @@ use crate::{Check, Checks, Decision, Error};
 pub struct RateLimiter(pub(super) Arc<Engine>);
 
 impl RateLimiter {
-    /// A limiter with default settings; [`Builder::new`] lists the URLs.
-    ///
-    /// # Errors
-    /// [`Error::Config`] for an invalid URL. An unavailable server is not an error: the fallback answers until it is
-    /// available.
-    pub async fn connect(url: &str) -> Result<Self, Error> {
-        Builder::new(url)?.build().await
-    }
-
     /// Decides whether `key` may use the units of `check` now, and records them if it may.
     ///
     /// While the server is unavailable, [`Fallback::Local`](super::Fallback::Local) allows a check under a policy that
@@ -94,7 +85,7 @@ impl RateLimiter {
         self.0.run_and_invalidate(key, &RefundOp { key, cost }).await
     }
 
-    /// Forgets the key's units. Returns the units forgotten.
+    /// Deletes the key's units. Returns the number of deleted units.
     ///
     /// # Errors
     /// As [`Self::refund`].

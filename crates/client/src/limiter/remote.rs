@@ -34,7 +34,7 @@ pub(super) struct Remote {
     generation: AtomicU64,
     uses_script: AtomicBool,
     /// Whether the server reports changed keys to this connection.
-    tracks: AtomicBool,
+    is_tracking: AtomicBool,
     deny_cache: Option<Arc<DenyCache>>,
     clock: Clock,
     outage_log: OutageLog,
@@ -72,7 +72,7 @@ impl Remote {
             connection: RwLock::new(None),
             generation: AtomicU64::new(0),
             uses_script: AtomicBool::new(settings.backend == Backend::Script),
-            tracks: AtomicBool::new(false),
+            is_tracking: AtomicBool::new(false),
             deny_cache,
             clock,
             outage_log: OutageLog::default(),
@@ -116,7 +116,7 @@ impl Remote {
     }
 
     pub(super) fn health(&self) -> Health {
-        Health::of_server(self.breaker.status(), self.uses_script(), self.tracks())
+        Health::of_server(self.breaker.status(), self.uses_script(), self.is_tracking())
     }
 
     pub(super) fn last_error(&self) -> String {
@@ -128,8 +128,8 @@ impl Remote {
         u64::try_from(self.settings.probe_max_interval.as_millis()).unwrap_or(u64::MAX)
     }
 
-    pub(super) fn tracks(&self) -> bool {
-        self.tracks.load(Ordering::Acquire)
+    pub(super) fn is_tracking(&self) -> bool {
+        self.is_tracking.load(Ordering::Acquire)
     }
 
     /// Fetches a policy in the background, for when the server will be unavailable.
@@ -191,7 +191,7 @@ impl Remote {
 
     fn drop_connection(&self) {
         self.set_connection(None);
-        self.tracks.store(false, Ordering::Release);
+        self.is_tracking.store(false, Ordering::Release);
         // No connection reports changed keys from now on.
         if let Some(deny_cache) = &self.deny_cache {
             deny_cache.invalidate_all();
@@ -236,12 +236,12 @@ impl Remote {
             Backend::Script => true,
         };
         self.uses_script.store(uses_script, Ordering::Relaxed);
-        let tracks = self.deny_cache.is_some() && self.target.supports_pushes() && {
+        let is_tracking = self.deny_cache.is_some() && self.target.supports_pushes() && {
             let tracking = redis::cmd("CLIENT").arg(&["TRACKING", "ON", "NOLOOP"]).to_owned();
             tracking.query_async::<()>(&mut connection).await.is_ok()
         };
         self.set_connection(Some(connection));
-        self.tracks.store(tracks, Ordering::Release);
+        self.is_tracking.store(is_tracking, Ordering::Release);
         Ok(())
     }
 

@@ -1,8 +1,8 @@
 //! Middleware for [`reqwest-middleware`](reqwest_middleware) 0.5 and reqwest 0.13.
 //!
 //! [`Retry`] repeats a request that was denied or lost. [`Throttle`] holds a request back while the server has said
-//! that nothing remains. You can use each without the other. If you use both, add `Retry` first, so that each try is
-//! throttled.
+//! that nothing remains. You can use each without the other. If you use both, add `Retry` first, so that each attempt
+//! is throttled.
 //!
 //! ```no_run
 //! use ratelog_client::reqwest::{Retry, Throttle};
@@ -18,7 +18,7 @@
 //!
 //! let response = client.get("https://api.example.com/").send().await?;
 //! if let Some(outcome) = response.extensions().get::<Outcome<()>>() {
-//!     println!("{} after {} tries and {:?}", response.status(), outcome.tries, outcome.waited);
+//!     println!("{} after {} attempts and {:?}", response.status(), outcome.attempts, outcome.waited);
 //! }
 //!
 //! // This service recognizes a repeated order by its number.

@@ -12,8 +12,8 @@ use crate::retry::{Attempts, Idempotency, RetryAction, RetryPolicy};
 /// stream, is sent once.
 ///
 /// It returns the last response, regardless of its status. The response's extensions have an
-/// [`Outcome<()>`](crate::retry::Outcome) with the number of tries and the time waited. The bodies of earlier responses
-/// are not read.
+/// [`Outcome<()>`](crate::retry::Outcome) with the number of attempts and the time waited. The bodies of earlier
+/// responses are not read.
 #[derive(Clone, Debug, Default)]
 pub struct Retry {
     policy: RetryPolicy,

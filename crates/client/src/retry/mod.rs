@@ -6,7 +6,7 @@
 //!   `RateLimit`, else from the `X-RateLimit` headers. A random addition keeps clients that were given the same wait
 //!   from coming back at the same moment.
 //! - If the server gives none, waits grow exponentially, with jitter up to the length of the wait.
-//! - The number of tries, the length of a wait and the total time are bounded. A wait that does not fit is not begun:
+//! - The number of attempts, the length of a wait and the total time are bounded. A wait that does not fit is not begun:
 //!   the last response is returned at once.
 //!
 //! [`Idempotency`] decides which requests to repeat, and after which responses.
@@ -23,7 +23,7 @@
 //! # }
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let policy = RetryPolicy::default().max_tries(4).max_total(Duration::from_secs(20));
+//! let policy = RetryPolicy::default().max_attempts(4).max_total(Duration::from_secs(20));
 //! let request = http::Request::get("https://api.example.com/").body(())?;
 //! let idempotency = Idempotency::of_request(request.method(), request.headers());
 //! let now = SystemTime::now;
@@ -35,7 +35,7 @@
 //! )
 //! .await;
 //! assert_eq!(outcome.output.status(), 200);
-//! assert_eq!(outcome.tries, 2);
+//! assert_eq!(outcome.attempts, 2);
 //! assert!(outcome.waited >= Duration::from_secs(2));
 //! # Ok(())
 //! # }

@@ -8,11 +8,11 @@ use crate::Decision;
 /// The result of an operation with retries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outcome<T> {
-    /// The output of the last try.
+    /// The output of the last attempt.
     pub output: T,
-    /// The number of tries; at least one.
-    pub tries: u32,
-    /// The sum of all waits between tries.
+    /// The number of attempts; at least one.
+    pub attempts: u32,
+    /// The sum of all waits between attempts.
     pub waited: Duration,
 }
 
@@ -34,7 +34,7 @@ pub struct Outcome<T> {
 ///     |result| if result.is_ok() { RetryAction::Stop } else { RetryAction::Backoff },
 /// )
 /// .await;
-/// assert_eq!((outcome.output, outcome.tries), (Ok(7), 3));
+/// assert_eq!((outcome.output, outcome.attempts), (Ok(7), 3));
 /// # }
 /// ```
 pub async fn retry<T, F: Future<Output = T>>(
@@ -52,31 +52,31 @@ pub async fn retry<T, F: Future<Output = T>>(
     }
 }
 
-/// The tries of one operation.
+/// The attempts of one operation.
 pub(crate) struct Attempts {
     backoff: Backoff,
     start: Instant,
-    tries: u32,
+    count: u32,
     waited: Duration,
 }
 
 impl Attempts {
-    /// Begins the first try.
+    /// Begins the first attempt.
     pub(crate) fn begin(policy: &RetryPolicy) -> Self {
-        Self { backoff: policy.backoff(), start: Instant::now(), tries: 1, waited: Duration::ZERO }
+        Self { backoff: policy.backoff(), start: Instant::now(), count: 1, waited: Duration::ZERO }
     }
 
-    /// Waits before the next try and returns true. If there is no next try, returns false at once.
+    /// Waits before the next attempt and returns true. If there is no next attempt, returns false at once.
     pub(crate) async fn wait(&mut self, action: RetryAction) -> bool {
         let Some(wait) = self.backoff.next(action, self.start.elapsed()) else { return false };
         sleep(wait).await;
-        self.tries += 1;
+        self.count += 1;
         self.waited += wait;
         true
     }
 
     pub(crate) fn finish<T>(self, output: T) -> Outcome<T> {
-        Outcome { output, tries: self.tries, waited: self.waited }
+        Outcome { output, attempts: self.count, waited: self.waited }
     }
 }
 
@@ -103,7 +103,7 @@ impl Attempts {
 /// };
 /// let outcome = until_allowed(&policy, check).await?;
 /// if outcome.output.allowed() {
-///     println!("allowed after {} tries and {:?}", outcome.tries, outcome.waited);
+///     println!("allowed after {} attempts and {:?}", outcome.attempts, outcome.waited);
 /// }
 /// # Ok(())
 /// # }
@@ -120,8 +120,8 @@ pub async fn until_allowed<E, F: Future<Output = Result<Decision, E>>>(
         _ => RetryAction::Stop,
     })
     .await;
-    let Outcome { output, tries, waited } = outcome;
-    output.map(|output| Outcome { output, tries, waited })
+    let Outcome { output, attempts, waited } = outcome;
+    output.map(|output| Outcome { output, attempts, waited })
 }
 
 #[cfg(test)]
@@ -134,7 +134,7 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// Retries an operation that returns these actions and takes this long. Returns when each try began.
+    /// Retries an operation that returns these actions and takes this long. Returns when each attempt began.
     async fn run(
         policy: RetryPolicy,
         actions: &[RetryAction],
@@ -158,7 +158,7 @@ mod tests {
     async fn no_try_begins_before_a_given_wait_is_over() {
         let actions = [RetryAction::After(SECOND * 5), RetryAction::Backoff, RetryAction::Stop];
         let (outcome, began) = run(RetryPolicy::default(), &actions, SECOND).await;
-        assert_eq!((outcome.output, outcome.tries), (RetryAction::Stop, 3));
+        assert_eq!((outcome.output, outcome.attempts), (RetryAction::Stop, 3));
         assert!(began[1] >= SECOND * 6 && began[2] > began[1] + SECOND);
         let waits =
             outcome.waited + SECOND * 2..outcome.waited + SECOND * 2 + Duration::from_millis(5);
@@ -170,7 +170,7 @@ mod tests {
         let policy = RetryPolicy::default().max_total(SECOND * 10);
         let actions = [RetryAction::After(SECOND * 3), RetryAction::After(SECOND * 3)];
         let (outcome, began) = run(policy, &actions, SECOND * 2).await;
-        assert_eq!((outcome.tries, began.len()), (2, 2));
+        assert_eq!((outcome.attempts, began.len()), (2, 2));
     }
 
     #[tokio::test(start_paused = true)]
@@ -178,7 +178,7 @@ mod tests {
         let start = Instant::now();
         let policy = RetryPolicy::default().max_total(SECOND * 10);
         let (outcome, _) = run(policy, &[RetryAction::After(SECOND * 11)], Duration::ZERO).await;
-        assert_eq!((outcome.tries, outcome.waited), (1, Duration::ZERO));
+        assert_eq!((outcome.attempts, outcome.waited), (1, Duration::ZERO));
         assert!(start.elapsed() < SECOND);
     }
 
@@ -202,7 +202,7 @@ mod tests {
         let mut results = results.iter();
         let check = || ready(*results.next().unwrap());
         let outcome = until_allowed(&RetryPolicy::default(), check).await;
-        (outcome.map(|outcome| (outcome.output.allowed(), outcome.tries)), start.elapsed())
+        (outcome.map(|outcome| (outcome.output.allowed(), outcome.attempts)), start.elapsed())
     }
 
     #[tokio::test(start_paused = true)]

@@ -10,7 +10,7 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::denial::Denial;
-use super::layer::Settings;
+use super::settings::Settings;
 use super::{CheckError, ResponseBody, RouteLimits};
 use crate::http::{HeaderFamily, add_headers};
 use crate::{Decision, Error};

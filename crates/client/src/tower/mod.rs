@@ -60,6 +60,7 @@ mod layer;
 mod responses;
 mod route_limits;
 mod service;
+mod settings;
 
 pub use body::ResponseBody;
 pub use check_error::{CheckError, OnCheckError};

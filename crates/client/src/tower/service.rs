@@ -8,7 +8,7 @@ use tower_service::Service;
 
 use super::ResponseBody;
 use super::future::ResponseFuture;
-use super::layer::{Prepared, Settings};
+use super::settings::{Prepared, Settings};
 
 /// A service whose requests are limited by a [`RateLimitLayer`](super::RateLimitLayer).
 #[derive(Clone)]

@@ -129,7 +129,7 @@ impl Limiter {
         taken
     }
 
-    /// Removes the units of `key`. Returns their number at `now`.
+    /// Deletes the units of `key`. Returns their number at `now`.
     pub fn reset(&self, key: &[u8], now: Instant) -> u64 {
         let hash = self.hash(key);
         let mut shard = self.lock_for(hash);

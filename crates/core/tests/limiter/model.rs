@@ -117,7 +117,7 @@ impl Both {
 
     fn mcheck(&mut self, checks: &[(u8, Rules)], cost: Cost) -> Vec<Decision> {
         let mut pending = HashMap::<u8, u32>::new();
-        let mut standing = Vec::new();
+        let mut evaluated = Vec::new();
         for (key, rules) in checks {
             let units = pending.get(key).unwrap_or(&0) + u32::try_from(cost.units()).unwrap();
             let (naive, seen) = self.model(*key);
@@ -125,9 +125,9 @@ impl Both {
             if decision.allowed {
                 pending.insert(*key, units);
             }
-            standing.push((decision, units));
+            evaluated.push((decision, units));
         }
-        let all = standing.iter().all(|(decision, _)| decision.allowed);
+        let all = evaluated.iter().all(|(decision, _)| decision.allowed);
         let answer = |((key, rules), (decision, units)): (&(u8, Rules), (Decision, u32))| {
             let (naive, seen) = self.model(*key);
             if !all {
@@ -141,7 +141,7 @@ impl Both {
                 ..decision
             }
         };
-        checks.iter().zip(standing).map(answer).collect()
+        checks.iter().zip(evaluated).map(answer).collect()
     }
 }
 

@@ -6,8 +6,8 @@ use reqwest::{Body, Response};
 use super::server::{OK, Reply, Server};
 use super::{SECOND, client, with};
 
-fn tries(response: &Response) -> u32 {
-    response.extensions().get::<Outcome<()>>().unwrap().tries
+fn attempts(response: &Response) -> u32 {
+    response.extensions().get::<Outcome<()>>().unwrap().attempts
 }
 
 /// Sends a request with `method`. Returns the number of requests that `server` received, and the last status.
@@ -37,9 +37,9 @@ async fn no_request_is_sent_before_its_wait_is_over() {
         OK,
     ])
     .await;
-    let policy = RetryPolicy::default().max_tries(9).max_total(SECOND * 100);
+    let policy = RetryPolicy::default().max_attempts(9).max_total(SECOND * 100);
     let response = with(Retry::new(policy)).get(server.url("/")).send().await.unwrap();
-    assert_eq!((response.status().as_u16(), tries(&response)), (200, 5));
+    assert_eq!((response.status().as_u16(), attempts(&response)), (200, 5));
     let times = server.times();
     assert_eq!(times.len(), 5);
     assert!(times[1] >= times[0] + SECOND * 5, "{times:?}");
