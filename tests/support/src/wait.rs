@@ -1,4 +1,4 @@
-//! Waits for conditions. No other code in the suite sleeps.
+//! Waits for conditions.
 
 use std::time::{Duration, Instant};
 
