@@ -82,10 +82,11 @@ class BaseLimiter:
         cluster = kind == "cluster" or (client is not None and "Cluster" in type(client).__name__)
         self._events = EventPublisher(hooks)
         self._engine = Engine(self.settings, self._events, remote=kind != "memory", cluster=cluster)
+        self._report_health = self._engine.health
 
     def health(self) -> Health:
         """Returns the state of the limiter and its server."""
-        return self._engine.health()
+        return self._report_health()
 
     def reload(self) -> None:
         """Reads the environment and the file again.

@@ -102,7 +102,7 @@ class RateLimiter(BaseLimiter):
         return await self._sessions.run(self._refund(key, cost))
 
     async def reset(self, key: str | bytes) -> int:
-        """Removes the key's units. Returns the number of units removed.
+        """Deletes the key's units. Returns the number of deleted units.
 
         Raises:
             UnavailableError: the server is unavailable, and `fallback` is not `local`.

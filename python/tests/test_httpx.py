@@ -1,4 +1,4 @@
-"""Each HTTP client against a real server that denies its requests."""
+"""The transports for httpx and httpx2, and the adapter for requests, against a real server that denies requests."""
 
 from __future__ import annotations
 
@@ -75,12 +75,12 @@ class Limited:
 
     def __init__(self, headers: str, limit: str = "2/second") -> None:
         self.decided: list[bool] = []
-        limiter = RateLimiter("memory://", default=limit, headers=headers, hooks=[self._heard])
+        limiter = RateLimiter("memory://", default=limit, headers=headers, hooks=[self._record_event])
         self.app = FastAPI()
         limiter.protect(self.app)
         self.app.add_api_route("/", lambda: None, methods=["GET", "POST"])
 
-    def _heard(self, event: object) -> None:
+    def _record_event(self, event: object) -> None:
         if isinstance(event, CheckCompleted):
             self.decided.append(event.allowed)
 
@@ -130,7 +130,7 @@ def test_a_streamed_body_is_sent_once(asynchronous: bool) -> None:
 
 
 def test_a_connect_error_is_raised_after_the_last_attempt() -> None:
-    policy = RetryPolicy(max_tries=2, base=0.001)
+    policy = RetryPolicy(max_attempts=2, base=0.001)
     unreachable = "http://127.0.0.1:1/"
     with (
         httpx.Client(transport=ratelog.httpx.RetryTransport(policy=policy)) as client,
@@ -164,6 +164,6 @@ def test_requests_of_one_partition_share_a_throttle() -> None:
         assert [client.get(f"http://example.com/{path}").status_code for path in "ab"] == [200, 200]
     assert seen == ["/a", "/b"]
     with requests.Session() as session:
-        session.mount("http://", ratelog.requests.RetryAdapter(RetryPolicy(max_tries=1), partition=lambda _: "one"))
+        session.mount("http://", ratelog.requests.RetryAdapter(RetryPolicy(max_attempts=1), partition=lambda _: "one"))
         with pytest.raises(requests.ConnectionError):
             session.get("http://127.0.0.1:1/")

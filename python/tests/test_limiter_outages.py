@@ -11,7 +11,7 @@ from ratelog import Limits, UnavailableError
 from support.broken_servers import SilentServer
 from support.load import Load
 from support.server import free_port
-from support.wait import until
+from support.wait import TIME_FACTOR, until
 
 if TYPE_CHECKING:
     from support.server import Server
@@ -45,7 +45,7 @@ async def test_checks_continue_while_a_server_under_load_restarts(
 
 async def test_a_paused_server_delays_no_check_beyond_the_timeout(start: Start, open_limiter: Open) -> None:
     server = start()
-    limiter = open_limiter(server.url, timeout=0.05, connect_timeout=0.1)
+    limiter = open_limiter(server.url, timeout=0.5 * TIME_FACTOR, connect_timeout=1.0 * TIME_FACTOR)
     async with Load(limiter, 4) as load:
         await load.until_decided_by("module")
         server.pause()

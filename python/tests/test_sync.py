@@ -6,7 +6,6 @@ import os
 import signal
 import threading
 import warnings
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,42 +20,6 @@ if TYPE_CHECKING:
     from ratelog import Event
     from support.server import Server
     from support.types import Start
-
-
-def test_a_limit_is_exact_across_threads(server: Server) -> None:
-    with SyncRateLimiter(server.url, max_connections=2, **FAST) as limiter, ThreadPoolExecutor(32) as threads:
-        decisions = list(threads.map(lambda _: limiter.check("k", "100/hour"), range(400)))
-        assert sum(decision.allowed for decision in decisions) == 100
-        assert {decision.source for decision in decisions} == {"module"}
-        assert limiter.health().opened == 0
-        # The number of connections is within the maximum.
-        names = [client["name"] for client in server.db().client_list()]
-        assert 1 <= names.count("ratelog") <= 2
-
-
-def test_a_thread_waits_for_a_connection_at_most_for_the_timeout(start: Start) -> None:
-    server = start()
-    options = {**FAST, "timeout": 0.2, "max_connections": 1, "failure_threshold": 1000}
-    with SyncRateLimiter(server.url, **options) as limiter, ThreadPoolExecutor(4) as threads:
-        limiter.check("k", "9/minute")
-        server.pause()
-        decisions = list(threads.map(lambda _: limiter.check("k", "9/minute"), range(4)))
-        assert {decision.source for decision in decisions} == {"local"}
-        server.resume()
-
-
-def test_only_one_thread_probes_the_server(start: Start) -> None:
-    server = start()
-    with SyncRateLimiter(server.url, **FAST) as limiter, ThreadPoolExecutor(16) as threads:
-        limiter.check("k", "9/minute")
-        server.kill()
-        list(threads.map(lambda _: limiter.check("k", "9/minute"), range(64)))
-        probing = [thread for thread in threading.enumerate() if thread.name == "ratelog-probes"]
-        assert len(probing) == 1
-        server.restart()
-        until_sync("the server has recovered", lambda: limiter.health().state == "closed")
-        probing[0].join()
-        assert limiter.health().opened == 1
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system does not fork")

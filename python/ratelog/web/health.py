@@ -10,13 +10,15 @@ from fastapi.responses import JSONResponse
 from .routes import EXEMPT
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..health import Health
 
 
 class HasHealth(Protocol):
-    """A limiter, as the router sees it."""
+    """A limiter, as this module sees it."""
 
-    def health(self) -> Health: ...
+    _report_health: Callable[[], Health]
 
 
 def health_router(limiter: HasHealth, path: str = "/health/rate-limiter") -> APIRouter:
@@ -26,7 +28,7 @@ def health_router(limiter: HasHealth, path: str = "/health/rate-limiter") -> API
     because the server is unavailable.
     """
     router = APIRouter()
-    report = limiter.health
+    report = limiter._report_health  # noqa: SLF001 - private to its users, not to this package
 
     async def health() -> JSONResponse:
         state = report()

@@ -1,9 +1,8 @@
-"""Batches of commands: which commands are sent together, and how batches end."""
+"""Commands that are sent together, and connections that are opened meanwhile."""
 
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -76,36 +75,6 @@ async def test_a_single_check_is_not_delayed(limiter: RateLimiter, monkeypatch: 
     assert min(delays) > IDLE_TIMEOUT / 2
 
 
-async def test_cancelled_callers_do_not_affect_others(server: Server, limiter: RateLimiter) -> None:
-    for _ in range(5):
-        tasks = [asyncio.create_task(limiter.check(f"k:{n}", f"{n + 1000}/minute")) for n in range(10)]
-        await asyncio.sleep(0)
-        for task in tasks[::2]:
-            task.cancel()
-        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
-        assert all(isinstance(outcome, asyncio.CancelledError) for outcome in outcomes[::2])
-        assert [outcome.limit for outcome in outcomes[1::2] if not isinstance(outcome, BaseException)] == [
-            n + 1000 for n in range(1, 10, 2)
-        ]
-    assert (await limiter.check("after", "7/minute")).limit == 7
-    assert (limiter.health().state, limiter.health().opened) == ("closed", 0)
-
-
-async def test_a_blocked_event_loop_loses_no_decision_and_no_connection(server: Server) -> None:
-    options = {**FAST, "timeout": 1.0}
-    async with RateLimiter(server.url, max_connections=2, fallback="deny", **options) as limiter:
-        for round_ in range(2):
-            tasks = [asyncio.create_task(limiter.check(f"k:{n}", "1000/minute")) for n in range(20)]
-            for _ in range(4):
-                # Now the batch has been sent.
-                await asyncio.sleep(0)
-            # Blocks longer than the timeout. The replies arrive meanwhile.
-            time.sleep(1.5)  # noqa: ASYNC251
-            assert [decision.remaining for decision in await asyncio.gather(*tasks)] == [999 - round_] * 20
-        assert (limiter.health().opened, limiter.health().last_error) == (0, None)
-    assert server.db().info("stats")["total_connections_received"] <= 5
-
-
 async def test_a_slow_connect_delays_no_check(server: Server) -> None:
     with Proxy(server.port) as proxy:
         options = {**FAST, "timeout": 30, "connect_timeout": 60}
@@ -126,34 +95,3 @@ async def test_a_slow_connect_delays_no_check(server: Server) -> None:
             proxy.forwards.set()
             await until("the second connection is open", lambda: len(executor._pool._idle) == 2)
             assert (limiter.health().opened, limiter.health().last_error) == (0, None)
-
-
-async def test_a_timed_out_batch_fails_as_a_whole_and_leaves_no_replies_behind(start: Any) -> None:
-    server = start()
-    async with RateLimiter(server.url, max_connections=1, **{**FAST, "timeout": 0.05}) as limiter:
-        await limiter.check("k", "9/minute")
-        server.pause()
-        busy = [asyncio.create_task(limiter.check("k", "9/minute")) for _ in range(3)]
-        await asyncio.sleep(0)
-        waiting = [asyncio.create_task(limiter.check("k", "9/minute"))]
-        decisions = await asyncio.gather(*busy, *waiting)
-        assert {d.source for d in decisions} == {"local"}
-        server.resume()
-        await until("the server has recovered", lambda: limiter.health().state == "closed")
-        assert (await limiter.check("other", "7/minute")).limit == 7
-
-
-async def test_close_ends_checks_in_progress(start: Any) -> None:
-    server = start()
-    limiter = RateLimiter(server.url, max_connections=1, **FAST)
-    await limiter.check("k", "9/minute")
-    server.pause()
-    busy = asyncio.create_task(limiter.check("k", "9/minute"))
-    for _ in range(5):
-        await asyncio.sleep(0)
-    waiting = asyncio.create_task(limiter.check("k", "9/minute"))
-    for _ in range(5):
-        await asyncio.sleep(0)
-    await limiter.aclose()
-    assert [d.source for d in await asyncio.gather(busy, waiting)] == ["local", "local"]
-    assert (limiter.health().opened, limiter.health().last_error) == (0, None)

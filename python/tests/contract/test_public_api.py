@@ -17,6 +17,7 @@ import ratelog.fastapi
 import ratelog.httpx
 import ratelog.httpx2
 import ratelog.requests
+from ratelog.fastapi import document, health_router
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,9 +99,14 @@ def test_nothing_for_requests_holds_the_limiter() -> None:
     @limiter.limit("1/minute")
     async def endpoint() -> None: ...
 
+    router = health_router(limiter)
+    document(app, limiter)
     dependency = limiter("2/minute")
     middleware = ratelog.RateLimitMiddleware(app, limiter)
-    assert not any(isinstance(held, ratelog.RateLimiter) for held in reachable(dependency, middleware, endpoint))
+    assert not any(
+        isinstance(held, ratelog.RateLimiter)
+        for held in reachable(dependency, middleware, endpoint, router, app.openapi)
+    )
 
 
 def reachable(*roots: object) -> Iterator[object]:

@@ -52,7 +52,7 @@ def test_waits_respect_retry_after_and_the_total(retry_after: int, elapsed: floa
 
 
 def test_waits_grow_until_the_last_try() -> None:
-    backoff = Backoff(RetryPolicy(max_tries=4, base=1.0, factor=3.0), "GET", [])
+    backoff = Backoff(RetryPolicy(max_attempts=4, base=1.0, factor=3.0), "GET", [])
     waits = [backoff.after_response(503, [], NOW, 0.0) for _ in range(4)]
     least = (1.0, 3.0, 9.0)
     assert waits[3] is None
@@ -60,7 +60,7 @@ def test_waits_grow_until_the_last_try() -> None:
 
 
 def test_the_first_try_is_always_made() -> None:
-    assert Backoff(RetryPolicy(max_tries=0), "GET", []).after_response(429, after(0), NOW, 0.0) is None
+    assert Backoff(RetryPolicy(max_attempts=0), "GET", []).after_response(429, after(0), NOW, 0.0) is None
 
 
 @pytest.mark.parametrize("factor", [-1.0, 0.0, math.nan, math.inf, 1e300])
@@ -77,7 +77,7 @@ def test_a_negative_time_is_rejected(name: str, value: float) -> None:
         RetryPolicy(**{name: value})  # type: ignore[arg-type]
 
 
-def test_an_invalid_number_of_tries_is_rejected() -> None:
+def test_an_invalid_number_of_attempts_is_rejected() -> None:
     with pytest.raises(ValueError) as error:
-        RetryPolicy(max_tries=-1)
-    assert str(error.value) == "max_tries must be from 0 to 4294967295, not -1"
+        RetryPolicy(max_attempts=-1)
+    assert str(error.value) == "max_attempts must be from 0 to 4294967295, not -1"

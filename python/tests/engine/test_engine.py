@@ -122,17 +122,6 @@ def test_an_error_of_a_policy_query_does_not_affect_the_check() -> None:
     assert run.outcome[0].allowed
 
 
-@pytest.mark.parametrize("reply", ["OK", None, True])
-def test_an_invalid_count_raises(reply: object) -> None:
-    with pytest.raises(ResponseError, match="expected an integer"):
-        Run(create_engine().refund(b"k", 1), [reply])
-
-
-def test_an_invalid_decision_raises() -> None:
-    with pytest.raises(ValueError):
-        Run(create_engine().check([Check(b"k", Limits("2/minute"))]), [[1, 2, 3]])
-
-
 def test_an_override_raises_if_the_connection_is_lost() -> None:
     engine = create_engine(failure_threshold=1)
     with pytest.raises(Exception, match="the server is unavailable: gone"):

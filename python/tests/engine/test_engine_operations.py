@@ -47,11 +47,6 @@ def checks(*limits: str, costs: tuple[int, ...] = (1, 2, 3)) -> list[Check]:
     return [Check(b"k%d" % place, Limits(rules), costs[place]) for place, rules in enumerate(limits)]
 
 
-def test_a_reply_that_is_not_a_number_raises() -> None:
-    with pytest.raises(ResponseError, match="expected an integer, not 'many'"):
-        run_with(create_engine().refund(b"k", 1), ["many"])
-
-
 def test_an_error_of_an_override_is_raised() -> None:
     with pytest.raises(ResponseError, match="WRONGTYPE"):
         run_with(

@@ -115,7 +115,7 @@ def test_waits_grow_without_headers() -> None:
 def test_attempts_are_bounded_and_the_last_response_stays_open() -> None:
     simulation = Simulation()
     last = denied(("retry-after", "1"))
-    assert simulation.run(request_info(), last, last, policy=RetryPolicy(max_tries=2)) == last
+    assert simulation.run(request_info(), last, last, policy=RetryPolicy(max_attempts=2)) == last
     assert simulation.closed == [last]
     assert (
         Simulation().run(request_info(), denied(("retry-after", "11")), policy=RetryPolicy(max_single_wait=10))[0]
@@ -124,7 +124,7 @@ def test_attempts_are_bounded_and_the_last_response_stays_open() -> None:
 
 
 @pytest.mark.parametrize(
-    ("request_", "answer", "tries"),
+    ("request_", "answer", "attempts"),
     [
         (request_info("POST"), denied(("retry-after", "1")), 2),
         (request_info("POST"), denied(status=503), 1),
@@ -136,10 +136,10 @@ def test_attempts_are_bounded_and_the_last_response_stays_open() -> None:
         (request_info("PUT"), (404, []), 1),
     ],
 )
-def test_only_repeatable_requests_are_retried(request_: RequestInfo, answer: Answer | Exception, tries: int) -> None:
+def test_only_repeatable_requests_are_retried(request_: RequestInfo, answer: Answer | Exception, attempts: int) -> None:
     simulation = Simulation()
-    simulation.run(request_, answer, *[OK] * (tries - 1), policy=NO_JITTER)
-    assert len(simulation.sent_at) == tries
+    simulation.run(request_, answer, *[OK] * (attempts - 1), policy=NO_JITTER)
+    assert len(simulation.sent_at) == attempts
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,9 @@ def test_a_request_is_held_back_while_the_quota_is_exhausted() -> None:
 
 def test_a_denial_holds_back_later_requests() -> None:
     simulation, throttles = Simulation(), Throttles(Event)
-    simulation.run(request_info(), denied(("retry-after", "5")), throttles=throttles, policy=RetryPolicy(max_tries=1))
+    simulation.run(
+        request_info(), denied(("retry-after", "5")), throttles=throttles, policy=RetryPolicy(max_attempts=1)
+    )
     simulation.run(request_info(), OK, throttles=throttles)
     assert 5 <= simulation.sent_at[1] - simulation.sent_at[0] - 1 <= 6
 
@@ -231,7 +233,7 @@ def test_the_number_of_throttles_is_bounded() -> None:
 def test_any_headers_keep_waits_within_their_bounds(status: int, fields: Headers, method: str) -> None:
     simulation, throttles = Simulation(), Throttles(Event)
     answer = (status, fields)
-    policy = RetryPolicy(max_tries=3, max_total=40, max_single_wait=15)
+    policy = RetryPolicy(max_attempts=3, max_total=40, max_single_wait=15)
     for _ in range(2):
         began = simulation.now
         outcome = simulation.run(
@@ -245,10 +247,10 @@ def test_any_headers_keep_waits_within_their_bounds(status: int, fields: Headers
             uses_all=False,
         )
         assert outcome == answer
-        tries = len(simulation.sent_at)
+        attempts = len(simulation.sent_at)
         # An attempt is held back for at most max_wait and takes a second. No wait ends after more than 40 seconds.
         assert simulation.now - began <= 40 + 21
-        assert tries <= 3
+        assert attempts <= 3
         simulation.sent_at.clear()
 
 

@@ -18,7 +18,7 @@ from support.wait import TIMEOUT, until
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-POLICY = RetryPolicy(max_tries=3, base=0.001)
+POLICY = RetryPolicy(max_attempts=3, base=0.001)
 URL = "http://example.com/"
 LIBRARIES = [(httpx, ratelog.httpx), (httpx2, ratelog.httpx2)]
 

@@ -21,7 +21,7 @@ from ratelog._core import RetryPolicy
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-POLICY = RetryPolicy(max_tries=2, base=0.001)
+POLICY = RetryPolicy(max_attempts=2, base=0.001)
 URL = "http://example.com/"
 
 
@@ -30,26 +30,26 @@ class Counted:
 
     def __init__(self, error: Exception) -> None:
         self.error = error
-        self.tries = 0
+        self.attempts = 0
 
     def __call__(self, *_: Any, **__: Any) -> Any:
-        self.tries += 1
+        self.attempts += 1
         raise self.error
 
 
-def tries_of_httpx(library: Any, error: Exception, method: str) -> int:
+def attempts_of_httpx(library: Any, error: Exception, method: str) -> int:
     transports = {httpx: ratelog.httpx, httpx2: ratelog.httpx2}[library]
     failing = Counted(error)
     transport = transports.RetryTransport(library.MockTransport(failing), POLICY)
     with library.Client(transport=transport) as client, pytest.raises(type(error)) as raised:
         client.request(method, URL)
     assert raised.value is error
-    return failing.tries
+    return failing.attempts
 
 
 @pytest.mark.parametrize("library", [httpx, httpx2], ids=lambda library: library.__name__)
 @pytest.mark.parametrize(
-    ("name", "tries_of_get", "tries_of_post"),
+    ("name", "attempts_of_get", "attempts_of_post"),
     [
         ("ConnectError", 2, 2),
         ("ConnectTimeout", 2, 2),
@@ -64,14 +64,14 @@ def tries_of_httpx(library: Any, error: Exception, method: str) -> int:
         ("DecodingError", 1, 1),
     ],
 )
-def test_httpx_retries_network_errors(library: Any, name: str, tries_of_get: int, tries_of_post: int) -> None:
+def test_httpx_retries_network_errors(library: Any, name: str, attempts_of_get: int, attempts_of_post: int) -> None:
     error = getattr(library, name)
-    assert tries_of_httpx(library, error("failed"), "GET") == tries_of_get
-    assert tries_of_httpx(library, error("failed"), "POST") == tries_of_post
+    assert attempts_of_httpx(library, error("failed"), "GET") == attempts_of_get
+    assert attempts_of_httpx(library, error("failed"), "POST") == attempts_of_post
 
 
 def test_a_programming_error_is_not_retried() -> None:
-    assert tries_of_httpx(httpx, KeyError("a fault"), "GET") == 1
+    assert attempts_of_httpx(httpx, KeyError("a fault"), "GET") == 1
 
 
 def not_connected() -> MaxRetryError:
@@ -79,7 +79,7 @@ def not_connected() -> MaxRetryError:
 
 
 @pytest.mark.parametrize(
-    ("error", "tries_of_get", "tries_of_post"),
+    ("error", "attempts_of_get", "attempts_of_post"),
     [
         (lambda: requests.ConnectionError(not_connected()), 2, 2),
         (lambda: requests.ConnectTimeout("late"), 2, 2),
@@ -93,13 +93,13 @@ def not_connected() -> MaxRetryError:
     ],
 )
 def test_requests_retries_network_errors(
-    error: Callable[[], Exception], tries_of_get: int, tries_of_post: int, monkeypatch: pytest.MonkeyPatch
+    error: Callable[[], Exception], attempts_of_get: int, attempts_of_post: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for method, tries in [("GET", tries_of_get), ("POST", tries_of_post)]:
+    for method, attempts in [("GET", attempts_of_get), ("POST", attempts_of_post)]:
         failing = Counted(error())
         monkeypatch.setattr(HTTPAdapter, "send", failing)
         with requests.Session() as session:
             session.mount("http://", ratelog.requests.RetryAdapter(POLICY))
             with pytest.raises(type(failing.error)):
                 session.request(method, URL)
-        assert failing.tries == tries
+        assert failing.attempts == attempts

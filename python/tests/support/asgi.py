@@ -1,10 +1,12 @@
-"""Requests to an application without a socket."""
+"""Requests to an application without a socket, and a limiter that records their keys."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import httpx
+
+from ratelog import CheckCompleted, Event, RateLimiter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,3 +38,14 @@ def remaining(response: httpx.Response) -> dict[str, int]:
     """The remaining units in a response's headers, by rule."""
     items = [item.split(";") for item in response.headers.get("ratelimit", "").split(", ") if item]
     return {item[0].strip('"'): int(item[1].removeprefix("r=")) for item in items}
+
+
+def recording_limiter(**options: Any) -> tuple[RateLimiter, list[str]]:
+    """A limiter, and the keys of its checks."""
+    keys: list[str] = []
+
+    def hook(event: Event) -> None:
+        if isinstance(event, CheckCompleted):
+            keys.extend(check.key.decode() for check in event.checks)
+
+    return RateLimiter("memory://", hooks=[hook], **options), keys

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from fastapi import FastAPI
 
-from ratelog import RateLimiter
+from ratelog import RateLimiter, SyncRateLimiter
 from ratelog.web.health import health_router
 from support.asgi import fetch, statuses
 from support.server import free_port
@@ -36,3 +36,10 @@ async def test_the_status_is_503_only_while_all_requests_are_denied(fallback: st
     assert (response.status_code, response.json()["state"]) == (status, response.json()["state"])
     assert response.json()["state"] != "closed"
     await limiter.aclose()
+
+
+async def test_the_router_reports_a_synchronous_limiter() -> None:
+    app = FastAPI()
+    app.include_router(health_router(SyncRateLimiter("memory://")))
+    response = await fetch(app, "/health/rate-limiter")
+    assert (response.status_code, response.json()["state"]) == (200, "closed")

@@ -1,14 +1,14 @@
-"""Limits by plan, and by connection."""
+"""Plans, functions that return limits, and named keys."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from fastapi import FastAPI
 
 from ratelog import ConfigError, Limits, RateLimiter
-from support.asgi import fetch, remaining, statuses
+from support.asgi import fetch, recording_limiter, remaining, statuses
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 PLANS = {"free": "1/minute", "pro": "3/minute"}
 
 
-def app_of(limiter: RateLimiter) -> FastAPI:
+def app_of(limiter: RateLimiter, limits: Any = PLANS, **options: Any) -> FastAPI:
     app = FastAPI()
     limiter.protect(app)
 
     @app.get("/")
-    @limiter.limit(PLANS)
+    @limiter.limit(limits, **options)
     def endpoint() -> int:
         return 1
 
@@ -69,17 +69,35 @@ async def test_a_function_returns_the_limits_or_exempts_the_request(asynchronous
     async def limits_later(connection: HTTPConnection) -> str | Limits | None:
         return limits(connection)
 
-    limiter = RateLimiter("memory://")
-    app = FastAPI()
-    limiter.protect(app)
-
-    @app.get("/")
-    @limiter.limit(limits_later if asynchronous else limits)
-    def endpoint() -> int:
-        return 1
-
+    app = app_of(RateLimiter("memory://"), limits_later if asynchronous else limits)
     assert await statuses(app, "/", "/") == [200, 200]
     assert await statuses(app, "/", "/", headers={"x-limits": "1/minute"}) == [200, 429]
     assert await statuses(app, "/", "/", headers={"x-limits": "object"}) == [200, 429]
     with pytest.raises(ValueError, match="fortnight"):
         await fetch(app, "/", headers={"x-limits": "1/fortnight"})
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+async def test_a_registered_key_is_known_to_settings_and_limits(asynchronous: bool) -> None:
+    limiter, keys = recording_limiter(key="tenant", default="9/minute")
+
+    def tenant(connection: HTTPConnection) -> str:
+        return str(connection.headers["x-tenant"])
+
+    async def tenant_later(connection: HTTPConnection) -> str:
+        return tenant(connection)
+
+    limiter.key("tenant")(tenant_later if asynchronous else tenant)
+    await fetch(app_of(limiter, "2/minute", key="tenant"), "/", headers={"x-tenant": "t"})
+    assert keys == ["ratelog:{t}:*", "ratelog:{t}:GET /"]
+
+
+@pytest.mark.parametrize("name", ["tenant", "_proxies", "__class__", ""])
+async def test_an_unknown_key_raises_with_the_known_names(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"there is no key named '{name}': expected ip, api_key, user, or a name"):
+        await fetch(app_of(RateLimiter("memory://"), "2/minute", key=name), "/")
+
+
+def test_registering_a_key_with_dependencies_raises() -> None:
+    with pytest.raises(TypeError, match="the key 'x' must take the connection only"):
+        RateLimiter("memory://").key("x")(lambda a, b: "x")

@@ -1,4 +1,4 @@
-"""Hostile requests."""
+"""Which limits apply to a request: exempt paths and endpoints, and hostile requests."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import gc
 import sys
 from typing import Any
 
-from fastapi import FastAPI
+import pytest
+from fastapi import Depends, FastAPI, Header
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ratelog import RateLimiter
+from ratelog import ConfigError, RateLimiter
+from ratelog.settings import EXEMPT
 from ratelog.web import resolver
-from ratelog.web.keys import key_safe
-from support.asgi import client_for
+from support.asgi import client_for, statuses
 
 ANY_BYTES = st.binary(max_size=40)
 ANY_PATH = st.one_of(st.text(max_size=40), st.text("/.%{}*#?\n\r\0 a", max_size=20)).map(lambda path: f"/{path}")
@@ -73,20 +74,6 @@ async def test_any_request_gets_a_response(
     assert await status_of(APP, scope) in (200, 307, 404, 405)
 
 
-@given(key=st.text(max_size=200, alphabet=st.characters(codec=None, exclude_categories=())))
-@settings(deadline=None)
-def test_keys_are_ascii_and_bounded(key: str) -> None:
-    escaped = key_safe(key)
-    assert 0 < len(escaped) <= 128
-    assert escaped.isascii()
-    assert not set(escaped) & set("{} \n\r\0")
-
-
-@given(one=st.text(max_size=40), other=st.text(max_size=40))
-def test_different_keys_never_collide(one: str, other: str) -> None:
-    assert (key_safe(one) == key_safe(other)) == (one == other)
-
-
 @given(header=ANY_BYTES)
 @settings(max_examples=100, deadline=None)
 async def test_headers_of_an_untrusted_peer_never_evade_the_limit(header: bytes) -> None:
@@ -110,3 +97,68 @@ async def test_ten_thousand_paths_use_bounded_memory() -> None:
     gc.collect()
     assert sum(sys.getsizeof(place[1]) for place in known._cache) < 2_000_000
     assert limiter.health().local_keys == 1
+
+
+async def test_documentation_and_health_paths_are_exempt_by_default() -> None:
+    limiter = RateLimiter("memory://", default="1/minute")
+    app = FastAPI()
+    limiter.protect(app)
+    assert 429 not in await statuses(app, *EXEMPT)
+    assert await statuses(app, "/x", "/docs", "/x") == [404, 200, 429]
+
+
+async def test_configured_paths_replace_the_exempt_ones() -> None:
+    limiter = RateLimiter("memory://", default="1/minute", exempt=["/static/*", "/users/{id:int}/avatar"])
+    app = FastAPI()
+    limiter.protect(app)
+    free = ["/static/", "/static/a/b", "/users/7/avatar"]
+    assert await statuses(app, "/docs", *free, "/static", "/users/x/avatar", "/users/7/avatar/x") == [
+        200, *[404] * 3, 429, 429, 429,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("middleware", [True, False])
+@pytest.mark.parametrize("above", [True, False])
+async def test_an_exempt_endpoint_has_no_limits(middleware: bool, above: bool) -> None:
+    def late(x: str = Header("u")) -> str:
+        return x
+
+    limiter = RateLimiter("memory://", default="1/minute")
+    app = FastAPI(dependencies=[Depends(limiter("1/hour")), Depends(limiter("1/day", key=late))])
+    if middleware:
+        limiter.protect(app)
+
+    def endpoint() -> int:
+        return 1
+
+    limit = limiter.limit("1/minute")
+    wrapped: Any = limiter.exempt(limit(endpoint)) if above else limit(limiter.exempt(endpoint))
+    app.get("/")(wrapped)
+    assert await statuses(app, *["/"] * 3) == [200] * 3
+
+
+@pytest.mark.parametrize("middleware", [True, False])
+@pytest.mark.parametrize(
+    "options", [{"exempt": ["/e"]}, {"endpoints": [{"path": "/e", "exempt": True}]}], ids=["exempt", "endpoints"]
+)
+async def test_an_exempt_path_is_not_limited_by_dependencies(middleware: bool, options: dict[str, Any]) -> None:
+    def late(x: str = Header("u")) -> str:
+        return x
+
+    limiter = RateLimiter("memory://", **options)
+    app = FastAPI()
+    if middleware:
+        limiter.protect(app)
+
+    @app.get("/e", dependencies=[Depends(limiter("1/minute")), Depends(limiter("1/minute", key=late))])
+    @app.get("/limited", dependencies=[Depends(limiter("1/minute"))])
+    def endpoint() -> int:
+        return 1
+
+    assert await statuses(app, "/e", "/e", "/limited", "/limited") == [200, 200, 200, 429]
+
+
+@pytest.mark.parametrize("path", ["static/*", "", "/a/*/b"])
+def test_an_invalid_path_is_rejected(path: str) -> None:
+    with pytest.raises(ConfigError, match=r"begins with '/'|allowed at the end only"):
+        RateLimiter("memory://", exempt=[path])

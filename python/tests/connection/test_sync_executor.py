@@ -1,0 +1,35 @@
+"""The connections of the synchronous limiter, shared by threads."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from ratelog import SyncRateLimiter
+from support.driver import FAST
+
+if TYPE_CHECKING:
+    from support.server import Server
+    from support.types import Start
+
+
+def test_a_limit_is_exact_across_threads(server: Server) -> None:
+    with SyncRateLimiter(server.url, max_connections=2, **FAST) as limiter, ThreadPoolExecutor(32) as threads:
+        decisions = list(threads.map(lambda _: limiter.check("k", "100/hour"), range(400)))
+        assert sum(decision.allowed for decision in decisions) == 100
+        assert {decision.source for decision in decisions} == {"module"}
+        assert limiter.health().opened == 0
+        # The number of connections is within the maximum.
+        names = [client["name"] for client in server.db().client_list()]
+        assert 1 <= names.count("ratelog") <= 2
+
+
+def test_a_thread_waits_for_a_connection_at_most_for_the_timeout(start: Start) -> None:
+    server = start()
+    options = {**FAST, "timeout": 0.2, "max_connections": 1, "failure_threshold": 1000}
+    with SyncRateLimiter(server.url, **options) as limiter, ThreadPoolExecutor(4) as threads:
+        limiter.check("k", "9/minute")
+        server.pause()
+        decisions = list(threads.map(lambda _: limiter.check("k", "9/minute"), range(4)))
+        assert {decision.source for decision in decisions} == {"local"}
+        server.resume()

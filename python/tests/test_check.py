@@ -1,0 +1,48 @@
+"""The arguments of a check."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ratelog import Limits
+
+if TYPE_CHECKING:
+    from support.server import Server
+    from support.types import Open
+
+
+async def test_keys_are_bytes_or_text(server: Server, open_limiter: Open) -> None:
+    limiter = open_limiter(server.url)
+    await limiter.check("ключ", "3/minute")
+    assert (await limiter.check("ключ".encode(), Limits("3/minute"))).remaining == 1
+    await limiter.check(b"\xff\x00", "3/minute")
+    assert set(server.db().keys("*")) == {"ключ".encode(), b"\xff\x00"}
+
+
+@pytest.mark.parametrize(
+    ("question", "error", "text"),
+    [
+        (("k", "5/fortnight", 1), ValueError, "fortnight"),
+        (("k", 5, 1), TypeError, "limits must be a str such as '100/minute', or Limits, not int"),
+        ((5, "5/minute", 1), TypeError, "a key must be str or bytes, not int"),
+        (("k", "5/minute", 0), ValueError, "a cost must be an integer from 1 to 1,000,000, not 0"),
+        (("k", "5/minute", True), ValueError, "a cost must be an integer from 1 to 1,000,000, not True"),
+        (("k", "5/minute", 1_000_001), ValueError, "a cost must be an integer from 1 to 1,000,000, not 1000001"),
+        (("\ud800", "5/minute", 1), ValueError, "surrogates not allowed"),
+    ],
+)
+async def test_invalid_arguments_are_rejected(
+    open_limiter: Open, question: tuple[str, str, int], error: type[Exception], text: str
+) -> None:
+    limiter = open_limiter("redis://192.0.2.1/", connect_timeout=0.001)
+    key, limits, cost = question
+    for operation in (limiter.check, limiter.peek):
+        with pytest.raises(error) as raised:
+            await operation(key, limits, cost)
+        assert text in str(raised.value)
+    with pytest.raises(error):
+        await limiter.mcheck([(key, limits)], cost)
+    with pytest.raises(ValueError, match=r"^mcheck needs at least one key$"):
+        await limiter.mcheck([])

@@ -1,0 +1,54 @@
+"""The decisions of one request."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI
+from starlette.responses import PlainTextResponse
+
+from ratelog import RateLimiter
+from support.asgi import fetch, statuses
+
+if TYPE_CHECKING:
+    import pytest
+
+
+async def test_several_limits_are_one_list() -> None:
+    limiter = RateLimiter("memory://", default="5/hour")
+    app = FastAPI()
+    limiter.protect(app)
+
+    @app.get("/")
+    @limiter.limit("3/minute", "9/day")
+    def endpoint() -> int:
+        return 1
+
+    response = await fetch(app, "/")
+    assert response.headers.get_list("ratelimit-policy") == [
+        '"5/hour";q=5;w=3600, "3/minute";q=3;w=60, "9/day";q=9;w=86400'
+    ]
+    assert response.headers.get_list("ratelimit") == ['"5/hour";r=4;t=3600, "3/minute";r=2;t=60']
+
+
+async def test_headers_of_an_allowed_response_stay() -> None:
+    limiter = RateLimiter("memory://", default="9/minute")
+    app = FastAPI()
+    limiter.protect(app)
+
+    @app.get("/")
+    def endpoint() -> PlainTextResponse:
+        return PlainTextResponse("busy", 503, {"Retry-After": "7"})
+
+    assert (await fetch(app, "/")).headers.get_list("retry-after") == ["7"]
+
+
+async def test_a_denial_is_logged_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "ratelog")
+    app = FastAPI()
+    RateLimiter("memory://", default="1/minute").protect(app)
+    assert await statuses(app, "/a", "/a") == [404, 429]
+    (record,) = [record for record in caplog.records if record.name == "ratelog"]
+    assert "denied key='ratelog:{ip:192.0.2.1}:*'" in record.getMessage()
+    assert record.__dict__["ratelog"]["event"] == "denied"
