@@ -1,256 +1,20 @@
 //! Runs the shared table of a limiter's steps, with the table's server and a clock that the steps move.
 
-use std::collections::HashMap;
-use std::num::NonZeroU32;
+mod table;
+
 use std::time::Duration;
 
-use ratelog_client::limiter::{Backend, BreakerState, Builder, Fallback};
-use ratelog_client::{
-    Check, Checks, Cost, Decision, Error, Mode, Policy, PolicyName, RateLimiter, Rule, RuleSource,
-    Rules,
-};
+use ratelog_client::limiter::BreakerState;
+use ratelog_client::{Cost, Decision, Error, RateLimiter};
 use ratelog_client_core::{Clock, ManualTime};
 use ratelog_core::{Instant, wire};
-use serde::Deserialize;
-use serde_json::Value;
 
+use self::table::{
+    Case, Failure, Key, State, Step, TIMEOUT, Table, TableAnswer, TableAnswers, cost,
+};
 use crate::log::Log;
 use crate::scripted_server::{Answer, ScriptedServer};
 use crate::support::until;
-
-/// Longer than any test. When a command should time out, the test advances the runtime's clock by it.
-const TIMEOUT: Duration = Duration::from_secs(3_600);
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Table {
-    #[serde(rename = "about")]
-    _about: String,
-    cases: Vec<Case>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Case {
-    name: String,
-    settings: Settings,
-    steps: Vec<Step>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Settings {
-    url: Option<String>,
-    fallback: String,
-    failure_threshold: NonZeroU32,
-    probe_max_interval: u64,
-    deny_cache: usize,
-    instances: NonZeroU32,
-    backend: String,
-    policies: HashMap<String, String>,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            url: None,
-            fallback: "local".to_owned(),
-            failure_threshold: NonZeroU32::new(5).unwrap(),
-            probe_max_interval: 50,
-            deny_cache: 0,
-            instances: NonZeroU32::MIN,
-            backend: "auto".to_owned(),
-            policies: HashMap::new(),
-        }
-    }
-}
-
-impl Settings {
-    fn builder(&self, url: &str, clock: Clock) -> Builder {
-        let fallback = match self.fallback.as_str() {
-            "local" => Fallback::Local { instances: self.instances },
-            "allow" => Fallback::Allow,
-            "deny" => Fallback::Deny,
-            other => panic!("unknown fallback {other}"),
-        };
-        let backend = match self.backend.as_str() {
-            "auto" => Backend::Auto,
-            "module" => Backend::Module,
-            "script" => Backend::Script,
-            other => panic!("unknown backend {other}"),
-        };
-        let builder = Builder::new(self.url.as_deref().unwrap_or(url))
-            .unwrap()
-            .timeout(TIMEOUT)
-            .connect_timeout(TIMEOUT)
-            .probe_min_interval(Duration::from_millis(1))
-            .probe_max_interval(Duration::from_millis(self.probe_max_interval))
-            .failure_threshold(self.failure_threshold)
-            .fallback(fallback)
-            .backend(backend)
-            .deny_cache(self.deny_cache)
-            .clock(clock);
-        self.policies.iter().fold(builder, |builder, (name, rules)| {
-            let policy = Policy { rules: rules.parse().unwrap(), mode: Mode::Enforce };
-            builder.policy(name.parse().unwrap(), policy)
-        })
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Step {
-    at: u64,
-    probe: Option<TableAnswer>,
-    check: Option<KeyCheck>,
-    peek: Option<KeyCheck>,
-    mcheck: Option<MultiCheck>,
-    refund: Option<Refund>,
-    reset: Option<Key>,
-    del_override: Option<Key>,
-    #[serde(default)]
-    server: HashMap<String, TableAnswers>,
-    decision: Option<[i64; 6]>,
-    decisions: Option<Vec<[i64; 6]>>,
-    source: Option<String>,
-    sources: Option<Vec<String>>,
-    count: Option<u64>,
-    raises: Option<String>,
-    state: State,
-    events: Vec<String>,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
-enum State {
-    Closed,
-    Open,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct KeyCheck {
-    key: String,
-    rules: Option<Rules>,
-    policy: Option<PolicyName>,
-    cost: Option<u32>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct MultiCheck {
-    cost: u32,
-    checks: Vec<KeyCheck>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Refund {
-    key: String,
-    cost: u32,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Key {
-    key: String,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum TableAnswers {
-    One(TableAnswer),
-    Several(Vec<TableAnswer>),
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum TableAnswer {
-    Reply(Value),
-    Error(String),
-    Fails(Failure),
-}
-
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum Failure {
-    ConnectionLost,
-    Timeout,
-}
-
-impl TableAnswers {
-    fn as_slice(&self) -> &[TableAnswer] {
-        match self {
-            Self::One(answer) => std::slice::from_ref(answer),
-            Self::Several(answers) => answers,
-        }
-    }
-}
-
-impl TableAnswer {
-    fn to_answer(&self) -> Answer {
-        match self {
-            Self::Reply(reply) => Answer::Reply(encode(reply)),
-            Self::Error(text) => Answer::Reply(format!("-{text}\r\n").into()),
-            Self::Fails(Failure::ConnectionLost) => Answer::Close,
-            Self::Fails(Failure::Timeout) => Answer::Silence,
-        }
-    }
-}
-
-/// A reply in RESP3.
-fn encode(value: &Value) -> Vec<u8> {
-    match value {
-        Value::Null => b"_\r\n".into(),
-        Value::String(text) if text == "<sha1>" => {
-            let script = redis::Script::new(ratelog_client_core::script::TEXT);
-            encode(&Value::from(script.get_hash()))
-        }
-        Value::Number(number) => format!(":{number}\r\n").into(),
-        Value::String(text) => format!("${}\r\n{text}\r\n", text.len()).into(),
-        Value::Array(items) => {
-            let head = format!("*{}\r\n", items.len()).into_bytes();
-            items.iter().map(encode).fold(head, |bytes, item| [bytes, item].concat())
-        }
-        Value::Object(fields) => {
-            let head = format!("%{}\r\n", fields.len()).into_bytes();
-            fields.iter().fold(head, |bytes, (name, value)| {
-                [bytes, encode(&Value::from(name.as_str())), encode(value)].concat()
-            })
-        }
-        Value::Bool(_) => panic!("no command replies {value}"),
-    }
-}
-
-fn cost(units: u32) -> Cost {
-    Cost::new(units).unwrap()
-}
-
-impl KeyCheck {
-    fn check(&self) -> Check<'_> {
-        let check = match (&self.rules, &self.policy) {
-            (Some(rules), None) => Check::from(rules),
-            (None, Some(policy)) => Check::from(policy),
-            _ => panic!("{} has neither rules nor a policy, or both", self.key),
-        };
-        check.cost(cost(self.cost.unwrap_or(1)))
-    }
-
-    fn rule_source(&self) -> RuleSource<Rule, &PolicyName> {
-        match self.check().rule_source() {
-            RuleSource::Rules(rules) => RuleSource::Rules(rules.first()),
-            RuleSource::Policy(name) => RuleSource::Policy(name),
-        }
-    }
-}
-
-impl MultiCheck {
-    fn checks(&self) -> Checks<'_> {
-        let (first, rest) = self.checks.split_first().unwrap();
-        let checks = Checks::new(cost(self.cost), &first.key, first.rule_source());
-        rest.iter().fold(checks, |checks, each| checks.and(&each.key, each.rule_source()))
-    }
-}
 
 /// The result of an operation.
 #[derive(Debug)]
@@ -407,7 +171,7 @@ impl LimiterCase {
 
 #[tokio::test]
 async fn a_limiter_passes_the_cases() {
-    let table = include_str!("../../../../tests/limiter_cases.json");
+    let table = include_str!("../../../../../tests/limiter_cases.json");
     let table: Table = serde_json::from_str(table).unwrap();
     assert!(!table.cases.is_empty());
     let (log, _guard) = Log::capture();
