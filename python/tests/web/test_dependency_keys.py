@@ -5,26 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import pytest
-from fastapi import Depends, FastAPI, Header, HTTPException
+from fastapi import Depends, Header
 from fastapi.responses import JSONResponse
 
 from ratelog import RateLimiter
+from support.apps import WITH_AND_WITHOUT, app_of, caller
 from support.asgi import client_for, fetch, statuses
-
-WITH_AND_WITHOUT = pytest.mark.parametrize("middleware", [True, False], ids=["middleware", "no middleware"])
-
-
-def app_of(limiter: RateLimiter, middleware: bool) -> FastAPI:
-    app = FastAPI()
-    if middleware:
-        limiter.protect(app)
-    return app
-
-
-def caller(x_user: Annotated[str, Header()]) -> str | None:
-    if x_user == "banned":
-        raise HTTPException(403)
-    return None if x_user == "root" else x_user
 
 
 @WITH_AND_WITHOUT

@@ -11,27 +11,13 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.middleware.cors import CORSMiddleware
 
 from ratelog import RateLimiter, RateLimitMiddleware
+from support.apps import protected
 from support.asgi import client_for, fetch, remaining, statuses
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from support.server import Server
-
-
-def protected(limiter: RateLimiter) -> FastAPI:
-    app = FastAPI()
-    limiter.protect(app)
-
-    @app.get("/a")
-    def a() -> str:
-        return "a"
-
-    @app.get("/b")
-    async def b() -> str:
-        return "b"
-
-    return app
 
 
 async def test_defaults_count_all_endpoints_and_unknown_paths_together() -> None:

@@ -5,22 +5,8 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from ratelog import RateLimiter, RateLimitMiddleware
+from support.apps import protected
 from support.asgi import fetch, remaining, statuses
-
-
-def protected(limiter: RateLimiter) -> FastAPI:
-    app = FastAPI()
-    limiter.protect(app)
-
-    @app.get("/a")
-    def a() -> str:
-        return "a"
-
-    @app.get("/b")
-    async def b() -> str:
-        return "b"
-
-    return app
 
 
 async def test_two_middlewares_of_one_limiter_count_once() -> None:
