@@ -15,6 +15,7 @@ mod outage_log;
 mod rate_limiter;
 mod remote;
 mod target;
+mod timeout;
 
 pub use builder::Builder;
 pub use connection::Connection;

@@ -16,14 +16,12 @@ use super::health::Health;
 use super::operation::Operation;
 use super::outage_log::OutageLog;
 use super::target::Target;
+use super::timeout::with_timeout;
 use crate::command;
 use crate::{AsyncCommands, Error};
 
 /// The key of the probe: a refund that changes nothing. It is a write, so replicas and loading servers reject it.
 const PROBE_KEY: &str = "ratelog:probe";
-
-/// tokio's timer rounds up to whole milliseconds, so it is set this much earlier.
-const TIMER_RESOLUTION: Duration = Duration::from_millis(1);
 
 pub(super) struct Remote {
     target: Target,
@@ -271,19 +269,6 @@ fn invalidate(deny_cache: &DenyCache, data: Vec<Value>) {
             }
         }
         _ => deny_cache.invalidate_all(),
-    }
-}
-
-/// The error is [`Error::Timeout`] also if a shorter timer inside the query, such as that of a socket, ended it.
-async fn with_timeout<T>(
-    timeout: Duration,
-    query: impl Future<Output = Result<T, Error>>,
-) -> Result<T, Error> {
-    let timer = timeout.checked_sub(TIMER_RESOLUTION).filter(|timer| !timer.is_zero());
-    match tokio::time::timeout(timer.unwrap_or(timeout), query).await {
-        Err(_) => Err(Error::Timeout(timeout)),
-        Ok(Err(Error::Redis(error))) if error.is_timeout() => Err(Error::Timeout(timeout)),
-        Ok(result) => result,
     }
 }
 
