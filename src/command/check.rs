@@ -16,6 +16,7 @@ impl Command for Check {
         acl_categories: c"ratelog write fast",
         arity: -4,
         keys: Keys::First(KeyAccess::Update),
+        tips: Some(c"nondeterministic_output"),
         summary: c"Checks a key against its rules and records the units if the check is allowed.",
         complexity: c"O(R*log(N)) for R rules and N units in the log; commonly O(R).",
         args: CHECK_ARGS,

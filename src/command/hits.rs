@@ -13,6 +13,7 @@ impl Command for Hits {
         acl_categories: c"ratelog read slow",
         arity: -2,
         keys: Keys::First(KeyAccess::Read),
+        tips: Some(c"nondeterministic_output"),
         summary: c"Lists a key's units by the time they were recorded, newest first.",
         complexity: c"O(M) for M hits listed.",
         args: &[KEY, COUNT],

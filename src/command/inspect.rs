@@ -12,6 +12,7 @@ impl Command for Inspect {
         acl_categories: c"ratelog read slow",
         arity: 2,
         keys: Keys::First(KeyAccess::Read),
+        tips: Some(c"nondeterministic_output"),
         summary: c"Returns the state of a key's log and its override.",
         complexity: c"O(B) for B blocks of the log.",
         args: &[KEY],

@@ -22,6 +22,7 @@ impl Command for MCheck {
         acl_categories: c"ratelog write slow",
         arity: -5,
         keys: Keys::Every { first: 2, step: 3, access: KeyAccess::Update },
+        tips: Some(c"nondeterministic_output"),
         summary: c"Checks several keys at once. Records the units at all keys or at none.",
         complexity: c"O(K*log(N)) for K keys and N units in a log; commonly O(K).",
         args: &[

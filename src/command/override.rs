@@ -107,6 +107,7 @@ impl Command for Get {
         acl_categories: c"ratelog read fast",
         arity: 3,
         keys: Keys::First(KeyAccess::Read),
+        tips: Some(c"nondeterministic_output"),
         summary: c"Returns a key's override.",
         args: &[KEY],
         ..SUBCOMMAND
@@ -161,7 +162,7 @@ impl Command for List {
         flags: c"readonly",
         acl_categories: c"ratelog read slow",
         arity: -2,
-        tips: Some(c"request_policy:all_shards response_policy:special"),
+        tips: Some(c"nondeterministic_output request_policy:all_shards response_policy:special"),
         summary: c"Lists the node's keys with overrides.",
         complexity: c"O(O*log(O)) for O overrides.",
         args: &[COUNT],

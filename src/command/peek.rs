@@ -17,6 +17,7 @@ impl Command for Peek {
         acl_categories: c"ratelog read fast",
         arity: -4,
         keys: Keys::First(KeyAccess::Read),
+        tips: Some(c"nondeterministic_output"),
         summary: c"Checks a key against its rules without recording units.",
         complexity: c"O(R*log(N)) for R rules and N units in the log.",
         args: CHECK_ARGS,

@@ -16,6 +16,7 @@ impl Command for Refund {
         acl_categories: c"ratelog write fast",
         arity: -2,
         keys: Keys::First(KeyAccess::Update),
+        tips: Some(c"nondeterministic_output"),
         summary: c"Takes a key's newest units back.",
         complexity: c"O(log(N)) for N units in the log, and O(B) for B blocks that become empty.",
         args: &[KEY, COST],

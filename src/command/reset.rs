@@ -14,6 +14,7 @@ impl Command for Reset {
         acl_categories: c"ratelog write fast",
         arity: 2,
         keys: Keys::First(KeyAccess::Delete),
+        tips: Some(c"nondeterministic_output"),
         summary: c"Deletes a key's units and keeps its override.",
         complexity: c"O(B) for B blocks of the log.",
         args: &[KEY],

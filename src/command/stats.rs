@@ -15,7 +15,7 @@ impl Command for Stats {
         flags: c"readonly",
         acl_categories: c"ratelog read slow",
         arity: -1,
-        tips: Some(c"request_policy:all_shards response_policy:special"),
+        tips: Some(c"nondeterministic_output request_policy:all_shards response_policy:special"),
         summary: c"Returns the node's counts of checks by result, in total and for each policy.",
         complexity: c"O(P*log(P)) for P policies.",
         args: &[Arg::word(c"reset", c"RESET").optional()],

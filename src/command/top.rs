@@ -18,7 +18,7 @@ impl Command for Top {
         flags: c"readonly",
         acl_categories: c"ratelog read slow",
         arity: -2,
-        tips: Some(c"request_policy:all_shards response_policy:special"),
+        tips: Some(c"nondeterministic_output request_policy:all_shards response_policy:special"),
         summary: c"Returns the node's keys with the most checks or denials in recent minutes.",
         complexity: c"O(K*log(K)) for K tracked keys (rl.top-k).",
         args: &[

@@ -84,23 +84,27 @@ impl Registration {
 
     fn register(&self, spec: &Spec, run: RedisModuleCmdFunc) -> Result<(), String> {
         let rejected = || format!("{} cannot be registered", spec.name.to_string_lossy());
-        let (name, flags) = (spec.name.as_ptr(), spec.flags.as_ptr());
+        let name = lowercase(spec.name.to_bytes());
+        let (raw_name, flags) = (name.as_ptr(), spec.flags.as_ptr());
         let (first, last, step) = spec.key_positions();
         // SAFETY: the context is that of the load, and the server copies names and flags.
         let command = unsafe {
             let full_name = match spec.parent {
                 None => {
-                    api!(RedisModule_CreateCommand)(self.ctx, name, run, flags, first, last, step);
-                    spec.name.to_owned()
+                    api!(RedisModule_CreateCommand)(
+                        self.ctx, raw_name, run, flags, first, last, step,
+                    );
+                    name
                 }
                 Some(parent) => {
                     let family = api!(RedisModule_GetCommand)(self.ctx, parent.as_ptr());
                     if family.is_null() {
                         return Err(rejected());
                     }
-                    api!(RedisModule_CreateSubcommand)(family, name, run, flags, first, last, step);
-                    let full = [parent.to_bytes(), spec.name.to_bytes()].join(&b'|');
-                    CString::new(full).unwrap_or_default()
+                    api!(RedisModule_CreateSubcommand)(
+                        family, raw_name, run, flags, first, last, step,
+                    );
+                    lowercase(&[parent.to_bytes(), spec.name.to_bytes()].join(&b'|'))
                 }
             };
             api!(RedisModule_GetCommand)(self.ctx, full_name.as_ptr())
@@ -116,6 +120,11 @@ impl Registration {
         }
         Ok(())
     }
+}
+
+/// Returns the name as the server's own commands are registered. Cluster clients look a subcommand up by this name.
+fn lowercase(name: &[u8]) -> CString {
+    CString::new(name.to_ascii_lowercase()).unwrap_or_default()
 }
 
 unsafe extern "C" fn call<C: Command>(
