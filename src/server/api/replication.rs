@@ -1,19 +1,30 @@
 //! Replicates effects to replicas and the append-only file, and decides whether an effect must be built at all.
 //!
-//! Building an effect costs a third of a check, and a server without replicas and append-only file discards it. An
-//! effect is skipped if nothing can ever need it:
+//! Building an effect costs a third of a check, and a server without replicas and append-only file discards it. So
+//! effects are skipped while nothing can ever need them. An effect is needed if the dataset without it may be continued
+//! by a stream that should contain it. A dataset leaves the server in these ways only, and each is announced by an event:
 //!
-//! - The append-only file needs effects from the fork that writes its base.
-//! - A replica starts from a snapshot made by a fork and receives all later effects. A partial resynchronisation is
-//!   served from the backlog, which reaches back to such a fork at most. So effects are needed from the first fork with
-//!   a connected replica until the backlog is freed. A replica that waits for its fork receives no earlier effects.
-//! - A server that was a replica, or that restarted from a snapshot with its replication ID, has a backlog from which
-//!   other replicas can resume without a fork.
-//! - A cluster moves slots by other means.
+//! | the dataset leaves | event |
+//! | --- | --- |
+//! | in a forked child: `BGSAVE`, a full synchronization, the base of the append-only file | fork |
+//! | in a snapshot that the server writes itself: `SAVE`, `FLUSHALL` with save points, `SHUTDOWN`, `DEBUG RELOAD` | persistence |
+//! | with the process, when it becomes a replica and continues at its own offset | change of role |
 //!
-//! Therefore the check is repeated after each fork, change of role, load and change of a replica. Between these events,
-//! effects that are not needed cannot become needed. Skipped effects still count as changes of the dataset (for `save`
-//! points): the call is replicated verbatim, so the server counts it and then discards it, because it has no replica.
+//! A stream that continues such a dataset is one of:
+//!
+//! - The append-only file, which follows a base that a fork or the start of the server wrote.
+//! - The backlog. It exists from the first attached replica until it expires. A snapshot holds the replication ID and the
+//!   offset only while there is a backlog, and a server that creates or frees a backlog takes another ID, so nothing
+//!   resumes across that. A server that loads a snapshot with an ID may create a backlog: the load is announced.
+//! - The connection of a replica, which starts at the offset of its fork.
+//! - The migration of a slot in a cluster, where effects are always needed.
+//!
+//! A replica that attaches creates the backlog without an event, but no dataset has left the server since. So the check
+//! is repeated after each fork, snapshot, load and change of role, and additionally when a replica goes online or
+//! offline. Between these events, effects that are not needed cannot become needed.
+//!
+//! Skipped effects still count as changes of the dataset (for `save` points): the call is replicated verbatim, so the
+//! server counts it. Calls that reach the backlog in this way precede every dataset that can be continued.
 
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicU8, Ordering};

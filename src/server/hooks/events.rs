@@ -12,6 +12,7 @@ use crate::server::api::{Context, OK, api, guard, replication};
 pub(super) fn subscribe(ctx: *mut RedisModuleCtx) -> bool {
     let events = [
         raw::REDISMODULE_EVENT_FORK_CHILD,
+        raw::REDISMODULE_EVENT_PERSISTENCE,
         raw::REDISMODULE_EVENT_REPLICATION_ROLE_CHANGED,
         raw::REDISMODULE_EVENT_REPLICA_CHANGE,
         raw::REDISMODULE_EVENT_LOADING,

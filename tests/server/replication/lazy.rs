@@ -167,3 +167,32 @@ fn a_replica_that_is_disconnected_between_two_effects_gets_both() {
     assert_same_dataset(&server, &replica);
     assert_eq!(replica.connect().units("l"), 20);
 }
+
+/// Makes a server write a snapshot by itself, without a fork, while a replica waits for its first fork. Another server
+/// then resumes from that snapshot.
+fn resume_from_snapshot_without_fork(save: &str) {
+    let server = Server::with(&["repl-diskless-sync-delay 3600", "save 3600 1000000"]);
+    let mut db = server.connect();
+    db.decide("RL.CHECK k 1000 1h");
+    let waiting = Server::start();
+    waiting.begin_to_follow(&server);
+    until("the replica waits for its fork", || db.info("connected_slaves") == "1");
+    db.run::<()>(save);
+    db.run::<()>("RL.OVERRIDE SET banned DENY EX 3600");
+    for _ in 0..5 {
+        db.decide("RL.CHECK k 1000 1h");
+    }
+    let replica = server.start_replica_from_snapshot(&[]);
+    assert_eq!(db.info("sync_partial_ok"), "1");
+    assert_same_dataset(&server, &replica);
+}
+
+#[test]
+fn a_server_that_resumes_from_a_save_misses_no_effect() {
+    resume_from_snapshot_without_fork("SAVE");
+}
+
+#[test]
+fn a_server_that_resumes_from_the_save_of_a_flush_misses_no_effect() {
+    resume_from_snapshot_without_fork("FLUSHALL");
+}

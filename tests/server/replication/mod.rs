@@ -5,5 +5,6 @@ mod failover;
 mod hostile_effects;
 mod lazy;
 mod partition;
+mod random;
 mod replica;
 mod sentinel;

@@ -27,6 +27,7 @@ mod server_version;
 mod settings;
 mod stream;
 mod wait;
+mod writer;
 
 pub mod payload;
 
@@ -40,7 +41,7 @@ pub use decision::Decision;
 pub use events::Events;
 pub use expiry::MAX_EXPIRY_DELAY_MS;
 pub use failover::Failover;
-pub use load::{Load, Mix};
+pub use load::Load;
 pub use operator_state::OperatorState;
 pub use oracle::{Oracle, Rule};
 pub use overrides::{OverrideInfo, field};
@@ -54,3 +55,4 @@ pub use server_version::ServerVersion;
 pub use settings::Module;
 pub use stream::stream_of;
 pub use wait::{scaled_timeout, until};
+pub use writer::{Mix, Writer};

@@ -96,6 +96,24 @@ impl Server {
         replica
     }
 
+    /// Starts a replica of this server that first loads the snapshot that this server wrote last. Waits until the
+    /// replica follows.
+    pub fn start_replica_from_snapshot(&self, lines: &[&str]) -> Self {
+        let mut replica = Self::with(lines);
+        replica.stop(Stop::NoSave);
+        let snapshot = "dump.rdb";
+        std::fs::copy(self.path(snapshot), replica.path(snapshot)).expect("there is a snapshot");
+        let file = replica.path(settings::FILE);
+        let lines = std::fs::read_to_string(&file).expect("the configuration file can be read");
+        let write = |text: &str| std::fs::write(&file, text).expect("the file can be written");
+        write(&format!("{lines}\nreplicaof 127.0.0.1 {}\n", self.port));
+        replica.start_again();
+        write(&lines);
+        let mut client = replica.connect();
+        until("the replica's link is up", || client.info("master_link_status") == "up");
+        replica
+    }
+
     /// Makes this server a replica of `primary` and waits until the link is up.
     pub fn follow(&self, primary: &Self) {
         self.begin_to_follow(primary);
