@@ -110,8 +110,8 @@ impl fmt::Display for Error {
             }
             Self::Window { given, max } => write!(
                 f,
-                "ERR window {given} is not a positive integer with a unit of ms, s, m, h or d (none \
-                 means seconds), at most {max}"
+                "ERR window {given} is not a positive integer with a unit of ms, s, m, h, d or w \
+                 (none means seconds), at most {max}"
             ),
             Self::LimitWithoutWindow(limit) => write!(f, "ERR limit {limit} has no window"),
             Self::TooManyRules(given) => {
@@ -170,8 +170,8 @@ mod tests {
             ),
             (
                 Error::Window { given: b"5x"[..].into(), max },
-                "ERR window '5x' is not a positive integer with a unit of ms, s, m, h or d (none means \
-                 seconds), at most 366d",
+                "ERR window '5x' is not a positive integer with a unit of ms, s, m, h, d or w (none \
+                 means seconds), at most 366d",
             ),
             (Error::TooManyRules(17), "ERR 17 rules are given, at most 16 are allowed"),
             (Error::Arity, "ERR wrong number of arguments"),

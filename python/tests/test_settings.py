@@ -101,12 +101,12 @@ NAME = "a policy's name is 1 to 64 characters of A-Z a-z 0-9 . _ : - /"
         ({"tiemout": 1}, "argument: tiemout: unknown setting"),
         (
             {"default": "5/fortnight"},
-            "argument: default: expected a unit of time (ms, s, m, h or d), found 'fortnight'\n5/fortnight\n  ^",
+            "argument: default: expected a unit of time (ms, s, m, h, d or w), found 'fortnight'\n5/fortnight\n  ^",
         ),
         ({"default": 5}, f"argument: default: {RULES}, or a table of rules for each plan"),
         (
             {"default": {"free": "1/x"}},
-            "argument: default.free: expected a unit of time (ms, s, m, h or d), found 'x'\n1/x\n  ^",
+            "argument: default.free: expected a unit of time (ms, s, m, h, d or w), found 'x'\n1/x\n  ^",
         ),
         ({"default": {"free": {"a": "1/s"}}}, f"argument: default.free: {RULES[:-16]}, or a list of them"),
         ({"default": "1/s", "default_policy": "x"}, "settings: expected default or default_policy, not both"),

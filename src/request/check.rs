@@ -105,7 +105,7 @@ mod tests {
     fn errors_name_the_wrong_argument() {
         let window = |given: &str| {
             format!(
-                "ERR window '{given}' is not a positive integer with a unit of ms, s, m, h or d (none \
+                "ERR window '{given}' is not a positive integer with a unit of ms, s, m, h, d or w (none \
                  means seconds), at most 366d"
             )
         };

@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn policies_round_trip() {
-        let text = r#"{"policies":[{"name":"a/b","rules":[{"limit":100,"window":"1m"},{"limit":1000,"window":"1h"}]},{"name":"z","shadow":true,"rules":[{"limit":1,"window":"1500ms"}]}]}"#;
+        let text = r#"{"policies":[{"name":"a/b","rules":[{"limit":100,"window":"1m"},{"limit":1000,"window":"1h"}]},{"name":"z","shadow":true,"rules":[{"limit":1,"window":"1500ms"},{"limit":9,"window":"2w"}]}]}"#;
         let policies = parse(text.as_bytes(), &LIMITS).unwrap();
         assert_eq!(format(policies.iter()), text);
         for (name, policy) in &policies {

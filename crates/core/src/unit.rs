@@ -1,6 +1,7 @@
 /// A unit of time for windows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unit {
+    Week,
     Day,
     Hour,
     Minute,
@@ -9,11 +10,12 @@ pub(crate) enum Unit {
 }
 
 impl Unit {
-    pub(crate) const LONGEST_FIRST: [Self; 5] =
-        [Self::Day, Self::Hour, Self::Minute, Self::Second, Self::Millisecond];
+    pub(crate) const LONGEST_FIRST: [Self; 6] =
+        [Self::Week, Self::Day, Self::Hour, Self::Minute, Self::Second, Self::Millisecond];
 
     pub(crate) const fn millis(self) -> u64 {
         match self {
+            Self::Week => 7 * Self::Day.millis(),
             Self::Day => 24 * Self::Hour.millis(),
             Self::Hour => 60 * Self::Minute.millis(),
             Self::Minute => 60 * Self::Second.millis(),
@@ -24,6 +26,7 @@ impl Unit {
 
     pub(crate) const fn symbol(self) -> &'static str {
         match self {
+            Self::Week => "w",
             Self::Day => "d",
             Self::Hour => "h",
             Self::Minute => "m",

@@ -19,15 +19,16 @@ impl Window {
         if millis == 0 || millis > Self::MAX.0 { None } else { Some(Self(millis)) }
     }
 
-    /// Parses a strict decimal with a unit of `ms`, `s`, `m`, `h` or `d`. Without a unit, the window is in seconds.
-    /// Returns `None` for any other text, for zero, and beyond `max`.
+    /// Parses a strict decimal with a unit of `ms`, `s`, `m`, `h`, `d` or `w`. Without a unit, the window is in
+    /// seconds. Returns `None` for any other text, for zero, and beyond `max`.
     ///
     /// ```
     /// use ratelog_core::Window;
     /// let window = |text: &str| Window::parse(text.as_bytes(), Window::DEFAULT_MAX);
     /// assert_eq!(window("60"), window("1m"));
     /// assert_eq!(window("1500ms").unwrap().millis(), 1_500);
-    /// assert_eq!(window("1w"), None);
+    /// assert_eq!(window("7d"), window("1w"));
+    /// assert_eq!(window("1y"), None);
     /// ```
     #[must_use]
     pub fn parse(text: &[u8], max: Self) -> Option<Self> {
@@ -36,6 +37,7 @@ impl Window {
             [count @ .., b'm'] => (count, Unit::Minute),
             [count @ .., b'h'] => (count, Unit::Hour),
             [count @ .., b'd'] => (count, Unit::Day),
+            [count @ .., b'w'] => (count, Unit::Week),
             [count @ .., b's'] | count => (count, Unit::Second),
         };
         Self::of(decimal::parse(count)?, unit).filter(|window| *window <= max)
@@ -92,16 +94,21 @@ mod tests {
         assert_eq!(millis("5m"), Some(300_000));
         assert_eq!(millis("5h"), Some(18_000_000));
         assert_eq!(millis("5d"), Some(432_000_000));
+        assert_eq!(millis("5w"), Some(35 * 86_400_000));
         assert_eq!(millis("366d"), Some(366 * 86_400_000));
         assert_eq!(millis("31622400"), Some(366 * 86_400_000));
     }
 
     #[test]
     fn windows_round_trip() {
-        for text in ["1ms", "1500ms", "90s", "1m", "90m", "1h", "25h", "366d"] {
+        for text in
+            ["1ms", "1500ms", "90s", "1m", "90m", "1h", "25h", "6d", "1w", "8d", "2w", "366d"]
+        {
             assert_eq!(Window::parse(text.as_bytes(), Window::MAX).unwrap().to_string(), text);
         }
-        assert_eq!(Window::from_millis(3_600_000).unwrap().to_string(), "1h");
+        for (millis, text) in [(3_600_000, "1h"), (7 * 86_400_000, "1w"), (28 * 86_400_000, "4w")] {
+            assert_eq!(Window::from_millis(millis).unwrap().to_string(), text);
+        }
     }
 
     #[test]
@@ -116,6 +123,11 @@ mod tests {
             "5x",
             "5 s",
             "5sm",
+            "w",
+            "5W",
+            "0w",
+            "53w",
+            "5ws",
             "-5",
             "+5",
             "05",
@@ -123,6 +135,7 @@ mod tests {
             "367d",
             "31622401",
             "18446744073709551615d",
+            "18446744073709551615w",
             "18446744073709551616",
         ] {
             assert_eq!(millis(text), None, "{text:?}");

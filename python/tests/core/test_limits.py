@@ -25,6 +25,7 @@ def test_args_are_those_of_the_commands() -> None:
     assert limits.args == ("10", "1000ms", "1000", "3600000ms")
     assert limits.script_args == ("2", "10", "1000", "1000", "3600000")
     assert repr(limits) == "Limits('10/second; 1000/hour')"
+    assert Limits("5/7 days").args == Limits("5/week").args == ("5", "604800000ms")
 
     policy = Limits.of_policy("login")
     assert (policy.policy, policy.rules) == ("login", ())
@@ -44,7 +45,7 @@ def test_a_parse_error_shows_the_place() -> None:
     with pytest.raises(ValueError) as error:
         Limits("10/second; 5/fortnight")
     assert str(error.value) == (
-        "expected a unit of time (ms, s, m, h or d), found 'fortnight'\n10/second; 5/fortnight\n             ^"
+        "expected a unit of time (ms, s, m, h, d or w), found 'fortnight'\n10/second; 5/fortnight\n             ^"
     )
 
 

@@ -24,7 +24,7 @@ const NOT_WHOLE: [&[u8]; 17] = [
     b"\xd9\xa3\xff",
 ];
 
-const NOT_WINDOWS: [&[u8]; 27] = [
+const NOT_WINDOWS: [&[u8]; 29] = [
     b"",
     b"0",
     b"0s",
@@ -40,10 +40,12 @@ const NOT_WINDOWS: [&[u8]; 27] = [
     b"5x",
     b"5S",
     b"5MS",
-    b"5w",
+    b"5W",
+    b"5y",
     b"5ss",
     b"5sm",
     b"5m30s",
+    b"53w",
     b"367d",
     b"8785h",
     b"527041m",
@@ -86,7 +88,7 @@ fn an_invalid_window_is_named_and_changes_nothing() {
     db.decide("RL.CHECK used 5 60");
     for window in NOT_WINDOWS {
         let expected = format!(
-            "ERR window '{}' is not a positive integer with a unit of ms, s, m, h or d \
+            "ERR window '{}' is not a positive integer with a unit of ms, s, m, h, d or w \
              (none means seconds), at most 366d",
             window.escape_ascii()
         );
@@ -148,7 +150,7 @@ fn the_second_rule_has_the_same_grammar_as_the_first() {
     }
     assert_eq!(
         db.error("RL.CHECK k 5 60 5 60x"),
-        "ERR window '60x' is not a positive integer with a unit of ms, s, m, h or d \
+        "ERR window '60x' is not a positive integer with a unit of ms, s, m, h, d or w \
          (none means seconds), at most 366d"
     );
     assert_eq!(db.run::<i64>("EXISTS k"), 0);
@@ -181,6 +183,8 @@ fn every_unit_is_accepted_up_to_the_bound() {
         ("1m", 60_000),
         ("1h", 3_600_000),
         ("1d", 86_400_000),
+        ("1w", 604_800_000),
+        ("52w", 31_449_600_000),
         ("31622400", 31_622_400_000),
         ("31622400000ms", 31_622_400_000),
         ("31622400s", 31_622_400_000),

@@ -222,7 +222,7 @@ fn an_error_at_any_key_is_named_and_changes_no_key() {
     };
     let window = |given: &str| {
         format!(
-            "ERR window '{given}' is not a positive integer with a unit of ms, s, m, h or d (none means \
+            "ERR window '{given}' is not a positive integer with a unit of ms, s, m, h, d or w (none means \
              seconds), at most 366d"
         )
     };

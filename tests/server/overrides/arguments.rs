@@ -13,7 +13,7 @@ fn every_bad_argument_is_named_and_changes_nothing() {
     let before = (db.digest(), db.info("rdb_changes_since_last_save"), db.overrides());
     let window = |given: &str| {
         format!(
-            "ERR window '{given}' is not a positive integer with a unit of ms, s, m, h or d (none \
+            "ERR window '{given}' is not a positive integer with a unit of ms, s, m, h, d or w (none \
              means seconds), at most 366d"
         )
     };

@@ -122,7 +122,7 @@ fn bad_names_rules_and_arguments_are_rejected_and_change_nothing() {
     };
     let window = |given: &str, max: &str| {
         format!(
-            "ERR window '{given}' is not a positive integer with a unit of ms, s, m, h or d (none \
+            "ERR window '{given}' is not a positive integer with a unit of ms, s, m, h, d or w (none \
              means seconds), at most {max}"
         )
     };

@@ -27,7 +27,7 @@ fn set_many(db: &mut Client, seed: u64) {
         let shadow = random.pick(&["", "", " SHADOW"]);
         let rules: String = (0..=random.below(16))
             .map(|_| {
-                let window = random.pick(&["1", "90", "1ms", "1001ms", "59m", "24h", "366d"]);
+                let window = random.pick(&["1", "90", "1ms", "1001ms", "59m", "24h", "7d", "366d"]);
                 format!(" {} {window}", 1 + random.below(1_000_000))
             })
             .collect();

@@ -10,7 +10,7 @@ use crate::{Limit, TooManyRules, Window};
 /// let error = "100/fortnight".parse::<ratelog_core::Rule>().unwrap_err();
 /// assert_eq!(
 ///     error.to_string(),
-///     "expected a unit of time (ms, s, m, h or d), found 'fortnight'
+///     "expected a unit of time (ms, s, m, h, d or w), found 'fortnight'
 /// 100/fortnight
 ///     ^"
 /// );
@@ -102,7 +102,7 @@ impl fmt::Display for Expected {
             Self::Per => write!(f, "'/' or 'per' after the limit"),
             Self::Window => write!(f, "a window, such as minute or 10s"),
             Self::WindowInBounds => write!(f, "a window from 1ms to {}", Window::MAX),
-            Self::Unit => write!(f, "a unit of time (ms, s, m, h or d)"),
+            Self::Unit => write!(f, "a unit of time (ms, s, m, h, d or w)"),
             Self::RuleOrEnd => write!(f, "';' or the end after a rule"),
             Self::End => write!(f, "the end after the rule"),
             Self::FewerRules => write!(f, "{TooManyRules}"),
@@ -143,7 +143,7 @@ mod tests {
         let per = "expected '/' or 'per' after the limit";
         let window = "expected a window, such as minute or 10s";
         let bounds = "expected a window from 1ms to 3660d";
-        let unit = "expected a unit of time (ms, s, m, h or d)";
+        let unit = "expected a unit of time (ms, s, m, h, d or w)";
         let rule = "expected ';' or the end after a rule";
         for (text, caret, message, found) in [
             ("", "^", limit, ""),
@@ -167,6 +167,7 @@ mod tests {
             ("100//s", "    ^", window, "/"),
             ("100/0s", "    ^", bounds, "0s"),
             ("100/3661 days", "    ^", bounds, "3661"),
+            ("100/523 weeks", "    ^", bounds, "523"),
             ("100/01s", "    ^", bounds, "01s"),
             ("100/99999999999999999999s", "    ^", bounds, "99999999999999999999s"),
             ("100/18446744073709551615d", "    ^", bounds, "18446744073709551615d"),
@@ -175,6 +176,7 @@ mod tests {
             ("100/fortnight", "    ^", unit, "fortnight"),
             ("100/10 ss", "       ^", unit, "ss"),
             ("100/mss", "    ^", unit, "mss"),
+            ("100/ws", "    ^", unit, "ws"),
             ("100/1h30m", "      ^", rule, "30m"),
             ("10/s 5/m", "     ^", rule, "5"),
             ("10/s\u{7}", "    ^", rule, "\u{fffd}"),
@@ -210,7 +212,7 @@ mod tests {
     #[test]
     fn the_caret_counts_characters_where_the_offset_counts_bytes() {
         let error = error("10/Stündchen; 5/m");
-        let message = "expected a unit of time (ms, s, m, h or d), found 'Stündchen'";
+        let message = "expected a unit of time (ms, s, m, h, d or w), found 'Stündchen'";
         assert_eq!(error.to_string(), rendered(message, "10/Stündchen; 5/m", "   ^"));
 
         for (text, offset, line, caret, found) in [
@@ -231,7 +233,7 @@ mod tests {
         let error = error(&format!("{} 100/{words}", " ".repeat(1 << 20)));
         let shown = format!("{}...", "é".repeat(32));
         let line = format!("...{}100/{shown}", " ".repeat(28));
-        let message = format!("expected a unit of time (ms, s, m, h or d), found '{shown}'");
+        let message = format!("expected a unit of time (ms, s, m, h, d or w), found '{shown}'");
         assert_eq!(error.to_string(), rendered(&message, &line, &format!("{:>36}", '^')));
         assert_eq!(error.offset(), (1 << 20) + 5);
     }

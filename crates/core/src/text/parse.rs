@@ -17,8 +17,8 @@ impl FromStr for Rule {
 
     /// Parses a rule: a limit, `/` or `per`, and a window.
     ///
-    /// A window is a unit, or a whole number of units: `ms`, `s`, `m`, `h`, `d`, `sec`, `min`, and the full words in
-    /// the singular or the plural. Case and spaces are ignored. The bounds are [`Limit::MAX`] and [`Window::MAX`]. A
+    /// A window is a unit, or a whole number of units: `ms`, `s`, `m`, `h`, `d`, `w`, `sec`, `min`, and the full words
+    /// in the singular or the plural. Case and spaces are ignored. The bounds are [`Limit::MAX`] and [`Window::MAX`]. A
     /// server may have lower bounds.
     ///
     /// # Errors

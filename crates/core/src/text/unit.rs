@@ -3,6 +3,7 @@ use crate::unit::Unit;
 /// Returns the words for a unit, the canonical word first. Each word has a plural in `s`.
 const fn words(unit: Unit) -> &'static [&'static str] {
     match unit {
+        Unit::Week => &["week"],
         Unit::Day => &["day"],
         Unit::Hour => &["hour"],
         Unit::Minute => &["minute", "min"],

@@ -29,7 +29,7 @@ mod tests {
 
     fn rule() -> impl Strategy<Value = Rule> {
         let units =
-            prop_oneof![Just(1), Just(1_000), Just(60_000), Just(3_600_000), Just(86_400_000)];
+            prop::sample::select(vec![1, 1_000, 60_000, 3_600_000, 86_400_000, 7 * 86_400_000]);
         let window = prop_oneof![
             1..=Window::MAX.millis(),
             (1..=30_u64, units).prop_map(|(count, unit)| count * unit),
@@ -81,8 +81,12 @@ mod tests {
             ("1/2mins", "1/2m"),
             ("1/2 minutes", "1/2m"),
             ("1/24 HOURS", "1/day"),
-            ("1/7d", "1/7d"),
-            ("1/7days", "1/7d"),
+            ("1/8d", "1/8d"),
+            ("1/7days", "1/week"),
+            ("1/w", "1/week"),
+            ("1000 per Week", "1000/week"),
+            ("1/2 weeks", "1/2w"),
+            ("1/366d", "1/366d"),
             ("\t4294967295/3660d\n", "4294967295/3660d"),
         ] {
             assert_eq!(text.parse::<Rules>().unwrap().to_string(), written, "{text:?}");
