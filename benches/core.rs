@@ -132,7 +132,7 @@ fn spread(units: u32, step: i64, retention: i64) -> Log {
 }
 
 fn rules(rules: &[(u32, i64)]) -> Rules {
-    let rule = |&(limit, span)| Rule::new(Limit::new(limit).expect("a limit"), window(span));
+    let rule = |&(limit, span)| Rule::new(Limit::new(limit), window(span));
     Rules::new(rules.iter().map(rule)).expect("rules")
 }
 

@@ -68,8 +68,8 @@ pub fn set_max_window(window: Window) {
 
 /// Returns the bounds of clients' arguments.
 pub fn bounds() -> Bounds {
-    let limit = u32::try_from(MAX_LIMIT.get()).ok().and_then(Limit::new);
-    Bounds { limit: limit.unwrap_or(Limit::DEFAULT_MAX), window: max_window() }
+    let limit = u32::try_from(MAX_LIMIT.get()).map_or(Limit::DEFAULT_MAX, Limit::new);
+    Bounds { limit, window: max_window() }
 }
 
 /// Returns the maximum number of policies.

@@ -16,6 +16,13 @@ pub enum Error {
         /// The bound.
         max: u64,
     },
+    /// An argument is not a limit.
+    Limit {
+        /// The argument.
+        given: Argument,
+        /// The bound.
+        max: Limit,
+    },
     /// An argument is not a time.
     Instant(Argument),
     /// An argument is not a window.
@@ -88,7 +95,7 @@ impl Error {
     /// Returns the error for an argument that is not a limit.
     #[cold]
     pub fn limit(given: &[u8], max: Limit) -> Self {
-        Self::Integer { name: "limit", given: given.into(), max: max.units() }
+        Self::Limit { given: given.into(), max }
     }
 
     /// Returns the text without its code.
@@ -104,6 +111,9 @@ impl fmt::Display for Error {
             Self::Arity => write!(f, "ERR wrong number of arguments"),
             Self::Integer { name, given, max } => {
                 write!(f, "ERR {name} {given} is not an integer from 1 to {max}")
+            }
+            Self::Limit { given, max } => {
+                write!(f, "ERR limit {given} is not an integer from 0 to {}", max.units())
             }
             Self::Instant(given) => {
                 write!(f, "ERR instant {given} is not milliseconds since the Unix epoch")

@@ -21,7 +21,8 @@ Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
 class Limits:
     """The rules of a check, or the name of a policy that the server stores. Immutable.
 
-    A window is a unit or a number of units: `ms`, `s`, `m`, `h`, `d`, `w`, or a word such as `minute` or `weeks`.
+    A window is a unit or a number of units: `ms`, `s`, `m`, `h`, `d`, `w`, or a word such as `minute` or `weeks`. A
+    limit of 0 denies every check.
 
     >>> Limits("10/second; 1000/hour").rules
     ((10, 1000), (1000, 3600000))
@@ -109,7 +110,8 @@ class LocalLimiter:
     """An exact limiter in this process, with bounded memory. Thread-safe.
 
     Decides as the server's module does, to the millisecond. If `instances` processes share each limit, each one grants
-    limit // instances units, and at least one. Tests pass `now_ms`, Unix time, in place of the clock.
+    limit // instances units, and at least one unless the limit is 0. Tests pass `now_ms`, Unix time, in place of the
+    clock.
 
     Raises:
         ValueError: a cost is not from 1 to 1,000,000, or the limits name a policy.

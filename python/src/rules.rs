@@ -27,10 +27,10 @@ impl FromPyObject<'_, '_> for Pairs {
 }
 
 fn read_limit(units: &Bound<'_, PyAny>) -> PyResult<Limit> {
-    let limit = whole(units)?.and_then(|units| u32::try_from(units).ok()).and_then(Limit::new);
+    let limit = whole(units)?.and_then(|units| u32::try_from(units).ok()).map(Limit::new);
     limit.ok_or_else(|| {
         let max = Limit::MAX.units();
-        PyValueError::new_err(format!("a limit must be from 1 to {max} units, not {units}"))
+        PyValueError::new_err(format!("a limit must be from 0 to {max} units, not {units}"))
     })
 }
 

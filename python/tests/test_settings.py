@@ -62,7 +62,7 @@ def test_every_kind_of_value_is_read_from_a_file(file: Path) -> None:
     file.write_text(
         """
         default_policy = "gold"
-        policies = { gold = "5/minute" }
+        policies = { gold = "5/minute", off = "0/week" }
         [[endpoints]]
         path = "/search"
         limits = ["1/second", "9/minute"]
@@ -76,6 +76,7 @@ def test_every_kind_of_value_is_read_from_a_file(file: Path) -> None:
     )
     loaded = load(file)
     assert loaded.effective_default == Limits.of_policy("gold")
+    assert loaded.policies["off"] == Limits.of_rules([(0, 604_800_000)])
     assert [endpoint.effective_limits for endpoint in loaded.endpoints] == [
         Limits("1/second; 9/minute"),
         Limits.of_policy("login"),

@@ -127,8 +127,7 @@ mod ranking_tests {
     #[test]
     fn checks_and_denials_are_ranked_separately() {
         let now = Instant::from_unix_millis(1_000_000).unwrap();
-        let rules =
-            Rules::one(Rule::new(Limit::new(2).unwrap(), Window::from_millis(1_000).unwrap()));
+        let rules = Rules::one(Rule::new(Limit::new(2), Window::from_millis(1_000).unwrap()));
         let evaluation =
             |units| ResolvedRules::from(&rules).evaluate(None, &mut Log::new(), now, units);
         let (allowed, denied) = (evaluation(Cost::ONE.units()), evaluation(3));

@@ -75,12 +75,12 @@ mod tests {
             RuleSource::Rules(rules) => rules,
             RuleSource::Policy(name) => panic!("{name:?}"),
         };
-        let three = "10 1s 100 1m 1000 1h cost 5";
+        let three = "10 1s 0 1m 1000 2w cost 5";
         let pairs: Vec<_> = rules(three)
             .iter()
             .map(|rule| (rule.limit().units(), rule.window().millis()))
             .collect();
-        assert_eq!(pairs, [(10, 1_000), (100, 60_000), (1_000, 3_600_000)]);
+        assert_eq!(pairs, [(10, 1_000), (0, 60_000), (1_000, 1_209_600_000)]);
         assert_eq!(check(three).unwrap().cost.units(), 5);
         assert_eq!(check("10 60").unwrap().cost.units(), 1);
         assert_eq!(rules(&"7 7 ".repeat(16)).iter().count(), 16);
@@ -109,27 +109,27 @@ mod tests {
                  means seconds), at most 366d"
             )
         };
-        let integer = |name: &str, given: &str| {
-            format!("ERR {name} '{given}' is not an integer from 1 to 1000000")
-        };
+        let cost = |given: &str| format!("ERR cost '{given}' is not an integer from 1 to 1000000");
+        let limit =
+            |given: &str| format!("ERR limit '{given}' is not an integer from 0 to 1000000");
         for (line, text) in [
-            ("abc 60", integer("limit", "abc")),
+            ("abc 60", limit("abc")),
             ("POLICY", "ERR POLICY has no value".into()),
             ("POLICY x 10 60", "ERR unknown keyword '10'".into()),
             ("POLICY x POLICY x", "ERR unknown keyword 'POLICY'".into()),
             ("10 60 POLICY x", "ERR unknown keyword 'POLICY'".into()),
-            ("0 60", integer("limit", "0")),
-            ("1000001 60", integer("limit", "1000001")),
-            ("1.5 60", integer("limit", "1.5")),
+            ("-1 60", limit("-1")),
+            ("1000001 60", limit("1000001")),
+            ("1.5 60", limit("1.5")),
             ("10 0", window("0")),
             ("10 -1", window("-1")),
             ("10 367d", window("367d")),
-            ("10 60 +5 60", integer("limit", "+5")),
+            ("10 60 +5 60", limit("+5")),
             ("10 60 5", "ERR limit '5' has no window".into()),
             ("10 60 FOO 5", "ERR unknown keyword 'FOO'".into()),
             ("10 60 COST", "ERR COST has no value".into()),
-            ("10 60 COST 0", integer("cost", "0")),
-            ("10 60 COST 1000001", integer("cost", "1000001")),
+            ("10 60 COST 0", cost("0")),
+            ("10 60 COST 1000001", cost("1000001")),
             ("10 60 COST 1 COST 1", "ERR COST is given twice".into()),
             ("10 60 COST 1 100 60", "ERR unexpected argument '100'".into()),
         ] {

@@ -27,7 +27,7 @@ pub struct Bounds {
 
 impl Bounds {
     /// The widest bounds, for internal commands and saved data. Their values were validated before.
-    pub const WIDEST: Self = Self { limit: Limit::new(u32::MAX).unwrap(), window: Window::MAX };
+    pub const WIDEST: Self = Self { limit: Limit::MAX, window: Window::MAX };
 }
 
 impl Default for Bounds {

@@ -92,7 +92,7 @@ mod tests {
         assert_eq!(error("PASS"), "ERR override 'PASS' is not ALLOW, DENY or LIMIT");
         assert_eq!(error("LIMIT"), "ERR LIMIT has no value");
         assert_eq!(error("LIMIT 10"), "ERR limit '10' has no window");
-        assert_eq!(error("LIMIT EX 5"), "ERR limit 'EX' is not an integer from 1 to 1000000");
+        assert_eq!(error("LIMIT EX 5"), "ERR limit 'EX' is not an integer from 0 to 1000000");
         assert_eq!(error("ALLOW 5"), "ERR unknown keyword '5'");
         assert_eq!(error("ALLOW EX"), "ERR EX has no value");
         assert_eq!(error("ALLOW EX 0"), "ERR EX '0' is not an integer from 1 to 316224000");

@@ -52,7 +52,7 @@ mod tests {
         assert_eq!(error("api SHADOW"), "ERR wrong number of arguments");
         assert_eq!(
             error("api SHADOW SHADOW 10 1s"),
-            "ERR limit 'SHADOW' is not an integer from 1 to 1000000"
+            "ERR limit 'SHADOW' is not an integer from 0 to 1000000"
         );
         assert_eq!(error("api 10 1s SHADOW"), "ERR unexpected argument 'SHADOW'");
         assert_eq!(error("api 10 1s 5"), "ERR limit '5' has no window");

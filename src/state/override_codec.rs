@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn every_override_round_trips() {
-        for text in ["", "ALLOW -1", "DENY 1700000000000", "LIMIT -1 10 1000ms 100 60000ms"] {
+        for text in ["", "ALLOW -1", "DENY 1700000000000", "LIMIT -1 10 1000ms 0 60000ms"] {
             let key_override = decode(text.as_bytes()).unwrap();
             assert_eq!(key_override.is_none(), text.is_empty());
             assert_eq!(encode(key_override.as_ref()), text);
@@ -84,7 +84,7 @@ mod tests {
             "LIMIT -1",
             "LIMIT -1 10",
             "LIMIT -1 10 1s",
-            "LIMIT -1 0 1000ms",
+            "LIMIT -1 00 1000ms",
             "LIMIT -1  10 1000ms",
             "PASS -1",
             "ALLOW 281474976710656",

@@ -153,7 +153,7 @@ fn validate(
 fn validate_rule(fields: &RuleFields, at: &str, bounds: &Bounds) -> Result<Rule, Error> {
     let RuleFields { limit, window } = fields;
     let max = bounds.limit;
-    let limit = u32::try_from(*limit).ok().and_then(Limit::new).filter(|limit| *limit <= max);
+    let limit = u32::try_from(*limit).ok().map(Limit::new).filter(|limit| *limit <= max);
     let limit = limit.ok_or_else(|| {
         let given = fields.limit.to_string();
         invalid(at, "limit", format_args!("{}", Error::limit(given.as_bytes(), max).reason()))
@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn policies_round_trip() {
-        let text = r#"{"policies":[{"name":"a/b","rules":[{"limit":100,"window":"1m"},{"limit":1000,"window":"1h"}]},{"name":"z","shadow":true,"rules":[{"limit":1,"window":"1500ms"},{"limit":9,"window":"2w"}]}]}"#;
+        let text = r#"{"policies":[{"name":"a/b","rules":[{"limit":100,"window":"1m"},{"limit":1000,"window":"1h"}]},{"name":"z","shadow":true,"rules":[{"limit":0,"window":"1500ms"},{"limit":9,"window":"2w"}]}]}"#;
         let policies = parse(text.as_bytes(), &LIMITS).unwrap();
         assert_eq!(format(policies.iter()), text);
         for (name, policy) in &policies {
@@ -220,8 +220,8 @@ mod tests {
             (r#""name":"b c","rules":[]"#, "policies[1].name: policy name 'b c' is not"),
             (r#""name":7"#, "policies[1].name: invalid type: integer `7`"),
             (
-                r#""name":"b","rules":[{"limit":0,"window":"1s"}]"#,
-                "policies[1].rules[0].limit: limit '0' is not an integer",
+                r#""name":"b","rules":[{"limit":1000001,"window":"1s"}]"#,
+                "policies[1].rules[0].limit: limit '1000001' is not an integer from 0 to 1000000",
             ),
             (
                 r#""name":"b","rules":[{"limit":-1,"window":"1s"}]"#,

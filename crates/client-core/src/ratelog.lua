@@ -7,7 +7,7 @@
 --          mcheck cost (rules limit window_ms [limit window_ms ...])*  returns a decision per key; all or nothing
 --          refund units                                                returns the units taken back
 --          reset                                                       returns the units deleted
--- `rules` is the number of rules that follow. The caller must pass whole positive numbers under 2^53.
+-- `rules` is the number of rules that follow. The caller must pass whole positive numbers under 2^53; a limit may be 0.
 --
 -- A log is one sorted set. A hit is the units recorded in one millisecond: its score is the instant, and its member is
 -- the total of all units up to and including it. So one subtraction gives the units between two hits, and one search by

@@ -48,8 +48,8 @@ impl Decision {
 
     /// The shortest wait, in whole milliseconds, after which the same check is allowed if nothing else is recorded.
     ///
-    /// Zero if the check is allowed. `None` if it never will be, because its cost exceeds the limit or an operator
-    /// denied the key without an end.
+    /// Zero if the check is allowed. `None` if it never will be, because its cost exceeds the limit, as it does a limit
+    /// of zero, or because an operator denied the key without an end.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.decision.retry_after.map(Duration::from_millis)

@@ -90,7 +90,7 @@ mod tests {
     use crate::{Decision, Source};
 
     fn named_rules() -> NamedRules {
-        let minute = Rule::new(Limit::new(100).unwrap(), Window::from_millis(60_000).unwrap());
+        let minute = Rule::new(Limit::new(100), Window::from_millis(60_000).unwrap());
         NamedRules::new(&Rules::one(minute), ["burst"]).unwrap()
     }
 

@@ -72,10 +72,10 @@ pub(crate) fn rules(value: Value) -> Result<Option<Rules>, InvalidReply> {
     if pairs.is_empty() {
         return Ok(None);
     }
-    let rule = |(limit, window)| {
-        let rule = Limit::new(limit).zip(Window::from_millis(window));
-        rule.map(|(limit, window)| Rule::new(limit, window))
-            .ok_or_else(|| format!("{limit} units in {window} ms is not a rule"))
+    let rule = |(limit, millis)| {
+        Window::from_millis(millis)
+            .map(|window| Rule::new(Limit::new(limit), window))
+            .ok_or_else(|| format!("{limit} units in {millis} ms is not a rule"))
     };
     let rules = pairs.into_iter().map(rule).collect::<Result<Vec<_>, _>>()?;
     let count = rules.len();

@@ -7,7 +7,7 @@
 //! ```
 //! use ratelog_core::{Cost, Instant, Limit, Log, Rule, Rules, Window, check};
 //!
-//! let rule = Rule::new(Limit::new(2).unwrap(), Window::from_millis(1_000).unwrap());
+//! let rule = Rule::new(Limit::new(2), Window::from_millis(1_000).unwrap());
 //! let rules = Rules::new([rule]).unwrap();
 //! let now = Instant::from_unix_millis(1_700_000_000_000).unwrap();
 //!

@@ -85,9 +85,9 @@ impl Rules {
     }
 
     /// Returns one of `instances` equal shares of the rules: each limit is divided by `instances` and rounded down, but
-    /// at least 1.
+    /// at least 1. A limit of zero stays zero.
     ///
-    /// If no limit is below `instances`, that many independent limiters with a share each allow no more in total than
+    /// If no other limit is below `instances`, that many independent limiters with a share each allow no more in total than
     /// one limiter with these rules. A check whose cost exceeds the share is never allowed.
     ///
     /// ```
@@ -95,9 +95,9 @@ impl Rules {
     /// use ratelog_core::{Limit, Rule, Rules, Window};
     ///
     /// let minute = Window::from_millis(60_000).unwrap();
-    /// let rules = Rules::one(Rule::new(Limit::new(100).unwrap(), minute));
+    /// let rules = Rules::one(Rule::new(Limit::new(100), minute));
     /// let share = rules.shared(NonZeroU32::new(3).unwrap());
-    /// assert_eq!(share.first().limit(), Limit::new(33).unwrap());
+    /// assert_eq!(share.first().limit(), Limit::new(33));
     /// ```
     #[must_use]
     pub fn shared(&self, instances: NonZeroU32) -> Self {
@@ -134,7 +134,7 @@ mod tests {
     use crate::{Limit, Window};
 
     fn rule(limit: u32, millis: u64) -> Rule {
-        Rule::new(Limit::new(limit).unwrap(), Window::from_millis(millis).unwrap())
+        Rule::new(Limit::new(limit), Window::from_millis(millis).unwrap())
     }
 
     #[test]
@@ -149,11 +149,21 @@ mod tests {
     }
 
     #[test]
-    fn every_rule_is_shared_and_no_limit_becomes_zero() {
-        let rules = Rules::new([rule(100, 10), rule(3, 30), rule(4, 20)]).unwrap();
+    fn every_rule_is_shared_and_only_zero_is_shared_as_zero() {
+        let rules = Rules::new([rule(100, 10), rule(3, 30), rule(4, 20), rule(0, 40)]).unwrap();
         let share = rules.shared(4.try_into().unwrap());
-        assert_eq!(share, Rules::new([rule(25, 10), rule(1, 30), rule(1, 20)]).unwrap());
+        assert_eq!(
+            share,
+            Rules::new([rule(25, 10), rule(1, 30), rule(1, 20), rule(0, 40)]).unwrap()
+        );
         assert_eq!(rules.shared(1.try_into().unwrap()), rules);
+    }
+
+    #[test]
+    fn optional_rules_take_no_more_memory_than_rules() {
+        assert_eq!(size_of::<Rule>(), 16);
+        assert_eq!(size_of::<Option<Rule>>(), 16);
+        assert_eq!(size_of::<Option<Rules>>(), size_of::<Rules>());
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub type OwnedRuleSource = RuleSource<Rules, PolicyName>;
 /// ```
 /// use ratelog_core::{Limit, Mode, Policy, ResolvedRules, Rule, Rules, Window};
 ///
-/// let rules = Rules::one(Rule::new(Limit::new(10).unwrap(), Window::from_millis(1_000).unwrap()));
+/// let rules = Rules::one(Rule::new(Limit::new(10), Window::from_millis(1_000).unwrap()));
 /// let inline = ResolvedRules::from(&rules);
 /// assert_eq!((inline.rules(), inline.mode()), (&rules, Mode::Enforce));
 ///
@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn a_borrowed_source_round_trips_through_an_owned_one() {
         let window = Window::from_millis(1_000).unwrap();
-        let rules = Rules::one(Rule::new(Limit::new(1).unwrap(), window));
+        let rules = Rules::one(Rule::new(Limit::new(1), window));
         let name = PolicyName::parse(b"api").unwrap();
         for source in [RuleSource::from(&rules), RuleSource::from(&name)] {
             assert_eq!(source.into_owned().as_borrowed(), source);

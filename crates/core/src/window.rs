@@ -1,22 +1,26 @@
 use std::fmt;
+use std::num::NonZeroU64;
 
 use crate::decimal;
 use crate::unit::Unit;
 
 /// A span of time in whole milliseconds, from one millisecond to ten years.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Window(u64);
+pub struct Window(NonZeroU64);
 
 impl Window {
     /// The longest window that can be represented: ten years of 366 days.
-    pub const MAX: Self = Self(3_660 * Unit::Day.millis());
+    pub const MAX: Self = Self(NonZeroU64::new(3_660 * Unit::Day.millis()).unwrap());
     /// The default bound on windows: 366 days.
-    pub const DEFAULT_MAX: Self = Self(366 * Unit::Day.millis());
+    pub const DEFAULT_MAX: Self = Self(NonZeroU64::new(366 * Unit::Day.millis()).unwrap());
 
     /// Returns a window of `millis` milliseconds, or `None` for zero and beyond [`Self::MAX`].
     #[must_use]
     pub const fn from_millis(millis: u64) -> Option<Self> {
-        if millis == 0 || millis > Self::MAX.0 { None } else { Some(Self(millis)) }
+        match NonZeroU64::new(millis) {
+            Some(nonzero) if millis <= Self::MAX.millis() => Some(Self(nonzero)),
+            _ => None,
+        }
     }
 
     /// Parses a strict decimal with a unit of `ms`, `s`, `m`, `h`, `d` or `w`. Without a unit, the window is in
@@ -52,20 +56,20 @@ impl Window {
     pub(crate) fn in_units(self) -> (u64, Unit) {
         let unit = Unit::LONGEST_FIRST
             .into_iter()
-            .find(|unit| self.0.is_multiple_of(unit.millis()))
+            .find(|unit| self.millis().is_multiple_of(unit.millis()))
             .unwrap_or(Unit::Millisecond);
-        (self.0 / unit.millis(), unit)
+        (self.millis() / unit.millis(), unit)
     }
 
     /// Returns the window in milliseconds.
     #[must_use]
     pub const fn millis(self) -> u64 {
-        self.0
+        self.0.get()
     }
 
     /// Returns the window in milliseconds for arithmetic with instants. It is never negative.
     pub(crate) const fn span(self) -> i64 {
-        self.0.cast_signed()
+        self.millis().cast_signed()
     }
 }
 

@@ -37,7 +37,7 @@ pub fn decode(fields: [i64; 6]) -> Result<Decision, WireError> {
             1 => true,
             other => return Err(wrong(0, other)),
         },
-        limit: u32::try_from(limit).ok().and_then(Limit::new).ok_or(wrong(1, limit))?,
+        limit: Limit::new(u32::try_from(limit).map_err(|_| wrong(1, limit))?),
         remaining: u64::try_from(remaining).map_err(|_| wrong(2, remaining))?,
         retry_after: match retry_after {
             NEVER => None,
@@ -72,6 +72,7 @@ mod tests {
         for fields in [
             [1, 100, 99, 0, 60_000, 60_000],
             [0, 5, 0, 1, 1, 1],
+            [0, 0, 0, -1, 60_000, 60_000],
             [0, 1_000_000, 7, -1, 0, 31_622_400_000],
         ] {
             assert_eq!(encode(&decode(fields).unwrap()), fields);
@@ -83,7 +84,7 @@ mod tests {
         let good = [1, 100, 99, 0, 60_000, 60_000];
         let wrong = [
             (0, 2, "allowed of a decision cannot be 2"),
-            (1, 0, "limit of a decision cannot be 0"),
+            (1, -1, "limit of a decision cannot be -1"),
             (2, -1, "remaining of a decision cannot be -1"),
             (3, -2, "retry_after_ms of a decision cannot be -2"),
             (4, -1, "reset_after_ms of a decision cannot be -1"),

@@ -29,7 +29,7 @@ enum Event {
 
 fn rules(pairs: &[(u32, u64)]) -> Rules {
     Rules::new(pairs.iter().map(|(limit, window)| {
-        Rule::new(Limit::new(*limit).unwrap(), Window::from_millis(*window).unwrap())
+        Rule::new(Limit::new(*limit), Window::from_millis(*window).unwrap())
     }))
     .unwrap()
 }

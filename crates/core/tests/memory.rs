@@ -16,7 +16,7 @@ fn at(millis: i64) -> Instant {
 
 fn hour(limit: u32) -> Rules {
     let window = Window::from_millis(3_600_000).unwrap();
-    Rules::one(Rule::new(Limit::new(limit).unwrap(), window))
+    Rules::one(Rule::new(Limit::new(limit), window))
 }
 
 /// Asserts that the limiter reports the bytes allocated since `region` started, and not many more.

@@ -50,7 +50,7 @@ def test_an_unenforced_decision_is_allowed_and_otherwise_equal() -> None:
     ("index", "value", "message"),
     [
         (0, 2, "allowed of a decision cannot be 2"),
-        (1, 0, "limit of a decision cannot be 0"),
+        (1, -1, "limit of a decision cannot be -1"),
         (2, -1, "remaining of a decision cannot be -1"),
         (3, -2, "retry_after_ms of a decision cannot be -2"),
         (4, -1, "reset_after_ms of a decision cannot be -1"),

@@ -8,7 +8,7 @@ from ratelog._core import Limits
 
 YEAR_MS = 366 * 86_400_000
 
-rules = st.lists(st.tuples(st.integers(1, 2**32 - 1), st.integers(1, 10 * YEAR_MS)), min_size=1, max_size=16)
+rules = st.lists(st.tuples(st.integers(0, 2**32 - 1), st.integers(1, 10 * YEAR_MS)), min_size=1, max_size=16)
 
 
 @given(rules)
@@ -25,7 +25,7 @@ def test_args_are_those_of_the_commands() -> None:
     assert limits.args == ("10", "1000ms", "1000", "3600000ms")
     assert limits.script_args == ("2", "10", "1000", "1000", "3600000")
     assert repr(limits) == "Limits('10/second; 1000/hour')"
-    assert Limits("5/7 days").args == Limits("5/week").args == ("5", "604800000ms")
+    assert Limits("0/7 days").args == Limits("0/week").args == ("0", "604800000ms")
 
     policy = Limits.of_policy("login")
     assert (policy.policy, policy.rules) == ("login", ())
@@ -79,8 +79,8 @@ def test_a_name_that_is_invalid_in_a_header_is_rejected(names: list[str], messag
     [
         ([], "expected at least one rule"),
         ([(1, 1)] * 17, "at most 16 rules are allowed"),
-        ([(0, 1)], "a limit must be from 1 to 4294967295 units, not 0"),
-        ([(2**70, 1)], f"a limit must be from 1 to 4294967295 units, not {2**70}"),
+        ([(-1, 1)], "a limit must be from 0 to 4294967295 units, not -1"),
+        ([(2**70, 1)], f"a limit must be from 0 to 4294967295 units, not {2**70}"),
         ([(1, 0)], "a window must be from 1 to 316224000000 ms, not 0"),
         ([(1, -5)], "a window must be from 1 to 316224000000 ms, not -5"),
     ],

@@ -106,6 +106,17 @@ async def test_a_cost_over_the_limit_is_denied_without_retry_after() -> None:
     assert denials == [None]
 
 
+async def test_a_limit_of_zero_denies_every_request_without_retry_after() -> None:
+    app = app_of(RateLimiter("memory://", default="5/week"), "0/minute")
+    for _ in range(2):
+        response = await fetch(app, "/")
+        assert response.status_code == 429
+        assert response.headers["ratelimit-policy"] == '"5/week";q=5;w=604800, "0/minute";q=0;w=60'
+        assert response.headers["ratelimit"] == '"5/week";r=5;t=1, "0/minute";r=0;t=1'
+        assert "retry-after" not in response.headers
+        assert response.json()["retry_after_ms"] is None
+
+
 @pytest.mark.parametrize("asynchronous", [False, True])
 @pytest.mark.parametrize("middleware", [False, True])
 async def test_a_denial_handler_sets_the_body_only(asynchronous: bool, middleware: bool) -> None:

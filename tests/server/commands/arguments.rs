@@ -6,7 +6,7 @@ use crate::support::{Client, Server};
 
 const NOT_WHOLE: [&[u8]; 17] = [
     b"",
-    b"0",
+    b"-0",
     b"-1",
     b"+5",
     b"05",
@@ -72,7 +72,7 @@ fn an_invalid_limit_is_named_and_changes_nothing() {
     db.decide("RL.CHECK used 5 60");
     for limit in NOT_WHOLE {
         let text = limit.escape_ascii();
-        let expected = format!("ERR limit '{text}' is not an integer from 1 to 1000000");
+        let expected = format!("ERR limit '{text}' is not an integer from 0 to 1000000");
         for command in [b"RL.CHECK", &b"RL.PEEK"[..]] {
             for key in [&b"used"[..], b"missing"] {
                 assert_rejected(&mut db, &[command, key, limit, b"60"], &expected);
@@ -105,7 +105,7 @@ fn an_invalid_cost_is_named_and_changes_nothing() {
     let server = Server::start();
     let mut db = server.connect();
     db.decide("RL.CHECK used 5 60");
-    for cost in NOT_WHOLE {
+    for cost in NOT_WHOLE.into_iter().chain([&b"0"[..]]) {
         let text = cost.escape_ascii();
         let expected = format!("ERR cost '{text}' is not an integer from 1 to 1000000");
         for key in [&b"used"[..], b"missing"] {
@@ -140,12 +140,12 @@ fn the_second_rule_has_the_same_grammar_as_the_first() {
     let mut db = server.connect();
     assert_eq!(
         db.error("RL.CHECK k 5 60 5x 60"),
-        "ERR limit '5x' is not an integer from 1 to 1000000"
+        "ERR limit '5x' is not an integer from 0 to 1000000"
     );
-    for limit in ["+5", "-5", ".5", "0", "1000001"] {
+    for limit in ["+5", "-5", ".5", "00", "1000001"] {
         assert_eq!(
             db.error(["RL.CHECK", "k", "5", "60", limit, "60"]),
-            format!("ERR limit '{limit}' is not an integer from 1 to 1000000")
+            format!("ERR limit '{limit}' is not an integer from 0 to 1000000")
         );
     }
     assert_eq!(
@@ -163,12 +163,12 @@ fn a_long_argument_is_truncated_in_the_error() {
     let long = vec![b'a'; 1_000_000];
     assert_eq!(
         db.error([&b"RL.CHECK"[..], b"k", &long, b"60"]),
-        format!("ERR limit '{}...' is not an integer from 1 to 1000000", "a".repeat(64))
+        format!("ERR limit '{}...' is not an integer from 0 to 1000000", "a".repeat(64))
     );
     let reply = server.connect_raw().exchange(&[b"RL.CHECK", b"k", b"5\r\n+OK\r\n", b"60"]);
     assert_eq!(
         reply.escape_ascii().to_string(),
-        r"-ERR limit \'5\\r\\n+OK\\r\\n\' is not an integer from 1 to 1000000\r\n"
+        r"-ERR limit \'5\\r\\n+OK\\r\\n\' is not an integer from 0 to 1000000\r\n"
     );
 }
 

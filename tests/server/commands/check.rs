@@ -18,6 +18,29 @@ fn a_first_check_reports_remaining_and_reset() {
 }
 
 #[test]
+fn a_limit_of_zero_denies_every_check_and_records_nothing() {
+    let server = Server::start();
+    let mut db = server.connect();
+    let never = |reset_after_ms| Decision {
+        allowed: false,
+        limit: 0,
+        remaining: 0,
+        retry_after_ms: -1,
+        reset_after_ms,
+        window_ms: 60_000,
+    };
+    for command in ["RL.CHECK k 0 60", "RL.PEEK k 0 60 COST 7", "RL.CHECK k 5 1h 0 60"] {
+        assert_eq!(db.decide(command), never(0), "{command}");
+    }
+    assert_eq!(db.run::<i64>("EXISTS k"), 0);
+    assert_eq!(db.decide("RL.CHECK k 5 1h").remaining, 4);
+    let denied = db.decide("RL.CHECK k 0 60");
+    assert!((1..=60_000).contains(&denied.reset_after_ms), "{denied:?}");
+    assert_eq!(denied, never(denied.reset_after_ms));
+    assert_eq!(db.units("k"), 1);
+}
+
+#[test]
 fn the_limit_is_reached_and_not_exceeded() {
     let server = Server::start();
     let mut db = server.connect();

@@ -104,7 +104,7 @@ impl Comparison {
     fn arguments(&mut self) -> (Vec<Rule>, i64, String) {
         let rules: Vec<_> = (0..=self.random.below(4))
             .map(|_| Rule {
-                limit: *self.random.pick(&[1, 2, 5, 17, 40, 60, 1000]),
+                limit: *self.random.pick(&[0, 1, 2, 5, 17, 40, 60, 1000, 1000]),
                 window_ms: *self.random.pick(self.windows_ms),
             })
             .collect();

@@ -27,7 +27,7 @@ fn a_malformed_call_is_an_error_and_changes_nothing() {
         ("POLICY gold COST 0", "ERR cost '0' is not an integer from 1 to 1000000"),
         ("POLICY gold 5 60", "ERR unknown keyword '5'"),
         ("POLICY gold POLICY gold", "ERR unknown keyword 'POLICY'"),
-        ("COST 5", "ERR limit 'COST' is not an integer from 1 to 1000000"),
+        ("COST 5", "ERR limit 'COST' is not an integer from 0 to 1000000"),
     ] {
         for command in ["RL.CHECK", "RL.PEEK"] {
             assert_eq!(db.error(&format!("{command} k {arguments}")), expected);

@@ -217,9 +217,8 @@ fn an_error_at_any_key_is_named_and_changes_no_key() {
     db.run::<()>("SET text v");
     db.run::<()>("RL.POLICY SET gold 5 1h");
     let before = (db.digest(), db.info("rdb_changes_since_last_save"));
-    let integer = |name: &str, given: &str| {
-        format!("ERR {name} '{given}' is not an integer from 1 to 1000000")
-    };
+    let cost = |given: &str| format!("ERR cost '{given}' is not an integer from 1 to 1000000");
+    let limit = |given: &str| format!("ERR limit '{given}' is not an integer from 0 to 1000000");
     let window = |given: &str| {
         format!(
             "ERR window '{given}' is not a positive integer with a unit of ms, s, m, h, d or w (none means \
@@ -228,15 +227,15 @@ fn an_error_at_any_key_is_named_and_changes_no_key() {
     };
     let wrong_type = "WRONGTYPE Operation against a key holding the wrong kind of value";
     for (arguments, expected) in [
-        ("x a 5 60 new 5 60", integer("cost", "x")),
-        ("0 a 5 60", integer("cost", "0")),
-        ("-1 a 5 60", integer("cost", "-1")),
-        ("1000001 a 5 60", integer("cost", "1000001")),
-        (" a 5 60", integer("cost", "")),
-        ("1 a 5 60 new x 60", integer("limit", "x")),
-        ("1 a 5 60 new 0 60", integer("limit", "0")),
-        ("1 a 5 60 new 1000001 60", integer("limit", "1000001")),
-        ("1 a 5 60 new COST 5", integer("limit", "COST")),
+        ("x a 5 60 new 5 60", cost("x")),
+        ("0 a 5 60", cost("0")),
+        ("-1 a 5 60", cost("-1")),
+        ("1000001 a 5 60", cost("1000001")),
+        (" a 5 60", cost("")),
+        ("1 a 5 60 new x 60", limit("x")),
+        ("1 a 5 60 new -1 60", limit("-1")),
+        ("1 a 5 60 new 1000001 60", limit("1000001")),
+        ("1 a 5 60 new COST 5", limit("COST")),
         ("1 a 5 60 new 5 0", window("0")),
         ("1 a 5 60 new 5 1x", window("1x")),
         ("1 a 5 60 new 5 367d", window("367d")),
@@ -256,7 +255,7 @@ fn an_error_at_any_key_is_named_and_changes_no_key() {
     assert_eq!(db.run::<i64>("DBSIZE"), 2);
     db.run::<()>("CONFIG SET rl.max-limit 3 rl.max-window 1m");
     assert!(db.error("RL.MCHECK 4 a 3 60").ends_with("from 1 to 3"));
-    assert!(db.error("RL.MCHECK 1 a 3 60 a 4 60").ends_with("from 1 to 3"));
+    assert!(db.error("RL.MCHECK 1 a 3 60 a 4 60").ends_with("from 0 to 3"));
     assert!(db.error("RL.MCHECK 1 a 3 60 a 3 61").ends_with("at most 1m"));
     db.decide_all("RL.MCHECK 1 a 3 60 b 3 60");
 }

@@ -7,7 +7,7 @@ use crate::support::{Client, Decision, Oracle, Random, Rule, Server};
 
 const KEYS: usize = 4;
 const COSTS: [i64; 6] = [1, 1, 1, 2, 3, 11];
-const LIMITS: [i64; 7] = [1, 2, 5, 17, 40, 60, 1000];
+const LIMITS: [i64; 8] = [0, 1, 2, 5, 17, 40, 60, 1000];
 
 /// Policies of several rules, with their names.
 type Policies = Vec<(&'static str, Vec<Rule>)>;

@@ -158,7 +158,7 @@ fn transactions_and_scripts_get_the_same_decisions() {
     }
     let catch = "return redis.pcall('RL.MCHECK', 1, KEYS[1], 5, '1h', KEYS[2], 'x', '1h').err";
     let error: String = db.run(["EVAL", catch, "2", "a", "b"]);
-    assert_eq!(error, "ERR limit 'x' is not an integer from 1 to 1000000");
+    assert_eq!(error, "ERR limit 'x' is not an integer from 0 to 1000000");
     let error = db.error(["EVAL_RO", script, "2", "a", "b", "1", "9"]);
     assert!(error.contains("Write commands are not allowed"), "{error}");
     assert_eq!((db.units("a"), db.units("b")), (4, 4));

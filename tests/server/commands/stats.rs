@@ -57,7 +57,7 @@ fn only_checks_are_counted() {
         "RL.REFUND k",
         "RL.RESET k",
         "RL._RECORD 1700000000000 1 k 60000",
-        "RL.CHECK k 0 1h",
+        "RL.CHECK k -1 1h",
         "RL.CHECK k 1 1x",
         "RL.CHECK k POLICY none",
         "RL.CHECK text 1 1h",

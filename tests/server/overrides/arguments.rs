@@ -17,7 +17,7 @@ fn every_bad_argument_is_named_and_changes_nothing() {
              means seconds), at most 366d"
         )
     };
-    let limit = |given: &str| format!("ERR limit '{given}' is not an integer from 1 to 1000000");
+    let limit = |given: &str| format!("ERR limit '{given}' is not an integer from 0 to 1000000");
     let seconds = |given: &str| format!("ERR EX '{given}' is not an integer from 1 to 316224000");
     let millis = |given: &str| format!("ERR PX '{given}' is not an integer from 1 to 316224000000");
     let twice = || "ERR EX or PX is given twice".to_owned();
@@ -48,7 +48,7 @@ fn every_bad_argument_is_named_and_changes_nothing() {
         ("ALLOW 5 1h", "ERR unknown keyword '5'".to_owned()),
         ("LIMIT", "ERR LIMIT has no value".to_owned()),
         ("LIMIT EX 5", limit("EX")),
-        ("LIMIT 0 1h", limit("0")),
+        ("LIMIT 00 1h", limit("00")),
         ("LIMIT 5 1h -1 1h", limit("-1")),
         ("LIMIT 1000001 1h", limit("1000001")),
         ("LIMIT 5", "ERR limit '5' has no window".to_owned()),

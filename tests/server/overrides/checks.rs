@@ -119,6 +119,28 @@ fn limit_replaces_the_rules_of_a_check() {
 }
 
 #[test]
+fn limit_zero_denies_every_check_without_an_end() {
+    let (_server, mut db) = prepared();
+    db.run::<()>("RL.OVERRIDE SET k LIMIT 0 60");
+    let rules = vec![(0, 60_000)];
+    let shown = OverrideInfo { action: "limit".into(), rules, ttl_ms: -1 };
+    assert_eq!(db.get_override("k"), Some(shown));
+    for way in WAYS {
+        let decision = db.decide(way);
+        assert_decision(decision, false, 0, 0, -1);
+        assert_eq!((decision.window_ms, decision.reset_after_ms), (60_000, 0), "{way}");
+    }
+    assert_eq!(db.units("k"), 0);
+    // A limit of zero in the rules does not matter under an override.
+    db.run::<()>("RL.OVERRIDE SET k LIMIT 8 1w");
+    let decision = db.decide("RL.CHECK k 0 60");
+    assert_decision(decision, true, 8, 7, 0);
+    assert_eq!(decision.window_ms, 604_800_000);
+    db.run::<()>("RL.OVERRIDE SET k ALLOW");
+    assert_decision(db.decide("RL.CHECK k 0 60"), true, 0, 0, 0);
+}
+
+#[test]
 fn units_recorded_under_an_override_count_for_the_checks_longer_window() {
     let (_server, mut db) = prepared();
     db.run::<()>("RL.OVERRIDE SET k LIMIT 100 10ms");

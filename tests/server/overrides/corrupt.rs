@@ -136,7 +136,7 @@ fn a_second_spelling_of_an_override_is_rejected() {
         "LIMIT -1 5 01000ms",
         "LIMIT -1 5 1000MS",
         "LIMIT -1 5 1000ms 5",
-        "LIMIT -1 0 1000ms",
+        "LIMIT -1 00 1000ms",
         "LIMIT -1 5 0ms",
         "LIMIT -1 4294967296 1000ms",
         "LIMIT -1 5 99999999999999999999ms",

@@ -128,6 +128,7 @@ impl Comparison {
                     ("DENY", "deny"),
                     ("DENY EX 7000", "deny"),
                     ("LIMIT 1000 1h", "limit 1000 3600000"),
+                    ("LIMIT 0 1w", "limit 0 604800000"),
                 ]);
                 self.model.change(name, |_, value| *value = Some(shown.to_owned()));
                 format!("RL.OVERRIDE SET {name} {key_override}")
@@ -140,7 +141,7 @@ impl Comparison {
                 self.model.change(name, |units, key_override| {
                     let records = key_override
                         .as_ref()
-                        .is_none_or(|key_override| key_override.starts_with("limit"));
+                        .is_none_or(|key_override| key_override.starts_with("limit 1000"));
                     *units += i64::from(records);
                 });
                 format!("RL.CHECK {name} 100000 2h")

@@ -184,11 +184,11 @@ fn corrupt_policies_in_the_aof_are_rejected_with_a_message() {
         .find(|path| path.to_string_lossy().ends_with(".incr.aof"))
         .expect("the AOF has a tail");
     let text = std::fs::read_to_string(&tail).expect("the tail can be read");
-    assert!(text.contains(r#""limit":5"#), "{text}");
-    std::fs::write(&tail, text.replace(r#""limit":5"#, r#""limit":0"#))
+    assert!(text.contains(r#""window":"1h""#), "{text}");
+    std::fs::write(&tail, text.replace(r#""window":"1h""#, r#""window":"1x""#))
         .expect("the tail can be written");
     // The server treats an error in its file like an error of one of its own commands.
     server.start_again();
     assert_eq!(policies(&mut server.connect()).0, r#"{"policies":[]}"#);
-    until("the reason is logged", || server.log().contains("rules[0].limit"));
+    until("the reason is logged", || server.log().contains("rules[0].window"));
 }

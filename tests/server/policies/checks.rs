@@ -94,6 +94,28 @@ fn a_shadow_policy_allows_every_check_and_records_what_its_rules_allow() {
 }
 
 #[test]
+fn a_policy_may_have_a_limit_of_zero() {
+    let server = Server::start();
+    let mut db = server.connect();
+    db.run::<()>("RL.POLICY SET off 0 1w");
+    db.run::<()>("RL.POLICY SET trial SHADOW 0 1w");
+    let never = |allowed, retry_after_ms| Decision {
+        allowed,
+        limit: 0,
+        remaining: 0,
+        retry_after_ms,
+        reset_after_ms: 0,
+        window_ms: 604_800_000,
+    };
+    assert_eq!(db.decide("RL.CHECK k POLICY off"), never(false, -1));
+    assert_eq!(db.decide("RL.CHECK k POLICY trial COST 3"), never(true, 0));
+    assert_eq!(db.decide("RL.CHECK k POLICY trial"), never(true, 0));
+    assert_eq!(db.run::<i64>("EXISTS k"), 0);
+    assert_counts(&mut db, "off", Counts::of(0, 1));
+    assert_counts(&mut db, "trial", Counts::of(2, 0).with_shadow_denied(2));
+}
+
+#[test]
 fn a_shadow_denial_replicates_nothing() {
     let server = Server::start();
     let replica = server.start_replica(&[]);
@@ -146,10 +168,13 @@ fn bad_names_rules_and_arguments_are_rejected_and_change_nothing() {
         ("RL.POLICY IMPORT".into(), arity("rl.policy|import")),
         ("RL.POLICY SET p SHADOW 5".into(), "ERR limit '5' has no window".into()),
         ("RL.POLICY SET p 5 1h 6".into(), "ERR limit '6' has no window".into()),
-        ("RL.POLICY SET p 0 1h".into(), "ERR limit '0' is not an integer from 1 to 1000000".into()),
+        (
+            "RL.POLICY SET p -1 1h".into(),
+            "ERR limit '-1' is not an integer from 0 to 1000000".into(),
+        ),
         (
             "RL.POLICY SET p 1000001 1h".into(),
-            "ERR limit '1000001' is not an integer from 1 to 1000000".into(),
+            "ERR limit '1000001' is not an integer from 0 to 1000000".into(),
         ),
         ("RL.POLICY SET p 5 1y".into(), window("1y", "366d")),
         ("RL.POLICY SET p 5 367d".into(), window("367d", "366d")),
@@ -174,7 +199,7 @@ fn the_configured_bounds_apply_to_policies() {
     let server = Server::start();
     let mut db = server.connect();
     db.run::<()>("CONFIG SET rl.max-limit 50 rl.max-window 2h rl.max-policies 2");
-    assert_eq!(db.error("RL.POLICY SET a 51 1h"), "ERR limit '51' is not an integer from 1 to 50");
+    assert_eq!(db.error("RL.POLICY SET a 51 1h"), "ERR limit '51' is not an integer from 0 to 50");
     assert!(db.error("RL.POLICY SET a 50 7201").ends_with("at most 2h"));
     db.run::<()>("RL.POLICY SET a 50 2h");
     db.run::<()>("RL.POLICY SET b 50 2h");

@@ -25,7 +25,7 @@ fn assert_same(first: &Decision, second: &Decision, passed_ms: i64, what: &str) 
 fn random_rules(random: &mut Random) -> String {
     let rules: Vec<String> = (0..=random.below(16))
         .map(|_| {
-            let limit = random.pick(&[1, 2, 5, 17, 40, 1000]);
+            let limit = random.pick(&[0, 1, 2, 5, 17, 40, 1000, 1000, 1000]);
             let window = random.pick(&["10m", "1200", "1800s", "3600000ms", "2h", "1d", "1w"]);
             format!("{limit} {window}")
         })

@@ -103,8 +103,8 @@ fn errors_are_errors_in_both_protocols() {
         let (mut raw, _) = connect(&server, version);
         assert_reply(
             &mut raw,
-            "RL.CHECK k 0 60",
-            "-ERR limit '0' is not an integer from 1 to 1000000\r\n",
+            "RL.CHECK k -1 60",
+            "-ERR limit '-1' is not an integer from 0 to 1000000\r\n",
         );
         assert_reply(
             &mut raw,

@@ -25,7 +25,7 @@ fn a_script_may_catch_the_error() {
     let mut db = server.connect();
     let script = "return redis.pcall('RL.CHECK', KEYS[1], 'x', 60).err";
     let error: String = db.run(["EVAL", script, "1", "k"]);
-    assert_eq!(error, "ERR limit 'x' is not an integer from 1 to 1000000");
+    assert_eq!(error, "ERR limit 'x' is not an integer from 0 to 1000000");
 }
 
 #[test]

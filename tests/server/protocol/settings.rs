@@ -36,7 +36,7 @@ fn a_setting_applies_to_the_next_command_and_survives_a_rewrite_and_a_restart() 
     assert!(db.decide("RL.CHECK k 5000000 24h COST 3000000").allowed);
     assert_eq!(
         db.error("RL.CHECK k 5000001 24h"),
-        "ERR limit '5000001' is not an integer from 1 to 5000000"
+        "ERR limit '5000001' is not an integer from 0 to 5000000"
     );
     // The error shows the window in its largest unit.
     assert!(db.error("RL.CHECK k 5 25h").ends_with("at most 1470m"));
@@ -111,7 +111,7 @@ fn arguments_of_loadmodule_are_settings_with_and_without_their_prefix() {
         let mut db = server.connect();
         let all: Vec<_> = settings(&mut db).into_values().collect();
         assert_eq!(all, ["5", "3", "2h", "0"]);
-        assert!(db.error("RL.CHECK k 6 1h").ends_with("from 1 to 5"));
+        assert!(db.error("RL.CHECK k 6 1h").ends_with("from 0 to 5"));
         db.run::<()>("CONFIG REWRITE");
         server.restart(Stop::NoSave);
     }

@@ -31,6 +31,7 @@ fn a_command_without_effect_does_not_break_a_watch() {
         "RL.CHECK k 9 1h 3 2h",
         "RL.CHECK k 5 1h COST 6",
         "RL.CHECK k 0 1h",
+        "RL.CHECK k -1 1h",
         "RL.CHECK k 5 1x",
         "RL.PEEK k 5 1h",
         "RL.INSPECT k",

@@ -157,7 +157,7 @@ fn an_effect_on_another_type_is_rejected_at_any_key() {
 /// Texts that are not overrides, separated by bars.
 const ODD_OVERRIDES: &[u8] = b" |\0|\xff\xfe|ALLOW|allow -1|ALLOW -2|ALLOW 01|ALLOW -1 | ALLOW -1|\
     ALLOW\t-1|ALLOW -1\n|ALLOW -1\0|ALLOW -1 10 1000ms|DENY 99999999999999999999|\
-    DENY 9223372036854775807|LIMIT -1|LIMIT -1 10|LIMIT -1 10 1s|LIMIT -1 10 1000|LIMIT -1 0 1000ms|\
+    DENY 9223372036854775807|LIMIT -1|LIMIT -1 10|LIMIT -1 10 1s|LIMIT -1 10 1000|LIMIT -1 00 1000ms|\
     LIMIT -1 010 1000ms|LIMIT -1 4294967296 1000ms|LIMIT -1 10 0ms|LIMIT -1 10 99999999999999ms|\
     LIMIT -1  10 1000ms|LIMIT -1 10 1000ms 5|PASS -1";
 
@@ -244,7 +244,7 @@ fn invalid_policies_change_nothing() {
             r#"{"limit":1,"window":"1s"}"#,
             &[r#"{"limit":1,"window":"1s"}"#; 17].join(","),
         ),
-        good.replace("1,", "0,"),
+        good.replace("1,", "00,"),
         good.replace("1,", "-1,"),
         good.replace("1,", "1.5,"),
         good.replace("1,", "4294967296,"),

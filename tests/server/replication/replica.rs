@@ -51,7 +51,8 @@ fn denied_checks_and_reads_replicate_nothing() {
         db.run::<Value>("RL.INSPECT k");
         db.run::<i64>("RL.REFUND missing");
         db.run::<i64>("RL.RESET missing");
-        db.error("RL.CHECK k 0 1h");
+        assert!(!db.decide("RL.CHECK k 0 1h").allowed);
+        db.error("RL.CHECK k -1 1h");
     }
     assert_eq!(db.info("master_repl_offset"), before);
     assert!(db.decide("RL.CHECK k 3 1h").allowed);

@@ -5,8 +5,9 @@ use ratelog_core::{Cost, Decision, Instant, Rules};
 
 /// A limiter in this process, one of several processes that share each limit.
 ///
-/// Each of `instances` processes grants an equal share of a limit, rounded down, and at least one unit. Within its
-/// share a decision is as exact as the server's. Pass the time in, for example from a [`Clock`](crate::Clock).
+/// Each of `instances` processes grants an equal share of a limit, rounded down, and at least one unit, unless the limit
+/// is zero. Within its share a decision is as exact as the server's. Pass the time in, for example from a
+/// [`Clock`](crate::Clock).
 ///
 /// ```
 /// use ratelog_client_core::Clock;

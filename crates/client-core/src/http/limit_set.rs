@@ -15,7 +15,7 @@ use super::{Header, HeaderFamily, NamedRules};
 /// use ratelog_core::{Decision, Limit, Rule, Rules, Window};
 ///
 /// let [user, everyone] = [10, 1_000].map(|limit| {
-///     Rule::new(Limit::new(limit).unwrap(), Window::from_millis(60_000).unwrap())
+///     Rule::new(Limit::new(limit), Window::from_millis(60_000).unwrap())
 /// });
 /// let set = LimitSet::new([user, everyone].map(|rule| NamedRules::from(&Rules::one(rule))));
 /// let decisions = [(user, 9), (everyone, 0)].map(|(rule, remaining)| Decision {

@@ -7,7 +7,7 @@
 //! use ratelog_client_core::http::{HeaderFamily, NamedRules, headers, problem};
 //! use ratelog_core::{Decision, Limit, Rule, Rules, Window};
 //!
-//! let minute = Rule::new(Limit::new(100).unwrap(), Window::from_millis(60_000).unwrap());
+//! let minute = Rule::new(Limit::new(100), Window::from_millis(60_000).unwrap());
 //! let rules = NamedRules::new(&Rules::one(minute), ["burst"])?;
 //! let denied = Decision {
 //!     allowed: false,

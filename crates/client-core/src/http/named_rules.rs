@@ -206,7 +206,7 @@ mod tests {
 
     fn rules(each: &[(u32, u64)]) -> Rules {
         Rules::new(each.iter().map(|&(limit, millis)| {
-            Rule::new(Limit::new(limit).unwrap(), Window::from_millis(millis).unwrap())
+            Rule::new(Limit::new(limit), Window::from_millis(millis).unwrap())
         }))
         .unwrap()
     }

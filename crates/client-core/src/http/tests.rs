@@ -6,7 +6,7 @@ use super::{Header, HeaderFamily, NamedRules, RetryHint, headers, names, retry_a
 use ratelog_core::{Decision, Limit, Rule, Rules, Window};
 
 fn rule() -> Rule {
-    Rule::new(Limit::new(100).unwrap(), Window::from_millis(60_000).unwrap())
+    Rule::new(Limit::new(100), Window::from_millis(60_000).unwrap())
 }
 
 fn denied(retry_after: u64) -> Decision {

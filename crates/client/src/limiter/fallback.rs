@@ -9,7 +9,7 @@ pub enum Fallback {
     /// same check keep their limits.
     Local {
         /// The number of processes that share each limit, also with `memory://`. Each of them grants an equal share,
-        /// rounded down, and at least one unit. With 1, this process grants the whole limit.
+        /// rounded down, and at least one unit, unless the limit is zero. With 1, this process grants the whole limit.
         instances: NonZeroU32,
     },
     /// Every check is allowed.

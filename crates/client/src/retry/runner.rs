@@ -185,7 +185,7 @@ mod tests {
     fn decision(allowed: bool, retry_after: Option<u64>) -> Decision {
         let decision = ratelog_core::Decision {
             allowed,
-            limit: Limit::new(1).unwrap(),
+            limit: Limit::new(1),
             remaining: 0,
             retry_after,
             reset_after: 60_000,

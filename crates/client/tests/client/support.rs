@@ -8,7 +8,7 @@ use ratelog_test_support::Server;
 use tokio::time::{Instant, sleep};
 
 pub fn rule(limit: u32, window_ms: u64) -> Rule {
-    Rule::new(Limit::new(limit).unwrap(), Window::from_millis(window_ms).unwrap())
+    Rule::new(Limit::new(limit), Window::from_millis(window_ms).unwrap())
 }
 
 /// Pairs of limit and window in milliseconds.

@@ -54,7 +54,7 @@ mod tests {
     }
 
     fn rule(limit: u32, millis: u64) -> Rule {
-        Rule::new(Limit::new(limit).unwrap(), Window::from_millis(millis).unwrap())
+        Rule::new(Limit::new(limit), Window::from_millis(millis).unwrap())
     }
 
     /// Returns a log with one unit at 1,000 and one at 1,500.

@@ -22,7 +22,7 @@ pub struct Decision {
     /// The units that the binding rule still allows.
     pub remaining: u64,
     /// Milliseconds after which the same check is allowed if nothing else is recorded. `Some(0)` if it is allowed now,
-    /// and `None` if it will never be allowed because its cost exceeds the limit.
+    /// and `None` if it will never be allowed because its cost exceeds the limit. Every cost exceeds a limit of zero.
     pub retry_after: Option<u64>,
     /// Milliseconds until the binding rule's window is empty if nothing else is recorded, or 0 if it is empty now.
     pub reset_after: u64,

@@ -16,7 +16,7 @@ impl Limiter {
     /// use ratelog_core::limiter::Limiter;
     /// use ratelog_core::{Cost, Instant, Limit, Rule, Rules, Window};
     ///
-    /// let a_minute = |limit| Rule::new(Limit::new(limit).unwrap(), Window::from_millis(60_000).unwrap());
+    /// let a_minute = |limit| Rule::new(Limit::new(limit), Window::from_millis(60_000).unwrap());
     /// let [user, everyone] = [1, 1_000].map(|limit| Rules::one(a_minute(limit)));
     /// let checks = [("user:42", &user), ("everyone", &everyone)];
     /// let now = Instant::from_unix_millis(1_700_000_000_000).unwrap();

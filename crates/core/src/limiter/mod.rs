@@ -8,7 +8,7 @@
 //! use ratelog_core::{Cost, Instant, Limit, Rule, Rules, Window};
 //!
 //! let minute = Window::from_millis(60_000).unwrap();
-//! let rules = Rules::one(Rule::new(Limit::new(2).unwrap(), minute));
+//! let rules = Rules::one(Rule::new(Limit::new(2), minute));
 //! let now = Instant::from_unix_millis(1_700_000_000_000).unwrap();
 //!
 //! let limiter = Limiter::new(Limiter::DEFAULT_MAX_BYTES);

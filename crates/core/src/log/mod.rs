@@ -168,7 +168,7 @@ mod tests {
     }
 
     fn rule(limit: u32, millis: u64) -> Rules {
-        Rules::one(Rule::new(Limit::new(limit).unwrap(), Window::from_millis(millis).unwrap()))
+        Rules::one(Rule::new(Limit::new(limit), Window::from_millis(millis).unwrap()))
     }
 
     /// Returns a log of a thousand units, 86 seconds apart.

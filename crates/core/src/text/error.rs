@@ -98,7 +98,7 @@ fn printable(character: char) -> char {
 impl fmt::Display for Expected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Limit => write!(f, "a limit from 1 to {}", Limit::MAX.units()),
+            Self::Limit => write!(f, "a limit from 0 to {}", Limit::MAX.units()),
             Self::Per => write!(f, "'/' or 'per' after the limit"),
             Self::Window => write!(f, "a window, such as minute or 10s"),
             Self::WindowInBounds => write!(f, "a window from 1ms to {}", Window::MAX),
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn every_error_points_at_its_place() {
-        let limit = "expected a limit from 1 to 4294967295";
+        let limit = "expected a limit from 0 to 4294967295";
         let per = "expected '/' or 'per' after the limit";
         let window = "expected a window, such as minute or 10s";
         let bounds = "expected a window from 1ms to 3660d";
@@ -148,7 +148,7 @@ mod tests {
         for (text, caret, message, found) in [
             ("", "^", limit, ""),
             ("  ", "  ^", limit, ""),
-            ("0/minute", "^", limit, "0"),
+            ("00/minute", "^", limit, "00"),
             ("01/minute", "^", limit, "01"),
             ("-1/minute", "^", limit, "-"),
             ("4294967296/minute", "^", limit, "4294967296"),

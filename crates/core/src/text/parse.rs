@@ -22,7 +22,7 @@ impl FromStr for Rule {
     /// server may have lower bounds.
     ///
     /// # Errors
-    /// [`ParseRulesError`] for any other text, such as `0/minute`, `100/fortnight`, `100/0s`, `1.5/s` or two rules.
+    /// [`ParseRulesError`] for any other text, such as `-1/minute`, `100/fortnight`, `100/0s`, `1.5/s` or two rules.
     ///
     /// ```
     /// use ratelog_core::Rule;

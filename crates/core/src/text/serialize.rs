@@ -90,6 +90,7 @@ mod tests {
     #[test]
     fn rules_and_names_round_trip() {
         assert_round_trip::<Rule>("\"100/minute\"");
+        assert_round_trip::<Rule>("\"0/week\"");
         assert_round_trip::<Rules>("\"10/second; 1000/hour\"");
         assert_round_trip::<PolicyName>("\"api/search\"");
     }
@@ -97,9 +98,9 @@ mod tests {
     #[test]
     fn errors_describe_the_expected_text() {
         let message =
-            "expected a limit from 1 to 4294967295, found '0'\n0/minute\n^ at line 1 column 10";
-        assert_eq!(error::<Rule>("\"0/minute\""), message);
-        assert_eq!(error::<Rules>("\"0/minute\""), message);
+            "expected a limit from 0 to 4294967295, found '-'\n-1/minute\n^ at line 1 column 11";
+        assert_eq!(error::<Rule>("\"-1/minute\""), message);
+        assert_eq!(error::<Rules>("\"-1/minute\""), message);
         assert_eq!(
             error::<PolicyName>("\"a b\""),
             "a policy's name is 1 to 64 characters of A-Z a-z 0-9 . _ : - / at line 1 column 5"

@@ -34,8 +34,8 @@ mod tests {
             1..=Window::MAX.millis(),
             (1..=30_u64, units).prop_map(|(count, unit)| count * unit),
         ];
-        (1..=u32::MAX, window).prop_map(|(limit, millis)| {
-            Rule::new(Limit::new(limit).unwrap(), Window::from_millis(millis).unwrap())
+        (prop_oneof![1 => Just(0), 9 => any::<u32>()], window).prop_map(|(limit, millis)| {
+            Rule::new(Limit::new(limit), Window::from_millis(millis).unwrap())
         })
     }
 
@@ -87,6 +87,7 @@ mod tests {
             ("1000 per Week", "1000/week"),
             ("1/2 weeks", "1/2w"),
             ("1/366d", "1/366d"),
+            ("0/minute", "0/minute"),
             ("\t4294967295/3660d\n", "4294967295/3660d"),
         ] {
             assert_eq!(text.parse::<Rules>().unwrap().to_string(), written, "{text:?}");

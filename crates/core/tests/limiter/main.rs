@@ -20,5 +20,5 @@ fn at(millis: i64) -> Instant {
 }
 
 fn rule(limit: u32, millis: u64) -> Rules {
-    Rules::one(Rule::new(Limit::new(limit).unwrap(), Window::from_millis(millis).unwrap()))
+    Rules::one(Rule::new(Limit::new(limit), Window::from_millis(millis).unwrap()))
 }

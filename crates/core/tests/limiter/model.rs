@@ -20,7 +20,7 @@ enum Event {
 }
 
 fn rules() -> impl Strategy<Value = Rules> {
-    let limit = prop_oneof![1..5_u32, 1..50_u32].prop_map(|units| Limit::new(units).unwrap());
+    let limit = prop_oneof![1 => Just(0), 4 => 1..5_u32, 4 => 1..50_u32].prop_map(Limit::new);
     let window = prop_oneof![1..2_000_u64, 1..100_000_u64]
         .prop_map(|millis| Window::from_millis(millis).unwrap());
     let rule = (limit, window).prop_map(|(limit, window)| Rule::new(limit, window));

@@ -30,7 +30,7 @@ fn rules<const N: usize>(pairs: [(u32, u64); N]) -> Rules {
 }
 
 fn rule(limit: u32, window: u64) -> Rule {
-    Rule::new(Limit::new(limit).unwrap(), Window::from_millis(window).unwrap())
+    Rule::new(Limit::new(limit), Window::from_millis(window).unwrap())
 }
 
 fn cost(units: u32) -> Cost {

@@ -27,8 +27,14 @@ enum Event {
 }
 
 fn limit() -> impl Strategy<Value = Limit> {
-    prop_oneof![1..5_u32, 1..100_u32, Just(1_000_000), Just(u32::MAX)]
-        .prop_map(|limit| Limit::new(limit).unwrap())
+    prop_oneof![
+        1 => Just(0),
+        4 => 1..5_u32,
+        4 => 1..100_u32,
+        4 => Just(1_000_000),
+        4 => Just(u32::MAX),
+    ]
+    .prop_map(Limit::new)
 }
 
 /// A window of at most `longest` milliseconds.

@@ -38,6 +38,21 @@ async fn a_denied_request_does_not_reach_the_service() {
 }
 
 #[tokio::test]
+async fn a_limit_of_zero_denies_every_request_without_retry_after() {
+    let service = limited(&everybody("0/minute; 5/week").await);
+    for _ in 0..2 {
+        let (status, headers, body) = send(&service, get("/")).await;
+        assert_eq!(status, 429);
+        let policy = "\"0/minute\";q=0;w=60, \"5/week\";q=5;w=604800";
+        assert_eq!(headers["ratelimit-policy"], policy);
+        assert_eq!(headers["ratelimit"], "\"0/minute\";r=0;t=1");
+        assert!(!headers.contains_key("retry-after"));
+        let problem: serde_json::Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(problem["retry_after_ms"], serde_json::Value::Null);
+    }
+}
+
+#[tokio::test]
 async fn a_request_without_a_key_or_limits_is_exempt() {
     let limits = |request: &http::request::Parts| match request.uri.path() {
         "/health" => None,
