@@ -57,7 +57,7 @@ async def test_several_keys_are_one_command_and_all_or_none(server: Server, open
     decisions = await limiter.mcheck([("a", "5/minute"), ("c", "2/hour")], cost=2)
     assert [decision.remaining for decision in decisions] == [3, 0]
     stats = server.db().info("commandstats")
-    assert stats["cmdstat_RL.MCHECK"]["calls"] == 2
+    assert stats["cmdstat_rl.mcheck"]["calls"] == 2
 
 
 async def test_keys_with_several_rules_are_all_or_none(server: Server, open_limiter: Open) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def check_calls(db: Any) -> int:
     stats = db.info("commandstats")
     return sum(
-        int(stats.get(f"cmdstat_{name}", {"calls": 0})["calls"]) for name in ("RL.CHECK", "RL.MCHECK", "evalsha")
+        int(stats.get(f"cmdstat_{name}", {"calls": 0})["calls"]) for name in ("rl.check", "rl.mcheck", "evalsha")
     )
 
 

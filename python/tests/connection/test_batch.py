@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def has_decided(db: Any, checks: int) -> bool:
     """Whether the server has decided this number of checks."""
-    return int(db.info("commandstats").get("cmdstat_RL.CHECK", {}).get("calls", 0)) == checks
+    return int(db.info("commandstats").get("cmdstat_rl.check", {}).get("calls", 0)) == checks
 
 
 async def test_cancelled_callers_do_not_affect_others(server: Server) -> None:

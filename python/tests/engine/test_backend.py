@@ -85,7 +85,7 @@ async def test_the_script_uses_configured_policies(plain_server: Server, open_li
 async def test_the_script_can_be_forced(server: Server, open_limiter: Open) -> None:
     limiter = open_limiter(server.url, backend="script")
     assert await limiter.source() == "script"
-    assert server.db().info("commandstats").keys().isdisjoint({"cmdstat_RL.CHECK"})
+    assert server.db().info("commandstats").keys().isdisjoint({"cmdstat_rl.check"})
 
 
 async def test_a_failover_to_a_server_without_the_module_is_detected_by_the_next_check(
