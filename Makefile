@@ -21,6 +21,7 @@ example: setup ## run a FastAPI application with limits on PORT (8000), and a cl
 test: setup ## run every test, on the installed server or on SERVER=/path/to/redis-server
 	@scripts/test
 	@scripts/test-python
+	@scripts/test-clients
 
 test-servers: setup ## run the server tests on Redis 7.0, Redis 8.2 and Valkey 9.1
 	@scripts/test-servers
@@ -58,4 +59,4 @@ publish-crates: setup ## publish the crates on crates.io (see RELEASING.md)
 
 clean: ## remove everything that the other targets made here
 	@scripts/cargo clean
-	@rm -rf .venv .servers .cache fuzz/target
+	@rm -rf .venv .servers .cache fuzz/target tests/clients/node_modules

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from .pool import PendingCommands
 
 _KEY_INDEX = {"RL.OVERRIDE": 2, "RL.REFUND": 1}
-"""The position of the key. redis-py finds none after a subcommand, nor in a command that the server does not know; a
-probe may be such a command."""
+"""The position of the key. redis-py finds none in a command that the server does not know: a server without the module
+must reject probes and overrides itself."""
 
 EXPLICITLY_ROUTED = frozenset({"RL.POLICY", "SCRIPT", *_KEY_INDEX})
 

@@ -1,5 +1,6 @@
 //! The routing of commands in a cluster.
 
+use ratelog_client::command::Override;
 use ratelog_client::{AsyncCommands, Checks, Cost, Mode, Policy};
 use ratelog_test_support::Cluster;
 
@@ -34,12 +35,57 @@ async fn commands_are_sent_to_the_shard_of_their_key() {
         let checks = Checks::new(Cost::ONE, &key, rule(5, 60_000))
             .and(format!("{{user{number}}}:b"), rule(5, 60_000));
         assert_eq!(db.rl_mcheck(&checks).await.unwrap().len(), 2);
-        db.rl_get_override(&key).await.unwrap();
-        db.rl_del_override(&key).await.unwrap();
-        db.rl_inspect(&key).await.unwrap();
-        db.rl_reset(&key).await.unwrap();
+        assert_eq!(db.rl_refund(&key, Cost::ONE).await.unwrap(), 1);
+        assert_eq!(db.rl_hits(&key).await.unwrap().len(), 1);
+        db.rl_set_override(&key, &Override::DENY).await.unwrap();
+        assert!(db.rl_get_override(&key).await.unwrap().is_some());
+        assert!(db.rl_del_override(&key).await.unwrap());
+        assert_eq!(db.rl_inspect(&key).await.unwrap().unwrap().units, 1);
+        assert_eq!(db.rl_reset(&key).await.unwrap(), 1);
     }
     assert_eq!(redirections(&cluster, 3), before);
+}
+
+/// A plain command of the `redis` crate is routed by its first argument, which is not always the key.
+#[tokio::test]
+async fn plain_commands_reach_the_shard_of_their_key() {
+    let cluster = Cluster::start(3, 0);
+    let mut db = connect(&cluster).await;
+    for number in 0..30 {
+        let (a, b) = (format!("{{user{number}}}:a"), format!("{{user{number}}}:b"));
+        for (command, expected) in [
+            (format!("RL.CHECK {a} 5 1h COST 2"), "1,5,3"),
+            (format!("RL.PEEK {a} 5 1h"), "1,5,3"),
+            (format!("RL.MCHECK 1 {a} 5 1h {b} 3 1h"), "1,5,2,0,3600000,3600000,1,3,2"),
+            (format!("RL.REFUND {a}"), "1"),
+            (format!("RL.HITS {a} COUNT 1"), "1"),
+            (format!("RL.INSPECT {a}"), "units,2"),
+            (format!("RL.OVERRIDE SET {a} DENY"), "OK"),
+            (format!("RL.OVERRIDE GET {a}"), "action,deny"),
+            (format!("RL.OVERRIDE DEL {a}"), "1"),
+            (format!("RL.RESET {a}"), "2"),
+        ] {
+            let mut words = command.split(' ');
+            let mut plain = redis::cmd(words.next().unwrap());
+            words.for_each(|word| {
+                plain.arg(word);
+            });
+            let reply = flat(plain.query_async(&mut db).await.unwrap()).join(",");
+            assert!(reply.starts_with(expected), "{command}: {reply}");
+        }
+    }
+}
+
+/// The texts and numbers of a reply, in order.
+fn flat(reply: redis::Value) -> Vec<String> {
+    match reply {
+        redis::Value::Array(items) => items.into_iter().flat_map(flat).collect(),
+        redis::Value::Map(pairs) => {
+            pairs.into_iter().flat_map(|(key, value)| [flat(key), flat(value)].concat()).collect()
+        }
+        redis::Value::Nil => Vec::new(),
+        other => vec![redis::from_redis_value(other).unwrap()],
+    }
 }
 
 #[tokio::test]
