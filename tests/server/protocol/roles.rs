@@ -8,50 +8,58 @@ const EXAMPLE: &str = include_str!("../../../redis.conf.example");
 const NAMES: [&str; 3] = ["application", "operator", "dashboard"];
 
 /// Calls to test the roles, with keys that match their patterns.
-const CALLS: [&str; 30] = [
-    "RL.CHECK limits:k 5 60",
-    "RL.CHECK limits:k POLICY gold",
-    "RL.MCHECK 1 limits:k 5 60 limits:l 5 60",
-    "RL.PEEK limits:k 5 60",
-    "RL.REFUND limits:k",
-    "RL.RESET limits:k",
-    "RL.INSPECT limits:k",
-    "RL.HITS limits:k",
+const CALLS: [&str; 36] = [
+    "RL.CHECK ratelog:k 5 60",
+    "RL.CHECK ratelog:k POLICY gold",
+    "RL.MCHECK 1 ratelog:k 5 60 ratelog:l 5 60",
+    "RL.PEEK ratelog:k 5 60",
+    "RL.REFUND ratelog:k",
+    "RL.RESET ratelog:k",
+    "RL.INSPECT ratelog:k",
+    "RL.HITS ratelog:k",
     "RL.POLICY SET gold 5 60",
     "RL.POLICY DEL gold",
     "RL.POLICY IMPORT {\"policies\":[]}",
     "RL.POLICY GET gold",
     "RL.POLICY LIST",
     "RL.POLICY EXPORT",
-    "RL.OVERRIDE SET limits:k DENY",
-    "RL.OVERRIDE DEL limits:k",
-    "RL.OVERRIDE GET limits:k",
+    "RL.OVERRIDE SET ratelog:k DENY",
+    "RL.OVERRIDE DEL ratelog:k",
+    "RL.OVERRIDE GET ratelog:k",
     "RL.OVERRIDE LIST",
     "RL.STATS",
     "RL.TOP DENIED",
     "INFO",
+    "CLUSTER INFO",
+    "CLUSTER SLOTS",
+    "CLUSTER SHARDS",
+    "CLUSTER FORGET id",
+    "EXEC",
+    "MULTI",
     "PING",
     "CLIENT SETNAME me",
     "COMMAND COUNT",
     "SUBSCRIBE __keyevent@0__:rl.denied",
-    "RL._RECORD 1700000000000 1 limits:k 60000",
-    "RL._APPLY limits:k RESET",
+    "RL._RECORD 1700000000000 1 ratelog:k 60000",
+    "RL._APPLY ratelog:k RESET",
     "RL._POLICY DEL gold",
     "CONFIG SET rl.max-limit 5",
     "FLUSHALL",
 ];
 
-const CONNECTION: &str = "PING CLIENT COMMAND";
+/// Commands that clients send by themselves, whatever the role.
+const OF_CLIENTS: &str = "PING CLIENT COMMAND INFO MULTI EXEC";
+const OF_CLUSTER_CLIENTS: [&str; 3] = ["CLUSTER INFO", "CLUSTER SLOTS", "CLUSTER SHARDS"];
 
 /// Returns whether the role's ACL grants the call.
 fn is_granted(role: &str, call: &str) -> bool {
     let granted = match role {
-        "application" => "RL.CHECK RL.MCHECK RL.PEEK RL.REFUND",
+        "application" => "RL.CHECK RL.MCHECK RL.PEEK RL.REFUND RL.RESET",
         "operator" => {
             "RL.CHECK RL.MCHECK RL.PEEK RL.REFUND RL.RESET RL.INSPECT RL.HITS RL.POLICY RL.OVERRIDE \
-             RL.STATS RL.TOP INFO SUBSCRIBE"
+             RL.STATS RL.TOP SUBSCRIBE"
         }
-        _ => "RL.PEEK RL.INSPECT RL.HITS RL.STATS RL.TOP INFO",
+        _ => "RL.PEEK RL.INSPECT RL.HITS RL.STATS RL.TOP",
     };
     let reads = [
         "RL.POLICY GET",
@@ -61,7 +69,8 @@ fn is_granted(role: &str, call: &str) -> bool {
         "RL.OVERRIDE LIST",
     ];
     let first = call.split(' ').next().expect("a call has a first word");
-    [granted, CONNECTION].iter().any(|words| words.split(' ').any(|word| word == first))
+    [granted, OF_CLIENTS].iter().any(|words| words.split(' ').any(|word| word == first))
+        || OF_CLUSTER_CLIENTS.contains(&call)
         || role == "dashboard" && reads.iter().any(|read| call.starts_with(read))
         || role == "application" && call.starts_with("RL.POLICY GET")
 }
@@ -122,8 +131,8 @@ fn a_role_can_access_only_the_keys_of_its_pattern() {
     for role in NAMES {
         let mut db = login(&server, role);
         for call in CALLS {
-            if is_granted(role, call) && call.contains(" limits:k") {
-                let elsewhere = call.replacen(" limits:k", " other", 1);
+            if is_granted(role, call) && call.contains(" ratelog:k") {
+                let elsewhere = call.replacen(" ratelog:k", " other", 1);
                 let error = db.error(&elsewhere);
                 assert!(error.starts_with("NOPERM"), "{role}: {elsewhere}: {error}");
             }
@@ -138,7 +147,8 @@ fn the_default_user_cannot_run_the_internal_commands() {
     let mut db = server.connect();
     let rejected: Vec<_> =
         CALLS.into_iter().filter(|call| !may(&mut db, "default", call)).collect();
-    assert_eq!(rejected, CALLS[25..28]);
+    let internal: Vec<_> = CALLS.into_iter().filter(|call| call.starts_with("RL._")).collect();
+    assert_eq!(rejected, internal);
 }
 
 #[test]
@@ -152,7 +162,7 @@ fn the_rules_for_servers_with_acl_categories_are_equivalent() {
     let mut calls: Vec<String> = CALLS.map(str::to_owned).into();
     // Try every command of the server, with enough arguments to pass the arity check.
     let commands: Vec<String> = db.run("COMMAND LIST");
-    calls.extend(commands.iter().map(|name| name.replace('|', " ") + " 1 limits:k 5 60 5 60"));
+    calls.extend(commands.iter().map(|name| name.replace('|', " ") + " 1 ratelog:k 5 60 5 60"));
     for role in ["operator", "dashboard"] {
         let start = format!("#   {role}: ");
         let short = EXAMPLE.lines().find_map(|line| line.strip_prefix(&start));
