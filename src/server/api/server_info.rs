@@ -20,6 +20,43 @@ impl Context<'_> {
     }
 }
 
+impl Context<'_> {
+    /// Returns whether a child of the server is rewriting the append-only file as commands alone, without an RDB preamble.
+    pub(in crate::server) fn is_rewriting_aof_as_commands(&self) -> bool {
+        let info = ServerInfo::section(self, c"persistence");
+        info.number(c"aof_rewrite_in_progress") == Some(1)
+            && self.server_setting(c"aof-use-rdb-preamble").as_deref() == Some(b"no")
+    }
+
+    /// Returns the value of a setting of the server, or `None` if the server has no such setting.
+    fn server_setting(&self, name: &CStr) -> Option<Vec<u8>> {
+        // SAFETY: the context is that of the current call, and the format takes two C strings. The reply is freed once,
+        // after the last use of its parts.
+        unsafe {
+            let reply = api!(RedisModule_Call)(
+                self.raw,
+                c"CONFIG".as_ptr(),
+                c"cc".as_ptr(),
+                c"GET".as_ptr(),
+                name.as_ptr(),
+            );
+            if reply.is_null() {
+                return None;
+            }
+            let value = api!(RedisModule_CallReplyArrayElement)(reply, 1);
+            let mut len = 0;
+            let text = match value.is_null() {
+                true => std::ptr::null(),
+                false => api!(RedisModule_CallReplyStringPtr)(value, &raw mut len),
+            };
+            let found = (!text.is_null())
+                .then(|| std::slice::from_raw_parts(text.cast::<u8>(), len).to_vec());
+            api!(RedisModule_FreeCallReply)(reply);
+            found
+        }
+    }
+}
+
 impl<'a> ServerInfo<'a> {
     /// Reads the section.
     pub(super) fn section(ctx: &'a Context<'_>, name: &CStr) -> Self {

@@ -88,12 +88,18 @@ pub(super) fn on_load(ctx: &Context<'_>, kind: u64) {
     }
 }
 
-/// Replicates the policies again after a fork. An append-only file that is rewritten without an RDB preamble starts
-/// without policies, so they must be in the file that follows the rewritten one.
+/// Replicates the policies again after the fork that rewrites the append-only file without an RDB preamble. Such a file
+/// starts without policies, so they must be in the file that follows it. Every other base contains them as auxiliary
+/// data. The command counts as a change of the dataset, so it must not follow every fork: a snapshot would then be due
+/// after each snapshot.
 pub(super) fn on_fork(ctx: &Context<'_>, kind: u64) {
     let is_logged = ctx.flags() & raw::REDISMODULE_CTX_FLAGS_AOF != 0;
     let any = POLICIES.with(ctx, |policies| policies.len() > 0);
-    if kind == raw::REDISMODULE_SUBEVENT_FORK_CHILD_BORN && is_logged && any {
+    if kind == raw::REDISMODULE_SUBEVENT_FORK_CHILD_BORN
+        && is_logged
+        && any
+        && ctx.is_rewriting_aof_as_commands()
+    {
         replicate_after(ctx, 0);
     }
 }

@@ -1,7 +1,7 @@
 //! Policies in the append-only file.
 //!
-//! A rewrite without an RDB preamble contains only keys, so the module replicates the policies again after each
-//! fork. These tests cover that moment.
+//! A rewrite without an RDB preamble contains only keys, so the module replicates the policies again after the fork
+//! of such a rewrite. These tests cover that moment.
 
 use crate::support::{Client, Server, Stop, policies, set_policies, until, wait_until_in_step};
 
@@ -120,9 +120,35 @@ fn a_rewrite_while_writes_are_paused_keeps_the_policies() {
         rewrite(&mut db);
         assert_eq!(db.info("master_repl_offset"), offset, "nothing is replicated during a pause");
         db.run::<()>("CLIENT UNPAUSE");
-        until("the policies are replicated", || db.info("master_repl_offset") != offset);
+        if preamble == PREAMBLES[0] {
+            until("the policies are replicated", || db.info("master_repl_offset") != offset);
+        }
         assert_survives_a_kill(&mut server, preamble);
         drop(replica);
+    }
+}
+
+/// Writes a snapshot in a child and waits for it. Returns the number of changes since that snapshot.
+fn changes_after_snapshot(db: &mut Client) -> String {
+    db.run::<()>("BGSAVE");
+    until("the snapshot is written", || db.info("rdb_bgsave_in_progress") == "0");
+    db.info("rdb_changes_since_last_save")
+}
+
+#[test]
+fn a_snapshot_is_not_a_change_that_makes_the_next_one_due() {
+    for preamble in PREAMBLES {
+        let server = with_aof(preamble);
+        let mut db = server.connect();
+        set_policies(&mut db, 1);
+        assert_eq!(changes_after_snapshot(&mut db), "0", "{preamble}");
+        let size = db.info("aof_current_size");
+        assert_eq!(changes_after_snapshot(&mut db), "0", "{preamble}");
+        assert_eq!(db.info("aof_current_size"), size, "{preamble}");
+        rewrite(&mut db);
+        let changes = if preamble == PREAMBLES[0] { "1" } else { "0" };
+        assert_eq!(db.info("rdb_changes_since_last_save"), changes, "{preamble}");
+        assert_eq!(changes_after_snapshot(&mut db), "0", "{preamble}");
     }
 }
 
