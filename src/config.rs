@@ -43,13 +43,15 @@ impl NumericSetting {
 /// The maximum of limits and costs.
 pub static MAX_LIMIT: NumericSetting =
     NumericSetting::new(c"max-limit", 1_000_000, 1, u32::MAX as i64);
+/// The maximum number of keys of one `RL.MCHECK`.
+pub static MAX_KEYS: NumericSetting = NumericSetting::new(c"max-keys", 1_024, 1, 10_000);
 /// The maximum number of policies.
-pub static MAX_POLICIES: NumericSetting = NumericSetting::new(c"max-policies", 1_000, 0, 100_000);
+pub static MAX_POLICIES: NumericSetting = NumericSetting::new(c"max-policies", 10_000, 0, 100_000);
 /// The number of keys that `RL.TOP` tracks. 0 disables it.
 pub static TOP_K: NumericSetting = NumericSetting::new(c"top-k", 64, 0, 1_000);
 
 /// All numeric settings.
-pub static NUMBERS: [&NumericSetting; 3] = [&MAX_LIMIT, &MAX_POLICIES, &TOP_K];
+pub static NUMBERS: [&NumericSetting; 4] = [&MAX_LIMIT, &MAX_KEYS, &MAX_POLICIES, &TOP_K];
 
 /// The name of the setting for the longest window. Its value is a duration.
 pub const MAX_WINDOW: &CStr = c"max-window";
@@ -70,6 +72,11 @@ pub fn set_max_window(window: Window) {
 pub fn bounds() -> Bounds {
     let limit = u32::try_from(MAX_LIMIT.get()).map_or(Limit::DEFAULT_MAX, Limit::new);
     Bounds { limit, window: max_window() }
+}
+
+/// Returns the maximum number of keys of one `RL.MCHECK`.
+pub fn max_keys() -> usize {
+    MAX_KEYS.size()
 }
 
 /// Returns the maximum number of policies.

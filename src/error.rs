@@ -7,21 +7,16 @@ use ratelog_core::{Limit, PolicyName, Rules, Window};
 pub enum Error {
     /// The number of arguments is wrong. The server has its own text for this error.
     Arity,
-    /// An argument is not an integer from 1 to a bound.
+    /// An argument is not an integer in a range.
     Integer {
         /// The name of the argument.
         name: &'static str,
         /// The argument.
         given: Argument,
+        /// The minimum.
+        min: u64,
         /// The bound.
         max: u64,
-    },
-    /// An argument is not a limit.
-    Limit {
-        /// The argument.
-        given: Argument,
-        /// The bound.
-        max: Limit,
     },
     /// An argument is not a time.
     Instant(Argument),
@@ -36,6 +31,15 @@ pub enum Error {
     LimitWithoutWindow(Argument),
     /// The number of rules exceeds the maximum.
     TooManyRules(usize),
+    /// A key of several is not followed by one rule or a policy.
+    KeyWithoutRule(Argument),
+    /// The number of keys exceeds the maximum.
+    TooManyKeys {
+        /// The number of keys.
+        given: usize,
+        /// The bound.
+        max: usize,
+    },
     /// A word is not a keyword of the command.
     UnknownKeyword(Argument),
     /// A keyword has no value.
@@ -95,7 +99,7 @@ impl Error {
     /// Returns the error for an argument that is not a limit.
     #[cold]
     pub fn limit(given: &[u8], max: Limit) -> Self {
-        Self::Limit { given: given.into(), max }
+        Self::Integer { name: "limit", given: given.into(), min: 0, max: max.units() }
     }
 
     /// Returns the text without its code.
@@ -109,11 +113,8 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Arity => write!(f, "ERR wrong number of arguments"),
-            Self::Integer { name, given, max } => {
-                write!(f, "ERR {name} {given} is not an integer from 1 to {max}")
-            }
-            Self::Limit { given, max } => {
-                write!(f, "ERR limit {given} is not an integer from 0 to {}", max.units())
+            Self::Integer { name, given, min, max } => {
+                write!(f, "ERR {name} {given} is not an integer from {min} to {max}")
             }
             Self::Instant(given) => {
                 write!(f, "ERR instant {given} is not milliseconds since the Unix epoch")
@@ -126,6 +127,13 @@ impl fmt::Display for Error {
             Self::LimitWithoutWindow(limit) => write!(f, "ERR limit {limit} has no window"),
             Self::TooManyRules(given) => {
                 write!(f, "ERR {given} rules are given, at most {} are allowed", Rules::MAX)
+            }
+            Self::KeyWithoutRule(key) => write!(
+                f,
+                "ERR key {key} is not followed by one rule or POLICY name (for several rules of one key, use a policy)"
+            ),
+            Self::TooManyKeys { given, max } => {
+                write!(f, "ERR {given} keys are given, at most {max} are allowed (rl.max-keys)")
             }
             Self::UnknownKeyword(given) => write!(f, "ERR unknown keyword {given}"),
             Self::KeywordWithoutValue(keyword) => write!(f, "ERR {keyword} has no value"),

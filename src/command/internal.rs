@@ -1,6 +1,6 @@
 //! `RL._RECORD`, `RL._APPLY` and `RL._POLICY`. They apply effects on a replica and from the append-only file.
 
-use super::commit::{apply, track_override};
+use super::commit::{apply, update_index};
 use super::{KEY, POLICY_NAME};
 use crate::error::Error;
 use crate::request::{self, Bounds};
@@ -10,7 +10,7 @@ use crate::server::{
 };
 use crate::state::effect::{self, Effect, Record};
 use crate::state::policy_effect::{self, PolicyEffect};
-use crate::state::{ENCODING, OverrideChange, Value};
+use crate::state::{ENCODING, IndexChange, Value};
 
 /// Registers the internal commands.
 ///
@@ -95,12 +95,10 @@ impl Command for Apply {
             let (log, key_override) = (next()?, next()?);
             request::end(args)?;
             let value = Value::load(ENCODING, log, key_override).map_err(Error::Payload)?;
-            let has_override = value.has_override();
             // The server sets the expiry with a command of its own.
             let mut key = WriteKey::open(ctx, name)?;
             key.set(value);
-            let change = if has_override { OverrideChange::Added } else { OverrideChange::Removed };
-            track_override(&key, change);
+            update_index(&mut key, IndexChange::Put);
             key.signal_modified();
         } else {
             let effect = Effect::parse(word, args)?;

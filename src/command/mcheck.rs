@@ -72,13 +72,26 @@ type Request<'a> = (KeyName<'a>, RuleSource<Rules, &'a [u8]>);
 
 /// Parses `key limit window` or `key POLICY name`, once for each key.
 fn parse<'a>(args: Args<'a>, bounds: &Bounds) -> Result<Vec<Request<'a>>, Error> {
-    let mut requests = Vec::with_capacity(args.len() / 3);
+    let (given, max) = (args.len().div_ceil(3), config::max_keys());
+    if given > max {
+        return Err(Error::TooManyKeys { given, max });
+    }
+    let mut requests = Vec::with_capacity(given);
     let mut left = args;
     while let Some((name, mut rest)) = left.split_key() {
+        let without_rule = || Error::KeyWithoutRule(name.bytes().into());
         let (Some(first), Some(second)) = (rest.next(), rest.next()) else {
-            return Err(Error::Arity);
+            return Err(without_rule());
         };
-        requests.push((name, parse_rule_source(first, second, bounds)?));
+        let source = parse_rule_source(first, second, bounds).map_err(|error| {
+            // A window in place of a limit comes from a second rule of the key before.
+            let is_number = first.iter().all(u8::is_ascii_digit);
+            match request::parse_window(first, bounds.window) {
+                Ok(_) if !is_number => without_rule(),
+                _ => error,
+            }
+        })?;
+        requests.push((name, source));
         left = rest;
     }
     Ok(requests)

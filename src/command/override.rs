@@ -1,20 +1,19 @@
 //! `RL.OVERRIDE SET|GET|DEL|LIST|HELP`
 
 use std::ffi::CStr;
-
-use ratelog_core::Instant;
+use std::sync::Arc;
 
 use super::commit::commit;
 use super::help::{Family, register_family};
 use super::{COUNT, KEY, RULES, reply};
 use crate::config;
 use crate::error::Error;
-use crate::request::{self, parse_count};
+use crate::request;
 use crate::server::node::OVERRIDES;
 use crate::server::{
     Arg, ArgKind, Args, Command, Context, KeyAccess, Keys, ReadKey, Registration, Spec, WriteKey,
 };
-use crate::state::{Effect, KeyLocation};
+use crate::state::{Effect, OverridePage};
 
 const FAMILY: &CStr = c"RL.OVERRIDE";
 
@@ -42,7 +41,10 @@ impl Family for Overrides {
         ),
         (c"GET <key>", c"Returns a key's override."),
         (c"DEL <key>", c"Deletes a key's override."),
-        (c"LIST [COUNT <n>]", c"Lists the node's keys with overrides."),
+        (
+            c"LIST [CURSOR <cursor>] [MATCH <pattern>] [COUNT <n>]",
+            c"Lists the node's keys with overrides, one page per call.",
+        ),
     ];
 }
 
@@ -90,7 +92,7 @@ impl Command for Set {
         let mut key = WriteKey::open(ctx, name)?;
         let now = ctx.now();
 
-        let key_override = Some(Box::new(request.at(now)));
+        let key_override = Some(Arc::new(request.at(now)));
         commit(&Effect::Override { instant: now, key_override }, &mut key)?;
         ctx.reply().ok();
         Ok(())
@@ -153,7 +155,7 @@ impl Command for Del {
     }
 }
 
-/// `RL.OVERRIDE LIST [COUNT n]`
+/// `RL.OVERRIDE LIST [CURSOR cursor] [MATCH pattern] [COUNT n]`
 struct List;
 
 impl Command for List {
@@ -162,43 +164,30 @@ impl Command for List {
         flags: c"readonly",
         acl_categories: c"ratelog read slow",
         arity: -2,
-        tips: Some(c"nondeterministic_output request_policy:all_shards response_policy:special"),
-        summary: c"Lists the node's keys with overrides.",
-        complexity: c"O(O*log(O)) for O overrides.",
-        args: &[COUNT],
+        tips: Some(c"nondeterministic_output request_policy:special response_policy:special"),
+        summary: c"Lists the node's keys with overrides, one page per call.",
+        complexity: c"O(M*log(O)) for O overrides, of which the page contains M.",
+        args: &[
+            Arg::new(c"cursor", ArgKind::Integer).optional_after(c"CURSOR"),
+            Arg::new(c"pattern", ArgKind::String).optional_after(c"MATCH"),
+            COUNT,
+        ],
         ..SUBCOMMAND
     };
 
     fn run(ctx: &Context<'_>, args: Args<'_>) -> Result<(), Error> {
-        let count = parse_count(args)?.unwrap_or(usize::MAX);
+        let request = request::OverrideList::parse(args)?;
         let now = ctx.now();
-        reply::overrides(ctx, &live_overrides(ctx, now, count), now);
+        let OverridePage { mut overrides, next } =
+            OVERRIDES.with(ctx, |overrides| overrides.page(request.cursor, request.count));
+        let may_miss_keys = ctx.may_miss_keys();
+        overrides.retain(|((database, name), key_override)| {
+            key_override.is_live(now)
+                && request.pattern.is_none_or(|pattern| pattern.matches(name))
+                // The key of an override may have expired by itself.
+                && (may_miss_keys || ctx.in_database(*database, |ctx| ctx.has_override(name)))
+        });
+        reply::overrides(ctx, next, &overrides, now);
         Ok(())
     }
-}
-
-/// Returns the node's overrides that have not ended at `now`, ordered by database and key, and at most `count` of them.
-fn live_overrides(
-    ctx: &Context<'_>,
-    now: Instant,
-    count: usize,
-) -> Vec<(KeyLocation, ratelog_core::Override)> {
-    let mut found = Vec::new();
-    let is_replica = ctx.is_replica();
-    for location in OVERRIDES.with(ctx, |overrides| overrides.locations()) {
-        if found.len() == count {
-            break;
-        }
-        let (database, name) = &location;
-        match ctx.in_database(*database, |ctx| ctx.override_of(name)) {
-            Some(key_override) if key_override.is_live(now) => found.push((location, key_override)),
-            // The next effect on the key removes the ended override and its entry.
-            Some(_) => {}
-            // A replica cannot read an expired key, but stores it until the primary deletes it. The primary may also
-            // persist the key.
-            None if is_replica => {}
-            None => OVERRIDES.with(ctx, |overrides| overrides.remove(&location)),
-        }
-    }
-    found
 }

@@ -1,12 +1,13 @@
 //! The replies of the commands.
 
 use std::ffi::{CStr, CString};
+use std::sync::Arc;
 
 use ratelog_core::{Action, Decision, Hit, Instant, Mode, Override, Policy, Rules, wire};
 
 use crate::monitor::{Counts, HeavyKey};
 use crate::server::{Context, Reply};
-use crate::state::{KeyLocation, Value};
+use crate::state::{KeyLocation, OverrideId, Value};
 
 /// Replies with the decision's six integers.
 pub fn decision(ctx: &Context<'_>, decision: &Decision) {
@@ -68,9 +69,16 @@ pub fn key_override(reply: &Reply<'_>, found: Option<&Override>, now: Instant) {
     override_fields(reply, found, now);
 }
 
-/// Replies with the overrides of several keys.
-pub fn overrides(ctx: &Context<'_>, overrides: &[(KeyLocation, Override)], now: Instant) {
+/// Replies with a page of overrides: the cursor of the next page, or 0 at the end, and the overrides with their keys.
+pub fn overrides(
+    ctx: &Context<'_>,
+    next: Option<OverrideId>,
+    overrides: &[(KeyLocation, Arc<Override>)],
+    now: Instant,
+) {
     let reply = ctx.reply();
+    reply.array(2);
+    reply.string(next.map_or(0, OverrideId::get).to_string());
     reply.array(overrides.len());
     for ((database, name), found) in overrides {
         reply.map(5);

@@ -11,7 +11,7 @@ pub fn parse_count<'a>(args: impl Iterator<Item = &'a [u8]>) -> Result<Option<us
         return Ok(None);
     };
     let text = keyword("COUNT", word, &mut args)?;
-    let count = parse_integer("count", text, i64::MAX.unsigned_abs())?;
+    let count = parse_integer("count", text, 1..=i64::MAX.unsigned_abs())?;
     Ok(Some(usize::try_from(count).unwrap_or(usize::MAX)))
 }
 

@@ -2,15 +2,24 @@
 
 mod check;
 mod count;
+mod hits;
+mod options;
 mod r#override;
+mod override_list;
+mod pattern;
 mod policy;
 mod refund;
+
+use std::ops::RangeInclusive;
 
 use ratelog_core::{Cost, Instant, Limit, PolicyName, Rule, Rules, TooManyRules, Window};
 
 pub use check::{Check, parse_rule_source};
 pub use count::parse_count;
+pub use hits::Hits;
 pub use r#override::Override;
+pub use override_list::OverrideList;
+pub use pattern::Pattern;
 pub use policy::PolicySet;
 pub use refund::Refund;
 
@@ -116,6 +125,7 @@ pub fn parse_cost(name: &'static str, text: &[u8], bounds: &Bounds) -> Result<Co
     Cost::parse(text, bounds.limit).ok_or_else(|| Error::Integer {
         name,
         given: text.into(),
+        min: 1,
         max: bounds.limit.units(),
     })
 }
@@ -125,11 +135,16 @@ pub fn parse_window(text: &[u8], max: Window) -> Result<Window, Error> {
     Window::parse(text, max).ok_or_else(|| Error::Window { given: text.into(), max })
 }
 
-/// Parses an integer in `1..=max`. `name` is the argument's name in the error.
-fn parse_integer(name: &'static str, text: &[u8], max: u64) -> Result<u64, Error> {
+/// Parses an integer in `range`. `name` is the argument's name in the error.
+fn parse_integer(
+    name: &'static str,
+    text: &[u8],
+    range: RangeInclusive<u64>,
+) -> Result<u64, Error> {
+    let (min, max) = (*range.start(), *range.end());
     ratelog_core::parse_decimal(text)
-        .filter(|value| (1..=max).contains(value))
-        .ok_or_else(|| Error::Integer { name, given: text.into(), max })
+        .filter(|value| range.contains(value))
+        .ok_or_else(|| Error::Integer { name, given: text.into(), min, max })
 }
 
 /// Parses an instant in whole milliseconds since the Unix epoch.
@@ -145,6 +160,7 @@ pub fn parse_millis(name: &'static str, text: &[u8]) -> Result<Window, Error> {
     ratelog_core::parse_decimal(text).and_then(Window::from_millis).ok_or_else(|| Error::Integer {
         name,
         given: text.into(),
+        min: 1,
         max,
     })
 }

@@ -57,7 +57,7 @@ fn parse_ttl<'a>(word: &[u8], args: &mut impl Iterator<Item = &'a [u8]>) -> Resu
         return Err(Error::UnknownKeyword(word.into()));
     };
     let text = args.next().ok_or(Error::KeywordWithoutValue(keyword))?;
-    let ttl = parse_integer(keyword, text, max / unit)? * unit;
+    let ttl = parse_integer(keyword, text, 1..=max / unit)? * unit;
     match args.next() {
         None => Ok(ttl),
         Some(again) if is(again, EX) || is(again, PX) => Err(Error::RepeatedKeyword("EX or PX")),

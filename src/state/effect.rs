@@ -2,10 +2,12 @@
 //! and when the append-only file is loaded. The effect is replicated, never the request.
 
 use std::ffi::CStr;
+use std::sync::Arc;
 
 use ratelog_core::{Cost, Instant, Override, Window};
 
 use super::override_codec;
+use super::override_index::OverrideId;
 use super::value::Value;
 use crate::error::Error;
 use crate::request::{self, Bounds};
@@ -41,7 +43,7 @@ pub enum Effect {
         /// The time of the change.
         instant: Instant,
         /// The new override. `None` removes the current one.
-        key_override: Option<Box<Override>>,
+        key_override: Option<Arc<Override>>,
     },
 }
 
@@ -61,17 +63,17 @@ pub struct Record {
 pub struct Outcome {
     /// The number of refunded units.
     pub refunded: u64,
-    /// Whether the value gained or lost an override. `None` if it did neither.
-    pub override_change: Option<OverrideChange>,
+    /// The change that the index of overrides needs, if any.
+    pub index_change: Option<IndexChange>,
 }
 
-/// A change in whether a value has an override.
+/// A change of the index of overrides that follows a change of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OverrideChange {
-    /// The value had no override and has one now.
-    Added,
-    /// The value had an override and has none now.
-    Removed,
+pub enum IndexChange {
+    /// The value has an override whose entry is missing or differs.
+    Put,
+    /// The value has lost the override of this entry.
+    Remove(OverrideId),
 }
 
 impl Effect {
@@ -91,7 +93,7 @@ impl Effect {
             b"RESET" => Self::Reset,
             b"OVERRIDE" => Self::Override {
                 instant: request::parse_instant(next()?)?,
-                key_override: override_codec::decode(next()?)?.map(Box::new),
+                key_override: override_codec::decode(next()?)?.map(Arc::new),
             },
             _ => return Err(Error::UnknownKeyword(word.into())),
         };
@@ -106,8 +108,10 @@ impl Effect {
 
     /// Applies the effect. The result depends only on the value and the effect, not on the node.
     pub fn apply(&self, value: &mut Value) -> Outcome {
-        let had_override = value.has_override();
-        if let Some(instant) = self.instant() {
+        let before = value.stored_override().map(|stored| stored.id);
+        let is_set = matches!(self, Self::Override { .. });
+        // A new override replaces an ended one, and keeps its entry in the index.
+        if !is_set && let Some(instant) = self.instant() {
             value.drop_ended_override(instant);
         }
         let mut refunded = 0;
@@ -120,12 +124,12 @@ impl Effect {
             Self::Reset => value.log.clear(),
             Self::Override { key_override, .. } => value.set_override(key_override.clone()),
         }
-        let override_change = match (had_override, value.has_override()) {
-            (false, true) => Some(OverrideChange::Added),
-            (true, false) => Some(OverrideChange::Removed),
+        let index_change = match (before, value.stored_override()) {
+            (Some(Some(id)), None) => Some(IndexChange::Remove(id)),
+            (_, Some(stored)) if is_set || stored.id.is_none() => Some(IndexChange::Put),
             _ => None,
         };
-        Outcome { refunded, override_change }
+        Outcome { refunded, index_change }
     }
 
     /// Returns the time of the effect, or `None` if its time does not matter.
@@ -142,9 +146,11 @@ impl Effect {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use ratelog_core::{Action, Cost, Instant, Override, Window};
 
-    use super::{Effect, Outcome, OverrideChange, Record};
+    use super::{Effect, IndexChange, Outcome, OverrideId, Record};
     use crate::state::Value;
 
     fn at(millis: i64) -> Instant {
@@ -161,11 +167,7 @@ mod tests {
 
     fn set_override(millis: i64, until: i64) -> Effect {
         let key_override = Override { action: Action::Deny, until: Some(at(until)) };
-        Effect::Override { instant: at(millis), key_override: Some(Box::new(key_override)) }
-    }
-
-    fn changed(override_change: OverrideChange) -> Outcome {
-        Outcome { refunded: 0, override_change: Some(override_change) }
+        Effect::Override { instant: at(millis), key_override: Some(Arc::new(key_override)) }
     }
 
     #[test]
@@ -197,17 +199,34 @@ mod tests {
     }
 
     #[test]
-    fn an_override_change_is_reported_even_when_the_override_has_ended() {
+    fn the_change_of_the_index_is_reported_even_when_the_override_has_ended() {
         let mut value = Value::default();
-        assert_eq!(set_override(0, 500).apply(&mut value), changed(OverrideChange::Added));
-        assert_eq!(set_override(1, 600).apply(&mut value), Outcome::default());
-        assert_eq!(record(599, 1).apply(&mut value), Outcome::default());
-        assert_eq!(record(600, 1).apply(&mut value), changed(OverrideChange::Removed));
+        let id = OverrideId::new(7);
+        let mut apply = |effect: &Effect| {
+            let change = effect.apply(&mut value).index_change;
+            if let Some(stored) = value.stored_override_mut() {
+                stored.id = id;
+            }
+            change
+        };
+        let removed = id.map(IndexChange::Remove);
+        assert_eq!(apply(&set_override(0, 500)), Some(IndexChange::Put));
+        assert_eq!(apply(&set_override(1, 600)), Some(IndexChange::Put));
+        assert_eq!(apply(&record(599, 1)), None);
+        assert_eq!(apply(&record(600, 1)), removed);
 
-        assert_eq!(set_override(700, 800).apply(&mut value), changed(OverrideChange::Added));
-        assert_eq!(Effect::Reset.apply(&mut value), Outcome::default());
+        assert_eq!(apply(&set_override(700, 800)), Some(IndexChange::Put));
+        assert_eq!(apply(&Effect::Reset), None);
         let remove = Effect::Override { instant: at(701), key_override: None };
-        assert_eq!(remove.apply(&mut value), changed(OverrideChange::Removed));
+        assert_eq!(apply(&remove), removed);
+        assert_eq!(apply(&remove), None);
+    }
+
+    #[test]
+    fn an_override_without_an_entry_gets_one_with_the_next_effect() {
+        let mut value = Value::default();
+        set_override(0, 500).apply(&mut value);
+        assert_eq!(record(1, 1).apply(&mut value).index_change, Some(IndexChange::Put));
     }
 
     #[test]

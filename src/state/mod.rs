@@ -11,9 +11,9 @@ pub mod policy_effect;
 pub mod policy_json;
 mod value;
 
-pub use effect::{Effect, OverrideChange, Record};
+pub use effect::{Effect, IndexChange, Record};
 pub use key_meta::Expiry;
-pub use override_index::{KeyLocation, OverrideIndex};
+pub use override_index::{KeyLocation, OverrideId, OverrideIndex, OverridePage};
 pub use policies::{Policies, PolicyEntry};
 pub use policy_effect::PolicyEffect;
 pub use value::{ENCODING, ExpiryUpdate, Value};

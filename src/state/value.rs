@@ -1,7 +1,10 @@
+use std::sync::Arc;
+
 use ratelog_core::{Instant, Log, Override};
 
 use super::key_meta::{Expiry, KeyMeta};
 use super::override_codec;
+use super::override_index::StoredOverride;
 
 /// The version of the encoding that [`Value::save`] writes.
 pub const ENCODING: i32 = 1;
@@ -20,7 +23,7 @@ pub struct Value {
     /// Metadata that this node caches.
     pub meta: KeyMeta,
     /// The override of the key, even if it has ended.
-    key_override: Option<Box<Override>>,
+    stored_override: Option<Box<StoredOverride>>,
 }
 
 /// A saved value. It depends only on the effects applied to it.
@@ -48,7 +51,7 @@ impl Value {
     pub fn save(&self) -> Saved {
         Saved {
             log: self.log.to_snapshot(),
-            key_override: override_codec::encode(self.key_override.as_deref()),
+            key_override: override_codec::encode(self.key_override()),
         }
     }
 
@@ -64,20 +67,21 @@ impl Value {
         }
         let log = Log::from_snapshot(log).map_err(|error| error.to_string())?;
         let key_override =
-            override_codec::decode(key_override).map_err(|error| error.to_string())?.map(Box::new);
+            override_codec::decode(key_override).map_err(|error| error.to_string())?;
         if log.is_empty() && key_override.is_none() {
             return Err("it is empty".into());
         }
-        Ok(Self { log, meta: KeyMeta::default(), key_override })
+        let mut value = Self { log, ..Self::default() };
+        value.set_override(key_override.map(Arc::new));
+        Ok(value)
     }
 
-    /// Copies the value for another key. The server sets that key's expiry.
+    /// Copies the value for another key. The server sets that key's expiry, and the copy has no entry in the index.
     pub fn copy(&self) -> Self {
-        Self {
-            log: self.log.clone(),
-            meta: KeyMeta::default(),
-            key_override: self.key_override.clone(),
-        }
+        let mut copy = Self { log: self.log.clone(), ..Self::default() };
+        let stored = self.stored_override.as_ref();
+        copy.set_override(stored.map(|stored| Arc::clone(&stored.key_override)));
+        copy
     }
 
     /// Returns the number of units in the log at `now`.
@@ -92,45 +96,59 @@ impl Value {
 
     /// Returns the log, and the override if it has not ended at `now`.
     pub fn log_and_override(&mut self, now: Instant) -> (&mut Log, Option<&Override>) {
-        (&mut self.log, self.key_override.as_deref().filter(|found| found.is_live(now)))
+        let stored = self.stored_override.as_ref();
+        let found = stored.map(|stored| &*stored.key_override);
+        (&mut self.log, found.filter(|found| found.is_live(now)))
     }
 
     /// Returns the override if it has not ended at `now`.
     pub fn live_override(&self, now: Instant) -> Option<&Override> {
-        self.key_override.as_deref().filter(|found| found.is_live(now))
+        self.key_override().filter(|found| found.is_live(now))
     }
 
     /// Returns the override, even if it has ended.
     pub fn key_override(&self) -> Option<&Override> {
-        self.key_override.as_deref()
+        self.stored_override.as_ref().map(|stored| &*stored.key_override)
     }
 
-    /// Returns whether there is an override, even if it has ended.
-    pub fn has_override(&self) -> bool {
-        self.key_override.is_some()
+    /// Returns the override with the number of its entry in the index, even if the override has ended.
+    pub fn stored_override(&self) -> Option<&StoredOverride> {
+        self.stored_override.as_deref()
     }
 
-    /// Sets or removes the override.
-    pub fn set_override(&mut self, key_override: Option<Box<Override>>) {
-        self.key_override = key_override;
+    /// Returns the override with the number of its entry in the index, even if the override has ended.
+    pub fn stored_override_mut(&mut self) -> Option<&mut StoredOverride> {
+        self.stored_override.as_deref_mut()
+    }
+
+    /// Sets or removes the override. The new override keeps the number of the entry of the one that it replaces.
+    pub fn set_override(&mut self, key_override: Option<Arc<Override>>) {
+        self.stored_override = key_override.map(|key_override| {
+            let id = self.stored_override.as_ref().and_then(|stored| stored.id);
+            Box::new(StoredOverride { key_override, id })
+        });
     }
 
     /// Removes the override if it has ended at `now`.
     pub fn drop_ended_override(&mut self, now: Instant) {
-        if self.key_override.as_ref().is_some_and(|found| !found.is_live(now)) {
-            self.key_override = None;
+        if self.key_override().is_some_and(|found| !found.is_live(now)) {
+            self.stored_override = None;
         }
     }
 
     /// Returns the used memory in bytes.
     pub fn bytes(&self) -> usize {
-        let override_bytes = self.key_override.as_deref().map_or(0, size_of_val);
+        // An `Arc` adds two counts.
+        let override_bytes = match self.stored_override {
+            None => 0,
+            Some(_) => size_of::<StoredOverride>() + 2 * size_of::<usize>() + size_of::<Override>(),
+        };
         size_of::<Self>() + self.log.heap_bytes() + override_bytes
     }
 
     /// Returns the number of allocations that freeing the value releases.
     pub fn allocations(&self) -> usize {
-        1 + self.log.allocations() + usize::from(self.has_override())
+        1 + self.log.allocations() + 2 * usize::from(self.stored_override.is_some())
     }
 
     /// Passes each allocation of the log through `relocate`.
@@ -159,7 +177,7 @@ impl Value {
         let retention = self.log.retention().cast_signed();
         let delay = (retention / EXPIRY_DELAY_DIVISOR).min(MAX_EXPIRY_DELAY);
         let units = self.log.expires_at().map(|needed| (needed, needed + delay));
-        let Some(key_override) = &self.key_override else {
+        let Some(key_override) = self.key_override() else {
             return units.map(|(needed, latest)| (Expiry::At(needed), Expiry::At(latest)));
         };
         Some(match (key_override.until, units) {
@@ -177,6 +195,8 @@ impl Value {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::{ENCODING, ExpiryUpdate, Value};
     use crate::state::Expiry;
     use ratelog_core::{Action, Cost, Instant, Override, Window};
@@ -201,7 +221,7 @@ mod tests {
 
     fn set_override(value: &mut Value, until: Option<i64>) {
         let key_override = Override { action: Action::Allow, until: until.map(at) };
-        value.set_override(Some(Box::new(key_override)));
+        value.set_override(Some(Arc::new(key_override)));
     }
 
     #[test]
@@ -248,7 +268,7 @@ mod tests {
         assert!(value.live_override(at(1_999)).is_some());
         assert!(value.live_override(at(2_000)).is_none());
         value.drop_ended_override(at(1_999));
-        assert!(value.has_override());
+        assert!(value.key_override().is_some());
         value.drop_ended_override(at(2_000));
         assert_eq!(value.save(), plain);
         set_override(&mut value, Some(2_000));

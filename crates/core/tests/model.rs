@@ -8,6 +8,8 @@
 
 mod naive;
 
+use std::ops::Bound;
+
 use naive::Naive;
 use proptest::prelude::*;
 use ratelog_core::{Cost, Instant, Limit, Log, Rule, Rules, Window, check, decide, peek};
@@ -115,12 +117,38 @@ impl Both {
         assert_eq!(view.newest().map(Instant::unix_millis), hits.first().map(|hit| hit.0));
         assert_eq!(view.oldest().map(Instant::unix_millis), hits.last().map(|hit| hit.0));
         for count in [0, 1, 3, 700, usize::MAX] {
-            let newest = view.newest_hits(count);
+            let newest = view.hits(.., count);
             let newest = newest.iter().map(|hit| (hit.instant.unix_millis(), hit.units));
             assert!(newest.eq(hits.iter().copied().take(count)), "the newest {count}");
         }
+        self.compare_ranges(&hits);
         assert_eq!(self.log.is_empty(), self.naive.is_empty());
         assert_eq!(self.log.expires_at(), self.naive.expires_at());
+    }
+
+    /// Compares ranges that begin and end at hits, and beside them.
+    fn compare_ranges(&self, hits: &[(i64, u64)]) {
+        let view = self.log.at(self.now());
+        let at = |place: usize| hits.get(place * hits.len() / 4).map(|hit| hit.0);
+        for (from, to) in [(3, 0), (3, 1), (2, 1), (1, 1), (0, 3)] {
+            let (Some(from), Some(to)) = (at(from), at(to)) else { continue };
+            for (from, to, count) in [(from, to, 3), (from - 1, to, 700), (from, to + 1, 9)] {
+                let instant = Instant::from_clock;
+                let between = (Bound::Excluded(instant(from)), Bound::Excluded(instant(to)));
+                for (range, low, high) in [
+                    (between, from + 1, to - 1),
+                    ((between.0, Bound::Included(instant(to))), from + 1, to),
+                    ((Bound::Included(instant(from)), between.1), from, to - 1),
+                    ((Bound::Unbounded, between.1), i64::MIN, to - 1),
+                    ((between.0, Bound::Unbounded), from + 1, i64::MAX),
+                ] {
+                    let found = view.hits(range, count);
+                    let found = found.iter().map(|hit| (hit.instant.unix_millis(), hit.units));
+                    let expected = hits.iter().copied().filter(|hit| (low..=high).contains(&hit.0));
+                    assert!(found.eq(expected.take(count)), "{range:?}, {count}");
+                }
+            }
+        }
     }
 }
 
@@ -204,7 +232,7 @@ proptest! {
                 let rule = Rule::new(Limit::new(9), Window::from_millis(999).unwrap());
                 check(&mut log, both.now(), &Rules::one(rule), Cost::ONE);
                 log.refund(both.now(), 3);
-                assert!(log.at(both.now()).newest_hits(10).len() <= 10);
+                assert!(log.at(both.now()).hits(.., 10).len() <= 10);
             }
         }
     }

@@ -1,4 +1,4 @@
-use std::ffi::CStr;
+use std::ffi::{CStr, c_int};
 use std::marker::PhantomData;
 
 use ratelog_core::Instant;
@@ -60,9 +60,25 @@ impl Context<'_> {
 
     /// Publishes a keyspace event of the module, if keyspace notifications are on.
     pub fn notify(&self, event: &CStr, key: KeyName<'_>) {
-        let class = raw::REDISMODULE_NOTIFY_MODULE;
+        self.publish(raw::REDISMODULE_NOTIFY_MODULE, event, key);
+    }
+
+    /// Publishes the server's keyspace event of a deleted key, if keyspace notifications are on.
+    pub fn notify_deleted(&self, key: KeyName<'_>) {
+        self.publish(raw::REDISMODULE_NOTIFY_GENERIC, c"del", key);
+    }
+
+    fn publish(&self, class: c_int, event: &CStr, key: KeyName<'_>) {
         // SAFETY: the context and the key are those of the current call.
         unsafe { api!(RedisModule_NotifyKeyspaceEvent)(self.raw, class, event.as_ptr(), key.raw) };
+    }
+
+    /// Returns whether a lookup may miss a key that exists. In a transaction or script on a cluster, servers look keys up
+    /// in the slot of the command's own key, and other keys seem to be missing.
+    pub fn may_miss_keys(&self) -> bool {
+        let flags = self.flags();
+        let nested = raw::REDISMODULE_CTX_FLAGS_MULTI | raw::REDISMODULE_CTX_FLAGS_LUA;
+        flags & raw::REDISMODULE_CTX_FLAGS_CLUSTER != 0 && flags & nested != 0
     }
 
     /// Counts a change of the dataset and replicates the call itself.

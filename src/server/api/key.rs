@@ -1,11 +1,11 @@
 use std::marker::PhantomData;
 use std::ptr::{NonNull, null_mut};
 
-use ratelog_core::Override;
 use redis_module::raw::{self, RedisModuleKey};
 
 use super::{Context, KeyName, TYPE, api};
 use crate::error::Error;
+use crate::server::node::OVERRIDES;
 use crate::state::{Expiry, KeyLocation, Value};
 
 /// A key opened for reading.
@@ -193,21 +193,37 @@ pub fn forget_expiry(ctx: &Context<'_>, name: KeyName<'_>) {
     with_value(ctx, name, |_, value| value.meta.set_expiry(None));
 }
 
-/// Returns the database of `name` if its value has an override.
-pub fn database_of_override(ctx: &Context<'_>, name: KeyName<'_>) -> Option<i32> {
-    with_value(ctx, name, |key, value| value.has_override().then(|| key.database())).flatten()
+/// Enters the override of `name` in the index, if its value has one.
+pub fn index_override(ctx: &Context<'_>, name: KeyName<'_>) {
+    with_value(ctx, name, |key, value| {
+        if let Some(stored) = value.stored_override_mut() {
+            let location = (key.database(), name.bytes().into());
+            OVERRIDES.with(ctx, |overrides| overrides.put(location, stored));
+        }
+    });
 }
 
 impl Context<'_> {
-    /// Returns the override of a key in the selected database, even if the override has ended.
-    pub fn override_of(&self, name: &[u8]) -> Option<Override> {
-        // SAFETY: the server copies the name; the string is freed once, after its last use.
+    /// Returns whether a key in the selected database has an override, which may have ended.
+    pub fn has_override(&self, name: &[u8]) -> bool {
+        self.with_string(name, |name| {
+            with_value(self, name, |_, value| value.key_override().is_some()).unwrap_or(false)
+        })
+    }
+
+    /// Runs `body` with `bytes` as a string of the server.
+    pub(in crate::server) fn with_string<R>(
+        &self,
+        bytes: &[u8],
+        body: impl FnOnce(KeyName<'_>) -> R,
+    ) -> R {
+        // SAFETY: the server copies the bytes; the string is freed once, after its last use.
         unsafe {
-            let raw = api!(RedisModule_CreateString)(null_mut(), name.as_ptr().cast(), name.len());
-            let found =
-                with_value(self, KeyName::new(raw), |_, value| value.key_override().cloned());
+            let raw =
+                api!(RedisModule_CreateString)(null_mut(), bytes.as_ptr().cast(), bytes.len());
+            let result = body(KeyName::new(raw));
             api!(RedisModule_FreeString)(null_mut(), raw);
-            found.flatten()
+            result
         }
     }
 }

@@ -18,7 +18,7 @@ pub use context::Context;
 pub use global::Global;
 pub(in crate::server) use guard::guard;
 pub use key::{ReadKey, WriteKey};
-pub(in crate::server) use key::{database_of_override, forget_expiry};
+pub(in crate::server) use key::{forget_expiry, index_override};
 pub(in crate::server) use rdb_io::{RdbReader, RdbWriter};
 pub use reply::Reply;
 pub use spec::{Arg, ArgKind, KeyAccess, Keys, Spec};

@@ -10,7 +10,7 @@ use redis_module::raw::{
 
 use super::{override_tracking, policy_aux};
 use crate::server::api::{OK, RdbReader, RdbWriter, TYPE, api, guard};
-use crate::state::{ENCODING, OverrideChange, Value, effect};
+use crate::state::{ENCODING, Value, effect};
 
 /// The reply of `TYPE`; the server requires nine characters.
 const NAME: &CStr = c"ratelog_t";
@@ -72,13 +72,13 @@ unsafe extern "C" fn rdb_load(io: *mut RedisModuleIO, encoding: c_int) -> *mut c
             _ => Err("the payload is truncated".into()),
         };
         match loaded {
-            Ok(value) => {
-                if value.has_override() {
+            Ok(mut value) => {
+                if value.stored_override().is_some() {
                     // SAFETY: the io is that of the current callback, in a command or a load.
                     unsafe {
                         let database = api!(RedisModule_GetDbIdFromIO)(io);
                         let name = api!(RedisModule_GetKeyNameFromIO)(io);
-                        override_tracking::track(database, name, OverrideChange::Added);
+                        override_tracking::on_loaded(database, name, &mut value);
                     }
                 }
                 into_raw(value)
@@ -153,8 +153,11 @@ unsafe extern "C" fn digest(md: *mut RedisModuleDigest, value: *mut c_void) {
 }
 
 unsafe extern "C" fn free(value: *mut c_void) {
-    // SAFETY: the server releases a value that `into_raw` or `WriteKey::set` created.
-    guard((), || drop(unsafe { Box::from_raw(value.cast::<Value>()) }));
+    guard((), || {
+        // SAFETY: the server releases a value that `into_raw` or `WriteKey::set` created.
+        let value = unsafe { Box::from_raw(value.cast::<Value>()) };
+        override_tracking::on_released(&value);
+    });
 }
 
 unsafe extern "C" fn free_effort(_: *mut RedisModuleKeyOptCtx, value: *const c_void) -> usize {
@@ -172,10 +175,11 @@ unsafe extern "C" fn unlink(ctx: *mut RedisModuleKeyOptCtx, value: *const c_void
     guard((), || {
         // SAFETY: the server passes a value of this type, and the context of this call.
         unsafe {
-            if borrow(value).has_override() {
+            let value = borrow(value);
+            if value.stored_override().is_some() {
                 let database = api!(RedisModule_GetDbIdFromOptCtx)(ctx);
                 let name = api!(RedisModule_GetKeyNameFromOptCtx)(ctx);
-                override_tracking::track(database, name, OverrideChange::Removed);
+                override_tracking::on_unlinked(database, name, value);
             }
         }
     });

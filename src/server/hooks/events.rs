@@ -45,6 +45,7 @@ unsafe extern "C" fn on_server_event(
                 raw::REDISMODULE_EVENT_LOADING => {
                     replication::invalidate();
                     policy_aux::on_load(&ctx, kind);
+                    ctx.schedule_override_ends();
                 }
                 raw::REDISMODULE_EVENT_FLUSHDB => {
                     override_tracking::on_flush(&ctx, kind, &*info.cast());

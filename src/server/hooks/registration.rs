@@ -2,7 +2,7 @@ use std::ffi::{CStr, CString, c_int};
 
 use redis_module::raw::{self, RedisModuleCmdFunc, RedisModuleCtx, RedisModuleString};
 
-use super::{config, data_type, events, info, keyspace};
+use super::{config, data_type, events, info, keyspace, override_tracking};
 use crate::error::Error;
 use crate::server::api::{Args, Context, OK, Spec, api, guard};
 
@@ -54,6 +54,7 @@ impl Registration {
         // Validate arguments before registering callbacks: Redis 7.0 keeps calling a module's callbacks even after its
         // load failed.
         config::register(ctx, args)?;
+        override_tracking::mark_main_thread();
         if !data_type::register(ctx) {
             return Err("the data type cannot be registered".into());
         }

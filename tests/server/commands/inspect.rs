@@ -61,6 +61,38 @@ fn hits_are_pairs_newest_first_and_one_per_millisecond() {
 }
 
 #[test]
+fn hits_can_be_read_in_pages_by_their_instants() {
+    let server = Server::start();
+    let mut db = server.connect();
+    let now = db.now_ms();
+    let fill =
+        "for unit = 1, 2500 do redis.call('RL._RECORD', KEYS[1] + unit, 1, 'k', 3600000) end";
+    db.run::<()>(["EVAL", fill, "1", &(now - 2_501).to_string()]);
+    let instants = |db: &mut Client, options: &str| -> Vec<i64> {
+        let pairs: Vec<(i64, i64)> = db.run(format!("RL.HITS k {options}").trim_end());
+        pairs.into_iter().map(|(instant, _)| instant).collect()
+    };
+    let all: Vec<i64> = (now - 2_500..now).rev().collect();
+    // Without a count, a page has a thousand hits.
+    let (mut read, mut pages, mut options) = (Vec::new(), 0, String::new());
+    loop {
+        let page = instants(&mut db, &options);
+        let Some(last) = page.last() else { break };
+        options = format!("BEFORE {last}");
+        pages += 1;
+        read.extend(page);
+    }
+    assert_eq!((read, pages), (all.clone(), 3));
+    let between = format!("AFTER {} BEFORE {} COUNT 10000", now - 101, now - 1);
+    assert_eq!(instants(&mut db, &between), all[1..100]);
+    assert_eq!(instants(&mut db, &format!("after {} count 5", now - 3)), all[..2]);
+    assert_eq!(instants(&mut db, &format!("AFTER {now}")), [0_i64; 0]);
+    assert_eq!(instants(&mut db, "BEFORE 0"), [0_i64; 0]);
+    let error = db.error("RL.HITS k BEFORE yesterday");
+    assert_eq!(error, "ERR instant 'yesterday' is not milliseconds since the Unix epoch");
+}
+
+#[test]
 fn a_missing_key_has_no_hits_and_nothing_to_inspect() {
     let server = Server::start();
     let mut db = server.connect();

@@ -81,8 +81,6 @@ fn a_call_of_the_wrong_arity_gets_the_servers_own_error() {
         "RL.HITS",
         "RL.MCHECK",
         "RL.MCHECK 1 k 5",
-        "RL.MCHECK 1 k 5 60 l",
-        "RL.MCHECK 1 k 5 60 l 5",
         "RL.OVERRIDE",
         "RL.OVERRIDE|SET k",
         "RL.OVERRIDE|GET",
@@ -107,6 +105,44 @@ fn a_call_of_the_wrong_arity_gets_the_servers_own_error() {
         let error = db.error(&command.replace('|', " "));
         assert_eq!(error.to_lowercase(), expected.to_lowercase(), "{command}");
     }
+}
+
+#[test]
+fn a_second_rule_for_a_key_of_several_is_rejected_with_the_way_out() {
+    let server = Server::start();
+    let mut db = server.connect();
+    for (arguments, key) in [
+        ("1 k 5 1m 10 1h", "10"),
+        ("1 k 5 1m 10 1h 100 1d", "10"),
+        ("1 k 5 60 10 3600 100 86400", "86400"),
+        ("1 k 5 60 l", "l"),
+        ("1 k 5 60 l 5", "l"),
+        ("1 k POLICY a POLICY b", "POLICY"),
+    ] {
+        let expected = format!(
+            "ERR key '{key}' is not followed by one rule or POLICY name (for several rules of one key, use a policy)"
+        );
+        assert_eq!(db.error(&format!("RL.MCHECK {arguments}")), expected, "{arguments}");
+    }
+    let beyond = "ERR limit '1000001' is not an integer from 0 to 1000000";
+    assert_eq!(db.error("RL.MCHECK 1 k 1000001 60"), beyond);
+    assert_eq!(db.run::<i64>("DBSIZE"), 0);
+}
+
+#[test]
+fn the_keys_of_one_command_are_bounded() {
+    let server = Server::start();
+    let mut db = server.connect();
+    let keys = |count: usize| (0..count).map(|key| format!(" k{key} 5 60")).collect::<String>();
+    assert_eq!(
+        db.error(&format!("RL.MCHECK 1{}", keys(1_025))),
+        "ERR 1025 keys are given, at most 1024 are allowed (rl.max-keys)"
+    );
+    assert_eq!(db.run::<i64>("DBSIZE"), 0);
+    assert_eq!(db.run::<Vec<Value>>(&format!("RL.MCHECK 1{}", keys(1_024))).len(), 1_024);
+    db.run::<()>("CONFIG SET rl.max-keys 2");
+    assert!(db.error(&format!("RL.MCHECK 1{}", keys(3))).contains("at most 2 are allowed"));
+    assert_eq!(db.run::<Vec<Value>>(&format!("RL.MCHECK 1{}", keys(2))).len(), 2);
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod clock_step;
 mod concurrency;
 mod denied_event;
 mod differential;
+mod events;
 mod expiry;
 mod inspect;
 mod keywords;

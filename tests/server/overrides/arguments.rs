@@ -129,7 +129,7 @@ fn a_key_of_another_type_gets_no_override() {
 }
 
 #[test]
-fn a_list_with_a_bad_count_is_rejected() {
+fn a_list_with_a_bad_option_is_rejected() {
     let server = Server::start();
     let mut db = server.connect();
     db.run::<()>("RL.OVERRIDE SET k ALLOW");
@@ -140,7 +140,13 @@ fn a_list_with_a_bad_count_is_rejected() {
         ("COUNT x", "ERR count 'x' is not an integer from 1 to "),
         ("COUNT 18446744073709551616", "ERR count '18446744073709551616' is not an integer"),
         ("COUNT 5 COUNT 5", "ERR COUNT is given twice"),
-        ("COUNT 5 x", "ERR unexpected argument 'x'"),
+        ("COUNT 1001", "ERR count '1001' is not an integer from 1 to 1000"),
+        ("COUNT 5 x", "ERR unknown keyword 'x'"),
+        ("CURSOR", "ERR CURSOR has no value"),
+        ("CURSOR x", "ERR cursor 'x' is not an integer from 0 to 18446744073709551615"),
+        ("CURSOR 18446744073709551616", "ERR cursor '18446744073709551616' is not an integer"),
+        ("MATCH", "ERR MATCH has no value"),
+        ("MATCH a MATCH b", "ERR MATCH is given twice"),
         ("5", "ERR unknown keyword '5'"),
         ("k", "ERR unknown keyword 'k'"),
     ] {

@@ -246,13 +246,14 @@ fn resp3_gets_maps_and_nulls() {
     };
     call("HELLO 3");
     assert_eq!(call("RL.OVERRIDE GET k"), "_\r\n");
-    assert_eq!(call("RL.OVERRIDE LIST"), "*0\r\n");
+    assert_eq!(call("RL.OVERRIDE LIST"), "*2\r\n$1\r\n0\r\n*0\r\n");
     assert_eq!(call("RL.OVERRIDE SET k LIMIT 5 1m"), "+OK\r\n");
     let fields = "$6\r\naction\r\n$5\r\nlimit\r\n$5\r\nrules\r\n*1\r\n*2\r\n:5\r\n:60000\r\n\
                   $6\r\nttl_ms\r\n:-1\r\n";
     assert_eq!(call("RL.OVERRIDE GET k"), format!("%3\r\n{fields}"));
     let place = "$3\r\nkey\r\n$1\r\nk\r\n$8\r\ndatabase\r\n:0\r\n";
-    assert_eq!(call("RL.OVERRIDE LIST"), format!("*1\r\n%5\r\n{place}{fields}"));
+    let page = format!("*2\r\n$1\r\n0\r\n*1\r\n%5\r\n{place}{fields}");
+    assert_eq!(call("RL.OVERRIDE LIST"), page);
     let inspected = call("RL.INSPECT k");
     assert!(inspected.starts_with("%6\r\n"), "{inspected}");
     assert!(inspected.ends_with(&format!("$8\r\noverride\r\n%3\r\n{fields}")), "{inspected}");

@@ -26,6 +26,34 @@ fn owner_and_other(cluster: &Cluster) -> [&Server; 2] {
 }
 
 #[test]
+fn a_transaction_about_another_slot_lists_and_keeps_every_override() {
+    let cluster = Cluster::start(2, 0);
+    let [owner, _] = owner_and_other(&cluster);
+    let mut db = owner.connect();
+    fill(&mut db);
+    // Another key of the same node, in another slot.
+    let other = (0..)
+        .map(|number| format!("other:{number}"))
+        .find(|key| db.attempt::<redis::Value>(&format!("GET {key}")).is_ok())
+        .expect("the node has another slot");
+    for script in [false, true] {
+        let replies: Vec<redis::Value> = if script {
+            let list = "redis.call('GET', KEYS[1]) return {0, redis.call('RL.OVERRIDE', 'LIST')}";
+            db.run(["EVAL", list, "1", &other])
+        } else {
+            db.run::<()>("MULTI");
+            db.run::<()>(&format!("GET {other}"));
+            db.run::<()>("RL.OVERRIDE LIST");
+            db.run("EXEC")
+        };
+        let page: (String, Vec<redis::Value>) =
+            redis::from_redis_value(replies[1].clone()).expect("a page");
+        assert_eq!(page.1.len(), LIST.len(), "script: {script}");
+        assert_eq!(db.overrides(), LIST, "script: {script}");
+    }
+}
+
+#[test]
 fn overrides_migrated_key_by_key_are_listed_by_the_node_that_has_the_slot() {
     let cluster = Cluster::start(2, 0);
     let nodes = owner_and_other(&cluster);

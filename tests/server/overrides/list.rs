@@ -1,6 +1,6 @@
 //! `RL.OVERRIDE LIST`: every live override of the node, after every kind of event.
 
-use crate::support::{Client, Server, Stop, until};
+use crate::support::{Client, Server, ServerVersion, Stop, until};
 
 const NOTHING: [&str; 0] = [];
 
@@ -227,6 +227,52 @@ fn the_list_is_the_same_after_a_restart_and_a_reload() {
             assert_eq!(server.connect().overrides(), list);
         }
     }
+}
+
+#[test]
+fn a_snapshot_merged_into_the_dataset_keeps_the_list() {
+    let (_server, mut db) = started();
+    db.run::<()>("RL.OVERRIDE SET a ALLOW");
+    db.run::<()>("RL.OVERRIDE SET b DENY EX 3600");
+    db.run::<()>("SAVE");
+    db.run::<()>("RL.OVERRIDE SET a DENY");
+    db.run::<()>("RL.OVERRIDE SET c ALLOW");
+    db.run::<()>("DEBUG RELOAD NOSAVE NOFLUSH MERGE");
+    assert_eq!(db.overrides(), ["0 a allow", "0 b deny", "0 c allow"]);
+    assert_eq!(db.info_number("rl_overrides"), 3);
+}
+
+#[test]
+fn payloads_that_have_expired_leave_nothing() {
+    let (_server, mut db) = started();
+    db.run::<()>("RL.OVERRIDE SET k ALLOW");
+    let key_override = dump(&mut db, "k");
+    db.run::<()>("DEL k");
+    for key in 0..100 {
+        let name = format!("gone:{key}");
+        let words = [b"RESTORE", name.as_bytes(), b"1", &key_override[..], b"ABSTTL"];
+        db.run::<()>(words);
+    }
+    assert_eq!((db.info_number("rl_overrides"), db.run::<i64>("DBSIZE")), (0, 0));
+}
+
+#[test]
+fn a_key_that_only_seems_to_have_expired_is_listed_again() {
+    let (server, mut db) = started();
+    if !matches!(server.server_version(), ServerVersion::Valkey { .. }) {
+        println!("skipped: this server has no import mode");
+        return;
+    }
+    db.run::<()>("CONFIG SET import-mode yes");
+    db.run::<()>("CLIENT IMPORT-SOURCE ON");
+    db.run::<()>("RL.OVERRIDE SET k ALLOW");
+    let now = db.now_ms();
+    db.run::<i64>(&format!("PEXPIREAT k {}", now + 50));
+    let mut client = server.connect();
+    until("the key has expired", || client.run::<i64>("EXISTS k") == 0);
+    assert_eq!(client.overrides(), NOTHING);
+    assert_eq!(db.run::<i64>("PERSIST k"), 1);
+    assert_eq!(client.overrides(), ["0 k allow"]);
 }
 
 #[test]

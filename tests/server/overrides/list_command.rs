@@ -1,6 +1,6 @@
 //! `RL.OVERRIDE LIST` as a command: its count, cost and side effects.
 
-use crate::support::{Client, Server, until};
+use crate::support::{Client, Server, field, until};
 
 fn started() -> (Server, Client) {
     let server = Server::start();
@@ -8,18 +8,87 @@ fn started() -> (Server, Client) {
     (server, db)
 }
 
+/// Returns the cursor and the keys of a page.
+fn page(db: &mut Client, options: &str) -> (u64, Vec<String>) {
+    let command = format!("RL.OVERRIDE LIST {options}");
+    let (cursor, listed): (u64, Vec<redis::Value>) = db.run(command.trim_end());
+    (cursor, listed.iter().map(|one| field(one, "key").expect("a key")).collect())
+}
+
 #[test]
-fn a_count_bounds_the_list() {
+fn a_count_bounds_the_page_and_the_cursor_continues_after_it() {
     let (_server, mut db) = started();
     for key in 0..9 {
         db.run::<()>(&format!("RL.OVERRIDE SET k{key} ALLOW"));
     }
     db.run::<()>("RL.OVERRIDE SET k0 DENY PX 1");
     until("one override has ended", || db.run::<i64>("EXISTS k0") == 0);
-    for (count, length) in [("1", 1), ("7", 7), ("8", 8), ("9", 8), ("9223372036854775807", 8)] {
-        let listed: Vec<redis::Value> = db.run(["RL.OVERRIDE", "LIST", "count", count]);
-        assert_eq!(listed.len(), length, "COUNT {count}");
+    for (count, pages) in [(1, 8), (3, 3), (7, 2), (8, 1), (1000, 1)] {
+        let (mut cursor, mut keys, mut calls) = (0, Vec::new(), 0);
+        loop {
+            let (next, found) = page(&mut db, &format!("cursor {cursor} count {count}"));
+            assert!(found.len() <= count);
+            keys.extend(found);
+            calls += 1;
+            cursor = next;
+            if cursor == 0 {
+                break;
+            }
+        }
+        assert_eq!((keys.len(), calls), (8, pages), "COUNT {count}");
     }
+    assert_eq!(page(&mut db, "CURSOR 18446744073709551615"), (0, vec![]));
+}
+
+#[test]
+fn overrides_that_stay_are_listed_once_while_others_come_and_go() {
+    let (_server, mut db) = started();
+    for key in 0..20 {
+        db.run::<()>(&format!("RL.OVERRIDE SET stays{key} ALLOW"));
+        db.run::<()>(&format!("RL.OVERRIDE SET goes{key} ALLOW"));
+    }
+    let (mut cursor, mut keys, mut round) = (0, Vec::new(), 0);
+    loop {
+        let (next, found) = page(&mut db, &format!("CURSOR {cursor} COUNT 4"));
+        keys.extend(found);
+        cursor = next;
+        if cursor == 0 {
+            break;
+        }
+        db.run::<()>(&format!("RL.OVERRIDE SET comes{round} DENY"));
+        db.run::<i64>(&format!("DEL goes{round}"));
+        db.run::<()>(&format!("RL.OVERRIDE SET stays{round} LIMIT {round} 1h"));
+        db.run::<()>("SWAPDB 1 2");
+        round += 1;
+    }
+    let count = |name: &str| keys.iter().filter(|key| key.starts_with(name)).count();
+    assert_eq!(count("stays"), 20, "{keys:?}");
+    let distinct: std::collections::BTreeSet<_> = keys.iter().collect();
+    assert_eq!(distinct.len(), keys.len(), "{keys:?}");
+}
+
+#[test]
+fn a_pattern_selects_keys() {
+    let (_server, mut db) = started();
+    for key in ["user:1", "user:22", "ip:192.0.2.1", "{user}:3"] {
+        db.run::<()>(&format!("RL.OVERRIDE SET {key} ALLOW"));
+    }
+    for (pattern, keys) in [
+        ("user:*", ["user:1", "user:22"].as_slice()),
+        ("user:?", &["user:1"]),
+        ("{user}:[0-9]", &["{user}:3"]),
+        ("nobody", &[]),
+        ("*", &["user:1", "user:22", "ip:192.0.2.1", "{user}:3"]),
+    ] {
+        assert_eq!(
+            page(&mut db, &format!("MATCH {pattern}")),
+            (0, keys.iter().map(|&key| key.to_owned()).collect())
+        );
+    }
+    // COUNT bounds the overrides that are looked at, not those that match.
+    let (cursor, keys) = page(&mut db, "MATCH ip:* COUNT 2");
+    assert_eq!(keys, Vec::<String>::new());
+    assert_eq!(page(&mut db, &format!("MATCH ip:* COUNT 2 CURSOR {cursor}")).1, ["ip:192.0.2.1"]);
 }
 
 #[test]

@@ -136,6 +136,7 @@ fn the_digest_depends_only_on_the_policies() {
 fn the_largest_document_can_be_imported_with_any_layout() {
     let server = Server::start();
     let mut db = server.connect();
+    db.run::<()>("CONFIG SET rl.max-policies 1000");
     let rules = vec![serde_json::json!({"limit": 1_000_000, "window": "31622399999ms"}); 16];
     let entry =
         |index| serde_json::json!({"name": format!("{index:064}"), "shadow": true, "rules": rules});

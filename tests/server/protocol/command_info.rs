@@ -97,7 +97,10 @@ fn commands_carry_the_tips_of_the_servers_own_commands() {
         ("RL.POLICY|DEL", write_tips),
         ("RL.POLICY|IMPORT", write_tips),
         ("RL.POLICY|GET", ""),
-        ("RL.OVERRIDE|LIST", read_tips),
+        (
+            "RL.OVERRIDE|LIST",
+            "nondeterministic_output request_policy:special response_policy:special",
+        ),
         ("RL.STATS", read_tips),
         ("RL.TOP", read_tips),
         ("RL.CHECK", "nondeterministic_output"),
@@ -169,7 +172,7 @@ fn every_command_is_documented() {
         ("rl.override|set", "key allow deny limit window seconds milliseconds"),
         ("rl.override|get", "key"),
         ("rl.override|del", "key"),
-        ("rl.override|list", "count"),
+        ("rl.override|list", "cursor pattern count"),
         ("rl.policy|set", "name shadow limit window"),
         ("rl.policy|get", "name"),
         ("rl.policy|del", "name"),
@@ -184,7 +187,7 @@ fn every_command_is_documented() {
         ("rl.refund", "key cost"),
         ("rl.reset", "key"),
         ("rl.inspect", "key"),
-        ("rl.hits", "key count"),
+        ("rl.hits", "key count before after"),
         ("rl._apply", "key"),
     ] {
         let replies: HashMap<String, HashMap<String, Value>> = db.run(["COMMAND", "DOCS", command]);

@@ -17,8 +17,9 @@ fn setting(db: &mut Client, name: &str) -> String {
 fn the_defaults_are_the_documented_ones() {
     let server = Server::start();
     let expected = [
+        ("rl.max-keys", "1024"),
         ("rl.max-limit", "1000000"),
-        ("rl.max-policies", "1000"),
+        ("rl.max-policies", "10000"),
         ("rl.max-window", "366d"),
         ("rl.top-k", "64"),
     ];
@@ -110,7 +111,7 @@ fn arguments_of_loadmodule_are_settings_with_and_without_their_prefix() {
     for _ in 0..2 {
         let mut db = server.connect();
         let all: Vec<_> = settings(&mut db).into_values().collect();
-        assert_eq!(all, ["5", "3", "2h", "0"]);
+        assert_eq!(all, ["1024", "5", "3", "2h", "0"]);
         assert!(db.error("RL.CHECK k 6 1h").ends_with("from 0 to 5"));
         db.run::<()>("CONFIG REWRITE");
         server.restart(Stop::NoSave);
@@ -148,7 +149,7 @@ fn a_bad_argument_stops_the_start_with_a_reason() {
         (
             "nope 5",
             "ratelog cannot be loaded: unknown setting 'nope': expected one of max-limit, \
-             max-policies, top-k, max-window"
+             max-keys, max-policies, top-k, max-window"
                 .to_owned(),
         ),
         ("rl.rl.top-k 5", "unknown setting 'rl.rl.top-k'".into()),
@@ -200,7 +201,7 @@ fn a_running_server_loads_the_module_with_settings() {
     load(&mut db, "CONFIG rl.max-limit 50 CONFIG rl.max-window 2h ARGS rl.top-k 7 max-limit 5")
         .expect("the module is loaded");
     let all: Vec<_> = settings(&mut db).into_values().collect();
-    assert_eq!(all, ["50", "1000", "2h", "7"]);
+    assert_eq!(all, ["1024", "50", "10000", "2h", "7"]);
     assert!(db.decide("RL.CHECK k 50 2h").allowed);
 }
 

@@ -139,7 +139,7 @@ impl Client {
     /// Returns the reply of `RL.HITS` as pairs of an instant and units, newest first.
     #[track_caller]
     pub fn hits(&mut self, key: &str) -> Vec<(i64, i64)> {
-        let pairs: Vec<Vec<i64>> = self.run(["RL.HITS", key]);
+        let pairs: Vec<Vec<i64>> = self.run(["RL.HITS", key, "COUNT", "10000"]);
         pairs.iter().map(|pair| (pair[0], pair[1])).collect()
     }
 

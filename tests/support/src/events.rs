@@ -5,8 +5,13 @@ use super::{Client, Raw, Server};
 /// A subscriber to all keyspace and keyevent channels.
 pub struct Events {
     subscriber: Raw,
+    /// Bytes that arrived after the end of the events that were read last.
+    pending: Vec<u8>,
     db: Client,
 }
+
+/// The end of the message that follows all earlier events.
+const END: &[u8] = b"of-events\r\n";
 
 impl Events {
     /// Subscribes. The server's notification setting stays unchanged.
@@ -14,18 +19,32 @@ impl Events {
         let mut subscriber = server.connect_raw();
         subscriber.send(b"PSUBSCRIBE __key* end\r\n");
         subscriber.receive_until(b":2\r\n");
-        Self { subscriber, db: server.connect() }
+        Self { subscriber, pending: Vec::new(), db: server.connect() }
     }
 
-    /// Returns the keys of the events that arrived since the last call, in order.
+    /// Returns the keys of the events in database 0 that arrived since the last call, in order.
     pub fn of_kind(&mut self, event: &str) -> Vec<String> {
+        let start = format!("0 {event} ");
+        self.all().iter().filter_map(|line| line.strip_prefix(&start)).map(str::to_owned).collect()
+    }
+
+    /// Returns the events that arrived since the last call, in order, as `database event key`.
+    pub fn all(&mut self) -> Vec<String> {
         self.db.run::<i64>("PUBLISH end of-events");
-        let received = self.subscriber.receive_until(b"of-events\r\n");
+        let mut received = std::mem::take(&mut self.pending);
+        received.extend(self.subscriber.receive_until(END));
+        let end = received.windows(END.len()).position(|bytes| bytes == END);
+        self.pending = received.split_off(end.expect("the end was received") + END.len());
         let received = String::from_utf8_lossy(&received).into_owned();
         let words: Vec<_> = received.split("\r\n").collect();
-        let channel = format!("__keyevent@0__:{event}");
         // The channel, then the length of the key, then the key.
-        let keys = words.windows(3).filter(|three| three[0] == channel);
-        keys.map(|three| three[2].to_owned()).collect()
+        words
+            .windows(3)
+            .filter_map(|three| {
+                let channel = three[0].strip_prefix("__keyevent@")?;
+                let (database, event) = channel.split_once("__:")?;
+                Some(format!("{database} {event} {}", three[2]))
+            })
+            .collect()
     }
 }

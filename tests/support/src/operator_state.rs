@@ -1,13 +1,12 @@
 //! The state that operators set on a node: its policies, and the overrides with their ends.
 
-use super::overrides::Listed;
 use super::{Server, policies};
 
 #[derive(Debug, PartialEq, Eq)]
 pub struct OperatorState {
     /// The result of [`policies()`].
     pub policies: (String, String),
-    /// Lines such as `0 k deny until -1` (see [`Listed`]).
+    /// Lines such as `0 k deny until -1` (see [`super::Client::overrides`]).
     pub overrides: Vec<String>,
 }
 
@@ -17,7 +16,7 @@ impl OperatorState {
     pub fn of(node: &Server) -> Self {
         let mut db = node.connect();
         db.read_replica();
-        let listed: Vec<Listed> = db.run("RL.OVERRIDE LIST");
+        let listed = db.listed_overrides();
         let overrides = listed.iter().map(|listed| {
             let key = str::from_utf8(&listed.key).expect("the key is text");
             format!("{listed} until {}", db.override_end(key))

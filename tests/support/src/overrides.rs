@@ -84,11 +84,28 @@ impl Client {
         self.run(["RL.OVERRIDE", "GET", key])
     }
 
-    /// Runs `RL.OVERRIDE LIST` and returns one line for each override (see [`Listed`]).
+    /// Runs `RL.OVERRIDE LIST` for every page and returns one line for each override (see [`Listed`]), sorted by database
+    /// and key.
     #[track_caller]
     pub fn overrides(&mut self) -> Vec<String> {
-        let listed: Vec<Listed> = self.run("RL.OVERRIDE LIST");
-        listed.iter().map(Listed::to_string).collect()
+        self.listed_overrides().iter().map(Listed::to_string).collect()
+    }
+
+    /// Like [`Self::overrides`], with all that the command returns.
+    #[track_caller]
+    pub fn listed_overrides(&mut self) -> Vec<Listed> {
+        let mut listed: Vec<Listed> = Vec::new();
+        let mut cursor = "0".to_owned();
+        loop {
+            let page: Vec<Listed>;
+            (cursor, page) = self.run(&format!("RL.OVERRIDE LIST CURSOR {cursor} COUNT 3"));
+            listed.extend(page);
+            if cursor == "0" {
+                break;
+            }
+        }
+        listed.sort_by(|one, other| (one.database, &one.key).cmp(&(other.database, &other.key)));
+        listed
     }
 
     /// Returns the text of a saved override. The text is empty if the key has no override.

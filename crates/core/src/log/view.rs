@@ -1,3 +1,5 @@
+use std::ops::{Bound, RangeBounds};
+
 use super::Log;
 use super::position::Position;
 use crate::Instant;
@@ -64,22 +66,47 @@ impl View<'_> {
         self.first.map(|_| self.instant(self.log.newest))
     }
 
-    /// Returns the newest `count` hits, newest first, or all hits if there are fewer.
+    /// Returns the hits in `range`, newest first, and at most `count`.
     ///
-    /// Takes time proportional to the number of returned hits, not to the number in the log.
+    /// Takes time proportional to the number of returned hits, and logarithmic in the number in the log.
     #[must_use]
-    pub fn newest_hits(&self, count: usize) -> Vec<Hit> {
+    pub fn hits(&self, range: impl RangeBounds<Instant>, count: usize) -> Vec<Hit> {
         let mut hits = Vec::new();
-        let Some(first) = self.first else { return hits };
-        for block in (first.block..=self.log.tail_start().block).rev() {
+        // The hits are after `low` and before `high`.
+        let low = match range.start_bound() {
+            Bound::Included(instant) => self.log_time(*instant) - 1,
+            Bound::Excluded(instant) => self.log_time(*instant),
+            Bound::Unbounded => i64::MIN,
+        };
+        let high = match range.end_bound() {
+            Bound::Included(instant) => self.log_time(*instant) + 1,
+            Bound::Excluded(instant) => self.log_time(*instant),
+            Bound::Unbounded => i64::MAX,
+        };
+        let Some(first) = self.first_after(low) else { return hits };
+        let last = match self.first_after(high - 1) {
+            Some(next) => next.block,
+            None => self.log.tail_start().block,
+        };
+        for block in (first.block..=last).rev() {
             if hits.len() >= count {
                 break;
             }
             let start = if block == first.block { first } else { self.log.block_start(block) };
-            hits.extend(self.block_hits(start).into_iter().rev());
+            let block_hits = self.block_hits(start).into_iter().rev();
+            hits.extend(block_hits.filter(|hit| self.log_time(hit.instant) < high));
         }
         hits.truncate(count);
         hits
+    }
+
+    /// Returns the position of the first unexpired entry after `boundary`, a time in the log.
+    fn first_after(&self, boundary: i64) -> Option<Position> {
+        let first = self.first?;
+        if boundary < first.at {
+            return Some(first);
+        }
+        (boundary < self.log.newest).then(|| self.log.seek(boundary))
     }
 
     /// Returns the hits from `start` to the end of its block, oldest first.
@@ -95,6 +122,11 @@ impl View<'_> {
             hits.push(Hit { instant, units: walk.step() });
         }
         hits
+    }
+
+    /// Returns the time in the log at which a hit of this instant is recorded.
+    fn log_time(&self, instant: Instant) -> i64 {
+        instant.unix_millis() + self.offset
     }
 
     fn instant(&self, at: i64) -> Instant {

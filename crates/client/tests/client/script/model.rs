@@ -180,7 +180,7 @@ impl Both {
         assert_eq!(hits.is_empty(), log.is_empty(), "{hits:?}");
         let view = log.at(self.now());
         let unexpired: Vec<_> = view
-            .newest_hits(usize::MAX)
+            .hits(.., usize::MAX)
             .iter()
             .rev()
             .map(|hit| (hit.instant.unix_millis(), hit.units))
