@@ -1,6 +1,7 @@
 //! The policies of this node.
 
 use std::cell::Cell;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -15,8 +16,8 @@ use crate::monitor::Counts;
 #[derive(Default)]
 pub struct Policies {
     by_name: AHashMap<PolicyName, Rc<PolicyEntry>>,
-    /// The cached digest, or `None` if the policies have changed since it was computed.
-    digest: Option<String>,
+    /// The sum of the policies' digests.
+    digest: u64,
 }
 
 /// A policy and its counts.
@@ -24,6 +25,8 @@ pub struct PolicyEntry {
     /// The policy.
     pub policy: Policy,
     counts: Cell<Counts>,
+    /// The first eight bytes of the SHA-256 of the policy as JSON.
+    digest: u64,
 }
 
 impl std::borrow::Borrow<Policy> for PolicyEntry {
@@ -33,6 +36,12 @@ impl std::borrow::Borrow<Policy> for PolicyEntry {
 }
 
 impl PolicyEntry {
+    fn new(name: &PolicyName, policy: Policy) -> Self {
+        let hash = Sha256::digest(policy_json::format_one(name, &policy));
+        let digest = hash.first_chunk().copied().map(u64::from_be_bytes).unwrap_or_default();
+        Self { policy, counts: Cell::default(), digest }
+    }
+
     /// Returns the counts of the policy's checks.
     pub fn counts(&self) -> Counts {
         self.counts.get()
@@ -59,25 +68,28 @@ impl Policies {
 
     /// Sets the policy called `name`. The policy continues the counts of the policy that it replaces.
     pub fn set(&mut self, name: PolicyName, policy: Policy) {
-        let counts =
-            self.by_name.get(name.as_str()).map(|entry| entry.counts()).unwrap_or_default();
-        self.by_name.insert(name, Rc::new(PolicyEntry { policy, counts: Cell::new(counts) }));
-        self.digest = None;
+        let entry = PolicyEntry::new(&name, policy);
+        if let Some(before) = self.remove(&name) {
+            entry.counts.set(before.counts());
+        }
+        self.digest = self.digest.wrapping_add(entry.digest);
+        self.by_name.insert(name, Rc::new(entry));
     }
 
-    /// Removes the policy called `name`.
-    pub fn remove(&mut self, name: &PolicyName) {
-        self.by_name.remove(name.as_str());
-        self.digest = None;
+    /// Removes and returns the policy called `name`.
+    pub fn remove(&mut self, name: &PolicyName) -> Option<Rc<PolicyEntry>> {
+        let removed = self.by_name.remove(name.as_str())?;
+        self.digest = self.digest.wrapping_sub(removed.digest);
+        Some(removed)
     }
 
     /// Replaces all policies. A policy with the name of an earlier one continues its counts.
     pub fn replace(&mut self, policies: BTreeMap<PolicyName, Policy>) {
-        self.by_name.retain(|name, _| policies.contains_key(name));
+        let before = std::mem::take(self);
         for (name, policy) in policies {
             self.set(name, policy);
         }
-        self.digest = None;
+        self.continue_counts(&before);
     }
 
     /// Continues the counts of `before` for policies of the same name.
@@ -99,14 +111,29 @@ impl Policies {
         policy_json::format(self.sorted().iter().map(|(&name, entry)| (name, &entry.policy)))
     }
 
-    /// Returns the first eight bytes of the SHA-256 of [`Self::to_json`] in hexadecimal.
-    pub fn digest(&mut self) -> &str {
-        let text = self.digest.take().unwrap_or_else(|| {
-            let hash = Sha256::digest(self.to_json());
-            let first = hash.first_chunk().copied().map(u64::from_be_bytes);
-            format!("{:016x}", first.unwrap_or_default())
+    /// Returns the digest as 16 hexadecimal digits. Equal policies have equal digests.
+    ///
+    /// The digest is updated with each change, so that `INFO` takes the same time with any number of policies.
+    pub fn digest(&self) -> String {
+        format!("{:016x}", self.digest)
+    }
+
+    /// Returns the `most` policies with the most checks, sorted by name. If several have equally many checks, the first
+    /// by name are preferred.
+    pub fn busiest(&self, most: usize) -> Vec<(&PolicyName, &PolicyEntry)> {
+        let ranked = self.by_name.iter().map(|(name, entry)| {
+            let rank = (Reverse(entry.counts().checks), name);
+            (rank, &**entry)
         });
-        self.digest.insert(text)
+        let mut ranked: Vec<_> = ranked.collect();
+        if most < ranked.len() {
+            ranked.select_nth_unstable_by_key(most, |&(rank, _)| rank);
+            ranked.truncate(most);
+        }
+        let mut busiest: Vec<_> =
+            ranked.into_iter().map(|((_, name), entry)| (name, entry)).collect();
+        busiest.sort_unstable_by_key(|&(name, _)| name);
+        busiest
     }
 
     /// Sets all counts to zero.
@@ -119,6 +146,8 @@ impl Policies {
 
 #[cfg(test)]
 mod tests {
+    use ratelog_core::PolicyName;
+
     use super::Policies;
     use crate::request::{Bounds, PolicySet};
 
@@ -126,6 +155,10 @@ mod tests {
         let words = line.split(' ').map(str::as_bytes);
         let PolicySet { name, policy } = PolicySet::parse(words, &Bounds::default()).unwrap();
         policies.set(name, policy);
+    }
+
+    fn name(text: &str) -> PolicyName {
+        text.parse().unwrap()
     }
 
     #[test]
@@ -141,6 +174,36 @@ mod tests {
         set(&mut other, "b 10 60");
         assert_ne!(one.digest(), other.digest());
         assert_eq!(one.digest().len(), 16);
+        set(&mut other, "b SHADOW 10 1m");
+        set(&mut other, "c 1 1m");
+        assert_ne!(one.digest(), other.digest());
+        assert!(other.remove(&name("c")).is_some());
+        assert!(other.remove(&name("c")).is_none());
+        assert_eq!(one.digest(), other.digest());
+    }
+
+    #[test]
+    fn policies_that_exchange_their_names_have_another_digest() {
+        let (mut one, mut other) = (Policies::default(), Policies::default());
+        set(&mut one, "a 1 1m");
+        set(&mut one, "b 2 1m");
+        set(&mut other, "a 2 1m");
+        set(&mut other, "b 1 1m");
+        assert_ne!(one.digest(), other.digest());
+    }
+
+    #[test]
+    fn the_digest_of_replaced_policies_is_that_of_the_new_ones() {
+        let (mut one, mut other) = (Policies::default(), Policies::default());
+        set(&mut one, "a 1 1m");
+        set(&mut one, "b 2 1m");
+        set(&mut other, "b 3 1m");
+        let policy = other.get(b"b").unwrap().policy.clone();
+        one.replace([(name("b"), policy)].into());
+        assert_eq!(one.digest(), other.digest());
+        assert_ne!(one.digest(), Policies::default().digest());
+        one.replace([].into());
+        assert_eq!(one.digest(), Policies::default().digest());
     }
 
     #[test]

@@ -55,7 +55,7 @@ impl PolicyEffect {
     pub fn apply(self, policies: &mut Policies) {
         match self {
             Self::Set(name, policy) => policies.set(name, policy),
-            Self::Delete(name) => policies.remove(&name),
+            Self::Delete(name) => drop(policies.remove(&name)),
             Self::Load(all) => policies.replace(all),
         }
     }

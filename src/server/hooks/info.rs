@@ -2,11 +2,15 @@
 
 use std::ffi::{CString, c_int};
 
+use ratelog_core::PolicyName;
 use redis_module::raw::{RedisModuleCtx, RedisModuleInfoCtx};
 
 use crate::monitor::Counts;
 use crate::server::api::{OK, api, guard};
 use crate::server::node::{MONITOR, OVERRIDES, POLICIES};
+
+/// The maximum number of policies in the output.
+const MAX_POLICIES: usize = 100;
 
 /// Registers the callback. Returns whether the server accepted it.
 pub(super) fn register(ctx: *mut RedisModuleCtx) -> bool {
@@ -25,8 +29,8 @@ unsafe extern "C" fn add_info(raw: *mut RedisModuleInfoCtx, for_crash_report: c_
         unsafe {
             if info.section("ratelog") {
                 info.counts(&MONITOR.with_lock_held(|monitor| monitor.totals));
-                let (policies, digest) = POLICIES
-                    .with_lock_held(|policies| (policies.len(), policies.digest().to_owned()));
+                let (policies, digest) =
+                    POLICIES.with_lock_held(|policies| (policies.len(), policies.digest()));
                 info.number("policies", policies as u64);
                 info.text("policies_digest", &digest);
                 info.number("overrides", OVERRIDES.with_lock_held(|list| list.len()) as u64);
@@ -37,13 +41,19 @@ unsafe extern "C" fn add_info(raw: *mut RedisModuleInfoCtx, for_crash_report: c_
             }
             if info.section("policies") {
                 POLICIES.with_lock_held(|policies| {
-                    for (name, entry) in policies.sorted() {
-                        info.dictionary(&format!("policy_{name}"), || info.counts(&entry.counts()));
+                    for (name, entry) in policies.busiest(MAX_POLICIES) {
+                        info.dictionary(&policy_field(name), || info.counts(&entry.counts()));
                     }
                 });
             }
         }
     });
+}
+
+/// Returns the name of a policy's field. The server replaces each colon in a field's name by an underscore, so a colon is
+/// written as `%3A`. A policy's name has no percent sign.
+fn policy_field(name: &PolicyName) -> String {
+    format!("policy_{}", name.as_str().replace(':', "%3A"))
 }
 
 /// The output of one `INFO` call.

@@ -9,6 +9,7 @@ mod denied_event;
 mod differential;
 mod events;
 mod expiry;
+mod info;
 mod inspect;
 mod keywords;
 mod mcheck;

@@ -1,4 +1,4 @@
-//! `RL.STATS` and the module's sections of `INFO`.
+//! `RL.STATS`: the node's counts of checks by result.
 
 use std::collections::HashMap;
 
@@ -230,47 +230,4 @@ fn stats_are_maps_in_resp3() {
         .collect();
     assert_eq!(names, ["checks", "allowed", "denied", "shadow_denied", "overridden", "policies"]);
     assert!(matches!(&fields[5].1, Value::Map(policies) if policies.len() == 1), "{fields:?}");
-}
-
-#[test]
-fn info_shows_the_same_counts() {
-    let server = Server::start();
-    let mut db = server.connect();
-    for policy in ["gold 2 1h", "trial SHADOW 1 1h", "a:b/c.d 1 1h"] {
-        db.run::<()>(&format!("RL.POLICY SET {policy}"));
-    }
-    db.run::<()>("RL.OVERRIDE SET o DENY");
-    for check in ["k POLICY gold", "k POLICY trial", "k POLICY a:b/c.d", "o 5 1h"] {
-        for _ in 0..3 {
-            db.decide(&format!("RL.CHECK {check}"));
-        }
-    }
-    let (all, policies) = counts(&mut db, "RL.STATS");
-    let info: String = db.run("INFO rl");
-    let mut fields = HashMap::new();
-    for line in info.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
-        let (name, value) = line.split_once(':').expect("a line is a name and a value");
-        assert!(name.starts_with("rl_") && !value.is_empty(), "{line}");
-        assert_eq!(fields.insert(name, value), None, "{line}");
-    }
-    let number = |name: &str| fields[name].parse().expect("a number");
-    assert_eq!(Counts::read(|name| number(&format!("rl_{name}"))), all);
-    assert_eq!((number("rl_policies"), number("rl_overrides")), (3, 1));
-    assert!(number("rl_monitor_bytes") > 1_000);
-    let digest = fields["rl_policies_digest"];
-    assert!(digest.len() == 16 && digest.bytes().all(|byte| byte.is_ascii_hexdigit()), "{digest}");
-    // In field names, the server replaces each character that would end a name.
-    for (policy, name) in [("gold", "gold"), ("trial", "trial"), ("a:b/c.d", "a_b/c.d")] {
-        let counts: HashMap<&str, i64> = fields[&*format!("rl_policy_{name}")]
-            .split(',')
-            .filter_map(|pair| pair.split_once('='))
-            .map(|(name, value)| (name, value.parse().expect("a number")))
-            .collect();
-        assert_eq!(counts.len(), 5);
-        assert_eq!(Counts::read(|name| counts[name]), policies[policy], "{policy}");
-    }
-    // `INFO everything` contains the sections, and the default sections are unchanged.
-    let everything: String = db.run("INFO everything");
-    assert!(everything.contains("rl_checks:12\r\n"), "{everything}");
-    assert!(!db.run::<String>("INFO").contains("rl_checks"));
 }
