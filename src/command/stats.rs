@@ -1,6 +1,6 @@
 use super::reply;
 use crate::error::Error;
-use crate::monitor::Counts;
+use crate::monitor::{Counts, Monitor};
 use crate::request;
 use crate::server::node::{MONITOR, POLICIES};
 use crate::server::{Arg, Args, Command, Context, Spec};
@@ -37,7 +37,7 @@ impl Command for Stats {
             sorted.iter().map(|(name, entry)| (name.to_string(), entry.counts())).collect()
         });
         if reset {
-            MONITOR.with(ctx, |monitor| monitor.totals = Counts::default());
+            MONITOR.with(ctx, Monitor::reset);
             POLICIES.with(ctx, Policies::reset_counts);
         }
         reply::stats(ctx, &totals, &policies);

@@ -6,13 +6,14 @@
 
 mod counts;
 mod heavy_keeper;
+mod shown_name;
 mod sketch;
 #[cfg(test)]
 mod tests;
 mod top_k;
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use ratelog_core::{Evaluation, Instant};
 
@@ -64,21 +65,21 @@ impl HeavyKeys {
     /// is missed only if it is heavy in neither sketch.
     fn checked(&mut self, now: Instant) -> Vec<HeavyKey> {
         let Self { allowed, denied } = self;
-        let mut totals = BTreeMap::<Box<[u8]>, u64>::new();
-        let allowed_names = allowed.names(now);
-        for HeavyKey { name, count } in allowed_names {
-            let rest = denied.count(allowed.hash(&name), now);
-            totals.insert(name, count + rest);
+        let mut totals = HashMap::<u64, HeavyKey>::new();
+        for mut heavy in allowed.names(now) {
+            heavy.count += denied.count(heavy.hash, now);
+            totals.insert(heavy.hash, heavy);
         }
-        for HeavyKey { name, count } in denied.names(now) {
-            let rest = allowed.count(allowed.hash(&name), now);
-            let total = totals.entry(name).or_default();
-            *total = (*total).max(count + rest);
+        for mut heavy in denied.names(now) {
+            heavy.count += allowed.count(heavy.hash, now);
+            let count = heavy.count;
+            let total = totals.entry(heavy.hash).or_insert(heavy);
+            total.count = total.count.max(count);
         }
-        let mut heaviest: Vec<_> =
-            totals.into_iter().map(|(name, count)| HeavyKey { name, count }).collect();
-        // The sort is stable, and the names are already sorted.
-        heaviest.sort_by_key(|heavy| Reverse(heavy.count));
+        let mut heaviest: Vec<_> = totals.into_values().collect();
+        heaviest.sort_unstable_by(|one, other| {
+            (Reverse(one.count), &one.name).cmp(&(Reverse(other.count), &other.name))
+        });
         heaviest.truncate(self.k());
         heaviest
     }
@@ -104,6 +105,23 @@ impl Monitor {
         }
     }
 
+    /// Sets all counts to zero and frees the sketches.
+    pub fn reset(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Frees the sketches and the names of keys in them. The next check starts new ones.
+    pub fn forget_keys(&mut self) {
+        self.heavy_keys = None;
+    }
+
+    /// Frees the sketches if they do not track `k` keys.
+    pub fn forget_keys_unless(&mut self, k: usize) {
+        if self.k() != k {
+            self.forget_keys();
+        }
+    }
+
     /// Returns the used memory in bytes.
     pub fn bytes(&self) -> usize {
         let sketches =
@@ -111,9 +129,13 @@ impl Monitor {
         size_of::<Self>() + sketches.unwrap_or(0)
     }
 
+    fn k(&self) -> usize {
+        self.heavy_keys.as_ref().map_or(0, HeavyKeys::k)
+    }
+
     /// Clears the sketches if `k` has changed.
     fn set_k(&mut self, k: usize) {
-        if self.heavy_keys.as_ref().map_or(0, HeavyKeys::k) != k {
+        if self.k() != k {
             self.heavy_keys = (k > 0).then(|| HeavyKeys::new(k));
         }
     }
@@ -149,5 +171,23 @@ mod ranking_tests {
         assert_eq!(names(Ranking::Checked, 0), []);
         let fields: Vec<_> = monitor.totals.fields().into_iter().collect();
         assert_eq!(fields[..3], [("checks", 5), ("allowed", 3), ("denied", 2)]);
+    }
+    #[test]
+    fn the_checks_of_a_long_name_are_added_up() {
+        let now = Instant::from_unix_millis(1_000_000).unwrap();
+        let rules = Rules::one(Rule::new(Limit::new(2), Window::from_millis(1_000).unwrap()));
+        let evaluation =
+            |units| ResolvedRules::from(&rules).evaluate(None, &mut Log::new(), now, units);
+        let names = [1_000, 1_001].map(|length| vec![b'x'; length]);
+        let mut monitor = Monitor::default();
+        for (name, denied) in names.iter().zip([2, 3]) {
+            monitor.count(name, &evaluation(1), now, 8);
+            for _ in 0..denied {
+                monitor.count(name, &evaluation(3), now, 8);
+            }
+        }
+        let counts: Vec<_> =
+            monitor.top(Ranking::Checked, now, 8).iter().map(|heavy| heavy.count).collect();
+        assert_eq!(counts, [4, 3]);
     }
 }

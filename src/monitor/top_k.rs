@@ -1,9 +1,13 @@
 use std::cmp::Reverse;
 
+use super::shown_name::shown_name;
+
 /// A heavily used key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeavyKey {
-    /// The key's name.
+    /// The hash of the key's whole name.
+    pub hash: u64,
+    /// The key's name. A long one is shortened (see [`shown_name`]).
     pub name: Box<[u8]>,
     /// The number of the key's checks. Older checks count less (see [`HALF_LIFE`](super::sketch::HALF_LIFE)).
     pub count: u64,
@@ -48,7 +52,7 @@ impl TopK {
         if self.entries.iter().any(|entry| entry.hash == hash) {
             return;
         }
-        let entry = || Entry { hash, count, name: name.into() };
+        let entry = || Entry { hash, count, name: shown_name(name, hash) };
         if self.entries.len() < self.capacity {
             self.entries.push(entry());
             return;
@@ -90,7 +94,11 @@ impl TopK {
         entries
             .into_iter()
             .take(most)
-            .map(|entry| HeavyKey { name: entry.name.clone(), count: u64::from(entry.count) })
+            .map(|entry| HeavyKey {
+                hash: entry.hash,
+                name: entry.name.clone(),
+                count: entry.count.into(),
+            })
             .collect()
     }
 

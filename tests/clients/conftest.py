@@ -48,10 +48,6 @@ class Nodes:
         """Leaves only the policy `gold`."""
         for command in ["FLUSHALL", "RL.STATS RESET", "ACL LOG RESET"]:
             self.each(*command.split())
-        # The sketches are emptied when the server next uses them.
-        for keys in ["0", "64"]:
-            self.each("CONFIG", "SET", "rl.top-k", keys)
-            self.each("RL.TOP", "CHECKED")
         self.each("RL.POLICY", "IMPORT", POLICIES)
         self.each("CONFIG", "RESETSTAT")
 

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use ratelog_core::Window;
 use redis_module::raw::{self, RedisModuleCtx, RedisModuleString};
 
-use crate::config::{self, MAX_WINDOW, NUMBERS, NumericSetting};
+use super::monitor::on_new_top_k;
+use crate::config::{self, MAX_WINDOW, NUMBERS, NumericSetting, TOP_K};
 use crate::error::Error;
 use crate::request;
 use crate::server::api::{ERROR, OK, api, bytes, guard};
@@ -29,6 +30,8 @@ pub(super) fn register(ctx: *mut RedisModuleCtx, args: &[&[u8]]) -> Result<(), S
     let mut accepted = true;
     for number in NUMBERS {
         let default = given.numbers.iter().rfind(|(name, _)| *name == number.name);
+        let apply: raw::RedisModuleConfigApplyFunc =
+            if number.name == TOP_K.name { Some(on_new_top_k) } else { None };
         // SAFETY: called while the module is loaded; setting and functions are static.
         let status = unsafe {
             api!(RedisModule_RegisterNumericConfig)(
@@ -40,7 +43,7 @@ pub(super) fn register(ctx: *mut RedisModuleCtx, args: &[&[u8]]) -> Result<(), S
                 number.max,
                 Some(get_number),
                 Some(set_number),
-                None,
+                apply,
                 std::ptr::from_ref(number).cast_mut().cast(),
             )
         };

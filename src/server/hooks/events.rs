@@ -5,7 +5,7 @@ use std::ffi::c_void;
 
 use redis_module::raw::{self, RedisModuleCtx, RedisModuleEvent};
 
-use super::{override_tracking, policy_aux};
+use super::{monitor, override_tracking, policy_aux};
 use crate::server::api::{Context, OK, api, guard, replication};
 
 /// Subscribes to the events. Returns whether the server accepted it.
@@ -49,6 +49,7 @@ unsafe extern "C" fn on_server_event(
                 }
                 raw::REDISMODULE_EVENT_FLUSHDB => {
                     override_tracking::on_flush(&ctx, kind, &*info.cast());
+                    monitor::on_flush(&ctx, kind, &*info.cast());
                 }
                 raw::REDISMODULE_EVENT_SWAPDB => override_tracking::on_swap(&ctx, &*info.cast()),
                 _ => replication::invalidate(),

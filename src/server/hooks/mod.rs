@@ -5,6 +5,7 @@ mod data_type;
 mod events;
 mod info;
 mod keyspace;
+mod monitor;
 mod override_ends;
 mod override_tracking;
 mod policy_aux;

@@ -188,6 +188,80 @@ fn top_k_bounds_the_tracked_keys_and_zero_disables_tracking() {
 }
 
 #[test]
+fn long_names_are_shortened_and_stay_distinguishable() {
+    const NAMES: usize = 64;
+    const LENGTH: usize = 60_000;
+    let (server, mut db) = early_in_a_minute();
+    let used = db.info_number("used_memory");
+    let start = "x".repeat(LENGTH - 2);
+    // Denied checks create no keys.
+    let checks = |number: usize| {
+        let name = format!("{start}{number:02}");
+        std::iter::repeat_n(format!("RL.CHECK {name} 1 1h COST 2"), 4 + number % 2)
+    };
+    pour(&server, (0..NAMES).flat_map(checks));
+    for ranking in ["DENIED", "CHECKED"] {
+        let found = top(&mut db, &format!("{ranking} COUNT 1000"));
+        let distinct: std::collections::HashSet<_> = found.iter().map(|(name, _)| name).collect();
+        assert_eq!((found.len(), distinct.len()), (NAMES, NAMES), "{ranking}");
+        for (name, count) in found {
+            let hash = name.strip_prefix(&format!("{}...[60000 bytes, ", &start[..256]));
+            let hash = hash.and_then(|rest| rest.strip_suffix(']'));
+            assert!(hash.is_some_and(|hash| u64::from_str_radix(hash, 16).is_ok()), "{name}");
+            assert!((1..=5).contains(&count), "{count}");
+        }
+    }
+    let bytes = db.info_number("rl_monitor_bytes");
+    assert!((60_000..80_000).contains(&bytes), "{bytes}");
+    let grown = db.info_number("used_memory") - used;
+    assert!(grown < 3_000_000, "the server uses {grown} bytes more");
+}
+
+#[test]
+fn names_are_freed_at_once() {
+    let (server, mut db) = early_in_a_minute();
+    let size = |db: &mut Client| db.info_number("rl_monitor_bytes");
+    let empty = size(&mut db);
+    let fill = || {
+        check(&server, "a", 100);
+        pour(&server, std::iter::repeat_n("RL.CHECK b 1 1h COST 2".to_owned(), 100));
+    };
+    for commands in [
+        &["FLUSHALL"][..],
+        &["FLUSHALL ASYNC"],
+        &["DEBUG RELOAD"],
+        &["RL.STATS RESET"],
+        &["CONFIG SET rl.top-k 0"],
+        &["CONFIG SET rl.top-k 0", "CONFIG SET rl.top-k 64"],
+        &["CONFIG SET rl.top-k 65"],
+    ] {
+        db.run::<()>("CONFIG SET rl.top-k 64");
+        fill();
+        assert_eq!((names(&mut db, "CHECKED").len(), names(&mut db, "DENIED").len()), (2, 1));
+        assert!(size(&mut db) > empty + 10_000);
+        for command in commands {
+            db.run::<Value>(*command);
+        }
+        assert_eq!(size(&mut db), empty, "{commands:?}");
+        for ranking in ["CHECKED", "DENIED"] {
+            assert_eq!(names(&mut db, ranking), [""; 0], "{commands:?}");
+        }
+    }
+}
+
+#[test]
+fn names_stay_if_nothing_removes_all_of_them() {
+    let (server, mut db) = early_in_a_minute();
+    check(&server, "a", 100);
+    db.run::<()>("FLUSHDB");
+    db.run::<()>("CONFIG SET rl.top-k 64");
+    db.error("CONFIG SET rl.top-k 0 maxmemory-policy none");
+    db.error("CONFIG SET rl.top-k 1001");
+    db.run::<Value>("RL.STATS");
+    assert_eq!(names(&mut db, "CHECKED"), ["a"]);
+}
+
+#[test]
 fn a_wrong_call_is_an_error() {
     let server = Server::start();
     let mut db = server.connect();

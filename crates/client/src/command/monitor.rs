@@ -56,7 +56,7 @@ pub fn stats() -> Command<Stats> {
     Command::new(cmd("RL.STATS"), Routing::EveryPrimary, parse_stats).merge_with(sum)
 }
 
-/// `RL.STATS RESET`: the same counts, which are then set to zero.
+/// `RL.STATS RESET`: the same counts, which are then set to zero. This empties the list of [`top`] too.
 #[must_use]
 pub fn reset_stats() -> Command<Stats> {
     let mut cmd = cmd("RL.STATS");
