@@ -1,13 +1,17 @@
 //! The replies of the commands.
 
+use std::collections::BTreeMap;
 use std::ffi::{CStr, CString};
+use std::rc::Rc;
 use std::sync::Arc;
 
-use ratelog_core::{Action, Decision, Hit, Instant, Mode, Override, Policy, Rules, wire};
+use ratelog_core::{
+    Action, Decision, Hit, Instant, Mode, Override, Policy, PolicyName, Rules, wire,
+};
 
 use crate::monitor::{Counts, HeavyKey};
 use crate::server::{Context, Reply};
-use crate::state::{KeyLocation, OverrideId, Value};
+use crate::state::{KeyLocation, OverrideId, PolicyEntry, Value};
 
 /// Replies with the decision's six integers.
 pub fn decision(ctx: &Context<'_>, decision: &Decision) {
@@ -142,7 +146,11 @@ pub fn names<'a>(ctx: &Context<'_>, names: impl ExactSizeIterator<Item = &'a str
 }
 
 /// Replies with the total counts and the counts of each policy.
-pub fn stats(ctx: &Context<'_>, totals: &Counts, policies: &[(String, Counts)]) {
+pub fn stats(
+    ctx: &Context<'_>,
+    totals: &Counts,
+    policies: &BTreeMap<&PolicyName, &Rc<PolicyEntry>>,
+) {
     let reply = ctx.reply();
     let totals = totals.fields();
     reply.map(totals.len() + 1);
@@ -151,12 +159,17 @@ pub fn stats(ctx: &Context<'_>, totals: &Counts, policies: &[(String, Counts)]) 
     }
     reply.string("policies");
     reply.map(policies.len());
-    for (name, counts) in policies {
-        let counts = counts.fields();
-        reply.string(name);
-        reply.map(counts.len());
+    for (name, entry) in policies {
+        let (counts, denied_by_rule) = (entry.counts().fields(), entry.denied_by_rule());
+        reply.string(name.as_str());
+        reply.map(counts.len() + 1);
         for (name, count) in counts {
             field(&reply, name, count.cast_signed());
+        }
+        reply.string("denied_by_rule");
+        reply.array(denied_by_rule.len());
+        for count in denied_by_rule {
+            reply.integer(count.cast_signed());
         }
     }
 }

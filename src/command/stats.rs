@@ -1,6 +1,6 @@
 use super::reply;
 use crate::error::Error;
-use crate::monitor::{Counts, Monitor};
+use crate::monitor::Monitor;
 use crate::request;
 use crate::server::node::{MONITOR, POLICIES};
 use crate::server::{Arg, Args, Command, Context, Spec};
@@ -32,15 +32,11 @@ impl Command for Stats {
         request::end(args)?;
 
         let totals = MONITOR.with(ctx, |monitor| monitor.totals);
-        let policies: Vec<(String, Counts)> = POLICIES.with(ctx, |policies| {
-            let sorted = policies.sorted();
-            sorted.iter().map(|(name, entry)| (name.to_string(), entry.counts())).collect()
-        });
+        POLICIES.with(ctx, |policies| reply::stats(ctx, &totals, &policies.sorted()));
         if reset {
             MONITOR.with(ctx, Monitor::reset);
             POLICIES.with(ctx, Policies::reset_counts);
         }
-        reply::stats(ctx, &totals, &policies);
         Ok(())
     }
 }

@@ -13,17 +13,20 @@ pub struct Counts {
     pub shadow_denied: u64,
     /// Checks that an override decided.
     pub overridden: u64,
+    /// Checks that rules allowed and that left at most a fifth of the limit.
+    pub near: u64,
 }
 
 impl Counts {
     /// Returns the counts with their names, in display order.
-    pub fn fields(&self) -> [(&'static str, u64); 5] {
+    pub fn fields(&self) -> [(&'static str, u64); 6] {
         [
             ("checks", self.checks),
             ("allowed", self.allowed),
             ("denied", self.denied),
             ("shadow_denied", self.shadow_denied),
             ("overridden", self.overridden),
+            ("near", self.near),
         ]
     }
 
@@ -35,6 +38,7 @@ impl Counts {
         } else {
             self.denied += 1;
         }
+        self.near += u64::from(evaluation.is_near_limit());
         match evaluation.decided_by {
             DecidedBy::Rules => {}
             DecidedBy::Shadow => self.shadow_denied += 1,

@@ -25,6 +25,8 @@ pub struct PolicyEntry {
     /// The policy.
     pub policy: Policy,
     counts: Cell<Counts>,
+    /// The checks that each rule denied, or would have denied in shadow mode.
+    denied_by_rule: Box<[Cell<u64>]>,
     /// The first eight bytes of the SHA-256 of the policy as JSON.
     digest: u64,
 }
@@ -39,7 +41,8 @@ impl PolicyEntry {
     fn new(name: &PolicyName, policy: Policy) -> Self {
         let hash = Sha256::digest(policy_json::format_one(name, &policy));
         let digest = hash.first_chunk().copied().map(u64::from_be_bytes).unwrap_or_default();
-        Self { policy, counts: Cell::default(), digest }
+        let denied_by_rule = policy.rules.iter().map(|_| Cell::default()).collect();
+        Self { policy, counts: Cell::default(), denied_by_rule, digest }
     }
 
     /// Returns the counts of the policy's checks.
@@ -47,11 +50,36 @@ impl PolicyEntry {
         self.counts.get()
     }
 
+    /// Returns the denials by each rule, in the order of the rules. An override's denials belong to no rule.
+    pub fn denied_by_rule(&self) -> impl ExactSizeIterator<Item = u64> {
+        self.denied_by_rule.iter().map(Cell::get)
+    }
+
     /// Counts a check under the policy.
     pub fn count(&self, evaluation: &Evaluation) {
         let mut counts = self.counts.get();
         counts.add(evaluation);
         self.counts.set(counts);
+        if let Some(count) = evaluation.denied_by.and_then(|rule| self.denied_by_rule.get(rule)) {
+            count.set(count.get() + 1);
+        }
+    }
+
+    /// Continues the counts of an earlier policy. The denials by rule continue only if the rules are equal.
+    fn continue_counts(&self, before: &Self) {
+        self.counts.set(before.counts());
+        if self.policy.rules == before.policy.rules {
+            for (count, before) in self.denied_by_rule.iter().zip(before.denied_by_rule()) {
+                count.set(before);
+            }
+        }
+    }
+
+    fn reset_counts(&self) {
+        self.counts.set(Counts::default());
+        for count in &self.denied_by_rule {
+            count.set(0);
+        }
     }
 }
 
@@ -70,7 +98,7 @@ impl Policies {
     pub fn set(&mut self, name: PolicyName, policy: Policy) {
         let entry = PolicyEntry::new(&name, policy);
         if let Some(before) = self.remove(&name) {
-            entry.counts.set(before.counts());
+            entry.continue_counts(&before);
         }
         self.digest = self.digest.wrapping_add(entry.digest);
         self.by_name.insert(name, Rc::new(entry));
@@ -96,7 +124,7 @@ impl Policies {
     pub fn continue_counts(&mut self, before: &Self) {
         for (name, entry) in &self.by_name {
             if let Some(before) = before.by_name.get(name) {
-                entry.counts.set(before.counts());
+                entry.continue_counts(before);
             }
         }
     }
@@ -139,7 +167,7 @@ impl Policies {
     /// Sets all counts to zero.
     pub fn reset_counts(&mut self) {
         for entry in self.by_name.values() {
-            entry.counts.set(Counts::default());
+            entry.reset_counts();
         }
     }
 }

@@ -48,7 +48,7 @@ fn info_shows_the_same_counts() {
             .filter_map(|pair| pair.split_once('='))
             .map(|(name, value)| (name, value.parse().expect("a number")))
             .collect();
-        assert_eq!(counts.len(), 5);
+        assert_eq!(counts.len(), 6);
         assert_eq!(Counts::read(|name| counts[name]), policies[policy], "{policy}");
     }
     // `INFO everything` contains the sections, and the default sections are unchanged.

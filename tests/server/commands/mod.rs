@@ -5,6 +5,7 @@ mod cases;
 mod check;
 mod clock_step;
 mod concurrency;
+mod denied_by_rule;
 mod denied_event;
 mod differential;
 mod events;

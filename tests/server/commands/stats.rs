@@ -22,11 +22,11 @@ fn every_check_is_counted_once_by_its_result() {
     for _ in 0..5 {
         db.decide("RL.CHECK k 3 1h");
     }
-    assert_eq!(totals(&mut db), Counts::of(3, 2));
+    assert_eq!(totals(&mut db), Counts::of(3, 2).with_near(1));
     // A check that is denied before the key exists counts once, and so does a check of many units.
     db.decide("RL.CHECK new 3 1h COST 4");
     db.decide("RL.CHECK other 30 1h COST 30");
-    assert_eq!(totals(&mut db), Counts::of(4, 3));
+    assert_eq!(totals(&mut db), Counts::of(4, 3).with_near(2));
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn counts_continue_after_a_reload_of_the_dataset() {
     for _ in 0..3 {
         db.decide("RL.CHECK k POLICY p");
     }
-    let before = Counts::of(1, 2);
+    let before = Counts::of(1, 2).with_near(1);
     assert_eq!((totals(&mut db), of_policy(&mut db, "p")), (before, Some(before)));
     db.run::<()>("DEBUG RELOAD");
     assert_eq!((totals(&mut db), of_policy(&mut db, "p")), (before, Some(before)));
@@ -68,11 +68,11 @@ fn only_checks_are_counted() {
     ] {
         db.attempt::<Value>(command).ok();
     }
-    assert_eq!(totals(&mut db), Counts::of(1, 0));
+    assert_eq!(totals(&mut db), Counts::of(1, 0).with_near(1));
     db.run::<()>("CONFIG SET maxmemory-policy noeviction maxmemory 1");
     assert!(db.error("RL.CHECK newest 1 1h").starts_with("OOM"));
     assert!(db.error("RL.MCHECK 1 newest 1 1h").starts_with("OOM"));
-    assert_eq!(totals(&mut db), Counts::of(1, 0));
+    assert_eq!(totals(&mut db), Counts::of(1, 0).with_near(1));
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn overrides_are_counted_in_addition_to_their_result() {
     for (action, expected) in [
         ("ALLOW", Counts::of(3, 0).with_overridden(3)),
         ("DENY", Counts::of(0, 3).with_overridden(3)),
-        ("LIMIT 2 1h", Counts::of(2, 1).with_overridden(3)),
+        ("LIMIT 2 1h", Counts::of(2, 1).with_overridden(3).with_near(1)),
     ] {
         db.run::<()>(&format!("RL.OVERRIDE SET k {action}"));
         for _ in 0..3 {
@@ -108,9 +108,9 @@ fn each_policy_has_its_own_counts() {
         db.decide("RL.PEEK a POLICY gold");
     }
     let (all, policies) = counts(&mut db, "RL.STATS");
-    assert_eq!(all, Counts::of(2 + 4 + 1, 2 + 3).with_shadow_denied(3));
-    assert_eq!(policies["gold"], Counts::of(2, 2));
-    assert_eq!(policies["trial"], Counts::of(4, 0).with_shadow_denied(3));
+    assert_eq!(all, Counts::of(2 + 4 + 1, 2 + 3).with_shadow_denied(3).with_near(1 + 4 + 1));
+    assert_eq!(policies["gold"], Counts::of(2, 2).with_near(1));
+    assert_eq!(policies["trial"], Counts::of(4, 0).with_shadow_denied(3).with_near(4));
     assert_eq!((policies["idle"], policies.len()), (Counts::default(), 3));
 }
 
@@ -122,13 +122,13 @@ fn a_check_of_several_keys_counts_each_of_them() {
     db.run::<()>("RL.POLICY SET trial SHADOW 1 1h");
     db.run::<()>("RL.OVERRIDE SET o ALLOW");
     db.decide_all("RL.MCHECK 1 a POLICY gold b POLICY trial c 9 1h o 9 1h a POLICY gold");
-    assert_eq!(totals(&mut db), Counts::of(5, 0).with_overridden(1));
+    assert_eq!(totals(&mut db), Counts::of(5, 0).with_overridden(1).with_near(2));
     // The check is denied at a. The decisions for the other keys are allowed.
     db.decide_all("RL.MCHECK 1 a POLICY gold b POLICY trial c 9 1h");
     let (all, policies) = counts(&mut db, "RL.STATS");
-    assert_eq!(all, Counts::of(7, 1).with_overridden(1).with_shadow_denied(1));
-    assert_eq!(policies["gold"], Counts::of(2, 1));
-    assert_eq!(policies["trial"], Counts::of(2, 0).with_shadow_denied(1));
+    assert_eq!(all, Counts::of(7, 1).with_overridden(1).with_shadow_denied(1).with_near(3));
+    assert_eq!(policies["gold"], Counts::of(2, 1).with_near(1));
+    assert_eq!(policies["trial"], Counts::of(2, 0).with_shadow_denied(1).with_near(2));
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn a_reset_returns_the_counts_and_sets_them_to_zero() {
         assert_eq!(db.error(command), expected);
     }
     let before = counts(&mut db, "RL.STATS");
-    assert_eq!(before.0, Counts::of(1, 2));
+    assert_eq!(before.0, Counts::of(1, 2).with_near(1));
     assert_eq!(counts(&mut db, "rl.stats Reset"), before);
     let (all, policies) = counts(&mut db, "RL.STATS");
     assert_eq!((all, policies["gold"]), (Counts::default(), Counts::default()));
@@ -165,11 +165,11 @@ fn a_policys_counts_survive_its_changes_and_end_with_its_deletion() {
     check(&mut db);
     check(&mut db);
     db.run::<()>("RL.POLICY SET gold 2 1h");
-    assert_eq!(of_policy(&mut db, "gold"), Some(Counts::of(1, 1)));
+    assert_eq!(of_policy(&mut db, "gold"), Some(Counts::of(1, 1).with_near(1)));
     check(&mut db);
     db.run::<()>("RL.POLICY SET gold SHADOW 2 1h");
     check(&mut db);
-    let expected = Counts::of(3, 1).with_shadow_denied(1);
+    let expected = Counts::of(3, 1).with_shadow_denied(1).with_near(3);
     assert_eq!(of_policy(&mut db, "gold"), Some(expected));
     let exported: String = db.run("RL.POLICY EXPORT");
     db.run::<()>(["RL.POLICY", "IMPORT", &exported]);
@@ -191,7 +191,7 @@ fn checks_in_transactions_and_scripts_are_counted() {
     db.run::<Value>("EXEC");
     let script = "for i = 1, 3 do redis.call('RL.CHECK', KEYS[1], 2, '1h') end";
     db.run::<()>(["EVAL", script, "1", "k"]);
-    assert_eq!(totals(&mut db), Counts::of(2, 2));
+    assert_eq!(totals(&mut db), Counts::of(2, 2).with_near(1));
 }
 
 #[test]
@@ -211,7 +211,7 @@ fn a_node_counts_its_decisions_and_not_replicated_effects() {
     assert_eq!(reader.run::<Value>("RL.TOP CHECKED"), Value::Array(vec![]));
     // A reset of the node's own counts is not a write.
     counts(&mut reader, "RL.STATS RESET");
-    assert_eq!(totals(&mut db), Counts::of(8, 1));
+    assert_eq!(totals(&mut db), Counts::of(8, 1).with_near(1));
     server.restart(Stop::NoSave);
     assert_eq!(counts(&mut server.connect(), "RL.STATS"), nothing);
 }
@@ -228,6 +228,35 @@ fn stats_are_maps_in_resp3() {
         .iter()
         .map(|(name, _)| redis::from_redis_value(name.clone()).expect("text"))
         .collect();
-    assert_eq!(names, ["checks", "allowed", "denied", "shadow_denied", "overridden", "policies"]);
-    assert!(matches!(&fields[5].1, Value::Map(policies) if policies.len() == 1), "{fields:?}");
+    let counts = ["checks", "allowed", "denied", "shadow_denied", "overridden", "near"];
+    assert_eq!(names, [&counts[..], &["policies"]].concat());
+    assert!(matches!(&fields[6].1, Value::Map(policies) if policies.len() == 1), "{fields:?}");
+}
+
+#[test]
+fn allowed_checks_near_the_limit_are_counted() {
+    let server = Server::start();
+    let mut db = server.connect();
+    db.run::<()>("RL.POLICY SET gold 10 1h 1000 1h");
+    for (command, near) in [
+        ("RL.CHECK a POLICY gold COST 7", 0),
+        ("RL.CHECK a POLICY gold", 1),
+        ("RL.CHECK a POLICY gold COST 2", 2),
+        ("RL.CHECK a POLICY gold", 2),
+        ("RL.PEEK a POLICY gold", 2),
+        ("RL.MCHECK 8 b POLICY gold c 100 1h", 3),
+        // Each key counts by its own decision.
+        ("RL.MCHECK 1 a POLICY gold b POLICY gold", 4),
+        ("RL.CHECK d 4 1h COST 3", 4),
+        ("RL.CHECK d 5 1h", 5),
+    ] {
+        db.run::<Value>(command);
+        assert_eq!(totals(&mut db).near, near, "{command}");
+    }
+    assert_eq!(of_policy(&mut db, "gold").map(|counts| counts.near), Some(4));
+    for (action, near) in [("ALLOW", 5), ("DENY", 5), ("LIMIT 100 1h", 5), ("LIMIT 12 1h", 6)] {
+        db.run::<()>(&format!("RL.OVERRIDE SET a {action}"));
+        db.decide("RL.CHECK a POLICY gold");
+        assert_eq!(totals(&mut db).near, near, "{action}");
+    }
 }

@@ -79,18 +79,18 @@ fn a_shadow_policy_allows_every_check_and_records_what_its_rules_allow() {
         assert_eq!(db.units("k"), check.min(2));
     }
     assert_eq!(db.decide("RL.CHECK k POLICY trial").remaining, 0);
-    assert_counts(&mut db, "trial", Counts::of(6, 0).with_shadow_denied(4));
+    assert_counts(&mut db, "trial", Counts::of(6, 0).with_shadow_denied(4).with_near(5));
     // A peek does not count, and each key has its own denials.
     assert!(db.decide("RL.PEEK k POLICY trial").allowed);
     assert!(db.decide("RL.CHECK other POLICY trial COST 3").allowed);
     assert!(db.decide("RL.CHECK other POLICY trial COST 2").allowed);
     assert_eq!(db.units("other"), 2);
-    assert_counts(&mut db, "trial", Counts::of(8, 0).with_shadow_denied(5));
+    assert_counts(&mut db, "trial", Counts::of(8, 0).with_shadow_denied(5).with_near(6));
 
     // Once the policy is enforced, it counts the units recorded in shadow mode.
     db.run::<()>("RL.POLICY SET trial 2 1h");
     assert!(!db.decide("RL.CHECK k POLICY trial").allowed);
-    assert_counts(&mut db, "trial", Counts::of(8, 1).with_shadow_denied(5));
+    assert_counts(&mut db, "trial", Counts::of(8, 1).with_shadow_denied(5).with_near(6));
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn a_policy_may_have_a_limit_of_zero() {
     assert_eq!(db.decide("RL.CHECK k POLICY trial"), never(true, 0));
     assert_eq!(db.run::<i64>("EXISTS k"), 0);
     assert_counts(&mut db, "off", Counts::of(0, 1));
-    assert_counts(&mut db, "trial", Counts::of(2, 0).with_shadow_denied(2));
+    assert_counts(&mut db, "trial", Counts::of(2, 0).with_shadow_denied(2).with_near(2));
 }
 
 #[test]

@@ -134,10 +134,10 @@ fn counts_are_per_node() {
     db.run::<()>("RL.POLICY SET p 2 1h");
     db.decide("RL.CHECK k POLICY p");
     assert_same_policies(&server, &replica, "with checks in between");
-    let own = "checks=3,allowed=2,denied=1,shadow_denied=0,overridden=0";
+    let own = "checks=3,allowed=2,denied=1,shadow_denied=0,overridden=0,near=2";
     assert_eq!(db.info("rl_policy_p"), own);
     let mut reader = replica.connect();
-    let none = "checks=0,allowed=0,denied=0,shadow_denied=0,overridden=0";
+    let none = "checks=0,allowed=0,denied=0,shadow_denied=0,overridden=0,near=0";
     assert_eq!(reader.info("rl_policy_p"), none);
     assert_eq!(reader.info("rl_checks"), "0");
 }

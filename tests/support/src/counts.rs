@@ -13,6 +13,7 @@ pub struct Counts {
     pub denied: i64,
     pub shadow_denied: i64,
     pub overridden: i64,
+    pub near: i64,
 }
 
 impl Counts {
@@ -29,6 +30,10 @@ impl Counts {
         Self { overridden, ..self }
     }
 
+    pub fn with_near(self, near: i64) -> Self {
+        Self { near, ..self }
+    }
+
     /// Reads each count through `field`.
     pub fn read(mut field: impl FnMut(&str) -> i64) -> Self {
         Self {
@@ -37,6 +42,7 @@ impl Counts {
             denied: field("denied"),
             shadow_denied: field("shadow_denied"),
             overridden: field("overridden"),
+            near: field("near"),
         }
     }
 }
@@ -44,16 +50,37 @@ impl Counts {
 /// Returns the total counts in the reply to `command`, and the counts of each policy.
 #[track_caller]
 pub fn counts(db: &mut Client, command: &str) -> (Counts, HashMap<String, Counts>) {
+    let (totals, policies) = stats(db, command);
+    (totals, policies.into_iter().map(|(name, (counts, _))| (name, counts)).collect())
+}
+
+/// Returns the denials by each rule of a policy.
+#[track_caller]
+pub fn denied_by_rule(db: &mut Client, policy: &str) -> Vec<i64> {
+    stats(db, "RL.STATS").1.remove(policy).expect("the policy exists").1
+}
+
+type OfPolicy = (Counts, Vec<i64>);
+
+#[track_caller]
+fn stats(db: &mut Client, command: &str) -> (Counts, HashMap<String, OfPolicy>) {
     let mut fields: HashMap<String, Value> = db.run(command);
     let policies = fields.remove("policies").expect("policies are a field");
-    let policies: HashMap<String, HashMap<String, i64>> =
+    let policies: HashMap<String, HashMap<String, Value>> =
         from_redis_value(policies).expect("counts by policy");
-    let totals =
-        Counts::read(|name| from_redis_value(fields[name].clone()).expect("a count is a number"));
-    assert_eq!(fields.len(), 5, "{fields:?}");
-    let of_each = policies.into_iter().map(|(name, fields)| {
-        assert_eq!(fields.len(), 5, "{fields:?}");
-        (name, Counts::read(|field| fields[field]))
+    let of_each = policies.into_iter().map(|(name, mut fields)| {
+        let by_rule = fields.remove("denied_by_rule").expect("denials are a field");
+        (name, (read(fields), from_redis_value(by_rule).expect("denials are numbers")))
     });
-    (totals, of_each.collect())
+    (read(fields), of_each.collect())
+}
+
+#[track_caller]
+fn read(mut fields: HashMap<String, Value>) -> Counts {
+    let counts = Counts::read(|name| {
+        let count = fields.remove(name).expect("the count is a field");
+        from_redis_value(count).expect("a count is a number")
+    });
+    assert!(fields.is_empty(), "{fields:?}");
+    counts
 }

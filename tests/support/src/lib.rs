@@ -35,7 +35,7 @@ pub use checks::Checks;
 pub use client::Client;
 pub use cluster::Cluster;
 pub use cluster_client::ClusterClient;
-pub use counts::{Counts, counts};
+pub use counts::{Counts, counts, denied_by_rule};
 pub use dataset::{assert_same_dataset, dataset, wait_until_in_step};
 pub use decision::Decision;
 pub use events::Events;

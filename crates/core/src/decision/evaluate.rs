@@ -6,7 +6,7 @@ use arrayvec::ArrayVec;
 use super::rule_state::RuleState;
 use super::{DecidedBy, Decision, Evaluation};
 use crate::log::{Cursor, Log};
-use crate::{Action, Cost, Instant, Mode, Override, Policy, ResolvedRules, Rules};
+use crate::{Action, Cost, Instant, Mode, Override, Policy, ResolvedRules, Rule, Rules};
 
 /// Decides a check of `cost` at `now` and records its units if it is allowed.
 pub fn check(log: &mut Log, now: Instant, rules: &Rules, cost: Cost) -> Decision {
@@ -86,15 +86,18 @@ impl Check<'_> {
             return self.apply_override(key_override, log, on_cursor);
         }
         let decision = apply_rules(log, now, rules, units, on_cursor);
+        let decided_by = DecidedBy::Rules;
         if decision.allowed {
             let record_for = Some(rules.longest_window());
-            Evaluation { decision, units, record_for, decided_by: DecidedBy::Rules }
-        } else if mode == Mode::Shadow {
-            let decision = allow_all(log, now, rules);
-            Evaluation { decision, units, record_for: None, decided_by: DecidedBy::Shadow }
-        } else {
-            Evaluation { decision, units, record_for: None, decided_by: DecidedBy::Rules }
+            return Evaluation { decision, units, record_for, decided_by, denied_by: None };
         }
+        let denied_by = binding_index(rules, &decision);
+        let denied = Evaluation { decision, units, record_for: None, decided_by, denied_by };
+        if mode == Mode::Shadow {
+            let decision = allow_all(log, now, rules);
+            return Evaluation { decision, decided_by: DecidedBy::Shadow, ..denied };
+        }
+        denied
     }
 
     #[cold]
@@ -121,7 +124,8 @@ impl Check<'_> {
                 (decision, decision.allowed.then_some(window))
             }
         };
-        Evaluation { decision, units, record_for, decided_by: DecidedBy::Override }
+        let decided_by = DecidedBy::Override;
+        Evaluation { decision, units, record_for, decided_by, denied_by: None }
     }
 }
 
@@ -138,6 +142,12 @@ fn apply_rules(
         binding = binding.binding(RuleState::evaluate(log, now, rule, units, &mut on_cursor));
     }
     binding.into_decision()
+}
+
+/// Returns the index of the decision's binding rule. Of equal rules, the first one binds.
+fn binding_index(rules: &Rules, decision: &Decision) -> Option<usize> {
+    let binding = Rule::new(decision.limit, decision.window);
+    rules.iter().position(|rule| rule == binding)
 }
 
 /// Returns the decision on the current log for a check that is allowed regardless of the rules.

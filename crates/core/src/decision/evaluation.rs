@@ -12,6 +12,9 @@ pub struct Evaluation {
     pub record_for: Option<Window>,
     /// The source of the decision.
     pub decided_by: DecidedBy,
+    /// The index of the rule with the longest retry-after if the check's rules deny it, also in
+    /// [`Mode::Shadow`](crate::Mode::Shadow). `None` if they allow it, or if an override decides.
+    pub denied_by: Option<usize>,
 }
 
 /// The source of a decision.
@@ -26,6 +29,15 @@ pub enum DecidedBy {
 }
 
 impl Evaluation {
+    /// Returns whether rules allowed the check and leave at most a fifth of the binding rule's limit. The rules may be
+    /// those of an override, and of a policy in shadow mode. They do not decide a check that an override allows or denies.
+    #[must_use]
+    pub fn is_near_limit(&self) -> bool {
+        let is_by_rules = self.record_for.is_some() || self.decided_by == DecidedBy::Shadow;
+        let decision = self.recorded_decision();
+        decision.allowed && is_by_rules && decision.remaining * 5 <= decision.limit.units()
+    }
+
     /// Returns the decision as it is after the units are recorded, if they must be recorded.
     #[must_use]
     pub fn recorded_decision(&self) -> Decision {
@@ -125,6 +137,53 @@ mod tests {
     fn a_check_that_is_always_allowed_reports_the_fullest_rule() {
         let case = Case::new(Mode::Shadow, &[rule(9, 5_000), rule(1, 2_000), rule(2, 700)]);
         assert_eq!(case.decision(), (true, 1, 0, Some(0), 1_500));
+    }
+
+    #[test]
+    fn the_binding_rule_of_a_denial_is_known() {
+        let denied_by = |mode, rules: &[Rule], units| {
+            let policy = Case::new(mode, rules).policy;
+            let resolved = ResolvedRules::<Rules, _>::Policy(&policy);
+            resolved.evaluate(None, &mut log(), at(2_000), units).denied_by
+        };
+        // The third rule denies for 3,500 ms, the second for 500 ms.
+        let rules = [rule(9, 5_000), rule(2, 1_500), rule(2, 4_500), rule(2, 4_500)];
+        for mode in [Mode::Enforce, Mode::Shadow] {
+            assert_eq!(denied_by(mode, &rules, 1), Some(2));
+            assert_eq!(denied_by(mode, &rules[..2], 1), Some(1));
+            assert_eq!(denied_by(mode, &rules[..1], 1), None);
+            assert_eq!(denied_by(mode, &rules[..1], 10), Some(0));
+            // Never is the longest, and the first rule wins a tie.
+            assert_eq!(denied_by(mode, &rules, 10), Some(0));
+        }
+    }
+
+    #[test]
+    fn a_check_is_near_the_limit_if_at_most_a_fifth_remains() {
+        let is_near = |case: &Case, units| {
+            let resolved = ResolvedRules::<Rules, _>::Policy(&case.policy);
+            let key_override = case.key_override.as_ref();
+            resolved.evaluate(key_override, &mut log(), at(2_000), units).is_near_limit()
+        };
+        // Two units are in the log.
+        let ten = Case::new(Mode::Enforce, &[rule(10, 5_000), rule(1_000, 5_000)]);
+        let near = [(5, false), (6, true), (8, true), (9, false)];
+        assert_eq!(near.map(|(units, _)| (units, is_near(&ten, units))), near);
+        let shadow = Case::new(Mode::Shadow, &[rule(10, 5_000)]);
+        let near = [(5, false), (6, true), (8, true), (9, false)];
+        assert_eq!(near.map(|(units, _)| (units, is_near(&shadow, units))), near);
+        let full = Case::new(Mode::Shadow, &[rule(2, 5_000)]);
+        assert!(is_near(&full, 1));
+
+        let overridden = |action| {
+            let mut case = Case::new(Mode::Enforce, &[rule(2, 5_000)]);
+            case.key_override = Some(Override { action, until: None });
+            case
+        };
+        assert!(!is_near(&overridden(Action::Allow), 1));
+        assert!(!is_near(&overridden(Action::Deny), 1));
+        let ten = overridden(Action::Limit(Rules::one(rule(10, 5_000))));
+        assert_eq!(near.map(|(units, _)| (units, is_near(&ten, units))), near);
     }
 
     #[test]
