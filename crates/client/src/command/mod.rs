@@ -28,7 +28,7 @@ use crate::reply::InvalidReply;
 
 pub use check::{check, mcheck, peek};
 pub use keys::{Hit, Inspection, hits, inspect, newest_hits, refund, reset};
-pub use monitor::{Counts, Ranked, Ranking, Stats, reset_stats, stats, top};
+pub use monitor::{Counts, PolicyStats, Ranked, Ranking, Stats, reset_stats, stats, top};
 pub use overrides::{
     ListedOverride, Override, del_override, get_override, list_overrides, set_override,
 };

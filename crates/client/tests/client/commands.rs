@@ -186,8 +186,9 @@ async fn statistics(db: &mut impl AsyncCommands) {
     }
     let stats = db.rl_stats().await.unwrap();
     assert_eq!((stats.total.checks, stats.total.allowed, stats.total.denied), (5, 4, 1));
-    assert_eq!(stats.policies["login"], stats.total);
-    assert_eq!(stats.policies["trial"].checks, 0);
+    assert_eq!(stats.policies["login"].counts, stats.total);
+    assert_eq!(stats.policies["login"].denied_by_rule.iter().sum::<u64>(), 1);
+    assert_eq!(stats.policies["trial"].counts.checks, 0);
     let denied = db.rl_top(Ranking::Denied, 100).await.unwrap();
     assert!(denied.iter().any(|ranked| ranked.key == b"s4" && ranked.count == 1), "{denied:?}");
     let checked = db.rl_top(Ranking::Checked, 100).await.unwrap();
