@@ -1,5 +1,7 @@
 //! Keyspace events as a subscriber receives them.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::{Client, Raw, Server};
 
 /// A subscriber to all keyspace and keyevent channels.
@@ -10,8 +12,9 @@ pub struct Events {
     db: Client,
 }
 
-/// The end of the message that follows all earlier events.
-const END: &[u8] = b"of-events\r\n";
+/// The number of the next message that marks the end of the events. Replicas receive the messages of their primary, so
+/// each message is different.
+static NEXT_END: AtomicU64 = AtomicU64::new(0);
 
 impl Events {
     /// Subscribes. The server's notification setting stays unchanged.
@@ -30,11 +33,13 @@ impl Events {
 
     /// Returns the events that arrived since the last call, in order, as `database event key`.
     pub fn all(&mut self) -> Vec<String> {
-        self.db.run::<i64>("PUBLISH end of-events");
+        let message = format!("of-events-{}", NEXT_END.fetch_add(1, Ordering::Relaxed));
+        self.db.run::<i64>(&format!("PUBLISH end {message}"));
+        let end = format!("{message}\r\n").into_bytes();
         let mut received = std::mem::take(&mut self.pending);
-        received.extend(self.subscriber.receive_until(END));
-        let end = received.windows(END.len()).position(|bytes| bytes == END);
-        self.pending = received.split_off(end.expect("the end was received") + END.len());
+        received.extend(self.subscriber.receive_until(&end));
+        let place = received.windows(end.len()).position(|bytes| bytes == end);
+        self.pending = received.split_off(place.expect("the end was received") + end.len());
         let received = String::from_utf8_lossy(&received).into_owned();
         let words: Vec<_> = received.split("\r\n").collect();
         // The channel, then the length of the key, then the key.
