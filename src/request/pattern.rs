@@ -12,8 +12,8 @@ impl<'a> Pattern<'a> {
     /// Returns whether the whole `name` matches, in time proportional to the product of both lengths at most.
     pub fn matches(self, name: &[u8]) -> bool {
         let (mut pattern, mut rest) = (self.0, name);
-        // What to try next if the rest does not match: the pattern after the last `*`, and a name that is one byte
-        // shorter.
+        // The pattern after the last `*`, and the name from where it was tried. If the rest does not match, it is tried
+        // again one byte later.
         let mut retry: Option<(&[u8], &[u8])> = None;
         loop {
             if let [b'*', after @ ..] = pattern {

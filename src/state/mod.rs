@@ -13,7 +13,7 @@ mod value;
 
 pub use effect::{Effect, IndexChange, Record};
 pub use key_meta::Expiry;
-pub use override_index::{KeyLocation, OverrideId, OverrideIndex, OverridePage};
+pub use override_index::{KeyLocation, OverrideId, OverrideIndex, OverridePage, StoredOverride};
 pub use policies::{Policies, PolicyEntry};
 pub use policy_effect::PolicyEffect;
 pub use value::{ENCODING, ExpiryUpdate, Value};

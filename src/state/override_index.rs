@@ -41,7 +41,7 @@ pub struct OverrideIndex {
 
 /// The overrides of one database.
 #[derive(Debug)]
-pub struct Database {
+struct Database {
     number: i32,
     entries: BTreeMap<OverrideId, Entry>,
     /// The ends that were not yet taken.
@@ -83,11 +83,6 @@ impl Database {
             entry.key_override.until.is_some_and(|until| self.ends.remove(&(until, id)));
         Some((entry, is_pending))
     }
-
-    /// Returns the number of overrides.
-    pub fn len(&self) -> usize {
-        self.entries.len()
-    }
 }
 
 impl OverrideIndex {
@@ -105,10 +100,11 @@ impl OverrideIndex {
 
     /// Removes an entry at `now`.
     pub fn remove(&mut self, id: OverrideId, now: Instant) {
-        if let Some((number, entry, is_pending)) = self.take(id) {
-            if is_pending && !entry.key_override.is_live(now) {
-                self.ended.push((number, entry.name));
-            }
+        if let Some((number, entry, is_pending)) = self.take(id)
+            && is_pending
+            && !entry.key_override.is_live(now)
+        {
+            self.ended.push((number, entry.name));
         }
     }
 
@@ -123,20 +119,19 @@ impl OverrideIndex {
         }
     }
 
-    /// Removes the entries of one database, or of all databases if `number` is `None`. Returns them, as releasing many
-    /// takes time.
+    /// Moves the entries of one database, or of all databases if `number` is `None`, to an index of their own. Releasing
+    /// many entries takes time.
     #[must_use = "the caller decides where the entries are released"]
-    pub fn flush(&mut self, number: Option<i32>) -> Vec<Database> {
+    pub fn flush(&mut self, number: Option<i32>) -> Self {
         let flushed = self
             .databases
             .iter_mut()
-            .filter(|database| number.is_none_or(|number| number == database.number));
-        flushed
+            .filter(|database| number.is_none_or(|number| number == database.number))
             .map(|database| {
                 let empty = Database::new(database.number);
                 std::mem::replace(database, empty)
-            })
-            .collect()
+            });
+        Self { databases: flushed.collect(), ..Self::default() }
     }
 
     /// Swaps the keys of two databases.
@@ -152,7 +147,7 @@ impl OverrideIndex {
 
     /// Returns the number of overrides.
     pub fn len(&self) -> usize {
-        self.databases.iter().map(Database::len).sum()
+        self.databases.iter().map(|database| database.entries.len()).sum()
     }
 
     /// Returns the overrides after `last`, at most `count`.
@@ -372,10 +367,10 @@ mod tests {
         index.swap(0, 1);
         assert_eq!(all(&index), ["1 a", "1 b", "0 a", "2 c"]);
         index.swap(2, 7);
-        assert_eq!(index.flush(Some(1)).len(), 1);
+        assert_eq!(index.flush(Some(1)).len(), 2);
         assert_eq!(all(&index), ["0 a", "7 c"]);
         put(&mut index, 1, "a");
-        assert_eq!(index.flush(None).iter().map(super::Database::len).sum::<usize>(), 3);
+        assert_eq!(index.flush(None).len(), 3);
         assert_eq!((index.len(), index.next_end()), (0, None));
     }
 

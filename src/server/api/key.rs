@@ -5,8 +5,7 @@ use redis_module::raw::{self, RedisModuleKey};
 
 use super::{Context, KeyName, TYPE, api};
 use crate::error::Error;
-use crate::server::node::OVERRIDES;
-use crate::state::{Expiry, KeyLocation, Value};
+use crate::state::{Expiry, KeyLocation, StoredOverride, Value};
 
 /// A key opened for reading.
 pub struct ReadKey<'a> {
@@ -193,12 +192,15 @@ pub fn forget_expiry(ctx: &Context<'_>, name: KeyName<'_>) {
     with_value(ctx, name, |_, value| value.meta.set_expiry(None));
 }
 
-/// Enters the override of `name` in the index, if its value has one.
-pub fn index_override(ctx: &Context<'_>, name: KeyName<'_>) {
+/// Runs `body` with the database of `name` and the override in its value, if there is one.
+pub fn with_override(
+    ctx: &Context<'_>,
+    name: KeyName<'_>,
+    body: impl FnOnce(i32, &mut StoredOverride),
+) {
     with_value(ctx, name, |key, value| {
         if let Some(stored) = value.stored_override_mut() {
-            let location = (key.database(), name.bytes().into());
-            OVERRIDES.with(ctx, |overrides| overrides.put(location, stored));
+            body(key.database(), stored);
         }
     });
 }
@@ -206,25 +208,20 @@ pub fn index_override(ctx: &Context<'_>, name: KeyName<'_>) {
 impl Context<'_> {
     /// Returns whether a key in the selected database has an override, which may have ended.
     pub fn has_override(&self, name: &[u8]) -> bool {
-        self.with_string(name, |name| {
+        with_string(name, |name| {
             with_value(self, name, |_, value| value.key_override().is_some()).unwrap_or(false)
         })
     }
+}
 
-    /// Runs `body` with `bytes` as a string of the server.
-    pub(in crate::server) fn with_string<R>(
-        &self,
-        bytes: &[u8],
-        body: impl FnOnce(KeyName<'_>) -> R,
-    ) -> R {
-        // SAFETY: the server copies the bytes; the string is freed once, after its last use.
-        unsafe {
-            let raw =
-                api!(RedisModule_CreateString)(null_mut(), bytes.as_ptr().cast(), bytes.len());
-            let result = body(KeyName::new(raw));
-            api!(RedisModule_FreeString)(null_mut(), raw);
-            result
-        }
+/// Runs `body` with `bytes` as a string of the server.
+pub fn with_string<R>(bytes: &[u8], body: impl FnOnce(KeyName<'_>) -> R) -> R {
+    // SAFETY: the server copies the bytes; the string is freed once, after its last use.
+    unsafe {
+        let raw = api!(RedisModule_CreateString)(null_mut(), bytes.as_ptr().cast(), bytes.len());
+        let result = body(KeyName::new(raw));
+        api!(RedisModule_FreeString)(null_mut(), raw);
+        result
     }
 }
 

@@ -18,7 +18,7 @@ pub use context::Context;
 pub use global::Global;
 pub(in crate::server) use guard::guard;
 pub use key::{ReadKey, WriteKey};
-pub(in crate::server) use key::{forget_expiry, index_override};
+pub(in crate::server) use key::{forget_expiry, with_override, with_string};
 pub(in crate::server) use rdb_io::{RdbReader, RdbWriter};
 pub use reply::Reply;
 pub use spec::{Arg, ArgKind, KeyAccess, Keys, Spec};

@@ -45,9 +45,10 @@ impl Context<'_> {
             }
             let value = api!(RedisModule_CallReplyArrayElement)(reply, 1);
             let mut len = 0;
-            let text = match value.is_null() {
-                true => std::ptr::null(),
-                false => api!(RedisModule_CallReplyStringPtr)(value, &raw mut len),
+            let text = if value.is_null() {
+                std::ptr::null()
+            } else {
+                api!(RedisModule_CallReplyStringPtr)(value, &raw mut len)
             };
             let found = (!text.is_null())
                 .then(|| std::slice::from_raw_parts(text.cast::<u8>(), len).to_vec());

@@ -6,7 +6,7 @@ use std::ptr::null_mut;
 use ratelog_core::Instant;
 use redis_module::raw::{RedisModuleCtx, RedisModuleTimerID};
 
-use crate::server::api::{Context, Global, api, guard};
+use crate::server::api::{Context, Global, api, guard, with_string};
 use crate::server::node::OVERRIDES;
 
 /// The number of events after which the timer lets other work run.
@@ -47,7 +47,7 @@ unsafe extern "C" fn publish_ends(ctx: *mut RedisModuleCtx, _: *mut c_void) {
         if !ctx.is_replica() {
             for (database, name) in ended {
                 ctx.in_database(database, |ctx| {
-                    ctx.with_string(&name, |name| ctx.notify(c"rl.override_ended", name));
+                    with_string(&name, |name| ctx.notify(c"rl.override_ended", name));
                 });
             }
         }

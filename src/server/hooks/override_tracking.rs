@@ -5,7 +5,7 @@ use std::cell::Cell;
 use ratelog_core::Instant;
 use redis_module::raw::{self, RedisModuleFlushInfo, RedisModuleString, RedisModuleSwapDbInfo};
 
-use crate::server::api::{Context, KeyName, api, bytes, index_override};
+use crate::server::api::{Context, KeyName, api, bytes, with_override};
 use crate::server::node::OVERRIDES;
 use crate::state::Value;
 
@@ -24,7 +24,10 @@ pub(super) fn mark_main_thread() {
 
 /// Indexes the override of a key that got a new value.
 pub(super) fn on_new_value(ctx: &Context<'_>, name: KeyName<'_>) {
-    index_override(ctx, name);
+    with_override(ctx, name, |database, stored| {
+        let location = (database, name.bytes().into());
+        OVERRIDES.with(ctx, |overrides| overrides.put(location, stored));
+    });
     ctx.schedule_override_ends();
 }
 
@@ -72,7 +75,7 @@ pub(super) fn on_flush(ctx: &Context<'_>, kind: u64, info: &RedisModuleFlushInfo
     if kind == raw::REDISMODULE_SUBEVENT_FLUSHDB_START {
         let number = (info.dbnum >= 0).then_some(info.dbnum);
         let flushed = OVERRIDES.with(ctx, |overrides| overrides.flush(number));
-        if flushed.iter().map(|database| database.len()).sum::<usize>() > RELEASED_INLINE {
+        if flushed.len() > RELEASED_INLINE {
             // If no thread can be started, the closure and the entries are released here.
             let thread = std::thread::Builder::new().name("rl-flush".into());
             drop(thread.spawn(move || drop(flushed)));

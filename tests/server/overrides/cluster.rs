@@ -32,7 +32,7 @@ fn a_transaction_about_another_slot_lists_and_keeps_every_override() {
     let mut db = owner.connect();
     fill(&mut db);
     // Another key of the same node, in another slot.
-    let other = (0..)
+    let other = (0..100)
         .map(|number| format!("other:{number}"))
         .find(|key| db.attempt::<redis::Value>(&format!("GET {key}")).is_ok())
         .expect("the node has another slot");

@@ -72,7 +72,8 @@ impl Sequence {
             6 => drop(db.attempt::<Value>("BGSAVE")),
             7 => drop(db.attempt::<Value>("BGREWRITEAOF")),
             8 => {
-                db.run(*self.random.pick(&["FLUSHALL", "FLUSHALL ASYNC", "FLUSHDB", "SWAPDB 0 1"]))
+                let commands = ["FLUSHALL", "FLUSHALL ASYNC", "FLUSHDB", "SWAPDB 0 1"];
+                db.run::<()>(*self.random.pick(&commands));
             }
             9 => self.toggle_append_only_file(),
             10 => self.switch_roles(),
