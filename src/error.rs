@@ -63,6 +63,8 @@ pub enum Error {
     Policies(String),
     /// The bytes of an internal `LOAD` are not a value, for this reason.
     Payload(String),
+    /// The server is not a node of a cluster.
+    NoCluster,
     /// The key has a value of another type.
     WrongType,
     /// The server has no memory for a new key.
@@ -151,6 +153,7 @@ impl fmt::Display for Error {
             }
             Self::Policies(reason) => write!(f, "ERR policies cannot be read: {reason}"),
             Self::Payload(reason) => write!(f, "ERR payload is not a value: {reason}"),
+            Self::NoCluster => write!(f, "ERR this server is not in a cluster"),
             Self::WrongType => {
                 write!(f, "WRONGTYPE Operation against a key holding the wrong kind of value")
             }

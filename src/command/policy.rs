@@ -9,10 +9,10 @@ use super::{POLICY_NAME, RULES, reply};
 use crate::config;
 use crate::error::Error;
 use crate::request::{self, PolicySet};
-use crate::server::node::POLICIES;
+use crate::server::node::{PEERS, POLICIES};
 use crate::server::{Arg, ArgKind, Args, Command, Context, Registration, Spec};
-use crate::state::PolicyEffect;
 use crate::state::policy_json::{self, ImportLimits};
+use crate::state::{PolicyChange, PolicyEffect, PolicySummary};
 
 const FAMILY: &CStr = c"RL.POLICY";
 
@@ -27,7 +27,8 @@ pub fn register(module: &Registration) -> Result<(), String> {
     module.command::<Del>()?;
     module.command::<List>()?;
     module.command::<Export>()?;
-    module.command::<Import>()
+    module.command::<Import>()?;
+    module.command::<Sync>()
 }
 
 struct Policies;
@@ -45,6 +46,7 @@ impl Family for Policies {
         (c"LIST", c"Lists the names of all policies."),
         (c"EXPORT", c"Returns all policies as JSON."),
         (c"IMPORT <json>", c"Replaces all policies with those of a JSON document, or changes nothing."),
+        (c"SYNC", c"Compares the policies of the cluster's primaries."),
     ];
 }
 
@@ -56,19 +58,26 @@ const READ: Spec = Spec {
     ..Spec::COMMON
 };
 
-/// A subcommand that changes the policies, on every primary.
+/// A subcommand that changes the policies.
 const WRITE: Spec = Spec {
     parent: Some(FAMILY),
     flags: c"write deny-oom",
     acl_categories: c"ratelog write slow",
-    tips: Some(c"request_policy:all_shards response_policy:all_succeeded"),
     ..Spec::COMMON
 };
 
+/// Applies and replicates a change. In a cluster, it also sends the change to the other nodes.
 fn commit(ctx: &Context<'_>, effect: PolicyEffect) {
+    let effect = match ctx.cluster_node() {
+        Some(node) => POLICIES.with(ctx, |policies| effect.with_version(policies, node)),
+        None => effect,
+    };
     let (word, text) = effect.to_args();
-    POLICIES.with(ctx, |policies| effect.apply(policies));
+    POLICIES.with(ctx, |policies| effect.clone().apply(policies));
     ctx.replicate_policies(word, &text);
+    if let PolicyEffect::Merge(changes) = effect {
+        ctx.send_policies(&changes);
+    }
 }
 
 /// `RL.POLICY SET name [SHADOW] limit window [limit window ...]`
@@ -205,8 +214,34 @@ impl Command for Import {
                 ImportLimits { policies: config::max_policies(), bounds: config::bounds() };
             policy_json::parse(text, &limits)?
         };
-        commit(ctx, PolicyEffect::Load(policies));
+        let change = |(name, policy)| PolicyChange { name, version: None, policy: Some(policy) };
+        commit(ctx, PolicyEffect::Load(policies.into_iter().map(change).collect()));
         ctx.reply().ok();
+        Ok(())
+    }
+}
+
+/// `RL.POLICY SYNC`
+struct Sync;
+
+impl Command for Sync {
+    const SPEC: Spec = Spec {
+        name: c"SYNC",
+        arity: 2,
+        tips: Some(c"nondeterministic_output"),
+        summary: c"Compares the policies of the cluster's primaries.",
+        complexity: c"O(N) for N nodes.",
+        ..READ
+    };
+
+    fn run(ctx: &Context<'_>, _: Args<'_>) -> Result<(), Error> {
+        let node = ctx.cluster_node().ok_or(Error::NoCluster)?;
+        let now = ctx.now();
+        let own = POLICIES.with(ctx, |policies| PolicySummary::of(policies.versions()));
+        let mut nodes = PEERS.with(ctx, |peers| peers.summaries(now));
+        nodes.retain(|(other, ..)| *other != node);
+        nodes.insert(0, (node, own.clone(), 0));
+        reply::policy_sync(ctx, &own, &nodes);
         Ok(())
     }
 }

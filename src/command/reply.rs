@@ -11,7 +11,7 @@ use ratelog_core::{
 
 use crate::monitor::{Counts, HeavyKey};
 use crate::server::{Context, Reply};
-use crate::state::{KeyLocation, OverrideId, PolicyEntry, Value};
+use crate::state::{KeyLocation, NodeId, OverrideId, PolicyEntry, PolicySummary, Value};
 
 /// Replies with the decision's six integers.
 pub fn decision(ctx: &Context<'_>, decision: &Decision) {
@@ -134,6 +134,22 @@ pub fn policy(ctx: &Context<'_>, policy: Option<&Policy>) {
     });
     reply.string("rules");
     rules(&reply, &policy.rules);
+}
+
+/// Replies with the nodes' summaries of their policies and the ages of the summaries. `own` is that of this node.
+pub fn policy_sync(ctx: &Context<'_>, own: &PolicySummary, nodes: &[(NodeId, PolicySummary, i64)]) {
+    let reply = ctx.reply();
+    reply.array(nodes.len());
+    for (node, summary, age) in nodes {
+        reply.map(5);
+        reply.string("node");
+        reply.string(node.as_str());
+        field(&reply, "version", summary.counter.cast_signed());
+        reply.string("digest");
+        reply.string(summary.digest());
+        field(&reply, "equal", (summary == own).into());
+        field(&reply, "age_ms", *age);
+    }
 }
 
 /// Replies with a list of names.

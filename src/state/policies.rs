@@ -9,7 +9,10 @@ use ahash::AHashMap;
 use ratelog_core::{Evaluation, Policy, PolicyName};
 use sha2::{Digest, Sha256};
 
+use super::policy_change::PolicyChange;
 use super::policy_json;
+use super::policy_version::NodeId;
+use super::policy_versions::PolicyVersions;
 use crate::monitor::Counts;
 
 /// Policies with their names and the counts of their checks on this node.
@@ -18,6 +21,8 @@ pub struct Policies {
     by_name: AHashMap<PolicyName, Rc<PolicyEntry>>,
     /// The sum of the policies' digests.
     digest: u64,
+    /// The versions of the policies and of deletions, in a cluster.
+    versions: PolicyVersions,
 }
 
 /// A policy and its counts.
@@ -94,6 +99,11 @@ impl Policies {
         self.by_name.len()
     }
 
+    /// Returns whether there are neither policies nor versions of deleted ones.
+    pub fn is_empty(&self) -> bool {
+        self.by_name.is_empty() && self.versions.deleted().next().is_none()
+    }
+
     /// Sets the policy called `name`. The policy continues the counts of the policy that it replaces.
     pub fn set(&mut self, name: PolicyName, policy: Policy) {
         let entry = PolicyEntry::new(&name, policy);
@@ -111,13 +121,59 @@ impl Policies {
         Some(removed)
     }
 
-    /// Replaces all policies. A policy with the name of an earlier one continues its counts.
-    pub fn replace(&mut self, policies: BTreeMap<PolicyName, Policy>) {
+    /// Replaces all policies and versions. A policy with the name of an earlier one continues its counts.
+    pub fn replace(&mut self, policies: Vec<PolicyChange>) {
         let before = std::mem::take(self);
-        for (name, policy) in policies {
-            self.set(name, policy);
+        for change in policies {
+            self.merge(change);
         }
         self.continue_counts(&before);
+    }
+
+    /// Applies a change, unless the policy has a version that is at least as great. Returns whether it was applied.
+    pub fn merge(&mut self, change: PolicyChange) -> bool {
+        let PolicyChange { name, version, policy } = change;
+        let is_new = if let Some(version) = version {
+            self.versions.set(&name, version, policy.is_none())
+        } else {
+            self.versions.forget(&name);
+            true
+        };
+        if is_new {
+            match policy {
+                Some(policy) => self.set(name, policy),
+                None => drop(self.remove(&name)),
+            }
+        }
+        is_new
+    }
+
+    /// Returns the versions of the policies and of deletions.
+    pub fn versions(&self) -> &PolicyVersions {
+        &self.versions
+    }
+
+    /// Returns the policies that have no version, with a version of `node`.
+    pub fn without_version(&self, node: NodeId) -> Vec<PolicyChange> {
+        let version = Some(self.versions.next(node));
+        let unversioned = self.changes(|name| self.versions.get(name).is_none());
+        unversioned.into_iter().map(|change| PolicyChange { version, ..change }).collect()
+    }
+
+    /// Returns all policies and deletions whose name `selects` accepts, sorted by name.
+    pub fn changes(&self, selects: impl Fn(&PolicyName) -> bool) -> Vec<PolicyChange> {
+        let live = self.by_name.iter().map(|(name, entry)| (name, Some(entry.policy.clone())));
+        let deleted = self.versions.deleted().map(|name| (name, None));
+        let mut changes: Vec<_> = live
+            .chain(deleted)
+            .filter(|(name, _)| selects(name))
+            .map(|(name, policy)| {
+                let version = self.versions.get(name);
+                PolicyChange { name: name.clone(), version, policy }
+            })
+            .collect();
+        changes.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        changes
     }
 
     /// Continues the counts of `before` for policies of the same name.
@@ -137,6 +193,11 @@ impl Policies {
     /// Returns all policies as JSON. Equal policies give equal texts.
     pub fn to_json(&self) -> String {
         policy_json::format(self.sorted().iter().map(|(&name, entry)| (name, &entry.policy)))
+    }
+
+    /// Returns all policies and deletions with their versions as JSON, for snapshots and the append-only file.
+    pub fn to_state_json(&self) -> String {
+        policy_json::format_changes(&self.changes(|_| true))
     }
 
     /// Returns the digest as 16 hexadecimal digits. Equal policies have equal digests.
@@ -176,8 +237,9 @@ impl Policies {
 mod tests {
     use ratelog_core::PolicyName;
 
-    use super::Policies;
+    use super::{Policies, PolicyChange, policy_json};
     use crate::request::{Bounds, PolicySet};
+    use crate::state::policy_version::{NodeId, PolicyVersion};
 
     fn set(policies: &mut Policies, line: &str) {
         let words = line.split(' ').map(str::as_bytes);
@@ -226,12 +288,46 @@ mod tests {
         set(&mut one, "a 1 1m");
         set(&mut one, "b 2 1m");
         set(&mut other, "b 3 1m");
-        let policy = other.get(b"b").unwrap().policy.clone();
-        one.replace([(name("b"), policy)].into());
+        one.replace(other.changes(|_| true));
         assert_eq!(one.digest(), other.digest());
         assert_ne!(one.digest(), Policies::default().digest());
-        one.replace([].into());
+        one.replace(Vec::new());
         assert_eq!(one.digest(), Policies::default().digest());
+    }
+
+    #[test]
+    fn nodes_that_merge_the_same_changes_in_any_order_are_equal() {
+        let version = |counter, digit: &str| {
+            let node = NodeId::parse(digit.repeat(40).as_bytes()).unwrap();
+            Some(PolicyVersion { counter, node })
+        };
+        let policy = |line: &str| {
+            let words = line.split(' ').map(str::as_bytes);
+            PolicySet::parse(words, &Bounds::default()).unwrap().policy
+        };
+        let changes = [
+            ("p", version(1, "a"), Some(policy("p 1 1m"))),
+            ("p", version(2, "a"), Some(policy("p 2 1m"))),
+            ("p", version(2, "b"), Some(policy("p 3 1m"))),
+            ("q", version(3, "a"), Some(policy("q 1 1m"))),
+            ("q", version(4, "a"), None),
+        ]
+        .map(|(text, version, policy)| PolicyChange { name: name(text), version, policy });
+        let (mut one, mut other) = (Policies::default(), Policies::default());
+        let applied: Vec<_> = changes.iter().cloned().map(|change| one.merge(change)).collect();
+        assert_eq!(applied, [true; 5]);
+        let applied: Vec<_> =
+            changes.iter().rev().cloned().map(|change| other.merge(change)).collect();
+        assert_eq!(applied, [true, false, true, false, false]);
+        assert_eq!(one.digest(), other.digest());
+        assert_eq!(one.versions().digests(), other.versions().digests());
+        assert_eq!(one.changes(|_| true), [changes[2].clone(), changes[4].clone()]);
+        assert_eq!(one.changes(|name| name.as_str() == "q"), [changes[4].clone()]);
+
+        let mut loaded = Policies::default();
+        loaded.replace(policy_json::parse_changes(one.to_state_json().as_bytes()).unwrap());
+        assert_eq!(loaded.changes(|_| true), one.changes(|_| true));
+        assert_eq!(loaded.versions().digests(), one.versions().digests());
     }
 
     #[test]

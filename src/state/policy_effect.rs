@@ -1,13 +1,15 @@
 //! The effects of commands on the node's policies. Only effects change the policies: on the server that runs the
 //! command, on its replicas, and when the append-only file is loaded.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::ffi::CStr;
 
 use ratelog_core::{Policy, PolicyName};
 
 use super::policies::Policies;
-use super::policy_json::{self, ImportLimits};
+use super::policy_change::PolicyChange;
+use super::policy_json;
+use super::policy_version::NodeId;
 use crate::error::Error;
 use crate::request;
 
@@ -24,8 +26,10 @@ pub enum PolicyEffect {
     Set(PolicyName, Policy),
     /// Deletes one policy.
     Delete(PolicyName),
-    /// Replaces all policies.
-    Load(BTreeMap<PolicyName, Policy>),
+    /// Applies changes with versions: those that are greater than the versions of the node.
+    Merge(Vec<PolicyChange>),
+    /// Replaces all policies and versions.
+    Load(Vec<PolicyChange>),
 }
 
 impl PolicyEffect {
@@ -37,7 +41,8 @@ impl PolicyEffect {
         match word.to_ascii_uppercase().as_slice() {
             b"SET" => policy_json::parse_one(text).map(|(name, policy)| Self::Set(name, policy)),
             b"DEL" => request::parse_policy_name(text).map(Self::Delete),
-            b"LOAD" => policy_json::parse(text, &ImportLimits::WIDEST).map(Self::Load),
+            b"MERGE" => policy_json::parse_changes(text).map(Self::Merge),
+            b"LOAD" => policy_json::parse_changes(text).map(Self::Load),
             _ => Err(Error::UnknownKeyword(word.into())),
         }
     }
@@ -47,15 +52,44 @@ impl PolicyEffect {
         match self {
             Self::Set(name, policy) => (c"SET", policy_json::format_one(name, policy)),
             Self::Delete(name) => (c"DEL", name.to_string()),
-            Self::Load(policies) => (LOAD, policy_json::format(policies.iter())),
+            Self::Merge(changes) => (c"MERGE", policy_json::format_changes(changes)),
+            Self::Load(changes) => (LOAD, policy_json::format_changes(changes)),
         }
+    }
+
+    /// Returns the effect that makes the same change in a cluster, with a version of `node`.
+    #[must_use]
+    pub fn with_version(self, policies: &Policies, node: NodeId) -> Self {
+        let version = Some(policies.versions().next(node));
+        Self::Merge(match self {
+            Self::Set(name, policy) => vec![PolicyChange { name, version, policy: Some(policy) }],
+            Self::Delete(name) => vec![PolicyChange { name, version, policy: None }],
+            Self::Merge(changes) => changes,
+            Self::Load(all) => {
+                let names: BTreeSet<_> = all.iter().map(|change| change.name.clone()).collect();
+                let set = all.into_iter().map(|change| PolicyChange { version, ..change });
+                let removed = policies.sorted().into_keys().filter(|name| !names.contains(*name));
+                let removed =
+                    removed.map(|name| PolicyChange { name: name.clone(), version, policy: None });
+                set.chain(removed).collect()
+            }
+        })
     }
 
     /// Applies the effect.
     pub fn apply(self, policies: &mut Policies) {
         match self {
-            Self::Set(name, policy) => policies.set(name, policy),
-            Self::Delete(name) => drop(policies.remove(&name)),
+            Self::Set(name, policy) => {
+                policies.merge(PolicyChange { name, version: None, policy: Some(policy) });
+            }
+            Self::Delete(name) => {
+                policies.merge(PolicyChange { name, version: None, policy: None });
+            }
+            Self::Merge(changes) => {
+                for change in changes {
+                    policies.merge(change);
+                }
+            }
             Self::Load(all) => policies.replace(all),
         }
     }

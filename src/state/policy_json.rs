@@ -5,12 +5,14 @@
 //!              {"name":"trial","shadow":true,"rules":[{"limit":10,"window":"1s"}]}]}
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ratelog_core::{Limit, Mode, Policy, PolicyName, Rule, Rules, Window};
 use serde::{Deserialize, Serialize};
 
 use super::json_object::Object;
+use super::policy_change::PolicyChange;
+use super::policy_version::PolicyVersion;
 use crate::error::Error;
 use crate::request::Bounds;
 
@@ -34,6 +36,19 @@ struct PolicyFields {
     rules: Vec<Object<RuleFields>>,
 }
 
+/// A policy with its version, or a deletion: then it has no rules.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChangeFields {
+    name: String,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    shadow: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rules: Option<Vec<Object<RuleFields>>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    version: Option<String>,
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RuleFields {
@@ -50,15 +65,36 @@ pub struct ImportLimits {
     pub bounds: Bounds,
 }
 
-impl ImportLimits {
-    /// The widest limits, for policies that were validated before they were saved or replicated.
-    pub const WIDEST: Self = Self { policies: usize::MAX, bounds: Bounds::WIDEST };
-}
-
 /// Formats policies as one document.
 pub fn format<'a>(policies: impl Iterator<Item = (&'a PolicyName, &'a Policy)>) -> String {
     let policies = policies.map(|(name, policy)| Object(fields(name, policy))).collect();
     to_json(&Document { policies })
+}
+
+/// Formats policies and deletions with their versions as one document.
+pub fn format_changes(changes: &[PolicyChange]) -> String {
+    let policies = changes.iter().map(|change| Object(change_fields(change))).collect();
+    to_json(&Document { policies })
+}
+
+/// Parses a document in the format of [`format_changes`].
+///
+/// # Errors
+/// [`Error::Policies`] with the path to the first wrong field.
+pub fn parse_changes(text: &[u8]) -> Result<Vec<PolicyChange>, Error> {
+    let Document { policies } = from_json::<Document<ChangeFields>>(text)?;
+    let mut names = BTreeSet::new();
+    let mut changes = Vec::with_capacity(policies.len());
+    for (index, Object(fields)) in policies.into_iter().enumerate() {
+        let at = format!("policies[{index}].");
+        let change = validate_change(fields, &at)?;
+        if !names.insert(change.name.clone()) {
+            let given = change.name.as_str();
+            return Err(invalid(&at, "name", format_args!("'{given}' is given twice")));
+        }
+        changes.push(change);
+    }
+    Ok(changes)
 }
 
 /// Formats one policy.
@@ -117,6 +153,38 @@ fn fields(name: &PolicyName, policy: &Policy) -> PolicyFields {
     }
 }
 
+fn change_fields(change: &PolicyChange) -> ChangeFields {
+    let version = change.version.map(|version| version.to_string());
+    let Some(policy) = &change.policy else {
+        return ChangeFields { name: change.name.to_string(), shadow: false, rules: None, version };
+    };
+    let PolicyFields { name, shadow, rules } = fields(&change.name, policy);
+    ChangeFields { name, shadow, rules: Some(rules), version }
+}
+
+fn validate_change(fields: ChangeFields, at: &str) -> Result<PolicyChange, Error> {
+    let ChangeFields { name, shadow, rules, version } = fields;
+    let version = match version {
+        None => None,
+        Some(text) => Some(PolicyVersion::parse(&text).ok_or_else(|| {
+            invalid(at, "version", format_args!("'{text}' is not a counter and a node"))
+        })?),
+    };
+    match rules {
+        Some(rules) => {
+            let fields = PolicyFields { name, shadow, rules };
+            let (name, policy) = validate(&fields, at, &Bounds::WIDEST)?;
+            Ok(PolicyChange { name, version, policy: Some(policy) })
+        }
+        // Only a deletion with a version can be remembered.
+        None if version.is_none() => Err(Error::Policies(format!("{at}rules: missing field"))),
+        None => {
+            let name = validate_name(&name, at)?;
+            Ok(PolicyChange { name, version, policy: None })
+        }
+    }
+}
+
 fn from_json<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, Error> {
     let mut reader = serde_json::Deserializer::from_slice(text);
     let Object(parsed) = serde_path_to_error::deserialize(&mut reader)
@@ -130,13 +198,7 @@ fn validate(
     at: &str,
     bounds: &Bounds,
 ) -> Result<(PolicyName, Policy), Error> {
-    let name = PolicyName::parse(fields.name.as_bytes()).ok_or_else(|| {
-        invalid(
-            at,
-            "name",
-            format_args!("{}", Error::PolicyName(fields.name.as_bytes().into()).reason()),
-        )
-    })?;
+    let name = validate_name(&fields.name, at)?;
     let mut rules = Vec::new();
     for (index, rule) in fields.rules.iter().enumerate().take(Rules::MAX + 1) {
         let Object(rule) = rule;
@@ -148,6 +210,13 @@ fn validate(
     })?;
     let mode = if fields.shadow { Mode::Shadow } else { Mode::Enforce };
     Ok((name, Policy { rules, mode }))
+}
+
+fn validate_name(name: &str, at: &str) -> Result<PolicyName, Error> {
+    PolicyName::parse(name.as_bytes()).ok_or_else(|| {
+        let reason = Error::PolicyName(name.as_bytes().into()).reason();
+        invalid(at, "name", format_args!("{reason}"))
+    })
 }
 
 fn validate_rule(fields: &RuleFields, at: &str, bounds: &Bounds) -> Result<Rule, Error> {

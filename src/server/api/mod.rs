@@ -1,6 +1,7 @@
 //! Safe wrappers of the server's API. Each file wraps one noun of the API.
 
 mod args;
+mod cluster;
 mod context;
 mod global;
 mod guard;
@@ -14,6 +15,7 @@ mod type_handle;
 
 pub(in crate::server) use args::bytes;
 pub use args::{Args, KeyName};
+pub(in crate::server) use cluster::{MessageKind, node_id};
 pub use context::Context;
 pub use global::Global;
 pub(in crate::server) use guard::guard;

@@ -9,6 +9,7 @@ mod monitor;
 mod override_ends;
 mod override_tracking;
 mod policy_aux;
+mod policy_sync;
 mod registration;
 
 pub use registration::{Command, Registration};

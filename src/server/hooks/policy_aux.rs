@@ -6,7 +6,7 @@ use redis_module::raw::{self, RedisModuleCtx, RedisModuleIO};
 
 use crate::server::api::{Context, ERROR, Global, OK, RdbReader, RdbWriter, api, guard};
 use crate::server::node::POLICIES;
-use crate::state::policy_json::{self, ImportLimits};
+use crate::state::policy_json;
 use crate::state::{ENCODING, Policies, policy_effect};
 
 /// The policies are saved before the keys (`REDISMODULE_AUX_BEFORE_RDB`).
@@ -28,7 +28,7 @@ pub(super) unsafe extern "C" fn save_if_any(io: *mut RedisModuleIO, when: c_int)
     guard((), || {
         // SAFETY: called under the server's lock, or in a forked child.
         unsafe {
-            if POLICIES.with_lock_held(|policies| policies.len() > 0) {
+            if POLICIES.with_lock_held(|policies| !policies.is_empty()) {
                 save(io, when);
             }
         }
@@ -39,7 +39,7 @@ pub(super) unsafe extern "C" fn save_if_any(io: *mut RedisModuleIO, when: c_int)
 /// The server must hold its lock, or this must be a forked child.
 unsafe fn to_json() -> String {
     // SAFETY: the caller guarantees it.
-    unsafe { POLICIES.with_lock_held(|policies| policies.to_json()) }
+    unsafe { POLICIES.with_lock_held(|policies| policies.to_state_json()) }
 }
 
 pub(super) unsafe extern "C" fn load(io: *mut RedisModuleIO, encoding: c_int, _: c_int) -> c_int {
@@ -51,8 +51,9 @@ pub(super) unsafe extern "C" fn load(io: *mut RedisModuleIO, encoding: c_int, _:
                 "their encoding is {encoding}, but this version of ratelog reads {ENCODING}"
             )),
             None => Err("the text is truncated".into()),
-            Some(text) => policy_json::parse(text.as_ref(), &ImportLimits::WIDEST)
-                .map_err(|error| error.to_string()),
+            Some(text) => {
+                policy_json::parse_changes(text.as_ref()).map_err(|error| error.to_string())
+            }
         };
         match loaded {
             Ok(policies) => {
@@ -94,7 +95,7 @@ pub(super) fn on_load(ctx: &Context<'_>, kind: u64) {
 /// after each snapshot.
 pub(super) fn on_fork(ctx: &Context<'_>, kind: u64) {
     let is_logged = ctx.flags() & raw::REDISMODULE_CTX_FLAGS_AOF != 0;
-    let any = POLICIES.with(ctx, |policies| policies.len() > 0);
+    let any = POLICIES.with(ctx, |policies| !policies.is_empty());
     if kind == raw::REDISMODULE_SUBEVENT_FORK_CHILD_BORN
         && is_logged
         && any
@@ -125,7 +126,7 @@ unsafe extern "C" fn replicate_policies(ctx: *mut RedisModuleCtx, _: *mut c_void
         if unsafe { api!(RedisModule_AvoidReplicaTraffic)() } != 0 {
             return replicate_after(&ctx, RETRY_MS);
         }
-        let text = POLICIES.with(&ctx, |policies| policies.to_json());
+        let text = POLICIES.with(&ctx, |policies| policies.to_state_json());
         ctx.replicate_policies(policy_effect::LOAD, &text);
     });
 }

@@ -2,7 +2,7 @@ use std::ffi::{CStr, CString, c_int};
 
 use redis_module::raw::{self, RedisModuleCmdFunc, RedisModuleCtx, RedisModuleString};
 
-use super::{config, data_type, events, info, keyspace, override_tracking};
+use super::{config, data_type, events, info, keyspace, override_tracking, policy_sync};
 use crate::error::Error;
 use crate::server::api::{Args, Context, OK, Spec, api, guard};
 
@@ -61,6 +61,8 @@ impl Registration {
         if !(keyspace::subscribe(ctx) && events::subscribe(ctx)) {
             return Err("the events cannot be subscribed to".into());
         }
+        // SAFETY: the context is that of the load.
+        policy_sync::register(&unsafe { Context::new(ctx) });
         if !info::register(ctx) {
             return Err("the INFO sections cannot be registered".into());
         }

@@ -1,4 +1,5 @@
 //! Clusters: routing and slot migration.
 
+mod policies;
 mod resharding;
 mod routing;

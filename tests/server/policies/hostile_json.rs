@@ -49,7 +49,7 @@ fn hostile_texts() -> Vec<(&'static str, Vec<u8>)> {
             "policies[0].rules[0].window: ",
             entry(&format!(r#""name":"b","rules":[{{"limit":1,"window":"{long}"}}]}}]}}"#)),
         ),
-        ("bytes are given, at most", " ".repeat(5_000_000)),
+        ("bytes are given, at most", " ".repeat(41_000_000)),
         ("", format!(r#"{{"policies":[{many}"#)),
         ("", format!(r#"{{"policies":[{}]}}"#, many.trim_end_matches(','))),
     ];

@@ -3,7 +3,7 @@
 use crate::support::{Client, Decision, Server};
 
 const READS: &str = "rl.hits rl.inspect rl.override|get rl.override|list rl.peek rl.policy|export \
-    rl.policy|get rl.policy|list rl.stats rl.top";
+    rl.policy|get rl.policy|list rl.policy|sync rl.stats rl.top";
 const WRITES: &str = "rl.check rl.mcheck rl.override|del rl.override|set rl.policy|del \
     rl.policy|import rl.policy|set rl.refund rl.reset";
 const HELP: &str = "rl.override|help rl.policy|help";

@@ -37,7 +37,7 @@ fn exactly_the_modules_commands_are_registered_in_lower_case() {
     let expected = "rl._apply rl._policy rl._record rl.check rl.hits rl.inspect rl.mcheck \
         rl.override rl.override|del rl.override|get rl.override|help rl.override|list \
         rl.override|set rl.peek rl.policy rl.policy|del rl.policy|export rl.policy|get \
-        rl.policy|help rl.policy|import rl.policy|list rl.policy|set rl.refund rl.reset rl.stats \
+        rl.policy|help rl.policy|import rl.policy|list rl.policy|set rl.policy|sync rl.refund rl.reset rl.stats \
         rl.top";
     assert_eq!(commands, expected.split(' ').collect::<Vec<_>>());
 }
@@ -64,6 +64,7 @@ fn arity_flags_and_key_positions_are_declared() {
         ("RL.POLICY|DEL", 3, none, "write", "readonly denyoom admin"),
         ("RL.POLICY|LIST", 2, none, "readonly", "write denyoom admin"),
         ("RL.POLICY|EXPORT", 2, none, "readonly", "write denyoom admin"),
+        ("RL.POLICY|SYNC", 2, none, "readonly", "write denyoom admin"),
         ("RL.POLICY|IMPORT", 3, none, "write denyoom", "readonly admin"),
         ("RL.POLICY|HELP", 2, none, "module", "write readonly denyoom admin"),
         ("RL.STATS", -1, none, "readonly", "write denyoom admin"),
@@ -90,12 +91,12 @@ fn arity_flags_and_key_positions_are_declared() {
 fn commands_carry_the_tips_of_the_servers_own_commands() {
     let server = Server::start();
     let mut db = server.connect();
-    let write_tips = "request_policy:all_shards response_policy:all_succeeded";
     let read_tips = "nondeterministic_output request_policy:all_shards response_policy:special";
     for (command, tips) in [
-        ("RL.POLICY|SET", write_tips),
-        ("RL.POLICY|DEL", write_tips),
-        ("RL.POLICY|IMPORT", write_tips),
+        ("RL.POLICY|SET", ""),
+        ("RL.POLICY|DEL", ""),
+        ("RL.POLICY|IMPORT", ""),
+        ("RL.POLICY|SYNC", "nondeterministic_output"),
         ("RL.POLICY|GET", ""),
         (
             "RL.OVERRIDE|LIST",
@@ -178,6 +179,7 @@ fn every_command_is_documented() {
         ("rl.policy|del", "name"),
         ("rl.policy|list", ""),
         ("rl.policy|export", ""),
+        ("rl.policy|sync", ""),
         ("rl.policy|import", "json"),
         ("rl.policy|help", ""),
         ("rl.stats", "reset"),

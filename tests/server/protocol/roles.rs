@@ -8,7 +8,7 @@ const EXAMPLE: &str = include_str!("../../../redis.conf.example");
 const NAMES: [&str; 3] = ["application", "operator", "dashboard"];
 
 /// Calls to test the roles, with keys that match their patterns.
-const CALLS: [&str; 36] = [
+const CALLS: [&str; 37] = [
     "RL.CHECK ratelog:k 5 60",
     "RL.CHECK ratelog:k POLICY gold",
     "RL.MCHECK 1 ratelog:k 5 60 ratelog:l 5 60",
@@ -23,6 +23,7 @@ const CALLS: [&str; 36] = [
     "RL.POLICY GET gold",
     "RL.POLICY LIST",
     "RL.POLICY EXPORT",
+    "RL.POLICY SYNC",
     "RL.OVERRIDE SET ratelog:k DENY",
     "RL.OVERRIDE DEL ratelog:k",
     "RL.OVERRIDE GET ratelog:k",
@@ -65,6 +66,7 @@ fn is_granted(role: &str, call: &str) -> bool {
         "RL.POLICY GET",
         "RL.POLICY LIST",
         "RL.POLICY EXPORT",
+        "RL.POLICY SYNC",
         "RL.OVERRIDE GET",
         "RL.OVERRIDE LIST",
     ];
