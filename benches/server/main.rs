@@ -17,8 +17,8 @@ mod peers;
 mod replication;
 mod report;
 mod rounds;
-
 mod several;
+mod slow_log;
 mod subject;
 mod worst;
 
@@ -44,7 +44,7 @@ fn main() -> Outcome<()> {
     let measured = rounds::run(&options, &server, &subjects)?;
     let several = several::run(&options, &server)?;
     let logs = full_log::run(&options, &server)?;
-    let slow = worst::slow_calls(connection, "rl.check")?;
+    let slow = slow_log::slow_calls(connection, "rl.check")?;
     let report = Report {
         machine: machine::describe(&options, connection)?,
         rounds: options.rounds(),

@@ -1,6 +1,6 @@
 //! The longest single check: a million units have expired.
 
-use redis::{Connection, Value};
+use redis::Connection;
 
 use ratelog_test_support::Samples;
 
@@ -10,6 +10,8 @@ use crate::{
     full_log::expect_allowed,
     host::Server,
     options::Options,
+    slow_log::timed,
+    subject::words,
 };
 
 const HOUR_MS: i64 = 3_600_000;
@@ -46,42 +48,9 @@ pub fn run(options: &Options, server: &Server) -> Outcome<Worst> {
 fn check(connection: &mut Connection, fill: &Fill, rule: &str) -> Outcome<f64> {
     redis::cmd("FLUSHDB").arg("SYNC").exec(connection)?;
     fill.apply(connection, "worst")?;
-    log_slower_than(connection, 0)?;
-    redis::cmd("SLOWLOG").arg("RESET").exec(connection)?;
     let mut command = redis::cmd("RL.CHECK");
-    command.arg("worst");
-    for word in rule.split(' ') {
-        command.arg(word);
-    }
-    let decision: Vec<i64> = command.query(connection)?;
-    expect_allowed("worst", &decision)?;
-    let usec = entries(connection)?
-        .into_iter()
-        .find_map(|(command, usec)| (command == "rl.check").then_some(usec))
-        .ok_or("the slow log has no RL.CHECK")?;
-    log_slower_than(connection, 1000)?;
+    command.arg("worst").arg(words(rule));
+    let (reply, usec) = timed(connection, &command)?;
+    expect_allowed("worst", &redis::from_redis_value::<Vec<i64>>(reply)?)?;
     Ok(f64::from(usec))
-}
-
-fn log_slower_than(connection: &mut Connection, usec: u32) -> Outcome<()> {
-    let mut command = redis::cmd("CONFIG");
-    Ok(command.arg("SET").arg("slowlog-log-slower-than").arg(usec).exec(connection)?)
-}
-
-/// Returns the number of a command's calls in the slow log that took over a millisecond, and the longest.
-pub fn slow_calls(connection: &mut Connection, name: &str) -> Outcome<(usize, u32)> {
-    let entries = entries(connection)?;
-    let slow = entries.into_iter().filter(|(command, _)| command == name).map(|(_, usec)| usec);
-    Ok(slow.fold((0, 0), |(calls, longest), usec| (calls + 1, longest.max(usec))))
-}
-
-/// Returns the command and the microseconds of each entry in the slow log.
-fn entries(connection: &mut Connection) -> Outcome<Vec<(String, u32)>> {
-    let log: Vec<Vec<Value>> = redis::cmd("SLOWLOG").arg("GET").arg(-1).query(connection)?;
-    log.into_iter()
-        .map(|entry| {
-            let words: Vec<String> = redis::from_redis_value(entry[3].clone())?;
-            Ok((words[0].to_lowercase(), redis::from_redis_value(entry[2].clone())?))
-        })
-        .collect()
 }
