@@ -32,7 +32,7 @@ impl Server {
         let child = Command::new(&options.server)
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
             .args(["--save", "", "--appendonly", "no", "--databases", "32"])
-            .args(["--enable-module-command", "local"])
+            .args(["--enable-module-command", "local", "--enable-debug-command", "local"])
             .args(["--repl-ping-replica-period", "3600", "--repl-diskless-sync-delay", "0"])
             .args(["--slowlog-log-slower-than", "1000", "--slowlog-max-len", "10000"])
             .args(["--logfile", "server.log"])

@@ -18,25 +18,29 @@ pub fn describe(options: &Options, connection: &mut Connection) -> Outcome<Strin
         .and_then(|total| total.split(' ').next()?.parse().ok())
         .unwrap_or(0);
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let facts = info::section(connection, "server")?;
-    let fact = |name: &str| facts.get(name).cloned().unwrap_or_default();
-    let server = match facts.get("valkey_version") {
-        Some(version) => format!("Valkey {version}"),
-        None => format!("Redis {}", fact("redis_version")),
-    };
     let repeat = if options.quick { "scripts/bench --quick" } else { "make bench" };
     Ok(format!(
         "- Machine: {cores} cores, {processor}, {:.1} GiB of memory\n\
          - Kernel: {} {}\n\
-         - Server: {server}, {}; no replica, no append-only file, no snapshots\n\
+         - Server: {}, {}; no replica, no append-only file, no snapshots\n\
          - Load: {}\n\
          - Repeat: `{repeat}`\n",
         gibibytes(kilobytes),
         std::env::consts::OS,
         kernel.trim(),
+        server(connection)?,
         allocator(connection)?,
         client(),
     ))
+}
+
+/// Returns the server's name and version.
+pub fn server(connection: &mut Connection) -> Outcome<String> {
+    let facts = info::section(connection, "server")?;
+    Ok(match facts.get("valkey_version") {
+        Some(version) => format!("Valkey {version}"),
+        None => format!("Redis {}", facts.get("redis_version").map_or("", String::as_str)),
+    })
 }
 
 fn field(path: &str, name: &str) -> Option<String> {

@@ -10,6 +10,8 @@ pub struct Options {
     pub module: PathBuf,
     pub output: Option<PathBuf>,
     pub quick: bool,
+    /// Whether to run only the part about the worst cases.
+    pub readers: bool,
 }
 
 impl Options {
@@ -25,11 +27,13 @@ impl Options {
             module: variable("RATELOG_MODULE").unwrap_or_else(|| default_module.into()),
             output: variable("RATELOG_BENCH_OUTPUT"),
             quick: false,
+            readers: false,
         };
         let mut arguments = env::args().skip(1);
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--quick" => options.quick = true,
+                "--readers" => options.readers = true,
                 "--output" => {
                     let path = arguments.next().ok_or("--output wants a path")?;
                     options.output = Some(path.into());

@@ -7,6 +7,7 @@ use ratelog_test_support::Samples;
 use crate::{
     full_log::FullLogs,
     memory::Memory,
+    readers::Readers,
     replication::Replicated,
     rounds::Measured,
     several::Several,
@@ -27,6 +28,7 @@ pub struct Report<'a> {
     pub worst: Worst,
     /// The number of checks that took over a millisecond in all rounds, and the longest.
     pub slow: (usize, u32),
+    pub readers: Readers,
     pub memory: Vec<Memory>,
     pub replicated: Replicated,
     pub footnotes: Vec<String>,
@@ -45,6 +47,7 @@ impl Report<'_> {
         self.throughput(&mut text);
         self.compared(&mut text);
         self.full_logs(&mut text);
+        text.push_str(&self.readers.markdown());
         self.memory(&mut text);
         self.replication(&mut text);
         for footnote in &self.footnotes {
@@ -226,7 +229,8 @@ fn spread(samples: &Samples, digits: usize) -> String {
     format!("{median:.digits$} ({least:.digits$}–{most:.digits$})")
 }
 
-fn target_cell(target: Option<(String, bool)>) -> String {
+/// Returns two cells of a table: a target, and whether it is met.
+pub fn target_cell(target: Option<(String, bool)>) -> String {
     match target {
         Some((target, true)) => format!("{target} | met"),
         Some((target, false)) => format!("{target} | **missed**"),
