@@ -98,7 +98,7 @@ impl PolicyEffect {
 #[cfg(test)]
 mod tests {
     use super::PolicyEffect;
-    use crate::state::Policies;
+    use crate::state::{NodeId, Policies};
 
     #[test]
     fn every_effect_round_trips() {
@@ -112,6 +112,45 @@ mod tests {
         assert!(PolicyEffect::parse(b"SET", b"").is_err());
         assert!(PolicyEffect::parse(b"DEL", b"").is_err());
         assert!(PolicyEffect::parse(b"PUT", b"a").is_err());
+    }
+
+    #[test]
+    fn a_change_in_a_cluster_has_a_version() {
+        let node = NodeId::parse("a".repeat(40).as_bytes()).unwrap();
+        let one = |name| format!(r#"{{"name":"{name}","rules":[{{"limit":1,"window":"1s"}}]}}"#);
+        let mut policies = Policies::default();
+        let mut apply = |word: &str, text: &str| {
+            let effect = PolicyEffect::parse(word.as_bytes(), text.as_bytes()).unwrap();
+            let effect = effect.with_version(&policies, node);
+            let (word, text) = effect.to_args();
+            assert_eq!(PolicyEffect::parse(word.to_bytes(), text.as_bytes()), Ok(effect.clone()));
+            effect.apply(&mut policies);
+            let names = policies.sorted().keys().map(|name| name.as_str().to_owned()).collect();
+            let deleted =
+                policies.versions().deleted().map(|name| name.as_str().to_owned()).collect();
+            (names, deleted, policies.versions().counter())
+        };
+        let own = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+        assert_eq!(apply("SET", &one("a")), (own(&["a"]), own(&[]), 1));
+        assert_eq!(apply("SET", &one("b")), (own(&["a", "b"]), own(&[]), 2));
+        assert_eq!(apply("DEL", "a"), (own(&["b"]), own(&["a"]), 3));
+        let all = format!(r#"{{"policies":[{}]}}"#, one("c"));
+        assert_eq!(apply("LOAD", &all), (own(&["c"]), own(&["a", "b"]), 4));
+        assert_eq!(apply("SET", &one("a")), (own(&["a", "c"]), own(&["b"]), 5));
+    }
+
+    #[test]
+    fn a_bad_version_is_named() {
+        let parse = |fields: &str| {
+            let text = format!(r#"{{"policies":[{{"name":"a",{fields}}}]}}"#);
+            PolicyEffect::parse(b"MERGE", text.as_bytes()).unwrap_err().to_string()
+        };
+        let prefix = "ERR policies cannot be read: policies[0].";
+        let error = parse(r#""version":"5-x""#);
+        assert_eq!(error, format!("{prefix}version: '5-x' is not a counter and a node"));
+        assert_eq!(parse(r#""shadow":true"#), format!("{prefix}rules: missing field"));
+        let twice = r#""rules":[{"limit":1,"window":"1s"}]},{"name":"a","rules":[{"limit":1,"window":"1s"}]"#;
+        assert!(parse(twice).ends_with("policies[1].name: 'a' is given twice"));
     }
 
     #[test]

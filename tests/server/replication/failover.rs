@@ -2,7 +2,7 @@
 
 use crate::support::{
     Checks, Cluster, ClusterClient, Decision, Failover, Load, MAX_EXPIRY_DELAY_MS, Mix,
-    OperatorState, Server, Stop, assert_same_dataset, until, wait_until_in_step,
+    OperatorState, Server, Stop, assert_same_dataset, policies, until, wait_until_in_step,
 };
 
 #[test]
@@ -167,8 +167,9 @@ fn a_primary_killed_under_load_loses_no_acknowledged_unit_and_restores_no_lost_o
     let old = cluster.primary_of(KEYS[0]);
     let new = cluster.replica_of(KEYS[0]);
     let mut db = cluster[old].connect();
-    cluster.run_on_primaries("RL.POLICY SET api 1000 1h");
-    cluster.run_on_primaries("RL.POLICY SET night SHADOW 10 1m");
+    db.run::<()>("RL.POLICY SET api 1000 1h");
+    db.run::<()>("RL.POLICY SET night SHADOW 10 1m");
+    cluster.wait_for_equal_policies();
     db.run::<()>("RL.OVERRIDE SET {s}:held LIMIT 600 1h");
     db.run::<()>("RL.OVERRIDE SET {s}:shut DENY EX 7200");
     let operator_state = OperatorState::of(&cluster[old]);
@@ -180,29 +181,33 @@ fn a_primary_killed_under_load_loses_no_acknowledged_unit_and_restores_no_lost_o
     cluster[new].pause();
     db.run::<i64>("CLIENT KILL TYPE replica");
     assert!((0..25).all(|_| db.decide("RL.CHECK {s}:lost 25 1h").allowed));
-    for command in [
-        "RL.OVERRIDE SET {s}:lost ALLOW",
-        "RL.OVERRIDE DEL {s}:shut",
-        "RL.POLICY SET lost 5 1h",
-        "RL.POLICY SET api 5 1h",
-        "RL.POLICY DEL night",
-    ] {
+    for command in ["RL.OVERRIDE SET {s}:lost ALLOW", "RL.OVERRIDE DEL {s}:shut"] {
         db.run::<()>(command);
     }
+    // The other primaries have the change of policies when the node is killed.
+    db.run::<()>("RL.POLICY SET kept 5 1h");
+    db.run::<i64>("RL.POLICY DEL night");
+    let kept = policies(&mut db);
+    let others = (0..6).filter(|&place| place != old && place != new);
+    until("the other primaries have the change", || {
+        others.clone().all(|place| policies(&mut cluster[place].connect()) == kept)
+    });
     cluster[old].stop(Stop::Kill);
     cluster[new].resume();
     let tallies = checks.until_refused();
 
     assert_eq!(cluster.primary_after(old, KEYS[0]), new);
     let mut promoted = cluster[new].connect();
-    assert_eq!(OperatorState::of(&cluster[new]), operator_state);
+    assert_eq!(OperatorState::of(&cluster[new]).overrides, operator_state.overrides);
+    until("the new primary has the policies", || policies(&mut promoted) == kept);
     Failover::by(&mut promoted, &KEYS, RULES).assert_within_bound(&tallies);
     assert!(!promoted.decide("RL.CHECK {s}:shut POLICY api").allowed);
     assert_eq!(promoted.units("{s}:lost"), 0);
 
     cluster[old].start_again();
     cluster.assert_one_truth();
-    assert_eq!(OperatorState::of(&cluster[old]), operator_state);
+    assert_eq!(OperatorState::of(&cluster[old]).overrides, operator_state.overrides);
+    assert_eq!(policies(&mut cluster[old].connect()), kept);
     assert_eq!(cluster[old].connect().info("role"), "slave");
     let mut client = ClusterClient::by(&cluster[old]);
     for (key, limit) in KEYS.into_iter().zip(LIMITS) {

@@ -159,17 +159,6 @@ impl Cluster {
         })
     }
 
-    /// Sends a command to every running primary, as clients do for the tip `request_policy:all_shards`.
-    #[track_caller]
-    pub fn run_on_primaries(&self, command: &str) {
-        for node in self.running() {
-            let mut db = node.connect();
-            if is_primary(&mut db) {
-                db.run::<()>(command);
-            }
-        }
-    }
-
     /// Promotes the replica at `place` in agreement with its primary, which then follows it.
     #[track_caller]
     pub fn promote(&self, place: usize) {
@@ -193,9 +182,17 @@ impl Cluster {
                 assert_same_dataset(self.node_at(primary.port), self.node_at(replica));
             }
         }
-        let distinct: BTreeSet<_> =
-            self.nodes.iter().map(|node| policies(&mut node.connect())).collect();
-        assert_eq!(distinct.len(), 1, "the nodes' policies differ");
+        self.wait_for_equal_policies();
+    }
+
+    /// Waits until all running nodes have the same policies.
+    #[track_caller]
+    pub fn wait_for_equal_policies(&self) {
+        until("all nodes have the same policies", || {
+            let distinct: BTreeSet<_> =
+                self.running().map(|node| policies(&mut node.connect())).collect();
+            distinct.len() == 1
+        });
     }
 
     /// Returns the node's own ID.
