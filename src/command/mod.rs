@@ -2,6 +2,7 @@
 
 mod check;
 mod commit;
+mod explain;
 mod help;
 mod hits;
 mod inspect;
@@ -18,6 +19,7 @@ mod stats;
 mod top;
 
 use check::Check;
+use explain::Explain;
 use hits::Hits;
 use inspect::Inspect;
 use mcheck::MCheck;
@@ -36,6 +38,7 @@ use crate::server::{Arg, ArgKind, Registration};
 pub fn register(module: &Registration) -> Result<(), String> {
     module.command::<Check>()?;
     module.command::<Peek>()?;
+    module.command::<Explain>()?;
     module.command::<MCheck>()?;
     module.command::<Refund>()?;
     module.command::<Reset>()?;

@@ -6,7 +6,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use ratelog_core::{
-    Action, Decision, Hit, Instant, Mode, Override, Policy, PolicyName, Rules, wire,
+    Action, DecidedBy, Decision, Explanation, Hit, Instant, Mode, Override, Policy, PolicyName,
+    Rules, wire,
 };
 
 use crate::monitor::{Counts, HeavyKey};
@@ -40,6 +41,35 @@ pub fn decisions(ctx: &Context<'_>, decisions: impl ExactSizeIterator<Item = Dec
     for each in decisions {
         decision(ctx, &each);
     }
+}
+
+/// Replies with the decision of each rule, that of the check, and what decided.
+pub fn explanation(
+    ctx: &Context<'_>,
+    explanation: &Explanation,
+    found: Option<&Override>,
+    now: Instant,
+) {
+    let reply = ctx.reply();
+    let evaluation = &explanation.evaluation;
+    reply.map(5);
+    reply.string("rules");
+    decisions(ctx, explanation.by_rule.iter().copied());
+    reply.string("decision");
+    decision(ctx, &evaluation.decision);
+    reply.string("decided_by");
+    reply.string(match evaluation.decided_by {
+        DecidedBy::Rules => "rules",
+        DecidedBy::Shadow => "shadow",
+        DecidedBy::Override => "override",
+    });
+    reply.string("rule");
+    match explanation.binding.and_then(|index| i64::try_from(index).ok()) {
+        Some(index) => reply.integer(index),
+        None => reply.null(),
+    }
+    reply.string("override");
+    key_override(&reply, found, now);
 }
 
 /// Replies with the state of a key at `now`, or null if the key has neither units nor an override.

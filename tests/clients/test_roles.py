@@ -10,7 +10,7 @@ import pytest
 from support.roles import USERS
 
 from .drivers import Batch, Command, Driver, Reply
-from .test_routing import HOUR, keyed_calls, keys_of, to_each
+from .test_routing import HOUR, explanation, keyed_calls, keys_of, to_each
 
 if TYPE_CHECKING:
     from .conftest import Nodes
@@ -31,9 +31,11 @@ def calls_of_application(number: int) -> Calls:
 def calls_of_dashboard(number: int) -> Calls:
     """The reads of a key that does not exist."""
     key, _ = keys_of(number)
+    full = [1, 5, 5, 0, 0, HOUR]
     calls: list[tuple[str, Reply]] = [
-        (f"RL.PEEK {key} 5 1h", [1, 5, 5, 0, 0, HOUR]),
+        (f"RL.PEEK {key} 5 1h", full),
         (f"RL.PEEK {key} POLICY gold", [1, 4, 4, 0, 0, HOUR]),
+        (f"RL.EXPLAIN {key} 5 1h", explanation(full, full, "rules", 0, None)),
         (f"RL.INSPECT {key}", None),
         (f"RL.HITS {key}", []),
         (f"RL.OVERRIDE GET {key}", None),

@@ -12,11 +12,18 @@ if TYPE_CHECKING:
 
 HOUR = 3_600_000
 NUMBERS = range(24)
+DENY = ["action", "deny", "rules", [], "ttl_ms", -1]
 
 
 def keys_of(number: int) -> tuple[str, str]:
     """Two keys in one slot."""
     return f"ratelog:{{{number}}}:a", f"ratelog:{{{number}}}:b"
+
+
+def explanation(rule: Reply, decision: Reply, decided_by: str, index: int | None, override: Reply) -> Reply:
+    """The reply of RL.EXPLAIN for a check of one rule."""
+    source = ["decided_by", decided_by, "rule", index, "override", override]
+    return ["rules", [rule], "decision", decision, *source]
 
 
 def keyed_calls(number: int) -> list[tuple[Command, Reply]]:
@@ -30,7 +37,11 @@ def keyed_calls(number: int) -> list[tuple[Command, Reply]]:
         (f"RL.REFUND {a}", 1),
         (f"RL.HITS {a}", [[ANY, 2]]),
         (f"RL.OVERRIDE SET {a} DENY", "OK"),
-        (f"RL.OVERRIDE GET {a}", ["action", "deny", "rules", [], "ttl_ms", -1]),
+        (
+            f"RL.EXPLAIN {a} 5 1h",
+            explanation([1, 5, 3, 0, ANY, HOUR], [0, 5, 0, -1, ANY, HOUR], "override", None, DENY),
+        ),
+        (f"RL.OVERRIDE GET {a}", DENY),
         (f"RL.CHECK {a} 5 1h", [0, 5, 0, -1, ANY, HOUR]),
         (f"RL.OVERRIDE DEL {a}", 1),
         (

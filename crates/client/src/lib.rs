@@ -65,7 +65,7 @@ pub use error::Error;
 pub use limiter::RateLimiter;
 pub use ratelog_client_core::{Check, Checks, Source};
 pub use ratelog_core::{
-    Action, Cost, Limit, Mode, Policy, PolicyName, Rule, RuleSource, Rules, Window,
+    Action, Cost, DecidedBy, Limit, Mode, Policy, PolicyName, Rule, RuleSource, Rules, Window,
 };
 #[cfg(feature = "aio")]
 pub use traits::AsyncCommands;

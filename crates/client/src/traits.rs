@@ -3,7 +3,7 @@
 use ratelog_core::{Cost, Policy, PolicyName};
 
 use crate::command::{
-    self, Command, Hit, Inspection, ListedOverride, Override, Ranked, Ranking, Stats,
+    self, Command, Explanation, Hit, Inspection, ListedOverride, Override, Ranked, Ranking, Stats,
 };
 use crate::{Check, Checks, Decision, Error};
 
@@ -88,6 +88,10 @@ commands! {
     /// The decision that [`Self::rl_check`] would make. Records nothing.
     fn rl_peek<'a>(key: impl AsRef<[u8]>, check: impl Into<Check<'a>>) -> Decision =
         command::peek(key, check);
+
+    /// The decision of [`Self::rl_peek`], and the reasons for it. Records nothing.
+    fn rl_explain<'a>(key: impl AsRef<[u8]>, check: impl Into<Check<'a>>) -> Explanation =
+        command::explain(key, check);
 
     /// Checks several keys, all or nothing. Returns one decision per key, in order.
     fn rl_mcheck(checks: &Checks<'_>) -> Vec<Decision> = command::mcheck(checks);

@@ -40,7 +40,7 @@ pub mod wire;
 
 pub use cost::Cost;
 pub use decimal::parse as parse_decimal;
-pub use decision::{DecidedBy, Decision, Evaluation, check, decide, peek};
+pub use decision::{DecidedBy, Decision, Evaluation, Explanation, check, decide, peek};
 pub use instant::Instant;
 pub use limit::Limit;
 pub use log::{Hit, Log, SnapshotError, View};

@@ -12,7 +12,9 @@ use std::ops::Bound;
 
 use naive::Naive;
 use proptest::prelude::*;
-use ratelog_core::{Cost, Instant, Limit, Log, Rule, Rules, Window, check, decide, peek};
+use ratelog_core::{
+    Cost, Instant, Limit, Log, ResolvedRules, Rule, Rules, Window, check, decide, peek,
+};
 
 #[derive(Clone, Debug)]
 enum Event {
@@ -81,11 +83,25 @@ impl Both {
         let now = self.now();
         let before = self.log.to_snapshot();
         assert_eq!(peek(&self.log, now, rules, cost), self.naive.peek(self.now, rules, cost));
+        self.explain(rules, cost);
         let decided = decide(&mut self.log, now, rules, cost);
         assert_eq!(self.log.to_snapshot(), before, "deciding changed the value");
         let expected = self.naive.check(self.now, rules, cost);
         assert_eq!(decided, expected);
         assert_eq!(check(&mut self.log, now, rules, cost), expected);
+    }
+
+    /// Compares an explanation with peeks of the model, one under each rule alone.
+    fn explain(&self, rules: &Rules, cost: Cost) {
+        let peek = |rules: &Rules| self.naive.peek(self.now, rules, cost);
+        let explained =
+            ResolvedRules::from(rules).explain(None, &self.log, self.now(), cost.units());
+        let decision = explained.evaluation.decision;
+        assert_eq!(decision, peek(rules));
+        let by_rule: Vec<_> = rules.iter().map(|rule| peek(&Rules::one(rule))).collect();
+        assert_eq!(explained.by_rule, by_rule);
+        // Equal rules have equal decisions, and the first of them binds.
+        assert_eq!(explained.binding, by_rule.iter().position(|one| *one == decision));
     }
 
     fn apply(&mut self, event: &Event) {

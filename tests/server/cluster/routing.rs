@@ -1,6 +1,8 @@
 //! A cluster. Every node redirects clients to the one log of a key.
 
-use crate::support::{Checks, Cluster, ClusterClient, policies, until};
+use redis::Value;
+
+use crate::support::{Checks, Cluster, ClusterClient, field, policies, until};
 
 const KEYS: [&str; 6] = ["user:1", "user:2", "user:3", "user:4", "{team}:a", "{team}:b"];
 const POLICIES: &str = concat!(
@@ -19,6 +21,7 @@ fn any_node_redirects_to_the_log_and_the_limit_holds_for_the_cluster() {
             "RL.CHECK k 5 1h",
             "RL.CHECK k POLICY api",
             "RL.PEEK k 5 1h",
+            "RL.EXPLAIN k 5 1h",
             "RL.REFUND k",
             "RL.RESET k",
             "RL.INSPECT k",
@@ -49,6 +52,8 @@ fn any_node_redirects_to_the_log_and_the_limit_holds_for_the_cluster() {
     // A replica serves reads from the same log and under the same policies.
     let mut reader = cluster[cluster.replica_of("{team}:a")].connect();
     reader.run::<()>("READONLY");
+    let explained: Value = reader.run("RL.EXPLAIN {team}:a POLICY api");
+    assert_eq!(field::<String>(&explained, "decided_by"), Ok("rules".to_owned()));
     for rules in ["150 1h", "POLICY api"] {
         let peek = reader.decide(&format!("RL.PEEK {{team}}:a {rules}"));
         assert_eq!((peek.allowed, peek.limit, peek.remaining), (false, 150, 0), "{rules}");

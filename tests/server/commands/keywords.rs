@@ -29,7 +29,7 @@ fn a_malformed_call_is_an_error_and_changes_nothing() {
         ("POLICY gold POLICY gold", "ERR unknown keyword 'POLICY'"),
         ("COST 5", "ERR limit 'COST' is not an integer from 0 to 1000000"),
     ] {
-        for command in ["RL.CHECK", "RL.PEEK"] {
+        for command in ["RL.CHECK", "RL.PEEK", "RL.EXPLAIN"] {
             assert_eq!(db.error(&format!("{command} k {arguments}")), expected);
         }
     }
@@ -73,6 +73,8 @@ fn a_call_of_the_wrong_arity_gets_the_servers_own_error() {
         "RL.PEEK",
         "RL.PEEK k",
         "RL.PEEK k 5",
+        "RL.EXPLAIN",
+        "RL.EXPLAIN k 5",
         "RL.REFUND",
         "RL.RESET",
         "RL.RESET k k",

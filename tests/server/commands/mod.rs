@@ -10,6 +10,7 @@ mod denied_event;
 mod differential;
 mod events;
 mod expiry;
+mod explain;
 mod info;
 mod inspect;
 mod keywords;

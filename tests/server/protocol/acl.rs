@@ -2,8 +2,8 @@
 
 use crate::support::{Client, Decision, Server};
 
-const READS: &str = "rl.hits rl.inspect rl.override|get rl.override|list rl.peek rl.policy|export \
-    rl.policy|get rl.policy|list rl.policy|sync rl.stats rl.top";
+const READS: &str = "rl.explain rl.hits rl.inspect rl.override|get rl.override|list rl.peek \
+    rl.policy|export rl.policy|get rl.policy|list rl.policy|sync rl.stats rl.top";
 const WRITES: &str = "rl.check rl.mcheck rl.override|del rl.override|set rl.policy|del \
     rl.policy|import rl.policy|set rl.refund rl.reset";
 const HELP: &str = "rl.override|help rl.policy|help";
@@ -41,6 +41,7 @@ fn a_user_can_run_only_the_commands_granted() {
     for command in [
         "RL.RESET k",
         "RL.REFUND k",
+        "RL.EXPLAIN k 5 60",
         "RL.INSPECT k",
         "RL.HITS k",
         "RL._APPLY k RESET",

@@ -34,7 +34,7 @@ fn exactly_the_modules_commands_are_registered_in_lower_case() {
     assert!(modules.iter().any(named), "{modules:?}");
     let mut commands: Vec<String> = db.run("COMMAND LIST FILTERBY MODULE rl");
     commands.sort();
-    let expected = "rl._apply rl._policy rl._record rl.check rl.hits rl.inspect rl.mcheck \
+    let expected = "rl._apply rl._policy rl._record rl.check rl.explain rl.hits rl.inspect rl.mcheck \
         rl.override rl.override|del rl.override|get rl.override|help rl.override|list \
         rl.override|set rl.peek rl.policy rl.policy|del rl.policy|export rl.policy|get \
         rl.policy|help rl.policy|import rl.policy|list rl.policy|set rl.policy|sync rl.refund rl.reset rl.stats \
@@ -50,6 +50,7 @@ fn arity_flags_and_key_positions_are_declared() {
     for (command, arity, keys, present, absent) in [
         ("RL.CHECK", -4, first, "write fast", "readonly denyoom admin"),
         ("RL.PEEK", -4, first, "readonly fast", "write denyoom admin"),
+        ("RL.EXPLAIN", -4, first, "readonly fast", "write denyoom admin"),
         ("RL.MCHECK", -5, (2, last, 3), "write", "readonly denyoom admin fast"),
         ("RL.REFUND", -2, first, "write fast", "readonly denyoom admin"),
         ("RL.RESET", 2, first, "write", "readonly denyoom admin"),
@@ -106,6 +107,7 @@ fn commands_carry_the_tips_of_the_servers_own_commands() {
         ("RL.TOP", read_tips),
         ("RL.CHECK", "nondeterministic_output"),
         ("RL.PEEK", "nondeterministic_output"),
+        ("RL.EXPLAIN", "nondeterministic_output"),
         ("RL.MCHECK", "nondeterministic_output"),
         ("RL.REFUND", "nondeterministic_output"),
         ("RL.RESET", "nondeterministic_output"),
@@ -127,6 +129,7 @@ fn the_server_finds_the_keys_of_every_command_and_how_they_are_used() {
         ("RL.CHECK k 5 60 7 80 COST 3", "k", "RW access update"),
         ("RL.CHECK k POLICY gold", "k", "RW access update"),
         ("RL.PEEK k 5 60 7 80 COST 3", "k", "RO access"),
+        ("RL.EXPLAIN k 5 60 7 80 COST 3", "k", "RO access"),
         ("RL.MCHECK 3 k 5 60", "k", "RW access update"),
         ("RL.MCHECK 1 k 5 60 l POLICY gold m 7 80", "k l m", "RW access update"),
         ("RL.REFUND k COST 3", "k", "RW access update"),
@@ -169,6 +172,7 @@ fn every_command_is_documented() {
     for (command, arguments) in [
         ("rl.check", "key limit window policy cost"),
         ("rl.peek", "key limit window policy cost"),
+        ("rl.explain", "key limit window policy cost"),
         ("rl.mcheck", "cost key limit window policy"),
         ("rl.override|set", "key allow deny limit window seconds milliseconds"),
         ("rl.override|get", "key"),

@@ -8,11 +8,12 @@ const EXAMPLE: &str = include_str!("../../../redis.conf.example");
 const NAMES: [&str; 3] = ["application", "operator", "dashboard"];
 
 /// Calls to test the roles, with keys that match their patterns.
-const CALLS: [&str; 37] = [
+const CALLS: [&str; 38] = [
     "RL.CHECK ratelog:k 5 60",
     "RL.CHECK ratelog:k POLICY gold",
     "RL.MCHECK 1 ratelog:k 5 60 ratelog:l 5 60",
     "RL.PEEK ratelog:k 5 60",
+    "RL.EXPLAIN ratelog:k 5 60",
     "RL.REFUND ratelog:k",
     "RL.RESET ratelog:k",
     "RL.INSPECT ratelog:k",
@@ -57,10 +58,10 @@ fn is_granted(role: &str, call: &str) -> bool {
     let granted = match role {
         "application" => "RL.CHECK RL.MCHECK RL.PEEK RL.REFUND RL.RESET",
         "operator" => {
-            "RL.CHECK RL.MCHECK RL.PEEK RL.REFUND RL.RESET RL.INSPECT RL.HITS RL.POLICY RL.OVERRIDE \
-             RL.STATS RL.TOP SUBSCRIBE"
+            "RL.CHECK RL.MCHECK RL.PEEK RL.REFUND RL.RESET RL.EXPLAIN RL.INSPECT RL.HITS RL.POLICY \
+             RL.OVERRIDE RL.STATS RL.TOP SUBSCRIBE"
         }
-        _ => "RL.PEEK RL.INSPECT RL.HITS RL.STATS RL.TOP",
+        _ => "RL.PEEK RL.EXPLAIN RL.INSPECT RL.HITS RL.STATS RL.TOP",
     };
     let reads = [
         "RL.POLICY GET",

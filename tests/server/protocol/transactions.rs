@@ -34,6 +34,7 @@ fn a_command_without_effect_does_not_break_a_watch() {
         "RL.CHECK k -1 1h",
         "RL.CHECK k 5 1x",
         "RL.PEEK k 5 1h",
+        "RL.EXPLAIN k 5 1h",
         "RL.INSPECT k",
         "RL.HITS k",
         "RL.REFUND k FOO",

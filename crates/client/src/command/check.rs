@@ -30,7 +30,7 @@ pub fn mcheck(checks: &Checks<'_>) -> Command<Vec<Decision>> {
     Command::new(cmd, Routing::Primary(2), |value| reply::array(value, decision))
 }
 
-fn single(name: &str, key: &[u8], check: Check<'_>) -> Cmd {
+pub(super) fn single(name: &str, key: &[u8], check: Check<'_>) -> Cmd {
     let mut cmd = cmd(name);
     cmd.arg(key);
     match check.rule_source() {
@@ -63,6 +63,6 @@ impl ToRedisArgs for WindowArg {
     }
 }
 
-fn decision(value: Value) -> Result<Decision, InvalidReply> {
+pub(super) fn decision(value: Value) -> Result<Decision, InvalidReply> {
     reply::decision(value, Source::Module)
 }

@@ -16,6 +16,7 @@
 //! ```
 
 mod check;
+mod explain;
 mod keys;
 mod monitor;
 mod overrides;
@@ -27,6 +28,7 @@ use crate::Error;
 use crate::reply::InvalidReply;
 
 pub use check::{check, mcheck, peek};
+pub use explain::{Explanation, explain};
 pub use keys::{Hit, Inspection, hits, inspect, newest_hits, refund, reset};
 pub use monitor::{Counts, PolicyStats, Ranked, Ranking, Stats, reset_stats, stats, top};
 pub use overrides::{

@@ -4,7 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use ratelog_client::command::{Command, Override, Ranking};
 use ratelog_client::{
-    Action, AsyncCommands, Check, Checks, Commands, Cost, Error, Mode, Policy, Source,
+    Action, AsyncCommands, Check, Checks, Commands, Cost, DecidedBy, Decision, Error, Mode, Policy,
+    Source,
 };
 use ratelog_test_support::{Cluster, Server};
 
@@ -70,6 +71,7 @@ async fn an_asynchronous_cluster_connection_has_the_commands() {
 
 async fn all_commands(mut db: impl AsyncCommands) {
     decisions(&mut db).await;
+    explains(&mut db).await;
     several_keys(&mut db).await;
     inspects_a_key(&mut db).await;
     overrides(&mut db).await;
@@ -95,6 +97,27 @@ async fn decisions(db: &mut impl AsyncCommands) {
     assert_eq!((never.allowed(), never.retry_after()), (false, None));
     assert_eq!(db.rl_refund("k", Cost::new(5).unwrap()).await.unwrap(), 1);
     assert_eq!(db.rl_reset("k").await.unwrap(), 0);
+}
+
+async fn explains(db: &mut impl AsyncCommands) {
+    let two = rules(&[(9, 3_600_000), (2, 60_000)]);
+    db.rl_check("explained", &two).await.unwrap();
+    let allowed = db.rl_explain("explained", &two).await.unwrap();
+    assert_eq!((allowed.decided_by, allowed.rule), (DecidedBy::Rules, Some(1)));
+    let remaining: Vec<_> = allowed.rules.iter().map(Decision::remaining).collect();
+    assert_eq!((remaining, allowed.decision), (vec![8, 1], allowed.rules[1]));
+    let trial = policy_name("trial");
+    db.rl_set_policy(&trial, &Policy { rules: two, mode: Mode::Shadow }).await.unwrap();
+    let two_units = Check::from(&trial).cost(Cost::new(2).unwrap());
+    let shadow = db.rl_explain("explained", two_units).await.unwrap();
+    assert_eq!((shadow.decided_by, shadow.rule), (DecidedBy::Shadow, Some(1)));
+    assert!(shadow.decision.allowed() && !shadow.rules[1].allowed());
+    db.rl_set_override("explained", &Override::DENY).await.unwrap();
+    let denied = db.rl_explain("explained", &trial).await.unwrap();
+    assert_eq!((denied.decided_by, denied.rule), (DecidedBy::Override, None));
+    assert!(!denied.decision.allowed() && denied.rules[1].allowed());
+    assert_eq!(denied.key_override, Some(Override::DENY));
+    assert!(db.rl_del_override("explained").await.unwrap());
 }
 
 async fn several_keys(db: &mut impl AsyncCommands) {

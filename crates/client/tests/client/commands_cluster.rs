@@ -32,6 +32,7 @@ async fn commands_are_sent_to_the_shard_of_their_key() {
         let five = rules(&[(5, 60_000)]);
         db.rl_check(&key, &five).await.unwrap();
         db.rl_peek(&key, &five).await.unwrap();
+        db.rl_explain(&key, &five).await.unwrap();
         let checks = Checks::new(Cost::ONE, &key, rule(5, 60_000))
             .and(format!("{{user{number}}}:b"), rule(5, 60_000));
         assert_eq!(db.rl_mcheck(&checks).await.unwrap().len(), 2);
@@ -56,6 +57,7 @@ async fn plain_commands_reach_the_shard_of_their_key() {
         for (command, expected) in [
             (format!("RL.CHECK {a} 5 1h COST 2"), "1,5,3"),
             (format!("RL.PEEK {a} 5 1h"), "1,5,3"),
+            (format!("RL.EXPLAIN {a} 5 1h"), "rules,1,5,3"),
             (format!("RL.MCHECK 1 {a} 5 1h {b} 3 1h"), "1,5,2,0,3600000,3600000,1,3,2"),
             (format!("RL.REFUND {a}"), "1"),
             (format!("RL.HITS {a} COUNT 1"), "1"),

@@ -4,7 +4,7 @@ use std::ops::Deref;
 use arrayvec::ArrayVec;
 
 use super::rule_state::RuleState;
-use super::{DecidedBy, Decision, Evaluation};
+use super::{DecidedBy, Decision, Evaluation, Explanation};
 use crate::log::{Cursor, Log};
 use crate::{Action, Cost, Instant, Mode, Override, Policy, ResolvedRules, Rule, Rules};
 
@@ -65,6 +65,33 @@ impl<R: Borrow<Rules>, P: Deref<Target: Borrow<Policy>>> ResolvedRules<R, P> {
     ) -> Evaluation {
         let check = Check { rules: self.rules(), mode: self.mode(), key_override, now, units };
         check.evaluate(log, |_| {})
+    }
+
+    /// Like [`Self::peek`], and also returns the decision of each rule.
+    #[must_use]
+    pub fn explain(
+        &self,
+        key_override: Option<&Override>,
+        log: &Log,
+        now: Instant,
+        units: u64,
+    ) -> Explanation {
+        let evaluation = self.peek(key_override, log, now, units);
+        let live = key_override.filter(|key_override| key_override.is_live(now));
+        let (rules, is_by_rules) = match live.map(|key_override| &key_override.action) {
+            None => (self.rules(), true),
+            Some(Action::Limit(override_rules)) => (override_rules, true),
+            Some(Action::Allow | Action::Deny) => (self.rules(), false),
+        };
+        let by_rule =
+            |rule| RuleState::evaluate(log, now, rule, units, &mut |_| {}).into_decision();
+        let binding = || binding_index(rules, &evaluation.decision);
+        Explanation {
+            evaluation,
+            by_rule: rules.iter().map(by_rule).collect(),
+            // In shadow mode, the decision is not that of the rule that would have denied.
+            binding: evaluation.denied_by.or_else(|| is_by_rules.then(binding).flatten()),
+        }
     }
 }
 

@@ -2,10 +2,12 @@
 
 mod evaluate;
 mod evaluation;
+mod explanation;
 mod rule_state;
 
 pub use evaluate::{check, decide, peek};
 pub use evaluation::{DecidedBy, Evaluation};
+pub use explanation::Explanation;
 
 use crate::{Limit, Window};
 
