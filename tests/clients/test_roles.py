@@ -49,7 +49,7 @@ READS: list[tuple[str, Reply]] = [
     ("RL.POLICY GET gold", POLICY),
     ("RL.POLICY LIST", ["gold"]),
     ("RL.POLICY EXPORT", EXPORT),
-    ("RL.OVERRIDE LIST", []),
+    ("RL.OVERRIDE LIST", ["0", []]),
     ("RL.STATS", ANY),
     ("RL.TOP CHECKED", ANY),
     ("INFO rl", ANY),

@@ -114,5 +114,6 @@ def test_commands_without_a_key_reach_every_primary(driver: Driver, cluster: Nod
         assert reply == [expected] * 3, call
     assert sum(counts[counts.index("checks") + 1] for counts in stats) == len(checks)
     assert sorted(key for ranked in top for key, _ in ranked) == sorted(keys)
-    listed = [override for of_node in overrides for override in of_node]
-    assert listed == [["key", keys[0], "database", 0, "action", "deny", "rules", [], "ttl_ms", -1]]
+    assert [cursor for cursor, _ in overrides] == ["0"] * 3
+    listed = [override for _, page in overrides for override in page]
+    assert listed == [["key", keys[0], "database", 0, *DENY]]

@@ -59,7 +59,7 @@ fn routing_info<T>(command: &Command<T>) -> redis::cluster_routing::RoutingInfo 
         MultipleNodeRoutingInfo, Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr,
     };
 
-    use crate::command::Routing;
+    use crate::command::{NodeAddress, Routing};
 
     let by_key = |index, address| {
         let key = command.cmd().args_iter().nth(index).and_then(|argument| match argument {
@@ -69,11 +69,15 @@ fn routing_info<T>(command: &Command<T>) -> redis::cluster_routing::RoutingInfo 
         RoutingInfo::SingleNode(key.into())
     };
     match command.routing() {
-        Routing::Primary(index) => by_key(index, SlotAddr::Master),
-        Routing::Replica(index) => by_key(index, SlotAddr::ReplicaOptional),
+        Routing::Primary(index) => by_key(*index, SlotAddr::Master),
+        Routing::Replica(index) => by_key(*index, SlotAddr::ReplicaOptional),
         Routing::Any => RoutingInfo::SingleNode(SingleNodeRoutingInfo::Random),
         Routing::EveryPrimary => {
             RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None))
+        }
+        Routing::Node(NodeAddress { host, port }) => {
+            let (host, port) = (host.clone(), *port);
+            RoutingInfo::SingleNode(SingleNodeRoutingInfo::ByAddress { host, port })
         }
     }
 }

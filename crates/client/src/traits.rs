@@ -3,7 +3,8 @@
 use ratelog_core::{Cost, Policy, PolicyName};
 
 use crate::command::{
-    self, Command, Explanation, Hit, Inspection, ListedOverride, Override, Ranked, Ranking, Stats,
+    self, Command, Explanation, Hit, HitsOptions, Inspection, ListOptions, ListedOverride,
+    Override, OverrideCursor, OverridePage, Ranked, Ranking, Stats,
 };
 use crate::{Check, Checks, Decision, Error};
 
@@ -27,6 +28,27 @@ macro_rules! commands {
             /// # Errors
             /// See the trait.
             fn rl_query<T>(&mut self, command: &Command<T>) -> Result<T, Error>;
+
+            /// All overrides of the server, or of all primaries of a cluster: every page, node by node. Those that are
+            /// set, or whose key is renamed or moved, while this reads the pages may be missing or listed twice.
+            ///
+            /// # Errors
+            /// See the trait.
+            fn rl_list_overrides(
+                &mut self,
+                options: &ListOptions,
+            ) -> Result<Vec<ListedOverride>, Error> {
+                let mut all = Vec::new();
+                for first in self.rl_override_pages(options)? {
+                    let mut page = first;
+                    all.append(&mut page.overrides);
+                    while let Some(cursor) = page.next {
+                        page = self.rl_next_override_page(&cursor, options)?;
+                        all.append(&mut page.overrides);
+                    }
+                }
+                Ok(all)
+            }
 
             $(
                 $(#[$doc])*
@@ -58,6 +80,29 @@ macro_rules! commands {
                 &mut self,
                 command: &Command<T>,
             ) -> impl Future<Output = Result<T, Error>> + Send;
+
+            /// All overrides of the server, or of all primaries of a cluster: every page, node by node. Those that are
+            /// set, or whose key is renamed or moved, while this reads the pages may be missing or listed twice.
+            ///
+            /// # Errors
+            /// See the trait.
+            fn rl_list_overrides(
+                &mut self,
+                options: &ListOptions,
+            ) -> impl Future<Output = Result<Vec<ListedOverride>, Error>> + Send {
+                async move {
+                    let mut all = Vec::new();
+                    for first in self.rl_override_pages(options).await? {
+                        let mut page = first;
+                        all.append(&mut page.overrides);
+                        while let Some(cursor) = page.next {
+                            page = self.rl_next_override_page(&cursor, options).await?;
+                            all.append(&mut page.overrides);
+                        }
+                    }
+                    Ok(all)
+                }
+            }
 
             $(
                 $(#[$doc])*
@@ -105,12 +150,9 @@ commands! {
     /// The contents of the key; `None` if the key does not exist.
     fn rl_inspect(key: impl AsRef<[u8]>) -> Option<Inspection> = command::inspect(key);
 
-    /// The instants at which the key's units were recorded, newest first.
-    fn rl_hits(key: impl AsRef<[u8]>) -> Vec<Hit> = command::hits(key);
-
-    /// The instants at which the key's newest units were recorded: at most `count` of them, newest first.
-    fn rl_newest_hits(key: impl AsRef<[u8]>, count: u32) -> Vec<Hit> =
-        command::newest_hits(key, count);
+    /// The instants at which the key's units were recorded, newest first: at most 1,000 of them, or as the options say.
+    fn rl_hits(key: impl AsRef<[u8]>, options: &HitsOptions) -> Vec<Hit> =
+        command::hits(key, options);
 
     /// Stores a policy, on every shard of a cluster.
     fn rl_set_policy(name: &PolicyName, policy: &Policy) -> () = command::set_policy(name, policy);
@@ -140,8 +182,13 @@ commands! {
     /// Deletes the key's override. Returns whether it had one.
     fn rl_del_override(key: impl AsRef<[u8]>) -> bool = command::del_override(key);
 
-    /// All overrides, or the first `count` of each node.
-    fn rl_list_overrides(count: Option<u32>) -> Vec<ListedOverride> = command::list_overrides(count);
+    /// The first page of overrides of the server, or of each primary of a cluster.
+    fn rl_override_pages(options: &ListOptions) -> Vec<OverridePage> =
+        command::override_pages(options);
+
+    /// The page of overrides of one node at `cursor`.
+    fn rl_next_override_page(cursor: &OverrideCursor, options: &ListOptions) -> OverridePage =
+        command::next_override_page(cursor, options);
 
     /// Counts of the server's checks by outcome; in a cluster, summed over all primaries.
     fn rl_stats() -> Stats = command::stats();

@@ -34,6 +34,43 @@ pub struct Hit {
     pub units: u64,
 }
 
+/// The options of [`hits`].
+///
+/// ```
+/// use ratelog_client::command::{Hit, HitsOptions};
+///
+/// /// Returns the options of the page after this one.
+/// fn following(page: &[Hit]) -> Option<HitsOptions> {
+///     page.last().map(|oldest| HitsOptions::default().with_before(oldest.at))
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HitsOptions {
+    count: Option<u32>,
+    before: Option<SystemTime>,
+    after: Option<SystemTime>,
+}
+
+impl HitsOptions {
+    /// Sets the maximum number of hits, from 1 to 10,000. The default is 1,000.
+    #[must_use]
+    pub fn with_count(self, count: u32) -> Self {
+        Self { count: Some(count), ..self }
+    }
+
+    /// Returns only hits before this instant.
+    #[must_use]
+    pub fn with_before(self, instant: SystemTime) -> Self {
+        Self { before: Some(instant), ..self }
+    }
+
+    /// Returns only hits after this instant.
+    #[must_use]
+    pub fn with_after(self, instant: SystemTime) -> Self {
+        Self { after: Some(instant), ..self }
+    }
+}
+
 /// `RL.REFUND`: takes back the newest units, at most `cost`. Returns the units taken back.
 pub fn refund(key: impl AsRef<[u8]>, cost: Cost) -> Command<u64> {
     let mut cmd = cmd("RL.REFUND");
@@ -55,18 +92,27 @@ pub fn inspect(key: impl AsRef<[u8]>) -> Command<Option<Inspection>> {
     Command::new(cmd, Routing::Replica(1), |value| reply::optional(value, inspection))
 }
 
-/// `RL.HITS`: the instants at which the key's units were recorded, newest first.
-pub fn hits(key: impl AsRef<[u8]>) -> Command<Vec<Hit>> {
+/// `RL.HITS`: the instants at which the key's units were recorded, newest first. For the next page, pass the last
+/// instant as [`before`](HitsOptions::with_before).
+pub fn hits(key: impl AsRef<[u8]>, options: &HitsOptions) -> Command<Vec<Hit>> {
     let mut cmd = cmd("RL.HITS");
     cmd.arg(key.as_ref());
+    if let Some(count) = options.count {
+        cmd.arg("COUNT").arg(count);
+    }
+    // Hits are at whole milliseconds: the bounds are exact if `before` is rounded up and `after` down.
+    if let Some(before) = options.before {
+        cmd.arg("BEFORE").arg(since_epoch(before).as_nanos().div_ceil(1_000_000));
+    }
+    if let Some(after) = options.after {
+        cmd.arg("AFTER").arg(since_epoch(after).as_millis());
+    }
     Command::new(cmd, Routing::Replica(1), |value| reply::array(value, hit))
 }
 
-/// `RL.HITS key COUNT n`: at most `count` of these instants, newest first.
-pub fn newest_hits(key: impl AsRef<[u8]>, count: u32) -> Command<Vec<Hit>> {
-    let mut cmd = cmd("RL.HITS");
-    cmd.arg(key.as_ref()).arg("COUNT").arg(count);
-    Command::new(cmd, Routing::Replica(1), |value| reply::array(value, hit))
+/// The time since the epoch, or 0 for an instant before it: the server has none.
+fn since_epoch(instant: SystemTime) -> Duration {
+    instant.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
 
 fn inspection(value: Value) -> Result<Inspection, InvalidReply> {

@@ -19,6 +19,8 @@ mod check;
 mod explain;
 mod keys;
 mod monitor;
+mod node_address;
+mod override_list;
 mod overrides;
 mod policies;
 
@@ -29,11 +31,13 @@ use crate::reply::InvalidReply;
 
 pub use check::{check, mcheck, peek};
 pub use explain::{Explanation, explain};
-pub use keys::{Hit, Inspection, hits, inspect, newest_hits, refund, reset};
+pub use keys::{Hit, HitsOptions, Inspection, hits, inspect, refund, reset};
 pub use monitor::{Counts, PolicyStats, Ranked, Ranking, Stats, reset_stats, stats, top};
-pub use overrides::{
-    ListedOverride, Override, del_override, get_override, list_overrides, set_override,
+pub use node_address::NodeAddress;
+pub use override_list::{
+    ListOptions, ListedOverride, OverrideCursor, OverridePage, next_override_page, override_pages,
 };
+pub use overrides::{Override, del_override, get_override, set_override};
 pub use policies::{
     del_policy, export_policies, get_policy, import_policies, list_policies, set_policy,
 };
@@ -44,10 +48,11 @@ pub struct Command<T> {
     routing: Routing,
     parse: fn(Value) -> Result<T, InvalidReply>,
     merge: fn(Vec<T>) -> Option<T>,
+    with_node: fn(T, &NodeAddress) -> T,
 }
 
 /// The nodes of a cluster that a command is sent to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Routing {
     /// The primary of the key at this index among the arguments; the command's name has index 0.
@@ -58,6 +63,8 @@ pub enum Routing {
     Any,
     /// The primary of each shard.
     EveryPrimary,
+    /// This node.
+    Node(NodeAddress),
 }
 
 impl<T> Command<T> {
@@ -66,12 +73,23 @@ impl<T> Command<T> {
         routing: Routing,
         parse: fn(Value) -> Result<T, InvalidReply>,
     ) -> Self {
-        Self { cmd, routing, parse, merge: |mut replies| replies.pop() }
+        Self {
+            cmd,
+            routing,
+            parse,
+            merge: |mut replies| replies.pop(),
+            with_node: |reply, _| reply,
+        }
     }
 
     /// Sets how the replies of several shards are merged.
     fn merge_with(self, merge: fn(Vec<T>) -> Option<T>) -> Self {
         Self { merge, ..self }
+    }
+
+    /// Sets how a reply gets the address of the node of a cluster that it is from.
+    fn with_node_by(self, with_node: fn(T, &NodeAddress) -> T) -> Self {
+        Self { with_node, ..self }
     }
 
     /// The command as the `redis` crate sends it.
@@ -82,8 +100,8 @@ impl<T> Command<T> {
 
     /// The nodes of a cluster that it is sent to.
     #[must_use]
-    pub fn routing(&self) -> Routing {
-        self.routing
+    pub fn routing(&self) -> &Routing {
+        &self.routing
     }
 
     /// Parses a server's reply.
@@ -93,19 +111,30 @@ impl<T> Command<T> {
     /// [`Error::Redis`] or [`Error::NoPolicy`].
     pub fn parse(&self, value: Value) -> Result<T, Error> {
         let value = value.extract_error()?;
-        (self.parse)(value).map_err(|reason| self.invalid_reply(reason))
+        let reply = (self.parse)(value).map_err(|reason| self.invalid_reply(reason))?;
+        Ok(match &self.routing {
+            Routing::Node(node) => (self.with_node)(reply, node),
+            _ => reply,
+        })
     }
 
     /// Parses the result of a query: the reply of one node, or a map of the replies of several nodes.
     pub(crate) fn parse_result(&self, result: RedisResult<Value>) -> Result<T, Error> {
-        match (self.routing, result?) {
-            (Routing::EveryPrimary, Value::Map(replies)) if is_by_node(&replies) => {
-                let replies = replies.into_iter().map(|(_, value)| self.parse(value));
-                let merged = (self.merge)(replies.collect::<Result<_, _>>()?);
-                merged.ok_or_else(|| self.invalid_reply("no shard replied".to_owned()))
-            }
-            (_, value) => self.parse(value),
-        }
+        let replies = match (&self.routing, result?) {
+            (Routing::EveryPrimary, Value::Map(replies)) => replies,
+            (_, value) => return self.parse(value),
+        };
+        // No name in a map of the module is that of a node.
+        let nodes = replies.iter().map(|(name, _)| NodeAddress::from_value(name));
+        let Some(nodes) = nodes.collect::<Option<Vec<_>>>() else {
+            return self.parse(Value::Map(replies));
+        };
+        let replies = nodes
+            .iter()
+            .zip(replies)
+            .map(|(node, (_, value))| Ok((self.with_node)(self.parse(value)?, node)));
+        let merged = (self.merge)(replies.collect::<Result<_, Error>>()?);
+        merged.ok_or_else(|| self.invalid_reply("no shard replied".to_owned()))
     }
 
     fn invalid_reply(&self, reason: InvalidReply) -> Error {
@@ -115,15 +144,6 @@ impl<T> Command<T> {
         };
         Error::Reply { command, reason }
     }
-}
-
-/// Whether the keys of a map are nodes, as `host:port`. No name in a map of the module has a colon.
-fn is_by_node(replies: &[(Value, Value)]) -> bool {
-    replies.iter().all(|(name, _)| match name {
-        Value::BulkString(name) => name.contains(&b':'),
-        Value::SimpleString(name) => name.contains(':'),
-        _ => false,
-    })
 }
 
 impl<T> std::fmt::Debug for Command<T> {

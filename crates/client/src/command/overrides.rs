@@ -48,18 +48,6 @@ impl Override {
     }
 }
 
-/// An override and its key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ListedOverride {
-    /// The key.
-    pub key: Vec<u8>,
-    /// The number of its database.
-    pub database: u32,
-    /// The override.
-    pub key_override: Override,
-}
-
 /// `RL.OVERRIDE SET`: sets the key's override, and replaces the one that it has.
 pub fn set_override(key: impl AsRef<[u8]>, key_override: &Override) -> Command<()> {
     let mut cmd = cmd("RL.OVERRIDE");
@@ -93,29 +81,11 @@ pub fn del_override(key: impl AsRef<[u8]>) -> Command<bool> {
     Command::new(cmd, Routing::Primary(2), reply::parse)
 }
 
-/// `RL.OVERRIDE LIST`: all overrides, or the first `count` of each node. In a cluster, from every shard.
-#[must_use]
-pub fn list_overrides(count: Option<u32>) -> Command<Vec<ListedOverride>> {
-    let mut cmd = cmd("RL.OVERRIDE");
-    cmd.arg("LIST");
-    if let Some(count) = count {
-        cmd.arg("COUNT").arg(count);
-    }
-    Command::new(cmd, Routing::EveryPrimary, |value| reply::array(value, listed))
-        .merge_with(|shards| Some(shards.concat()))
-}
-
-fn listed(value: Value) -> Result<ListedOverride, InvalidReply> {
-    let mut fields = Fields::from_value(value)?;
-    let (key, database) = (fields.parse("key")?, fields.parse("database")?);
-    Ok(ListedOverride { key, database, key_override: from_fields(fields)? })
-}
-
 pub(super) fn parse(value: Value) -> Result<Override, InvalidReply> {
     from_fields(Fields::from_value(value)?)
 }
 
-fn from_fields(mut fields: Fields) -> Result<Override, InvalidReply> {
+pub(super) fn from_fields(mut fields: Fields) -> Result<Override, InvalidReply> {
     let rules = reply::rules(fields.take("rules")?)?;
     let action = match (fields.parse::<String>("action")?.as_str(), rules) {
         ("allow", None) => Action::Allow,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use ratelog_client::command::{Command, Override, Ranking};
+use ratelog_client::command::{Command, HitsOptions, ListOptions, Override, Ranking};
 use ratelog_client::{
     Action, AsyncCommands, Check, Checks, Commands, Cost, DecidedBy, Decision, Error, Mode, Policy,
     Source,
@@ -24,7 +24,7 @@ fn client(server: &Server) -> redis::Client {
     redis::Client::open(("127.0.0.1", server.port())).unwrap()
 }
 
-fn cluster_client(cluster: &Cluster) -> redis::cluster::ClusterClient {
+pub fn cluster_client(cluster: &Cluster) -> redis::cluster::ClusterClient {
     let url = format!("redis://127.0.0.1:{}/", cluster[0].port());
     redis::cluster::ClusterClient::new([url]).unwrap()
 }
@@ -132,20 +132,37 @@ async fn several_keys(db: &mut impl AsyncCommands) {
 
 async fn inspects_a_key(db: &mut impl AsyncCommands) {
     assert_eq!(db.rl_inspect("inspected").await.unwrap(), None);
-    assert_eq!(db.rl_hits("inspected").await.unwrap(), []);
+    let all = HitsOptions::default();
+    assert_eq!(db.rl_hits("inspected", &all).await.unwrap(), []);
     let before = SystemTime::now() - Duration::from_millis(1);
-    for _ in 0..3 {
-        db.rl_check("inspected", &rules(&[(9, 60_000)])).await.unwrap();
+    let mut hits = Vec::new();
+    let mut units = 0;
+    // Several hits need several milliseconds.
+    while hits.len() < 3 {
+        db.rl_check("inspected", &rules(&[(1_000_000, 60_000)])).await.unwrap();
+        units += 1;
+        hits = db.rl_hits("inspected", &all).await.unwrap();
     }
     let seen = db.rl_inspect("inspected").await.unwrap().unwrap();
-    assert_eq!((seen.units, seen.retention), (3, MINUTE));
+    assert_eq!((seen.units, seen.retention), (units, MINUTE));
     assert!(seen.bytes > 0);
     assert_eq!(seen.key_override, None);
-    let hits = db.rl_hits("inspected").await.unwrap();
-    assert_eq!(hits.iter().map(|hit| hit.units).sum::<u64>(), 3);
-    assert_eq!(seen.newest.unwrap(), hits[0].at);
-    assert!(seen.oldest.unwrap() >= before && seen.newest >= seen.oldest);
-    assert_eq!(db.rl_newest_hits("inspected", 1).await.unwrap(), hits[..1]);
+    assert_eq!(hits.iter().map(|hit| hit.units).sum::<u64>(), units);
+    assert_eq!((seen.newest, seen.oldest), (Some(hits[0].at), Some(hits[2].at)));
+    assert!(seen.oldest.unwrap() >= before);
+    let (newest, oldest, nanosecond) = (hits[0].at, hits[2].at, Duration::from_nanos(1));
+    for (options, expected) in [
+        (all.with_count(1), &hits[..1]),
+        (all.with_before(newest), &hits[1..]),
+        (all.with_before(newest + nanosecond), &hits),
+        (all.with_after(oldest), &hits[..2]),
+        (all.with_after(oldest - nanosecond), &hits),
+        (all.with_after(oldest).with_before(newest), &hits[1..2]),
+        (all.with_before(SystemTime::UNIX_EPOCH - MINUTE), &[]),
+        (all.with_after(SystemTime::UNIX_EPOCH - MINUTE), &hits),
+    ] {
+        assert_eq!(db.rl_hits("inspected", &options).await.unwrap(), expected, "{options:?}");
+    }
 }
 
 async fn overrides(db: &mut impl AsyncCommands) {
@@ -162,16 +179,21 @@ async fn overrides(db: &mut impl AsyncCommands) {
     assert_eq!(key_override.action, Action::Limit(wide));
     assert!(key_override.ttl.unwrap() <= MINUTE && key_override.ttl.unwrap() > Duration::ZERO);
     db.rl_set_override("free", &Override::ALLOW).await.unwrap();
-    let listed = db.rl_list_overrides(None).await.unwrap();
+    let all = ListOptions::default();
+    let listed = db.rl_list_overrides(&all).await.unwrap();
     let mut keys: Vec<_> = listed.into_iter().map(|listed| (listed.key, listed.database)).collect();
     keys.sort();
     assert_eq!(keys, [(b"free".to_vec(), 0), (b"k".to_vec(), 0)]);
+    assert_eq!(db.rl_list_overrides(&all.clone().with_count(1)).await.unwrap().len(), 2);
+    let free = all.with_pattern("fr*");
+    assert_eq!(db.rl_list_overrides(&free).await.unwrap()[0].key_override, Override::ALLOW);
+    let pages = db.rl_override_pages(&free.with_count(1)).await.unwrap();
+    assert!(pages.iter().map(|page| page.overrides.len()).sum::<usize>() <= 1);
     let inspected = db.rl_inspect("free").await.unwrap().unwrap();
     assert_eq!(inspected.key_override, Some(Override::ALLOW));
     assert_eq!((inspected.oldest, inspected.newest), (None, None));
     assert!(db.rl_del_override("free").await.unwrap());
     assert!(!db.rl_del_override("free").await.unwrap());
-    assert_eq!(db.rl_list_overrides(Some(1)).await.unwrap().len(), 1);
 }
 
 async fn policies(db: &mut impl AsyncCommands) {

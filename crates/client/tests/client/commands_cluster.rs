@@ -1,15 +1,14 @@
 //! The routing of commands in a cluster.
 
-use ratelog_client::command::Override;
-use ratelog_client::{AsyncCommands, Checks, Cost, Mode, Policy};
+use ratelog_client::command::{HitsOptions, ListOptions, ListedOverride, Override};
+use ratelog_client::{AsyncCommands, Checks, Commands, Cost, Mode, Policy};
 use ratelog_test_support::Cluster;
 
+use crate::commands::cluster_client;
 use crate::support::{policy_name, rule, rules};
 
 async fn connect(cluster: &Cluster) -> redis::cluster_async::ClusterConnection {
-    let url = format!("redis://127.0.0.1:{}/", cluster[0].port());
-    let client = redis::cluster::ClusterClient::new([url]).unwrap();
-    client.get_async_connection().await.unwrap()
+    cluster_client(cluster).get_async_connection().await.unwrap()
 }
 
 /// The number of commands that were sent to the wrong node.
@@ -37,7 +36,7 @@ async fn commands_are_sent_to_the_shard_of_their_key() {
             .and(format!("{{user{number}}}:b"), rule(5, 60_000));
         assert_eq!(db.rl_mcheck(&checks).await.unwrap().len(), 2);
         assert_eq!(db.rl_refund(&key, Cost::ONE).await.unwrap(), 1);
-        assert_eq!(db.rl_hits(&key).await.unwrap().len(), 1);
+        assert_eq!(db.rl_hits(&key, &HitsOptions::default()).await.unwrap().len(), 1);
         db.rl_set_override(&key, &Override::DENY).await.unwrap();
         assert!(db.rl_get_override(&key).await.unwrap().is_some());
         assert!(db.rl_del_override(&key).await.unwrap());
@@ -106,6 +105,63 @@ async fn a_policy_is_set_and_deleted_on_every_shard() {
     cluster[1].connect().run::<i64>("RL.POLICY DEL api");
     assert!(db.rl_del_policy(&name).await.unwrap());
     assert_eq!(known(&cluster), [[] as [&str; 0]; 3]);
+}
+
+#[tokio::test]
+async fn overrides_are_listed_page_by_page_on_every_primary() {
+    let cluster = Cluster::start(3, 1);
+    let mut db = connect(&cluster).await;
+    let mut keys: Vec<_> = (0..100).map(|number| format!("user{number}")).collect();
+    for key in &keys {
+        db.rl_set_override(key, &Override::DENY).await.unwrap();
+    }
+    let options = ListOptions::default().with_count(3);
+    let first = db.rl_override_pages(&options).await.unwrap();
+    assert_eq!(first.iter().map(|page| page.overrides.len()).collect::<Vec<_>>(), [3; 3]);
+    for page in first {
+        let cursor = page.next.unwrap();
+        let node = cursor.node.clone().unwrap();
+        let next = db.rl_next_override_page(&cursor, &options).await.unwrap();
+        // Each of the three nodes has the keys of its page, and knows the cursor.
+        for listed in page.overrides.iter().chain(&next.overrides) {
+            let key = str::from_utf8(&listed.key).unwrap();
+            assert_eq!(cluster[cluster.primary_of(key)].port(), node.port, "{key}");
+        }
+        assert_eq!((next.overrides.len(), next.next.unwrap().node), (3, Some(node)));
+    }
+    let mut blocking = cluster_client(&cluster).get_connection().unwrap();
+    keys.sort();
+    for count in [3, 1_000] {
+        let options = ListOptions::default().with_count(count);
+        let listed = db.rl_list_overrides(&options).await.unwrap();
+        assert_eq!(keys_of(&listed), keys);
+        let listed = Commands::rl_list_overrides(&mut blocking, &options).unwrap();
+        assert_eq!(keys_of(&listed), keys);
+    }
+    let some = options.with_pattern("user1?");
+    assert_eq!(keys_of(&db.rl_list_overrides(&some).await.unwrap()), keys[2..12]);
+}
+
+/// The keys of overrides, sorted.
+fn keys_of(listed: &[ListedOverride]) -> Vec<String> {
+    let key = |listed: &ListedOverride| String::from_utf8(listed.key.clone()).unwrap();
+    let mut keys: Vec<_> = listed.iter().map(key).collect();
+    keys.sort();
+    keys
+}
+
+#[tokio::test]
+async fn a_cluster_of_one_shard_lists_the_overrides_of_its_primary() {
+    let cluster = Cluster::start(1, 1);
+    let mut db = connect(&cluster).await;
+    for key in ["a", "b", "c"] {
+        db.rl_set_override(key, &Override::DENY).await.unwrap();
+    }
+    let options = ListOptions::default().with_count(1);
+    let first = db.rl_override_pages(&options).await.unwrap();
+    let cursor = first[0].next.clone().unwrap();
+    assert_eq!(cursor.node.unwrap().port, cluster[0].port());
+    assert_eq!(keys_of(&db.rl_list_overrides(&options).await.unwrap()), ["a", "b", "c"]);
 }
 
 #[tokio::test]
