@@ -30,7 +30,7 @@ const SMALL_LOGS: &str = "for i = tonumber(ARGV[1]), tonumber(ARGV[2]) do
     end
 end";
 
-/// What the server holds.
+/// The data on the server.
 pub struct Dataset {
     /// The number of overrides, of units in the long log, and of keys with a small log.
     pub size: i64,

@@ -25,7 +25,8 @@ pub fn get_policy(name: &PolicyName) -> Command<Option<Policy>> {
     Command::new(cmd, Routing::Any, |value| reply::optional(value, policy))
 }
 
-/// `RL.POLICY DEL`: deletes a policy, on every shard of a cluster. Returns whether it existed.
+/// `RL.POLICY DEL`: deletes a policy, on every shard of a cluster. Returns whether any shard had it. A shard that has
+/// received the deletion from another one no longer has it.
 #[must_use]
 pub fn del_policy(name: &PolicyName) -> Command<bool> {
     let mut cmd = cmd("RL.POLICY");

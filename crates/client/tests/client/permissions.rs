@@ -63,7 +63,8 @@ async fn the_permissions_of_an_application_are_enough() {
 #[tokio::test]
 async fn the_permissions_of_an_application_are_enough_in_a_cluster() {
     let cluster = Cluster::with(3, 0, &[user()]);
-    cluster.run_on_primaries("RL.POLICY SET api 1 1h");
+    cluster[0].connect().run::<()>("RL.POLICY SET api 1 1h");
+    cluster.wait_for_equal_policies();
     let limiter = limiter("redis+cluster", &cluster[0]).await;
     let name = policy_name("api");
     for number in 0..12 {
