@@ -32,6 +32,8 @@ pub struct PolicyEntry {
     counts: Cell<Counts>,
     /// The checks that each rule denied, or would have denied in shadow mode.
     denied_by_rule: Box<[Cell<u64>]>,
+    /// The policy as JSON.
+    json: Box<str>,
     /// The first eight bytes of the SHA-256 of the policy as JSON.
     digest: u64,
 }
@@ -44,10 +46,11 @@ impl std::borrow::Borrow<Policy> for PolicyEntry {
 
 impl PolicyEntry {
     fn new(name: &PolicyName, policy: Policy) -> Self {
-        let hash = Sha256::digest(policy_json::format_one(name, &policy));
+        let json = policy_json::format_one(name, &policy).into_boxed_str();
+        let hash = Sha256::digest(&*json);
         let digest = hash.first_chunk().copied().map(u64::from_be_bytes).unwrap_or_default();
         let denied_by_rule = policy.rules.iter().map(|_| Cell::default()).collect();
-        Self { policy, counts: Cell::default(), denied_by_rule, digest }
+        Self { policy, counts: Cell::default(), denied_by_rule, json, digest }
     }
 
     /// Returns the counts of the policy's checks.
@@ -192,7 +195,7 @@ impl Policies {
 
     /// Returns all policies as JSON. Equal policies give equal texts.
     pub fn to_json(&self) -> String {
-        policy_json::format(self.sorted().iter().map(|(&name, entry)| (name, &entry.policy)))
+        policy_json::join(self.sorted().into_values().map(|entry| &*entry.json))
     }
 
     /// Returns all policies and deletions with their versions as JSON, for snapshots and the append-only file.
