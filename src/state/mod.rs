@@ -23,5 +23,4 @@ pub use policy_change::PolicyChange;
 pub use policy_effect::PolicyEffect;
 pub use policy_peers::{PolicyPeers, PolicySummary};
 pub use policy_version::NodeId;
-pub use policy_versions::bucket;
 pub use value::{ENCODING, ExpiryUpdate, Value};

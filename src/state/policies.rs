@@ -156,8 +156,23 @@ impl Policies {
         &self.versions
     }
 
+    /// Returns the policies and deletions with versions in the buckets that `selects` accepts, sorted by name.
+    pub fn changes_in(&self, selects: impl Fn(usize) -> bool) -> Vec<PolicyChange> {
+        let names = self.versions.names_in(selects);
+        names
+            .map(|name| PolicyChange {
+                name: name.clone(),
+                version: self.versions.get(name),
+                policy: self.by_name.get(name).map(|entry| entry.policy.clone()),
+            })
+            .collect()
+    }
+
     /// Returns the policies that have no version, with a version of `node`.
     pub fn without_version(&self, node: NodeId) -> Vec<PolicyChange> {
+        if self.versions.policies() == self.by_name.len() {
+            return Vec::new();
+        }
         let version = Some(self.versions.next(node));
         let unversioned = self.changes(|name| self.versions.get(name).is_none());
         unversioned.into_iter().map(|change| PolicyChange { version, ..change }).collect()
@@ -326,6 +341,9 @@ mod tests {
         assert_eq!(one.versions().digests(), other.versions().digests());
         assert_eq!(one.changes(|_| true), [changes[2].clone(), changes[4].clone()]);
         assert_eq!(one.changes(|name| name.as_str() == "q"), [changes[4].clone()]);
+
+        assert_eq!(one.changes_in(|_| true), one.changes(|_| true));
+        assert_eq!(one.changes_in(|_| false), []);
 
         let mut loaded = Policies::default();
         loaded.replace(policy_json::parse_changes(one.to_state_json().as_bytes()).unwrap());

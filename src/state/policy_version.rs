@@ -39,11 +39,15 @@ impl fmt::Debug for NodeId {
 }
 
 impl PolicyVersion {
+    /// The greatest counter that is accepted. No real counter comes near it, and there must be greater ones.
+    const MAX_COUNTER: u64 = 1 << 62;
+
     /// Parses the text that `Display` writes.
     pub fn parse(text: &str) -> Option<Self> {
         let (counter, node) = text.split_once('-')?;
         let counter = ratelog_core::parse_decimal(counter.as_bytes())?;
-        Some(Self { counter, node: NodeId::parse(node.as_bytes())? })
+        let node = NodeId::parse(node.as_bytes())?;
+        (counter <= Self::MAX_COUNTER).then_some(Self { counter, node })
     }
 }
 
@@ -64,7 +68,15 @@ mod tests {
         assert!(version(&format!("9-{b}")) < version(&format!("10-{a}")));
         assert!(version(&format!("9-{a}")) < version(&format!("9-{b}")));
         assert_eq!(version(&format!("9-{a}")).to_string(), format!("9-{a}"));
-        for text in ["", "9", "9-", "x-", &format!("9-{}", "A".repeat(40)), &format!("-1-{a}")] {
+        for text in [
+            "",
+            "9",
+            "9-",
+            "x-",
+            &format!("9-{}", "A".repeat(40)),
+            &format!("-1-{a}"),
+            &format!("{}-{a}", u64::MAX),
+        ] {
             assert_eq!(PolicyVersion::parse(text), None, "{text}");
         }
     }

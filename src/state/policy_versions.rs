@@ -26,6 +26,7 @@ pub struct PolicyVersions {
 #[derive(Clone, Copy, Debug)]
 struct Versioned {
     version: PolicyVersion,
+    bucket: usize,
     is_deletion: bool,
 }
 
@@ -59,8 +60,9 @@ impl PolicyVersions {
         }
         self.forget(name);
         self.deletions += usize::from(is_deletion);
-        self.add(name, version, u64::wrapping_add);
-        self.versions.insert(name.clone(), Versioned { version, is_deletion });
+        let versioned = Versioned { version, bucket: bucket(name), is_deletion };
+        self.add(name, versioned, u64::wrapping_add);
+        self.versions.insert(name.clone(), versioned);
         if self.deletions > MAX_DELETIONS {
             self.forget_oldest_deletion();
         }
@@ -73,6 +75,17 @@ impl PolicyVersions {
         deleted.map(|(name, _)| name)
     }
 
+    /// Returns the number of policies with a version.
+    pub fn policies(&self) -> usize {
+        self.versions.len() - self.deletions
+    }
+
+    /// Returns the names of policies and deletions in the buckets that `selects` accepts, sorted.
+    pub fn names_in(&self, selects: impl Fn(usize) -> bool) -> impl Iterator<Item = &PolicyName> {
+        let selected = self.versions.iter().filter(move |(_, versioned)| selects(versioned.bucket));
+        selected.map(|(name, _)| name)
+    }
+
     /// Returns the digest of each bucket. Nodes with the same versions have the same digests.
     pub fn digests(&self) -> &[u64; BUCKETS] {
         &self.digests
@@ -82,7 +95,7 @@ impl PolicyVersions {
     pub fn forget(&mut self, name: &PolicyName) {
         if let Some(before) = self.versions.remove(name) {
             self.deletions -= usize::from(before.is_deletion);
-            self.add(name, before.version, u64::wrapping_sub);
+            self.add(name, before, u64::wrapping_sub);
         }
     }
 
@@ -94,16 +107,16 @@ impl PolicyVersions {
         }
     }
 
-    fn add(&mut self, name: &PolicyName, version: PolicyVersion, add: fn(u64, u64) -> u64) {
-        let digest = first_bytes(&format!("{} {version}", name.as_str()));
-        if let Some(sum) = self.digests.get_mut(bucket(name)) {
+    fn add(&mut self, name: &PolicyName, versioned: Versioned, add: fn(u64, u64) -> u64) {
+        let digest = first_bytes(&format!("{} {}", name.as_str(), versioned.version));
+        if let Some(sum) = self.digests.get_mut(versioned.bucket) {
             *sum = add(*sum, digest);
         }
     }
 }
 
 /// Returns the bucket of a policy.
-pub fn bucket(name: &PolicyName) -> usize {
+fn bucket(name: &PolicyName) -> usize {
     let place = first_bytes(name.as_str()) % BUCKETS as u64;
     usize::try_from(place).unwrap_or_default()
 }

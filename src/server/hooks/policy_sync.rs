@@ -13,7 +13,7 @@ use redis_module::raw::{self, RedisModuleCtx};
 use crate::server::api::{Context, MessageKind, api, guard, node_id};
 use crate::server::node::{PEERS, POLICIES};
 use crate::state::policy_json;
-use crate::state::{NodeId, PolicyChange, PolicyEffect, PolicySummary, bucket};
+use crate::state::{NodeId, PolicyChange, PolicyEffect, PolicySummary};
 
 /// The time between two messages with digests, in milliseconds.
 const PERIOD_MS: i64 = 1_000;
@@ -102,11 +102,10 @@ unsafe extern "C" fn on_digests(
         if may_change(&ctx) {
             let differing = POLICIES.with(&ctx, |policies| {
                 let ours = PolicySummary::of(policies.versions());
-                let differs = |place: usize| ours.digests.get(place) != theirs.digests.get(place);
                 if ours.digests == theirs.digests {
                     return Vec::new();
                 }
-                policies.changes(|name| differs(bucket(name)))
+                policies.changes_in(|bucket| ours.digests.get(bucket) != theirs.digests.get(bucket))
             });
             send_changes(&ctx, Some(sender), &differing);
         }
