@@ -50,7 +50,7 @@ pub fn update_index(key: &mut WriteKey<'_>, change: IndexChange) {
     let (ctx, location) = (key.context(), key.location());
     match (change, key.value().and_then(Value::stored_override_mut)) {
         (IndexChange::Put, Some(stored)) => {
-            OVERRIDES.with(ctx, |overrides| overrides.put(location, stored));
+            OVERRIDES.with(ctx, |overrides| overrides.put(location, stored, ctx.now()));
             ctx.schedule_override_ends();
         }
         (IndexChange::Remove(id), _) => {

@@ -69,7 +69,7 @@ const WRITE: Spec = Spec {
 /// Applies and replicates a change. In a cluster, it also sends the change to the other nodes.
 fn commit(ctx: &Context<'_>, effect: PolicyEffect) {
     let effect = match ctx.cluster_node() {
-        Some(node) => POLICIES.with(ctx, |policies| effect.with_version(policies, node)),
+        Some(node) => POLICIES.with(ctx, |policies| effect.with_version(policies, node, ctx.now())),
         None => effect,
     };
     let (word, text) = effect.to_args();

@@ -68,9 +68,10 @@ impl Database {
         Self { number, entries: BTreeMap::new(), ends: BTreeSet::new() }
     }
 
-    fn insert(&mut self, id: OverrideId, entry: Entry) {
+    fn insert(&mut self, id: OverrideId, entry: Entry, now: Instant) {
         self.remove(id);
-        if let Some(until) = entry.key_override.until {
+        // An override that has already ended was entered before, under another name or by another server.
+        if let Some(until) = entry.key_override.until.filter(|until| *until > now) {
             self.ends.insert((until, id));
         }
         self.entries.insert(id, entry);
@@ -86,15 +87,15 @@ impl Database {
 }
 
 impl OverrideIndex {
-    /// Enters the override of the key at `location`, or updates its entry. Sets the entry's number.
-    pub fn put(&mut self, location: KeyLocation, stored: &mut StoredOverride) {
+    /// Enters the override of the key at `location` at `now`, or updates its entry. Sets the entry's number.
+    pub fn put(&mut self, location: KeyLocation, stored: &mut StoredOverride, now: Instant) {
         let (number, name) = location;
         let known = stored.id.filter(|id| {
             self.take(*id).is_some_and(|(before, entry, _)| before == number && entry.name == name)
         });
         let id = known.unwrap_or_else(|| self.next_id());
         let entry = Entry { name, key_override: Arc::clone(&stored.key_override) };
-        self.database(number).insert(id, entry);
+        self.database(number).insert(id, entry, now);
         stored.id = Some(id);
     }
 
@@ -261,7 +262,7 @@ mod tests {
     /// Enters an override and returns the number of its entry.
     fn put(index: &mut OverrideIndex, database: i32, name: &str) -> OverrideId {
         let mut stored = stored(None);
-        index.put(location(database, name), &mut stored);
+        index.put(location(database, name), &mut stored, at(0));
         stored.id.unwrap()
     }
 
@@ -322,7 +323,7 @@ mod tests {
         // The key of an override that was not yet listed is renamed into an earlier place.
         let mut renamed = stored(None);
         renamed.id = Some(ids[2]);
-        index.put(location(0, "a"), &mut renamed);
+        index.put(location(0, "a"), &mut renamed, at(0));
         assert_ne!(renamed.id, Some(ids[2]));
         assert_eq!(page(&index, last, 9), (vec!["1 d".into(), "1 new".into(), "0 a".into()], None));
     }
@@ -331,11 +332,11 @@ mod tests {
     fn a_changed_override_keeps_its_place() {
         let mut index = OverrideIndex::default();
         let mut first = stored(Some(5));
-        index.put(location(0, "a"), &mut first);
+        index.put(location(0, "a"), &mut first, at(0));
         put(&mut index, 0, "b");
         let id = first.id;
         first.key_override = stored(None).key_override;
-        index.put(location(0, "a"), &mut first);
+        index.put(location(0, "a"), &mut first, at(0));
         assert_eq!((first.id, index.len()), (id, 2));
         assert_eq!(index.next_end(), None);
         assert_eq!(index.page(None, 1).overrides[0].1, first.key_override);
@@ -380,7 +381,7 @@ mod tests {
         let mut ids = Vec::new();
         for (name, until) in [("a", Some(30)), ("b", None), ("c", Some(10)), ("d", Some(20))] {
             let mut stored = stored(until);
-            index.put(location(3, name), &mut stored);
+            index.put(location(3, name), &mut stored, at(0));
             ids.push(stored.id.unwrap());
         }
         assert_eq!(index.next_end(), Some(at(10)));
@@ -401,9 +402,11 @@ mod tests {
     fn ends_are_taken_in_parts() {
         let mut index = OverrideIndex::default();
         for name in ["a", "b", "c"] {
-            index.put(location(0, name), &mut stored(Some(5)));
+            index.put(location(0, name), &mut stored(Some(5)), at(0));
         }
         assert_eq!(index.take_ended(at(5), 2).len(), 2);
         assert_eq!(index.take_ended(at(5), 2).len(), 1);
+        index.put(location(0, "copy"), &mut stored(Some(5)), at(5));
+        assert_eq!((index.next_end(), index.len()), (None, 4));
     }
 }

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::policy_change::PolicyChange;
 use super::policy_json;
-use super::policy_version::NodeId;
+use super::policy_version::{NodeId, PolicyVersion};
 use super::policy_versions::PolicyVersions;
 use crate::monitor::Counts;
 
@@ -47,8 +47,7 @@ impl std::borrow::Borrow<Policy> for PolicyEntry {
 impl PolicyEntry {
     fn new(name: &PolicyName, policy: Policy) -> Self {
         let json = policy_json::format_one(name, &policy).into_boxed_str();
-        let hash = Sha256::digest(&*json);
-        let digest = hash.first_chunk().copied().map(u64::from_be_bytes).unwrap_or_default();
+        let digest = first_bytes(&json);
         let denied_by_rule = policy.rules.iter().map(|_| Cell::default()).collect();
         Self { policy, counts: Cell::default(), denied_by_rule, json, digest }
     }
@@ -89,6 +88,16 @@ impl PolicyEntry {
             count.set(0);
         }
     }
+}
+
+/// Returns the digest of a policy.
+fn digest_of(name: &PolicyName, policy: &Policy) -> u64 {
+    first_bytes(&policy_json::format_one(name, policy))
+}
+
+/// Returns the first eight bytes of the SHA-256 of `text`.
+fn first_bytes(text: &str) -> u64 {
+    Sha256::digest(text).first_chunk().copied().map(u64::from_be_bytes).unwrap_or_default()
 }
 
 impl Policies {
@@ -137,7 +146,8 @@ impl Policies {
     pub fn merge(&mut self, change: PolicyChange) -> bool {
         let PolicyChange { name, version, policy } = change;
         let is_new = if let Some(version) = version {
-            self.versions.set(&name, version, policy.is_none())
+            let content = policy.as_ref().map(|policy| digest_of(&name, policy));
+            self.versions.set(&name, version, content)
         } else {
             self.versions.forget(&name);
             true
@@ -168,12 +178,12 @@ impl Policies {
             .collect()
     }
 
-    /// Returns the policies that have no version, with a version of `node`.
+    /// Returns the policies that have no version, with the lowest version of `node`. Every change in the cluster is greater.
     pub fn without_version(&self, node: NodeId) -> Vec<PolicyChange> {
         if self.versions.policies() == self.by_name.len() {
             return Vec::new();
         }
-        let version = Some(self.versions.next(node));
+        let version = Some(PolicyVersion { counter: 0, node });
         let unversioned = self.changes(|name| self.versions.get(name).is_none());
         unversioned.into_iter().map(|change| PolicyChange { version, ..change }).collect()
     }

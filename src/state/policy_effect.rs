@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::ffi::CStr;
 
-use ratelog_core::{Policy, PolicyName};
+use ratelog_core::{Instant, Policy, PolicyName};
 
 use super::policies::Policies;
 use super::policy_change::PolicyChange;
@@ -57,10 +57,10 @@ impl PolicyEffect {
         }
     }
 
-    /// Returns the effect that makes the same change in a cluster, with a version of `node`.
+    /// Returns the effect that makes the same change in a cluster at `now`, with a version of `node`.
     #[must_use]
-    pub fn with_version(self, policies: &Policies, node: NodeId) -> Self {
-        let version = Some(policies.versions().next(node));
+    pub fn with_version(self, policies: &Policies, node: NodeId, now: Instant) -> Self {
+        let version = Some(policies.versions().next(node, now));
         Self::Merge(match self {
             Self::Set(name, policy) => vec![PolicyChange { name, version, policy: Some(policy) }],
             Self::Delete(name) => vec![PolicyChange { name, version, policy: None }],
@@ -99,6 +99,7 @@ impl PolicyEffect {
 mod tests {
     use super::PolicyEffect;
     use crate::state::{NodeId, Policies};
+    use ratelog_core::Instant;
 
     #[test]
     fn every_effect_round_trips() {
@@ -121,7 +122,7 @@ mod tests {
         let mut policies = Policies::default();
         let mut apply = |word: &str, text: &str| {
             let effect = PolicyEffect::parse(word.as_bytes(), text.as_bytes()).unwrap();
-            let effect = effect.with_version(&policies, node);
+            let effect = effect.with_version(&policies, node, Instant::from_clock(0));
             let (word, text) = effect.to_args();
             assert_eq!(PolicyEffect::parse(word.to_bytes(), text.as_bytes()), Ok(effect.clone()));
             effect.apply(&mut policies);

@@ -6,8 +6,8 @@ pub struct NodeId([u8; Self::LEN]);
 
 /// The version of a policy, or of its deletion. Of two versions of one policy, all nodes keep the greater one.
 ///
-/// Each change gets a counter above all counters that its node has seen. Nodes that change a policy at the same time may
-/// choose the same counter; then the greater ID decides.
+/// Each change gets a counter above all counters that its node has seen, and no less than the time in milliseconds. Nodes
+/// that change a policy at the same time may choose the same counter; then the greater ID decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PolicyVersion {
     /// The counter.

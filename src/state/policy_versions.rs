@@ -1,6 +1,6 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use ratelog_core::PolicyName;
+use ratelog_core::{Instant, PolicyName};
 use sha2::{Digest, Sha256};
 
 use super::policy_version::{NodeId, PolicyVersion};
@@ -10,13 +10,14 @@ pub const BUCKETS: usize = 64;
 
 /// The maximum number of deletions that are remembered. If there are more, the oldest are forgotten, and a node that was
 /// away since then may bring back what they deleted.
-const MAX_DELETIONS: usize = 10_000;
+const MAX_DELETIONS: usize = 100_000;
 
 /// The versions of policies and deletions. Outside a cluster there are none.
 #[derive(Debug)]
 pub struct PolicyVersions {
     versions: BTreeMap<PolicyName, Versioned>,
-    deletions: usize,
+    /// The deletions, oldest first.
+    deletions: BTreeSet<(PolicyVersion, PolicyName)>,
     /// The greatest counter that this node has seen.
     counter: u64,
     /// For each bucket, the sum of the digests of its versions.
@@ -26,13 +27,20 @@ pub struct PolicyVersions {
 #[derive(Clone, Copy, Debug)]
 struct Versioned {
     version: PolicyVersion,
+    /// The digest of the policy, or `None` for a deletion. It decides between different policies of the same version,
+    /// which a node may make that has lost its newest data.
+    content: Option<u64>,
     bucket: usize,
-    is_deletion: bool,
 }
 
 impl Default for PolicyVersions {
     fn default() -> Self {
-        Self { versions: BTreeMap::new(), deletions: 0, counter: 0, digests: [0; BUCKETS] }
+        Self {
+            versions: BTreeMap::new(),
+            deletions: BTreeSet::new(),
+            counter: 0,
+            digests: [0; BUCKETS],
+        }
     }
 }
 
@@ -42,9 +50,13 @@ impl PolicyVersions {
         self.versions.get(name).map(|versioned| versioned.version)
     }
 
-    /// Returns the version of the next change that `node` makes.
-    pub fn next(&self, node: NodeId) -> PolicyVersion {
-        PolicyVersion { counter: self.counter.saturating_add(1), node }
+    /// Returns the version of the next change that `node` makes, at `now`.
+    ///
+    /// The counter is the time in milliseconds, or more if the node has seen a greater one. So the change of a node that
+    /// restarts from old data is greater than those that it made before.
+    pub fn next(&self, node: NodeId, now: Instant) -> PolicyVersion {
+        let counter = self.counter.saturating_add(1).max(now.unix_millis().unsigned_abs());
+        PolicyVersion { counter, node }
     }
 
     /// Returns the greatest counter that this node has seen.
@@ -52,18 +64,20 @@ impl PolicyVersions {
         self.counter
     }
 
-    /// Sets the version of a policy, unless the known one is at least as great. Returns whether it was set.
-    pub fn set(&mut self, name: &PolicyName, version: PolicyVersion, is_deletion: bool) -> bool {
+    /// Sets the version of a policy with the digest `content`, or of a deletion, unless the known one is at least as
+    /// great. Returns whether it was set.
+    pub fn set(&mut self, name: &PolicyName, version: PolicyVersion, content: Option<u64>) -> bool {
         self.counter = self.counter.max(version.counter);
-        if self.get(name).is_some_and(|known| known >= version) {
+        let known = self.versions.get(name).map(|known| (known.version, known.content));
+        if known.is_some_and(|known| known >= (version, content)) {
             return false;
         }
         self.forget(name);
-        self.deletions += usize::from(is_deletion);
-        let versioned = Versioned { version, bucket: bucket(name), is_deletion };
+        let versioned = Versioned { version, content, bucket: bucket(name) };
         self.add(name, versioned, u64::wrapping_add);
         self.versions.insert(name.clone(), versioned);
-        if self.deletions > MAX_DELETIONS {
+        if content.is_none() {
+            self.deletions.insert((version, name.clone()));
             self.forget_oldest_deletion();
         }
         true
@@ -71,13 +85,12 @@ impl PolicyVersions {
 
     /// Returns the names of deleted policies.
     pub fn deleted(&self) -> impl Iterator<Item = &PolicyName> {
-        let deleted = self.versions.iter().filter(|(_, versioned)| versioned.is_deletion);
-        deleted.map(|(name, _)| name)
+        self.deletions.iter().map(|(_, name)| name)
     }
 
     /// Returns the number of policies with a version.
     pub fn policies(&self) -> usize {
-        self.versions.len() - self.deletions
+        self.versions.len() - self.deletions.len()
     }
 
     /// Returns the names of policies and deletions in the buckets that `selects` accepts, sorted.
@@ -94,21 +107,23 @@ impl PolicyVersions {
     /// Forgets the version of a policy or deletion.
     pub fn forget(&mut self, name: &PolicyName) {
         if let Some(before) = self.versions.remove(name) {
-            self.deletions -= usize::from(before.is_deletion);
+            if before.content.is_none() {
+                self.deletions.remove(&(before.version, name.clone()));
+            }
             self.add(name, before, u64::wrapping_sub);
         }
     }
 
     fn forget_oldest_deletion(&mut self) {
-        let deletions = self.versions.iter().filter(|(_, versioned)| versioned.is_deletion);
-        let oldest = deletions.min_by_key(|(_, versioned)| versioned.version);
-        if let Some(name) = oldest.map(|(name, _)| name.clone()) {
+        let oldest = self.deletions.first().filter(|_| self.deletions.len() > MAX_DELETIONS);
+        if let Some(name) = oldest.map(|(_, name)| name.clone()) {
             self.forget(&name);
         }
     }
 
     fn add(&mut self, name: &PolicyName, versioned: Versioned, add: fn(u64, u64) -> u64) {
-        let digest = first_bytes(&format!("{} {}", name.as_str(), versioned.version));
+        let Versioned { version, content, .. } = versioned;
+        let digest = first_bytes(&format!("{} {version} {content:?}", name.as_str()));
         if let Some(sum) = self.digests.get_mut(versioned.bucket) {
             *sum = add(*sum, digest);
         }
@@ -128,13 +143,17 @@ fn first_bytes(text: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use ratelog_core::PolicyName;
+    use ratelog_core::{Instant, PolicyName};
 
     use super::{BUCKETS, MAX_DELETIONS, PolicyVersions, bucket};
     use crate::state::policy_version::{NodeId, PolicyVersion};
 
     fn version(counter: u64, digit: &str) -> PolicyVersion {
         PolicyVersion { counter, node: NodeId::parse(digit.repeat(40).as_bytes()).unwrap() }
+    }
+
+    fn at(millis: i64) -> Instant {
+        Instant::from_unix_millis(millis).unwrap()
     }
 
     fn name(text: &str) -> PolicyName {
@@ -144,32 +163,45 @@ mod tests {
     #[test]
     fn the_same_versions_in_any_order_have_the_same_digests() {
         let changes = [
-            ("a", version(1, "a"), false),
-            ("b", version(2, "b"), true),
-            ("a", version(2, "b"), true),
+            ("a", version(1, "a"), Some(1)),
+            ("b", version(2, "b"), None),
+            ("a", version(2, "b"), None),
         ];
         let (mut one, mut other) = (PolicyVersions::default(), PolicyVersions::default());
-        for (text, version, is_deletion) in changes {
-            one.set(&name(text), version, is_deletion);
+        for (text, version, content) in changes {
+            one.set(&name(text), version, content);
         }
-        for (text, version, is_deletion) in changes.into_iter().rev() {
-            other.set(&name(text), version, is_deletion);
+        for (text, version, content) in changes.into_iter().rev() {
+            other.set(&name(text), version, content);
         }
         assert_eq!(one.digests(), other.digests());
         assert_eq!(one.get(&name("a")), Some(version(2, "b")));
-        assert_eq!(one.next(version(0, "c").node), version(3, "c"));
+        assert_eq!(one.next(version(0, "c").node, at(0)), version(3, "c"));
+        assert_eq!(one.next(version(0, "c").node, at(1_700)), version(1_700, "c"));
         assert_eq!(one.deleted().count(), 2);
-        one.set(&name("c"), version(3, "c"), false);
+        one.set(&name("c"), version(3, "c"), Some(5));
         assert_ne!(one.digests(), other.digests());
-        assert!(!one.set(&name("c"), version(3, "c"), false));
-        assert!(!one.set(&name("c"), version(2, "d"), false));
+        assert!(!one.set(&name("c"), version(3, "c"), Some(5)));
+        assert!(!one.set(&name("c"), version(2, "d"), Some(5)));
+    }
+
+    #[test]
+    fn different_policies_of_the_same_version_end_equal() {
+        let (mut one, mut other) = (PolicyVersions::default(), PolicyVersions::default());
+        let same = version(7, "a");
+        one.set(&name("p"), same, Some(1));
+        other.set(&name("p"), same, Some(2));
+        assert_ne!(one.digests(), other.digests());
+        assert!(one.set(&name("p"), same, Some(2)));
+        assert!(!other.set(&name("p"), same, Some(1)));
+        assert_eq!(one.digests(), other.digests());
     }
 
     #[test]
     fn the_oldest_deletions_are_forgotten() {
         let mut versions = PolicyVersions::default();
         for counter in 1..=MAX_DELETIONS as u64 + 5 {
-            versions.set(&name(&format!("p{counter}")), version(counter, "a"), true);
+            versions.set(&name(&format!("p{counter}")), version(counter, "a"), None);
         }
         assert_eq!(versions.deleted().count(), MAX_DELETIONS);
         assert_eq!(versions.get(&name("p5")), None);

@@ -26,7 +26,7 @@ pub(super) fn mark_main_thread() {
 pub(super) fn on_new_value(ctx: &Context<'_>, name: KeyName<'_>) {
     with_override(ctx, name, |database, stored| {
         let location = (database, name.bytes().into());
-        OVERRIDES.with(ctx, |overrides| overrides.put(location, stored));
+        OVERRIDES.with(ctx, |overrides| overrides.put(location, stored, ctx.now()));
     });
     ctx.schedule_override_ends();
 }
@@ -40,7 +40,7 @@ pub(super) unsafe fn on_loaded(database: i32, name: *const RedisModuleString, va
     // SAFETY: the caller guarantees it.
     unsafe {
         let location = (database, bytes(name).into());
-        OVERRIDES.with_lock_held(|overrides| overrides.put(location, stored));
+        OVERRIDES.with_lock_held(|overrides| overrides.put(location, stored, now()));
     }
 }
 

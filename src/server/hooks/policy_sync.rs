@@ -78,8 +78,9 @@ unsafe extern "C" fn on_changes(
         // SAFETY: the server passes the context and the bytes of this call.
         let (ctx, bytes) = unsafe { (Context::new(ctx), payload_bytes(payload, len)) };
         if may_change(&ctx)
-            && let Ok(changes) = policy_json::parse_changes(bytes)
+            && let Ok(mut changes) = policy_json::parse_changes(bytes)
         {
+            changes.retain(|change| change.version.is_some());
             apply(&ctx, changes);
         }
     });

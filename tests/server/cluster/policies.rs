@@ -164,6 +164,52 @@ fn a_snapshot_of_a_server_outside_a_cluster_is_adopted() {
 }
 
 #[test]
+fn a_node_that_restarts_from_old_data_makes_newer_changes() {
+    let mut cluster = Cluster::start(2, 0);
+    let mut db = cluster[0].connect();
+    db.run::<()>("RL.POLICY SET base 1 1h");
+    db.run::<()>("SAVE");
+    db.run::<()>("RL.POLICY SET p 1 1h");
+    wait_until_equal(&cluster, &["base", "p"]);
+    for round in 2..6 {
+        cluster[1].connect().run::<()>(&format!("RL.POLICY SET q {round} 1h"));
+    }
+    wait_until_equal(&cluster, &["base", "p", "q"]);
+    cluster[0].restart(Stop::Kill);
+    let mut db = cluster[0].connect();
+    let all = r#"{"policies":[{"name":"p","rules":[{"limit":2,"window":"1h"}]},{"name":"q","rules":[{"limit":9,"window":"1h"}]}]}"#;
+    db.run::<()>(["RL.POLICY", "IMPORT", all]);
+    let mut other = cluster[1].connect();
+    until("the change has arrived", || limit(&mut other, "p") == 2 && limit(&mut other, "q") == 9);
+    wait_until_equal(&cluster, &["p", "q"]);
+    assert_eq!((limit(&mut db, "p"), limit(&mut db, "q")), (2, 9));
+}
+
+#[test]
+fn policies_without_versions_do_not_replace_those_of_the_cluster() {
+    let mut alone = Server::start();
+    let mut db = alone.connect();
+    db.run::<()>("RL.POLICY SET p 111 1h");
+    db.run::<()>("RL.POLICY SET gone 111 1h");
+    alone.stop(Stop::Save);
+    let mut cluster = Cluster::start(2, 0);
+    let mut db = cluster[0].connect();
+    db.run::<()>("RL.POLICY SET gone 5 1h");
+    db.run::<i64>("RL.POLICY DEL gone");
+    db.run::<()>("RL.POLICY SET p 5 1h");
+    wait_until_equal(&cluster, &["p"]);
+    cluster[1].stop(Stop::NoSave);
+    std::fs::copy(alone.path("dump.rdb"), cluster[1].path("dump.rdb")).expect("a snapshot");
+    cluster[1].start_again();
+    assert_eq!(names(&mut cluster[0].connect()), ["p"]);
+    let mut other = cluster[1].connect();
+    until("the node has the policies of the cluster", || {
+        names(&mut other) == ["p"] && limit(&mut other, "p") == 5
+    });
+    assert_eq!((names(&mut db), limit(&mut db, "p")), (vec!["p".to_owned()], 5));
+}
+
+#[test]
 fn a_promoted_replica_continues_the_versions() {
     let cluster = Cluster::start(2, 1);
     let mut db = cluster[0].connect();

@@ -101,6 +101,22 @@ fn the_end_of_an_override_is_published_once() {
 }
 
 #[test]
+fn an_end_is_not_published_again_for_a_value_that_is_loaded_or_moved() {
+    let server = Server::with(&["notify-keyspace-events KEd"]);
+    let mut events = Events::of(&server);
+    let mut db = server.connect();
+    db.decide("RL.CHECK k 5 1h");
+    db.run::<()>("RL.OVERRIDE SET k DENY PX 20");
+    assert_eq!(wait_for(&mut events, 2), ["0 rl.override_ended k", "0 rl.override_set k"]);
+    for command in ["DEBUG RELOAD", "RENAME k l", "COPY l m", "MOVE m 1"] {
+        db.run::<Value>(command);
+    }
+    // Ends come in order, so this one follows any other.
+    db.run::<()>("RL.OVERRIDE SET last DENY PX 20");
+    assert_eq!(wait_for(&mut events, 2), ["0 rl.override_ended last", "0 rl.override_set last"]);
+}
+
+#[test]
 fn an_end_is_published_after_a_restart_and_a_failover() {
     let lines = ["notify-keyspace-events KEd", "appendonly yes", "appendfsync always"];
     let mut server = Server::with(&lines);

@@ -11,7 +11,7 @@ const KEYS: [&str; 4] = ["{s}:1", "{s}:2", "{s}:3", "{s}:held"];
 const LIMITS: [i64; 4] = [1200, 1200, 1200, 900];
 const RULES: &str = "POLICY api";
 /// Commands for the node that is cut off.
-const STALE: &[u8] = b"RL.POLICY SET api 7 1h\r\nRL.POLICY SET stale 7 1h\r\n\
+const STALE: &[u8] = b"RL.POLICY SET stale 7 1h\r\n\
     RL.OVERRIDE SET {s}:held LIMIT 700 1h\r\nRL.OVERRIDE SET {s}:stale DENY\r\n";
 /// A limit that a test cannot use up.
 const ROOMY: &str = "1000000 1h";
@@ -38,8 +38,7 @@ fn a_partitioned_primary_returns_to_one_consistent_state() {
     cluster[old].pause();
     operator.send(STALE);
     let new = cluster.primary_after(old, KEYS[0]);
-    // The majority side now has other rules than the node that is cut off. It makes more changes, so its versions are
-    // greater.
+    // The majority side now has other rules than the node that is cut off.
     let mut promoted = cluster[new].connect();
     promoted.run::<()>("RL.POLICY SET day 5 1m");
     promoted.run::<i64>("RL.POLICY DEL night");
