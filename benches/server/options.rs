@@ -10,7 +10,7 @@ pub struct Options {
     pub module: PathBuf,
     pub output: Option<PathBuf>,
     pub quick: bool,
-    /// Whether to run only the part about the worst cases.
+    /// Run only the part about the worst cases.
     pub readers: bool,
 }
 

@@ -45,7 +45,8 @@ fn event_of(effect: &Effect, value: &Value) -> Option<&'static CStr> {
     }
 }
 
-/// Updates the node's index of overrides.
+/// Updates the node's index of overrides. Whether an override has ended there depends on this node's clock, not on the time
+/// of the effect, which may be replayed much later.
 pub fn update_index(key: &mut WriteKey<'_>, change: IndexChange) {
     let (ctx, location) = (key.context(), key.location());
     match (change, key.value().and_then(Value::stored_override_mut)) {

@@ -7,12 +7,11 @@ use std::rc::Rc;
 
 use ahash::AHashMap;
 use ratelog_core::{Evaluation, Policy, PolicyName};
-use sha2::{Digest, Sha256};
 
 use super::policy_change::PolicyChange;
 use super::policy_json;
 use super::policy_version::{NodeId, PolicyVersion};
-use super::policy_versions::PolicyVersions;
+use super::policy_versions::{PolicyVersions, first_bytes};
 use crate::monitor::Counts;
 
 /// Policies with their names and the counts of their checks on this node.
@@ -93,11 +92,6 @@ impl PolicyEntry {
 /// Returns the digest of a policy.
 fn digest_of(name: &PolicyName, policy: &Policy) -> u64 {
     first_bytes(&policy_json::format_one(name, policy))
-}
-
-/// Returns the first eight bytes of the SHA-256 of `text`.
-fn first_bytes(text: &str) -> u64 {
-    Sha256::digest(text).first_chunk().copied().map(u64::from_be_bytes).unwrap_or_default()
 }
 
 impl Policies {

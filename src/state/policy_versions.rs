@@ -137,7 +137,7 @@ fn bucket(name: &PolicyName) -> usize {
 }
 
 /// Returns the first eight bytes of the SHA-256 of `text`.
-fn first_bytes(text: &str) -> u64 {
+pub fn first_bytes(text: &str) -> u64 {
     Sha256::digest(text).first_chunk().copied().map(u64::from_be_bytes).unwrap_or_default()
 }
 

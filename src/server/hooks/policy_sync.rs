@@ -80,6 +80,7 @@ unsafe extern "C" fn on_changes(
         if may_change(&ctx)
             && let Ok(mut changes) = policy_json::parse_changes(bytes)
         {
+            // Without a version, a change would replace any other.
             changes.retain(|change| change.version.is_some());
             apply(&ctx, changes);
         }
