@@ -54,6 +54,16 @@ impl Bits {
     /// A single one bit.
     pub(super) const ONE: Self = Self { value: 1, width: 1 };
 
+    /// The widest group.
+    pub(super) const MAX_WIDTH: u16 = 57;
+
+    /// Reads the first `width` bits of `bytes` from `bit` on, but at most [`Self::MAX_WIDTH`].
+    pub(super) fn read(bytes: &[u8], bit: usize, width: usize) -> Self {
+        let width =
+            u16::try_from(width).map_or(Self::MAX_WIDTH, |width| width.min(Self::MAX_WIDTH));
+        Self { value: low(read(bytes, bit), width), width }
+    }
+
     /// Returns `prefix`, followed by the bits of `number >= 1` below its highest bit.
     pub(super) fn number(prefix: u64, prefix_width: u16, number: u64) -> Self {
         let exponent = exponent_of(number);

@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use super::Log;
 use super::codec::Step;
 use super::position::{Cursor, Position};
@@ -142,6 +144,19 @@ impl Log {
     /// Returns a walk that starts at `position`.
     pub(super) fn walk(&self, position: Position) -> Walk<'_> {
         Walk { log: self, block: self.block(position.block), position }
+    }
+
+    /// Returns the codes from `position` on, as each block's bytes and the bits of the codes in it.
+    pub(super) fn codes_from(
+        &self,
+        position: Position,
+    ) -> impl Iterator<Item = (&[u8], Range<u16>)> {
+        let last = self.tail_start().block;
+        (position.block..=last).map(move |number| {
+            let block = self.block(number);
+            let start = if number == position.block { position.bit } else { 0 };
+            (block.bytes, start..block.bits)
+        })
     }
 
     /// Returns the block with this number.

@@ -5,6 +5,7 @@
 //! follow, oldest first. The stream ends with a one bit, and zeros up to the next byte.
 
 use std::fmt;
+use std::ops::Range;
 
 use super::Log;
 use super::codec::{self, Bits, Code, FIRST_EXPONENT, MAX_BITS, Step};
@@ -57,13 +58,14 @@ impl Log {
         writer.number((self.oldest.at + OLDEST_BIAS).cast_unsigned());
         writer.number(self.newest_units.into());
         let mut walk = self.walk(self.oldest);
-        let mut exponent = FIRST_EXPONENT;
-        while !walk.is_at_newest() {
-            let at = walk.position.at;
+        if !walk.is_at_newest() {
+            // Only the code of the oldest entry can differ from the one in its block: there it follows an expired entry.
             let units = walk.step();
-            let code = Code::new(exponent, units, (walk.position.at - at).cast_unsigned());
-            exponent = code.exponent;
-            writer.code(code);
+            let gap = walk.position.at - self.oldest.at;
+            writer.code(Code::new(FIRST_EXPONENT, units, gap.cast_unsigned()));
+            for (bytes, bits) in self.codes_from(walk.position) {
+                writer.copy(bytes, bits);
+            }
         }
         writer.finish()
     }
@@ -145,6 +147,17 @@ impl Writer {
         self.reserve();
         code.write(&mut self.bytes, self.bit);
         self.bit += usize::from(code.width());
+    }
+
+    /// Copies the codes at `bits` of `bytes`.
+    fn copy(&mut self, bytes: &[u8], bits: Range<u16>) {
+        let bits = usize::from(bits.start)..usize::from(bits.end);
+        for bit in bits.clone().step_by(usize::from(Bits::MAX_WIDTH)) {
+            self.reserve();
+            let group = Bits::read(bytes, bit, bits.end - bit);
+            group.write(&mut self.bytes, self.bit);
+            self.bit += usize::from(group.width());
+        }
     }
 
     /// Returns the bytes, terminated by a one bit.
