@@ -1,11 +1,7 @@
-use ratelog_core::Log;
-
-use super::rules::resolve;
+use super::rules::read;
 use super::{CHECK_ARGS, reply};
-use crate::config;
 use crate::error::Error;
-use crate::request;
-use crate::server::{Args, Command, Context, KeyAccess, Keys, ReadKey, Spec};
+use crate::server::{Args, Command, Context, KeyAccess, Keys, Spec};
 
 /// `RL.PEEK key limit window [limit window ...]|POLICY name [COST n]`
 pub struct Peek;
@@ -25,19 +21,8 @@ impl Command for Peek {
     };
 
     fn run(ctx: &Context<'_>, args: Args<'_>) -> Result<(), Error> {
-        let (name, args) = args.split_key().ok_or(Error::Arity)?;
-        let request = request::Check::parse(args, &config::bounds())?;
-        let rules = resolve(ctx, &request.rules)?;
-        let key = ReadKey::open(ctx, name)?;
-        let now = ctx.now();
-
-        let empty = Log::new();
-        let (log, key_override) = match key.value() {
-            Some(value) => (&value.log, value.live_override(now)),
-            None => (&empty, None),
-        };
-        let evaluation = rules.peek(key_override, log, now, request.cost.units());
-        reply::decision(ctx, &evaluation.decision);
-        Ok(())
+        read(ctx, args, |rules, key_override, log, now, units| {
+            reply::decision(ctx, &rules.peek(key_override, log, now, units).decision);
+        })
     }
 }

@@ -2,12 +2,13 @@
 
 use std::rc::Rc;
 
-use ratelog_core::{Cost, Evaluation, Instant, Log, ResolvedRules, RuleSource, Rules};
+use ratelog_core::{Cost, Evaluation, Instant, Log, Override, ResolvedRules, RuleSource, Rules};
 
 use crate::config;
 use crate::error::Error;
+use crate::request;
 use crate::server::node::{MONITOR, POLICIES};
-use crate::server::{Context, WriteKey};
+use crate::server::{Args, Context, ReadKey, WriteKey};
 use crate::state::{Effect, PolicyEntry, Record};
 
 /// The rules of one check: its own rules or those of a policy of this node.
@@ -43,6 +44,31 @@ pub fn evaluate(
         None => (&mut empty, None),
     };
     rules.evaluate(key_override, log, now, units)
+}
+
+/// Parses the arguments of a check that changes nothing. Passes its rules, the key's override and log, the time and the
+/// units to `decide`.
+///
+/// # Errors
+/// Those of a check.
+pub fn read(
+    ctx: &Context<'_>,
+    args: Args<'_>,
+    decide: impl FnOnce(&CheckRules<'_>, Option<&Override>, &Log, Instant, u64),
+) -> Result<(), Error> {
+    let (name, args) = args.split_key().ok_or(Error::Arity)?;
+    let request = request::Check::parse(args, &config::bounds())?;
+    let rules = resolve(ctx, &request.rules)?;
+    let key = ReadKey::open(ctx, name)?;
+    let now = ctx.now();
+
+    let empty = Log::new();
+    let (log, key_override) = match key.value() {
+        Some(value) => (&value.log, value.live_override(now)),
+        None => (&empty, None),
+    };
+    decide(&rules, key_override, log, now, request.cost.units());
+    Ok(())
 }
 
 /// Counts a check of `key`. Publishes `rl.denied` if it is the first denied check since an allowed one.
