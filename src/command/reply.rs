@@ -221,12 +221,12 @@ pub fn stats(
 }
 
 /// Replies with the heaviest keys, as pairs of key and count.
-pub fn top(ctx: &Context<'_>, heaviest: &[HeavyKey]) {
+pub fn top(ctx: &Context<'_>, heaviest: &[HeavyKey<'_>]) {
     let reply = ctx.reply();
     reply.array(heaviest.len());
     for heavy in heaviest {
         reply.array(2);
-        reply.string(&heavy.name);
+        reply.string(heavy.name);
         reply.integer(heavy.count.cast_signed());
     }
 }

@@ -43,9 +43,9 @@ impl Command for Top {
         };
         let count = parse_count(args)?.unwrap_or(DEFAULT_COUNT);
         let now = ctx.now();
-        let mut heaviest = MONITOR.with(ctx, |monitor| monitor.top(ranking, now, config::top_k()));
-        heaviest.truncate(count);
-        reply::top(ctx, &heaviest);
+        MONITOR.with(ctx, |monitor| {
+            reply::top(ctx, &monitor.top(ranking, now, config::top_k(), count));
+        });
         Ok(())
     }
 }

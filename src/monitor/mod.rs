@@ -12,14 +12,13 @@ mod sketch;
 mod tests;
 mod top_k;
 
-use std::cmp::Reverse;
-use std::collections::HashMap;
-
+use ahash::AHashMap;
 use ratelog_core::{Evaluation, Instant};
 
 pub use counts::Counts;
 use sketch::Sketch;
 pub use top_k::HeavyKey;
+use top_k::heaviest;
 
 /// The node's counts.
 #[derive(Default)]
@@ -61,27 +60,24 @@ impl HeavyKeys {
         sketch.add_hashed(hash, name, now);
     }
 
+    fn refresh(&mut self, now: Instant) {
+        self.allowed.refresh(now);
+        self.denied.refresh(now);
+    }
+
     /// Returns the keys with the most checks of both kinds. At least half of a key's checks are of one kind, so a key
     /// is missed only if it is heavy in neither sketch.
-    fn checked(&mut self, now: Instant) -> Vec<HeavyKey> {
+    fn checked(&self, most: usize) -> Vec<HeavyKey<'_>> {
         let Self { allowed, denied } = self;
-        let mut totals = HashMap::<u64, HeavyKey>::new();
-        for mut heavy in allowed.names(now) {
-            heavy.count += denied.count(heavy.hash, now);
-            totals.insert(heavy.hash, heavy);
+        let mut totals = AHashMap::<u64, HeavyKey<'_>>::new();
+        for (keys, others) in [(allowed, denied), (denied, allowed)] {
+            for mut heavy in keys.keys() {
+                heavy.count += others.count(heavy.hash);
+                let total = totals.entry(heavy.hash).or_insert(heavy);
+                total.count = total.count.max(heavy.count);
+            }
         }
-        for mut heavy in denied.names(now) {
-            heavy.count += allowed.count(heavy.hash, now);
-            let count = heavy.count;
-            let total = totals.entry(heavy.hash).or_insert(heavy);
-            total.count = total.count.max(count);
-        }
-        let mut heaviest: Vec<_> = totals.into_values().collect();
-        heaviest.sort_unstable_by(|one, other| {
-            (Reverse(one.count), &one.name).cmp(&(Reverse(other.count), &other.name))
-        });
-        heaviest.truncate(self.k());
-        heaviest
+        heaviest(totals.into_values(), most.min(self.k()))
     }
 }
 
@@ -95,13 +91,22 @@ impl Monitor {
         }
     }
 
-    /// Returns the heaviest keys at `now`, heaviest first, and at most `k` of them.
-    pub fn top(&mut self, ranking: Ranking, now: Instant, k: usize) -> Vec<HeavyKey> {
+    /// Returns the heaviest keys at `now`, heaviest first, and at most `most` of the `k` that are tracked.
+    pub fn top(
+        &mut self,
+        ranking: Ranking,
+        now: Instant,
+        k: usize,
+        most: usize,
+    ) -> Vec<HeavyKey<'_>> {
         self.set_k(k);
-        match (&mut self.heavy_keys, ranking) {
-            (None, _) => Vec::new(),
-            (Some(heavy_keys), Ranking::Denied) => heavy_keys.denied.top(now),
-            (Some(heavy_keys), Ranking::Checked) => heavy_keys.checked(now),
+        let Some(heavy_keys) = &mut self.heavy_keys else {
+            return Vec::new();
+        };
+        heavy_keys.refresh(now);
+        match ranking {
+            Ranking::Denied => heavy_keys.denied.top(most),
+            Ranking::Checked => heavy_keys.checked(most),
         }
     }
 
@@ -161,7 +166,7 @@ mod ranking_tests {
         monitor.count(b"never", &denied, now, 8);
         monitor.count(b"often", &denied, now, 8);
         let mut names = |ranking, k| -> Vec<(Vec<u8>, u64)> {
-            let top = monitor.top(ranking, now, k);
+            let top = monitor.top(ranking, now, k, usize::MAX);
             top.into_iter().map(|heavy| (heavy.name.into(), heavy.count)).collect()
         };
         let own = |name: &str, count| (name.as_bytes().to_vec(), count);
@@ -172,6 +177,7 @@ mod ranking_tests {
         let fields: Vec<_> = monitor.totals.fields().into_iter().collect();
         assert_eq!(fields[..3], [("checks", 5), ("allowed", 3), ("denied", 2)]);
     }
+
     #[test]
     fn the_checks_of_a_long_name_are_added_up() {
         let now = Instant::from_unix_millis(1_000_000).unwrap();
@@ -187,7 +193,7 @@ mod ranking_tests {
             }
         }
         let counts: Vec<_> =
-            monitor.top(Ranking::Checked, now, 8).iter().map(|heavy| heavy.count).collect();
+            monitor.top(Ranking::Checked, now, 8, 5).iter().map(|heavy| heavy.count).collect();
         assert_eq!(counts, [4, 3]);
     }
 }

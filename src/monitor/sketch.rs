@@ -25,7 +25,7 @@ use rand::rngs::SmallRng;
 use ratelog_core::Instant;
 
 use super::heavy_keeper::HeavyKeeper;
-use super::top_k::{HeavyKey, TopK};
+use super::top_k::{HeavyKey, TopK, heaviest};
 
 /// The time after which a check counts half, in milliseconds.
 pub const HALF_LIFE: i64 = 60_000;
@@ -88,23 +88,24 @@ impl Sketch {
         }
     }
 
-    /// Returns the heaviest keys at `now`: heaviest first, then by name, and at most [`Self::k`] of them.
-    pub fn top(&mut self, now: Instant) -> Vec<HeavyKey> {
-        let mut names = self.names(now);
-        names.truncate(self.k);
-        names
-    }
-
-    /// Returns all keys whose names are stored, in the same order. They are more than [`Self::k`].
-    pub fn names(&mut self, now: Instant) -> Vec<HeavyKey> {
+    /// Updates the counts to `now`, for [`Self::top`], [`Self::keys`] and [`Self::count`].
+    pub fn refresh(&mut self, now: Instant) {
         self.decay(now);
         self.names.refresh(|hash| self.counts.count(hash));
-        self.names.top(usize::MAX)
     }
 
-    /// Returns the count at `now` of the key with this `hash`, even if its name is not stored.
-    pub fn count(&mut self, hash: u64, now: Instant) -> u64 {
-        self.decay(now);
+    /// Returns the heaviest keys: heaviest first, then by name, and at most `most` or [`Self::k`] of them.
+    pub fn top(&self, most: usize) -> Vec<HeavyKey<'_>> {
+        heaviest(self.keys(), most.min(self.k))
+    }
+
+    /// Returns all keys whose names are stored, in no order. They are more than [`Self::k`].
+    pub fn keys(&self) -> impl Iterator<Item = HeavyKey<'_>> {
+        self.names.keys()
+    }
+
+    /// Returns the count of the key with this `hash`, even if its name is not stored.
+    pub fn count(&self, hash: u64) -> u64 {
         self.counts.count(hash).into()
     }
 
@@ -166,8 +167,10 @@ mod tests {
     }
 
     fn top(sketch: &mut Sketch, now: i64) -> Vec<(String, u64)> {
-        let text = |heavy: HeavyKey| (String::from_utf8(heavy.name.into()).unwrap(), heavy.count);
-        sketch.top(at(now)).into_iter().map(text).collect()
+        let text =
+            |heavy: HeavyKey<'_>| (String::from_utf8(heavy.name.into()).unwrap(), heavy.count);
+        sketch.refresh(at(now));
+        sketch.top(usize::MAX).into_iter().map(text).collect()
     }
 
     fn expected(pairs: &[(&str, u64)]) -> Vec<(String, u64)> {
@@ -182,7 +185,9 @@ mod tests {
             sketch.add(&key.to_le_bytes(), at(0));
         }
         assert_eq!(top(&mut sketch, 0)[0], ("heavy".into(), 300));
-        assert_eq!(sketch.top(at(0)).len(), 2);
+        assert_eq!(top(&mut sketch, 0).len(), 2);
+        assert_eq!(sketch.top(1).len(), 1);
+        assert_eq!(sketch.top(0), []);
     }
 
     #[test]
@@ -222,7 +227,8 @@ mod tests {
         assert_eq!(top(&mut sketch, -90 * HALF_LIFE), expected(&[("a", 50)]));
         assert_eq!(top(&mut sketch, -90 * HALF_LIFE + HALF_LIFE - 1), expected(&[("a", 50)]));
         assert_eq!(top(&mut sketch, -89 * HALF_LIFE), expected(&[("a", 25)]));
-        assert_eq!(sketch.top(Instant::MAX), []);
+        sketch.refresh(Instant::MAX);
+        assert_eq!(sketch.top(1), []);
         add(&mut sketch, "b", 3, 0);
         assert_eq!(top(&mut sketch, 0), expected(&[("b", 3)]));
     }
@@ -232,7 +238,8 @@ mod tests {
         let mut sketch = sketch(1, 1);
         let zero = Instant::from_unix_millis(0).unwrap();
         sketch.add(b"a", zero);
-        assert_eq!(sketch.top(zero).len(), 1);
+        sketch.refresh(zero);
+        assert_eq!(sketch.top(1).len(), 1);
     }
 
     #[test]

@@ -42,8 +42,9 @@ fn estimated(stream: &[u32], seed: u64) -> Vec<(u32, u64)> {
     for key in stream {
         sketch.add(&key.to_le_bytes(), now);
     }
-    let key = |heavy: &HeavyKey| u32::from_le_bytes(heavy.name[..].try_into().unwrap());
-    sketch.top(now).iter().map(|heavy| (key(heavy), heavy.count)).collect()
+    let key = |heavy: &HeavyKey<'_>| u32::from_le_bytes(heavy.name.try_into().unwrap());
+    sketch.refresh(now);
+    sketch.top(usize::MAX).iter().map(|heavy| (key(heavy), heavy.count)).collect()
 }
 
 #[test]

@@ -3,14 +3,29 @@ use std::cmp::Reverse;
 use super::shown_name::shown_name;
 
 /// A heavily used key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HeavyKey {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeavyKey<'a> {
     /// The hash of the key's whole name.
     pub hash: u64,
     /// The key's name. A long one is shortened (see [`shown_name`]).
-    pub name: Box<[u8]>,
+    pub name: &'a [u8],
     /// The number of the key's checks. Older checks count less (see [`HALF_LIFE`](super::sketch::HALF_LIFE)).
     pub count: u64,
+}
+
+/// Returns the `most` keys with the greatest counts, heaviest first, then by name.
+pub fn heaviest<'a>(
+    keys: impl IntoIterator<Item = HeavyKey<'a>>,
+    most: usize,
+) -> Vec<HeavyKey<'a>> {
+    let mut keys: Vec<_> = keys.into_iter().collect();
+    let order = |key: &HeavyKey<'a>| (Reverse(key.count), key.name);
+    if let Some(last) = most.checked_sub(1).filter(|last| *last < keys.len()) {
+        keys.select_nth_unstable_by_key(last, order);
+    }
+    keys.truncate(most);
+    keys.sort_unstable_by_key(order);
+    keys
 }
 
 /// The names of the keys with the greatest counts.
@@ -87,19 +102,13 @@ impl TopK {
         self.threshold = halved(self.threshold - 1) + 1;
     }
 
-    /// Returns the `most` heaviest names with their last refreshed counts, heaviest first, then by name.
-    pub fn top(&self, most: usize) -> Vec<HeavyKey> {
-        let mut entries: Vec<&Entry> = self.entries.iter().collect();
-        entries.sort_unstable_by_key(|entry| (Reverse(entry.count), &entry.name));
-        entries
-            .into_iter()
-            .take(most)
-            .map(|entry| HeavyKey {
-                hash: entry.hash,
-                name: entry.name.clone(),
-                count: entry.count.into(),
-            })
-            .collect()
+    /// Returns the keys with their last refreshed counts, in no order.
+    pub fn keys(&self) -> impl Iterator<Item = HeavyKey<'_>> {
+        self.entries.iter().map(|entry| HeavyKey {
+            hash: entry.hash,
+            name: &entry.name,
+            count: entry.count.into(),
+        })
     }
 
     /// Returns the bytes on the heap.
@@ -111,7 +120,7 @@ impl TopK {
 
 #[cfg(test)]
 mod tests {
-    use super::TopK;
+    use super::{TopK, heaviest};
 
     /// Raises a key's count, and offers the key when it reaches the threshold. Other counts stay unchanged.
     fn grow(top_k: &mut TopK, hash: u8, from: u32, to: u32) {
@@ -124,7 +133,10 @@ mod tests {
     }
 
     fn names(top_k: &TopK) -> Vec<(u8, u64)> {
-        top_k.top(usize::MAX).iter().map(|heavy| (heavy.name[0], heavy.count)).collect()
+        heaviest(top_k.keys(), usize::MAX)
+            .iter()
+            .map(|heavy| (heavy.name[0], heavy.count))
+            .collect()
     }
 
     #[test]
