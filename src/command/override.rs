@@ -178,8 +178,11 @@ impl Command for List {
     fn run(ctx: &Context<'_>, args: Args<'_>) -> Result<(), Error> {
         let request = request::OverrideList::parse(args)?;
         let now = ctx.now();
-        let OverridePage { mut overrides, next } =
-            OVERRIDES.with(ctx, |overrides| overrides.page(request.cursor, request.count));
+        let OverridePage { mut overrides, next } = OVERRIDES.with(ctx, |overrides| {
+            let work =
+                |name: &[u8]| request.pattern.map_or(name.len(), |pattern| pattern.work(name));
+            overrides.page(request.cursor, request.count, work)
+        });
         let may_miss_keys = ctx.may_miss_keys();
         overrides.retain(|((database, name), key_override)| {
             key_override.is_live(now)

@@ -9,6 +9,12 @@ impl<'a> Pattern<'a> {
         Self(text)
     }
 
+    /// Returns the number of bytes that [`Self::matches`] compares at most, about: each `*` can lead over the whole name.
+    pub fn work(self, name: &[u8]) -> usize {
+        let parts = self.0.split(|byte| *byte == b'*').count();
+        name.len().saturating_mul(parts)
+    }
+
     /// Returns whether the whole `name` matches, in time proportional to the product of both lengths at most.
     pub fn matches(self, name: &[u8]) -> bool {
         let (mut pattern, mut rest) = (self.0, name);

@@ -39,6 +39,9 @@ pub struct OverrideIndex {
     ended: Vec<KeyLocation>,
 }
 
+/// The work after which a page ends: the bytes of names that are compared with a pattern.
+const MAX_PAGE_WORK: usize = 1 << 20;
+
 /// The overrides of one database.
 #[derive(Debug)]
 struct Database {
@@ -151,11 +154,17 @@ impl OverrideIndex {
         self.databases.iter().map(|database| database.entries.len()).sum()
     }
 
-    /// Returns the overrides after `last`, at most `count`.
+    /// Returns the overrides after `last`, at most `count`. The page ends early when the sum of `work` for their names
+    /// reaches [`MAX_PAGE_WORK`], so long names do not make it slow.
     ///
     /// An override that is set during a sequence of pages comes after all earlier ones, and so does one whose key gets
     /// another name or database. A changed override keeps its place.
-    pub fn page(&self, last: Option<OverrideId>, count: usize) -> OverridePage {
+    pub fn page(
+        &self,
+        last: Option<OverrideId>,
+        count: usize,
+        work: impl Fn(&[u8]) -> usize,
+    ) -> OverridePage {
         let start = (last.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
         let mut rests: Vec<_> = self
             .databases
@@ -169,14 +178,15 @@ impl OverrideIndex {
             .filter_map(|(place, (_, rest))| rest.peek().map(|(id, _)| Reverse((**id, place))))
             .collect();
         let mut page = OverridePage { overrides: Vec::new(), next: None };
-        let mut last = last;
+        let (mut last, mut done) = (last, 0);
         while let Some(Reverse((id, place))) = heads.pop() {
-            if page.overrides.len() == count {
+            if page.overrides.len() == count || done >= MAX_PAGE_WORK {
                 page.next = last;
                 break;
             }
             let Some((number, rest)) = rests.get_mut(place) else { break };
             if let Some((_, entry)) = rest.next() {
+                done = work(&entry.name).saturating_add(done);
                 let location = (*number, entry.name.clone());
                 page.overrides.push((location, Arc::clone(&entry.key_override)));
                 last = Some(id);
@@ -272,7 +282,7 @@ mod tests {
         last: Option<OverrideId>,
         count: usize,
     ) -> (Vec<String>, Option<OverrideId>) {
-        let page = index.page(last, count);
+        let page = index.page(last, count, <[u8]>::len);
         let text = |((database, name), _): (KeyLocation, _)| {
             format!("{database} {}", String::from_utf8(name.into()).unwrap())
         };
@@ -312,6 +322,25 @@ mod tests {
     }
 
     #[test]
+    fn long_names_end_a_page_early() {
+        let mut index = OverrideIndex::default();
+        let long = "x".repeat(super::MAX_PAGE_WORK);
+        for name in ["a", &long, "b", &long, &long, "c"] {
+            put(&mut index, 0, name);
+        }
+        let (mut last, mut lengths) = (None, Vec::new());
+        loop {
+            let (part, next) = page(&index, last, 10);
+            lengths.push(part.len());
+            last = next;
+            if last.is_none() {
+                break;
+            }
+        }
+        assert_eq!(lengths, [2, 2, 1, 1]);
+    }
+
+    #[test]
     fn what_stays_during_a_sequence_of_pages_is_in_it() {
         let mut index = OverrideIndex::default();
         let ids = ["a", "b", "c", "d"].map(|name| put(&mut index, 0, name));
@@ -339,7 +368,7 @@ mod tests {
         index.put(location(0, "a"), &mut first, at(0));
         assert_eq!((first.id, index.len()), (id, 2));
         assert_eq!(index.next_end(), None);
-        assert_eq!(index.page(None, 1).overrides[0].1, first.key_override);
+        assert_eq!(index.page(None, 1, <[u8]>::len).overrides[0].1, first.key_override);
     }
 
     #[test]
