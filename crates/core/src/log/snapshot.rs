@@ -102,7 +102,8 @@ impl Log {
         }
         log.newest_units = within_entry(newest_units);
         log.end += newest_units;
-        if Instant::from_unix_millis(log.newest).is_none() {
+        // A refund after a clock step can leave a log whose newest instant is below zero, too.
+        if log.newest > Instant::MAX.unix_millis() {
             return Err(SnapshotError::Malformed { bit: oldest_bit });
         }
         Ok(log)
@@ -241,7 +242,10 @@ mod tests {
 
         let beyond = Window::MAX.millis() + 1;
         assert_eq!(error(head(beyond, 7, 1)), "the snapshot is malformed at bit 0");
-        assert_eq!(error(head(5, -9, 1)), "the snapshot is malformed at bit 8");
+        let mut late = head(5, Instant::MAX.unix_millis(), 1);
+        Bits::number(0b0, 1, 1).write(&mut late.bytes, late.bit);
+        late.bit += 1;
+        assert_eq!(error(late), "the snapshot is malformed at bit 8");
         assert_eq!(error(head(5, 7, 1 << 32)), "the snapshot is malformed at bit 55");
 
         // The gap is as long as the retention: exponent 2 over 0, mantissa 1.
@@ -255,6 +259,21 @@ mod tests {
         Bits::number(0b0111, 10, 1).write(&mut longer.bytes, longer.bit);
         longer.bit += 10;
         assert_eq!(error(longer), "the snapshot is malformed at bit 61");
+    }
+
+    #[test]
+    fn a_log_before_the_epoch_can_be_loaded() {
+        let at = |millis| Instant::from_unix_millis(millis).unwrap();
+        let minute = Window::from_millis(60_000).unwrap();
+        let mut log = Log::new();
+        log.record(at(10_000), Cost::ONE, minute);
+        log.record(at(11_000), Cost::ONE, minute);
+        log.shift(at(300));
+        log.refund(at(300), 1);
+        assert!(log.newest < 0);
+        let loaded = Log::from_snapshot(&log.to_snapshot()).unwrap();
+        assert_eq!(loaded.to_snapshot(), log.to_snapshot());
+        assert_eq!(loaded.at(at(300)).units(), 1);
     }
 
     #[test]
