@@ -40,6 +40,13 @@ pub enum Error {
         /// The bound.
         max: usize,
     },
+    /// A pattern of keys is too long.
+    PatternTooLong {
+        /// The length in bytes.
+        given: usize,
+        /// The bound.
+        max: usize,
+    },
     /// A word is not a keyword of the command.
     UnknownKeyword(Argument),
     /// A keyword has no value.
@@ -136,6 +143,9 @@ impl fmt::Display for Error {
             ),
             Self::TooManyKeys { given, max } => {
                 write!(f, "ERR {given} keys are given, at most {max} are allowed (rl.max-keys)")
+            }
+            Self::PatternTooLong { given, max } => {
+                write!(f, "ERR the pattern has {given} bytes, at most {max} are allowed")
             }
             Self::UnknownKeyword(given) => write!(f, "ERR unknown keyword {given}"),
             Self::KeywordWithoutValue(keyword) => write!(f, "ERR {keyword} has no value"),

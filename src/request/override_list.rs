@@ -24,7 +24,7 @@ impl<'a> OverrideList<'a> {
     /// Parses the arguments.
     ///
     /// # Errors
-    /// [`Error`] for a bad cursor or count, and an unknown, repeated or incomplete option.
+    /// [`Error`] for a bad cursor or count, a pattern that is too long, and an unknown, repeated or incomplete option.
     pub fn parse(args: impl Iterator<Item = &'a [u8]>) -> Result<Self, Error> {
         let [cursor, pattern, count] = parse_options(args, ["CURSOR", "MATCH", "COUNT"])?;
         let cursor = match cursor {
@@ -38,7 +38,7 @@ impl<'a> OverrideList<'a> {
                 usize::try_from(count).unwrap_or(DEFAULT_COUNT)
             }
         };
-        Ok(Self { cursor, pattern: pattern.map(Pattern::new), count })
+        Ok(Self { cursor, pattern: pattern.map(Pattern::parse).transpose()?, count })
     }
 }
 
@@ -56,7 +56,7 @@ mod tests {
         assert_eq!(parse("CURSOR 0"), Ok(all));
         let part = OverrideList {
             cursor: NonZeroU64::new(u64::MAX),
-            pattern: Some(Pattern::new(b"user:*")),
+            pattern: Pattern::parse(b"user:*").ok(),
             count: 1_000,
         };
         assert_eq!(parse("count 1000 match user:* cursor 18446744073709551615"), Ok(part));

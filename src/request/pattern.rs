@@ -1,18 +1,31 @@
+use crate::error::Error;
+
 /// A pattern of keys in the server's own syntax, as of `KEYS` and `SCAN`: `*`, `?`, `[abc]`, `[^a]`, `[a-z]`, and `\`
 /// before a literal byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pattern<'a>(&'a [u8]);
 
 impl<'a> Pattern<'a> {
-    /// Creates a pattern. Every text is one.
-    pub const fn new(text: &'a [u8]) -> Self {
-        Self(text)
+    /// The maximum length in bytes. It bounds the time of a comparison.
+    const MAX_BYTES: usize = 1_024;
+
+    /// Parses a pattern. Every text that is not too long is one.
+    ///
+    /// # Errors
+    /// [`Error::PatternTooLong`] for more than 1,024 bytes.
+    pub fn parse(text: &'a [u8]) -> Result<Self, Error> {
+        match text.len() {
+            given if given > Self::MAX_BYTES => {
+                Err(Error::PatternTooLong { given, max: Self::MAX_BYTES })
+            }
+            _ => Ok(Self(text)),
+        }
     }
 
-    /// Returns the number of bytes that [`Self::matches`] compares at most, about: each `*` can lead over the whole name.
+    /// Returns the greatest number of steps that [`Self::matches`] takes, about. With a `*`, the rest of the pattern may
+    /// be compared at each byte of the name.
     pub fn work(self, name: &[u8]) -> usize {
-        let parts = self.0.split(|byte| *byte == b'*').count();
-        name.len().saturating_mul(parts)
+        name.len().saturating_mul(1 + self.0.len())
     }
 
     /// Returns whether the whole `name` matches, in time proportional to the product of both lengths at most.
@@ -84,11 +97,15 @@ fn set_matches(set: &[u8], byte: Option<u8>) -> (&[u8], bool) {
 
 #[cfg(test)]
 mod tests {
-    use super::Pattern;
+    use super::{Error, Pattern};
+
+    fn pattern(text: &[u8]) -> Pattern<'_> {
+        Pattern::parse(text).unwrap()
+    }
 
     #[test]
     fn patterns_match_as_in_the_server() {
-        for (pattern, matching, other) in [
+        for (text, matching, other) in [
             ("", "", "a"),
             ("*", "", ""),
             ("*", "user:42", ""),
@@ -108,22 +125,28 @@ mod tests {
             ("{user}:*", "{user}:1", "user:1"),
             ("**a", "a", ""),
         ] {
-            let pattern_matches =
-                |name: &str| Pattern::new(pattern.as_bytes()).matches(name.as_bytes());
-            if !matching.is_empty() || pattern.is_empty() || pattern == "*" {
-                assert!(pattern_matches(matching), "{pattern} {matching}");
+            let pattern_matches = |name: &str| pattern(text.as_bytes()).matches(name.as_bytes());
+            if !matching.is_empty() || text.is_empty() || text == "*" {
+                assert!(pattern_matches(matching), "{text} {matching}");
             }
             if !other.is_empty() {
-                assert!(!pattern_matches(other), "{pattern} {other}");
+                assert!(!pattern_matches(other), "{text} {other}");
             }
         }
-        assert!(!Pattern::new(b"[^a]").matches(b""));
-        assert!(!Pattern::new(b"?").matches(b""));
+        assert!(!pattern(b"[^a]").matches(b""));
+        assert!(!pattern(b"?").matches(b""));
     }
 
     #[test]
     fn a_hostile_pattern_does_not_take_exponential_time() {
-        let pattern = "*a".repeat(200) + "b";
-        assert!(!Pattern::new(pattern.as_bytes()).matches(&[b'a'; 5_000]));
+        let text = "*a".repeat(200) + "b";
+        assert!(!pattern(text.as_bytes()).matches(&[b'a'; 5_000]));
+    }
+
+    #[test]
+    fn the_length_of_a_pattern_is_bounded() {
+        assert_eq!(pattern(&[b'*'; 1_024]).work(&[b'a'; 10]), 10_250);
+        let long = Pattern::parse(&[b'*'; 1_025]);
+        assert_eq!(long, Err(Error::PatternTooLong { given: 1_025, max: 1_024 }));
     }
 }

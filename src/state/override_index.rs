@@ -39,7 +39,7 @@ pub struct OverrideIndex {
     ended: Vec<KeyLocation>,
 }
 
-/// The work after which a page ends: the bytes of names that are compared with a pattern.
+/// The work after which a page ends: the steps of comparisons with a pattern, or the bytes of names.
 const MAX_PAGE_WORK: usize = 1 << 20;
 
 /// The overrides of one database.
