@@ -239,7 +239,8 @@ impl Command for Sync {
         let now = ctx.now();
         let own = POLICIES.with(ctx, |policies| PolicySummary::of(policies.versions()));
         let mut nodes = PEERS.with(ctx, |peers| peers.summaries(now));
-        nodes.retain(|(other, ..)| *other != node);
+        // A replica does not send its digests. Those of a former primary are outdated.
+        nodes.retain(|(other, ..)| *other != node && ctx.is_primary(*other));
         nodes.insert(0, (node, own.clone(), 0));
         reply::policy_sync(ctx, &own, &nodes);
         Ok(())

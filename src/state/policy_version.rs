@@ -39,8 +39,8 @@ impl fmt::Debug for NodeId {
 }
 
 impl PolicyVersion {
-    /// The greatest counter that is accepted. No real counter comes near it, and there must be greater ones.
-    const MAX_COUNTER: u64 = 1 << 62;
+    /// The greatest counter. No real counter comes near it.
+    pub const MAX_COUNTER: u64 = 1 << 62;
 
     /// Parses the text that `Display` writes.
     pub fn parse(text: &str) -> Option<Self> {
@@ -76,6 +76,7 @@ mod tests {
             &format!("9-{}", "A".repeat(40)),
             &format!("-1-{a}"),
             &format!("{}-{a}", u64::MAX),
+            &format!("{}-{a}", PolicyVersion::MAX_COUNTER + 1),
         ] {
             assert_eq!(PolicyVersion::parse(text), None, "{text}");
         }

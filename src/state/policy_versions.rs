@@ -53,10 +53,10 @@ impl PolicyVersions {
     /// Returns the version of the next change that `node` makes, at `now`.
     ///
     /// The counter is the time in milliseconds, or more if the node has seen a greater one. So the change of a node that
-    /// restarts from old data is greater than those that it made before.
+    /// restarts from old data is greater than those that it made before. A counter is never greater than nodes accept.
     pub fn next(&self, node: NodeId, now: Instant) -> PolicyVersion {
         let counter = self.counter.saturating_add(1).max(now.unix_millis().unsigned_abs());
-        PolicyVersion { counter, node }
+        PolicyVersion { counter: counter.min(PolicyVersion::MAX_COUNTER), node }
     }
 
     /// Returns the greatest counter that this node has seen.
@@ -183,6 +183,14 @@ mod tests {
         assert_ne!(one.digests(), other.digests());
         assert!(!one.set(&name("c"), version(3, "c"), Some(5)));
         assert!(!one.set(&name("c"), version(2, "d"), Some(5)));
+    }
+
+    #[test]
+    fn every_version_can_be_parsed_again() {
+        let mut versions = PolicyVersions::default();
+        versions.set(&name("p"), version(PolicyVersion::MAX_COUNTER, "a"), Some(1));
+        let next = versions.next(version(0, "c").node, at(1_700));
+        assert_eq!(PolicyVersion::parse(&next.to_string()), Some(next));
     }
 
     #[test]

@@ -1,5 +1,5 @@
-use std::ffi::{CStr, CString};
-use std::ptr::null;
+use std::ffi::{CStr, CString, c_int};
+use std::ptr::{null, null_mut};
 
 use redis_module::raw;
 
@@ -27,6 +27,25 @@ impl Context<'_> {
             let id = api!(RedisModule_GetMyClusterID)();
             if id.is_null() { None } else { node_id(id) }
         }
+    }
+
+    /// Returns whether this node knows the node `id` as a primary of the cluster.
+    pub fn is_primary(&self, id: NodeId) -> bool {
+        let Ok(id) = CString::new(id.as_str()) else { return false };
+        let mut flags = 0;
+        // SAFETY: the context is that of the current call, the ID ends with a zero byte, and the server writes the flags.
+        // It accepts null for what is not requested.
+        let status = unsafe {
+            api!(RedisModule_GetClusterNodeInfo)(
+                self.raw,
+                id.as_ptr(),
+                null_mut(),
+                null_mut(),
+                null_mut(),
+                &raw mut flags,
+            )
+        };
+        status == raw::REDISMODULE_OK as c_int && flags & raw::REDISMODULE_NODE_MASTER as c_int != 0
     }
 
     /// Sends a message to `target`, or to all nodes. A node that is not connected does not receive it.

@@ -17,6 +17,8 @@ use crate::state::{NodeId, PolicyChange, PolicyEffect, PolicySummary};
 
 /// The time between two messages with digests, in milliseconds.
 const PERIOD_MS: i64 = 1_000;
+/// The greatest difference between a counter and this node's clock, in milliseconds: 100 years.
+const MAX_AHEAD_MS: u64 = 100 * 366 * 86_400_000;
 /// The maximum number of changes in one message.
 const MAX_CHANGES: usize = 200;
 
@@ -80,8 +82,11 @@ unsafe extern "C" fn on_changes(
         if may_change(&ctx)
             && let Ok(mut changes) = policy_json::parse_changes(bytes)
         {
-            // Without a version, a change would replace any other.
-            changes.retain(|change| change.version.is_some());
+            // Without a version, a change would replace any other. With one of the distant future, no later change could
+            // replace it.
+            let latest = ctx.now().unix_millis().unsigned_abs() + MAX_AHEAD_MS;
+            changes
+                .retain(|change| change.version.is_some_and(|version| version.counter <= latest));
             apply(&ctx, changes);
         }
     });

@@ -228,4 +228,31 @@ fn a_promoted_replica_continues_the_versions() {
         until("the change has arrived", || limit(&mut db, "p") == 9);
     }
     cluster.assert_one_truth();
+    // The former primary sends no digests any more, and is not compared.
+    let mut db = cluster[1].connect();
+    until("all compared nodes are equal", || {
+        let nodes: Vec<Value> = db.run("RL.POLICY SYNC");
+        nodes.len() == 2 && nodes.iter().all(|node| field(node, "equal") == Ok(1_i64))
+    });
+}
+
+#[test]
+fn a_version_of_the_distant_future_stays_on_its_node() {
+    let mut cluster = Cluster::start(2, 0);
+    let node = "f".repeat(40);
+    let hostile = format!(
+        r#"{{"policies":[{{"name":"h","version":"{}-{node}","rules":[{{"limit":1,"window":"1m"}}]}}]}}"#,
+        1_u64 << 62
+    );
+    cluster[0].connect().run::<()>(["RL._POLICY", "MERGE", &hostile]);
+    cluster[1].connect().run::<()>("RL.POLICY SET p 5 1m");
+    let mut db = cluster[0].connect();
+    until("a change of another node arrives", || names(&mut db) == ["h", "p"]);
+    assert_eq!(names(&mut cluster[1].connect()), ["p"]);
+    // The node can save and load its own changes.
+    db.run::<()>("RL.POLICY SET q 5 1m");
+    cluster[0].restart(Stop::Save);
+    let mut db = cluster[0].connect();
+    until("the node has loaded its policies", || names(&mut db) == ["h", "p", "q"]);
+    assert_eq!(names(&mut cluster[1].connect()), ["p"]);
 }
