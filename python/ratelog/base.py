@@ -27,16 +27,22 @@ if TYPE_CHECKING:
 class Options(TypedDict, total=False):
     """Settings as keyword arguments; see `ratelog.Settings`."""
 
+    enabled: bool
     prefix: str
     default: LimitsLike | Sequence[str] | Mapping[str, LimitsLike]
     default_policy: str
+    default_per_endpoint: LimitsLike | Sequence[str] | Mapping[str, LimitsLike]
     key: str
     exempt: Sequence[str]
+    exempt_defaults: bool
+    count_preflight: bool
     endpoints: Sequence[Mapping[str, object]]
     trusted_proxies: Sequence[str]
     proxy_header: str
     api_key_header: str
     headers: str
+    expose_headers: bool
+    openapi_description: bool
     fallback: str
     instances: int
     local_max_bytes: int

@@ -5,20 +5,35 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-from ._core import Limits
+from ._core import Decision, Limits
 
 LimitsLike = Limits | str
 """`Limits`, or rules as text such as `10/second; 1000/hour`."""
 
 MAX_COST = 1_000_000
+EXCESSIVE_COST = MAX_COST + 1
+"""A cost that exceeds every limit."""
 
 
 class Check(NamedTuple):
-    """A check of `cost` units of `key` under `limits`."""
+    """A check of `cost` units of `key` under `limits`.
+
+    A cost of 0 is checked like a cost of 1, but not recorded. A cost over `MAX_COST` is always denied.
+    """
 
     key: bytes
     limits: Limits
     cost: int = 1
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether the units are recorded if the check is allowed."""
+        return 1 <= self.cost <= MAX_COST
+
+    @property
+    def valid_cost(self) -> int:
+        """The cost within the bounds of a command."""
+        return min(max(self.cost, 1), MAX_COST)
 
 
 @lru_cache(maxsize=1024)
@@ -63,3 +78,19 @@ def to_cost(cost: int) -> int:
 def to_check(key: str | bytes, limits: LimitsLike, cost: int = 1) -> Check:
     """Builds a check from a caller's arguments."""
     return Check(to_key(key), to_limits(limits), to_cost(cost))
+
+
+def unrecorded(decision: Decision, cost: int) -> Decision:
+    """Returns an allowed decision as it would be if its units had not been recorded."""
+    remaining = min(decision.limit, decision.remaining + cost)
+    return Decision(True, decision.limit, remaining, 0, decision.reset_after_ms, decision.window_ms, decision.source)
+
+
+def with_excessive_cost(decision: Decision) -> Decision:
+    """Returns the decision of a check whose cost exceeds every limit, given that of a check of `MAX_COST`."""
+    if not decision.allowed or decision.limit < MAX_COST:
+        # A smaller limit was exceeded already, unless an override or a shadow policy allows everything.
+        return decision
+    return Decision(
+        False, decision.limit, decision.remaining, None, decision.reset_after_ms, decision.window_ms, decision.source
+    )

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from .log_sampler import LogSampler
+
 if TYPE_CHECKING:
     from ._core import Decision
     from .check import Check
@@ -69,6 +71,8 @@ class EventPublisher:
 
     def __init__(self, hooks: Sequence[Hook] = ()) -> None:
         self._hooks = tuple(hooks)
+        self._denials = LogSampler(burst=10, interval=1.0)
+        self._unanswered = LogSampler(burst=1, interval=10.0)
 
     @property
     def has_hooks(self) -> bool:
@@ -91,9 +95,31 @@ class EventPublisher:
         name = _LOG_NAMES[type(event)]
         fields = asdict(event)
         text = " ".join(f"{key}={value!r}" for key, value in fields.items())
-        level = logging.WARNING if isinstance(event, ServerUnavailable) else logging.INFO
+        level = logging.INFO if isinstance(event, SettingsReloaded) else logging.WARNING
         logger.log(level, "%s %s", name, text, extra={"ratelog": {"event": name, **fields}})
         self.publish(event)
+
+    def log_denial(self, check: Check, decision: Decision) -> None:
+        """Logs a denied check: at most ten a second, with the number of those that were left out before."""
+        suppressed = self._denials.admit() if logger.isEnabledFor(logging.INFO) else None
+        if suppressed is None:
+            return
+        key = check.key.decode(errors="replace")
+        logger.info(
+            "denied key=%r limit=%d window_ms=%d retry_after_ms=%s source=%s suppressed=%d",
+            *(key, decision.limit, decision.window_ms, decision.retry_after_ms, decision.source, suppressed),
+            extra={"ratelog": {"event": "denied", "key": key, "source": decision.source, "suppressed": suppressed}},
+        )
+
+    def log_unanswered(self, error: str, total: int) -> None:
+        """Logs a check that the fallback decided while the circuit is closed: at most once in ten seconds."""
+        if self._unanswered.admit() is not None:
+            logger.warning(
+                "unanswered error=%r total=%d",
+                error,
+                total,
+                extra={"ratelog": {"event": "unanswered", "error": error, "total": total}},
+            )
 
 
 def log_unknown_policy(policy: str) -> None:

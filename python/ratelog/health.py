@@ -33,6 +33,10 @@ class Health:
     """Memory of these keys, in bytes."""
     evicted: int
     """Keys that the limiter of this process evicted while they had units that counted."""
+    unanswered: int
+    """Checks that the server did not answer in time while the circuit was closed. The fallback decided them."""
+    problems: tuple[str, ...]
+    """Mistakes of configuration that were found in the last five minutes, such as a policy that does not exist."""
 
     @property
     def serving(self) -> bool:
@@ -41,4 +45,5 @@ class Health:
 
     def as_dict(self) -> dict[str, object]:
         """The fields for JSON, with `since` in ISO 8601."""
-        return {**asdict(self), "since": self.since.isoformat(), "serving": self.serving}
+        since = self.since.isoformat()
+        return {**asdict(self), "problems": list(self.problems), "since": since, "serving": self.serving}

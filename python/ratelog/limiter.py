@@ -6,24 +6,26 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from .base import BaseLimiter, Options
 from .connection.async_sessions import AsyncSessions
+from .errors import ConfigError
 
 if TYPE_CHECKING:
+    import inspect
     import os
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Sequence
 
     from typing_extensions import Self, Unpack
 
-    from ._core import Decision
+    from ._core import Decision, Limits
     from .check import Check, LimitsLike
     from .engine.overrides import Override, OverrideAction
     from .events import Hook
     from .settings import Settings
     from .web.decorator import Decorator
     from .web.dependency import RateLimitDependency
-    from .web.request_state import DenialHandler
-    from .web.types import CostFunction, KeyFunction, LimitsArgument, PlanFunction
+    from .web.types import CostFunction, DenialHandler, KeyFunction, LimitsArgument, PlanFunction
 
 F = TypeVar("F", bound="Callable[..., Any]")
+E = TypeVar("E")
 
 
 class RateLimiter(BaseLimiter):
@@ -58,14 +60,22 @@ class RateLimiter(BaseLimiter):
         from .web.enforcer import Enforcer
         from .web.parts import WebParts
         from .web.registry import Registry
+        from .web.startup import Startup
 
         engine, sessions = self._engine, self._sessions
 
         def decide(checks: Sequence[Check]) -> Awaitable[list[Decision | None]]:
-            return sessions.run(engine.decide(checks))
+            return sessions.run(engine.decide(checks, lenient=True))
 
-        self._registry = Registry(self.settings)
-        self._web = WebParts(Enforcer(self._registry, decide), sessions.start, sessions.aclose)
+        def take_back(recorded: Sequence[tuple[Check, Decision]]) -> Awaitable[None]:
+            return sessions.run(engine.take_back(recorded))
+
+        async def verify(limits: Collection[Limits], prefix: str) -> list[str]:
+            return await sessions.run(engine.find_problems(limits, prefix))
+
+        self._registry = Registry(self.settings, self._events, engine.problems)
+        enforcer = Enforcer(self._registry, decide, take_back)
+        self._web = WebParts(enforcer, Startup(self._registry, sessions.start, verify), sessions.aclose)
 
     __init__.__doc__ = BaseLimiter.__init__.__doc__
 
@@ -135,8 +145,16 @@ class RateLimiter(BaseLimiter):
         return await self._sessions.run(self._del_override(key))
 
     async def start(self) -> None:
-        """Connects to the server. Optional: the first check connects by itself."""
-        await self._sessions.start()
+        """Connects to the server, and verifies all limits that were declared so far.
+
+        Optional: the first check connects by itself, and the lifespan of a protected application calls this. If the
+        server is unavailable, limits are not verified.
+
+        Raises:
+            ConfigError: limits cannot work. The message has one line for each mistake: a limit over the server's
+                maximum, a policy that the server does not have, missing rights, a key that is not registered.
+        """
+        await self._web.startup.run()
 
     async def aclose(self) -> None:
         """Stops probes and closes the connections of the running event loop, except those of a client that you passed.
@@ -146,11 +164,20 @@ class RateLimiter(BaseLimiter):
         await self._sessions.aclose()
 
     async def __aenter__(self) -> Self:
-        await self.start()
+        try:
+            await self.start()
+        except BaseException:
+            await self.aclose()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        """Raises `ConfigError`: FastAPI asks for the parameters of `Depends(limiter)`, which has no limits."""
+        raise ConfigError('Depends(limiter) has no limits: write Depends(limiter("10/minute"))')
 
     def __call__(
         self,
@@ -159,6 +186,7 @@ class RateLimiter(BaseLimiter):
         cost: int | CostFunction = 1,
         scope: str | None = None,
         override_defaults: bool = False,
+        on_denied: DenialHandler | None = None,
     ) -> RateLimitDependency:
         """Returns a limit as a FastAPI dependency: `Depends(limiter("10/second", "1000/hour"))`.
 
@@ -166,10 +194,16 @@ class RateLimiter(BaseLimiter):
             limits: rules, all of which apply; or a mapping of plans to rules, of which the plan of the connection
                 applies (the first one if the plan is unknown); or a function of the connection.
             key: the name of a key (`ip`, `api_key`, `user`, or one registered with `key`); or a function of the
-                connection that returns a str, or `None` to exempt the request; or a FastAPI dependency.
-            cost: the units of a request, or a function of the connection.
+                connection that returns a str, or `None` to exempt the request.
+            cost: the units of a request, or a function of the connection. A cost of 0 is checked, but not counted; any
+                result that is no integer from 0 on costs 1.
             scope: limits of one scope share their units. By default each endpoint is counted separately.
             override_defaults: whether the endpoint is exempt from the default limits.
+            on_denied: creates the response if this limit denies; see `on_denied`.
+
+        Functions may be asynchronous, and they may be FastAPI dependencies: those that take more than the connection
+        are called by FastAPI. A limit with functions is checked at its place among the endpoint's dependencies, after
+        those before it; other limits are checked together with the defaults, before the endpoint's dependencies.
 
         Raises:
             ValueError: the limits do not parse, or the cost is invalid.
@@ -178,8 +212,14 @@ class RateLimiter(BaseLimiter):
         from .web.limit import RateLimit, parse_limits
 
         limit = RateLimit.create(
-            parse_limits(limits), key=key, cost=cost, scope=scope, override_defaults=override_defaults
+            parse_limits(limits),
+            key=key,
+            cost=cost,
+            scope=scope,
+            override_defaults=override_defaults,
+            on_denied=on_denied,
         )
+        self._registry.declare(limit)
         return RateLimitDependency(limit, self._web.enforcer)
 
     def limit(
@@ -189,30 +229,43 @@ class RateLimiter(BaseLimiter):
         cost: int | CostFunction = 1,
         scope: str | None = None,
         override_defaults: bool = False,
+        on_denied: DenialHandler | None = None,
     ) -> Decorator:
         """Returns a limit as a decorator of an endpoint. Takes the arguments of the dependency.
 
         The endpoint needs no parameter `request`. Place the route's decorator above this one.
         """
         from .web.decorator import decorate
+        from .web.misuse import IncompleteDecorator
 
-        dependency = self(*limits, key=key, cost=cost, scope=scope, override_defaults=override_defaults)
+        dependency = self(
+            *limits, key=key, cost=cost, scope=scope, override_defaults=override_defaults, on_denied=on_denied
+        )
 
         def decorator(endpoint: F) -> F:
             return cast("F", decorate(endpoint, dependency))
 
+        if len(limits) == 1 and callable(limits[0]):
+            return IncompleteDecorator(decorator, limits[0])
         return decorator
 
-    def exempt(self, endpoint: F) -> F:
-        """Decorates an endpoint to exempt it from all limits. Place the route's decorator above this one."""
-        from .web.routes import EXEMPT
+    def exempt(self, endpoint: E) -> E:
+        """Exempts an endpoint, or all endpoints of a router, from all limits.
 
-        setattr(endpoint, EXEMPT, True)
-        return endpoint
+        Place the route's decorator above this one. A router is passed as it is: `limiter.exempt(router)`.
+        """
+        from .web.routes import exempt
+
+        return exempt(endpoint)
 
     def plan(self, function: PlanFunction) -> PlanFunction:
-        """Decorates the function that returns the plan of a connection. May be asynchronous."""
-        self._registry.plan_function = function
+        """Decorates the function that returns the plan of a connection. May be asynchronous, and a FastAPI dependency.
+
+        Raises:
+            ConfigError: the function has dependencies, but limits of the settings depend on the plan, which are checked
+                before FastAPI resolves dependencies; or it is registered below an endpoint that needs it.
+        """
+        self._registry.register_plan(function)
         return function
 
     def key(self, name: str) -> Callable[[KeyFunction], KeyFunction]:
@@ -231,7 +284,8 @@ class RateLimiter(BaseLimiter):
     def on_denied(self, handler: DenialHandler) -> DenialHandler:
         """Decorates the function that creates the response to a denied request. May be asynchronous.
 
-        The status and the rate limit headers are set on the response that it returns.
+        The status and the rate limit headers are set on the response that it returns. Without such a function, the
+        application's handler of `RateLimited`, of status 429 or of `HTTPException` responds, if it has one.
         """
         self._registry.denial_handler = handler
         return handler
@@ -240,6 +294,7 @@ class RateLimiter(BaseLimiter):
         """Adds the middleware to an application, and documents the limits if it is FastAPI's."""
         from .web.middleware import RateLimitMiddleware
 
+        self._registry.apps.append(app)
         app.add_middleware(RateLimitMiddleware, limiter=self)
         if hasattr(app, "openapi"):
             from .web.openapi import document

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,18 +24,8 @@ else:
 ENV_PREFIX = "RATELOG_"
 CONFIG_VARIABLE = "RATELOG_CONFIG"
 
-EXEMPT = (
-    "/docs",
-    "/docs/oauth2-redirect",
-    "/redoc",
-    "/openapi.json",
-    "/health",
-    "/healthz",
-    "/livez",
-    "/readyz",
-    "/ping",
-)
-"""The paths that are exempt by default."""
+EXEMPT = ("/health", "/healthz", "/livez", "/readyz", "/ping")
+"""The paths that are exempt by default, with those of the application's documentation."""
 
 
 def _to_limits(value: object, expected: str) -> Limits:
@@ -119,6 +110,8 @@ class Settings(BaseSettings):
         env_prefix=ENV_PREFIX, extra="forbid", frozen=True, arbitrary_types_allowed=True, hide_input_in_errors=True
     )
 
+    enabled: bool = True
+    """Whether checks are made. If not, every check is allowed and nothing is recorded."""
     url: str = Field("redis://localhost:6379/0", repr=False)
     """`redis://`, `rediss://`, `unix://`, `redis+cluster://`, `redis+sentinel://`, or `memory://` for no server."""
     prefix: str = "ratelog"
@@ -128,10 +121,17 @@ class Settings(BaseSettings):
     """The limits of each key over all endpoints together."""
     default_policy: str | None = None
     """The same, as the name of a policy that the server stores."""
+    default_per_endpoint: PlanLimits | None = None
+    """The limits of each key at each endpoint, in addition to `default`."""
     key: str = "ip"
     """The default key: `ip`, `api_key`, `user`, or a name registered with `limiter.key`."""
-    exempt: Strings = EXEMPT
-    """Exempt paths. They may have patterns as in `Endpoint.path`."""
+    exempt: Strings = ()
+    """Exempt paths, in addition to the default ones. They may have patterns as in `Endpoint.path`."""
+    exempt_defaults: bool = True
+    """Whether `/health`, `/healthz`, `/livez`, `/readyz`, `/ping` and the pages of the application's documentation are
+    exempt, too."""
+    count_preflight: bool = False
+    """Whether CORS preflight requests count."""
     endpoints: tuple[Endpoint, ...] = ()
     """Limits of endpoints, in addition to the default. The first match applies."""
 
@@ -142,6 +142,10 @@ class Settings(BaseSettings):
     api_key_header: str = "X-API-Key"
     headers: Literal["draft-11", "x-ratelimit", "both", "none"] = "draft-11"
     """The family of rate limit headers in responses."""
+    expose_headers: bool = True
+    """Whether responses to requests from other origins let browsers' scripts read the rate limit headers."""
+    openapi_description: bool = True
+    """Whether the description of each operation in the OpenAPI schema lists its limits."""
 
     fallback: Literal["local", "allow", "deny"] = "local"
     """Decides checks while the server is unavailable: the limiter in this process, or a fixed outcome."""
@@ -173,6 +177,8 @@ class Settings(BaseSettings):
     def _validate(self) -> Settings:
         if self.default is not None and self.default_policy is not None:
             raise ValueError("expected default or default_policy, not both")
+        if "{" in self.prefix or "}" in self.prefix:
+            raise ValueError(f"prefix: expected no braces, which mark the hash tag of a key, not {self.prefix!r}")
         if self.probe_max_interval < self.probe_min_interval:
             least = f"probe_min_interval ({self.probe_min_interval})"
             raise ValueError(f"expected probe_max_interval to be at least {least}, not {self.probe_max_interval}")
@@ -200,11 +206,17 @@ class Settings(BaseSettings):
         """The default limits: rules, rules for each plan, or a policy."""
         return self.default if self.default_policy is None else Limits.of_policy(self.default_policy)
 
+    @property
+    def effective_exempt(self) -> tuple[str, ...]:
+        """The exempt paths, with the default ones if they are exempt."""
+        return (*self.exempt, *EXEMPT) if self.exempt_defaults else self.exempt
+
 
 RELOADABLE = frozenset(
     {
-        "default", "default_policy", "key", "exempt", "endpoints", "trusted_proxies", "proxy_header", "api_key_header",
-        "headers",
+        "enabled", "default", "default_policy", "default_per_endpoint", "key", "exempt", "exempt_defaults",
+        "count_preflight", "endpoints", "trusted_proxies", "proxy_header", "api_key_header", "headers",
+        "expose_headers",
     }
 )  # fmt: skip
 """The settings that may change while the limiter runs."""
@@ -220,6 +232,7 @@ def load(config: str | os.PathLike[str] | None = None, **arguments: Any) -> Sett
     """
     file = config if config is not None else os.environ.get(CONFIG_VARIABLE)
     path = None if file is None else Path(file)
+    _reject_misspelt_variables()
     if path is not None and not path.is_file():
         raise ConfigError(f"{path}: file not found")
 
@@ -240,6 +253,25 @@ def load(config: str | os.PathLike[str] | None = None, **arguments: Any) -> Sett
         # pydantic reports an invalid table of plans twice; the error about `Limits` is not helpful.
         helpful = [detail for detail in details if "is-instance[Limits]" not in detail["loc"]]
         raise ConfigError("\n".join(_line(detail, arguments, path) for detail in helpful or details)) from None
+
+
+def _reject_misspelt_variables() -> None:
+    """Raises `ConfigError` for environment variables whose names resemble a setting's.
+
+    Others may exist: Kubernetes sets `RATELOG_PORT` for a service named `ratelog`.
+    """
+    known = {name.upper() for name in Settings.model_fields} | {CONFIG_VARIABLE.removeprefix(ENV_PREFIX)}
+    lines = []
+    for variable in sorted(os.environ):
+        name = variable.upper()
+        if name.startswith(ENV_PREFIX) and (name := name.removeprefix(ENV_PREFIX)) not in known:
+            similar = get_close_matches(name, known, n=1, cutoff=0.75)
+            if similar:
+                lines.append(
+                    f"environment variable {variable}: unknown setting; did you mean {ENV_PREFIX}{similar[0]}?"
+                )
+    if lines:
+        raise ConfigError("\n".join(lines))
 
 
 def _line(detail: Any, arguments: Mapping[str, object], path: Path | None) -> str:

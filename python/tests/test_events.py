@@ -49,7 +49,7 @@ async def test_an_outage_and_a_recovery_are_logged_and_published_once(
     assert isinstance(came, ServerRecovered)
     assert (came.backend, came.downtime >= 0) == ("module", True)
     lines = [record for record in caplog.records if record.name == "ratelog"]
-    assert [record.levelname for record in lines] == ["WARNING", "INFO"]
+    assert [record.levelname for record in lines] == ["WARNING", "WARNING"]
     assert lines[0].getMessage() == f"server_unavailable error={went.error!r} fallback='allow'"
     assert lines[1].getMessage() == f"server_recovered downtime={came.downtime!r} backend='module'"
     assert lines[0].__dict__["ratelog"] == {"event": "server_unavailable", "error": went.error, "fallback": "allow"}

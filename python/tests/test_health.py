@@ -59,5 +59,7 @@ async def test_health_is_json(open_limiter: Open) -> None:
         "local_keys": 0,
         "local_bytes": health["local_bytes"],
         "evicted": 0,
+        "unanswered": 0,
+        "problems": [],
         "serving": True,
     }

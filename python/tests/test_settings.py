@@ -86,9 +86,30 @@ def test_every_kind_of_value_is_read_from_a_file(file: Path) -> None:
 
 def test_the_defaults_are_as_documented() -> None:
     loaded = load()
-    assert (loaded.fallback, loaded.key, loaded.headers, loaded.exempt) == ("local", "ip", "draft-11", EXEMPT)
-    assert {"/docs", "/openapi.json", "/health"} <= set(EXEMPT)
+    assert (loaded.fallback, loaded.key, loaded.headers, loaded.exempt) == ("local", "ip", "draft-11", ())
+    assert loaded.effective_exempt == EXEMPT
     assert "redis://" not in repr(loaded)
+
+
+def test_a_misspelt_variable_is_refused_and_those_of_other_programs_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (
+        "RATELOG_PORT",
+        "RATELOG_SERVICE_HOST",
+        "RATELOG_PORT_6379_TCP_ADDR",
+        "RATELOG_MODULE",
+        "RATELOG_CONFIG",
+    ):
+        monkeypatch.setenv(name, "")
+    monkeypatch.delenv("RATELOG_CONFIG")
+    load()
+    monkeypatch.setenv("RATELOG_TIMOUT", "1")
+    monkeypatch.setenv("ratelog_defualt", "1/minute")
+    with pytest.raises(ConfigError) as raised:
+        load()
+    assert str(raised.value).split("\n") == [
+        "environment variable RATELOG_TIMOUT: unknown setting; did you mean RATELOG_TIMEOUT?",
+        "environment variable ratelog_defualt: unknown setting; did you mean RATELOG_DEFAULT?",
+    ]
 
 
 RULES = "expected rules such as '100/minute', a list of them"
@@ -98,6 +119,10 @@ NAME = "a policy's name is 1 to 64 characters of A-Z a-z 0-9 . _ : - /"
 @pytest.mark.parametrize(
     ("given", "text"),
     [
+        (
+            {"prefix": "a{b}"},
+            "settings: prefix: expected no braces, which mark the hash tag of a key, not 'a{b}'",
+        ),
         ({"timeout": -1}, "argument: timeout: Input should be greater than 0"),
         ({"tiemout": 1}, "argument: tiemout: unknown setting"),
         (

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from redis.crc import key_slot
 
 from .._core import Decision, Policies
+from ..check import MAX_COST, unrecorded, with_excessive_cost
 from .classify import TRANSPORT_ERRORS, classify
 from .commands import (
     LOAD_SCRIPT,
@@ -18,6 +19,7 @@ from .commands import (
     ModuleDialect,
     Reply,
     ScriptDialect,
+    find_unknown,
     is_missing_script,
     is_unknown_command,
     module_required,
@@ -71,27 +73,33 @@ class Backend:
 
     def check(self, checks: Sequence[Check], *, record: bool) -> Operation[list[Decision]]:
         """Checks all keys or none. Returns one decision per check."""
+        policies = self._policies_to_fetch(checks)
+        queries: list[Command] = [("RL.POLICY", "GET", policy) for policy in policies]
+        try:
+            decisions, replies = yield from self._check(checks, record, queries)
+        except Exception:
+            for policy in policies:
+                self._policies.fetch_failed(policy)
+            raise
+        for policy, reply in zip(policies, replies, strict=False):
+            self._store_policy(policy, reply)
+        return decisions
+
+    def _check(
+        self, checks: Sequence[Check], record: bool, queries: Sequence[Command]
+    ) -> Operation[tuple[list[Decision], Sequence[Reply]]]:
+        """Returns one decision per check, and the replies to the queries that are sent with them."""
         if len(checks) == 1:
-            (check,) = checks
-            policy_query = self._policy_query(check)
-            try:
-                dialect, replies = yield from self._execute(_check_each, checks, record, *policy_query)
-                decision = self._parse(check, replies[0], dialect)
-            except Exception:
-                if policy_query and check.limits.policy is not None:
-                    self._policies.fetch_failed(check.limits.policy)
-                raise
-            if policy_query:
-                self._store_policy(check, replies[1])
-            return [decision]
+            dialect, replies = yield from self._execute(_check_each, checks, record, *queries)
+            return [self._parse(checks[0], replies[0], dialect)], replies[1:]
         if record and self._is_one_slot(checks):
             try:
-                dialect, (reply,) = yield from self._execute(_mcheck, checks)
+                dialect, replies = yield from self._execute(_mcheck, checks, *queries)
             except CannotCombineError:
                 pass
             else:
-                return parse_decisions(reply, dialect.source)
-        return (yield from self._check_separately(checks, record))
+                return parse_decisions(replies[0], dialect.source), replies[1:]
+        return (yield from self._check_separately(checks, record, queries))
 
     def refund(self, key: bytes, cost: int) -> Operation[int]:
         """Returns the number of units taken back."""
@@ -102,6 +110,27 @@ class Backend:
         """Returns the number of units removed."""
         _, (reply,) = yield from self._execute(_reset, key)
         return parse_count(reply)
+
+    def take_back(self, checks: Sequence[Check]) -> Operation[None]:
+        """Takes back the units of several checks."""
+        yield from self._execute(_refund_each, checks)
+
+    def find_rejected(self, checks: Sequence[Check]) -> Operation[Sequence[Exception | None]]:
+        """Returns the error of each check that the server rejects."""
+        # The script's commands need the rules of a policy, so an unknown policy is rejected by this process.
+        unknown: dict[Check, Exception] = {}
+        if self.dialect is self._script:
+            errors = find_unknown(self._policies, checks)
+            unknown = {check: error for check, error in zip(checks, errors, strict=True) if error is not None}
+        others = [check for check in checks if check not in unknown]
+        replies = (yield from self._execute(_check_each, others, False))[1] if others else ()
+        rejected = {check: reply for check, reply in zip(others, replies, strict=True) if isinstance(reply, Exception)}
+        return [unknown.get(check) or rejected.get(check) for check in checks]
+
+    def find_rejected_write(self, key: bytes) -> Operation[Exception | None]:
+        """Returns the error if the server rejects writes to a key. Changes nothing."""
+        _, (reply,) = yield from self._execute(_refund, key, 1)
+        return reply if isinstance(reply, Exception) else None
 
     def execute_module_command(self, feature: str, command: Command) -> Operation[Reply]:
         """Runs a command that only the module has."""
@@ -121,15 +150,22 @@ class Backend:
             raise reply
         self._set_dialect(reply)
 
-    def _check_separately(self, checks: Sequence[Check], record: bool) -> Operation[list[Decision]]:
+    def _check_separately(
+        self, checks: Sequence[Check], record: bool, queries: Sequence[Command]
+    ) -> Operation[tuple[list[Decision], Sequence[Reply]]]:
         """Sends one command per check. If one is denied, takes back the units that the others recorded."""
-        dialect, replies = yield from self._execute(_check_each, checks, record)
+        dialect, all_replies = yield from self._execute(_check_each, checks, record, *queries)
+        replies = all_replies[: len(checks)]
         outcomes = [self._parse_or_error(check, reply, dialect) for check, reply in zip(checks, replies, strict=True)]
         if record and not all(isinstance(outcome, Decision) and outcome for outcome in outcomes):
             # With the script, a shadow policy may allow a check that recorded nothing.
-            recorded = [index for index, reply in enumerate(replies) if _is_recorded(reply, dialect)]
+            recorded = [
+                index
+                for index, (check, reply) in enumerate(zip(checks, replies, strict=True))
+                if check.is_recorded and _is_recorded(reply, dialect)
+            ]
             for index in recorded:
-                outcomes[index] = _as_unrecorded(outcomes[index], checks[index].cost)
+                outcomes[index] = unrecorded(_or_raise(outcomes[index]), checks[index].cost)
             if recorded:
                 try:
                     # If this fails, the units stay for their window: the limit is never exceeded.
@@ -139,13 +175,15 @@ class Backend:
                 finally:
                     for index in recorded:
                         self._invalidate(checks[index].key)
-        return [_or_raise(outcome) for outcome in outcomes]
+        return [_or_raise(outcome) for outcome in outcomes], all_replies[len(checks) :]
 
     def _parse_or_error(self, check: Check, reply: Reply, dialect: Dialect) -> Decision | Exception:
         return to_public_error(reply) if isinstance(reply, Exception) else self._parse(check, reply, dialect)
 
     def _parse(self, check: Check, reply: Reply, dialect: Dialect) -> Decision:
         decision = parse_decision(reply, dialect.source)
+        if check.cost > MAX_COST:
+            decision = with_excessive_cost(decision)
         if dialect is self._script and not decision.allowed and resolve_policy(self._policies, check)[1]:
             return decision.unenforced()
         return decision
@@ -192,22 +230,18 @@ class Backend:
         self.dialect = self._script if lacks_module or self._settings.backend == "script" else self._module
         self._next_module_probe = monotonic() + MODULE_PROBE_INTERVAL
 
-    def _policy_query(self, check: Check) -> tuple[Command, ...]:
-        """A query for the check's policy, which this process needs when the server is unavailable."""
-        policy = check.limits.policy
-        if policy is None or self.dialect is self._script or self._settings.fallback != "local":
-            return ()
-        return (("RL.POLICY", "GET", policy),) if self._policies.should_fetch(policy) else ()
+    def _policies_to_fetch(self, checks: Sequence[Check]) -> list[str]:
+        """Policies of the checks that this process needs to know when the server is unavailable."""
+        if self.dialect is self._script or self._settings.fallback != "local":
+            return []
+        policies = [check.limits.policy for check in checks]
+        return [policy for policy in policies if policy is not None and self._policies.should_fetch(policy)]
 
-    def _store_policy(self, check: Check, reply: Reply) -> None:
-        policy = check.limits.policy
-        if policy is None or isinstance(reply, Exception):
-            return
-        if reply is None:
-            self._policies.insert(policy, None, False)
-            return
-        fields = parse_map(reply)
-        self._policies.insert(policy, parse_rules(fields["rules"]), text(fields["mode"]) == "shadow")
+    def _store_policy(self, policy: str, reply: Reply) -> None:
+        # The last known rules are kept for a policy that the server has lost.
+        if reply is not None and not isinstance(reply, Exception):
+            fields = parse_map(reply)
+            self._policies.insert(policy, parse_rules(fields["rules"]), text(fields["mode"]) == "shadow")
 
     def _is_one_slot(self, checks: Sequence[Check]) -> bool:
         return not self._cluster or len({key_slot(check.key) for check in checks}) == 1
@@ -217,12 +251,16 @@ def _check_each(dialect: Dialect, checks: Sequence[Check], record: bool, *others
     return [*map(dialect.check if record else dialect.peek, checks), *others]
 
 
-def _mcheck(dialect: Dialect, checks: Sequence[Check]) -> Sequence[Command]:
-    return (dialect.mcheck(checks),)
+def _mcheck(dialect: Dialect, checks: Sequence[Check], *others: Command) -> Sequence[Command]:
+    return (dialect.mcheck(checks), *others)
 
 
 def _refund(dialect: Dialect, key: bytes, cost: int) -> Sequence[Command]:
     return (dialect.refund(key, cost),)
+
+
+def _refund_each(dialect: Dialect, checks: Sequence[Check]) -> Sequence[Command]:
+    return [dialect.refund(check.key, check.cost) for check in checks]
 
 
 def _reset(dialect: Dialect, key: bytes) -> Sequence[Command]:
@@ -231,13 +269,6 @@ def _reset(dialect: Dialect, key: bytes) -> Sequence[Command]:
 
 def _is_recorded(reply: Reply, dialect: Dialect) -> bool:
     return not isinstance(reply, Exception) and Decision.from_reply(reply, dialect.source).allowed
-
-
-def _as_unrecorded(outcome: Decision | Exception, cost: int) -> Decision:
-    """An allowed decision as it would be if its units had not been recorded."""
-    decision = _or_raise(outcome)
-    remaining = min(decision.limit, decision.remaining + cost)
-    return Decision(True, decision.limit, remaining, 0, decision.reset_after_ms, decision.window_ms, decision.source)
 
 
 def _or_raise(outcome: Decision | Exception) -> Decision:

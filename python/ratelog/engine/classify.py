@@ -28,6 +28,7 @@ from redis.exceptions import (
 )
 
 from .._core import failure_kind
+from ..errors import NoPolicyError
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -70,6 +71,11 @@ def classify(error: object) -> FailureKind | None:
     if isinstance(error, ResponseError):
         return failure_kind(str(error).split(" ", 1)[0])
     return None
+
+
+def is_rejection(error: object) -> bool:
+    """Whether the server, or this process in its place, rejected a command as wrong."""
+    return isinstance(error, (ResponseError, NoPolicyError))
 
 
 def connect_error(error: Exception) -> RedisConnectionError:

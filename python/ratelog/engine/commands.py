@@ -51,7 +51,7 @@ class ModuleDialect:
     source: Source = "module"
 
     def check(self, check: Check) -> Command:
-        return self._decide("RL.CHECK", check)
+        return self._decide("RL.CHECK" if check.is_recorded else "RL.PEEK", check)
 
     def peek(self, check: Check) -> Command:
         return self._decide("RL.PEEK", check)
@@ -61,7 +61,7 @@ class ModuleDialect:
         command: list[bytes | str | int] = ["RL.MCHECK", cost]
         for check in checks:
             args = check.limits.args
-            if check.cost != cost or len(args) != 2:
+            if check.cost != cost or len(args) != 2 or not check.is_recorded:
                 raise CannotCombineError
             command += (check.key, *args)
         return tuple(command)
@@ -73,10 +73,10 @@ class ModuleDialect:
         return ("RL.RESET", key)
 
     def _decide(self, name: str, check: Check) -> Command:
-        key, limits, cost = check
+        cost = check.valid_cost
         if cost == 1:
-            return (name, key, *limits.args)
-        return (name, key, *limits.args, "COST", cost)
+            return (name, check.key, *check.limits.args)
+        return (name, check.key, *check.limits.args, "COST", cost)
 
 
 class ScriptDialect:
@@ -88,7 +88,7 @@ class ScriptDialect:
         self._policies = policies
 
     def check(self, check: Check) -> Command:
-        return self._decide("check", check)
+        return self._decide("check" if check.is_recorded else "peek", check)
 
     def peek(self, check: Check) -> Command:
         return self._decide("peek", check)
@@ -98,7 +98,7 @@ class ScriptDialect:
         args: list[str] = []
         for check in checks:
             rules, is_shadow = resolve_policy(self._policies, check)
-            if check.cost != cost or is_shadow:
+            if check.cost != cost or is_shadow or not check.is_recorded:
                 raise CannotCombineError
             args += rules.script_args
         return (*self._call(*(check.key for check in checks)), "mcheck", cost, *args)
@@ -111,7 +111,7 @@ class ScriptDialect:
 
     def _decide(self, name: str, check: Check) -> Command:
         rules, _ = resolve_policy(self._policies, check)
-        return (*self._call(check.key), name, check.cost, *rules.script_args)
+        return (*self._call(check.key), name, check.valid_cost, *rules.script_args)
 
     def _call(self, *keys: bytes) -> Command:
         suffix = SCRIPT_SUFFIX.encode()
@@ -128,6 +128,19 @@ def resolve_policy(policies: Policies, check: Check) -> tuple[Limits, bool]:
         return policies.resolve(check.limits)
     except LookupError:
         raise NoPolicyError(f"no policy named '{check.limits}' is known in this process") from None
+
+
+def find_unknown(policies: Policies, checks: Sequence[Check]) -> list[NoPolicyError | None]:
+    """Returns the error of each check whose policy this process does not know."""
+    errors: list[NoPolicyError | None] = []
+    for check in checks:
+        try:
+            resolve_policy(policies, check)
+        except NoPolicyError as error:
+            errors.append(error)
+        else:
+            errors.append(None)
+    return errors
 
 
 def parse_decision(reply: Reply, source: Source) -> Decision:

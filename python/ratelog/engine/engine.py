@@ -8,19 +8,20 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from .._core import Breaker, Decision, DenyCache, LocalLimiter, Policies
-from ..errors import UnavailableError
+from ..check import Check
+from ..errors import NoPolicyError, UnavailableError
 from ..events import CheckCompleted, EventPublisher, ServerRecovered, ServerUnavailable
 from ..health import Health
+from ..problems import Problems
 from .backend import Backend
-from .classify import TRANSPORT_ERRORS, LimiterClosedError, classify, describe
-from .commands import Command, Reply, module_required
+from .classify import TRANSPORT_ERRORS, LimiterClosedError, classify, describe, is_rejection
+from .commands import Command, Reply, find_unknown, module_required, to_public_error
 from .fallback import Fallback
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
-    from .._core import KeyVersion, ManualClock
-    from ..check import Check
+    from .._core import KeyVersion, Limits, ManualClock
     from ..settings import Settings
     from .operation import Operation
 
@@ -54,6 +55,9 @@ class Engine:
             record_failure=self.record_failure,
             invalidate=self.invalidate,
         )
+        self.problems = Problems()
+        self.unanswered = 0
+        """The number of checks that the server did not answer although the circuit was closed."""
         self._is_reported_unavailable = False
         self.start_probing: Callable[[], None] = lambda: None
         """Starts to probe the server, unless probes are running."""
@@ -63,17 +67,21 @@ class Engine:
         if not remote:
             self.breaker.record_recovery()
 
-    def decide(self, checks: Sequence[Check], *, use_deny_cache: bool = True) -> Operation[list[Decision | None]]:
+    def decide(
+        self, checks: Sequence[Check], *, use_deny_cache: bool = True, lenient: bool = False
+    ) -> Operation[list[Decision | None]]:
         """Runs `check` and publishes the result to the hooks."""
-        operation = self.check(checks, use_deny_cache=use_deny_cache)
+        operation = self.check(checks, use_deny_cache=use_deny_cache, lenient=lenient)
         return self._published(operation, checks) if self.events.has_hooks else operation
 
     def check(
-        self, checks: Sequence[Check], *, record: bool = True, use_deny_cache: bool = True
+        self, checks: Sequence[Check], *, record: bool = True, use_deny_cache: bool = True, lenient: bool = False
     ) -> Operation[list[Decision | None]]:
         """Checks all keys or none. Returns one decision per check.
 
         With the deny cache, a decision is `None` if a cached denial of another check made this one unnecessary.
+        If `lenient`, a check that the server rejects is reported as a problem and decided as the setting `fallback`
+        says; otherwise its error is raised.
         """
         deny_cache = self.deny_cache if record and use_deny_cache else None
         if deny_cache is not None:
@@ -81,7 +89,7 @@ class Engine:
             if cached is not None:
                 return cached
         if not self.remote:
-            return list(self.fallback.check_locally(checks, record))
+            return self._check_in_process(checks, record, lenient)
         if not self._is_available():
             return list(self.fallback.decide(checks, record))
         try:
@@ -89,13 +97,15 @@ class Engine:
         except Exception as error:
             if not self.record_failure(error):
                 self.breaker.record_success()
-                raise
-            return list(self.fallback.decide(checks, record))
+                if not lenient or not is_rejection(error):
+                    raise
+                return list((yield from self._check_rejected(checks, record, error)))
+            return self._decide_after_failure(checks, record, error)
         self.breaker.record_success()
         if deny_cache is not None:
             for check, decision, version in zip(checks, decisions, versions, strict=False):
-                if not decision.allowed and not self.cache_denial(check):
-                    deny_cache.insert(*check, decision, version)
+                if not decision.allowed and check.is_recorded and not self.cache_denial(check):
+                    deny_cache.insert(check.key, check.limits, check.valid_cost, decision, version)
         return list(decisions)
 
     def refund(self, key: bytes, cost: int) -> Operation[int]:
@@ -105,6 +115,47 @@ class Engine:
     def reset(self, key: bytes) -> Operation[int]:
         """Returns the number of units removed."""
         return (yield from self._change(key, self.backend.reset(key), self.local.reset))
+
+    def take_back(self, recorded: Sequence[tuple[Check, Decision]]) -> Operation[None]:
+        """Takes back the units of checks that recorded them, each where it was decided.
+
+        If this fails, the units stay for their window: the limit is never exceeded.
+        """
+        remote = [check for check, decision in recorded if decision.source in ("module", "script")]
+        for check, decision in recorded:
+            if decision.source == "local":
+                self.local.refund(check.key, check.cost)
+        if not remote or not self.remote or not self.breaker.is_closed:
+            return
+        try:
+            yield from self.backend.take_back(remote)
+        except TRANSPORT_ERRORS as error:
+            self.record_failure(error)
+        finally:
+            for check in remote:
+                self.invalidate(check.key)
+
+    def find_problems(self, limits: Collection[Limits], prefix: str) -> Operation[list[str]]:
+        """Returns what the server rejects of these limits, and of keys with this prefix.
+
+        Returns nothing if the server is unavailable.
+        """
+        key = f"{prefix}:{{start}}:probe".encode()
+        checks = [Check(key, rules) for rules in limits]
+        if not self.remote:
+            errors: Sequence[Exception | None] = find_unknown(self.policies, checks)
+        elif not self._is_available():
+            return []
+        else:
+            try:
+                errors = yield from self.backend.find_rejected(checks)
+                denied = yield from self.backend.find_rejected_write(key)
+            except TRANSPORT_ERRORS as error:
+                self.record_failure(error)
+                return []
+            if denied is not None:
+                return [f"the server rejects writes to keys with the prefix {prefix!r}: {describe(denied)}"]
+        return [_rejection(check, error) for check, error in zip(checks, errors, strict=True) if error is not None]
 
     def execute_module_command(
         self, feature: str, command: Command, changed_key: bytes | None = None
@@ -182,7 +233,54 @@ class Engine:
             local_keys=len(self.local),
             local_bytes=self.local.bytes,
             evicted=self.local.evicted,
+            unanswered=self.unanswered,
+            problems=self.problems.recent(),
         )
+
+    def _check_in_process(self, checks: Sequence[Check], record: bool, lenient: bool) -> list[Decision | None]:
+        try:
+            return list(self.fallback.check_locally(checks, record))
+        except NoPolicyError as error:
+            if not lenient:
+                raise
+            self.problems.report(str(error))
+            return list(self.fallback.check_known_locally(checks, record))
+
+    def _check_rejected(
+        self, checks: Sequence[Check], record: bool, error: Exception
+    ) -> Operation[list[Decision | None]]:
+        """Decides checks of which the server has rejected one: that one by the fallback, the others by the server."""
+        errors: Sequence[Exception | None] = [error]
+        if len(checks) > 1:
+            try:
+                errors = yield from self.backend.find_rejected(checks)
+            except TRANSPORT_ERRORS as failure:
+                self.record_failure(failure)
+                return self._decide_after_failure(checks, record, failure)
+        for check, reason in zip(checks, errors, strict=True):
+            if reason is not None:
+                self.problems.report(_rejection(check, reason))
+        rejected = [check for check, reason in zip(checks, errors, strict=True) if reason is not None]
+        if not rejected:
+            # Only the command that records is rejected.
+            self.problems.report(f"the server rejects checks: {describe(error)}")
+            rejected = list(checks)
+        accepted = [check for check in checks if check not in rejected]
+        is_recorded = record and all(self.fallback.decide(rejected, False))
+        decisions: dict[Check, Decision] = {}
+        if accepted:
+            others = yield from self.check(accepted, record=is_recorded, use_deny_cache=False, lenient=True)
+            decisions = {check: one for check, one in zip(accepted, others, strict=True) if one is not None}
+            is_recorded = is_recorded and all(decisions.values())
+        decisions.update(zip(rejected, self.fallback.decide(rejected, is_recorded), strict=True))
+        return [decisions[check] for check in checks]
+
+    def _decide_after_failure(self, checks: Sequence[Check], record: bool, error: Exception) -> list[Decision | None]:
+        if self.breaker.is_closed and not isinstance(error, LimiterClosedError):
+            # Otherwise, the outage is reported.
+            self.unanswered += len(checks)
+            self.events.log_unanswered(describe(error), self.unanswered)
+        return list(self.fallback.decide(checks, record))
 
     def _published(
         self, operation: Operation[list[Decision | None]], checks: Sequence[Check]
@@ -230,9 +328,13 @@ class Engine:
         return UnavailableError(f"the server is unavailable: {self.breaker.last_error or 'not connected yet'}")
 
 
+def _rejection(check: Check, error: Exception) -> str:
+    return f"the server rejects checks under {check.limits}: {describe(to_public_error(error))}"
+
+
 def _cached(deny_cache: DenyCache, checks: Sequence[Check]) -> tuple[list[Decision | None] | None, list[KeyVersion]]:
     """The cached denials of the checks, if there is one; otherwise the versions to insert new denials with."""
-    cached = [deny_cache.get(*check) for check in checks]
+    cached = [deny_cache.get(check.key, check.limits, check.valid_cost) for check in checks]
     if any(decision is not None for decision in cached):
         return cached, []
     return None, [deny_cache.version(check.key) for check in checks]

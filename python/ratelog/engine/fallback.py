@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from .._core import Decision, Limits, LocalLimiter, Policies, fallback_decision
+from ..check import MAX_COST, with_excessive_cost
 from ..errors import NoPolicyError
 from ..events import log_unknown_policy
 from .commands import resolve_policy
@@ -39,8 +40,8 @@ class Fallback:
         """
         resolved = [resolve_policy(self._policies, check) for check in checks]
         if len(checks) == 1:
-            (rules, is_shadow), (key, _, cost) = resolved[0], checks[0]
-            decision = self.local.check(key, rules, cost) if record else self.local.peek(key, rules, cost)
+            rules, is_shadow = resolved[0]
+            decision = self._decide(checks[0], rules, record)
             return [decision.unenforced() if is_shadow else decision]
         return self._check_all(checks, resolved, record)
 
@@ -50,7 +51,7 @@ class Fallback:
             try:
                 return self.check_locally(checks, record)
             except NoPolicyError:
-                return self._check_known_locally(checks, record)
+                return self.check_known_locally(checks, record)
         return self._decide_fixed(checks, allow=self._mode == "allow")
 
     def _check_all(
@@ -61,10 +62,9 @@ class Fallback:
         decisions: dict[int, Decision]
 
         def decide(index: int, record: bool) -> Decision:
-            method = self.local.check if record else self.local.peek
-            return method(checks[index].key, resolved[index][0], checks[index].cost)
+            return self._decide(checks[index], resolved[index][0], record)
 
-        if record and len(costs) == 1:
+        if record and len(costs) == 1 and checks[enforced[0]].is_recorded:
             together = self.local.mcheck([(checks[index].key, resolved[index][0]) for index in enforced], costs.pop())
             decisions = dict(zip(enforced, together, strict=False))
         else:
@@ -77,20 +77,27 @@ class Fallback:
                 decisions[index] = decide(index, is_recorded).unenforced()
         return [decisions[index] for index in range(len(checks))]
 
-    def _check_known_locally(self, checks: Sequence[Check], record: bool) -> list[Decision]:
+    def _decide(self, check: Check, rules: Limits, record: bool) -> Decision:
+        if record and check.is_recorded:
+            return self.local.check(check.key, rules, check.cost)
+        decision = self.local.peek(check.key, rules, check.valid_cost)
+        return with_excessive_cost(decision) if check.cost > MAX_COST else decision
+
+    def check_known_locally(self, checks: Sequence[Check], record: bool) -> list[Decision]:
         """Checks those keys whose rules this process knows, and allows the others."""
         known = [self._known_rules(check) is not None for check in checks]
         self._warn_unknown_policies([check for check, is_known in zip(checks, known, strict=True) if not is_known])
         checked = [check for check, is_known in zip(checks, known, strict=True) if is_known]
         decisions = iter(self.check_locally(checked, record) if checked else ())
         return [
-            next(decisions) if is_known else fallback_decision(True, None, check.cost, 0)
+            next(decisions) if is_known else fallback_decision(True, None, check.valid_cost, 0)
             for check, is_known in zip(checks, known, strict=True)
         ]
 
     def _decide_fixed(self, checks: Sequence[Check], *, allow: bool) -> list[Decision]:
         return [
-            fallback_decision(allow, self._known_rules(check), check.cost, self._retry_after_ms) for check in checks
+            fallback_decision(allow, self._known_rules(check), check.valid_cost, self._retry_after_ms)
+            for check in checks
         ]
 
     def _known_rules(self, check: Check) -> Limits | None:

@@ -6,7 +6,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .types import KeyFunction
+    from collections.abc import Callable
 
 _CONNECTION_TYPES = frozenset({"Any", "HTTPConnection", "Request", "WebSocket"})
 
@@ -16,10 +16,10 @@ async def maybe_await(value: Any) -> Any:
     return await value if inspect.isawaitable(value) else value
 
 
-def has_dependencies(key: KeyFunction) -> bool:
+def has_dependencies(function: Callable[..., Any]) -> bool:
     """Whether FastAPI has to call the function: it takes something other than the connection only."""
     try:
-        parameters = list(inspect.signature(key).parameters.values())
+        parameters = list(inspect.signature(function).parameters.values())
     except ValueError:
         # A function written in C.
         return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import ConfigError
@@ -29,13 +30,17 @@ class ConfiguredLimits:
     """The limits of one version of the settings."""
 
     def __init__(self, settings: Settings) -> None:
-        limits = settings.effective_default
+        limits, per_endpoint = settings.effective_default, settings.default_per_endpoint
         self.default = None if limits is None else RateLimit.create(limits)
+        self.default_per_endpoint = None if per_endpoint is None else RateLimit.create(per_endpoint)
         for path in settings.exempt:
             if not path.startswith("/"):
                 raise ConfigError(f"exempt: expected a path that begins with '/', not {path!r}")
-        self._exempt_paths = frozenset(path for path in settings.exempt if not _is_pattern(path))
-        self._exempt_patterns = [compile_path(path) for path in settings.exempt if _is_pattern(path)]
+        exempt = settings.effective_exempt
+        self._exempt_paths = frozenset(path for path in exempt if not _is_pattern(path))
+        self._exempt_patterns = [compile_path(path) for path in exempt if _is_pattern(path)]
+        self.exempts_docs = settings.exempt_defaults
+        """Whether the pages of an application's documentation are exempt."""
         self._endpoints = [
             ConfiguredEndpoint(
                 frozenset(method.upper() for method in endpoint.methods),
@@ -53,6 +58,17 @@ class ConfiguredLimits:
             )
             for endpoint in settings.endpoints
         ]
+
+    @property
+    def limits(self) -> list[RateLimit]:
+        """All limits."""
+        limits = [self.default, self.default_per_endpoint, *(endpoint.limit for endpoint in self._endpoints)]
+        return [limit for limit in limits if limit is not None]
+
+    @property
+    def has_plans(self) -> bool:
+        """Whether limits depend on the plan."""
+        return any(isinstance(limit.limits, Mapping) for limit in self.limits)
 
     def is_exempt(self, path: str) -> bool:
         """Whether the path is exempt."""

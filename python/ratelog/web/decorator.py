@@ -7,6 +7,7 @@ from contextlib import aclosing
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from .misuse import reject_routed, reject_router
 from .routes import LIMITS
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ def decorate(endpoint: Callable[..., Any], dependency: RateLimitDependency) -> C
     In FastAPI the limit is a dependency: an added parameter, which is not passed to the endpoint. In Starlette the
     wrapper finds the request among the endpoint's arguments.
     """
+    reject_router(endpoint)
+    registry = dependency.enforcer.registry
+    reject_routed(endpoint, registry.apps)
     if inspect.isclass(endpoint):
         raise TypeError(f"decorate the methods of the class {endpoint.__qualname__}, not the class")
     name = f"{PARAMETER}_{len(getattr(endpoint, LIMITS, ()))}"
@@ -41,8 +45,12 @@ def decorate(endpoint: Callable[..., Any], dependency: RateLimitDependency) -> C
         if name in kwargs:
             del kwargs[name]
             return None
-        if dependency.limit.dependency_key is not None:
-            raise TypeError(f"the key of {endpoint.__qualname__} has dependencies, which only FastAPI can resolve")
+        functions = dependency.dependencies()
+        if functions:
+            raise TypeError(
+                f"the {next(iter(functions))} function of {endpoint.__qualname__} has dependencies, which only FastAPI "
+                "can resolve"
+            )
         return _find_connection(args, kwargs, endpoint)
 
     async def enforce(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -90,6 +98,7 @@ def decorate(endpoint: Callable[..., Any], dependency: RateLimitDependency) -> C
             connection = enforce_in_thread(args, kwargs)
             return _with_headers(dependency, connection, endpoint(*args, **kwargs))
 
+    registry.decorated.append((endpoint, wrapper))
     setattr(wrapper, LIMITS, (*getattr(endpoint, LIMITS, ()), dependency))
     _add_parameter(dependency, name, endpoint, wrapper)
     return wrapper

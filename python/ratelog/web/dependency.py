@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -10,15 +12,17 @@ if TYPE_CHECKING:
 
     from .._core import Decision
     from .limit import RateLimit
-    from .types import Scope
+    from .types import Resolved, Scope
 
 
 class LimitEnforcer(Protocol):
     """The enforcer, as a dependency sees it."""
 
+    registry: Any
+
     def state(self, scope: Scope) -> Any: ...
     async def enforce(
-        self, limit: RateLimit, connection: HTTPConnection, key: str | None = None
+        self, limit: RateLimit, connection: HTTPConnection, resolved: Resolved = ...
     ) -> Decision | None: ...
 
 
@@ -28,34 +32,50 @@ class RateLimitDependency:
     def __init__(self, limit: RateLimit, enforcer: LimitEnforcer) -> None:
         self.limit = limit
         self.enforcer = enforcer
-        if _is_fastapi_installed():
-            self.__signature__ = _signature(limit)
 
-    async def __call__(self, connection: Any, response: Any, key: Any = None) -> Decision | None:
-        """Enforces the limit. FastAPI passes the connection, and the response to set headers on.
+    @property
+    def __signature__(self) -> inspect.Signature:
+        """The parameters that FastAPI resolves: the connection, the response, and the functions with dependencies."""
+        return _signature(self.dependencies())
+
+    def dependencies(self) -> dict[str, Callable[..., Any]]:
+        """Returns the functions of this limit that FastAPI has to call."""
+        dependencies = dict(self.limit.dependencies)
+        if isinstance(self.limit.limits, Mapping):
+            registry = self.enforcer.registry
+            plan = registry.plan_dependency
+            if plan is not None:
+                dependencies["plan"] = plan
+            else:
+                registry.plan_was_needed = True
+        return dependencies
+
+    async def __call__(self, connection: Any, response: Any, **resolved: Any) -> Decision | None:
+        """Enforces the limit. FastAPI passes the connection, the response to set headers on, and the results of the
+        functions that it has called.
 
         Raises:
             RateLimited: the request is denied.
         """
-        decision = await self.enforce(connection, key)
+        decision = await self.enforce(connection, resolved)
         state = self.enforcer.state(connection.scope)
         if not state.sends_headers:
             for name, value in state.headers():
                 response.headers[name.decode()] = value.decode()
         return decision
 
-    async def enforce(self, connection: HTTPConnection, key: str | None = None) -> Decision | None:
+    async def enforce(self, connection: HTTPConnection, resolved: Resolved = MappingProxyType({})) -> Decision | None:
         """Enforces the limit on a request. Returns `None` if the request is exempt.
 
-        `key` is the result of the key function if FastAPI has called it.
+        `resolved` has the results of the functions that FastAPI has called.
 
         Raises:
             RateLimited: the request is denied.
         """
-        return await self.enforcer.enforce(self.limit, connection, key)
+        return await self.enforcer.enforce(self.limit, connection, resolved)
 
 
-def _signature(limit: RateLimit) -> inspect.Signature:
+def _signature(dependencies: Mapping[str, Callable[..., Any]]) -> inspect.Signature:
     from fastapi import Depends, Response
     from starlette.requests import HTTPConnection
 
@@ -64,14 +84,5 @@ def _signature(limit: RateLimit) -> inspect.Signature:
         inspect.Parameter("connection", kind, annotation=HTTPConnection),
         inspect.Parameter("response", kind, annotation=Response),
     ]
-    if limit.dependency_key is not None:
-        parameters.append(inspect.Parameter("key", kind, default=Depends(limit.dependency_key)))
+    parameters += [inspect.Parameter(name, kind, default=Depends(function)) for name, function in dependencies.items()]
     return inspect.Signature(parameters)
-
-
-def _is_fastapi_installed() -> bool:
-    try:
-        import fastapi  # noqa: F401
-    except ImportError:
-        return False
-    return True

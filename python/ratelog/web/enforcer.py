@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from .._core import Limits
-from ..check import Check, to_cost, to_limits
-from .callables import maybe_await
-from .keys import redis_key
+from .check_builder import CheckBuilder
 from .limit import AppliedLimit, RateLimit
 from .request_state import RequestState
 from .resolver import UNKNOWN, Resolver, path_of, unique_scope
@@ -20,18 +15,27 @@ if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
 
     from .._core import Decision
+    from ..check import Check
     from .registry import Registry
     from .request_state import Denial
     from .resolver import RequestLimits
-    from .types import Decide, Scope
+    from .types import Decide, Resolved, Scope, TakeBack
+
+_NOTHING_RESOLVED: Resolved = {}
 
 
 class Enforcer:
-    """Builds the checks of a request, decides each of them once, and raises `RateLimited` if one is denied."""
+    """Decides each limit on a request once, in stages, and raises if one is denied.
 
-    def __init__(self, registry: Registry, decide: Decide) -> None:
+    A stage is one call of `check`: the middleware checks the limits that depend on nothing in the endpoint, and each
+    other limit is checked at its place. If a stage denies, the units of the earlier ones are taken back.
+    """
+
+    def __init__(self, registry: Registry, decide: Decide, take_back: TakeBack) -> None:
         self.registry = registry
         self._decide = decide
+        self._take_back = take_back
+        self._builder = CheckBuilder(registry)
         self._resolvers: dict[int, Resolver] = {}
         self._scope_key = f"ratelog.{id(self):x}"
         """The scope key of a request's state. Each limiter has its own."""
@@ -56,54 +60,66 @@ class Enforcer:
         return resolver
 
     async def check(
-        self, state: RequestState, applied: Sequence[AppliedLimit], connection: Any, key: str | None = None
+        self,
+        state: RequestState,
+        applied: Sequence[AppliedLimit],
+        connection: Any,
+        resolved_limit: RateLimit | None = None,
+        resolved: Resolved = _NOTHING_RESOLVED,
     ) -> Denial | None:
         """Decides the limits that were not checked yet, in one round trip. Returns the denial of the request, if any.
 
-        `key` is the result of a key function that FastAPI called.
+        `resolved` has the results of those functions of `resolved_limit` that FastAPI has called.
         """
         limits: list[RateLimit] = []
         checks: list[Check] = []
-        for limit, scope in applied:
+        for item in applied:
+            limit = item.limit
             if limit in state.checked:
                 continue
-            check = await self._build_check(limit, connection, scope, key)
+            check = await self._builder.build(
+                item, connection, resolved if limit is resolved_limit else _NOTHING_RESOLVED
+            )
             state.checked[limit] = None
-            state.scopes += (scope,)
+            state.scopes += (item.scope,)
             if check is not None and check not in checks:
                 limits.append(limit)
                 checks.append(check)
         if not checks:
-            return None
+            return state.denial
         decisions = await self._decide(checks)
-        for limit, check, decision in zip(limits, checks, decisions, strict=False):
-            state.record(limit, check, decision)
+        taken_back = state.record(limits, checks, decisions)
+        if taken_back:
+            await self._take_back(taken_back)
         return state.denial
 
-    async def enforce(self, limit: RateLimit, connection: HTTPConnection, key: str | None = None) -> Decision | None:
+    async def enforce(
+        self, limit: RateLimit, connection: HTTPConnection, resolved: Resolved = _NOTHING_RESOLVED
+    ) -> Decision | None:
         """Checks a limit on the endpoint that is handling the request. Returns `None` if the request is exempt.
 
         Raises:
             RateLimited: the request is denied.
         """
         state = self.state(connection.scope)
-        if state.is_exempt:
+        if state.is_exempt or not self.registry.settings.enabled:
             return None
         if limit not in state.checked:
-            resolved = self._endpoint_limits(state, connection.scope)
-            if resolved.exempt:
+            limits = self._endpoint_limits(state, connection.scope)
+            if limits.exempt:
                 state.is_exempt = True
                 return None
-            declared = [item for item in resolved.declared if item.limit is limit]
-            others = [item for item in resolved.declared if item.limit.dependency_key is None] if key is None else []
-            applied = declared or [_undeclared(limit, state, resolved, connection.scope)]
-            await self.check(state, [*applied, *others], connection, key)
+            # Without a middleware, the limits that depend on nothing were not checked yet.
+            is_early = self.registry.is_early
+            applied = [item for item in limits.declared if item.limit is limit or is_early(item.limit)]
+            if not any(item.limit is limit for item in applied):
+                applied.insert(0, _undeclared(limit, state, limits, connection.scope))
+            await self.check(state, applied, connection, limit, resolved)
         denial = state.denial
         if denial is not None:
-            from .responses import RateLimited, register_handler
+            from .responses import denial_error
 
-            register_handler(connection.scope)
-            raise RateLimited(denial)
+            raise denial_error(denial, connection)
         return state.checked.get(limit)
 
     def _endpoint_limits(self, state: RequestState, scope: Scope) -> RequestLimits:
@@ -113,48 +129,14 @@ class Enforcer:
             limits = state.request_limits = UNKNOWN if resolver is None else resolver.resolve_endpoint(scope)
         return limits
 
-    async def _build_check(
-        self, limit: RateLimit, connection: HTTPConnection, scope: str, dependency_key: str | None
-    ) -> Check | None:
-        """Builds the check of a limit; `None` if the request is exempt from it."""
-        limits = limit.limits if isinstance(limit.limits, Limits) else await self._limits(limit, connection)
-        if limits is None:
-            return None
-        key: Any
-        if limit.dependency_key is not None:
-            key = dependency_key
-        elif callable(limit.key):
-            key = await maybe_await(limit.key(connection))
-        else:
-            key = self.registry.key(limit.key, connection)
-            # Most keys are text, and this test is faster than the one for awaitables.
-            if not isinstance(key, str) and inspect.isawaitable(key):
-                key = await key
-        if key is None:
-            return None
-        if not isinstance(key, str):
-            raise TypeError(f"a key must be a str or None, not {type(key).__name__}")
-        cost = limit.cost
-        if not isinstance(cost, int):
-            cost = to_cost(cast("int", await maybe_await(cost(connection))))
-        return Check(redis_key(self.registry.settings.prefix, key, scope), limits, cost)
 
-    async def _limits(self, limit: RateLimit, connection: HTTPConnection) -> Limits | None:
-        if isinstance(limit.limits, Mapping):
-            plan = await self.registry.plan(connection)
-            # An unknown plan gets the limits of the first one.
-            return next(iter(limit.limits.values())) if plan is None or plan not in limit.limits else limit.limits[plan]
-        limits = await maybe_await(cast("Any", limit.limits)(connection))
-        return None if limits is None else to_limits(limits)
-
-
-def _undeclared(limit: RateLimit, state: RequestState, resolved: RequestLimits, scope: Scope) -> AppliedLimit:
+def _undeclared(limit: RateLimit, state: RequestState, limits: RequestLimits, scope: Scope) -> AppliedLimit:
     """Applies a limit that no route declares. Its scope is the endpoint's name, since clients choose paths."""
-    name = resolved.endpoint
+    name = limits.endpoint
     if name is None:
         endpoint = scope.get("endpoint")
         qualified_name = getattr(endpoint, "__qualname__", None)
         module = getattr(endpoint, "__module__", "")
         name = path_of(scope) if qualified_name is None else f"{module}.{qualified_name}"
-    taken = [*state.scopes, *(item.scope for item in resolved.declared)]
+    taken = [*state.scopes, *(item.scope for item in limits.declared)]
     return AppliedLimit(limit, unique_scope(limit.scope or name, taken))

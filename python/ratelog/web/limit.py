@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, cast
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from .._core import Limits
 from ..check import LimitsLike, to_cost, to_limits
@@ -13,7 +13,7 @@ from .callables import has_dependencies
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .types import CostFunction, KeyFunction, LimitsArgument, LimitsSpec
+    from .types import CostFunction, DenialHandler, KeyFunction, LimitsArgument, LimitsSpec
 
 
 # Compared by identity: two equal limits of one endpoint are counted separately.
@@ -28,8 +28,10 @@ class RateLimit:
     scope: str | None = None
     """Limits of one scope share their units; `None`: each endpoint has its own."""
     override_defaults: bool = False
-    dependency_key: KeyFunction | None = None
-    """The key function, if it has dependencies of its own, which only FastAPI can resolve."""
+    on_denied: DenialHandler | None = None
+    """Creates the response if this limit denies; `None`: the handler of the limiter."""
+    dependencies: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    """Those of `key`, `cost` and `limits` with dependencies of their own, which only FastAPI can resolve."""
 
     @classmethod
     def create(
@@ -40,6 +42,7 @@ class RateLimit:
         cost: int | CostFunction = 1,
         scope: str | None = None,
         override_defaults: bool = False,
+        on_denied: DenialHandler | None = None,
     ) -> RateLimit:
         """Validates the arguments.
 
@@ -47,8 +50,16 @@ class RateLimit:
             ValueError: the cost is not from 1 to 1,000,000.
         """
         valid_cost = cost if callable(cost) else to_cost(cost)
-        dependency_key = key if callable(key) and has_dependencies(key) else None
-        return cls(limits, key, valid_cost, scope, override_defaults, dependency_key)
+        functions = {"key": key, "cost": cost, "limits": limits}
+        dependencies = {
+            name: function for name, function in functions.items() if callable(function) and has_dependencies(function)
+        }
+        return cls(limits, key, valid_cost, scope, override_defaults, on_denied, dependencies)
+
+    @property
+    def has_functions(self) -> bool:
+        """Whether a function computes the key, the cost or the limits, or limits depend on the plan."""
+        return not isinstance(self.limits, Limits) or callable(self.key) or callable(self.cost)
 
     def describe(self) -> str:
         """The limits as text for documentation, such as `10/second; 1000/hour`."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from .cors import is_cross_origin, is_preflight, with_cors_of
 from .parts import parts_of
+from .replay import Replay
 from .resolver import UNKNOWN
 
 if TYPE_CHECKING:
     from .parts import HasWebParts
+    from .request_state import Denial
     from .types import ASGIApp, Message, Receive, Scope, Send
 
 
@@ -30,7 +33,7 @@ class RateLimitMiddleware:
         parts = parts_of(limiter)
         self.app = app
         self._enforcer = parts.enforcer
-        self._start = parts.start
+        self._startup = parts.startup
         self._aclose = parts.aclose
         self._request = Request
         self._connection = HTTPConnection
@@ -38,20 +41,31 @@ class RateLimitMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handles an ASGI connection."""
         if scope["type"] == "lifespan":
-            await self.app(scope, receive, self._with_lifespan(send))
+            await self.app(scope, receive, self._with_lifespan(scope, send))
             return
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
         enforcer = self._enforcer
+        settings = enforcer.registry.settings
+        if not settings.enabled or (not settings.count_preflight and is_preflight(scope)):
+            await self.app(scope, receive, send)
+            return
         state = enforcer.state(scope)
         # The middleware of an outer application may add the headers already.
-        send_with_headers = send if state.sends_headers else state.with_headers(send)
+        if state.sends_headers:
+            send_with_headers = send
+        else:
+            send_with_headers = state.with_headers(send, expose=settings.expose_headers and is_cross_origin(scope))
         resolver = enforcer.resolver(scope, self.app)
         limits = resolver.resolve(scope) if resolver is not None else UNKNOWN
         state.set_limits(limits)
         if limits.applied and not state.is_exempt:
-            connection = self._request(scope) if scope["type"] == "http" else self._connection(scope)
+            # Functions may read the body and, as in the endpoint, the parameters of the path.
+            replay = Replay(receive)
+            connection = self._request(scope, replay.record) if scope["type"] == "http" else self._connection(scope)
+            path_params = scope.get("path_params")
+            scope["path_params"] = limits.path_params
             try:
                 denial = await enforcer.check(state, limits.applied, connection)
             except Exception as error:  # noqa: BLE001 - raised again if the application does not handle it
@@ -59,17 +73,32 @@ class RateLimitMiddleware:
 
                 await send_error(error, scope, receive, send_with_headers)
                 return
+            finally:
+                if path_params is None:
+                    del scope["path_params"]
+                else:
+                    scope["path_params"] = path_params
             if denial is not None:
-                from .responses import send_denial
-
-                await send_denial(state, connection, receive, send_with_headers)
+                await self._deny(denial, connection, receive, send_with_headers)
                 return
+            receive = replay.receive()
         await self.app(scope, receive, send_with_headers)
 
-    def _with_lifespan(self, send: Send) -> Send:
+    async def _deny(self, denial: Denial, connection: Any, receive: Receive, send: Send) -> None:
+        from .responses import send_denial
+
+        async def respond(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001 - an ASGI application
+            await send_denial(denial, connection, receive, send)
+
+        scope = connection.scope
+        # `CORSMiddleware` would answer a preflight itself.
+        responder = respond if is_preflight(scope) else with_cors_of(self.app, respond)
+        await responder(scope, receive, send)
+
+    def _with_lifespan(self, scope: Scope, send: Send) -> Send:
         async def send_after_hook(message: Message) -> None:
             if message["type"] == "lifespan.startup.complete":
-                await self._start()
+                await self._startup.run(scope.get("app"))
             elif message["type"] == "lifespan.shutdown.complete":
                 await self._aclose()
             await send(message)

@@ -78,13 +78,14 @@ def _add_limits(app: Any, enforcer: Enforcer, schema: dict[str, Any]) -> None:
             example = _example_path(path, resolver.routes.convertors(method.upper(), path))
             scope = {"type": "http", "method": method.upper(), "path": example, "root_path": "", "headers": []}
             resolved = resolver.resolve(scope)
-            by_dependency = [item for item in resolved.declared if item.limit.dependency_key is not None]
-            limits = [(item.limit, item.scope == ALL) for item in (*resolved.applied, *by_dependency)]
+            later = [item for item in resolved.declared if not registry.is_early(item.limit)]
+            limits = [(item.limit, item.scope == ALL) for item in (*resolved.applied, *later)]
             if not limits:
                 continue
             has_limits = True
             text = "; ".join(_describe(limit, is_default, registry) for limit, is_default in limits)
-            operation["description"] = f"{operation.get('description', '')}\n\n**Rate limit:** {text}".strip()
+            if registry.settings.openapi_description:
+                operation["description"] = f"{operation.get('description', '')}\n\n**Rate limit:** {text}".strip()
             operation.setdefault("responses", {}).setdefault("429", _response(registry))
     if has_limits:
         schema.setdefault("components", {}).setdefault("schemas", {}).setdefault("QuotaExceeded", _SCHEMA)

@@ -9,14 +9,15 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from .enforcer import Enforcer
+    from .startup import Startup
 
 
 @dataclass(frozen=True)
 class WebParts:
-    """An enforcer, and the functions that open and close the limiter's connections."""
+    """An enforcer, and how the limiter's connections are opened and closed."""
 
     enforcer: Enforcer
-    start: Callable[[], Awaitable[None]]
+    startup: Startup
     aclose: Callable[[], Awaitable[None]]
 
 

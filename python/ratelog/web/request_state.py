@@ -2,38 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._core import LimitSet
-from ..events import logger
+from ..check import unrecorded
+from .cors import expose_headers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from starlette.requests import HTTPConnection
 
     from .._core import Decision, Limits
     from ..check import Check
     from .limit import RateLimit
     from .registry import Registry
     from .resolver import RequestLimits
-    from .types import Message, Send
-
-DenialHandler = Callable[["HTTPConnection", "Denial"], Any]
-"""Creates the response to a denied request. May be asynchronous."""
+    from .types import DenialHandler, Message, Send
 
 _STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
+
+
+class Outcome(NamedTuple):
+    """The decision of one check of a request."""
+
+    limit: RateLimit
+    check: Check
+    decision: Decision
 
 
 class Denial:
     """A denied request: the checks that were denied, and the content of the response."""
 
-    def __init__(self, state: RequestState, checks: Sequence[Check], decisions: Sequence[Decision]) -> None:
-        self.checks = checks
-        self.decisions = decisions
+    def __init__(self, state: RequestState, outcomes: Sequence[Outcome]) -> None:
         self.state = state
+        self.checks: Sequence[Check] = tuple(outcome.check for outcome in outcomes)
+        self.decisions: Sequence[Decision] = tuple(outcome.decision for outcome in outcomes)
+        handlers = [outcome.limit.on_denied for outcome in outcomes if outcome.limit.on_denied is not None]
+        self.handler: DenialHandler | None = handlers[0] if handlers else state.registry.denial_handler
+        """Creates the response, if the program registered a function for this."""
 
     @property
     def retry_after_ms(self) -> int | None:
@@ -55,9 +61,9 @@ class RequestState:
     """The state of one request, stored in its scope."""
 
     __slots__ = (
-        "_decisions",
         "_denied",
         "_limits",
+        "_outcomes",
         "checked",
         "is_exempt",
         "registry",
@@ -74,17 +80,20 @@ class RequestState:
         self.request_limits: RequestLimits | None = None
         self.checked: dict[RateLimit, Decision | None] = {}
         self.scopes: tuple[str, ...] = ()
-        self._denied: tuple[tuple[Check, Decision], ...] = ()
+        self._denied: Sequence[Outcome] = ()
+        self._outcomes: list[Outcome] = []
         self._limits: tuple[Limits, ...] = ()
-        self._decisions: tuple[Decision, ...] = ()
 
     @property
     def denial(self) -> Denial | None:
         """The denial, if a check was denied."""
-        if not self._denied:
-            return None
-        checks, decisions = zip(*self._denied, strict=True)
-        return Denial(self, checks, decisions)
+        # Not stored: the denial refers to this state, and a cycle would be left to the garbage collector.
+        return Denial(self, self._denied) if self._denied else None
+
+    @property
+    def is_denied(self) -> bool:
+        """Whether a check was denied."""
+        return bool(self._denied)
 
     def set_limits(self, limits: RequestLimits) -> None:
         """Stores the limits that a middleware resolved. The outermost middleware that knows the endpoint counts."""
@@ -92,26 +101,51 @@ class RequestState:
         if self.request_limits is None or self.request_limits.endpoint is None:
             self.request_limits = limits
 
-    def record(self, limit: RateLimit, check: Check, decision: Decision | None) -> None:
-        """Stores the decision of a check."""
-        self.checked[limit] = decision
-        if decision is not None:
-            self._limits += (check.limits,)
-            self._decisions += (decision,)
-            if not decision.allowed:
-                self._denied += ((check, decision),)
-                _log_denial(check, decision)
+    def record(
+        self, limits: Sequence[RateLimit], checks: Sequence[Check], decisions: Sequence[Decision | None]
+    ) -> Sequence[tuple[Check, Decision]]:
+        """Stores the decisions of a stage. If it denies, returns what the earlier stages recorded, to be taken back."""
+        outcomes = [
+            Outcome(limit, check, decision)
+            for limit, check, decision in zip(limits, checks, decisions, strict=False)
+            if decision is not None
+        ]
+        denied = [outcome for outcome in outcomes if not outcome.decision.allowed]
+        recorded: Sequence[tuple[Check, Decision]] = ()
+        if denied and not self._denied:
+            self._denied = denied
+            recorded = self._unrecord()
+            for _, check, decision in denied:
+                self.registry.log_denial(check, decision)
+        for limit, _, decision in outcomes:
+            self.checked[limit] = decision
+        self._outcomes += outcomes
+        self._limits += tuple(outcome.check.limits for outcome in outcomes)
+        return recorded
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         """The rate limit headers for all decisions so far."""
         if not self._limits:
             return []
-        return _limit_set(self._limits, self.registry.settings.headers).headers(self._decisions)
+        decisions = [outcome.decision for outcome in self._outcomes]
+        return _limit_set(self._limits, self.registry.settings.headers).headers(decisions)
 
-    def with_headers(self, send: Send) -> Send:
-        """Wraps `send` to add the headers for all decisions at the start of the response."""
+    def with_headers(self, send: Send, *, expose: bool = False) -> Send:
+        """Wraps `send` to add the headers for all decisions at the start of the response.
+
+        `expose` lets scripts of other origins read them.
+        """
         self.sends_headers = True
-        return _HeaderSender(self, send)
+        return _HeaderSender(self, send, expose)
+
+    def _unrecord(self) -> Sequence[tuple[Check, Decision]]:
+        """Marks the units of all decisions so far as taken back. Returns the checks that recorded units."""
+        recorded = [
+            (check, decision) for _, check, decision in self._outcomes if decision.allowed and check.is_recorded
+        ]
+        self._outcomes = [outcome._replace(decision=_as_unrecorded(outcome)) for outcome in self._outcomes]
+        self.checked.update({outcome.limit: outcome.decision for outcome in self._outcomes})
+        return recorded
 
 
 @lru_cache(maxsize=1024)
@@ -119,29 +153,28 @@ def _limit_set(limits: tuple[Limits, ...], family: Any) -> LimitSet:
     return LimitSet(limits, family)
 
 
-def _log_denial(check: Check, decision: Decision) -> None:
-    key = check.key.decode()
-    logger.info(
-        "denied key=%r limit=%d window_ms=%d retry_after_ms=%s source=%s",
-        *(key, decision.limit, decision.window_ms, decision.retry_after_ms, decision.source),
-        extra={"ratelog": {"event": "denied", "key": key, "source": decision.source}},
-    )
+def _as_unrecorded(outcome: Outcome) -> Decision:
+    _, check, decision = outcome
+    return unrecorded(decision, check.cost) if decision.allowed and check.is_recorded else decision
 
 
 class _HeaderSender:
     """Adds the headers. The state has no reference to it, to avoid a cycle: `send` has the scope with the state."""
 
-    __slots__ = ("_send", "_state")
+    __slots__ = ("_expose", "_send", "_state")
 
-    def __init__(self, state: RequestState, send: Send) -> None:
+    def __init__(self, state: RequestState, send: Send, expose: bool) -> None:
         self._state = state
         self._send = send
+        self._expose = expose
 
     async def __call__(self, message: Message) -> None:
         if message["type"] in _STARTS:
             headers = self._state.headers()
             if headers:
-                names = {name for name, _ in headers} if self._state.denial is not None else ()
+                names = {name for name, _ in headers} if self._state.is_denied else ()
                 others = [header for header in message.get("headers", ()) if header[0].lower() not in names]
                 message["headers"] = [*others, *headers]
+                if self._expose:
+                    expose_headers(message, [name for name, _ in headers])
         await self._send(message)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .configured import ALL
 from .limit import AppliedLimit
-from .routes import Endpoint, Routes
+from .routes import Endpoint, Routes, is_documentation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from .configured import ConfiguredLimits
     from .dependency import RateLimitDependency
@@ -28,9 +29,10 @@ class RequestLimits(NamedTuple):
     """Checked before the application handles the request."""
     exempt: bool = False
     declared: Sequence[AppliedLimit] = ()
-    """Declared on the endpoint itself, including those whose key has dependencies."""
+    """Declared on the endpoint itself, including those that are checked at their place."""
     endpoint: str | None = None
     """The name of the endpoint, if it is known."""
+    path_params: Mapping[str, Any] = MappingProxyType({})
 
 
 UNKNOWN = RequestLimits(())
@@ -46,23 +48,24 @@ class Resolver:
         self._is_own = is_own
         self.app = app
         self.routes = Routes(app)
-        self._cache: dict[tuple[str, str, str], tuple[ConfiguredLimits, RequestLimits]] = {}
+        self._cache: dict[tuple[str, str, str], tuple[object, RequestLimits]] = {}
 
     def resolve(self, scope: Scope) -> RequestLimits:
         """Returns the limits to check before the application handles the request."""
         configured = self._registry.configured
+        revision = self._registry.revision
         path = path_of(scope)
         method = method_of(scope)
         cache_key = (method, path, scope.get("root_path", ""))
-        has_overrides = bool(getattr(self.app, "dependency_overrides", ()))
+        has_overrides = bool(getattr(self.app, "dependency_overrides", None))
         cached = None if has_overrides else self._cache.get(cache_key)
-        if cached is not None and cached[0] is configured:
+        if cached is not None and cached[0] is revision:
             return cached[1]
         limits = self._resolve(configured, method, path, scope)
         if not has_overrides and self.routes.match_by_path and sum(map(len, cache_key)) <= MAX_CACHED_LENGTH:
             if len(self._cache) >= MAX_CACHED:
                 self._cache.clear()
-            self._cache[cache_key] = (configured, limits)
+            self._cache[cache_key] = (revision, limits)
         return limits
 
     def resolve_endpoint(self, scope: Scope) -> RequestLimits:
@@ -82,31 +85,39 @@ class Resolver:
         configured = settings.endpoint(method_of(scope), path)
         if (
             settings.is_exempt(path)
-            or (endpoint is not None and endpoint.exempt)
+            or (endpoint is not None and (endpoint.exempt or (settings.exempts_docs and is_documentation(endpoint))))
             or (configured is not None and configured.limit is None)
         ):
             return RequestLimits((), exempt=True)
-        name = None if endpoint is None else endpoint.name
-        return RequestLimits((), declared=self._declared(endpoint), endpoint=name)
+        if endpoint is None:
+            return RequestLimits(())
+        return RequestLimits(
+            (), declared=self._declared(endpoint), endpoint=endpoint.name, path_params=endpoint.path_params
+        )
 
     def _resolve(self, settings: ConfiguredLimits, method: str, path: str, scope: Scope) -> RequestLimits:
         limits = self._endpoint_limits(scope, self.routes.find(scope))
-        if limits.exempt:
+        if limits.exempt or (limits.endpoint is None and self.routes.redirects(scope)):
+            # The request that follows a redirect is counted.
             return limits
-        applied = [item for item in limits.declared if item.limit.dependency_key is None]
+        applied = [item for item in limits.declared if self._registry.is_early(item.limit)]
         configured = settings.endpoint(method, path)
         if configured is not None and configured.limit is not None:
             scopes = [item.scope for item in limits.declared]
             name = unique_scope(configured.limit.scope or configured.scope, scopes)
             applied.append(AppliedLimit(configured.limit, name))
         overridden = any(item.limit.override_defaults for item in (*limits.declared, *applied))
-        if settings.default is not None and not overridden:
-            applied.insert(0, AppliedLimit(settings.default, ALL))
+        if not overridden:
+            defaults = []
+            if settings.default is not None:
+                defaults.append(AppliedLimit(settings.default, ALL))
+            if settings.default_per_endpoint is not None and limits.endpoint is not None:
+                scopes = [item.scope for item in (*limits.declared, *applied)]
+                defaults.append(AppliedLimit(settings.default_per_endpoint, unique_scope(limits.endpoint, scopes)))
+            applied[:0] = defaults
         return limits._replace(applied=tuple(applied))
 
-    def _declared(self, endpoint: Endpoint | None) -> tuple[AppliedLimit, ...]:
-        if endpoint is None:
-            return ()
+    def _declared(self, endpoint: Endpoint) -> tuple[AppliedLimit, ...]:
         applied: list[AppliedLimit] = []
         for dependency in endpoint.limits:
             if self._is_own(dependency):

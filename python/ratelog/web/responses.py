@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from starlette.exceptions import HTTPException
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.responses import Response
 
 from .callables import maybe_await
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.exceptions import HTTPException
     from starlette.requests import HTTPConnection
 
     from .request_state import Denial, RequestState
     from .types import Receive, Scope, Send
+else:
+    # Applications register handlers for FastAPI's class, which is derived from Starlette's.
+    try:
+        from fastapi import HTTPException
+    except ImportError:
+        from starlette.exceptions import HTTPException
 
 PROBLEM_JSON = "application/problem+json"
 TOO_MANY_REQUESTS = 429
@@ -23,7 +31,7 @@ TRY_AGAIN_LATER = 1013
 
 
 class RateLimited(HTTPException):
-    """The limit of an endpoint denied the request. Handlers of `HTTPException` handle it, too."""
+    """The limit of an endpoint denied the request. Handlers of `HTTPException` and of status 429 handle it, too."""
 
     def __init__(self, denial: Denial) -> None:
         headers = None
@@ -33,46 +41,70 @@ class RateLimited(HTTPException):
         self.denial = denial
 
 
-async def send_denial(state: RequestState, connection: HTTPConnection, receive: Receive, send: Send) -> None:
-    """Responds to a denied request. `send` adds the headers."""
+class HandledDenial(Exception):  # noqa: N818 - no error, as RateLimited
+    """A denial for which the program registered a function with `on_denied`.
+
+    It goes before the application's own handlers, so it is no `HTTPException`.
+    """
+
+    def __init__(self, denial: Denial) -> None:
+        super().__init__(TOO_MANY_REQUESTS)
+        self.denial = denial
+
+
+def denial_error(denial: Denial, connection: HTTPConnection) -> Exception:
+    """Returns the error to raise in an endpoint. Makes the application respond to it as the middleware does."""
+    error = RateLimited(denial) if denial.handler is None else HandledDenial(denial)
+    handlers = connection.scope.get("starlette.exception_handlers")
+    if handlers is not None and not (denial.handler is None and _has_own_handler(*handlers)):
+        handlers[0].setdefault(type(error), _handle)
+    return error
+
+
+async def send_denial(denial: Denial, connection: HTTPConnection, receive: Receive, send: Send) -> None:
+    """Responds to a denied request: by the function of `on_denied`, else by the application's handler, else by problem
+    details. `send` adds the headers.
+    """
     scope = connection.scope
     if scope["type"] == "websocket" and not _can_send_response(scope):
         await receive()
         await _close_websocket(send)
         return
-    response = await denial_response(state, connection)
+    handlers = _handlers_of(scope)
+    if scope["type"] == "http" and denial.handler is None and _has_own_handler(handlers, handlers):
+        await send_error(RateLimited(denial), scope, receive, send)
+        return
+    response = await denial_response(denial, connection)
     await response(cast("Any", scope), cast("Any", receive), cast("Any", send))
 
 
-async def denial_response(state: RequestState, connection: HTTPConnection) -> Response:
+async def denial_response(denial: Denial, connection: HTTPConnection) -> Response:
     """The response to a denied request, without rate limit headers."""
-    denial = state.denial
-    if denial is None:
-        raise RuntimeError("the request is not denied")
-    handler = state.registry.denial_handler
-    if handler is None:
+    if denial.handler is None:
         return Response(denial.problem(), TOO_MANY_REQUESTS, media_type=PROBLEM_JSON)
-    response = await maybe_await(handler(connection, denial))
+    response = await maybe_await(denial.handler(connection, denial))
     if not isinstance(response, Response):
         raise TypeError(f"the denial handler must return a Response, not {type(response).__name__}")
     response.status_code = TOO_MANY_REQUESTS
     return response
 
 
-def register_handler(scope: Scope) -> None:
-    """Makes the application respond to `RateLimited` as the middleware does, unless it has a handler of its own."""
-    handlers = scope.get("starlette.exception_handlers")
-    if handlers is not None:
-        handlers[0].setdefault(RateLimited, _handle_rate_limited)
+def _has_own_handler(by_class: Mapping[Any, Any], by_status: Mapping[Any, Any]) -> bool:
+    """Whether the application has a handler of its own that applies to `RateLimited`."""
+    if TOO_MANY_REQUESTS in by_status:
+        return True
+    handler = next((by_class[kind] for kind in RateLimited.__mro__ if kind in by_class), None)
+    module = getattr(handler, "__module__", "")
+    return handler is not None and handler is not _handle and not module.startswith(("fastapi.", "starlette."))
 
 
-async def _handle_rate_limited(connection: HTTPConnection, error: RateLimited) -> Any:
-    state = error.denial.state
+async def _handle(connection: HTTPConnection, error: RateLimited | HandledDenial) -> Any:
+    denial = error.denial
     if connection.scope["type"] == "websocket":
-        return _WebSocketDenial(state, connection)
-    response = await denial_response(state, connection)
-    if not state.sends_headers:
-        add_headers(state, response)
+        return _WebSocketDenial(denial, connection)
+    response = await denial_response(denial, connection)
+    if not denial.state.sends_headers:
+        add_headers(denial.state, response)
     return response
 
 
@@ -82,29 +114,35 @@ def add_headers(state: RequestState, response: Response) -> None:
         response.headers[name.decode()] = value.decode()
 
 
+def _handlers_of(scope: Scope) -> Mapping[Any, Any]:
+    """The application's exception handlers, without those of unexpected errors."""
+    handlers = getattr(scope.get("app"), "exception_handlers", {})
+    return {kind: handler for kind, handler in handlers.items() if kind not in (500, Exception)}
+
+
 async def send_error(error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
     """Responds to an error as if the endpoint had raised it."""
 
     async def fail(*_: object) -> None:
         raise error
 
-    handlers = getattr(scope.get("app"), "exception_handlers", {})
-    specific = {kind: handler for kind, handler in handlers.items() if kind not in (500, Exception)}
-    await ExceptionMiddleware(cast("Any", fail), specific)(cast("Any", scope), cast("Any", receive), cast("Any", send))
+    await ExceptionMiddleware(cast("Any", fail), _handlers_of(scope))(
+        cast("Any", scope), cast("Any", receive), cast("Any", send)
+    )
 
 
 class _WebSocketDenial:
     """Denies a WebSocket: by a response, or by closing it."""
 
-    def __init__(self, state: RequestState, connection: HTTPConnection) -> None:
-        self._state = state
+    def __init__(self, denial: Denial, connection: HTTPConnection) -> None:
+        self._denial = denial
         self._connection = connection
 
     async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
-        state = self._state
+        state = self._denial.state
         if _can_send_response(self._connection.scope):
             await send_denial(
-                state, self._connection, receive, send if state.sends_headers else state.with_headers(send)
+                self._denial, self._connection, receive, send if state.sends_headers else state.with_headers(send)
             )
         else:
             await _close_websocket(send)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import inspect
 import sys
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from .dependency import RateLimitDependency
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from .types import Scope
 
@@ -19,6 +20,7 @@ LIMITS = "__ratelog_limits__"
 EXEMPT = "__ratelog_exempt__"
 """The attribute of an exempt endpoint."""
 _FULL = 2
+E = TypeVar("E")
 
 
 class Endpoint(NamedTuple):
@@ -30,6 +32,7 @@ class Endpoint(NamedTuple):
     exempt: bool
     target: Any
     """The callable of the route."""
+    path_params: Mapping[str, Any] = MappingProxyType({})
 
 
 class Routes:
@@ -46,6 +49,15 @@ class Routes:
         # Routers modify the scope while they search.
         return self._find(self._app, dict(scope), _mount_path(scope))
 
+    def redirects(self, scope: Scope) -> bool:
+        """Whether the router redirects a request that has no endpoint by adding or removing a slash."""
+        router = getattr(self._app, "router", self._app)
+        path: str = scope["path"]
+        if scope["type"] != "http" or not getattr(router, "redirect_slashes", False) or path == "/":
+            return False
+        other = path.rstrip("/") if path.endswith("/") else f"{path}/"
+        return self.find({**scope, "path": other}) is not None
+
     def convertors(self, method: str, path: str) -> dict[str, Any]:
         """Returns the path convertors of a route, given its path without convertors."""
         for route in self._routes_of(self._app):
@@ -55,7 +67,7 @@ class Routes:
         return {}
 
     def _find(self, app: Any, scope: Scope, prefix: str) -> Endpoint | None:
-        overrides = getattr(self._app, "dependency_overrides", ())
+        overrides = getattr(self._app, "dependency_overrides", None) or ()
         for route in self._routes_of(app):
             match, child_scope = route.matches(scope)
             if match.value != _FULL:
@@ -118,9 +130,42 @@ def _endpoint(route: Any, scope: Scope, prefix: str, overrides: Any) -> Endpoint
     return Endpoint(
         f"{','.join(methods)} {prefix}{path}",
         tuple(limit for limit in dict.fromkeys(limits) if limit not in overrides),
-        exempt or bool(getattr(endpoint, EXEMPT, False)),
+        exempt or bool(getattr(endpoint, EXEMPT, False)) or _has_exemption(getattr(route, "dependant", None)),
         target,
+        scope.get("path_params", {}),
     )
+
+
+def exempt(target: E) -> E:
+    """Marks an endpoint, or all endpoints of a router, as exempt."""
+    routes = getattr(target, "routes", None)
+    if routes is None:
+        setattr(target, EXEMPT, True)
+        return target
+    for route in routes:
+        endpoint = getattr(route, "endpoint", None)
+        if endpoint is not None:
+            setattr(endpoint, EXEMPT, True)
+    # For routes that are added later.
+    dependencies = getattr(target, "dependencies", None)
+    if dependencies is not None:
+        from fastapi import Depends
+
+        dependencies.append(Depends(exemption))
+    return target
+
+
+async def exemption() -> None:
+    """A dependency that exempts the endpoints of a router."""
+
+
+def _has_exemption(dependant: Any) -> bool:
+    return any(dependency.call is exemption for dependency in getattr(dependant, "dependencies", ()))
+
+
+def is_documentation(endpoint: Endpoint) -> bool:
+    """Whether the endpoint is a page of FastAPI's documentation, under any path."""
+    return getattr(endpoint.target, "__qualname__", "").startswith("FastAPI.setup.<locals>.")
 
 
 def _class_handler(endpoint: Any, scope: Scope, methods: list[str]) -> tuple[list[str], Any]:

@@ -21,9 +21,14 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 KeyFunction = Callable[..., str | Awaitable[str | None] | None]
 """Returns the key of a connection; `None` exempts the request. May be a FastAPI dependency."""
-CostFunction = Callable[["HTTPConnection"], int | Awaitable[int]]
-PlanFunction = Callable[["HTTPConnection"], str | Awaitable[str | None] | None]
-LimitsFunction = Callable[["HTTPConnection"], str | Limits | Awaitable[str | Limits | None] | None]
+CostFunction = Callable[..., int | Awaitable[int]]
+"""Returns the units of a request; 0 is checked, but not counted. May be a FastAPI dependency."""
+PlanFunction = Callable[..., str | Awaitable[str | None] | None]
+"""Returns the plan of a connection. May be a FastAPI dependency."""
+LimitsFunction = Callable[..., str | Limits | Awaitable[str | Limits | None] | None]
+"""Returns the limits of a connection; `None` exempts the request. May be a FastAPI dependency."""
+DenialHandler = Callable[["HTTPConnection", Any], Any]
+"""Creates the response to a denied request from its connection and `Denial`. May be asynchronous."""
 
 LimitsSpec = Limits | Mapping[str, Limits] | LimitsFunction
 """Limits of every connection, of each plan, or computed for each connection."""
@@ -31,4 +36,9 @@ LimitsArgument = LimitsLike | Mapping[str, LimitsLike] | LimitsFunction
 """The same, with text in place of `Limits`."""
 
 Decide = Callable[[Sequence[Check]], Awaitable["list[Decision | None]"]]
-"""Decides all checks of a request, all or none."""
+"""Decides the checks of one stage of a request, all or none."""
+TakeBack = Callable[[Sequence[tuple[Check, "Decision"]]], Awaitable[None]]
+"""Takes back the units that earlier stages of a request recorded."""
+
+Resolved = Mapping[str, Any]
+"""The results of those functions of a limit that FastAPI has called: `key`, `limits`, `cost` and `plan`."""

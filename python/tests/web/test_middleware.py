@@ -31,9 +31,13 @@ async def test_a_method_without_a_route_is_counted() -> None:
     assert (await fetch(app, "/a", "DELETE")).status_code == 429
 
 
-async def test_a_redirect_to_the_path_without_slash_is_counted() -> None:
+async def test_a_redirect_to_the_path_without_slash_is_not_counted() -> None:
     app = protected(RateLimiter("memory://", default="2/minute"))
-    assert await statuses(app, "/a/", "/a", "/a") == [307, 200, 429]
+    assert await statuses(app, "/a/", "/a", "/a/", "/a", "/a") == [307, 200, 307, 200, 429]
+    # Without redirects, such a path does not exist.
+    app = protected(RateLimiter("memory://", default="2/minute"))
+    app.router.redirect_slashes = False
+    assert await statuses(app, "/a/", "/a", "/a") == [404, 200, 429]
 
 
 async def test_a_preflight_that_cors_answers_first_is_not_counted() -> None:

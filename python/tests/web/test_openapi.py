@@ -88,7 +88,7 @@ def test_defaults_and_settings_are_documented_but_exempt_paths_are_not() -> None
     )
     schema = app_of(limiter).openapi()
     assert operation(schema, "/v1/r/{id}/{n}/{x}")["description"] == (
-        "**Rate limit:** 7/minute per tenant, in all endpoints together; 4/minute per caller; policy uploads per tenant"
+        "**Rate limit:** 7/minute per tenant, in all endpoints together; policy uploads per tenant; 4/minute per caller"
     )
     for path in ("/free", "/limited"):
         assert "429" not in operation(schema, path)["responses"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -46,9 +47,13 @@ async def test_the_plan_selects_the_limits_and_unknown_plans_get_the_first(async
     assert remaining(await fetch(app, "/", ip="192.0.2.9")) == {"1/minute": 0}
 
 
-async def test_limits_by_plan_without_a_plan_function_raise() -> None:
+async def test_limits_by_plan_without_a_plan_function_are_those_of_the_first_plan() -> None:
+    limiter = RateLimiter("memory://")
+    app = app_of(limiter)
     with pytest.raises(ConfigError, match=r"need a plan function: register it with @limiter.plan"):
-        await fetch(app_of(RateLimiter("memory://")), "/")
+        await limiter.start()
+    assert (await fetch(app, "/")).headers["ratelimit-policy"] == f'"{PLANS["free"]}";q=1;w=60'
+    assert "need a plan function" in limiter.health().problems[0]
 
 
 async def test_defaults_can_differ_by_plan() -> None:
@@ -93,9 +98,15 @@ async def test_a_registered_key_is_known_to_settings_and_limits(asynchronous: bo
 
 
 @pytest.mark.parametrize("name", ["tenant", "_proxies", "__class__", ""])
-async def test_an_unknown_key_raises_with_the_known_names(name: str) -> None:
-    with pytest.raises(ConfigError, match=f"there is no key named '{name}': expected ip, api_key, user, or a name"):
-        await fetch(app_of(RateLimiter("memory://"), "2/minute", key=name), "/")
+async def test_an_unknown_key_is_reported_and_the_address_is_counted(name: str) -> None:
+    limiter = RateLimiter("memory://")
+    app = app_of(limiter, "1/minute", key=name)
+    problem = f"there is no key named '{name}': expected ip, api_key, user, or a name registered with limiter.key"
+    with pytest.raises(ConfigError, match=re.escape(problem)):
+        await limiter.start()
+    assert await statuses(app, "/", "/") == [200, 429]
+    assert await statuses(app, "/", ip="192.0.2.2") == [200]
+    assert limiter.health().problems == (f"{problem}; requests are counted by client address",)
 
 
 def test_registering_a_key_with_dependencies_raises() -> None:

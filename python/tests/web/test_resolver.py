@@ -99,22 +99,38 @@ async def test_ten_thousand_paths_use_bounded_memory() -> None:
     assert limiter.health().local_keys == 1
 
 
+DOCS = ("/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json")
+
+
 async def test_documentation_and_health_paths_are_exempt_by_default() -> None:
     limiter = RateLimiter("memory://", default="1/minute")
     app = FastAPI()
     limiter.protect(app)
-    assert 429 not in await statuses(app, *EXEMPT)
-    assert await statuses(app, "/x", "/docs", "/x") == [404, 200, 429]
+    assert await statuses(app, *DOCS) == [200] * 4
+    assert await statuses(app, *EXEMPT, "/x", "/docs", "/x") == [404] * 6 + [200, 429]
 
 
-async def test_configured_paths_replace_the_exempt_ones() -> None:
-    limiter = RateLimiter("memory://", default="1/minute", exempt=["/static/*", "/users/{id:int}/avatar"])
-    app = FastAPI()
+async def test_the_documentation_is_exempt_wherever_it_is() -> None:
+    limiter = RateLimiter("memory://", default="1/minute")
+    app = FastAPI(docs_url="/help", redoc_url=None, openapi_url="/v1/schema.json")
+    sub = FastAPI()
+    app.mount("/sub", sub)
     limiter.protect(app)
+    assert await statuses(app, "/help", "/v1/schema.json", "/sub/docs", "/sub/openapi.json") == [200] * 4
+    assert await statuses(app, "/docs", "/redoc") == [404, 429]
+
+
+async def test_configured_paths_are_exempt_in_addition_to_the_defaults() -> None:
+    exempt = ["/static/*", "/users/{id:int}/avatar"]
     free = ["/static/", "/static/a/b", "/users/7/avatar"]
-    assert await statuses(app, "/docs", *free, "/static", "/users/x/avatar", "/users/7/avatar/x") == [
-        200, *[404] * 3, 429, 429, 429,
-    ]  # fmt: skip
+    for exempt_defaults, docs in ((True, [200, 404]), (False, [200, 429])):
+        limiter = RateLimiter("memory://", default="1/minute", exempt=exempt, exempt_defaults=exempt_defaults)
+        app = FastAPI()
+        limiter.protect(app)
+        assert await statuses(app, "/docs", "/health") == docs
+        assert await statuses(app, *free) == [404] * 3
+        others = await statuses(app, "/x", "/static", "/users/x/avatar", "/users/7/avatar/x")
+        assert others[1:] == [429] * 3
 
 
 @pytest.mark.parametrize("middleware", [True, False])

@@ -1,0 +1,86 @@
+"""Builds the check of a limit on a request."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+from uuid import UUID
+
+from .._core import Limits
+from ..check import EXCESSIVE_COST, Check, to_limits
+from .callables import maybe_await
+from .keys import redis_key
+
+if TYPE_CHECKING:
+    from starlette.requests import HTTPConnection
+
+    from .limit import AppliedLimit, RateLimit
+    from .registry import Registry
+    from .types import Resolved
+
+_CLIENT_ERRORS = (ValueError, TypeError, LookupError, ArithmeticError)
+"""The errors of a cost function that a client can cause: text that is not a number, a missing parameter."""
+
+
+class CheckBuilder:
+    """Computes the key, the limits and the cost of a request under a limit."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+
+    async def build(self, applied: AppliedLimit, connection: HTTPConnection, resolved: Resolved) -> Check | None:
+        """Returns the check; `None` if the request is exempt from the limit.
+
+        `resolved` has the results of those functions that FastAPI has called.
+        """
+        limit, scope = applied
+        limits = limit.limits if isinstance(limit.limits, Limits) else await self._limits(limit, connection, resolved)
+        if limits is None:
+            return None
+        key = resolved["key"] if "key" in resolved else await self._key(limit, connection)
+        if key is None:
+            return None
+        cost = limit.cost if isinstance(limit.cost, int) else await self._cost(limit, connection, resolved)
+        return Check(redis_key(self._registry.settings.prefix, _text(key), scope), limits, cost)
+
+    async def _key(self, limit: RateLimit, connection: HTTPConnection) -> Any:
+        key: Any = limit.key(connection) if callable(limit.key) else self._registry.key(limit.key, connection)
+        # Most keys are text, and this test is faster than the one for awaitables.
+        return await key if not isinstance(key, str) and inspect.isawaitable(key) else key
+
+    async def _limits(self, limit: RateLimit, connection: HTTPConnection, resolved: Resolved) -> Limits | None:
+        if isinstance(limit.limits, Mapping):
+            plan = resolved["plan"] if "plan" in resolved else await self._registry.plan(connection)
+            # An unknown plan gets the limits of the first one.
+            return next(iter(limit.limits.values())) if plan is None or plan not in limit.limits else limit.limits[plan]
+        function = cast("Any", limit.limits)
+        limits = resolved["limits"] if "limits" in resolved else await maybe_await(function(connection))
+        return None if limits is None else to_limits(limits)
+
+    async def _cost(self, limit: RateLimit, connection: HTTPConnection, resolved: Resolved) -> int:
+        """Returns the cost that a function computes. Clients often choose it, so no result is an error."""
+        function = cast("Any", limit.cost)
+        try:
+            cost = resolved["cost"] if "cost" in resolved else await maybe_await(function(connection))
+        except _CLIENT_ERRORS as error:
+            return self._invalid_cost(function, f"raised {error!r}")
+        if type(cost) is int and cost >= 0:
+            return min(cost, EXCESSIVE_COST)
+        return self._invalid_cost(function, f"returned {cost!r}")
+
+    def _invalid_cost(self, function: Any, result: str) -> int:
+        name = getattr(function, "__qualname__", repr(function))
+        self._registry.warn_once(
+            f"cost {name}", f"the cost function {name} {result}, which is no integer from 0 on; the request costs 1"
+        )
+        return 1
+
+
+def _text(key: Any) -> str:
+    """The key as text: an integer or a UUID is a usual name of a user."""
+    if isinstance(key, str):
+        return key
+    if isinstance(key, UUID) or type(key) is int:
+        return str(key)
+    raise TypeError(f"a key must be a str, an int, a UUID or None, not {type(key).__name__}")

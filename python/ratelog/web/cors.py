@@ -1,0 +1,51 @@
+"""Cross-origin requests: preflights, responses that Starlette's `CORSMiddleware` has to see, and exposed headers."""
+
+from __future__ import annotations
+
+from copy import copy
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .types import ASGIApp, Message, Scope
+
+_REQUEST_METHOD = b"access-control-request-method"
+_EXPOSE = b"access-control-expose-headers"
+
+
+def is_preflight(scope: Scope) -> bool:
+    """Whether a browser asks for permission to send the actual request."""
+    return scope.get("method") == "OPTIONS" and any(name == _REQUEST_METHOD for name, _ in scope["headers"])
+
+
+def is_cross_origin(scope: Scope) -> bool:
+    """Whether a browser's script sent the request from another page's origin."""
+    return any(name == b"origin" for name, _ in scope["headers"])
+
+
+def with_cors_of(app: ASGIApp, responder: ASGIApp) -> ASGIApp:
+    """Returns `responder` behind a copy of the `CORSMiddleware` inside `app`, if there is one.
+
+    A response that a middleware sends before that one would have no CORS headers, so that browsers hide it.
+    """
+    from starlette.middleware.cors import CORSMiddleware
+
+    inner: Any = app
+    while inner is not None:
+        if isinstance(inner, CORSMiddleware):
+            cors = copy(inner)
+            cors.app = responder
+            return cors
+        inner = getattr(inner, "app", None)
+    return responder
+
+
+def expose_headers(message: Message, names: list[bytes]) -> None:
+    """Lets scripts of other origins read these headers of a response."""
+    title = [b"-".join(word.capitalize() for word in name.split(b"-")) for name in names]
+    title = [name.replace(b"Ratelimit", b"RateLimit") for name in title]
+    headers = message["headers"]
+    others = [value for name, value in headers if name.lower() == _EXPOSE]
+    if b"*" in others:
+        return
+    value = b", ".join([*others, *title])
+    message["headers"] = [*((name, old) for name, old in headers if name.lower() != _EXPOSE), (_EXPOSE, value)]

@@ -1,0 +1,55 @@
+"""Wrong uses of limits, found when they are declared or when the application starts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ConfigError
+
+if TYPE_CHECKING:
+    import inspect
+    from collections.abc import Callable, Iterable
+
+
+class IncompleteDecorator:
+    """The result of `limiter.limit(function)`: a decorator, unless `@limiter.limit` was used without parentheses.
+
+    In that case the route's decorator receives this object as the endpoint, and asks for its parameters.
+    """
+
+    def __init__(self, decorate: Callable[[Callable[..., Any]], Any], function: Callable[..., Any]) -> None:
+        self._decorate = decorate
+        self._function = function
+
+    def __call__(self, endpoint: Callable[..., Any]) -> Any:
+        return self._decorate(endpoint)
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        """Raises `ConfigError`: an endpoint has parameters, and a decorator is none."""
+        name = getattr(self._function, "__qualname__", repr(self._function))
+        raise ConfigError(f'@limiter.limit on {name} has no limits: write @limiter.limit("10/minute")')
+
+
+def reject_router(target: object) -> None:
+    """Raises `ConfigError` if a limit decorates a router or an application."""
+    if hasattr(target, "routes"):
+        kind = type(target).__name__
+        raise ConfigError(
+            f"a limit cannot decorate {kind}: pass it as a dependency, "
+            f'{kind}(dependencies=[Depends(limiter("10/minute"))])'
+        )
+
+
+def reject_routed(endpoint: Callable[..., Any], apps: Iterable[Any]) -> None:
+    """Raises `ConfigError` if an endpoint is in the routes of an application before its limit decorates it."""
+    if any(getattr(route, "endpoint", None) is endpoint for app in apps for route in getattr(app, "routes", ())):
+        raise ConfigError(misplaced(endpoint))
+
+
+def misplaced(endpoint: Callable[..., Any]) -> str:
+    """The error for a limit above the route's decorator."""
+    return (
+        f"the limit of {endpoint.__qualname__} has no effect, since it is above the route's decorator: place "
+        "@limiter.limit directly above the function"
+    )

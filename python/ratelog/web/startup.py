@@ -1,0 +1,72 @@
+"""Verifies the declared limits when an application starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from .._core import Limits
+from ..errors import ConfigError
+from .misuse import misplaced
+from .registry import NO_PLAN_FUNCTION
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection, Iterator
+
+    from .limit import RateLimit
+    from .registry import Registry
+
+
+class Startup:
+    """Connects to the server and finds the mistakes that would otherwise appear with the first requests."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        connect: Callable[[], Awaitable[None]],
+        verify: Callable[[Collection[Limits], str], Awaitable[list[str]]],
+    ) -> None:
+        """`verify` returns the problems that the server has with limits and a prefix of keys."""
+        self._registry = registry
+        self._connect = connect
+        self._verify = verify
+
+    async def run(self, app: Any = None) -> None:
+        """Connects and verifies.
+
+        Raises:
+            ConfigError: there are mistakes; one line for each.
+        """
+        await self._connect()
+        registry = self._registry
+        if not registry.settings.enabled:
+            return
+        declared = [*registry.configured.limits, *registry.declared]
+        problems = list(dict.fromkeys(self._find_problems(declared, app)))
+        limits = dict.fromkeys(rules for limit in declared for rules in _static_limits(limit))
+        problems += await self._verify(limits.keys(), registry.settings.prefix)
+        if problems:
+            raise ConfigError("\n".join(problems))
+
+    def _find_problems(self, declared: Collection[RateLimit], app: Any) -> Iterator[str]:
+        registry = self._registry
+        for limit in declared:
+            if not callable(limit.key):
+                problem = registry.unknown_key(limit.key)
+                if problem is not None:
+                    yield problem
+            if isinstance(limit.limits, Mapping) and not registry.has_plan_function:
+                yield NO_PLAN_FUNCTION
+        apps = [*registry.apps, *([app] if app is not None else [])]
+        routed = {id(getattr(route, "endpoint", None)) for one in apps for route in getattr(one, "routes", ())}
+        for endpoint, wrapper in registry.decorated:
+            if id(endpoint) in routed and id(wrapper) not in routed:
+                yield misplaced(endpoint)
+
+
+def _static_limits(limit: RateLimit) -> Iterator[Limits]:
+    """The limits that need no function."""
+    if isinstance(limit.limits, Limits):
+        yield limit.limits
+    elif isinstance(limit.limits, Mapping):
+        yield from limit.limits.values()

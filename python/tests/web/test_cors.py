@@ -1,0 +1,74 @@
+"""Requests of browsers from other origins."""
+
+from __future__ import annotations
+
+import pytest
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
+
+from ratelog import RateLimiter
+from support.asgi import client_for, fetch
+
+ORIGIN = {"origin": "https://example.com"}
+PREFLIGHT = {**ORIGIN, "access-control-request-method": "GET"}
+
+
+def app_of(order: str, **options: object) -> FastAPI:
+    limiter = RateLimiter("memory://", default="1/minute", **options)  # type: ignore[arg-type]
+    app = FastAPI()
+    app.get("/")(lambda: 1)
+    if order == "limiter outside":
+        app.add_middleware(CORSMiddleware, allow_origins=["https://example.com"])
+        app.add_middleware(GZipMiddleware)
+        limiter.protect(app)
+    else:
+        limiter.protect(app)
+        app.add_middleware(CORSMiddleware, allow_origins=["https://example.com"])
+    return app
+
+
+@pytest.mark.parametrize("order", ["limiter outside", "limiter inside"])
+async def test_denials_have_cors_headers_and_preflights_are_not_counted(order: str) -> None:
+    app = app_of(order)
+    async with client_for(app, headers=ORIGIN) as client:
+        for _ in range(3):
+            assert (await client.options("/", headers=PREFLIGHT)).status_code == 200
+        answers = [await client.get("/"), await client.get("/")]
+    assert [answer.status_code for answer in answers] == [200, 429]
+    for answer in answers:
+        assert answer.headers["access-control-allow-origin"] == "https://example.com"
+        exposed = answer.headers["access-control-expose-headers"].split(", ")
+        assert {"RateLimit", "RateLimit-Policy"} <= set(exposed)
+    assert "Retry-After" in answers[1].headers["access-control-expose-headers"]
+
+
+async def test_an_options_request_that_is_no_preflight_is_counted() -> None:
+    app = app_of("limiter outside")
+    async with client_for(app) as client:
+        assert [(await client.options("/")).status_code for _ in range(2)] == [405, 429]
+
+
+async def test_preflights_can_be_counted() -> None:
+    app = app_of("limiter outside", count_preflight=True)
+    async with client_for(app, headers=PREFLIGHT) as client:
+        assert [(await client.options("/")).status_code for _ in range(2)] == [200, 429]
+
+
+async def test_other_exposed_headers_remain() -> None:
+    app = FastAPI()
+    app.get("/")(lambda: 1)
+    app.add_middleware(CORSMiddleware, allow_origins=["*"], expose_headers=["X-Page"])
+    RateLimiter("memory://", default="9/minute").protect(app)
+    exposed = (await fetch(app, "/", headers=ORIGIN)).headers["access-control-expose-headers"]
+    assert exposed == "X-Page, RateLimit-Policy, RateLimit"
+
+
+async def test_headers_are_exposed_to_other_origins_only_and_as_configured() -> None:
+    assert "access-control-expose-headers" not in (await fetch(app_of("limiter outside"), "/")).headers
+    hidden = app_of("limiter outside", expose_headers=False)
+    assert "access-control-expose-headers" not in (await fetch(hidden, "/", headers=ORIGIN)).headers
+    x_ratelimit = app_of("limiter outside", headers="x-ratelimit")
+    assert (await fetch(x_ratelimit, "/", headers=ORIGIN)).headers["access-control-expose-headers"] == (
+        "X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset"
+    )

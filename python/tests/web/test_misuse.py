@@ -1,0 +1,84 @@
+"""Wrong uses that are refused when they are declared."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from fastapi import APIRouter, Depends, FastAPI
+
+from ratelog import ConfigError, RateLimiter
+from support.asgi import statuses
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def above_the_route(app: FastAPI, limiter: RateLimiter) -> None:
+    @limiter.limit("1/minute")
+    @app.get("/")
+    def endpoint() -> int:
+        return 1
+
+
+def without_parentheses(app: FastAPI, limiter: RateLimiter) -> None:
+    without: Any = limiter.limit
+
+    @app.get("/")
+    @without
+    def endpoint() -> int:
+        return 1
+
+
+def dependency_without_limits(app: FastAPI, limiter: RateLimiter) -> None:
+    @app.get("/", dependencies=[Depends(limiter)])
+    def endpoint() -> int:
+        return 1
+
+
+def on_a_router(_: FastAPI, limiter: RateLimiter) -> None:
+    router: Any = APIRouter()
+    limiter.limit("1/minute")(router)
+
+
+@pytest.mark.parametrize(
+    ("use", "message"),
+    [
+        (
+            above_the_route,
+            "has no effect, since it is above the route's decorator: place @limiter.limit directly above",
+        ),
+        (without_parentheses, 'endpoint has no limits: write @limiter.limit("10/minute")'),
+        (dependency_without_limits, 'Depends(limiter) has no limits: write Depends(limiter("10/minute"))'),
+        (on_a_router, 'pass it as a dependency, APIRouter(dependencies=[Depends(limiter("10/minute"))])'),
+    ],
+)
+def test_a_wrong_use_is_refused_with_the_right_way(use: Callable[[FastAPI, RateLimiter], None], message: str) -> None:
+    limiter = RateLimiter("memory://")
+    app = FastAPI()
+    limiter.protect(app)
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        use(app, limiter)
+
+
+def test_a_function_of_limits_is_no_wrong_use() -> None:
+    limiter = RateLimiter("memory://")
+    decorated = limiter.limit(lambda _: "1/minute")(test_a_function_of_limits_is_no_wrong_use)
+    assert decorated is not test_a_function_of_limits_is_no_wrong_use
+
+
+async def test_a_router_can_be_exempt() -> None:
+    limiter = RateLimiter("memory://", default="1/minute")
+    app, router, inner = FastAPI(), APIRouter(prefix="/free"), APIRouter(prefix="/inner")
+    limiter.protect(app)
+    router.get("/before")(lambda: 1)
+    limiter.exempt(router)
+    router.get("/after")(lambda: 1)
+    inner.get("/deep", dependencies=[Depends(limiter("1/minute"))])(lambda: 1)
+    router.include_router(inner)
+    app.include_router(router)
+    app.get("/limited")(lambda: 1)
+    for path in ("/free/before", "/free/after", "/free/inner/deep"):
+        assert await statuses(app, path, path) == [200, 200], path
+    assert await statuses(app, "/limited", "/limited") == [200, 429]
