@@ -299,7 +299,7 @@ class RateLimiter(BaseLimiter):
         if hasattr(app, "openapi"):
             from .web.openapi import document
 
-            document(app, self)
+            document(app, self._web.enforcer)
 
     def _apply(self, settings: Settings) -> None:
         self._registry.apply(settings)

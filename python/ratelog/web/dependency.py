@@ -21,6 +21,7 @@ class LimitEnforcer(Protocol):
     registry: Any
 
     def state(self, scope: Scope) -> Any: ...
+    def set_headers(self, connection: HTTPConnection, response: Any) -> None: ...
     async def enforce(
         self, limit: RateLimit, connection: HTTPConnection, resolved: Resolved = ...
     ) -> Decision | None: ...
@@ -58,10 +59,7 @@ class RateLimitDependency:
             RateLimited: the request is denied.
         """
         decision = await self.enforce(connection, resolved)
-        state = self.enforcer.state(connection.scope)
-        if not state.sends_headers:
-            for name, value in state.headers():
-                response.headers[name.decode()] = value.decode()
+        self.enforcer.set_headers(connection, response)
         return decision
 
     async def enforce(self, connection: HTTPConnection, resolved: Resolved = MappingProxyType({})) -> Decision | None:

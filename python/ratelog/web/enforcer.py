@@ -122,6 +122,23 @@ class Enforcer:
             raise denial_error(denial, connection)
         return state.checked.get(limit)
 
+    def set_headers(self, connection: HTTPConnection, response: Any) -> None:
+        """Sets the headers on FastAPI's response, and on one that the endpoint returns or raises.
+
+        Does nothing if a middleware adds the headers.
+        """
+        state = self.state(connection.scope)
+        if state.sends_headers:
+            return
+        from .responses import add_headers
+
+        add_headers(state, response)
+        dependant = None if state.request_limits is None else state.request_limits.dependant
+        if dependant is not None:
+            from .endpoint_headers import add_headers_of
+
+            add_headers_of(state, dependant)
+
     def _endpoint_limits(self, state: RequestState, scope: Scope) -> RequestLimits:
         limits = state.request_limits
         if limits is None or limits.endpoint is None:

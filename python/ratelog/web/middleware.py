@@ -35,6 +35,7 @@ class RateLimitMiddleware:
         self._enforcer = parts.enforcer
         self._startup = parts.startup
         self._aclose = parts.aclose
+        self._is_documented = False
         self._request = Request
         self._connection = HTTPConnection
 
@@ -47,6 +48,8 @@ class RateLimitMiddleware:
             await self.app(scope, receive, send)
             return
         enforcer = self._enforcer
+        if not self._is_documented:
+            self._document(scope.get("app"))
         settings = enforcer.registry.settings
         if not settings.enabled or (not settings.count_preflight and is_preflight(scope)):
             await self.app(scope, receive, send)
@@ -95,9 +98,17 @@ class RateLimitMiddleware:
         responder = respond if is_preflight(scope) else with_cors_of(self.app, respond)
         await responder(scope, receive, send)
 
+    def _document(self, app: Any) -> None:
+        self._is_documented = True
+        if app is not None:
+            from .openapi import document
+
+            document(app, self._enforcer)
+
     def _with_lifespan(self, scope: Scope, send: Send) -> Send:
         async def send_after_hook(message: Message) -> None:
             if message["type"] == "lifespan.startup.complete":
+                self._document(scope.get("app"))
                 await self._startup.run(scope.get("app"))
             elif message["type"] == "lifespan.shutdown.complete":
                 await self._aclose()

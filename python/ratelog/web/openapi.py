@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from .configured import ALL
-from .parts import parts_of
 from .responses import PROBLEM_JSON
 
 if TYPE_CHECKING:
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
 
     from .enforcer import Enforcer
     from .limit import RateLimit
-    from .parts import HasWebParts
     from .registry import Registry
 
 _METHODS = frozenset({"get", "put", "post", "delete", "options", "head", "patch", "trace"})
@@ -34,6 +32,8 @@ _FAMILIES = {
     "both": tuple(_HEADERS)[:-1],
     "none": (),
 }
+_DOCUMENTED = "__ratelog_documented__"
+"""The attribute of a function that returns a documented schema."""
 _SCHEMA = {
     "title": "QuotaExceeded",
     "type": "object",
@@ -48,25 +48,40 @@ _SCHEMA = {
 }
 
 
-def document(app: Any, limiter: HasWebParts) -> None:
-    """Adds each endpoint's limits, and the response 429, to the application's OpenAPI schema."""
-    enforcer = parts_of(limiter).enforcer
-    original = app.openapi
+def document(app: Any, enforcer: Enforcer) -> None:
+    """Adds each endpoint's limits, and the response 429, to the OpenAPI schema of an application.
 
-    def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            schema = original()
-            _add_limits(app, enforcer, schema)
-            app.openapi_schema = schema
-        documented: dict[str, Any] = app.openapi_schema
-        return documented
-
-    # A schema that was generated before has no limits.
-    app.openapi_schema = None
-    app.openapi = openapi
+    Includes applications that are mounted on it. Does nothing for those that are documented. A program may replace `app.openapi`, so this is called again when the
+    application starts.
+    """
+    _document(app, app, "", enforcer)
 
 
-def _add_limits(app: Any, enforcer: Enforcer, schema: dict[str, Any]) -> None:
+def _document(app: Any, root: Any, prefix: str, enforcer: Enforcer) -> None:
+    original = getattr(app, "openapi", None)
+    if original is not None and not hasattr(original, _DOCUMENTED):
+        documented: dict[int, dict[str, Any]] = {}
+
+        def openapi() -> dict[str, Any]:
+            schema: dict[str, Any] = original()
+            # FastAPI and most programs return the same object each time.
+            if id(schema) not in documented:
+                _add_limits(root, prefix, enforcer, schema)
+                documented.clear()
+                documented[id(schema)] = schema
+            return schema
+
+        setattr(openapi, _DOCUMENTED, True)
+        # A schema that was generated before has no limits.
+        app.openapi_schema = None
+        app.openapi = openapi
+    for route in getattr(app, "routes", ()):
+        mounted = getattr(route, "app", None)
+        if getattr(route, "endpoint", None) is None and hasattr(mounted, "openapi"):
+            _document(mounted, root, f"{prefix}{route.path}", enforcer)
+
+
+def _add_limits(app: Any, prefix: str, enforcer: Enforcer, schema: dict[str, Any]) -> None:
     registry = enforcer.registry
     resolver = enforcer.resolver({"app": app})
     if resolver is None:
@@ -75,7 +90,7 @@ def _add_limits(app: Any, enforcer: Enforcer, schema: dict[str, Any]) -> None:
     for path, operations in schema.get("paths", {}).items():
         for method in _METHODS.intersection(operations):
             operation = operations[method]
-            example = _example_path(path, resolver.routes.convertors(method.upper(), path))
+            example = _example_path(f"{prefix}{path}", resolver.routes.convertors(method.upper(), path))
             scope = {"type": "http", "method": method.upper(), "path": example, "root_path": "", "headers": []}
             resolved = resolver.resolve(scope)
             later = [item for item in resolved.declared if not registry.is_early(item.limit)]

@@ -33,6 +33,8 @@ class RequestLimits(NamedTuple):
     endpoint: str | None = None
     """The name of the endpoint, if it is known."""
     path_params: Mapping[str, Any] = MappingProxyType({})
+    dependant: Any = None
+    """FastAPI's description of the endpoint."""
 
 
 UNKNOWN = RequestLimits(())
@@ -92,7 +94,11 @@ class Resolver:
         if endpoint is None:
             return RequestLimits(())
         return RequestLimits(
-            (), declared=self._declared(endpoint), endpoint=endpoint.name, path_params=endpoint.path_params
+            (),
+            declared=self._declared(endpoint),
+            endpoint=endpoint.name,
+            path_params=endpoint.path_params,
+            dependant=endpoint.dependant,
         )
 
     def _resolve(self, settings: ConfiguredLimits, method: str, path: str, scope: Scope) -> RequestLimits:

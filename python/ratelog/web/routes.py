@@ -33,6 +33,8 @@ class Endpoint(NamedTuple):
     target: Any
     """The callable of the route."""
     path_params: Mapping[str, Any] = MappingProxyType({})
+    dependant: Any = None
+    """FastAPI's description of the endpoint; `None` for Starlette's routes."""
 
 
 class Routes:
@@ -133,6 +135,7 @@ def _endpoint(route: Any, scope: Scope, prefix: str, overrides: Any) -> Endpoint
         exempt or bool(getattr(endpoint, EXEMPT, False)) or _has_exemption(getattr(route, "dependant", None)),
         target,
         scope.get("path_params", {}),
+        getattr(route, "dependant", None),
     )
 
 

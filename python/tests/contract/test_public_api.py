@@ -100,7 +100,7 @@ def test_nothing_for_requests_holds_the_limiter() -> None:
     async def endpoint() -> None: ...
 
     router = health_router(limiter)
-    document(app, limiter)
+    document(app, limiter._web.enforcer)
     dependency = limiter("2/minute")
     middleware = ratelog.RateLimitMiddleware(app, limiter)
     assert not any(

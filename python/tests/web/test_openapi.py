@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, FastAPI, Header
 from starlette.responses import PlainTextResponse
 
 from ratelog import RateLimiter
+from support.asgi import fetch
 
 
 def caller(x_user: Annotated[str, Header()]) -> str:
@@ -137,3 +138,42 @@ def test_a_custom_schema_is_extended() -> None:
     app.openapi = lambda: {"openapi": "3.1.0", "paths": {"/": operations}}  # type: ignore[method-assign]
     limiter.protect(app)
     assert "429" in app.openapi()["paths"]["/"]["get"]["responses"]
+
+
+async def test_a_schema_that_is_replaced_after_protect_is_extended() -> None:
+    app = app_of(RateLimiter("memory://"))
+    original = FastAPI.openapi
+
+    def custom() -> dict[str, Any]:
+        schema = original(app)
+        schema["info"]["title"] = "Custom"
+        return schema
+
+    app.openapi = custom  # type: ignore[method-assign]
+    for _ in range(2):
+        schema = (await fetch(app, "/openapi.json")).json()
+        assert schema["info"]["title"] == "Custom"
+        assert operation(schema, "/limited")["description"].count("**Rate limit:** 10/second") == 1
+
+
+async def test_mounted_applications_have_their_own_schema() -> None:
+    limiter = RateLimiter("memory://", default="7/minute", endpoints=[{"path": "/sub/{x}/free", "exempt": True}])
+    app, sub, inner = FastAPI(), FastAPI(), FastAPI()
+    sub.get("/a", dependencies=[Depends(limiter("2/minute"))])(lambda: 1)
+    sub.get("/free")(lambda: 1)
+    inner.get("/b")(lambda: 1)
+    sub.mount("/inner", inner)
+    app.mount("/sub/{x}", sub)
+    limiter.protect(app)
+    schema = (await fetch(app, "/sub/1/openapi.json")).json()
+    assert operation(schema, "/a")["description"] == (
+        "**Rate limit:** 7/minute per client address, in all endpoints together; 2/minute per client address"
+    )
+    assert "429" not in operation(schema, "/free")["responses"]
+    assert "429" in operation((await fetch(app, "/sub/1/inner/openapi.json")).json(), "/b")["responses"]
+
+
+def test_the_description_can_be_left_out() -> None:
+    limited = operation(app_of(RateLimiter("memory://", openapi_description=False)).openapi(), "/limited")
+    assert limited["description"] == "Documented."
+    assert "429" in limited["responses"]

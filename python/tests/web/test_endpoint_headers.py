@@ -1,0 +1,82 @@
+"""Headers on every response that passed a limit, also without the middleware."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from fastapi import APIRouter, Depends, FastAPI, HTTPException
+from fastapi.responses import PlainTextResponse, RedirectResponse, StreamingResponse
+
+from ratelog import RateLimiter
+from support.apps import WITH_AND_WITHOUT, app_of
+from support.asgi import client_for, remaining
+
+
+def value() -> Any:
+    return 1
+
+
+async def response() -> Any:
+    return PlainTextResponse("fine")
+
+
+def redirect() -> Any:
+    return RedirectResponse("/elsewhere")
+
+
+async def stream() -> Any:
+    return StreamingResponse(iter(["a", "b"]))
+
+
+def refuse() -> Any:
+    raise HTTPException(403, headers={"x-own": "1"})
+
+
+async def refuse_later() -> Any:
+    raise HTTPException(404)
+
+
+ENDPOINTS = [value, response, redirect, stream, refuse, refuse_later]
+
+
+@WITH_AND_WITHOUT
+@pytest.mark.parametrize("included", [True, False])
+@pytest.mark.parametrize("decorated", [True, False])
+async def test_every_response_has_the_headers(middleware: bool, included: bool, decorated: bool) -> None:
+    limiter = RateLimiter("memory://")
+    app = app_of(limiter, middleware)
+    target: FastAPI | APIRouter = APIRouter() if included else app
+    for endpoint in ENDPOINTS:
+        path = f"/{endpoint.__name__}"
+        if decorated:
+            target.get(path, response_model=None)(limiter.limit("4/minute", "9/hour")(endpoint))
+        else:
+            limits = [Depends(limiter("4/minute")), Depends(limiter("9/hour"))]
+            target.get(path, response_model=None, dependencies=limits)(endpoint)
+    if included:
+        outer = APIRouter(prefix="/outer")
+        outer.include_router(target)  # type: ignore[arg-type]
+        app.include_router(outer)
+    async with client_for(app) as client:
+        for left in (3, 2):
+            for endpoint in ENDPOINTS:
+                answer = await client.get(f"{'/outer' if included else ''}/{endpoint.__name__}")
+                expected = {"4/minute": left} if decorated else {"4/minute": left, "9/hour": left + 5}
+                assert remaining(answer) == expected, endpoint
+                assert len(answer.headers.get_list("ratelimit")) == 1
+        assert (await client.get("/refuse" if not included else "/outer/refuse")).headers["x-own"] == "1"
+
+
+async def test_concurrent_requests_have_their_own_headers() -> None:
+    limiter = RateLimiter("memory://")
+    app = FastAPI()
+
+    @app.get("/", dependencies=[Depends(limiter("99/minute", key=lambda c: c.query_params["user"]))])
+    def endpoint() -> PlainTextResponse:
+        return PlainTextResponse("fine")
+
+    async with client_for(app) as client:
+        for left in (98, 97):
+            answers = [await client.get(f"/?user={user}") for user in "abc"]
+            assert [remaining(answer)["99/minute"] for answer in answers] == [left] * 3
