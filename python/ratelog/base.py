@@ -12,7 +12,7 @@ from .engine.engine import Engine
 from .engine.overrides import Override, OverrideAction, parse_override, set_override_command
 from .errors import ConfigError
 from .events import EventPublisher, Hook, SettingsReloaded
-from .settings import RELOADABLE, Settings, load
+from .settings import ENV_PREFIX, RELOADABLE, Settings, load
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -90,6 +90,21 @@ class BaseLimiter:
         self._engine = Engine(self.settings, self._events, remote=kind != "memory", cluster=cluster)
         self._report_health = self._engine.health
 
+    def __setattr__(self, name: str, value: object) -> None:
+        """Sets an attribute.
+
+        Raises:
+            AttributeError: limiters have no such attribute. Settings are arguments or environment variables.
+        """
+        if name.startswith("_") or name == "settings" or hasattr(type(self), name):
+            super().__setattr__(name, value)
+        elif name in Settings.model_fields:
+            kind = type(self).__name__
+            variable = f"{ENV_PREFIX}{name.upper()}"
+            raise AttributeError(f"{name} is a setting: pass {kind}({name}=...), or set {variable} and call reload()")
+        else:
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+
     def health(self) -> Health:
         """Returns the state of the limiter and its server."""
         return self._report_health()
@@ -109,6 +124,7 @@ class BaseLimiter:
                 raise ConfigError(f"{name}: this setting cannot change while the limiter runs")
         self._apply(settings)
         self.settings = settings
+        self._engine.enabled = settings.enabled
         source = str(self._config or os.environ.get("RATELOG_CONFIG", "environment"))
         self._events.log_and_publish(SettingsReloaded(source))
 
@@ -120,7 +136,7 @@ class BaseLimiter:
 
         `_check` would return the same decision, but running an operation costs more than the decision itself.
         """
-        if self._engine.remote or self._events.has_hooks:
+        if self._engine.remote or self._events.has_hooks or not self._engine.enabled:
             return None
         rules = to_limits(limits)
         return self._engine.local.check(to_key(key), rules, to_cost(cost)) if rules.policy is None else None

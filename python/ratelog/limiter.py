@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Awaitable, Callable, Collection, Sequence
 
+    from starlette.requests import HTTPConnection
     from typing_extensions import Self, Unpack
 
     from ._core import Decision, Limits
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from .settings import Settings
     from .web.decorator import Decorator
     from .web.dependency import RateLimitDependency
-    from .web.types import CostFunction, DenialHandler, KeyFunction, LimitsArgument, PlanFunction
+    from .web.types import Condition, CostFunction, DenialHandler, KeyFunction, LimitsArgument, PlanFunction
 
 F = TypeVar("F", bound="Callable[..., Any]")
 E = TypeVar("E")
@@ -119,6 +120,21 @@ class RateLimiter(BaseLimiter):
         """
         return await self._sessions.run(self._reset(key))
 
+    async def refund_request(self, connection: HTTPConnection) -> int:
+        """Takes back the units that a request has recorded so far. Returns their number.
+
+        Pass the request of the endpoint, for example if its result came from a cache.
+        """
+        return await self._web.enforcer.refund(connection.scope)
+
+    async def reset_request(self, connection: HTTPConnection) -> int:
+        """Deletes all units of the keys that a request was checked under. Returns the number of deleted units.
+
+        For example, a successful login can delete the failed ones.
+        """
+        keys = dict.fromkeys(check.key for check in self._web.enforcer.state(connection.scope).checks)
+        return sum([await self.reset(key) for key in keys])
+
     async def set_override(
         self,
         key: str | bytes,
@@ -187,6 +203,8 @@ class RateLimiter(BaseLimiter):
         scope: str | None = None,
         override_defaults: bool = False,
         on_denied: DenialHandler | None = None,
+        count_if: Condition | None = None,
+        skip_if: Condition | None = None,
     ) -> RateLimitDependency:
         """Returns a limit as a FastAPI dependency: `Depends(limiter("10/second", "1000/hour"))`.
 
@@ -200,6 +218,9 @@ class RateLimiter(BaseLimiter):
             scope: limits of one scope share their units. By default each endpoint is counted separately.
             override_defaults: whether the endpoint is exempt from the default limits.
             on_denied: creates the response if this limit denies; see `on_denied`.
+            count_if: whether a request counts, given its response (`status_code`, `headers`). Until it responds, a
+                request counts, so concurrent requests cannot exceed the limit. Needs the middleware.
+            skip_if: the opposite of `count_if`.
 
         Functions may be asynchronous, and they may be FastAPI dependencies: those that take more than the connection
         are called by FastAPI. A limit with functions is checked at its place among the endpoint's dependencies, after
@@ -218,6 +239,8 @@ class RateLimiter(BaseLimiter):
             scope=scope,
             override_defaults=override_defaults,
             on_denied=on_denied,
+            count_if=count_if,
+            skip_if=skip_if,
         )
         self._registry.declare(limit)
         return RateLimitDependency(limit, self._web.enforcer)
@@ -230,6 +253,8 @@ class RateLimiter(BaseLimiter):
         scope: str | None = None,
         override_defaults: bool = False,
         on_denied: DenialHandler | None = None,
+        count_if: Condition | None = None,
+        skip_if: Condition | None = None,
     ) -> Decorator:
         """Returns a limit as a decorator of an endpoint. Takes the arguments of the dependency.
 
@@ -239,7 +264,14 @@ class RateLimiter(BaseLimiter):
         from .web.misuse import IncompleteDecorator
 
         dependency = self(
-            *limits, key=key, cost=cost, scope=scope, override_defaults=override_defaults, on_denied=on_denied
+            *limits,
+            key=key,
+            cost=cost,
+            scope=scope,
+            override_defaults=override_defaults,
+            on_denied=on_denied,
+            count_if=count_if,
+            skip_if=skip_if,
         )
 
         def decorator(endpoint: F) -> F:

@@ -117,3 +117,22 @@ async def test_a_unix_socket_and_a_password_are_read_from_the_url(server: Server
     limiter = open_limiter(f"unix://api:p%40ss@{server.socket}?db=3")
     assert await limiter.source() == "module"
     assert server.db(db=3).exists("k")
+
+
+async def test_a_disabled_limiter_allows_everything_and_records_nothing(server: Server, open_limiter: Open) -> None:
+    for url in (server.url, "memory://"):
+        limiter = open_limiter(url, enabled=False)
+        for _ in range(3):
+            decision = await limiter.check("k", "1/minute")
+            assert (decision.allowed, decision.source) == (True, "fallback")
+    assert server.db().dbsize() == 0
+
+
+async def test_attributes_that_do_not_exist_cannot_be_set(open_limiter: Open) -> None:
+    limiter = open_limiter("memory://").limiter
+    with pytest.raises(
+        AttributeError, match=r"^enabled is a setting: pass \w+\(enabled=...\), or set RATELOG_ENABLED and"
+    ):
+        limiter.enabled = False
+    with pytest.raises(AttributeError, match=r"^\w+ has no attribute 'limits'$"):
+        limiter.limits = []

@@ -43,6 +43,8 @@ class Engine:
         self.events = events
         self.remote = remote
         self.cluster = cluster
+        self.enabled = settings.enabled
+        """Whether checks are made. If not, each is allowed."""
         self.breaker = Breaker(settings.failure_threshold)
         self.policies = Policies(settings.policies, clock=clock)
         self.local = LocalLimiter(settings.local_max_bytes, instances=settings.instances, clock=clock)
@@ -88,10 +90,9 @@ class Engine:
             cached, versions = _cached(deny_cache, checks)
             if cached is not None:
                 return cached
-        if not self.remote:
-            return self._check_in_process(checks, record, lenient)
-        if not self._is_available():
-            return list(self.fallback.decide(checks, record))
+        without_server = self._decide_without_server(checks, record, lenient)
+        if without_server is not None:
+            return without_server
         try:
             decisions = yield from self.backend.check(checks, record=record)
         except Exception as error:
@@ -236,6 +237,16 @@ class Engine:
             unanswered=self.unanswered,
             problems=self.problems.recent(),
         )
+
+    def _decide_without_server(
+        self, checks: Sequence[Check], record: bool, lenient: bool
+    ) -> list[Decision | None] | None:
+        """Returns the decisions; `None` if the server makes them."""
+        if not self.enabled:
+            return list(self.fallback.allow(checks))
+        if not self.remote:
+            return self._check_in_process(checks, record, lenient)
+        return None if self._is_available() else list(self.fallback.decide(checks, record))
 
     def _check_in_process(self, checks: Sequence[Check], record: bool, lenient: bool) -> list[Decision | None]:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..events import logger
 from .check_builder import CheckBuilder
 from .limit import AppliedLimit, RateLimit
 from .request_state import RequestState
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from .registry import Registry
     from .request_state import Denial
     from .resolver import RequestLimits
-    from .types import Decide, Resolved, Scope, TakeBack
+    from .types import Decide, Message, Resolved, Scope, TakeBack
 
 _NOTHING_RESOLVED: Resolved = {}
 
@@ -104,6 +105,8 @@ class Enforcer:
         state = self.state(connection.scope)
         if state.is_exempt or not self.registry.settings.enabled:
             return None
+        if limit.has_condition and not state.sends_headers:
+            self.registry.problems.report("count_if and skip_if need limiter.protect(app); every request counts")
         if limit not in state.checked:
             limits = self._endpoint_limits(state, connection.scope)
             if limits.exempt:
@@ -121,6 +124,29 @@ class Enforcer:
 
             raise denial_error(denial, connection)
         return state.checked.get(limit)
+
+    async def settle(self, state: RequestState, message: Message) -> None:
+        """Takes back the units of those limits whose condition does not count the response that `message` starts."""
+        from .response_start import ResponseStart
+
+        response = ResponseStart.from_message(message)
+        uncounted = set()
+        for limit in state.conditional_limits:
+            try:
+                if not await limit.counts(response):
+                    uncounted.add(limit)
+            except Exception:  # noqa: BLE001 - the request was served, whatever the program's function does
+                logger.exception("a condition of a limit failed; the request counts")
+        taken_back = state.unrecord(uncounted.__contains__)
+        if taken_back:
+            await self._take_back(taken_back)
+
+    async def refund(self, scope: Scope) -> int:
+        """Takes back all units that a request has recorded. Returns their number."""
+        taken_back = self.state(scope).unrecord(lambda _: True)
+        if taken_back:
+            await self._take_back(taken_back)
+        return sum(check.cost for check, _ in taken_back)
 
     def set_headers(self, connection: HTTPConnection, response: Any) -> None:
         """Sets the headers on FastAPI's response, and on one that the endpoint returns or raises.

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from .._core import Limits
 from ..check import LimitsLike, to_cost, to_limits
-from .callables import has_dependencies
+from .callables import has_dependencies, maybe_await
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .types import CostFunction, DenialHandler, KeyFunction, LimitsArgument, LimitsSpec
+    from .response_start import ResponseStart
+    from .types import Condition, CostFunction, DenialHandler, KeyFunction, LimitsArgument, LimitsSpec
 
 
 # Compared by identity: two equal limits of one endpoint are counted separately.
@@ -30,6 +31,10 @@ class RateLimit:
     override_defaults: bool = False
     on_denied: DenialHandler | None = None
     """Creates the response if this limit denies; `None`: the handler of the limiter."""
+    count_if: Condition | None = None
+    """Whether a request counts, given its response; `None`: it does."""
+    skip_if: Condition | None = None
+    """Whether a request does not count, given its response."""
     dependencies: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     """Those of `key`, `cost` and `limits` with dependencies of their own, which only FastAPI can resolve."""
 
@@ -43,18 +48,33 @@ class RateLimit:
         scope: str | None = None,
         override_defaults: bool = False,
         on_denied: DenialHandler | None = None,
+        count_if: Condition | None = None,
+        skip_if: Condition | None = None,
     ) -> RateLimit:
         """Validates the arguments.
 
         Raises:
-            ValueError: the cost is not from 1 to 1,000,000.
+            ValueError: the cost is not from 1 to 1,000,000, or both conditions are given.
         """
+        if count_if is not None and skip_if is not None:
+            raise ValueError("expected count_if or skip_if, not both")
         valid_cost = cost if callable(cost) else to_cost(cost)
         functions = {"key": key, "cost": cost, "limits": limits}
         dependencies = {
             name: function for name, function in functions.items() if callable(function) and has_dependencies(function)
         }
-        return cls(limits, key, valid_cost, scope, override_defaults, on_denied, dependencies)
+        return cls(limits, key, valid_cost, scope, override_defaults, on_denied, count_if, skip_if, dependencies)
+
+    @property
+    def has_condition(self) -> bool:
+        """Whether the response decides if a request counts."""
+        return self.count_if is not None or self.skip_if is not None
+
+    async def counts(self, response: ResponseStart) -> bool:
+        """Whether a request with this response counts."""
+        if self.count_if is not None:
+            return bool(await maybe_await(self.count_if(response)))
+        return self.skip_if is None or not await maybe_await(self.skip_if(response))
 
     @property
     def has_functions(self) -> bool:

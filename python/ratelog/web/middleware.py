@@ -12,7 +12,12 @@ from .resolver import UNKNOWN
 if TYPE_CHECKING:
     from .parts import HasWebParts
     from .request_state import Denial
+    from .resolver import RequestLimits
     from .types import ASGIApp, Message, Receive, Scope, Send
+
+
+_SERVER_ERROR: Message = {"type": "http.response.start", "status": 500}
+"""The response to an error that the application does not handle."""
 
 
 class RateLimitMiddleware:
@@ -59,33 +64,46 @@ class RateLimitMiddleware:
         if state.sends_headers:
             send_with_headers = send
         else:
-            send_with_headers = state.with_headers(send, expose=settings.expose_headers and is_cross_origin(scope))
+            expose = settings.expose_headers and is_cross_origin(scope)
+            send_with_headers = state.with_headers(send, expose=expose, settle=enforcer.settle)
         resolver = enforcer.resolver(scope, self.app)
         limits = resolver.resolve(scope) if resolver is not None else UNKNOWN
         state.set_limits(limits)
         if limits.applied and not state.is_exempt:
-            # Functions may read the body and, as in the endpoint, the parameters of the path.
             replay = Replay(receive)
-            connection = self._request(scope, replay.record) if scope["type"] == "http" else self._connection(scope)
-            path_params = scope.get("path_params")
-            scope["path_params"] = limits.path_params
-            try:
-                denial = await enforcer.check(state, limits.applied, connection)
-            except Exception as error:  # noqa: BLE001 - raised again if the application does not handle it
-                from .responses import send_error
-
-                await send_error(error, scope, receive, send_with_headers)
-                return
-            finally:
-                if path_params is None:
-                    del scope["path_params"]
-                else:
-                    scope["path_params"] = path_params
-            if denial is not None:
-                await self._deny(denial, connection, receive, send_with_headers)
+            if not await self._check(scope, limits, replay, receive, send_with_headers):
                 return
             receive = replay.receive()
-        await self.app(scope, receive, send_with_headers)
+        try:
+            await self.app(scope, receive, send_with_headers)
+        except Exception:
+            if state.has_conditions:
+                await enforcer.settle(state, _SERVER_ERROR)
+            raise
+
+    async def _check(self, scope: Scope, limits: RequestLimits, replay: Replay, receive: Receive, send: Send) -> bool:
+        """Checks the limits that depend on nothing in the endpoint. Returns false if a denial or an error was sent."""
+        enforcer = self._enforcer
+        connection: Any
+        # Functions may read the body and, as in the endpoint, the parameters of the path.
+        connection = self._request(scope, replay.record) if scope["type"] == "http" else self._connection(scope)
+        path_params = scope.get("path_params")
+        scope["path_params"] = limits.path_params
+        try:
+            denial = await enforcer.check(enforcer.state(scope), limits.applied, connection)
+        except Exception as error:  # noqa: BLE001 - raised again if the application does not handle it
+            from .responses import send_error
+
+            await send_error(error, scope, receive, send)
+            return False
+        finally:
+            if path_params is None:
+                del scope["path_params"]
+            else:
+                scope["path_params"] = path_params
+        if denial is not None:
+            await self._deny(denial, connection, receive, send)
+        return denial is None
 
     async def _deny(self, denial: Denial, connection: Any, receive: Receive, send: Send) -> None:
         from .responses import send_denial

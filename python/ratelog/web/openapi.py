@@ -51,8 +51,8 @@ _SCHEMA = {
 def document(app: Any, enforcer: Enforcer) -> None:
     """Adds each endpoint's limits, and the response 429, to the OpenAPI schema of an application.
 
-    Includes applications that are mounted on it. Does nothing for those that are documented. A program may replace `app.openapi`, so this is called again when the
-    application starts.
+    Includes applications that are mounted on it. Does nothing for those that are documented. A program may
+    replace `app.openapi`, so this is called again when the application starts.
     """
     _document(app, app, "", enforcer)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from .resolver import RequestLimits
     from .types import DenialHandler, Message, Send
 
+Settle = Callable[["RequestState", "Message"], Awaitable[None]]
 _STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 
 
@@ -28,6 +30,8 @@ class Outcome(NamedTuple):
     limit: RateLimit
     check: Check
     decision: Decision
+    is_recorded: bool
+    """Whether the check has recorded units that were not taken back."""
 
 
 class Denial:
@@ -65,6 +69,7 @@ class RequestState:
         "_limits",
         "_outcomes",
         "checked",
+        "has_conditions",
         "is_exempt",
         "registry",
         "request_limits",
@@ -76,6 +81,8 @@ class RequestState:
         self.registry = registry
         self.sends_headers = False
         """Whether the response gets the headers in any case: a middleware adds them, or they were added."""
+        self.has_conditions = False
+        """Whether the response decides if the request counts."""
         self.is_exempt = False
         self.request_limits: RequestLimits | None = None
         self.checked: dict[RateLimit, Decision | None] = {}
@@ -106,7 +113,7 @@ class RequestState:
     ) -> Sequence[tuple[Check, Decision]]:
         """Stores the decisions of a stage. If it denies, returns what the earlier stages recorded, to be taken back."""
         outcomes = [
-            Outcome(limit, check, decision)
+            Outcome(limit, check, decision, decision.allowed and check.is_recorded)
             for limit, check, decision in zip(limits, checks, decisions, strict=False)
             if decision is not None
         ]
@@ -114,11 +121,14 @@ class RequestState:
         recorded: Sequence[tuple[Check, Decision]] = ()
         if denied and not self._denied:
             self._denied = denied
-            recorded = self._unrecord()
-            for _, check, decision in denied:
-                self.registry.log_denial(check, decision)
-        for limit, _, decision in outcomes:
-            self.checked[limit] = decision
+            recorded = self.unrecord(lambda _: True)
+            # The checks of one stage are recorded all or none.
+            outcomes = [outcome._replace(is_recorded=False) for outcome in outcomes]
+            for outcome in denied:
+                self.registry.log_denial(outcome.check, outcome.decision)
+        for outcome in outcomes:
+            self.checked[outcome.limit] = outcome.decision
+            self.has_conditions = self.has_conditions or outcome.limit.has_condition
         self._outcomes += outcomes
         self._limits += tuple(outcome.check.limits for outcome in outcomes)
         return recorded
@@ -130,22 +140,38 @@ class RequestState:
         decisions = [outcome.decision for outcome in self._outcomes]
         return _limit_set(self._limits, self.registry.settings.headers).headers(decisions)
 
-    def with_headers(self, send: Send, *, expose: bool = False) -> Send:
+    def with_headers(self, send: Send, *, expose: bool = False, settle: Settle | None = None) -> Send:
         """Wraps `send` to add the headers for all decisions at the start of the response.
 
-        `expose` lets scripts of other origins read them.
+        `expose` lets scripts of other origins read them. `settle` takes back what the response does not count.
         """
         self.sends_headers = True
-        return _HeaderSender(self, send, expose)
+        return _HeaderSender(self, send, expose, settle)
 
-    def _unrecord(self) -> Sequence[tuple[Check, Decision]]:
-        """Marks the units of all decisions so far as taken back. Returns the checks that recorded units."""
-        recorded = [
-            (check, decision) for _, check, decision in self._outcomes if decision.allowed and check.is_recorded
-        ]
-        self._outcomes = [outcome._replace(decision=_as_unrecorded(outcome)) for outcome in self._outcomes]
-        self.checked.update({outcome.limit: outcome.decision for outcome in self._outcomes})
-        return recorded
+    def unrecord(self, selects: Callable[[RateLimit], bool]) -> Sequence[tuple[Check, Decision]]:
+        """Marks the units that limits have recorded as taken back. Returns them, to be taken back.
+
+        `selects` chooses the limits.
+        """
+        taken_back: list[tuple[Check, Decision]] = []
+        for index, outcome in enumerate(self._outcomes):
+            limit, check, decision, is_recorded = outcome
+            if is_recorded and selects(limit):
+                taken_back.append((check, decision))
+                unrecorded_decision = unrecorded(decision, check.cost)
+                self._outcomes[index] = Outcome(limit, check, unrecorded_decision, False)
+                self.checked[limit] = unrecorded_decision
+        return taken_back
+
+    @property
+    def checks(self) -> Sequence[Check]:
+        """The checks that were made so far."""
+        return [outcome.check for outcome in self._outcomes]
+
+    @property
+    def conditional_limits(self) -> Sequence[RateLimit]:
+        """The limits that have recorded units, which the response may give back."""
+        return [outcome.limit for outcome in self._outcomes if outcome.is_recorded and outcome.limit.has_condition]
 
 
 @lru_cache(maxsize=1024)
@@ -153,23 +179,21 @@ def _limit_set(limits: tuple[Limits, ...], family: Any) -> LimitSet:
     return LimitSet(limits, family)
 
 
-def _as_unrecorded(outcome: Outcome) -> Decision:
-    _, check, decision = outcome
-    return unrecorded(decision, check.cost) if decision.allowed and check.is_recorded else decision
-
-
 class _HeaderSender:
     """Adds the headers. The state has no reference to it, to avoid a cycle: `send` has the scope with the state."""
 
-    __slots__ = ("_expose", "_send", "_state")
+    __slots__ = ("_expose", "_send", "_settle", "_state")
 
-    def __init__(self, state: RequestState, send: Send, expose: bool) -> None:
+    def __init__(self, state: RequestState, send: Send, expose: bool, settle: Settle | None) -> None:
         self._state = state
         self._send = send
         self._expose = expose
+        self._settle = settle
 
     async def __call__(self, message: Message) -> None:
         if message["type"] in _STARTS:
+            if self._settle is not None and self._state.has_conditions:
+                await self._settle(self._state, message)
             headers = self._state.headers()
             if headers:
                 names = {name for name, _ in headers} if self._state.is_denied else ()

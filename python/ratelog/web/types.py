@@ -27,6 +27,8 @@ PlanFunction = Callable[..., str | Awaitable[str | None] | None]
 """Returns the plan of a connection. May be a FastAPI dependency."""
 LimitsFunction = Callable[..., str | Limits | Awaitable[str | Limits | None] | None]
 """Returns the limits of a connection; `None` exempts the request. May be a FastAPI dependency."""
+Condition = Callable[[Any], bool | Awaitable[bool]]
+"""Receives the `ResponseStart` of a request that was allowed. May be asynchronous."""
 DenialHandler = Callable[["HTTPConnection", Any], Any]
 """Creates the response to a denied request from its connection and `Denial`. May be asynchronous."""
 

@@ -70,7 +70,7 @@ OPERATIONS = [
     "check", "del_override", "get_override", "health", "mcheck", "peek", "refund", "reload", "reset", "set_override",
     "settings", "start",
 ]  # fmt: skip
-FOR_REQUESTS = ["exempt", "key", "limit", "on_denied", "plan", "protect"]
+FOR_REQUESTS = ["exempt", "key", "limit", "on_denied", "plan", "protect", "refund_request", "reset_request"]
 
 
 def public_attributes(limiter: object) -> list[str]:
@@ -84,9 +84,11 @@ def test_the_public_attributes_of_the_limiters_are_exactly_these() -> None:
 
 def test_a_rate_limit_is_plain_data() -> None:
     limit = ratelog.RateLimiter("memory://")("2/minute", key="user", scope="all").limit
-    fields = {"limits", "key", "cost", "scope", "override_defaults", "on_denied", "dependencies"}
+    fields = {"limits", "key", "cost", "scope", "override_defaults", "on_denied", "count_if", "skip_if", "dependencies"}
     assert {field.name for field in dataclasses.fields(limit)} == fields
-    assert public_attributes(limit) == sorted([*fields, "create", "describe", "has_functions"])
+    assert public_attributes(limit) == sorted(
+        [*fields, "counts", "create", "describe", "has_condition", "has_functions"]
+    )
     with pytest.raises(dataclasses.FrozenInstanceError):
         limit.scope = "other"  # type: ignore[misc]
 

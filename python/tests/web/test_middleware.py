@@ -231,3 +231,15 @@ async def test_requests_create_no_reference_cycles(server: Server, limit: int) -
             finally:
                 gc.enable()
     assert found < 50
+
+
+async def test_a_limiter_can_be_disabled_and_enabled_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RATELOG_ENABLED", "false")
+    limiter = RateLimiter("memory://", default="1/minute")
+    app = protected(limiter)
+    app.get("/limited", dependencies=[Depends(limiter("1/minute"))])(lambda: 1)
+    assert await statuses(app, "/a", "/a", "/limited", "/limited") == [200] * 4
+    assert "ratelimit" not in (await fetch(app, "/a")).headers
+    monkeypatch.setenv("RATELOG_ENABLED", "true")
+    limiter.reload()
+    assert await statuses(app, "/a", "/a") == [200, 429]
