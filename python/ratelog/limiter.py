@@ -11,7 +11,7 @@ from .errors import ConfigError
 if TYPE_CHECKING:
     import inspect
     import os
-    from collections.abc import Awaitable, Callable, Collection, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 
     from starlette.requests import HTTPConnection
     from typing_extensions import Self, Unpack
@@ -23,7 +23,15 @@ if TYPE_CHECKING:
     from .settings import Settings
     from .web.decorator import Decorator
     from .web.dependency import RateLimitDependency
-    from .web.types import Condition, CostFunction, DenialHandler, KeyFunction, LimitsArgument, PlanFunction
+    from .web.types import (
+        Condition,
+        CostFunction,
+        DenialHandler,
+        ExemptFunction,
+        KeyFunction,
+        LimitsArgument,
+        PlanFunction,
+    )
 
 F = TypeVar("F", bound="Callable[..., Any]")
 E = TypeVar("E")
@@ -205,6 +213,8 @@ class RateLimiter(BaseLimiter):
         on_denied: DenialHandler | None = None,
         count_if: Condition | None = None,
         skip_if: Condition | None = None,
+        methods: Iterable[str] = (),
+        exempt_when: ExemptFunction | None = None,
     ) -> RateLimitDependency:
         """Returns a limit as a FastAPI dependency: `Depends(limiter("10/second", "1000/hour"))`.
 
@@ -221,6 +231,8 @@ class RateLimiter(BaseLimiter):
             count_if: whether a request counts, given its response (`status_code`, `headers`). Until it responds, a
                 request counts, so concurrent requests cannot exceed the limit. Needs the middleware.
             skip_if: the opposite of `count_if`.
+            methods: the HTTP methods to which the limit applies; by default all.
+            exempt_when: a function of the connection that returns whether the request is exempt from this limit.
 
         Functions may be asynchronous, and they may be FastAPI dependencies: those that take more than the connection
         are called by FastAPI. A limit with functions is checked at its place among the endpoint's dependencies, after
@@ -241,6 +253,8 @@ class RateLimiter(BaseLimiter):
             on_denied=on_denied,
             count_if=count_if,
             skip_if=skip_if,
+            methods=methods,
+            exempt_when=exempt_when,
         )
         self._registry.declare(limit)
         return RateLimitDependency(limit, self._web.enforcer)
@@ -255,6 +269,8 @@ class RateLimiter(BaseLimiter):
         on_denied: DenialHandler | None = None,
         count_if: Condition | None = None,
         skip_if: Condition | None = None,
+        methods: Iterable[str] = (),
+        exempt_when: ExemptFunction | None = None,
     ) -> Decorator:
         """Returns a limit as a decorator of an endpoint. Takes the arguments of the dependency.
 
@@ -272,6 +288,8 @@ class RateLimiter(BaseLimiter):
             on_denied=on_denied,
             count_if=count_if,
             skip_if=skip_if,
+            methods=methods,
+            exempt_when=exempt_when,
         )
 
         def decorator(endpoint: F) -> F:

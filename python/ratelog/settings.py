@@ -60,14 +60,16 @@ Seconds = Annotated[float, Field(gt=0, le=3600)]
 
 
 class Endpoint(BaseModel):
-    """The limits of the endpoints that match a path pattern and methods."""
+    """The limits of the endpoints that match a path pattern, methods and tags."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
-    path: str
+    path: str = "/*"
     """A path as in a route: `/users/{id}`, `/files/{path:path}`; a `*` at the end matches any rest."""
     methods: Annotated[tuple[str, ...], BeforeValidator(_parse_strings)] = ()
     """HTTP methods, and `WEBSOCKET` for WebSockets; empty for all."""
+    tags: Annotated[tuple[str, ...], BeforeValidator(_parse_strings)] = ()
+    """Tags of FastAPI routes, of which an endpoint has at least one; empty for all."""
     limits: PlanLimits | None = None
     policy: str | None = None
     """The name of a policy that the server stores."""

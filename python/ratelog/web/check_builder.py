@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from .limit import AppliedLimit, RateLimit
     from .registry import Registry
-    from .types import Resolved
+    from .types import ExemptFunction, Resolved
 
 _CLIENT_ERRORS = (ValueError, TypeError, LookupError, ArithmeticError)
 """The errors of a cost function that a client can cause: text that is not a number, a missing parameter."""
@@ -35,6 +35,8 @@ class CheckBuilder:
         `resolved` has the results of those functions that FastAPI has called.
         """
         limit, scope = applied
+        if limit.exempt_when is not None and await self._is_exempt(limit.exempt_when, connection, resolved):
+            return None
         limits = limit.limits if isinstance(limit.limits, Limits) else await self._limits(limit, connection, resolved)
         if limits is None:
             return None
@@ -43,6 +45,10 @@ class CheckBuilder:
             return None
         cost = limit.cost if isinstance(limit.cost, int) else await self._cost(limit, connection, resolved)
         return Check(redis_key(self._registry.settings.prefix, _text(key), scope), limits, cost)
+
+    @staticmethod
+    async def _is_exempt(function: ExemptFunction, connection: HTTPConnection, resolved: Resolved) -> bool:
+        return bool(resolved["exempt_when"] if "exempt_when" in resolved else await maybe_await(function(connection)))
 
     async def _key(self, limit: RateLimit, connection: HTTPConnection) -> Any:
         key: Any = limit.key(connection) if callable(limit.key) else self._registry.key(limit.key, connection)

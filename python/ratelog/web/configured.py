@@ -21,6 +21,7 @@ class ConfiguredEndpoint(NamedTuple):
 
     methods: frozenset[str]
     pattern: re.Pattern[str]
+    tags: frozenset[str]
     limit: RateLimit | None
     """`None` if the endpoint is exempt."""
     scope: str
@@ -45,6 +46,7 @@ class ConfiguredLimits:
             ConfiguredEndpoint(
                 frozenset(method.upper() for method in endpoint.methods),
                 compile_path(endpoint.path),
+                frozenset(endpoint.tags),
                 None
                 if endpoint.effective_limits is None
                 else RateLimit.create(
@@ -54,7 +56,7 @@ class ConfiguredLimits:
                     scope=endpoint.scope,
                     override_defaults=endpoint.override_defaults,
                 ),
-                f"{','.join(sorted(endpoint.methods)) or ALL} {endpoint.path}",
+                " ".join([",".join(sorted(endpoint.methods)) or ALL, endpoint.path, *sorted(endpoint.tags)]),
             )
             for endpoint in settings.endpoints
         ]
@@ -74,12 +76,16 @@ class ConfiguredLimits:
         """Whether the path is exempt."""
         return path in self._exempt_paths or any(pattern.fullmatch(path) for pattern in self._exempt_patterns)
 
-    def endpoint(self, method: str, path: str) -> ConfiguredEndpoint | None:
-        """Returns the first endpoint that matches."""
+    def endpoint(self, method: str, path: str, tags: frozenset[str]) -> ConfiguredEndpoint | None:
+        """Returns the first endpoint that matches. `tags` are those of the route."""
         # Matches all requests that reach a GET route: also HEAD, and a path with a line feed at the end.
         methods = {method.upper(), "GET"} if method.upper() == "HEAD" else {method.upper()}
         for endpoint in self._endpoints:
-            if (not endpoint.methods or methods & endpoint.methods) and endpoint.pattern.match(path):
+            if (
+                (not endpoint.methods or methods & endpoint.methods)
+                and (not endpoint.tags or tags & endpoint.tags)
+                and endpoint.pattern.match(path)
+            ):
                 return endpoint
         return None
 

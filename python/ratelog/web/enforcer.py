@@ -8,7 +8,7 @@ from ..events import logger
 from .check_builder import CheckBuilder
 from .limit import AppliedLimit, RateLimit
 from .request_state import RequestState
-from .resolver import UNKNOWN, Resolver, path_of, unique_scope
+from .resolver import UNKNOWN, Resolver, method_of, path_of, unique_scope
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,7 +103,7 @@ class Enforcer:
             RateLimited: the request is denied.
         """
         state = self.state(connection.scope)
-        if state.is_exempt or not self.registry.settings.enabled:
+        if state.is_exempt or not self.registry.settings.enabled or not limit.applies_to(method_of(connection.scope)):
             return None
         if limit.has_condition and not state.sends_headers:
             self.registry.problems.report("count_if and skip_if need limiter.protect(app); every request counts")

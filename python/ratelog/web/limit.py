@@ -11,10 +11,18 @@ from ..check import LimitsLike, to_cost, to_limits
 from .callables import has_dependencies, maybe_await
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from .response_start import ResponseStart
-    from .types import Condition, CostFunction, DenialHandler, KeyFunction, LimitsArgument, LimitsSpec
+    from .types import (
+        Condition,
+        CostFunction,
+        DenialHandler,
+        ExemptFunction,
+        KeyFunction,
+        LimitsArgument,
+        LimitsSpec,
+    )
 
 
 # Compared by identity: two equal limits of one endpoint are counted separately.
@@ -35,8 +43,12 @@ class RateLimit:
     """Whether a request counts, given its response; `None`: it does."""
     skip_if: Condition | None = None
     """Whether a request does not count, given its response."""
+    methods: frozenset[str] = frozenset()
+    """The HTTP methods to which the limit applies; empty for all."""
+    exempt_when: ExemptFunction | None = None
+    """Whether a request is exempt from the limit."""
     dependencies: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
-    """Those of `key`, `cost` and `limits` with dependencies of their own, which only FastAPI can resolve."""
+    """Those of the functions above with dependencies of their own, which only FastAPI can resolve."""
 
     @classmethod
     def create(
@@ -50,6 +62,8 @@ class RateLimit:
         on_denied: DenialHandler | None = None,
         count_if: Condition | None = None,
         skip_if: Condition | None = None,
+        methods: Iterable[str] = (),
+        exempt_when: ExemptFunction | None = None,
     ) -> RateLimit:
         """Validates the arguments.
 
@@ -59,11 +73,23 @@ class RateLimit:
         if count_if is not None and skip_if is not None:
             raise ValueError("expected count_if or skip_if, not both")
         valid_cost = cost if callable(cost) else to_cost(cost)
-        functions = {"key": key, "cost": cost, "limits": limits}
+        functions = {"key": key, "cost": cost, "limits": limits, "exempt_when": exempt_when}
         dependencies = {
             name: function for name, function in functions.items() if callable(function) and has_dependencies(function)
         }
-        return cls(limits, key, valid_cost, scope, override_defaults, on_denied, count_if, skip_if, dependencies)
+        return cls(
+            limits=limits,
+            key=key,
+            cost=valid_cost,
+            scope=scope,
+            override_defaults=override_defaults,
+            on_denied=on_denied,
+            count_if=count_if,
+            skip_if=skip_if,
+            methods=frozenset(method.upper() for method in methods),
+            exempt_when=exempt_when,
+            dependencies=dependencies,
+        )
 
     @property
     def has_condition(self) -> bool:
@@ -79,7 +105,16 @@ class RateLimit:
     @property
     def has_functions(self) -> bool:
         """Whether a function computes the key, the cost or the limits, or limits depend on the plan."""
-        return not isinstance(self.limits, Limits) or callable(self.key) or callable(self.cost)
+        return (
+            not isinstance(self.limits, Limits)
+            or callable(self.key)
+            or callable(self.cost)
+            or self.exempt_when is not None
+        )
+
+    def applies_to(self, method: str) -> bool:
+        """Whether the limit applies to requests with this method. HEAD is treated as GET."""
+        return not self.methods or method in self.methods or (method == "HEAD" and "GET" in self.methods)
 
     def describe(self) -> str:
         """The limits as text for documentation, such as `10/second; 1000/hour`."""

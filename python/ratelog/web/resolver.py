@@ -37,6 +37,7 @@ class RequestLimits(NamedTuple):
     """FastAPI's description of the endpoint."""
 
 
+_NO_TAGS: frozenset[str] = frozenset()
 UNKNOWN = RequestLimits(())
 """The limits if the application is not known."""
 
@@ -84,7 +85,7 @@ class Resolver:
     def _endpoint_limits(self, scope: Scope, endpoint: Endpoint | None) -> RequestLimits:
         path = path_of(scope)
         settings = self._registry.configured
-        configured = settings.endpoint(method_of(scope), path)
+        configured = settings.endpoint(method_of(scope), path, _NO_TAGS if endpoint is None else endpoint.tags)
         if (
             settings.is_exempt(path)
             or (endpoint is not None and (endpoint.exempt or (settings.exempts_docs and is_documentation(endpoint))))
@@ -95,19 +96,20 @@ class Resolver:
             return RequestLimits(())
         return RequestLimits(
             (),
-            declared=self._declared(endpoint),
+            declared=self._declared(endpoint, method_of(scope)),
             endpoint=endpoint.name,
             path_params=endpoint.path_params,
             dependant=endpoint.dependant,
         )
 
     def _resolve(self, settings: ConfiguredLimits, method: str, path: str, scope: Scope) -> RequestLimits:
-        limits = self._endpoint_limits(scope, self.routes.find(scope))
+        endpoint = self.routes.find(scope)
+        limits = self._endpoint_limits(scope, endpoint)
         if limits.exempt or (limits.endpoint is None and self.routes.redirects(scope)):
             # The request that follows a redirect is counted.
             return limits
         applied = [item for item in limits.declared if self._registry.is_early(item.limit)]
-        configured = settings.endpoint(method, path)
+        configured = settings.endpoint(method, path, _NO_TAGS if endpoint is None else endpoint.tags)
         if configured is not None and configured.limit is not None:
             scopes = [item.scope for item in limits.declared]
             name = unique_scope(configured.limit.scope or configured.scope, scopes)
@@ -123,11 +125,11 @@ class Resolver:
             applied[:0] = defaults
         return limits._replace(applied=tuple(applied))
 
-    def _declared(self, endpoint: Endpoint) -> tuple[AppliedLimit, ...]:
+    def _declared(self, endpoint: Endpoint, method: str) -> tuple[AppliedLimit, ...]:
         applied: list[AppliedLimit] = []
         for dependency in endpoint.limits:
-            if self._is_own(dependency):
-                limit = dependency.limit
+            limit = dependency.limit
+            if self._is_own(dependency) and limit.applies_to(method):
                 scopes = [item.scope for item in applied]
                 applied.append(AppliedLimit(limit, unique_scope(limit.scope or endpoint.name, scopes)))
         return tuple(applied)

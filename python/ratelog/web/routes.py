@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+from enum import Enum
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -33,6 +34,7 @@ class Endpoint(NamedTuple):
     target: Any
     """The callable of the route."""
     path_params: Mapping[str, Any] = MappingProxyType({})
+    tags: frozenset[str] = frozenset()
     dependant: Any = None
     """FastAPI's description of the endpoint; `None` for Starlette's routes."""
 
@@ -135,6 +137,7 @@ def _endpoint(route: Any, scope: Scope, prefix: str, overrides: Any) -> Endpoint
         exempt or bool(getattr(endpoint, EXEMPT, False)) or _has_exemption(getattr(route, "dependant", None)),
         target,
         scope.get("path_params", {}),
+        frozenset(map(_tag_name, getattr(route, "tags", None) or ())),
         getattr(route, "dependant", None),
     )
 
@@ -156,6 +159,10 @@ def exempt(target: E) -> E:
 
         dependencies.append(Depends(exemption))
     return target
+
+
+def _tag_name(tag: Any) -> str:
+    return str(tag.value if isinstance(tag, Enum) else tag)
 
 
 async def exemption() -> None:

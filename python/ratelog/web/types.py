@@ -27,6 +27,8 @@ PlanFunction = Callable[..., str | Awaitable[str | None] | None]
 """Returns the plan of a connection. May be a FastAPI dependency."""
 LimitsFunction = Callable[..., str | Limits | Awaitable[str | Limits | None] | None]
 """Returns the limits of a connection; `None` exempts the request. May be a FastAPI dependency."""
+ExemptFunction = Callable[..., bool | Awaitable[bool]]
+"""Returns whether a connection is exempt from a limit. May be a FastAPI dependency."""
 Condition = Callable[[Any], bool | Awaitable[bool]]
 """Receives the `ResponseStart` of a request that was allowed. May be asynchronous."""
 DenialHandler = Callable[["HTTPConnection", Any], Any]
@@ -43,4 +45,5 @@ TakeBack = Callable[[Sequence[tuple[Check, "Decision"]]], Awaitable[None]]
 """Takes back the units that earlier stages of a request recorded."""
 
 Resolved = Mapping[str, Any]
-"""The results of those functions of a limit that FastAPI has called: `key`, `limits`, `cost` and `plan`."""
+"""The results of those functions of a limit that FastAPI has called: `key`, `limits`, `cost`, `plan` and
+`exempt_when`."""

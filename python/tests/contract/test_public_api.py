@@ -84,10 +84,22 @@ def test_the_public_attributes_of_the_limiters_are_exactly_these() -> None:
 
 def test_a_rate_limit_is_plain_data() -> None:
     limit = ratelog.RateLimiter("memory://")("2/minute", key="user", scope="all").limit
-    fields = {"limits", "key", "cost", "scope", "override_defaults", "on_denied", "count_if", "skip_if", "dependencies"}
+    fields = {
+        "limits",
+        "key",
+        "cost",
+        "scope",
+        "override_defaults",
+        "on_denied",
+        "count_if",
+        "skip_if",
+        "methods",
+        "exempt_when",
+        "dependencies",
+    }
     assert {field.name for field in dataclasses.fields(limit)} == fields
     assert public_attributes(limit) == sorted(
-        [*fields, "counts", "create", "describe", "has_condition", "has_functions"]
+        [*fields, "applies_to", "counts", "create", "describe", "has_condition", "has_functions"]
     )
     with pytest.raises(dataclasses.FrozenInstanceError):
         limit.scope = "other"  # type: ignore[misc]

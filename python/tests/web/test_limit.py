@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from enum import Enum
+from typing import Annotated, Any
 
 import pytest
+from fastapi import Depends, Header
 
 from ratelog import RateLimiter
+from support.apps import WITH_AND_WITHOUT, app_of
+from support.asgi import client_for, statuses
 
 
 @pytest.mark.parametrize(
@@ -28,3 +32,63 @@ def test_invalid_limits_are_rejected_at_declaration(limits: Any, message: str) -
 def test_an_invalid_cost_is_rejected_at_declaration(cost: Any) -> None:
     with pytest.raises(ValueError, match="a cost must be an integer"):
         RateLimiter("memory://")("5/minute", cost=cost)
+
+
+@WITH_AND_WITHOUT
+async def test_a_limit_can_apply_to_some_methods(middleware: bool) -> None:
+    limiter = RateLimiter("memory://")
+    app = app_of(limiter, middleware)
+
+    @app.api_route("/", methods=["GET", "POST"])
+    @limiter.limit("1/minute", methods=["post"])
+    def endpoint() -> int:
+        return 1
+
+    async with client_for(app) as client:
+        assert [(await client.get("/")).status_code for _ in range(3)] == [200] * 3
+        assert [(await client.post("/")).status_code for _ in range(2)] == [200, 429]
+    assert limiter("1/minute", methods=["GET"]).limit.applies_to("HEAD")
+
+
+@WITH_AND_WITHOUT
+async def test_a_request_can_be_exempt_from_one_limit(middleware: bool) -> None:
+    def is_admin(x_role: Annotated[str, Header()] = "") -> bool:
+        return x_role == "admin"
+
+    limiter = RateLimiter("memory://")
+    app = app_of(limiter, middleware)
+    by_connection = limiter("1/minute", exempt_when=lambda c: c.headers.get("x-role") == "admin")
+    app.get("/a", dependencies=[Depends(by_connection)])(lambda: 1)
+    app.get("/b", dependencies=[Depends(limiter("1/minute", exempt_when=is_admin))])(lambda: 1)
+    for path in ("/a", "/b"):
+        assert await statuses(app, path, path, path, headers={"x-role": "admin"}) == [200] * 3
+        assert await statuses(app, path, path) == [200, 429]
+
+
+async def test_limits_of_the_settings_can_select_tags() -> None:
+    class Tags(Enum):
+        costly = "costly"
+
+    endpoints: list[dict[str, object]] = [
+        {"tags": "costly,other", "limits": "1/minute"},
+        {"tags": ["open"], "exempt": True},
+    ]
+    limiter = RateLimiter("memory://", default="3/minute", endpoints=endpoints)
+    app = app_of(limiter, True)
+    app.get("/search", tags=[Tags.costly])(lambda: 1)
+    app.get("/open", tags=["open", "x"])(lambda: 1)
+    app.get("/plain")(lambda: 1)
+    assert await statuses(app, *["/open"] * 5) == [200] * 5
+    assert await statuses(app, "/search", "/search", "/plain", "/plain", "/plain") == [200, 429, 200, 200, 429]
+    assert await statuses(app, "/search", ip="192.0.2.2") == [200]
+
+
+async def test_each_endpoint_can_have_a_default() -> None:
+    limiter = RateLimiter("memory://", default="5/minute", default_per_endpoint="2/minute")
+    app = app_of(limiter, True)
+    app.get("/a/{number}")(lambda number: number)
+    app.get("/b", dependencies=[Depends(limiter("9/minute", override_defaults=True))])(lambda: 1)
+    app.get("/c")(lambda: 1)
+    assert await statuses(app, "/a/1", "/a/2", "/a/3", "/c") == [200, 200, 429, 200]
+    assert await statuses(app, *["/b"] * 9) == [200] * 9
+    assert await statuses(app, "/nope", "/nope", "/nope") == [404, 404, 429]
