@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from .engine.admin import AdminOperations
+from .engine.inspection import Explanation, Hit, KeyInfo
+from .engine.overrides import ListedOverride
+from .engine.policies import NodePolicies, Policy
+from .engine.stats import PolicyStats, Stats, TopKey
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Mapping
@@ -12,16 +16,27 @@ if TYPE_CHECKING:
 
     from .check import LimitsLike
     from .engine.engine import Engine
-    from .engine.inspection import Explanation, Hit, KeyInfo
     from .engine.operation import Operation
-    from .engine.overrides import ListedOverride
-    from .engine.policies import NodePolicies, Policy
-    from .engine.stats import Stats, TopKey, TopKind
+    from .engine.stats import TopKind
 
     T = TypeVar("T")
 
     class Run(Protocol):
         def __call__(self, operation: Operation[T], /) -> Awaitable[T]: ...
+
+
+__all__ = [
+    "Admin",
+    "Explanation",
+    "Hit",
+    "KeyInfo",
+    "ListedOverride",
+    "NodePolicies",
+    "Policy",
+    "PolicyStats",
+    "Stats",
+    "TopKey",
+]
 
 
 class Admin:

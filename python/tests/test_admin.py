@@ -11,9 +11,7 @@ import redis.asyncio
 from redis.exceptions import NoPermissionError, ResponseError
 
 from ratelog import Limits, NeedsModuleError, NoPolicyError, Override, UnavailableError
-from ratelog.engine.overrides import ListedOverride
-from ratelog.engine.policies import Policy
-from ratelog.engine.stats import TopKey
+from ratelog.admin import ListedOverride, Policy, TopKey
 from support.admin_driver import AdminDriver
 from support.server import free_port
 

@@ -44,6 +44,10 @@ def combine(replies: Mapping[str, Reply]) -> Reply:
     return next(errors, NodeReplies(replies))
 
 
+def _is_explicitly_routed(commands: Sequence[Command]) -> bool:
+    return any(command[0] in EXPLICITLY_ROUTED for command in commands)
+
+
 def _nodes_named(client: Any, nodes: str) -> Any:
     if nodes == ONE_PRIMARY:
         return _primaries(client)[0]
@@ -87,16 +91,20 @@ class ClusterPool:
         return True
 
     async def send_unpooled(self, pending: PendingCommands) -> None:
-        """Sends one pipeline per shard, without a limit."""
+        """Sends one pipeline per shard, without a limit. Checks do not wait for the commands of operators."""
         by_key = [command for commands, _ in pending for command in commands if command[0] not in EXPLICITLY_ROUTED]
         replies = iter(await self._send_pipeline(by_key))
-        for commands, future in pending:
-            results: list[Reply] = [
-                await self._send_to_nodes(command) if command[0] in EXPLICITLY_ROUTED else next(replies)
-                for command in commands
-            ]
+        results: list[list[Reply]] = [
+            [None if command[0] in EXPLICITLY_ROUTED else next(replies) for command in commands]
+            for commands, _ in pending
+        ]
+        for index in sorted(range(len(pending)), key=lambda index: _is_explicitly_routed(pending[index][0])):
+            commands, future = pending[index]
+            for place, command in enumerate(commands):
+                if command[0] in EXPLICITLY_ROUTED:
+                    results[index][place] = await self._send_to_nodes(command)
             if not future.done():
-                future.set_result(results)
+                future.set_result(results[index])
 
     async def close(self) -> None:
         """Does nothing: the pool holds no connections."""

@@ -1,4 +1,4 @@
-"""What a key holds, and how a check of it is decided."""
+"""The contents of a key, and the explanation of a check."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class KeyInfo:
-    """What a key holds. Instants are milliseconds since the Unix epoch, on the server's clock."""
+    """The contents of a key. Instants are milliseconds since the Unix epoch, on the server's clock."""
 
     units: int
     """The recorded units."""

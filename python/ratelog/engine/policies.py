@@ -30,7 +30,7 @@ class Policy:
 
 @dataclass(frozen=True)
 class NodePolicies:
-    """What one primary of a cluster reports about its policies."""
+    """The policies of one primary of a cluster, as it last reported them."""
 
     node: str
     """The node's ID."""

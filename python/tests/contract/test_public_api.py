@@ -13,6 +13,7 @@ import pytest
 from fastapi import FastAPI
 
 import ratelog
+import ratelog.admin
 import ratelog.fastapi
 import ratelog.httpx
 import ratelog.httpx2
@@ -37,6 +38,10 @@ def test_the_public_names_are_exactly_these() -> None:
     assert sorted(ratelog.fastapi.__all__) == ["RateLimited", "document", "health_router"]
     for module in (ratelog.httpx, ratelog.httpx2):
         assert sorted(module.__all__) == ["AsyncRetryTransport", "RetryPolicy", "RetryTransport"]
+    assert sorted(ratelog.admin.__all__) == [
+        "Admin", "Explanation", "Hit", "KeyInfo", "ListedOverride", "NodePolicies", "Policy", "PolicyStats", "Stats",
+        "TopKey",
+    ]  # fmt: skip
     assert sorted(ratelog.requests.__all__) == ["RetryAdapter", "RetryPolicy"]
     assert all(hasattr(ratelog, name) for name in NAMES)
 

@@ -1,4 +1,4 @@
-"""Parses what a key holds."""
+"""Parses the contents of a key."""
 
 from __future__ import annotations
 
