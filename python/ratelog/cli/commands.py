@@ -86,7 +86,7 @@ def list_overrides(limiter: SyncRateLimiter, args: Namespace) -> Output:
 
 def set_override(limiter: SyncRateLimiter, args: Namespace) -> Output:
     limiter.set_override(args.key, args.action, args.limits, ttl=args.ttl)
-    return Output(limiter.get_override(args.key), "set")
+    return Output({"set": True}, "set")
 
 
 def delete_override(limiter: SyncRateLimiter, args: Namespace) -> Output:

@@ -5,16 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import redis
+import redis.asyncio
 from redis.crc import key_slot
 from redis.exceptions import ResponseError
 
-from ratelog import Limits, NeedsModuleError, UnavailableError
+from ratelog import Limits, NeedsModuleError, Override, UnavailableError
 from ratelog.engine.policies import Policy
 from support.admin_driver import AdminDriver
 from support.cluster import SLOTS, Cluster
 from support.wait import until
 
 if TYPE_CHECKING:
+    from support.driver import Flavour
     from support.types import Open, Start
 
 
@@ -55,6 +58,28 @@ async def test_replies_of_all_primaries_are_merged(start: Start, open_limiter: O
         assert (await admin.inspect(key)).units == 1
         assert len(await admin.hits(key)) == 1
         assert (await admin.explain(key, "5/minute")).decided_by == "override"
+
+
+async def test_a_client_with_resp3_that_decodes_replies_can_be_used(
+    start: Start, open_limiter: Open, flavour: Flavour
+) -> None:
+    cluster = Cluster(start)
+    module: Any = redis.asyncio if flavour == "async" else redis
+    client = module.RedisCluster(host="127.0.0.1", port=cluster.nodes[0].port, protocol=3, decode_responses=True)
+    limiter = open_limiter(client=client)
+    admin = AdminDriver(limiter)
+    await admin.set_policy("login", "1/minute")
+    assert await admin.policies() == ["login"]
+    keys = keys_per_primary(2)
+    for key in keys:
+        await limiter.check(key, "5/minute")
+        await limiter.set_override(key, "deny")
+    assert (await admin.stats()).checks == 6
+    assert sorted(top.key.decode() for top in await admin.top("checked")) == keys
+    assert sorted(override.key.decode() for override in await admin.overrides(count=1)) == keys
+    assert [(await admin.inspect(key)).override for key in keys] == [Override("deny")] * 6
+    await limiter.close()
+    await client.aclose() if flavour == "async" else client.close()
 
 
 async def test_policies_are_read_from_the_primary_that_was_sent_the_change(start: Start, open_limiter: Open) -> None:
