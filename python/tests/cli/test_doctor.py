@@ -12,6 +12,7 @@ from support.broken_servers import SilentServer
 from support.cluster import Cluster
 from support.command_line import CommandLine
 from support.roles import USERS, password_of
+from support.sentinel import Sentinels
 from support.server import free_port
 from support.wait import until_sync
 
@@ -100,6 +101,15 @@ def test_a_replica_is_an_error(start: Start, server: Server, doctor: Doctor) -> 
     replica = start(f"replicaof 127.0.0.1 {server.port}")
     until_sync("the replica is in sync", lambda: replica.db().info("replication")["master_link_status"] == "up")
     assert doctor(replica.url, status=1)["server"][0] == "error"
+
+
+def test_the_primary_of_sentinels_is_examined(start: Start, doctor: Doctor) -> None:
+    primary, replica = start(), start()
+    replica.db().replicaof("127.0.0.1", primary.port)
+    findings = doctor(Sentinels(start, primary).url)
+    assert findings["server"][0] == findings["rights"][0] == "ok"
+    status, text = doctor(f"redis+sentinel://127.0.0.1:{free_port()}/ratelog", status=1)["server"]
+    assert (status, text.partition(":")[0]) == ("error", "unavailable")
 
 
 @pytest.mark.parametrize(
