@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from .base import BaseLimiter, Options
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
     from ._core import Decision, Limits
+    from .admin import Admin
     from .check import Check, LimitsLike
     from .engine.overrides import Override, OverrideAction
     from .events import Hook
@@ -167,6 +169,13 @@ class RateLimiter(BaseLimiter):
     async def del_override(self, key: str | bytes) -> bool:
         """Deletes the key's override. Returns whether there was one. Raises the errors of `set_override`."""
         return await self._sessions.run(self._del_override(key))
+
+    @cached_property
+    def admin(self) -> Admin:
+        """The operations of operators: policies, statistics, and what a key holds."""
+        from .admin import Admin
+
+        return Admin(self._engine, self._sessions.run)
 
     async def start(self) -> None:
         """Connects to the server, and verifies all limits that were declared so far.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .base import BaseLimiter, Options
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from .engine.operation import Operation
     from .engine.overrides import Override, OverrideAction
     from .events import Hook
+    from .sync_admin import SyncAdmin
 
 T = TypeVar("T")
 
@@ -92,6 +94,13 @@ class SyncRateLimiter(BaseLimiter):
     def del_override(self, key: str | bytes) -> bool:
         """See `RateLimiter.del_override`."""
         return self._run(self._del_override(key))
+
+    @cached_property
+    def admin(self) -> SyncAdmin:
+        """See `RateLimiter.admin`."""
+        from .sync_admin import SyncAdmin
+
+        return SyncAdmin(self._engine, self._run)
 
     def start(self) -> None:
         """Connects to the server. Optional: the first check connects by itself."""

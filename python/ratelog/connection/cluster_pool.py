@@ -4,27 +4,64 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
+from ..engine.node_command import ALL_PRIMARIES, ONE_PRIMARY, NodeCommand, NodeReplies
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ..engine.commands import Command, Reply
     from .pool import PendingCommands
 
-_KEY_INDEX = {"RL.OVERRIDE": 2, "RL.REFUND": 1}
+_KEY_INDEX = {"RL.EXPLAIN": 1, "RL.HITS": 1, "RL.INSPECT": 1, "RL.OVERRIDE": 2, "RL.REFUND": 1}
 """The position of the key. redis-py finds none in a command that the server does not know: a server without the module
-must reject probes and overrides itself."""
+must reject probes, overrides and the commands of operators itself."""
 
-EXPLICITLY_ROUTED = frozenset({"RL.POLICY", "SCRIPT", *_KEY_INDEX})
+EXPLICITLY_ROUTED = frozenset({"RL.POLICY", "RL.STATS", "RL.TOP", "SCRIPT", *_KEY_INDEX})
 
 
 def target_nodes(client: Any, command: Command) -> Any:
     """Returns the nodes of `client` for one of the `EXPLICITLY_ROUTED` commands."""
     name = str(command[0])
+    if isinstance(command, NodeCommand):
+        return _nodes_named(client, command.nodes)
     if name in _KEY_INDEX:
         return client.get_node_from_key(command[_KEY_INDEX[name]])
     return client.get_primaries() if name == "SCRIPT" else client.get_random_node()
+
+
+def all_primaries(client: Any, command: Command) -> Sequence[Any]:
+    """The nodes to ask one by one if the command is for all primaries; empty for another command."""
+    is_for_all = isinstance(command, NodeCommand) and command.nodes == ALL_PRIMARIES
+    return _primaries(client) if is_for_all else ()
+
+
+def combine(replies: Mapping[str, Reply]) -> Reply:
+    """The reply to a command for all primaries: the first error, or all replies."""
+    errors = (reply for reply in replies.values() if isinstance(reply, Exception))
+    return next(errors, NodeReplies(replies))
+
+
+def _is_explicitly_routed(commands: Sequence[Command]) -> bool:
+    return any(command[0] in EXPLICITLY_ROUTED for command in commands)
+
+
+def _nodes_named(client: Any, nodes: str) -> Any:
+    if nodes == ONE_PRIMARY:
+        return _primaries(client)[0]
+    node = client.get_node(node_name=nodes)
+    if node is None:
+        raise ResponseError(f"node {nodes} has left the cluster: begin the list again")
+    return node
+
+
+def _primaries(client: Any) -> Sequence[Any]:
+    primaries = sorted(client.get_primaries(), key=lambda node: str(node.name))
+    if not primaries:
+        raise RedisConnectionError("the cluster has no primary")
+    return primaries
 
 
 class ClusterPool:
@@ -54,16 +91,20 @@ class ClusterPool:
         return True
 
     async def send_unpooled(self, pending: PendingCommands) -> None:
-        """Sends one pipeline per shard, without a limit."""
+        """Sends one pipeline per shard, without a limit. Checks do not wait for the commands of operators."""
         by_key = [command for commands, _ in pending for command in commands if command[0] not in EXPLICITLY_ROUTED]
         replies = iter(await self._send_pipeline(by_key))
-        for commands, future in pending:
-            results: list[Reply] = [
-                await self._send_to_nodes(command) if command[0] in EXPLICITLY_ROUTED else next(replies)
-                for command in commands
-            ]
+        results: list[list[Reply]] = [
+            [None if command[0] in EXPLICITLY_ROUTED else next(replies) for command in commands]
+            for commands, _ in pending
+        ]
+        for index in sorted(range(len(pending)), key=lambda index: _is_explicitly_routed(pending[index][0])):
+            commands, future = pending[index]
+            for place, command in enumerate(commands):
+                if command[0] in EXPLICITLY_ROUTED:
+                    results[index][place] = await self._send_to_nodes(command)
             if not future.done():
-                future.set_result(results)
+                future.set_result(results[index])
 
     async def close(self) -> None:
         """Does nothing: the pool holds no connections."""
@@ -79,10 +120,14 @@ class ClusterPool:
 
     async def _send_to_nodes(self, command: Command) -> Reply:
         await self._client.initialize()
+        if primaries := all_primaries(self._client, command):
+            return combine({str(node.name): await self._send_to(node, command) for node in primaries})
+        return await self._send_to(None, command)
+
+    async def _send_to(self, node: Any, command: Command) -> Reply:
         try:
-            reply: Reply = await self._client.execute_command(
-                *command, target_nodes=target_nodes(self._client, command)
-            )
+            nodes = node or target_nodes(self._client, command)
+            reply: Reply = await self._client.execute_command(*command, target_nodes=nodes)
         except ResponseError as error:
             return error
         return reply

@@ -10,7 +10,7 @@ from redis import exceptions
 from redis.exceptions import ResponseError
 
 from ..engine.classify import TRANSPORT_ERRORS, LimiterClosedError, classify, connect_error
-from .cluster_pool import EXPLICITLY_ROUTED, target_nodes
+from .cluster_pool import EXPLICITLY_ROUTED, all_primaries, combine, target_nodes
 from .compat import pack_commands
 from .target import clients_of
 
@@ -107,11 +107,16 @@ class SyncExecutor:
         return [self._send_to_shard(command) for command in commands]
 
     def _send_to_shard(self, command: Command) -> Reply:
+        if primaries := all_primaries(self._client, command):
+            return combine({str(node.name): self._send_to(node, command) for node in primaries})
+        return self._send_to(None, command)
+
+    def _send_to(self, node: Any, command: Command) -> Reply:
         client = self._client
         options = {}
-        if command[0] in EXPLICITLY_ROUTED:
-            options["target_nodes"] = target_nodes(client, command)
         try:
+            if command[0] in EXPLICITLY_ROUTED:
+                options["target_nodes"] = node or target_nodes(client, command)
             reply: Reply = client.execute_command(*command, **options)
         except ResponseError as error:
             return error

@@ -51,6 +51,16 @@ class Target:
         Raises:
             ConfigError: the URL is invalid. The message never shows a password.
         """
+        try:
+            return cls._parse(url)
+        except ConfigError:
+            if "@" in url.partition("?")[2]:
+                # The '?' may be in the password, and the message may show what is before or after it.
+                raise ConfigError("url: invalid; write a '?' in the user or the password as %3F") from None
+            raise
+
+    @classmethod
+    def _parse(cls, url: str) -> Target:
         scheme, separator, rest = url.partition("://")
         kind = _KINDS.get(scheme)
         if not separator or kind is None:

@@ -29,6 +29,16 @@ class Override:
     """Milliseconds until the override ends; `None` if it does not."""
 
 
+@dataclass(frozen=True)
+class ListedOverride(Override):
+    """An override of a list, with its key."""
+
+    key: bytes = b""
+    """The whole key."""
+    database: int = 0
+    """The number of the key's database."""
+
+
 def set_override_command(key: bytes, action: str, limits: LimitsLike | None, ttl: float | None) -> Command:
     """Builds `RL.OVERRIDE SET`.
 
@@ -54,15 +64,25 @@ def set_override_command(key: bytes, action: str, limits: LimitsLike | None, ttl
 
 def parse_override(reply: Reply) -> Override | None:
     """Parses the reply of `RL.OVERRIDE GET`."""
-    if reply is None:
-        return None
-    fields = parse_map(reply)
+    return None if reply is None else Override(*_parse_fields(parse_map(reply)))
+
+
+def parse_override_page(reply: Reply) -> tuple[str, list[ListedOverride]]:
+    """Parses the reply of `RL.OVERRIDE LIST`: the cursor of the next page, and overrides."""
+    cursor, overrides = cast("tuple[Reply, list[Reply]]", reply)
+    return text(cursor), [
+        ListedOverride(*_parse_fields(fields), to_bytes(fields["key"]), cast("int", fields["database"]))
+        for fields in map(parse_map, overrides)
+    ]
+
+
+def _parse_fields(fields: Mapping[str, Reply]) -> tuple[OverrideAction, Limits | None, int | None]:
     rules = parse_rules(fields["rules"])
     action, ttl = text(fields["action"]), cast("int", fields["ttl_ms"])
     if action not in ("allow", "deny", "limit"):
         raise ResponseError(f"unknown override action {action!r}")
     limits = Limits.of_rules(rules) if rules else None
-    return Override(cast("OverrideAction", action), limits, None if ttl < 0 else ttl)
+    return cast("OverrideAction", action), limits, None if ttl < 0 else ttl
 
 
 def parse_map(reply: Reply) -> dict[str, Reply]:
@@ -83,3 +103,8 @@ def parse_rules(reply: Reply) -> Sequence[tuple[int, int]]:
 def text(reply: Reply) -> str:
     """A string, which the client may or may not have decoded."""
     return reply.decode() if isinstance(reply, bytes) else str(reply)
+
+
+def to_bytes(reply: Reply) -> bytes:
+    """A string's bytes, which the client may have decoded."""
+    return reply if isinstance(reply, bytes) else str(reply).encode()

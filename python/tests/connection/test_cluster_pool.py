@@ -6,10 +6,11 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+from redis.crc import key_slot
 from redis.exceptions import ResponseError
 
-from ratelog import Limits, NoPolicyError
-from support.cluster import Cluster
+from ratelog import Decision, Limits, NoPolicyError, RateLimiter, UnavailableError
+from support.cluster import SLOTS, Cluster
 from support.driver import Driver
 from support.load import Load
 from support.server import free_port
@@ -106,6 +107,23 @@ async def test_cancelled_callers_do_not_affect_others_in_a_cluster(start: Start)
         n + 100 for n in range(1, 10, 2)
     ]
     await limiter.close()
+
+
+async def test_a_check_does_not_wait_for_commands_of_operators(start: Start) -> None:
+    cluster = Cluster(start)
+    limiter = RateLimiter(cluster.url, timeout=1.0)
+    key = next(key for key in map(str, range(100)) if key_slot(key.encode()) * 3 < SLOTS)
+    await limiter.check(key, "9/minute")
+    await limiter.admin.stats()
+    cluster.nodes[2].pause()
+    stats, decision = await asyncio.gather(
+        limiter.admin.stats(), limiter.check(key, "9/minute"), return_exceptions=True
+    )
+    cluster.nodes[2].resume()
+    assert isinstance(stats, UnavailableError)
+    assert isinstance(decision, Decision)
+    assert (decision.source, decision.remaining) == ("module", 7)
+    await limiter.aclose()
 
 
 async def test_a_limiter_of_an_absent_cluster_can_be_closed(open_limiter: Open) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -52,6 +53,23 @@ def run(block: Block, server: Server, folder: Path, apps: list[App]) -> str:
         check=False,
     )
     assert ran.returncode == 0, f"line {block.line}: {ran.stderr}"
+    return ran.stdout
+
+
+def run_command(command: str, server: Server, folder: Path) -> str:
+    """The output and the errors of a command line."""
+    program, *arguments = shlex.split(command)
+    assert program == "python", command
+    ran = subprocess.run(
+        [PYTHON, "-W", "error", *arguments],
+        cwd=folder,
+        env={**ENVIRONMENT, "RATELOG_URL": server.url},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
     return ran.stdout
 
 
@@ -118,6 +136,9 @@ def test_the_examples_print_what_the_documents_show(name: str, server: Server, t
                 assert normalize(curl(command, apps[-1].port)).strip() == normalize(expected).strip(), (
                     f"{where}: {command}"
                 )
+        elif block.language == "console" and block.text.startswith("$ python -m ratelog"):
+            for command, expected in commands_of(block):
+                assert run_command(command, server, tmp_path).strip() == expected.strip(), f"{where}: {command}"
         elif block.language == "toml":
             (tmp_path / "ratelog.toml").write_text(block.text)
             load(tmp_path / "ratelog.toml")

@@ -10,7 +10,7 @@ import ratelog
 
 TESTS = Path(__file__).parents[1]
 PACKAGE = Path(ratelog.__file__).parent
-FOLDERS = ["", "connection", "engine", "retry", "web"]
+FOLDERS = ["", "cli", "connection", "engine", "retry", "web"]
 
 WITHOUT_TESTS_OF_THEIR_OWN = {
     "": {
@@ -18,7 +18,12 @@ WITHOUT_TESTS_OF_THEIR_OWN = {
         "base",
         # test_httpx.py tests both libraries.
         "httpx2",
+        # test_admin.py tests the operations of both limiters.
+        "sync_admin",
+        # cli/test_main.py runs it.
+        "__main__",
     },
+    "cli": set[str](),
     # An interface; test_server_pool.py and test_cluster_pool.py test its implementations.
     "connection": {"pool"},
     "engine": set[str](),

@@ -13,11 +13,14 @@ import pytest
 from fastapi import FastAPI
 
 import ratelog
+import ratelog.admin
 import ratelog.fastapi
 import ratelog.httpx
 import ratelog.httpx2
 import ratelog.requests
+from ratelog.admin import Admin
 from ratelog.fastapi import document, health_router
+from ratelog.sync_admin import SyncAdmin
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +38,10 @@ def test_the_public_names_are_exactly_these() -> None:
     assert sorted(ratelog.fastapi.__all__) == ["RateLimited", "document", "health_router"]
     for module in (ratelog.httpx, ratelog.httpx2):
         assert sorted(module.__all__) == ["AsyncRetryTransport", "RetryPolicy", "RetryTransport"]
+    assert sorted(ratelog.admin.__all__) == [
+        "Admin", "Explanation", "Hit", "KeyInfo", "ListedOverride", "NodePolicies", "Policy", "PolicyStats", "Stats",
+        "TopKey",
+    ]  # fmt: skip
     assert sorted(ratelog.requests.__all__) == ["RetryAdapter", "RetryPolicy"]
     assert all(hasattr(ratelog, name) for name in NAMES)
 
@@ -51,6 +58,8 @@ def test_every_public_class_and_method_has_a_docstring() -> None:
         ratelog.RateLimitDependency,
         ratelog.Settings,
         ratelog.Denial,
+        Admin,
+        SyncAdmin,
     ):
         assert inspect.getdoc(name)
         for member, value in vars(name).items():
@@ -66,9 +75,21 @@ def test_both_limiters_have_the_same_operations() -> None:
     assert operations(ratelog.RateLimiter) == operations(ratelog.SyncRateLimiter)
 
 
+def test_the_operations_of_operators_are_the_same_in_both_limiters() -> None:
+    def operations(cls: type) -> dict[str, list[str]]:
+        public = {name: value for name, value in vars(cls).items() if not name.startswith("_")}
+        return {name: list(inspect.signature(value).parameters) for name, value in public.items()}
+
+    assert operations(Admin) == operations(SyncAdmin)
+    assert sorted(operations(Admin)) == [
+        "delete_policy", "explain", "export_policies", "hits", "import_policies", "inspect", "overrides", "policies",
+        "policy", "policy_versions", "set_policy", "stats", "top",
+    ]  # fmt: skip
+
+
 OPERATIONS = [
-    "check", "del_override", "get_override", "health", "mcheck", "peek", "refund", "reload", "reset", "set_override",
-    "settings", "start",
+    "admin", "check", "del_override", "get_override", "health", "mcheck", "peek", "refund", "reload", "reset",
+    "set_override", "settings", "start",
 ]  # fmt: skip
 FOR_REQUESTS = ["exempt", "key", "limit", "on_denied", "plan", "protect", "refund_request", "reset_request"]
 

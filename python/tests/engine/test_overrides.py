@@ -8,7 +8,7 @@ import pytest
 from redis.exceptions import ResponseError
 
 from ratelog import Limits, NeedsModuleError, Override
-from ratelog.engine.overrides import parse_map, parse_override
+from ratelog.engine.overrides import ListedOverride, parse_map, parse_override, parse_override_page
 
 if TYPE_CHECKING:
     from support.server import Server
@@ -76,3 +76,10 @@ def test_replies_of_both_protocols_are_parsed() -> None:
 def test_an_invalid_reply_raises(reply: object) -> None:
     with pytest.raises(ResponseError):
         parse_override(reply)
+
+
+def test_a_page_is_parsed_from_both_protocols() -> None:
+    flat = [b"key", b"\xff", b"database", 3, b"action", b"deny", b"rules", [], b"ttl_ms", 9]
+    expected = ("2", [ListedOverride("deny", None, 9, b"\xff", 3)])
+    assert parse_override_page([b"2", [flat]]) == parse_override_page(["2", [parse_map(flat)]]) == expected
+    assert parse_override_page([b"0", []]) == ("0", [])

@@ -36,7 +36,7 @@ def blocks(document: Path) -> Iterator[Block]:
 
 
 def commands_of(block: Block) -> Iterator[tuple[str, str]]:
-    """The `curl -i` commands of a console block, each with its output."""
+    """The commands of a console block, each with its output."""
     parts = re.split(r"^\$ (.*)\n", block.text, flags=re.MULTILINE)
     assert parts[0] == "", f"line {block.line}: expected a command first"
     yield from zip(parts[1::2], parts[2::2], strict=True)
