@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
-from .check import LimitsLike, to_check, to_cost, to_key, to_limits
+from .check import LimitsLike, to_check, to_cost, to_key, to_limits, with_prefix
 from .connection.target import Target
 from .engine.commands import Command, parse_count
 from .engine.engine import Engine
 from .engine.overrides import Override, OverrideAction, parse_override, set_override_command
+from .engine.reset_all import reset_all
 from .errors import ConfigError
 from .events import EventPublisher, Hook, SettingsReloaded
+from .prefix import Prefix
 from .settings import ENV_PREFIX, RELOADABLE, Settings, load
 
 if TYPE_CHECKING:
@@ -86,8 +88,11 @@ class BaseLimiter:
         self._target = Target.parse(self.settings.url)
         kind = "single" if client is not None else self._target.kind
         cluster = kind == "cluster" or (client is not None and "Cluster" in type(client).__name__)
+        self._prefix = Prefix(self.settings.prefix)
         self._events = EventPublisher(hooks)
         self._engine = Engine(self.settings, self._events, remote=kind != "memory", cluster=cluster)
+        if self.settings.prefix:
+            self._engine.backend.probe_key = with_prefix(self.settings.prefix, b"probe")
         self._report_health = self._engine.health
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -104,6 +109,15 @@ class BaseLimiter:
             raise AttributeError(f"{name} is a setting: pass {kind}({name}=...), or set {variable} and call reload()")
         else:
             raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+
+    @property
+    def prefix(self) -> str:
+        """The prefix of all Redis keys of this limiter.
+
+        That of the settings; if they have none, `ratelog:` and the title of the protected application, such as
+        `ratelog:shop-api`, and `ratelog` without a title.
+        """
+        return self._prefix.value
 
     def health(self) -> Health:
         """Returns the state of the limiter and its server."""
@@ -139,39 +153,46 @@ class BaseLimiter:
         if self._engine.remote or self._events.has_hooks or not self._engine.enabled:
             return None
         rules = to_limits(limits)
-        return self._engine.local.check(to_key(key), rules, to_cost(cost)) if rules.policy is None else None
+        return self._engine.local.check(self._key(key), rules, to_cost(cost)) if rules.policy is None else None
 
     def _check(self, key: str | bytes, limits: LimitsLike, cost: int) -> Operation[Decision]:
-        return _not_none((yield from self._engine.decide([to_check(key, limits, cost)])))[0]
+        return _not_none((yield from self._engine.decide([to_check(self._key(key), limits, cost)])))[0]
 
     def _peek(self, key: str | bytes, limits: LimitsLike, cost: int) -> Operation[Decision]:
-        return _not_none((yield from self._engine.check([to_check(key, limits, cost)], record=False)))[0]
+        return _not_none((yield from self._engine.check([to_check(self._key(key), limits, cost)], record=False)))[0]
 
     def _mcheck(self, checks: Sequence[tuple[str | bytes, LimitsLike]], cost: int) -> Operation[list[Decision]]:
-        parsed = [to_check(key, limits, cost) for key, limits in checks]
+        parsed = [to_check(self._key(key), limits, cost) for key, limits in checks]
         if not parsed:
             raise ValueError("mcheck needs at least one key")
         return _not_none((yield from self._engine.decide(parsed, use_deny_cache=False)))
 
     def _refund(self, key: str | bytes, cost: int) -> Operation[int]:
-        return (yield from self._engine.refund(to_key(key), to_cost(cost)))
+        return (yield from self._engine.refund(self._key(key), to_cost(cost)))
 
     def _reset(self, key: str | bytes) -> Operation[int]:
-        return (yield from self._engine.reset(to_key(key)))
+        return (yield from self._engine.reset(self._key(key)))
+
+    def _reset_all(self) -> Operation[int]:
+        return (yield from reset_all(self._engine, self.prefix))
+
+    def _key(self, key: str | bytes) -> bytes:
+        """Returns the Redis key for a key of the program: `ratelog:user:42`."""
+        return with_prefix(self.prefix, to_key(key))
 
     def _set_override(
         self, key: str | bytes, action: OverrideAction, limits: LimitsLike | None, ttl: float | None
     ) -> Operation[None]:
-        name = to_key(key)
+        name = self._key(key)
         command = set_override_command(name, action, limits, ttl)
         yield from self._engine.execute_module_command("an override", command, name)
 
     def _get_override(self, key: str | bytes) -> Operation[Override | None]:
-        command: Command = ("RL.OVERRIDE", "GET", to_key(key))
+        command: Command = ("RL.OVERRIDE", "GET", self._key(key))
         return parse_override((yield from self._engine.execute_module_command("an override", command)))
 
     def _del_override(self, key: str | bytes) -> Operation[bool]:
-        name = to_key(key)
+        name = self._key(key)
         command: Command = ("RL.OVERRIDE", "DEL", name)
         return parse_count((yield from self._engine.execute_module_command("an override", command, name))) == 1
 

@@ -64,6 +64,11 @@ def to_key(key: str | bytes) -> bytes:
     raise TypeError(f"a key must be str or bytes, not {type(key).__name__}")
 
 
+def with_prefix(prefix: str, key: bytes) -> bytes:
+    """Returns the Redis key for a key of the program. Without a prefix, they are equal."""
+    return b"%b:%b" % (prefix.encode(), key) if prefix else key
+
+
 def to_cost(cost: int) -> int:
     """Returns a valid cost.
 

@@ -84,7 +84,7 @@ class RateLimiter(BaseLimiter):
         async def verify(limits: Collection[Limits], prefix: str) -> list[str]:
             return await sessions.run(engine.find_problems(limits, prefix))
 
-        self._registry = Registry(self.settings, self._events, engine.problems)
+        self._registry = Registry(self.settings, self._prefix, self._events, engine.problems)
         enforcer = Enforcer(self._registry, decide, take_back)
         self._web = WebParts(enforcer, Startup(self._registry, sessions.start, verify), sessions.aclose)
 
@@ -130,6 +130,16 @@ class RateLimiter(BaseLimiter):
         """
         return await self._sessions.run(self._reset(key))
 
+    async def reset_all(self) -> int:
+        """Deletes the units of all keys with this limiter's prefix. Returns the number of keys that had units.
+
+        For tests. Overrides and policies stay. Finds the keys with `SCAN`, on every primary of a cluster.
+
+        Raises:
+            redis.exceptions.RedisError: the server is unavailable, or rejected a command.
+        """
+        return await self._sessions.run(self._reset_all())
+
     async def refund_request(self, connection: HTTPConnection) -> int:
         """Takes back the units that a request has recorded so far. Returns their number.
 
@@ -143,7 +153,7 @@ class RateLimiter(BaseLimiter):
         For example, a successful login can delete the failed ones.
         """
         keys = dict.fromkeys(check.key for check in self._web.enforcer.state(connection.scope).checks)
-        return sum([await self.reset(key) for key in keys])
+        return sum([await self._sessions.run(self._engine.reset(key)) for key in keys])
 
     async def set_override(
         self,
@@ -354,6 +364,7 @@ class RateLimiter(BaseLimiter):
         from .web.middleware import RateLimitMiddleware
 
         self._registry.apps.append(app)
+        self._prefix.use_title(getattr(app, "title", None))
         app.add_middleware(RateLimitMiddleware, limiter=self)
         if hasattr(app, "openapi"):
             from .web.openapi import document

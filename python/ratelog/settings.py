@@ -116,8 +116,9 @@ class Settings(BaseSettings):
     """Whether checks are made. If not, every check is allowed and nothing is recorded."""
     url: str = Field("redis://localhost:6379/0", repr=False)
     """`redis://`, `rediss://`, `unix://`, `redis+cluster://`, `redis+sentinel://`, or `memory://` for no server."""
-    prefix: str = "ratelog"
-    """The prefix of all Redis keys."""
+    prefix: str | None = None
+    """The prefix of all Redis keys. `None`: `ratelog:` and the title of the protected application, such as
+    `ratelog:shop-api`, or `ratelog` without a title. Services with the same prefix share limits."""
 
     default: PlanLimits | None = None
     """The limits of each key over all endpoints together."""
@@ -179,7 +180,7 @@ class Settings(BaseSettings):
     def _validate(self) -> Settings:
         if self.default is not None and self.default_policy is not None:
             raise ValueError("expected default or default_policy, not both")
-        if "{" in self.prefix or "}" in self.prefix:
+        if self.prefix is not None and ("{" in self.prefix or "}" in self.prefix):
             raise ValueError(f"prefix: expected no braces, which mark the hash tag of a key, not {self.prefix!r}")
         if self.probe_max_interval < self.probe_min_interval:
             least = f"probe_min_interval ({self.probe_min_interval})"

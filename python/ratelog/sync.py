@@ -76,6 +76,10 @@ class SyncRateLimiter(BaseLimiter):
         """See `RateLimiter.reset`."""
         return self._run(self._reset(key))
 
+    def reset_all(self) -> int:
+        """See `RateLimiter.reset_all`."""
+        return self._run(self._reset_all())
+
     def set_override(
         self,
         key: str | bytes,

@@ -12,6 +12,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from ..connection.target import Target, clients_of
 from ..engine.classify import TRANSPORT_ERRORS
 from ..errors import ConfigError
+from ..prefix import Prefix
 from ..settings import load
 from . import examinations as examine
 from .finding import Finding, merge
@@ -43,7 +44,8 @@ def _examine_configuration(config: str | None, url: str | None, timeout: float) 
         target = Target.parse(settings.url)
     except ConfigError as error:
         return [Finding("error", "configuration", one_line(error))]
-    text = f"valid; prefix {settings.prefix!r}, backend {settings.backend!r}, fallback {settings.fallback!r}"
+    prefix = Prefix(settings.prefix).value
+    text = f"valid; prefix {prefix!r}, backend {settings.backend!r}, fallback {settings.fallback!r}"
     configuration = Finding("ok", "configuration", text)
     if target.kind == "memory":
         server = Finding("ok", "server", "memory:// has no server: each process decides by itself")

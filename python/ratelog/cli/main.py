@@ -43,6 +43,7 @@ def _run(args: Namespace) -> Output:
     if settings.url.startswith("memory://"):
         raise NeedsModuleError("memory:// has no server: pass --url, or set RATELOG_URL")
     timeout = max(settings.timeout, TIMEOUT)
-    with SyncRateLimiter(args.url, config=args.config, timeout=timeout, deny_cache=0) as limiter:
+    # Operators name whole keys, as in the commands of the module.
+    with SyncRateLimiter(args.url, config=args.config, timeout=timeout, deny_cache=0, prefix="") as limiter:
         output: Output = args.run(limiter, args)
         return output

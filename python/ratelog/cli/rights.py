@@ -8,8 +8,9 @@ from uuid import uuid4
 from redis.exceptions import ResponseError
 
 from .._core import Policies
-from ..check import to_check
+from ..check import to_check, with_prefix
 from ..engine.commands import LOAD_SCRIPT, ScriptDialect
+from ..prefix import Prefix
 from .finding import Finding
 
 if TYPE_CHECKING:
@@ -27,18 +28,19 @@ def check_rights(client: Any, settings: Settings, *, module: bool) -> Finding:
     The server examines the rights before the arguments. So a command with a wrong argument shows whether the user has
     the right, without `ACL DRYRUN`, which a user for an application may not run.
     """
-    key = f"{settings.prefix}:doctor:{uuid4().hex}".encode()
+    prefix = Prefix(settings.prefix).value
+    key = with_prefix(prefix, f"doctor:{uuid4().hex}".encode())
     commands = _module_commands(key) if module else _script_commands(key)
     denied = [(name, error) for name, command in commands if (error := _denial(client, command)) is not None]
     if not denied:
-        return Finding("ok", SUBJECT, f"the user may run the commands of a limiter on the keys {settings.prefix}:*")
+        return Finding("ok", SUBJECT, f"the user may run the commands of a limiter on the keys {prefix}:*")
     # An error about keys concerns all commands; the others are more exact.
     if any("access" in error and "key" in error for _, error in denied):
-        way_out = f"ACL SETUSER <user> ~{settings.prefix}:*, or change the setting prefix"
+        way_out = f"ACL SETUSER <user> ~{prefix}:*, or change the setting prefix"
     else:
         way_out = "ACL SETUSER <user> " + " ".join(f"+{name}" for name, _ in denied)
     names = ", ".join(name for name, _ in denied)
-    return Finding("error", SUBJECT, f"the user may not run {names} on the keys {settings.prefix}:*; {way_out}")
+    return Finding("error", SUBJECT, f"the user may not run {names} on the keys {prefix}:*; {way_out}")
 
 
 def _module_commands(key: bytes) -> Sequence[tuple[str, Command]]:

@@ -19,7 +19,7 @@ _KEY_INDEX = {"RL.EXPLAIN": 1, "RL.HITS": 1, "RL.INSPECT": 1, "RL.OVERRIDE": 2, 
 """The position of the key. redis-py finds none in a command that the server does not know: a server without the module
 must reject probes, overrides and the commands of operators itself."""
 
-EXPLICITLY_ROUTED = frozenset({"RL.POLICY", "RL.STATS", "RL.TOP", "SCRIPT", *_KEY_INDEX})
+EXPLICITLY_ROUTED = frozenset({"RL.POLICY", "RL.STATS", "RL.TOP", "SCAN", "SCRIPT", *_KEY_INDEX})
 
 
 def target_nodes(client: Any, command: Command) -> Any:

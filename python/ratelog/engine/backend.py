@@ -12,7 +12,7 @@ from ..check import MAX_COST, unrecorded, with_excessive_cost
 from .classify import TRANSPORT_ERRORS, classify
 from .commands import (
     LOAD_SCRIPT,
-    PROBE,
+    PROBE_KEY,
     CannotCombineError,
     Command,
     Dialect,
@@ -26,6 +26,7 @@ from .commands import (
     parse_count,
     parse_decision,
     parse_decisions,
+    probe,
     resolve_policy,
     to_public_error,
 )
@@ -64,6 +65,8 @@ class Backend:
         self._invalidate = invalidate
         self._module = ModuleDialect()
         self._script = ScriptDialect(policies)
+        self.probe_key = PROBE_KEY
+        """A key that this user may write."""
         self.dialect: Dialect = self._script if settings.backend == "script" else self._module
 
     @property
@@ -145,7 +148,7 @@ class Backend:
 
     def probe(self) -> Operation[None]:
         """Checks that the server is available, and detects its dialect."""
-        (reply,) = yield (PROBE,)
+        (reply,) = yield (probe(self.probe_key),)
         if isinstance(reply, Exception) and classify(reply):
             raise reply
         self._set_dialect(reply)
@@ -223,7 +226,7 @@ class Backend:
         if self.dialect is self._module or self._settings.backend == "script" or monotonic() < self._next_module_probe:
             return ()
         self._next_module_probe = monotonic() + MODULE_PROBE_INTERVAL
-        return (PROBE,)
+        return (probe(self.probe_key),)
 
     def _set_dialect(self, probe_reply: Reply) -> None:
         lacks_module = self._settings.backend == "auto" and is_unknown_command(probe_reply)

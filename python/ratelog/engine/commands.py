@@ -23,8 +23,6 @@ SCRIPT_HASH = sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
 LOAD_SCRIPT: Command = ("SCRIPT", "LOAD", SCRIPT)
 
 PROBE_KEY = b"ratelog:probe"
-PROBE: Command = ("RL.REFUND", PROBE_KEY)
-"""A write that changes nothing: a replica and a server that is loading both reject it."""
 
 
 class CannotCombineError(Exception):
@@ -128,6 +126,11 @@ def resolve_policy(policies: Policies, check: Check) -> tuple[Limits, bool]:
         return policies.resolve(check.limits)
     except LookupError:
         raise NoPolicyError(f"no policy named '{check.limits}' is known in this process") from None
+
+
+def probe(key: bytes) -> Command:
+    """A write that changes nothing: a replica and a server that is loading both reject it."""
+    return ("RL.REFUND", key)
 
 
 def find_unknown(policies: Policies, checks: Sequence[Check]) -> list[NoPolicyError | None]:

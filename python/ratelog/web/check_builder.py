@@ -44,7 +44,7 @@ class CheckBuilder:
         if key is None:
             return None
         cost = limit.cost if isinstance(limit.cost, int) else await self._cost(limit, connection, resolved)
-        return Check(redis_key(self._registry.settings.prefix, _text(key), scope), limits, cost)
+        return Check(redis_key(self._registry.prefix.value, _text(key), scope), limits, cost)
 
     @staticmethod
     async def _is_exempt(function: ExemptFunction, connection: HTTPConnection, resolved: Resolved) -> bool:

@@ -43,7 +43,8 @@ def redis_key(prefix: str, key: str, scope: str) -> bytes:
 
     The hash tag keeps all Redis keys of one request in one slot of a cluster.
     """
-    return f"{prefix}:{{{key_safe(key)}}}:{scope}".encode(errors="surrogatepass")
+    start = f"{prefix}:" if prefix else ""
+    return f"{start}{{{key_safe(key)}}}:{scope}".encode(errors="surrogatepass")
 
 
 class BuiltInKeys:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
 
     from ..events import EventPublisher
+    from ..prefix import Prefix
     from ..problems import Problems
     from ..settings import Settings
     from .limit import RateLimit
@@ -30,7 +31,8 @@ MAX_WARNINGS = 1000
 class Registry:
     """The plan function, the named keys, the denial handler and the settings."""
 
-    def __init__(self, settings: Settings, events: EventPublisher, problems: Problems) -> None:
+    def __init__(self, settings: Settings, prefix: Prefix, events: EventPublisher, problems: Problems) -> None:
+        self.prefix = prefix
         self.problems = problems
         self.log_denial = events.log_denial
         self.plan_was_needed = False

@@ -44,7 +44,7 @@ class Startup:
         declared = [*registry.configured.limits, *registry.declared]
         problems = list(dict.fromkeys(self._find_problems(declared, app)))
         limits = dict.fromkeys(rules for limit in declared for rules in _static_limits(limit))
-        problems += await self._verify(limits.keys(), registry.settings.prefix)
+        problems += await self._verify(limits.keys(), registry.prefix.value)
         if problems:
             raise ConfigError("\n".join(problems))
 

@@ -13,7 +13,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from ratelog import Check, Decision, Limits
 from ratelog._core import ManualClock
-from ratelog.engine.commands import PROBE
+from ratelog.engine.commands import PROBE_KEY, probe
 from ratelog.engine.engine import Engine
 from ratelog.engine.operation import run
 from ratelog.events import EventPublisher
@@ -58,7 +58,7 @@ class TableServer:
         return [parse_error(answer["error"]) if "error" in answer else answer["reply"] for answer in answers]
 
     def _answer(self, command: Command) -> Answer:
-        if command == PROBE:
+        if command == probe(PROBE_KEY):
             self.is_probed = True
             # A client on the script may look for the module at any time.
             return UNKNOWN_COMMAND if self.probe is None else self.probe

@@ -88,8 +88,8 @@ def test_the_operations_of_operators_are_the_same_in_both_limiters() -> None:
 
 
 OPERATIONS = [
-    "admin", "check", "del_override", "get_override", "health", "mcheck", "peek", "refund", "reload", "reset",
-    "set_override", "settings", "start",
+    "admin", "check", "del_override", "get_override", "health", "mcheck", "peek", "prefix", "refund", "reload", "reset",
+    "reset_all", "set_override", "settings", "start",
 ]  # fmt: skip
 FOR_REQUESTS = ["exempt", "key", "limit", "on_denied", "plan", "protect", "refund_request", "reset_request"]
 

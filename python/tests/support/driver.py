@@ -21,8 +21,9 @@ FAST: dict[str, Any] = {
     "connect_timeout": 10.0,
     "probe_min_interval": 0.005,
     "probe_max_interval": 0.05,
+    "prefix": "",
 }
-"""Detects a recovery soon, but does not mistake a busy machine for an unavailable server."""
+"""Detects a recovery soon, but does not mistake a busy machine for an unavailable server. Keys are whole Redis keys."""
 
 
 class Driver:

@@ -1,0 +1,37 @@
+"""The prefix of the Redis keys of a limiter."""
+
+from __future__ import annotations
+
+import re
+
+DEFAULT = "ratelog"
+_UNTITLED = frozenset({"", "FastAPI"})
+"""Titles of applications whose program gives none."""
+
+
+class Prefix:
+    """The prefix of the settings; without one, a prefix by the title of the first application that is protected.
+
+    So two services with default settings do not share limits on one server.
+    """
+
+    def __init__(self, configured: str | None) -> None:
+        self._configured = configured
+        self._title = ""
+
+    @property
+    def value(self) -> str:
+        """The prefix."""
+        if self._configured is not None:
+            return self._configured
+        return f"{DEFAULT}:{self._title}" if self._title else DEFAULT
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other services may have the same prefix, since neither the settings nor a title give one."""
+        return self._configured is None and not self._title
+
+    def use_title(self, title: object) -> None:
+        """Uses the title of an application, unless there is a prefix or another title."""
+        if not self._title and isinstance(title, str) and title not in _UNTITLED:
+            self._title = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
