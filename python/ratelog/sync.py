@@ -8,8 +8,8 @@ import weakref
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .base import BaseLimiter, Options
+from .connection.client import max_connections_of
 from .connection.sync_session import SyncSession
-from .connection.target import max_connections_of
 from .engine.operation import no_server, run
 
 if TYPE_CHECKING:

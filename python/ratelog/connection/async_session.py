@@ -9,8 +9,8 @@ from .._core import ProbeBackoff
 from ..engine.classify import LimiterClosedError
 from ..engine.operation import run_async
 from .async_executor import AsyncExecutor
+from .client import clients_of, max_connections_of
 from .invalidation import InvalidationListener
-from .target import clients_of, max_connections_of
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence

@@ -10,9 +10,9 @@ from redis import exceptions
 from redis.exceptions import ResponseError
 
 from ..engine.classify import TRANSPORT_ERRORS, LimiterClosedError, classify, connect_error
+from .client import clients_of
 from .cluster_pool import EXPLICITLY_ROUTED, target_nodes
 from .compat import pack_commands
-from .target import clients_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
