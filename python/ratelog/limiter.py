@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from .base import BaseLimiter, Options
 from .connection.async_sessions import AsyncSessions
+from .connection.event_loop import reject_trio
 
 if TYPE_CHECKING:
     import os
@@ -48,6 +49,8 @@ class RateLimiter(BaseLimiter):
         **options: Unpack[Options],
     ) -> None:
         super().__init__(url, client=client, config=config, hooks=hooks, **options)
+        if self._engine.remote:
+            reject_trio()
         target, settings = self._target, self.settings
 
         def create_client() -> Any:
