@@ -39,6 +39,8 @@ class RateLimiter(BaseLimiter):
     1
     """
 
+    _IS_ASYNC = True
+
     def __init__(
         self,
         url: str | None = None,

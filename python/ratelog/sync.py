@@ -34,6 +34,8 @@ class SyncRateLimiter(BaseLimiter):
     1
     """
 
+    _IS_ASYNC = False
+
     def __init__(
         self,
         url: str | None = None,

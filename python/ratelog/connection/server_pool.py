@@ -137,10 +137,10 @@ class ServerPool:
                 return await self._pool.get_connection()
         except asyncio.TimeoutError as error:
             raise asyncio.TimeoutError(f"no connection within {self._connect_timeout:g} s") from error
-        except TRANSPORT_ERRORS:
-            raise
         except Exception as error:
-            raise connect_error(error) from error
+            if classify(error) is not None:
+                raise
+            raise connect_error(error) from (None if isinstance(error, ResponseError) else error)
 
     def _release_idle(self) -> None:
         now = self._loop.time()
