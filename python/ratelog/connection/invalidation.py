@@ -15,7 +15,7 @@ from redis.exceptions import ResponseError
 
 from .._core import SCRIPT_SUFFIX, DenyCache, KeyVersion, ProbeBackoff
 from ..engine.commands import Command, Dialect, parse_decision
-from .compat import pack_commands, timeout
+from .compat import pack_commands, push_options, timeout
 
 if TYPE_CHECKING:
     from ..check import Check
@@ -80,7 +80,7 @@ class InvalidationListener:
         connection = self._pool.connection_class(
             **{
                 **self._pool.connection_kwargs,
-                "protocol": 3,
+                **push_options(),
                 "socket_timeout": None,
                 "client_name": "ratelog-invalidation",
             }

@@ -14,7 +14,7 @@ from redis.exceptions import ResponseError
 from ..engine.classify import LimiterClosedError, classify, connect_error
 from .client import clients_of
 from .cluster_pool import EXPLICITLY_ROUTED, target_nodes
-from .compat import pack_commands
+from .compat import get_connection, pack_commands
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -108,7 +108,7 @@ class SyncExecutor:
     @staticmethod
     def _get_connection(pool: Any) -> Any:
         try:
-            return pool.get_connection()
+            return get_connection(pool)
         except Exception as error:
             if classify(error) is not None:
                 raise
