@@ -39,7 +39,8 @@ def pack_commands(connection: Any, commands: Sequence[Command]) -> Iterable[byte
 
 def get_connection(pool: Any) -> Any:
     """Calls `pool.get_connection`, which needs the name of a command in redis-py before 5.3, and in valkey-py."""
-    return pool.get_connection("_") if _needs_command_name(type(pool)) else pool.get_connection()
+    pool_type: Any = type(pool)
+    return pool.get_connection("_") if _needs_command_name(pool_type) else pool.get_connection()
 
 
 def can_read(connection: Any) -> Any:
@@ -57,6 +58,6 @@ def push_options() -> dict[str, Any]:
 
 
 @cache
-def _needs_command_name(pool_type: type) -> bool:
+def _needs_command_name(pool_type: Any) -> bool:
     parameter = inspect.signature(pool_type.get_connection).parameters.get("command_name")
     return parameter is not None and parameter.default is inspect.Parameter.empty
