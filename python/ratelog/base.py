@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, TypedDict, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, cast
 
 from .check import LimitsLike, to_check, to_cost, to_key, to_limits, with_prefix
+from .connection.client import check_client, is_cluster, user_of
 from .connection.target import Target
 from .engine.commands import Command, parse_count
 from .engine.engine import Engine
@@ -62,6 +63,8 @@ class Options(TypedDict, total=False):
 class BaseLimiter:
     """Settings, and an engine that decides checks by them."""
 
+    _IS_ASYNC: ClassVar[bool]
+
     def __init__(
         self,
         url: str | None = None,
@@ -84,13 +87,16 @@ class BaseLimiter:
         self._config = config
         self._arguments = arguments
         self.settings: Settings = load(config, **arguments)
+        if client is not None:
+            check_client(client, is_async=self._IS_ASYNC)
         self._client = client
         self._target = Target.parse(self.settings.url)
         kind = "single" if client is not None else self._target.kind
-        cluster = kind == "cluster" or (client is not None and "Cluster" in type(client).__name__)
+        cluster = kind == "cluster" or (client is not None and is_cluster(client))
+        user = self._target.user if client is None else user_of(client)
         self._prefix = Prefix(self.settings.prefix)
         self._events = EventPublisher(hooks)
-        self._engine = Engine(self.settings, self._events, remote=kind != "memory", cluster=cluster)
+        self._engine = Engine(self.settings, self._events, remote=kind != "memory", cluster=cluster, user=user)
         if self.settings.prefix:
             self._engine.backend.probe_key = with_prefix(self.settings.prefix, b"probe")
         self._report_health = self._engine.health

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from .base import BaseLimiter, Options
 from .connection.async_sessions import AsyncSessions
+from .connection.event_loop import reject_trio
 from .errors import ConfigError
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ class RateLimiter(BaseLimiter):
     1
     """
 
+    _IS_ASYNC = True
+
     def __init__(
         self,
         url: str | None = None,
@@ -61,6 +64,8 @@ class RateLimiter(BaseLimiter):
         **options: Unpack[Options],
     ) -> None:
         super().__init__(url, client=client, config=config, hooks=hooks, **options)
+        if self._engine.remote:
+            reject_trio()
         target, settings = self._target, self.settings
 
         def create_client() -> Any:

@@ -9,8 +9,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .base import BaseLimiter, Options
+from .connection.client import max_connections_of
 from .connection.sync_session import SyncSession
-from .connection.target import max_connections_of
 from .engine.operation import no_server, run
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ class SyncRateLimiter(BaseLimiter):
     >>> limiter.check("user:42", "2/minute").remaining
     1
     """
+
+    _IS_ASYNC = False
 
     def __init__(
         self,

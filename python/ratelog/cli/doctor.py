@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import AuthenticationError, NoPermissionError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from ..connection.target import Target, clients_of
+from ..connection.client import clients_of
+from ..connection.target import Target
 from ..engine.classify import TRANSPORT_ERRORS
 from ..errors import ConfigError
 from ..prefix import Prefix

@@ -6,11 +6,11 @@ import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._core import ProbeBackoff
-from ..engine.classify import LimiterClosedError
 from ..engine.operation import run_async
+from .async_connections import AsyncConnections
 from .async_executor import AsyncExecutor
+from .client import max_connections_of
 from .invalidation import InvalidationListener
-from .target import clients_of, max_connections_of
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -31,12 +31,8 @@ class AsyncSession:
         self.loop = asyncio.get_running_loop()
         self.invalidations: InvalidationListener | None = None
         self._engine = engine
-        self._client = client
-        self._owns_client = owns_client
         if engine.deny_cache is not None and not engine.cluster:
-            self.invalidations = InvalidationListener(
-                client, engine.deny_cache, lambda: engine.backend.dialect, settings
-            )
+            self.invalidations = InvalidationListener(client, engine.deny_cache, settings)
         self._executor = AsyncExecutor(
             client,
             cluster=engine.cluster,
@@ -44,6 +40,7 @@ class AsyncSession:
             connect_timeout=settings.connect_timeout,
             max_connections=max_connections_of(client, settings.max_connections),
         )
+        self._connections = AsyncConnections(client, self._executor, self.invalidations, owns_client=owns_client)
         self._is_closed = False
         self._probe_task: asyncio.Task[None] | None = None
         self._start_task = self.loop.create_task(self._start())
@@ -71,14 +68,10 @@ class AsyncSession:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self.invalidations is not None:
-            await self.invalidations.close()
-        await self._executor.close(LimiterClosedError("the limiter was closed"))
-        if self._owns_client:
-            for client in clients_of(self._client):
-                await client.aclose()
+        await self._connections.close()
 
     async def _start(self) -> None:
+        await self._connections.open(self)
         if not await self._probe():
             self.start_probing()
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..engine.operation import no_server, run_async
 from .async_session import AsyncSession
+from .event_loop import running_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
@@ -38,7 +39,7 @@ class AsyncSessions:
         if not self._engine.remote:
             return run_async(operation, _no_server)
         session = self._last_used
-        if session is None or session.loop is not asyncio.get_running_loop():
+        if session is None or session.loop is not running_loop():
             return self._start_and_run(operation)
         return session.run(operation)
 
@@ -49,7 +50,9 @@ class AsyncSessions:
 
     async def aclose(self) -> None:
         """Closes the session of the running event loop."""
-        loop = asyncio.get_running_loop()
+        if not self._engine.remote:
+            return
+        loop = running_loop()
         if self._last_used is not None and self._last_used.loop is loop:
             self._last_used = None
         session = self._by_loop.pop(loop, None)
@@ -60,7 +63,7 @@ class AsyncSessions:
         return await (await self._start_session()).run(operation)
 
     async def _start_session(self) -> AsyncSession:
-        loop = asyncio.get_running_loop()
+        loop = running_loop()
         session = self._by_loop.get(loop)
         if session is None:
             for closed in [other for other in self._by_loop if other.is_closed()]:
@@ -82,7 +85,8 @@ class AsyncSessions:
 
     def _cache_denial(self, check: Check) -> bool:
         session = self._current()
-        return session is not None and session.invalidations is not None and session.invalidations.cache_denial(check)
+        listener = session.invalidations if session is not None else None
+        return listener is not None and listener.cache_denial(check, self._engine.backend.dialect)
 
     def _is_tracking(self) -> bool:
         listeners = [session.invalidations for session in self._by_loop.copy().values()]

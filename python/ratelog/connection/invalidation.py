@@ -15,11 +15,9 @@ from redis.exceptions import ResponseError
 
 from .._core import SCRIPT_SUFFIX, DenyCache, KeyVersion, ProbeBackoff
 from ..engine.commands import Command, Dialect, parse_decision
-from .compat import pack_commands, timeout
+from .compat import pack_commands, push_options, timeout
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ..check import Check
     from ..settings import Settings
 
@@ -33,10 +31,9 @@ _SUFFIX = SCRIPT_SUFFIX.encode()
 class InvalidationListener:
     """Keeps a connection with tracking enabled, and fills the deny cache through it."""
 
-    def __init__(self, client: Any, deny_cache: DenyCache, dialect: Callable[[], Dialect], settings: Settings) -> None:
+    def __init__(self, client: Any, deny_cache: DenyCache, settings: Settings) -> None:
         self._pool = client.connection_pool
         self._deny_cache = deny_cache
-        self._dialect = dialect
         self._settings = settings
         self._connection: Any = None
         self._sent: deque[Fetch | None] = deque()
@@ -49,12 +46,11 @@ class InvalidationListener:
         """Whether the connection is open and tracks keys."""
         return self._connection is not None
 
-    def cache_denial(self, check: Check) -> bool:
+    def cache_denial(self, check: Check, dialect: Dialect) -> bool:
         """Fetches the denial of `check` and caches it. Returns false if there is no connection to track the key."""
         if self._connection is None:
             return False
         if self._deny_cache.begin_fetch(*check):
-            dialect = self._dialect()
             self._send((check, self._deny_cache.version(check.key), dialect), dialect.peek(check))
         return True
 
@@ -84,7 +80,7 @@ class InvalidationListener:
         connection = self._pool.connection_class(
             **{
                 **self._pool.connection_kwargs,
-                "protocol": 3,
+                **push_options(),
                 "socket_timeout": None,
                 "client_name": "ratelog-invalidation",
             }

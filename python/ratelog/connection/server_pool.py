@@ -10,7 +10,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
 from ..engine.classify import TRANSPORT_ERRORS, classify, connect_error
-from .compat import pack_commands, timeout
+from .compat import can_read, get_connection, pack_commands, timeout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -134,13 +134,13 @@ class ServerPool:
     async def _get_connection(self) -> Any:
         try:
             async with timeout(self._connect_timeout):
-                return await self._pool.get_connection()
+                return await get_connection(self._pool)
         except asyncio.TimeoutError as error:
             raise asyncio.TimeoutError(f"no connection within {self._connect_timeout:g} s") from error
-        except TRANSPORT_ERRORS:
-            raise
         except Exception as error:
-            raise connect_error(error) from error
+            if classify(error) is not None:
+                raise
+            raise connect_error(error) from (None if isinstance(error, ResponseError) else error)
 
     def _release_idle(self) -> None:
         now = self._loop.time()
@@ -175,6 +175,6 @@ class ServerPool:
 async def _is_usable(connection: Any) -> bool:
     """Whether the connection is open and has no unexpected data."""
     try:
-        return not await connection.can_read()
+        return not await can_read(connection)
     except TRANSPORT_ERRORS:
         return False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import weakref
 from threading import BoundedSemaphore
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -9,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from redis import exceptions
 from redis.exceptions import ResponseError
 
-from ..engine.classify import TRANSPORT_ERRORS, LimiterClosedError, classify, connect_error
+from ..engine.classify import LimiterClosedError, classify, connect_error
+from .client import clients_of
 from .cluster_pool import EXPLICITLY_ROUTED, all_primaries, combine, target_nodes
-from .compat import pack_commands
-from .target import clients_of
+from .compat import get_connection, pack_commands
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,10 +26,21 @@ class SyncExecutor:
     """Executes each operation's commands as one pipeline, on the connections of one client."""
 
     def __init__(
-        self, create_client: Callable[[], Any], *, cluster: bool, timeout: float, max_connections: int
+        self,
+        create_client: Callable[[], Any],
+        *,
+        owns_client: bool,
+        cluster: bool,
+        timeout: float,
+        max_connections: int,
     ) -> None:
-        """`create_client` is called on first use: a cluster's client connects to the nodes when it is created."""
+        """`create_client` is called on first use: a cluster's client connects to the nodes when it is created.
+
+        A client that is owned is closed with the executor, also by the garbage collector or when the program exits.
+        """
         self._create_client = create_client
+        self._owns_client = owns_client
+        self._close_client: Callable[[], object] = lambda: None
         self._created_client: Any = None
         self._timeout = timeout
         self._max_connections = max_connections
@@ -50,19 +63,19 @@ class SyncExecutor:
     def _client(self) -> Any:
         # Needs no lock: only the first probe runs before the client exists.
         if self._created_client is None:
-            self._created_client = self._create_client()
+            client = self._created_client = self._create_client()
+            if self._owns_client:
+                self._close_client = weakref.finalize(self, _close, client, os.getpid())
         return self._created_client
 
-    def close(self, *, closes_client: bool) -> None:
-        """Rejects new commands, waits for those in progress up to the timeout, and closes the client if it should."""
+    def close(self) -> None:
+        """Rejects new commands, waits for those in progress up to the timeout, and closes the client if it is owned."""
         self._is_closed = True
         deadline = monotonic() + self._timeout
         for _ in range(self._max_connections):
             if not self._semaphore.acquire(timeout=max(0.0, deadline - monotonic())):
                 break
-        if closes_client and self._created_client is not None:
-            for client in clients_of(self._created_client):
-                client.close()
+        self._close_client()
 
     def _send_to_server(self, commands: Sequence[Command]) -> list[Reply]:
         """Sends a pipeline. Does not use redis-py's, which may send a command again after a lost reply."""
@@ -95,13 +108,13 @@ class SyncExecutor:
     @staticmethod
     def _get_connection(pool: Any) -> Any:
         try:
-            return pool.get_connection()
-        except TRANSPORT_ERRORS:
-            raise
+            return get_connection(pool)
         except Exception as error:
+            if classify(error) is not None:
+                raise
             # redis-py returned the connection to its pool before the handshake was complete.
             pool.disconnect(inuse_connections=False)
-            raise connect_error(error) from error
+            raise connect_error(error) from (None if isinstance(error, ResponseError) else error)
 
     def _send_to_cluster(self, commands: Sequence[Command]) -> list[Reply]:
         return [self._send_to_shard(command) for command in commands]
@@ -121,3 +134,10 @@ class SyncExecutor:
         except ResponseError as error:
             return error
         return reply
+
+
+def _close(client: Any, process_id: int) -> None:
+    """Closes a client, but not in a fork: another thread may have held the locks of its pool."""
+    if process_id == os.getpid():
+        for one in clients_of(client):
+            one.close()

@@ -28,9 +28,12 @@ class SyncSession:
         """`owns_client` says whether to close the client with the session."""
         self.process_id = os.getpid()
         self._engine = engine
-        self._owns_client = owns_client
         self._executor = SyncExecutor(
-            create_client, cluster=engine.cluster, timeout=engine.settings.timeout, max_connections=max_connections
+            create_client,
+            owns_client=owns_client,
+            cluster=engine.cluster,
+            timeout=engine.settings.timeout,
+            max_connections=max_connections,
         )
         self._closed = threading.Event()
         self._lock = threading.Lock()
@@ -62,7 +65,7 @@ class SyncSession:
         # A probe in progress would find its connection without a socket.
         if self._probe_thread is not None and self._probe_thread is not threading.current_thread():
             self._probe_thread.join()
-        self._executor.close(closes_client=self._owns_client)
+        self._executor.close()
 
     def _probe_until_available(self) -> None:
         settings = self._engine.settings

@@ -13,6 +13,7 @@ from redis.connection import parse_url
 from redis.exceptions import RedisError
 
 from ..errors import ConfigError
+from .client import user_in
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -34,6 +35,10 @@ _KINDS: dict[str, Kind] = {
 }
 
 
+# Does not quote the host, which is the password if the `@` is missing.
+_EXPECTED_HOST = "url: expected host:port after the scheme and the credentials, and commas between several"
+
+
 @dataclass(frozen=True)
 class Target:
     """A parsed URL."""
@@ -51,24 +56,15 @@ class Target:
         Raises:
             ConfigError: the URL is invalid. The message never shows a password.
         """
-        try:
-            return cls._parse(url)
-        except ConfigError:
-            if "@" in url.partition("?")[2]:
-                # The '?' may be in the password, and the message may show what is before or after it.
-                raise ConfigError("url: invalid; write a '?' in the user or the password as %3F") from None
-            raise
-
-    @classmethod
-    def _parse(cls, url: str) -> Target:
         scheme, separator, rest = url.partition("://")
         kind = _KINDS.get(scheme)
         if not separator or kind is None:
-            raise ConfigError(f"url: expected one of {', '.join(f'{known}://' for known in _KINDS)}, not {scheme!r}")
-        if kind == "single":
-            _parse_options(url)
+            # The scheme may be missing, so that the text begins with the password.
+            found = f", not {scheme}://" if separator and scheme.isalpha() else ""
+            raise ConfigError(f"url: expected one of {', '.join(f'{known}://' for known in _KINDS)}{found}")
+        _check_credentials(scheme, rest)
         if kind in ("memory", "single"):
-            return cls(url, kind)
+            return cls(url, kind, options=_parse_options(url) if kind == "single" else {})
         authority, _, query = rest.partition("?")
         credentials, _, location = authority.rpartition("@")
         hosts, _, path = location.partition("/")
@@ -87,6 +83,11 @@ class Target:
         if path not in ("", "0"):
             raise ConfigError(f"url: a cluster has only database 0, not {path!r}")
         return cls(url, kind, parsed_hosts, "", options)
+
+    @property
+    def user(self) -> str:
+        """Names the user whose credentials the URL has, for error messages."""
+        return user_in(self.options)
 
     def client(self, module: ClientModule, settings: Settings) -> Any:
         """Creates a client of redis-py that never retries: a check without a reply may have been recorded."""
@@ -117,6 +118,21 @@ class Target:
         return sentinel.master_for(self.service, **options)
 
 
+def _check_credentials(scheme: str, rest: str) -> None:
+    """Rejects a URL with unescaped credentials: a parser would take a part of the password for the host.
+
+    The credentials end at the last `@`, so that none may follow the host; the path of a socket may have one.
+    """
+    end = next((index for index, character in enumerate(rest) if character in "/?#"), len(rest))
+    authority, path = rest[:end], rest[end:]
+    is_socket_path = scheme == "unix" and not authority
+    if ("@" in path and not is_socket_path) or (scheme == "unix" and authority.rpartition("@")[2]):
+        raise ConfigError(
+            "url: a character of the user name or password must be percent-encoded: "
+            "'@' as %40, ':' as %3A, '/' as %2F, '?' as %3F, '#' as %23, '%' as %25"
+        )
+
+
 def _parse_options(url: str) -> dict[str, Any]:
     """Parses the options of redis-py in a URL. Errors never show a password."""
     try:
@@ -126,20 +142,9 @@ def _parse_options(url: str) -> dict[str, Any]:
         option = str(error).rpartition(" ")[2]
         raise ConfigError(f"url: redis-py has no option {option}") from None
     except (ValueError, RedisError) as error:
-        text = str(error) if str(error).startswith("Invalid") else "expected scheme://user:password@host:port/0"
+        is_option = str(error).startswith(("Invalid value", "Invalid SSL"))
+        text = str(error) if is_option else "expected scheme://user:password@host:port/0, percent-encoded"
         raise ConfigError(f"url: {text}") from None
-
-
-def clients_of(client: Any) -> list[Any]:
-    """A client and the clients of its Sentinels, which redis-py does not close with it."""
-    sentinels = getattr(getattr(client, "connection_pool", None), "sentinel_manager", None)
-    return [client, *(sentinels.sentinels if sentinels is not None else ())]
-
-
-def max_connections_of(client: Any, max_connections: int) -> int:
-    """The maximum number of connections: `max_connections`, or less if the client's pool allows less."""
-    pool_size = getattr(getattr(client, "connection_pool", None), "max_connections", None)
-    return max_connections if pool_size is None else max(1, min(max_connections, pool_size))
 
 
 def _parse_host(text: str, default_port: int) -> tuple[str, int]:
@@ -147,9 +152,9 @@ def _parse_host(text: str, default_port: int) -> tuple[str, int]:
         parts = urlsplit(f"//{text}")
         port = parts.port
     except ValueError:
-        raise ConfigError(f"url: expected host:port, not {text!r}") from None
+        raise ConfigError(_EXPECTED_HOST) from None
     if not parts.hostname:
-        raise ConfigError(f"url: expected host:port, not {text!r}")
+        raise ConfigError(_EXPECTED_HOST)
     return parts.hostname, port or default_port
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -58,6 +59,13 @@ _TRANSIENT = (
 _CONNECTION_LOST = (AuthenticationError, InvalidResponse, ReadOnlyError, RedisConnectionError, OSError)
 
 
+_ARGUMENTS = ", with args beginning with"
+"""Precedes the arguments of a command that the server does not know."""
+
+_CLIENT = re.compile(r"<redis\..*?> - ")
+"""Precedes the error of each Sentinel: its client with all options, in which old versions show the password."""
+
+
 def classify(error: object) -> FailureKind | None:
     """Returns how the server is unavailable, or `None` if it rejected the command itself.
 
@@ -79,11 +87,29 @@ def is_rejection(error: object) -> bool:
 
 
 def connect_error(error: Exception) -> RedisConnectionError:
-    """Wraps an error that is not redis-py's, raised while connecting: a credential provider may raise anything."""
-    return RedisConnectionError(f"cannot connect: {error!r}")
+    """Wraps an error that `classify` does not know, raised while connecting.
+
+    A credential provider may raise anything, and a server without `AUTH` quotes the password.
+    """
+    return RedisConnectionError(f"cannot connect: {type(error).__name__}: {describe(error)}")
 
 
-def describe(error: BaseException) -> str:
-    """The error in one line. redis-py may quote a whole command, even the script; an error may also have no text."""
-    line = str(error).partition("\n")[0]
+def describe(error: BaseException, user: str = "the user") -> str:
+    """The error in one line without passwords. If the server refused the credentials, it names their owner, `user`."""
+    refusal = _authentication_error(error)
+    if refusal is not None:
+        return f"the server refused the user name or password of {user}: {_one_line(refusal)}"
+    return _one_line(error)
+
+
+def _authentication_error(error: BaseException | None) -> AuthenticationError | None:
+    """The error itself or its cause: a cluster's client wraps the errors of its nodes."""
+    while error is not None and not isinstance(error, AuthenticationError):
+        error = error.__cause__
+    return error
+
+
+def _one_line(error: BaseException) -> str:
+    """redis-py may quote a whole command, even the script; an error may also have no text."""
+    line = _CLIENT.sub("", str(error).partition("\n")[0]).partition(_ARGUMENTS)[0]
     return textwrap.shorten(line, 300, placeholder=" ...") or type(error).__name__

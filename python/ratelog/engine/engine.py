@@ -36,15 +36,17 @@ class Engine:
         *,
         remote: bool,
         cluster: bool,
+        user: str = "user 'default'",
         clock: ManualClock | None = None,
     ) -> None:
-        """`clock` replaces the clock of this process, in tests."""
+        """`user` names the owner of the credentials. `clock` replaces the clock of this process, in tests."""
         self.settings = settings
         self.events = events
         self.remote = remote
         self.cluster = cluster
         self.enabled = settings.enabled
         """Whether checks are made. If not, each is allowed."""
+        self._user = user
         self.breaker = Breaker(settings.failure_threshold)
         self.policies = Policies(settings.policies, clock=clock)
         self.local = LocalLimiter(settings.local_max_bytes, instances=settings.instances, clock=clock)
@@ -173,7 +175,7 @@ class Engine:
             reply = yield from self.backend.execute_module_command(feature, command)
         except TRANSPORT_ERRORS as error:
             if self.record_failure(error):
-                raise self._unavailable_error() from error
+                raise self._unavailable_error() from None  # the server may quote the password in `error`
             self.breaker.record_success()
             raise
         finally:
@@ -192,9 +194,10 @@ class Engine:
         except LimiterClosedError:
             return False
         except Exception as error:  # noqa: BLE001 - after any error the server cannot be used
-            self.breaker.record_failure(describe(error), True)
-            self.breaker.record_probe_failure(describe(error))
-            self._report_unavailable(error)
+            text = describe(error, self._user)
+            self.breaker.record_failure(text, True)
+            self.breaker.record_probe_failure(text)
+            self._report_unavailable(text)
             return False
         self.breaker.record_recovery()
         if self._is_reported_unavailable:
@@ -215,8 +218,9 @@ class Engine:
         kind = classify(error)
         if kind is None:
             return False
-        if self.breaker.record_failure(describe(error), kind == "connection-lost"):
-            self._report_unavailable(error)
+        text = describe(error, self._user)
+        if self.breaker.record_failure(text, kind == "connection-lost"):
+            self._report_unavailable(text)
             self.start_probing()
         return True
 
@@ -328,12 +332,12 @@ class Engine:
         self.start_probing()
         return False
 
-    def _report_unavailable(self, error: BaseException) -> None:
+    def _report_unavailable(self, error: str) -> None:
         if self.deny_cache is not None:
             self.deny_cache.invalidate_all()
         if not self._is_reported_unavailable:
             self._is_reported_unavailable = True
-            self.events.log_and_publish(ServerUnavailable(describe(error), self.settings.fallback))
+            self.events.log_and_publish(ServerUnavailable(error, self.settings.fallback))
 
     def _unavailable_error(self) -> UnavailableError:
         return UnavailableError(f"the server is unavailable: {self.breaker.last_error or 'not connected yet'}")

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, cast
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
 
 from .._core import SCRIPT_SUFFIX
 from ..errors import ConfigError
 from .node_command import ALL_PRIMARIES, NodeCommand, by_node
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from .commands import Reply
     from .engine import Engine
     from .operation import Operation
@@ -47,7 +46,10 @@ class KeyScan:
     def _read(self, pages: Mapping[str, Reply]) -> list[bytes]:
         found: list[bytes] = []
         for node, page in pages.items():
-            cursor, keys = cast("tuple[bytes | str | int, list[bytes | str]]", _no_error(page))
+            cursor, keys = cast("tuple[Any, list[bytes | str]]", _no_error(page))
+            if isinstance(cursor, Mapping):
+                # redis-py's clients of a cluster return the cursor of each node.
+                (cursor,) = cursor.values()
             found += [key.encode() if isinstance(key, str) else key for key in keys]
             text = cursor.decode() if isinstance(cursor, bytes) else str(cursor)
             if text != "0" and self._cursors is not None:

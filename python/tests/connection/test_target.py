@@ -13,23 +13,21 @@ from ratelog.connection.target import _KINDS, Target
 
 SCHEMES = ", ".join(f"{scheme}://" for scheme in _KINDS)
 
+HOSTS = "url: expected host:port after the scheme and the credentials, and commas between several"
+
 
 @pytest.mark.parametrize(
     ("url", "text"),
     [
-        ("http://x", f"url: expected one of {SCHEMES}, not 'http'"),
-        ("x", f"url: expected one of {SCHEMES}, not 'x'"),
-        ("redis://:secret/@h:port", "url: expected scheme://user:password@host:port/0"),
-        ("redis://h:99999", "url: expected scheme://user:password@host:port/0"),
+        ("http://x", f"url: expected one of {SCHEMES}, not http://"),
+        ("x", f"url: expected one of {SCHEMES}"),
+        ("redis://h:99999", "url: expected scheme://user:password@host:port/0, percent-encoded"),
         ("redis://h?colour=1", "url: redis-py has no option 'colour'"),
         ("redis+cluster://h?colour=1", "url: redis-py has no option 'colour'"),
         ("redis+sentinel://h/s?socket_timeout=x", "url: Invalid value for 'socket_timeout' in connection URL."),
         ("rediss://h?ssl_cert_reqs=x", "url: Invalid SSL Certificate Requirements Flag: x"),
-        ("redis+cluster://", "url: expected host:port, not ''"),
-        ("redis+cluster://:secret@a:b", "url: expected host:port, not 'a:b'"),
-        ("redis+cluster://:secret?x@a:7", "url: invalid; write a '?' in the user or the password as %3F"),
-        ("redis+sentinel://me:7?secret=@a/s", "url: invalid; write a '?' in the user or the password as %3F"),
-        ("redis://me:7?secret=@a", "url: invalid; write a '?' in the user or the password as %3F"),
+        ("redis+cluster://", HOSTS),
+        ("redis+cluster://:secret@a:b", HOSTS),
         ("redis+cluster://a/3", "url: a cluster has only database 0, not '3'"),
         ("redis+sentinel://h", "url: expected the service's name: redis+sentinel://host:26379/service/0"),
         ("redis+sentinel://h/s/x", "url: expected a number for the database, not 'x'"),
