@@ -17,21 +17,19 @@ class Prefix:
 
     def __init__(self, configured: str | None) -> None:
         self._configured = configured
-        self._title = ""
-
-    @property
-    def value(self) -> str:
+        self._has_title = False
+        self.value = DEFAULT if configured is None else configured
         """The prefix."""
-        if self._configured is not None:
-            return self._configured
-        return f"{DEFAULT}:{self._title}" if self._title else DEFAULT
 
     @property
     def is_shared(self) -> bool:
         """Whether other services may have the same prefix, since neither the settings nor a title give one."""
-        return self._configured is None and not self._title
+        return self._configured is None and not self._has_title
 
     def use_title(self, title: object) -> None:
         """Uses the title of an application, unless there is a prefix or another title."""
-        if not self._title and isinstance(title, str) and title not in _UNTITLED:
-            self._title = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
+        if self.is_shared and isinstance(title, str) and title not in _UNTITLED:
+            slug = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
+            if slug:
+                self._has_title = True
+                self.value = f"{DEFAULT}:{slug}"

@@ -10,14 +10,16 @@ from uuid import UUID
 from .._core import Limits
 from ..check import EXCESSIVE_COST, Check, to_limits
 from .callables import maybe_await
-from .keys import redis_key
+from .keys import key_safe, redis_key
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from starlette.requests import HTTPConnection
 
     from .limit import AppliedLimit, RateLimit
     from .registry import Registry
-    from .types import ExemptFunction, Resolved
+    from .types import ExemptFunction, Resolved, Scope
 
 _CLIENT_ERRORS = (ValueError, TypeError, LookupError, ArithmeticError)
 """The errors of a cost function that a client can cause: text that is not a number, a missing parameter."""
@@ -28,6 +30,20 @@ class CheckBuilder:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
+
+    def build_early(self, applied: Sequence[AppliedLimit], scope: Scope) -> list[Check]:
+        """Returns the checks of limits that have no functions, for which `Registry.is_early` is true."""
+        registry = self._registry
+        checks: list[Check] = []
+        name: object = None
+        key = ""
+        for limit, limit_scope in applied:
+            if not key or limit.key != name:
+                name = limit.key
+                key = key_safe(registry.built_in_key(cast("str | None", name), scope))
+            rules, cost = cast("Limits", limit.limits), cast("int", limit.cost)
+            checks.append(Check(redis_key(registry.prefix.value, key, limit_scope), rules, cost))
+        return checks
 
     async def build(self, applied: AppliedLimit, connection: HTTPConnection, resolved: Resolved) -> Check | None:
         """Returns the check; `None` if the request is exempt from the limit.
@@ -44,7 +60,7 @@ class CheckBuilder:
         if key is None:
             return None
         cost = limit.cost if isinstance(limit.cost, int) else await self._cost(limit, connection, resolved)
-        return Check(redis_key(self._registry.prefix.value, _text(key), scope), limits, cost)
+        return Check(redis_key(self._registry.prefix.value, key_safe(_text(key)), scope), limits, cost)
 
     @staticmethod
     async def _is_exempt(function: ExemptFunction, connection: HTTPConnection, resolved: Resolved) -> bool:

@@ -19,7 +19,10 @@ def is_preflight(scope: Scope) -> bool:
 
 def is_cross_origin(scope: Scope) -> bool:
     """Whether a browser's script sent the request from another page's origin."""
-    return any(name == b"origin" for name, _ in scope["headers"])
+    for name, _ in scope["headers"]:  # noqa: SIM110 - faster than any(), and every request comes here
+        if name == b"origin":
+            return True
+    return False
 
 
 def with_cors_of(app: ASGIApp, responder: ASGIApp) -> ASGIApp:

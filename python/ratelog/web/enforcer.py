@@ -94,6 +94,13 @@ class Enforcer:
             await self._take_back(taken_back)
         return state.denial
 
+    async def check_early(self, state: RequestState, applied: Sequence[AppliedLimit], scope: Scope) -> Denial | None:
+        """Does what `check` does, in less time, for the first limits of a request if none has a function."""
+        checks = self._builder.build_early(applied, scope)
+        state.scopes = tuple([item.scope for item in applied])
+        state.record([item.limit for item in applied], checks, await self._decide(checks))
+        return state.denial
+
     async def enforce(
         self, limit: RateLimit, connection: HTTPConnection, resolved: Resolved = _NOTHING_RESOLVED
     ) -> Decision | None:

@@ -39,12 +39,12 @@ def key_safe(key: str) -> str:
 
 
 def redis_key(prefix: str, key: str, scope: str) -> bytes:
-    """Returns the Redis key for a request's key in a scope: `ratelog:{ip:192.0.2.7}:GET /search`.
+    """Returns the Redis key for a request's escaped key in a scope: `ratelog:{ip:192.0.2.7}:GET /search`.
 
     The hash tag keeps all Redis keys of one request in one slot of a cluster.
     """
     start = f"{prefix}:" if prefix else ""
-    return f"{start}{{{key_safe(key)}}}:{scope}".encode(errors="surrogatepass")
+    return f"{start}{{{key}}}:{scope}".encode(errors="surrogatepass")
 
 
 class BuiltInKeys:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from .._core import Limits
@@ -91,7 +92,7 @@ class RateLimit:
             dependencies=dependencies,
         )
 
-    @property
+    @cached_property
     def has_condition(self) -> bool:
         """Whether the response decides if a request counts."""
         return self.count_if is not None or self.skip_if is not None
@@ -102,7 +103,7 @@ class RateLimit:
             return bool(await maybe_await(self.count_if(response)))
         return self.skip_if is None or not await maybe_await(self.skip_if(response))
 
-    @property
+    @cached_property
     def has_functions(self) -> bool:
         """Whether a function computes the key, the cost or the limits, or limits depend on the plan."""
         return (

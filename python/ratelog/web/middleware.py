@@ -11,7 +11,7 @@ from .resolver import UNKNOWN
 
 if TYPE_CHECKING:
     from .parts import HasWebParts
-    from .request_state import Denial
+    from .request_state import Denial, RequestState
     from .resolver import RequestLimits
     from .types import ASGIApp, Message, Receive, Scope, Send
 
@@ -70,10 +70,10 @@ class RateLimitMiddleware:
         limits = resolver.resolve(scope) if resolver is not None else UNKNOWN
         state.set_limits(limits)
         if limits.applied and not state.is_exempt:
-            replay = Replay(receive)
-            if not await self._check(scope, limits, replay, receive, send_with_headers):
+            checked = await self._check(state, limits, scope, receive, send_with_headers)
+            if checked is None:
                 return
-            receive = replay.receive()
+            receive = checked
         try:
             await self.app(scope, receive, send_with_headers)
         except Exception:
@@ -81,29 +81,46 @@ class RateLimitMiddleware:
                 await enforcer.settle(state, _SERVER_ERROR)
             raise
 
-    async def _check(self, scope: Scope, limits: RequestLimits, replay: Replay, receive: Receive, send: Send) -> bool:
-        """Checks the limits that depend on nothing in the endpoint. Returns false if a denial or an error was sent."""
-        enforcer = self._enforcer
-        connection: Any
-        # Functions may read the body and, as in the endpoint, the parameters of the path.
-        connection = self._request(scope, replay.record) if scope["type"] == "http" else self._connection(scope)
-        path_params = scope.get("path_params")
-        scope["path_params"] = limits.path_params
+    async def _check(
+        self, state: RequestState, limits: RequestLimits, scope: Scope, receive: Receive, send: Send
+    ) -> Receive | None:
+        """Checks the limits that depend on nothing in the endpoint.
+
+        Returns the `receive` for the application; `None` if a denial or an error was sent.
+        """
         try:
-            denial = await enforcer.check(enforcer.state(scope), limits.applied, connection)
+            if limits.is_early and not state.checked:
+                denial = await self._enforcer.check_early(state, limits.applied, scope)
+            else:
+                replay = Replay(receive)
+                denial = await self._check_with_functions(state, limits, scope, replay)
+                receive = replay.receive()
         except Exception as error:  # noqa: BLE001 - raised again if the application does not handle it
             from .responses import send_error
 
             await send_error(error, scope, receive, send)
-            return False
+            return None
+        if denial is None:
+            return receive
+        await self._deny(denial, self._connect(scope, receive), receive, send)
+        return None
+
+    async def _check_with_functions(
+        self, state: RequestState, limits: RequestLimits, scope: Scope, replay: Replay
+    ) -> Denial | None:
+        """Lets functions read the body and, as in the endpoint, the parameters of the path."""
+        path_params = scope.get("path_params")
+        scope["path_params"] = limits.path_params
+        try:
+            return await self._enforcer.check(state, limits.applied, self._connect(scope, replay.record))
         finally:
             if path_params is None:
                 del scope["path_params"]
             else:
                 scope["path_params"] = path_params
-        if denial is not None:
-            await self._deny(denial, connection, receive, send)
-        return denial is None
+
+    def _connect(self, scope: Scope, receive: Receive) -> Any:
+        return self._request(scope, receive) if scope["type"] == "http" else self._connection(scope)
 
     async def _deny(self, denial: Denial, connection: Any, receive: Receive, send: Send) -> None:
         from .responses import send_denial

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..problems import Problems
     from ..settings import Settings
     from .limit import RateLimit
-    from .types import DenialHandler, KeyFunction, PlanFunction
+    from .types import DenialHandler, KeyFunction, PlanFunction, Scope
 
 NO_PLAN_FUNCTION = "limits by plan need a plan function: register it with @limiter.plan"
 MAX_DECLARED = 10_000
@@ -124,6 +124,11 @@ class Registry:
             self.problems.report(f"{self.unknown_key(name)}; requests are counted by client address")
             name = "ip"
         return getattr(self._built_in_keys, name)(connection.scope)
+
+    def built_in_key(self, name: str | None, scope: Scope) -> str:
+        """Returns a built-in key; `None` names the key of the settings."""
+        key: str = getattr(self._built_in_keys, self.settings.key if name is None else name)(scope)
+        return key
 
     def unknown_key(self, name: str | None) -> str | None:
         """Returns the error if there is no key of this name; `None` names the key of the settings."""

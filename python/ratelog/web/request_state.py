@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from .._core import LimitSet
 from ..check import unrecorded
@@ -24,24 +24,16 @@ Settle = Callable[["RequestState", "Message"], Awaitable[None]]
 _STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 
 
-class Outcome(NamedTuple):
-    """The decision of one check of a request."""
-
-    limit: RateLimit
-    check: Check
-    decision: Decision
-    is_recorded: bool
-    """Whether the check has recorded units that were not taken back."""
-
-
 class Denial:
     """A denied request: the checks that were denied, and the content of the response."""
 
-    def __init__(self, state: RequestState, outcomes: Sequence[Outcome]) -> None:
+    def __init__(self, state: RequestState, denied: Sequence[int]) -> None:
+        """`denied` has the places of the denied checks among those of the request."""
         self.state = state
-        self.checks: Sequence[Check] = tuple(outcome.check for outcome in outcomes)
-        self.decisions: Sequence[Decision] = tuple(outcome.decision for outcome in outcomes)
-        handlers = [outcome.limit.on_denied for outcome in outcomes if outcome.limit.on_denied is not None]
+        self.checks: Sequence[Check] = tuple(state.checks[index] for index in denied)
+        self.decisions: Sequence[Decision] = tuple(state.decisions[index] for index in denied)
+        limits = [state.limits[index] for index in denied]
+        handlers = [limit.on_denied for limit in limits if limit.on_denied is not None]
         self.handler: DenialHandler | None = handlers[0] if handlers else state.registry.denial_handler
         """Creates the response, if the program registered a function for this."""
 
@@ -65,11 +57,13 @@ class RequestState:
     """The state of one request, stored in its scope."""
 
     __slots__ = (
-        "_denied",
+        "_checks",
+        "_decisions",
         "_limits",
-        "_outcomes",
+        "_recorded",
         "checked",
         "has_conditions",
+        "is_denied",
         "is_exempt",
         "registry",
         "request_limits",
@@ -83,24 +77,49 @@ class RequestState:
         """Whether the response gets the headers in any case: a middleware adds them, or they were added."""
         self.has_conditions = False
         """Whether the response decides if the request counts."""
+        self.is_denied = False
         self.is_exempt = False
         self.request_limits: RequestLimits | None = None
         self.checked: dict[RateLimit, Decision | None] = {}
         self.scopes: tuple[str, ...] = ()
-        self._denied: Sequence[Outcome] = ()
-        self._outcomes: list[Outcome] = []
-        self._limits: tuple[Limits, ...] = ()
+        # One element for each decision.
+        self._limits: list[RateLimit] = []
+        self._checks: list[Check] = []
+        self._decisions: list[Decision] = []
+        self._recorded: list[bool] = []
+        """Whether the check has recorded units that were not taken back."""
 
     @property
     def denial(self) -> Denial | None:
         """The denial, if a check was denied."""
         # Not stored: the denial refers to this state, and a cycle would be left to the garbage collector.
-        return Denial(self, self._denied) if self._denied else None
+        if not self.is_denied:
+            return None
+        return Denial(self, [index for index, decision in enumerate(self._decisions) if not decision.allowed])
 
     @property
-    def is_denied(self) -> bool:
-        """Whether a check was denied."""
-        return bool(self._denied)
+    def checks(self) -> Sequence[Check]:
+        """The checks that were made so far."""
+        return self._checks
+
+    @property
+    def limits(self) -> Sequence[RateLimit]:
+        """The limits of these checks."""
+        return self._limits
+
+    @property
+    def decisions(self) -> Sequence[Decision]:
+        """The decisions of these checks."""
+        return self._decisions
+
+    @property
+    def conditional_limits(self) -> Sequence[RateLimit]:
+        """The limits that have recorded units, which the response may give back."""
+        return [
+            limit
+            for limit, is_recorded in zip(self._limits, self._recorded, strict=True)
+            if is_recorded and limit.has_condition
+        ]
 
     def set_limits(self, limits: RequestLimits) -> None:
         """Stores the limits that a middleware resolved. The outermost middleware that knows the endpoint counts."""
@@ -112,33 +131,47 @@ class RequestState:
         self, limits: Sequence[RateLimit], checks: Sequence[Check], decisions: Sequence[Decision | None]
     ) -> Sequence[tuple[Check, Decision]]:
         """Stores the decisions of a stage. If it denies, returns what the earlier stages recorded, to be taken back."""
-        outcomes = [
-            Outcome(limit, check, decision, decision.allowed and check.is_recorded)
-            for limit, check, decision in zip(limits, checks, decisions, strict=False)
-            if decision is not None
-        ]
-        denied = [outcome for outcome in outcomes if not outcome.decision.allowed]
-        recorded: Sequence[tuple[Check, Decision]] = ()
-        if denied and not self._denied:
-            self._denied = denied
-            recorded = self.unrecord(lambda _: True)
-            # The checks of one stage are recorded all or none.
-            outcomes = [outcome._replace(is_recorded=False) for outcome in outcomes]
-            for outcome in denied:
-                self.registry.log_denial(outcome.check, outcome.decision)
-        for outcome in outcomes:
-            self.checked[outcome.limit] = outcome.decision
-            self.has_conditions = self.has_conditions or outcome.limit.has_condition
-        self._outcomes += outcomes
-        self._limits += tuple(outcome.check.limits for outcome in outcomes)
-        return recorded
+        earlier = len(self._decisions)
+        is_denied = False
+        for limit, check, decision in zip(limits, checks, decisions, strict=False):
+            self.checked[limit] = decision
+            if decision is None:
+                continue
+            self._limits.append(limit)
+            self._checks.append(check)
+            self._decisions.append(decision)
+            self._recorded.append(check.is_recorded and decision.allowed)
+            if limit.has_condition:
+                self.has_conditions = True
+            if not decision.allowed:
+                is_denied = True
+                self.registry.log_denial(check, decision)
+        if not is_denied:
+            return ()
+        self.is_denied = True
+        # The checks of one stage are recorded all or none.
+        self._recorded[earlier:] = [False] * (len(self._decisions) - earlier)
+        return self.unrecord(lambda _: True)
+
+    def unrecord(self, selects: Callable[[RateLimit], bool]) -> Sequence[tuple[Check, Decision]]:
+        """Marks the units that limits have recorded as taken back. Returns them, to be taken back.
+
+        `selects` chooses the limits.
+        """
+        taken_back: list[tuple[Check, Decision]] = []
+        for index, (limit, check, decision) in enumerate(zip(self._limits, self._checks, self._decisions, strict=True)):
+            if self._recorded[index] and selects(limit):
+                taken_back.append((check, decision))
+                self._recorded[index] = False
+                self._decisions[index] = self.checked[limit] = unrecorded(decision, check.cost)
+        return taken_back
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         """The rate limit headers for all decisions so far."""
-        if not self._limits:
+        if not self._decisions:
             return []
-        decisions = [outcome.decision for outcome in self._outcomes]
-        return _limit_set(self._limits, self.registry.settings.headers).headers(decisions)
+        limits = tuple([check.limits for check in self._checks])
+        return _limit_set(limits, self.registry.settings.headers).headers(self._decisions)
 
     def with_headers(self, send: Send, *, expose: bool = False, settle: Settle | None = None) -> Send:
         """Wraps `send` to add the headers for all decisions at the start of the response.
@@ -147,31 +180,6 @@ class RequestState:
         """
         self.sends_headers = True
         return _HeaderSender(self, send, expose, settle)
-
-    def unrecord(self, selects: Callable[[RateLimit], bool]) -> Sequence[tuple[Check, Decision]]:
-        """Marks the units that limits have recorded as taken back. Returns them, to be taken back.
-
-        `selects` chooses the limits.
-        """
-        taken_back: list[tuple[Check, Decision]] = []
-        for index, outcome in enumerate(self._outcomes):
-            limit, check, decision, is_recorded = outcome
-            if is_recorded and selects(limit):
-                taken_back.append((check, decision))
-                unrecorded_decision = unrecorded(decision, check.cost)
-                self._outcomes[index] = Outcome(limit, check, unrecorded_decision, False)
-                self.checked[limit] = unrecorded_decision
-        return taken_back
-
-    @property
-    def checks(self) -> Sequence[Check]:
-        """The checks that were made so far."""
-        return [outcome.check for outcome in self._outcomes]
-
-    @property
-    def conditional_limits(self) -> Sequence[RateLimit]:
-        """The limits that have recorded units, which the response may give back."""
-        return [outcome.limit for outcome in self._outcomes if outcome.is_recorded and outcome.limit.has_condition]
 
 
 @lru_cache(maxsize=1024)

@@ -35,6 +35,8 @@ class RequestLimits(NamedTuple):
     path_params: Mapping[str, Any] = MappingProxyType({})
     dependant: Any = None
     """FastAPI's description of the endpoint."""
+    is_early: bool = False
+    """Whether no applied limit has a function."""
 
 
 _NO_TAGS: frozenset[str] = frozenset()
@@ -123,7 +125,8 @@ class Resolver:
                 scopes = [item.scope for item in (*limits.declared, *applied)]
                 defaults.append(AppliedLimit(settings.default_per_endpoint, unique_scope(limits.endpoint, scopes)))
             applied[:0] = defaults
-        return limits._replace(applied=tuple(applied))
+        is_early = all(self._registry.is_early(item.limit) for item in applied)
+        return limits._replace(applied=tuple(applied), is_early=is_early)
 
     def _declared(self, endpoint: Endpoint, method: str) -> tuple[AppliedLimit, ...]:
         applied: list[AppliedLimit] = []
