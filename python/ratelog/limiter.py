@@ -86,12 +86,16 @@ class RateLimiter(BaseLimiter):
         def take_back(recorded: Sequence[tuple[Check, Decision]]) -> Awaitable[None]:
             return sessions.run(engine.take_back(recorded))
 
+        def forget() -> None:
+            if not engine.remote:
+                engine.local.clear()
+
         async def verify(limits: Collection[Limits], prefix: str) -> list[str]:
             return await sessions.run(engine.find_problems(limits, prefix))
 
         self._registry = Registry(self.settings, self._prefix, self._events, engine.problems)
         enforcer = Enforcer(self._registry, decide, take_back)
-        self._web = WebParts(enforcer, Startup(self._registry, sessions.start, verify), sessions.aclose)
+        self._web = WebParts(enforcer, Startup(self._registry, sessions.start, verify, forget), sessions.aclose)
 
     __init__.__doc__ = BaseLimiter.__init__.__doc__
 

@@ -206,6 +206,10 @@ class Engine:
             self.events.log_and_publish(ServerRecovered(downtime, self.backend.dialect.source))
         return True
 
+    def replace_local(self, local: LocalLimiter) -> None:
+        """Replaces the limiter in this process: a new one has no units, and may have another clock."""
+        self.local = self.fallback.local = local
+
     def invalidate(self, key: bytes) -> None:
         """Removes the key's cached denial, which may be outdated."""
         if self.deny_cache is not None:

@@ -147,6 +147,7 @@ class RateLimitMiddleware:
                 await self._startup.run(scope.get("app"))
             elif message["type"] == "lifespan.shutdown.complete":
                 await self._aclose()
+                self._startup.stopped()
             await send(message)
 
         return send_after_hook

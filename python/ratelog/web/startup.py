@@ -25,8 +25,14 @@ class Startup:
         registry: Registry,
         connect: Callable[[], Awaitable[None]],
         verify: Callable[[Collection[Limits], str], Awaitable[list[str]]],
+        forget: Callable[[], None],
     ) -> None:
-        """`verify` returns the problems that the server has with limits and a prefix of keys."""
+        """`verify` returns the problems that the server has with limits and a prefix of keys.
+
+        `forget` removes the units of this process if there is no server.
+        """
+        self._running = 0
+        self._forget = forget
         self._registry = registry
         self._connect = connect
         self._verify = verify
@@ -38,17 +44,26 @@ class Startup:
             ConfigError: there are mistakes; one line for each.
         """
         await self._connect()
-        registry = self._registry
-        if not registry.settings.enabled:
-            return
-        declared = [*registry.configured.limits, *registry.declared]
-        problems = list(dict.fromkeys(self._find_problems(declared, app)))
-        limits = dict.fromkeys(rules for limit in declared for rules in _static_limits(limit))
-        problems += await self._verify(limits.keys(), registry.prefix.value)
-        if problems:
-            raise ConfigError("\n".join(problems))
+        if self._registry.settings.enabled:
+            problems = await self._find_problems(app)
+            if problems:
+                raise ConfigError("\n".join(problems))
+        self._running += app is not None
 
-    def _find_problems(self, declared: Collection[RateLimit], app: Any) -> Iterator[str]:
+    def stopped(self) -> None:
+        """Forgets the units of this process when the last application stops: the next one does not inherit them."""
+        self._running -= 1
+        if self._running <= 0:
+            self._forget()
+
+    async def _find_problems(self, app: Any) -> list[str]:
+        registry = self._registry
+        declared = [*registry.configured.limits, *registry.declared]
+        limits = dict.fromkeys(rules for limit in declared for rules in _static_limits(limit))
+        rejected = await self._verify(limits.keys(), registry.prefix.value)
+        return [*dict.fromkeys(self._find_mistakes(declared, app)), *rejected]
+
+    def _find_mistakes(self, declared: Collection[RateLimit], app: Any) -> Iterator[str]:
         registry = self._registry
         for limit in declared:
             if not callable(limit.key):
