@@ -144,7 +144,7 @@ class RateLimitMiddleware:
         async def send_after_hook(message: Message) -> None:
             if message["type"] == "lifespan.startup.complete":
                 self._document(scope.get("app"))
-                await self._startup.run(scope.get("app"))
+                await self._startup.run(scope.get("app"), self.app)
             elif message["type"] == "lifespan.shutdown.complete":
                 await self._aclose()
                 self._startup.stopped()

@@ -47,6 +47,15 @@ def reject_routed(endpoint: Callable[..., Any], apps: Iterable[Any]) -> None:
         raise ConfigError(misplaced(endpoint))
 
 
+def authenticates(app: Any) -> bool:
+    """Whether Starlette's `AuthenticationMiddleware` is among the middlewares of `app`."""
+    from starlette.middleware.authentication import AuthenticationMiddleware
+
+    while app is not None and not isinstance(app, AuthenticationMiddleware):
+        app = getattr(app, "app", None)
+    return app is not None
+
+
 def misplaced(endpoint: Callable[..., Any]) -> str:
     """The error for a limit above the route's decorator."""
     return (

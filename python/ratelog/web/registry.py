@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import ConfigError
 from ..events import logger
@@ -104,35 +104,45 @@ class Registry:
         if len(self.declared) < MAX_DECLARED:
             self.declared.append(limit)
 
+    def key_name(self, name: str | None) -> str:
+        """Returns the name of a key; `None` names the key of the settings."""
+        return self.settings.key if name is None else name
+
     def is_early(self, limit: RateLimit) -> bool:
         """Whether a limit of an endpoint depends on nothing that runs before the endpoint, so that it can be checked
         together with the defaults.
         """
         if limit.has_functions:
             return False
-        name = self.settings.key if limit.key is None else limit.key
+        name = self.key_name(cast("str | None", limit.key))
         return name in BUILT_IN and name not in self._key_functions
 
     def key(self, name: str | None, connection: HTTPConnection) -> Any:
         """Returns the named key of a connection, which may be an awaitable. `None` names the key of the settings."""
-        if name is None:
-            name = self.settings.key
+        name = self.key_name(name)
         function = self._key_functions.get(name)
         if function is not None:
             return function(connection)
         if name not in BUILT_IN:
             self.problems.report(f"{self.unknown_key(name)}; requests are counted by client address")
             name = "ip"
-        return getattr(self._built_in_keys, name)(connection.scope)
+        return self.built_in_key(name, connection.scope)
 
     def built_in_key(self, name: str | None, scope: Scope) -> str:
         """Returns a built-in key; `None` names the key of the settings."""
-        key: str = getattr(self._built_in_keys, self.settings.key if name is None else name)(scope)
+        name = self.key_name(name)
+        if name == "user" and scope.get("user") is None:
+            self.warn_once(
+                "user",
+                "key='user' finds no user, so the address is counted: add an authentication middleware after "
+                "limiter.protect(app), or set scope['user'] before",
+            )
+        key: str = getattr(self._built_in_keys, name)(scope)
         return key
 
     def unknown_key(self, name: str | None) -> str | None:
         """Returns the error if there is no key of this name; `None` names the key of the settings."""
-        name = self.settings.key if name is None else name
+        name = self.key_name(name)
         if name in BUILT_IN or name in self._key_functions:
             return None
         return f"there is no key named {name!r}: expected ip, api_key, user, or a name registered with limiter.key"

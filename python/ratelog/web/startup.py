@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from .._core import Limits
 from ..errors import ConfigError
-from .misuse import misplaced
+from .misuse import authenticates, misplaced
 from .registry import NO_PLAN_FUNCTION
 
 if TYPE_CHECKING:
@@ -37,18 +37,28 @@ class Startup:
         self._connect = connect
         self._verify = verify
 
-    async def run(self, app: Any = None) -> None:
-        """Connects and verifies.
+    async def run(self, app: Any = None, inner: Any = None) -> None:
+        """Connects and verifies. `inner` is the application inside the limiter's middleware.
 
         Raises:
             ConfigError: there are mistakes; one line for each.
         """
         await self._connect()
         if self._registry.settings.enabled:
-            problems = await self._find_problems(app)
+            self._warn_of_shared_prefix()
+            problems = await self._find_problems(app, inner)
             if problems:
                 raise ConfigError("\n".join(problems))
         self._running += app is not None
+
+    def _warn_of_shared_prefix(self) -> None:
+        prefix = self._registry.prefix
+        if prefix.is_shared and not self._registry.settings.url.startswith("memory://"):
+            self._registry.warn_once(
+                "prefix",
+                f"the keys have the default prefix {prefix.value!r}: services that share a server share limits, unless "
+                "the setting prefix or the title of the application differs",
+            )
 
     def stopped(self) -> None:
         """Forgets the units of this process when the last application stops: the next one does not inherit them."""
@@ -56,20 +66,26 @@ class Startup:
         if self._running <= 0:
             self._forget()
 
-    async def _find_problems(self, app: Any) -> list[str]:
+    async def _find_problems(self, app: Any, inner: Any) -> list[str]:
         registry = self._registry
         declared = [*registry.configured.limits, *registry.declared]
         limits = dict.fromkeys(rules for limit in declared for rules in _static_limits(limit))
         rejected = await self._verify(limits.keys(), registry.prefix.value)
-        return [*dict.fromkeys(self._find_mistakes(declared, app)), *rejected]
+        return [*dict.fromkeys(self._find_mistakes(declared, app, inner)), *rejected]
 
-    def _find_mistakes(self, declared: Collection[RateLimit], app: Any) -> Iterator[str]:
+    def _find_mistakes(self, declared: Collection[RateLimit], app: Any, inner: Any) -> Iterator[str]:
         registry = self._registry
+        is_late = authenticates(inner)
         for limit in declared:
             if not callable(limit.key):
                 problem = registry.unknown_key(limit.key)
                 if problem is not None:
                     yield problem
+            if registry.is_early(limit) and registry.key_name(cast("str | None", limit.key)) == "user" and is_late:
+                yield (
+                    "AuthenticationMiddleware runs after the limiter, which finds no user for key='user': add it after "
+                    "limiter.protect(app)"
+                )
             if isinstance(limit.limits, Mapping) and not registry.has_plan_function:
                 yield NO_PLAN_FUNCTION
         apps = [*registry.apps, *([app] if app is not None else [])]

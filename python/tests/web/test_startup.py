@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from fastapi import FastAPI
+from starlette.authentication import AuthCredentials, AuthenticationBackend, SimpleUser
+from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.testclient import TestClient
 
 from ratelog import ConfigError, Limits, RateLimiter
@@ -132,3 +134,44 @@ async def test_nothing_is_verified_without_the_server_or_if_disabled() -> None:
         pass
     async with RateLimiter("memory://", default_policy="gold", enabled=False):
         pass
+
+
+class Anyone(AuthenticationBackend):
+    async def authenticate(self, conn: Any) -> tuple[AuthCredentials, SimpleUser]:
+        return AuthCredentials([]), SimpleUser("ann")
+
+
+@pytest.mark.parametrize("default_key", [True, False])
+async def test_authentication_after_the_limiter_is_found(default_key: bool, caplog: pytest.LogCaptureFixture) -> None:
+    def app_with(*, late: bool) -> FastAPI:
+        limiter = RateLimiter("memory://", default="9/minute", key="user" if default_key else "ip")
+        app = FastAPI()
+        app.get("/")(limiter.limit("5/minute", key="user")(lambda: 1))
+        if late:
+            app.add_middleware(AuthenticationMiddleware, backend=Anyone())
+        limiter.protect(app)
+        if not late:
+            app.add_middleware(AuthenticationMiddleware, backend=Anyone())
+        return app
+
+    with TestClient(app_with(late=False)) as client:
+        assert client.get("/").status_code == 200
+    assert caplog.records == []
+    late = app_with(late=True)
+    with pytest.raises(ConfigError, match=r"^AuthenticationMiddleware runs after the limiter"), TestClient(late):
+        pass
+    # Without a lifespan, the log says it.
+    assert await statuses(late, "/", "/") == [200, 200]
+    assert [record.getMessage()[:31] for record in caplog.records] == ["key='user' finds no user, so th"]
+
+
+async def test_a_default_prefix_on_a_server_is_logged_once(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    titled = RateLimiter(server.url)
+    titled.protect(FastAPI(title="Shop"))
+    for limiter in (titled, RateLimiter(server.url, prefix="shop")):
+        async with limiter:
+            pass
+    assert caplog.records == []
+    async with RateLimiter(server.url) as limiter:
+        await limiter.start()
+    assert [record.getMessage()[:41] for record in caplog.records] == ["the keys have the default prefix 'ratelog"]
