@@ -135,7 +135,7 @@ class RateLimitMiddleware:
 
     def _document(self, app: Any) -> None:
         self._is_documented = True
-        if app is not None:
+        if any(protected is app for protected in self._enforcer.registry.apps):
             from .openapi import document
 
             document(app, self._enforcer)
