@@ -56,6 +56,7 @@ class AppProcess:
     def _listens(self) -> bool:
         assert self._process.poll() is None, "the application exited"
         try:
-            return httpx.get(f"{self.url}/openapi.json").status_code == httpx.codes.OK
+            httpx.get(f"{self.url}/openapi.json").raise_for_status()
         except httpx.TransportError:
             return False
+        return True
