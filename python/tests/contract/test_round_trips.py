@@ -38,10 +38,12 @@ def documented() -> dict[str, int]:
 
 
 EARLY = "a default, a limit of the settings and two limits of the endpoint, without functions"
+COSTS = "these limits with several rules and costs"
 CASES = {
     EARLY: ("/early", 4),
-    f"{EARLY}, with several rules and costs": ("/costs", 4),
-    f"{EARLY}, denied by one of them": ("/costs/denied", 0),
+    f"{EARLY}, denied by one of them": ("/early/denied", 0),
+    COSTS: ("/costs", 4),
+    f"{COSTS}, denied by one of them": ("/costs/denied", 0),
     "two limits of the endpoint, without the middleware": ("/early", 2),
     "a default and a limit with a key function": ("/late", 2),
     "a default and a limit with a key function, denied at its place": ("/late/denied", 0),
@@ -66,6 +68,7 @@ def add_endpoints(app: FastAPI, limiter: RateLimiter) -> None:
 
     for path, *limits in (
         ("/early", limiter("8/hour"), limiter("9/hour", key="user")),
+        ("/early/denied", limiter("8/hour"), limiter("0/hour", key="user")),
         ("/costs", limiter("8/hour", "90/day", cost=2), limiter("9/hour", cost=3)),
         ("/costs/denied", limiter("8/hour", "90/day", cost=2), limiter("0/hour", cost=3)),
         ("/late", limiter("9/hour", key=by_address)),
@@ -101,7 +104,7 @@ def proxy(server: Server) -> Iterator[Proxy]:
 
 @pytest.fixture
 async def limiter(proxy: Proxy) -> AsyncIterator[RateLimiter]:
-    endpoints = [{"path": path, "limits": "7/hour"} for path in ("/early", "/costs", "/costs/denied")]
+    endpoints = [{"path": path, "limits": "7/hour"} for path in ("/early*", "/costs*")]
     # One connection, which is open before the first request.
     async with RateLimiter(
         proxy.url, timeout=30, default="1000/hour", endpoints=endpoints, max_connections=1
