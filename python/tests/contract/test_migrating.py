@@ -6,6 +6,7 @@ import os
 import sys
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import httpx
@@ -45,24 +46,33 @@ def pairs() -> list[tuple[Block, Block]]:
 SLOWAPI, FASTAPI_LIMITER, FASTAPI_LIMITER_0_2 = range(3)
 
 
+def source_of(block: Block, server: Server, changes: Mapping[str, str]) -> str:
+    source = with_server(block, server.port)
+    for old, new in changes.items():
+        assert old in source
+        source = source.replace(old, new)
+    return source
+
+
 @contextmanager
-def before(pair: int, server: Server, folder: Path) -> Iterator[AppProcess]:
+def before(
+    pair: int, server: Server, folder: Path, changes: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[AppProcess]:
     server.db().flushall()
     environment = {**NO_PROXY, "PYTHONPATH": str(FASTAPI_LIMITER_02) if pair == FASTAPI_LIMITER_0_2 else ""}
-    source = with_server(pairs()[pair][0], server.port)
+    source = source_of(pairs()[pair][0], server, changes)
     with AppProcess(source, folder / "before", PEERS_PYTHON, environment=environment) as app:
         yield app
 
 
 @contextmanager
-def after(pair: int, server: Server, folder: Path, changes: Mapping[str, str] | None = None) -> Iterator[AppProcess]:
+def after(
+    pair: int, server: Server, folder: Path, changes: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[AppProcess]:
     server.db().flushall()
-    source = with_server(pairs()[pair][1], server.port)
-    for old, new in (changes or {}).items():
-        assert old in source
-        source = source.replace(old, new)
     # A busy machine must not be mistaken for an unavailable server.
     environment = {**NO_PROXY, "RATELOG_TIMEOUT": "30"}
+    source = source_of(pairs()[pair][1], server, changes)
     with AppProcess(source, folder / "after", sys.executable, environment=environment) as app:
         yield app
 
@@ -140,6 +150,20 @@ def test_a_literal_translation_denies_requests_that_slowapi_allows(
         assert statuses(app, requests) == [200] * len(requests)
     with after(SLOWAPI, server, tmp_path, changes) as app:
         assert statuses(app, requests) == expected
+
+
+def test_a_limit_above_its_route_has_no_effect_in_slowapi_and_is_refused_here(server: Server, tmp_path: Path) -> None:
+    route, limit = '@app.get("/export")\n', '@limiter.limit("10/hour", cost=4'
+    changes = {
+        f"{route}{limit})\n": f"{limit})\n{route}",
+    }
+    with before(SLOWAPI, server, tmp_path, changes) as app:
+        assert statuses(app, repeat(5, "/export")) == [200] * 5
+    changes = {
+        f"{route}{limit}, override_defaults=True)\n": f"{limit}, override_defaults=True)\n{route}",
+    }
+    with pytest.raises(AssertionError, match="the application exited"), after(SLOWAPI, server, tmp_path, changes):
+        pass
 
 
 def test_fastapi_limiter_before_and_after(server: Server, tmp_path: Path) -> None:

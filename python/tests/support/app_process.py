@@ -37,7 +37,11 @@ class AppProcess:
             cwd=folder,
             env={**ENVIRONMENT, **(environment or {})},
         )
-        until_sync(f"the application in {folder.name} listens", self._listens)
+        try:
+            until_sync(f"the application in {folder.name} listens", self._listens)
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def url(self) -> str:
