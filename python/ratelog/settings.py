@@ -71,14 +71,17 @@ class Endpoint(BaseModel):
     tags: Annotated[tuple[str, ...], BeforeValidator(_parse_strings)] = ()
     """Tags of FastAPI routes, of which an endpoint has at least one; empty for all."""
     limits: PlanLimits | None = None
+    """The limits of each key, or those of each plan."""
     policy: str | None = None
     """The name of a policy that the server stores."""
     key: str | None = None
     """The name of a key; `None`: the setting `key`."""
     cost: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    """The units that a request records."""
     scope: str | None = None
     """Endpoints of one scope share their units; `None`: each path is counted separately."""
     exempt: bool = False
+    """Whether the endpoint is exempt from all limits; in place of `limits` and `policy`."""
     override_defaults: bool = False
     """Whether the endpoint is exempt from the default limits."""
 
@@ -123,7 +126,7 @@ class Settings(BaseSettings):
     default: PlanLimits | None = None
     """The limits of each key over all endpoints together."""
     default_policy: str | None = None
-    """The same, as the name of a policy that the server stores."""
+    """The same limits as a policy that the server stores, by its name; in place of `default`."""
     default_per_endpoint: PlanLimits | None = None
     """The limits of each key at each endpoint, in addition to `default`."""
     key: str = "ip"
@@ -143,6 +146,7 @@ class Settings(BaseSettings):
     proxy_header: Literal["x-forwarded-for", "forwarded"] = "x-forwarded-for"
     """The header in which proxies report the client's address."""
     api_key_header: str = "X-API-Key"
+    """The header that has the key `api_key`."""
     headers: Literal["draft-11", "x-ratelimit", "both", "none"] = "draft-11"
     """The family of rate limit headers in responses."""
     expose_headers: bool = True
@@ -155,7 +159,7 @@ class Settings(BaseSettings):
     instances: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     """The number of processes that share each limit while the server is unavailable, or if there is none."""
     local_max_bytes: Annotated[int, Field(ge=65_536, le=1 << 48)] = 67_108_864
-    """The maximum memory of the limiter in this process."""
+    """The maximum memory of the limiter in this process, in bytes."""
     policies: dict[str, Rules] = Field(default_factory=dict)
     """Rules of policies, for use while the server is unavailable or if it lacks the module."""
     deny_cache: Annotated[int, Field(ge=0, le=1_000_000_000)] = 0
@@ -164,15 +168,15 @@ class Settings(BaseSettings):
     """The commands to use: the module's or the Lua script; `auto` detects the module."""
 
     timeout: Seconds = 0.1
-    """The maximum time that a check waits for the server."""
+    """The maximum time that a check waits for the server, in seconds."""
     connect_timeout: Seconds = 1.0
-    """The maximum time to open a connection."""
+    """The maximum time to open a connection, in seconds."""
     failure_threshold: Annotated[int, Field(ge=1, le=1_000_000)] = 5
     """The number of consecutive failed checks that opens the circuit breaker."""
     probe_min_interval: Seconds = 0.1
-    """The first interval between probes of an unavailable server."""
+    """The first interval between probes of an unavailable server, in seconds."""
     probe_max_interval: Seconds = 5.0
-    """The longest interval between probes."""
+    """The longest interval between probes, in seconds."""
     max_connections: Annotated[int, Field(ge=1, le=1000)] = 4
     """The maximum number of connections, per event loop or process."""
 

@@ -35,6 +35,11 @@ def blocks(document: Path) -> Iterator[Block]:
         yield Block(match[1], match[2], text.count("\n", 0, match.start()) + 2)
 
 
+def with_server(block: Block, port: int) -> str:
+    """The text of a block with the port of a server in place of the default port."""
+    return re.sub(r"[\w.]+:6379\b", f"127.0.0.1:{port}", block.text)
+
+
 def commands_of(block: Block) -> Iterator[tuple[str, str]]:
     """The commands of a console block, each with its output."""
     parts = re.split(r"^\$ (.*)\n", block.text, flags=re.MULTILINE)

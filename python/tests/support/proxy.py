@@ -26,6 +26,8 @@ class Proxy:
         """Until it is set, connections are accepted but nothing is forwarded."""
         self.forwards.set()
         self.dropped = 0
+        self.round_trips = 0
+        """The number of commands or pipelines that were forwarded, each with its replies."""
         self._sockets: list[socket.socket] = []
 
     def __enter__(self) -> Self:
@@ -72,6 +74,7 @@ class Proxy:
         with contextlib.suppress(OSError):
             while command := near.recv(65536):
                 drops = self.drops_replies and self._drop_at in command
+                self.round_trips += 1
                 far.sendall(command)
                 reply = far.recv(65536)
                 if drops:
