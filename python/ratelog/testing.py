@@ -10,8 +10,6 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import pytest
-
 from ._core import LocalLimiter, ManualClock
 from .errors import ConfigError
 from .limiter import RateLimiter
@@ -75,15 +73,21 @@ def _local(max_bytes: int, instances: int, clock: ManualClock | None) -> LocalLi
     return LocalLimiter(max_bytes, instances=instances, clock=clock)
 
 
-@pytest.fixture
-def rate_limiter_clock() -> FrozenClock:
-    """The clock of `rate_limiter`."""
-    return FrozenClock()
+try:
+    import pytest
+except ImportError:
+    # `frozen` needs no pytest.
+    pass
+else:
 
+    @pytest.fixture
+    def rate_limiter_clock() -> FrozenClock:
+        """The clock of `rate_limiter`."""
+        return FrozenClock()
 
-@pytest.fixture
-def rate_limiter(rate_limiter_clock: FrozenClock) -> Iterator[RateLimiter]:
-    """A limiter in this process, with empty logs and the clock `rate_limiter_clock`."""
-    limiter = RateLimiter("memory://")
-    with frozen(limiter, rate_limiter_clock):
-        yield limiter
+    @pytest.fixture
+    def rate_limiter(rate_limiter_clock: FrozenClock) -> Iterator[RateLimiter]:
+        """A limiter in this process, with empty logs and the clock `rate_limiter_clock`."""
+        limiter = RateLimiter("memory://")
+        with frozen(limiter, rate_limiter_clock):
+            yield limiter

@@ -60,5 +60,6 @@ def misplaced(endpoint: Callable[..., Any]) -> str:
     """The error for a limit above the route's decorator."""
     return (
         f"the limit of {endpoint.__qualname__} has no effect, since it is above the route's decorator: place "
-        "@limiter.limit directly above the function"
+        "@limiter.limit directly above the function (if another route has the function without the limit, declare that "
+        "one later)"
     )

@@ -43,8 +43,8 @@ class Startup:
         Raises:
             ConfigError: there are mistakes; one line for each.
         """
-        await self._connect()
         if self._registry.settings.enabled:
+            await self._connect()
             self._warn_of_shared_prefix()
             problems = await self._find_problems(app, inner)
             if problems:

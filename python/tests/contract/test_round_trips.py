@@ -130,4 +130,4 @@ async def test_a_request_takes_as_many_round_trips_as_documented(
     response = await fetch(app, path)
     assert proxy.round_trips - before == documented()[arrangement]
     assert response.status_code == (429 if "denied" in arrangement else 200)
-    assert len({*server.db().scan_iter()} - {b"warm"}) == keys
+    assert len({*server.db().scan_iter()} - {b"ratelog:warm"}) == keys

@@ -26,7 +26,7 @@ from ratelog import RateLimiter, SyncRateLimiter
 # Not the warnings of slow callbacks.
 logging.getLogger("asyncio").setLevel(logging.ERROR)
 options = dict(timeout=5.0, connect_timeout=10.0, deny_cache={deny_cache})
-limiter = RateLimiter("{url}", default="2/minute", **options)
+limiter = RateLimiter("{url}", default="2/minute", prefix="test", **options)
 app = FastAPI()
 limiter.protect(app)
 

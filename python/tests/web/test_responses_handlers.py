@@ -1,4 +1,4 @@
-"""Who responds to a denied request: the same with and without the middleware."""
+"""The response to a denied request: the same with and without the middleware."""
 
 from __future__ import annotations
 
