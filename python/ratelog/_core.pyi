@@ -21,8 +21,8 @@ Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
 class Limits:
     """The rules of a check, or the name of a policy that the server stores. Immutable.
 
-    A window is a unit or a number of units: `ms`, `s`, `m`, `h`, `d`, `w`, or a word such as `minute` or `weeks`. A
-    limit of 0 denies every check.
+    A window is a unit or a number of units: `ms`, `s`, `m`, `h`, `d`, `w`, or a word such as `minute` or `weeks`. `;`,
+    `,` or `|` separates rules. A limit of 0 denies every check.
 
     >>> Limits("10/second; 1000/hour").rules
     ((10, 1000), (1000, 3600000))
