@@ -14,6 +14,9 @@ __version__: Final[str]
 DEFAULT_MAX_BYTES: Final[int]
 
 HeaderFamily: TypeAlias = Literal["draft-11", "x-ratelimit", "both", "none"]
+ProxyHeader: TypeAlias = Literal[
+    "x-forwarded-for", "forwarded", "cf-connecting-ip", "x-real-ip", "true-client-ip", "fly-client-ip"
+]
 Source: TypeAlias = Literal["module", "script", "local", "deny-cache", "fallback"]
 Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
 
@@ -220,11 +223,14 @@ class LimitSet:
 class TrustedProxies:
     """Proxies that are trusted to report the client's address in one header.
 
-    The header is read from the right, up to the first address that is not a trusted proxy. Raises `ValueError` for a
-    text that is neither a network nor an address.
+    A list (`x-forwarded-for`, `forwarded`) is read from the right, up to the first address that is not a trusted proxy.
+    Other headers hold the client's address; the client is the peer if there are several lines, or no valid address.
+
+    Raises:
+        ValueError: a text is neither a network nor an address, or the header is unknown.
     """
 
-    def __new__(cls, networks: Sequence[str], header: Literal["x-forwarded-for", "forwarded"] = ...) -> Self: ...
+    def __new__(cls, networks: Sequence[str], header: ProxyHeader = ...) -> Self: ...
     def client_address(self, peer: str | None, headers: Headers) -> str | None:
         """The client's address; for IPv6 its /64 network, such as `2001:db8:0:1::/64`.
 

@@ -137,7 +137,9 @@ class Settings(BaseSettings):
 
     trusted_proxies: Strings = ()
     """Networks and addresses of proxies that are trusted to report the client's address; `unix` for Unix sockets."""
-    proxy_header: Literal["x-forwarded-for", "forwarded"] = "x-forwarded-for"
+    proxy_header: Literal[
+        "x-forwarded-for", "forwarded", "cf-connecting-ip", "x-real-ip", "true-client-ip", "fly-client-ip"
+    ] = "x-forwarded-for"
     """The header in which proxies report the client's address."""
     api_key_header: str = "X-API-Key"
     headers: Literal["draft-11", "x-ratelimit", "both", "none"] = "draft-11"

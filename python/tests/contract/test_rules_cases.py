@@ -22,6 +22,6 @@ def test_accepted_texts_have_their_canonical_form(text: str, canonical: str) -> 
 
 @pytest.mark.parametrize("case", TABLE["reject"], ids=lambda case: case["text"])
 def test_rejected_texts_have_their_error(case: dict[str, Any]) -> None:
-    with pytest.raises(ValueError) as raised:  # noqa: PT011
+    with pytest.raises(ValueError) as raised:
         Limits(case["text"])
     assert str(raised.value).split("\n") == case["error"]
