@@ -13,7 +13,7 @@ __version__: Final[str]
 
 DEFAULT_MAX_BYTES: Final[int]
 
-HeaderFamily: TypeAlias = Literal["draft-11", "x-ratelimit", "both", "none"]
+HeaderFamily: TypeAlias = Literal["draft-11", "x-ratelimit", "x-ratelimit-epoch", "both", "none"]
 ProxyHeader: TypeAlias = Literal[
     "x-forwarded-for", "forwarded", "cf-connecting-ip", "x-real-ip", "true-client-ip", "fly-client-ip"
 ]
@@ -214,8 +214,11 @@ class LimitSet:
     """The limits that the responses of an endpoint report. Immutable."""
 
     def __new__(cls, limits: Sequence[Limits], family: HeaderFamily = "draft-11") -> Self: ...
-    def headers(self, decisions: Sequence[Decision]) -> list[tuple[bytes, bytes]]:
-        """The rate limit headers of a response, names in lower case. Takes one decision per limit."""
+    def headers(self, decisions: Sequence[Decision], now: float | None = None) -> list[tuple[bytes, bytes]]:
+        """The rate limit headers of a response, names in lower case. Takes one decision per limit.
+
+        `now` is Unix time (s). Only the family `x-ratelimit-epoch` needs it, and raises `ValueError` without it.
+        """
     def problem(self, decisions: Sequence[Decision]) -> bytes:
         """The body of a denied request: problem details (RFC 9457). Takes one decision per limit."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
+from time import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._core import LimitSet
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from .types import DenialHandler, Message, Send
 
 Settle = Callable[["RequestState", "Message"], Awaitable[None]]
+EPOCH = "x-ratelimit-epoch"
+"""The family of headers that has the reset as a time of day."""
 _STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 
 
@@ -138,7 +141,9 @@ class RequestState:
         if not self._limits:
             return []
         decisions = [outcome.decision for outcome in self._outcomes]
-        return _limit_set(self._limits, self.registry.settings.headers).headers(decisions)
+        family = self.registry.settings.headers
+        now = time() if family == EPOCH else None
+        return _limit_set(self._limits, family).headers(decisions, now)
 
     def with_headers(self, send: Send, *, expose: bool = False, settle: Settle | None = None) -> Send:
         """Wraps `send` to add the headers for all decisions at the start of the response.

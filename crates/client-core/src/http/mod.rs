@@ -6,6 +6,7 @@
 //! ```
 //! use ratelog_client_core::http::{HeaderFamily, NamedRules, headers, problem};
 //! use ratelog_core::{Decision, Limit, Rule, Rules, Window};
+//! use std::time::SystemTime;
 //!
 //! let minute = Rule::new(Limit::new(100), Window::from_millis(60_000).unwrap());
 //! let rules = NamedRules::new(&Rules::one(minute), ["burst"])?;
@@ -17,7 +18,7 @@
 //!     reset_after: 59_000,
 //!     window: minute.window(),
 //! };
-//! let headers = headers(HeaderFamily::Draft11, &rules, &denied);
+//! let headers = headers(HeaderFamily::Draft11, &rules, &denied, SystemTime::now());
 //! assert_eq!(headers[0], ("ratelimit-policy", r#""burst";q=100;w=60"#.into()));
 //! assert_eq!(headers[1], ("ratelimit", r#""burst";r=0;t=5"#.into()));
 //! assert_eq!(headers[2], ("retry-after", "5".into()));
