@@ -61,7 +61,10 @@ class Limits:
 
 @final
 class Decision:
-    """The outcome of a check, as its binding rule has it. Immutable, and true if the check is allowed."""
+    """The outcome of a check, as its binding rule has it. Immutable, and true if the check is allowed.
+
+    Decisions for different keys are equal if all other fields are.
+    """
 
     def __new__(
         cls,
@@ -72,9 +75,10 @@ class Decision:
         reset_after_ms: int,
         window_ms: int,
         source: Source = "module",
+        key: str | bytes | None = None,
     ) -> Self: ...
     @staticmethod
-    def from_reply(reply: object, source: Source) -> Decision:
+    def from_reply(reply: object, source: Source, key: str | bytes | None = None) -> Decision:
         """Reads the six integers of a server's reply. Raises `ValueError` for any other reply."""
     @property
     def allowed(self) -> bool: ...
@@ -91,13 +95,18 @@ class Decision:
     def window_ms(self) -> int: ...
     @property
     def source(self) -> Source: ...
+    @property
+    def key(self) -> bytes | None:
+        """The key that the decision is for; `None` if it is unknown."""
     def unenforced(self) -> Decision:
         """The same decision, but allowed: the outcome under a shadow policy."""
     def __bool__(self) -> bool: ...
     def __eq__(self, other: object) -> bool: ...
     def __hash__(self) -> int: ...
 
-def fallback_decision(allow: bool, limits: Limits | None, cost: int, retry_after_ms: int) -> Decision:
+def fallback_decision(
+    allow: bool, limits: Limits | None, cost: int, retry_after_ms: int, key: str | bytes | None = None
+) -> Decision:
     """A decision made without a log, with source `fallback`. Pass `None` for unknown limits."""
 
 @final
