@@ -143,12 +143,15 @@ class Settings(BaseSettings):
 
     trusted_proxies: Strings = ()
     """Networks and addresses of proxies that are trusted to report the client's address; `unix` for Unix sockets."""
-    proxy_header: Literal["x-forwarded-for", "forwarded"] = "x-forwarded-for"
+    proxy_header: Literal[
+        "x-forwarded-for", "forwarded", "cf-connecting-ip", "x-real-ip", "true-client-ip", "fly-client-ip"
+    ] = "x-forwarded-for"
     """The header in which proxies report the client's address."""
     api_key_header: str = "X-API-Key"
     """The header that has the key `api_key`."""
-    headers: Literal["draft-11", "x-ratelimit", "both", "none"] = "draft-11"
-    """The family of rate limit headers in responses."""
+    headers: Literal["draft-11", "x-ratelimit", "x-ratelimit-epoch", "both", "none"] = "draft-11"
+    """The family of rate limit headers in responses; `X-RateLimit-Reset` is seconds from now, or with
+    `x-ratelimit-epoch` Unix time in seconds."""
     expose_headers: bool = True
     """Whether responses to requests from other origins let browsers' scripts read the rate limit headers."""
     openapi_description: bool = True

@@ -136,7 +136,7 @@ class InvalidationListener:
             check, version, dialect = fetch
             # The next check meets the same error and raises it.
             with contextlib.suppress(Exception):
-                decision = parse_decision(reply, dialect.source)
+                decision = parse_decision(reply, dialect.source, check.key)
                 if not decision.allowed:
                     self._deny_cache.insert(*check, decision, version)
         self._end_fetch(fetch)

@@ -104,10 +104,12 @@ def test_nothing_is_added_without_limits() -> None:
     assert "QuotaExceeded" not in str(app.openapi())
 
 
-@pytest.mark.parametrize(("family", "count"), [("x-ratelimit", 4), ("both", 6), ("none", 1)])
+@pytest.mark.parametrize(("family", "count"), [("x-ratelimit", 4), ("x-ratelimit-epoch", 4), ("both", 6), ("none", 1)])
 def test_the_documented_headers_are_those_of_the_family(family: str, count: int) -> None:
     denial = operation(app_of(RateLimiter("memory://", headers=family)).openapi(), "/limited")["responses"]["429"]
     assert len(denial["headers"]) == count
+    reset = denial["headers"].get("X-RateLimit-Reset")
+    assert reset is None or reset["description"].startswith("Unix time") == (family == "x-ratelimit-epoch")
 
 
 def test_a_custom_response_has_no_problem_schema_and_an_existing_429_stays() -> None:
