@@ -23,11 +23,9 @@ __all__ = ["can_read", "get_connection", "pack_commands", "push_options", "set_i
 
 _hiredis_pack: Callable[[Command], bytes] | None
 try:
-    import hiredis
-except ImportError:  # pragma: no cover - an optional extra, which the tests install
+    _hiredis_pack = cast("Any", import_module("hiredis")).pack_command
+except (ImportError, AttributeError):  # pragma: no cover - an optional extra; hiredis before 2.2 only parses
     _hiredis_pack = None
-else:
-    _hiredis_pack = cast("Any", hiredis).pack_command
 
 
 def pack_commands(connection: Any, commands: Sequence[Command]) -> Iterable[bytes]:
