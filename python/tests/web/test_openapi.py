@@ -179,3 +179,30 @@ def test_the_description_can_be_left_out() -> None:
     limited = operation(app_of(RateLimiter("memory://", openapi_description=False)).openapi(), "/limited")
     assert limited["description"] == "Documented."
     assert "429" in limited["responses"]
+
+
+def test_nothing_else_in_a_schema_changes() -> None:
+    def build(limiter: RateLimiter | None) -> dict[str, Any]:
+        app = FastAPI()
+
+        def limited(endpoint: Any) -> Any:
+            return endpoint if limiter is None else limiter.limit("5/minute", key=lambda _: "k", cost=len)(endpoint)
+
+        def by(limits: str) -> list[Any]:
+            return [] if limiter is None else [Depends(limiter(limits))]
+
+        @app.post("/items/{item_id}", dependencies=by("5/minute"))
+        @limited
+        async def create_item(item_id: int, body: dict[str, int], x_token: Annotated[str, Header()]) -> list[int]:
+            """Creates an item."""
+            return [item_id]
+
+        app.include_router(APIRouter(prefix="/r", dependencies=by("9/minute")))
+        if limiter is not None:
+            limiter.protect(app)
+        return app.openapi()
+
+    plain, documented = build(None), build(RateLimiter("memory://", default="9/hour", openapi_description=False))
+    assert documented["paths"]["/items/{item_id}"]["post"]["responses"].pop("429")
+    assert documented["components"]["schemas"].pop("QuotaExceeded")
+    assert documented == plain
