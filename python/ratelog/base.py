@@ -86,7 +86,7 @@ class BaseLimiter:
         arguments = cast("dict[str, Any]", {**options, **({} if url is None else {"url": url})})
         self._config = config
         self._arguments = arguments
-        self.settings: Settings = load(config, **arguments)
+        self._settings: Settings = load(config, **arguments)
         if client is not None:
             check_client(client, is_async=self._IS_ASYNC)
         self._client = client
@@ -107,7 +107,7 @@ class BaseLimiter:
         Raises:
             AttributeError: limiters have no such attribute. Settings are arguments or environment variables.
         """
-        if name.startswith("_") or name == "settings" or hasattr(type(self), name):
+        if name.startswith("_") or hasattr(type(self), name):
             super().__setattr__(name, value)
         elif name in Settings.model_fields:
             kind = type(self).__name__
@@ -115,6 +115,11 @@ class BaseLimiter:
             raise AttributeError(f"{name} is a setting: pass {kind}({name}=...), or set {variable} and call reload()")
         else:
             raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+
+    @property
+    def settings(self) -> Settings:
+        """The settings. They change with `reload`."""
+        return self._settings
 
     @property
     def prefix(self) -> str:
@@ -143,7 +148,7 @@ class BaseLimiter:
             if name not in RELOADABLE and getattr(settings, name) != getattr(self.settings, name):
                 raise ConfigError(f"{name}: this setting cannot change while the limiter runs")
         self._apply(settings)
-        self.settings = settings
+        self._settings = settings
         self._engine.enabled = settings.enabled
         source = str(self._config or os.environ.get("RATELOG_CONFIG", "environment"))
         self._events.log_and_publish(SettingsReloaded(source))

@@ -92,6 +92,11 @@ def unrecorded(decision: Decision, cost: int) -> Decision:
     return Decision(True, decision.limit, remaining, 0, reset_after_ms, window_ms, decision.source, decision.key)
 
 
+def empty(decision: Decision) -> Decision:
+    """Returns an allowed decision as it would be for a key without units."""
+    return Decision(True, decision.limit, decision.limit, 0, 0, decision.window_ms, decision.source, decision.key)
+
+
 def with_excessive_cost(decision: Decision) -> Decision:
     """Returns the decision of a check whose cost exceeds every limit, given that of a check of `MAX_COST`."""
     if not decision.allowed or decision.limit < MAX_COST:

@@ -159,10 +159,13 @@ class RateLimiter(BaseLimiter):
     async def reset_request(self, connection: HTTPConnection) -> int:
         """Deletes all units of the keys that a request was checked under. Returns the number of deleted units.
 
-        For example, a successful login can delete the failed ones.
+        For example, a successful login can delete the failed ones. The default limit of all endpoints is not reset.
         """
-        keys = dict.fromkeys(check.key for check in self._web.enforcer.state(connection.scope).checks)
-        return sum([await self._sessions.run(self._engine.reset(key)) for key in keys])
+        state = self._web.enforcer.state(connection.scope)
+        keys = state.reset_keys
+        deleted = sum([await self._sessions.run(self._engine.reset(key)) for key in keys])
+        state.forget(keys)
+        return deleted
 
     async def set_override(
         self,
@@ -305,7 +308,7 @@ class RateLimiter(BaseLimiter):
         The endpoint needs no parameter `request`. Place the route's decorator above this one.
         """
         from .web.decorator import decorate
-        from .web.misuse import IncompleteDecorator
+        from .web.misuse import LimitDecorator
 
         dependency = self(
             *limits,
@@ -320,12 +323,11 @@ class RateLimiter(BaseLimiter):
             exempt_when=exempt_when,
         )
 
-        def decorator(endpoint: F) -> F:
-            return cast("F", decorate(endpoint, dependency))
-
-        if len(limits) == 1 and callable(limits[0]):
-            return IncompleteDecorator(decorator, limits[0])
-        return decorator
+        decorator = LimitDecorator(
+            lambda endpoint: decorate(endpoint, dependency), limits[0] if len(limits) == 1 else None
+        )
+        self._registry.decorators.append(decorator)
+        return cast("Decorator", decorator)
 
     def exempt(self, endpoint: E) -> E:
         """Exempts an endpoint, or all endpoints of a router, from all limits.

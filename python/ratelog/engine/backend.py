@@ -115,9 +115,10 @@ class Backend:
         _, (reply,) = yield from self._execute(_reset, key)
         return parse_count(reply)
 
-    def take_back(self, checks: Sequence[Check]) -> Operation[None]:
-        """Takes back the units of several checks."""
-        yield from self._execute(_refund_each, checks)
+    def take_back(self, checks: Sequence[Check]) -> Operation[Exception | None]:
+        """Takes back the units of several checks. Returns the error if the server rejects it."""
+        _, replies = yield from self._execute(_refund_each, checks)
+        return next((reply for reply in replies if isinstance(reply, Exception)), None)
 
     def find_rejected(self, checks: Sequence[Check]) -> Operation[Sequence[Exception | None]]:
         """Returns the error of each check that the server rejects."""

@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from .._core import Breaker, Decision, DenyCache, LocalLimiter, Policies
-from ..check import Check
+from ..check import Check, with_prefix
 from ..errors import NoPolicyError, UnavailableError
 from ..events import CheckCompleted, EventPublisher, ServerRecovered, ServerUnavailable
 from ..health import Health
@@ -131,7 +131,9 @@ class Engine:
         if not remote or not self.remote or not self.breaker.is_closed:
             return
         try:
-            yield from self.backend.take_back(remote)
+            rejected = yield from self.backend.take_back(remote)
+            if rejected is not None:
+                self.problems.report(f"the server rejects to take back units: {describe(rejected)}")
         except TRANSPORT_ERRORS as error:
             self.record_failure(error)
         finally:
@@ -143,7 +145,8 @@ class Engine:
 
         Returns nothing if the server is unavailable.
         """
-        key = f"{prefix}:{{start}}:probe".encode()
+        # A key as that of a request: rights may depend on more than the prefix.
+        key = with_prefix(prefix, b"{ip:0.0.0.0}:*")
         checks = [Check(key, rules) for rules in limits]
         if not self.remote:
             errors: Sequence[Exception | None] = find_unknown(self.policies, checks)

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from .._core import Limits
 from ..check import EXCESSIVE_COST, Check, to_limits
-from .callables import maybe_await
+from .callables import Failure, caught, maybe_await
 from .keys import key_safe, redis_key
 
 if TYPE_CHECKING:
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from .limit import AppliedLimit, RateLimit
     from .registry import Registry
     from .types import ExemptFunction, Resolved, Scope
-
-_CLIENT_ERRORS = (ValueError, TypeError, LookupError, ArithmeticError)
-"""The errors of a cost function that a client can cause: text that is not a number, a missing parameter."""
 
 
 class CheckBuilder:
@@ -83,18 +80,21 @@ class CheckBuilder:
     async def _cost(self, limit: RateLimit, connection: HTTPConnection, resolved: Resolved) -> int:
         """Returns the cost that a function computes. Clients often choose it, so no result is an error."""
         function = cast("Any", limit.cost)
-        try:
-            cost = resolved["cost"] if "cost" in resolved else await maybe_await(function(connection))
-        except _CLIENT_ERRORS as error:
-            return self._invalid_cost(function, f"raised {error!r}")
-        if type(cost) is int and cost >= 0:
-            return min(cost, EXCESSIVE_COST)
+        if "cost" in resolved:
+            cost = resolved["cost"]
+        else:
+            cost = await caught(lambda: function(connection))
+        if isinstance(cost, Failure):
+            return self._invalid_cost(function, f"raised {cost.error!r}")
+        if isinstance(cost, int) and not isinstance(cost, bool) and cost >= 0:
+            return min(int(cost), EXCESSIVE_COST)
         return self._invalid_cost(function, f"returned {cost!r}")
 
     def _invalid_cost(self, function: Any, result: str) -> int:
         name = getattr(function, "__qualname__", repr(function))
         self._registry.warn_once(
-            f"cost {name}", f"the cost function {name} {result}, which is no integer from 0 on; the request costs 1"
+            f"cost {id(function)}",
+            f"the cost function {name} {result}, which is no integer from 0 on; the request costs 1",
         )
         return 1
 

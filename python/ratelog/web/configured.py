@@ -56,7 +56,9 @@ class ConfiguredLimits:
                     scope=endpoint.scope,
                     override_defaults=endpoint.override_defaults,
                 ),
-                " ".join([",".join(sorted(endpoint.methods)) or ALL, endpoint.path, *sorted(endpoint.tags)]),
+                # An endpoint in code may have the same methods and path.
+                "settings:"
+                + " ".join([",".join(sorted(endpoint.methods)) or ALL, endpoint.path, *sorted(endpoint.tags)]),
             )
             for endpoint in settings.endpoints
         ]

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from contextlib import aclosing
-from functools import wraps
+from contextlib import aclosing, contextmanager
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from .callables import evaluated_signature
 from .misuse import reject_routed, reject_router
 from .routes import LIMITS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from .dependency import RateLimitDependency
 
@@ -81,8 +82,8 @@ def decorate(endpoint: Callable[..., Any], dependency: RateLimitDependency) -> C
 
         @wraps(endpoint)
         async def wrapper(*args: Any, **kwargs: Any) -> Any:
-            connection = await enforce(args, kwargs)
-            return _with_headers(dependency, connection, await endpoint(*args, **kwargs))
+            with _headers(dependency, await enforce(args, kwargs)) as add_headers:
+                return add_headers(await endpoint(*args, **kwargs))
 
     elif inspect.isgeneratorfunction(endpoint):
 
@@ -95,8 +96,8 @@ def decorate(endpoint: Callable[..., Any], dependency: RateLimitDependency) -> C
 
         @wraps(endpoint)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
-            connection = enforce_in_thread(args, kwargs)
-            return _with_headers(dependency, connection, endpoint(*args, **kwargs))
+            with _headers(dependency, enforce_in_thread(args, kwargs)) as add_headers:
+                return add_headers(endpoint(*args, **kwargs))
 
     registry.decorated.append((endpoint, wrapper))
     setattr(wrapper, LIMITS, (*getattr(endpoint, LIMITS, ()), dependency))
@@ -104,15 +105,14 @@ def decorate(endpoint: Callable[..., Any], dependency: RateLimitDependency) -> C
     return wrapper
 
 
-def _with_headers(dependency: RateLimitDependency, connection: Any, response: Any) -> Any:
-    """The response, with the rate limit headers if no middleware adds them."""
-    if connection is not None and response is not None:
-        state = dependency.enforcer.state(connection.scope)
-        if not state.sends_headers:
-            from .responses import add_headers
+@contextmanager
+def _headers(dependency: RateLimitDependency, connection: Any) -> Iterator[Callable[[Any], Any]]:
+    """Adds the headers to a response that is returned or raised, if neither FastAPI nor a middleware does."""
+    from .endpoint_headers import headers_on_errors, with_headers
 
-            add_headers(state, response)
-    return response
+    state = None if connection is None else dependency.enforcer.state(connection.scope)
+    with headers_on_errors(state):
+        yield partial(with_headers, state)
 
 
 def _add_parameter(dependency: RateLimitDependency, name: str, endpoint: Callable[..., Any], wrapper: Any) -> None:
@@ -121,20 +121,12 @@ def _add_parameter(dependency: RateLimitDependency, name: str, endpoint: Callabl
         from fastapi import Depends
     except ImportError:
         return
-    signature = _signature(endpoint)
+    signature = evaluated_signature(endpoint)
     parameters = list(signature.parameters.values())
     var_keyword = [parameter for parameter in parameters if parameter.kind is inspect.Parameter.VAR_KEYWORD]
     others = [parameter for parameter in parameters if parameter not in var_keyword]
     added = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=Depends(dependency), annotation=Any)
     wrapper.__signature__ = signature.replace(parameters=[*others, added, *var_keyword])
-
-
-def _signature(endpoint: Callable[..., Any]) -> inspect.Signature:
-    """The signature, its annotations evaluated in the endpoint's module. Old FastAPIs use the wrapper's module."""
-    try:
-        return inspect.signature(endpoint, eval_str=True)
-    except (AttributeError, NameError, TypeError):
-        return inspect.signature(endpoint)
 
 
 def _find_connection(args: tuple[Any, ...], kwargs: dict[str, Any], endpoint: Callable[..., Any]) -> Any:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
+from .callables import caught_dependency
+
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
 
@@ -42,6 +44,9 @@ class RateLimitDependency:
     def dependencies(self) -> dict[str, Callable[..., Any]]:
         """Returns the functions of this limit that FastAPI has to call."""
         dependencies = dict(self.limit.dependencies)
+        cost = dependencies.get("cost")
+        if cost is not None:
+            dependencies["cost"] = caught_dependency(cost)
         if isinstance(self.limit.limits, Mapping):
             registry = self.enforcer.registry
             plan = registry.plan_dependency

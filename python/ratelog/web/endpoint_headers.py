@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from contextlib import contextmanager
 from contextvars import ContextVar
+from copy import copy
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from starlette.responses import Response
 from .responses import add_headers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
     from .request_state import RequestState
 
@@ -44,34 +45,55 @@ def _wrap(call: Callable[..., Any]) -> Callable[..., Any]:
 
         @wraps(call)
         async def wrapper(*args: Any, **kwargs: Any) -> Any:
-            with _headers_on_errors():
-                return _with_headers(await call(*args, **kwargs))
+            return await _with_headers(_take_state(), call(*args, **kwargs))
 
     else:
 
         @wraps(call)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
-            with _headers_on_errors():
-                return _with_headers(call(*args, **kwargs))
+            state = _take_state()
+            with headers_on_errors(state):
+                result = call(*args, **kwargs)
+            # FastAPI awaits the result of some functions that are not declared with `async def`.
+            return _with_headers(state, result) if inspect.isawaitable(result) else with_headers(state, result)
 
     setattr(wrapper, _WRAPPED, True)
     return wrapper
 
 
+def _take_state() -> RequestState | None:
+    """Returns the state of the current request. The endpoint may handle other requests in the same task."""
+    state = _state.get()
+    _state.set(None)
+    return state
+
+
+async def _with_headers(state: RequestState | None, result: Awaitable[Any]) -> Any:
+    with headers_on_errors(state):
+        return with_headers(state, await result)
+
+
 @contextmanager
-def _headers_on_errors() -> Iterator[None]:
+def headers_on_errors(state: RequestState | None) -> Iterator[None]:
+    """Adds the headers to an `HTTPException`. It is copied, since a program may raise the same one for all requests."""
     try:
         yield
     except HTTPException as error:
-        state = _state.get()
-        if state is not None:
-            own = {name.decode(): value.decode() for name, value in state.headers()}
-            error.headers = {**(error.headers or {}), **own}
-        raise
+        if state is None or state.sends_headers:
+            raise
+        own = {name.decode(): value.decode() for name, value in state.headers()}
+        copied = copy(error)
+        copied.headers = {**(error.headers or {}), **own}
+        raise copied.with_traceback(error.__traceback__) from error.__cause__
 
 
-def _with_headers(result: Any) -> Any:
-    state = _state.get()
-    if state is not None and isinstance(result, Response):
-        add_headers(state, result)
-    return result
+def with_headers(state: RequestState | None, result: Any) -> Any:
+    """Adds the headers to a `Response`. It is copied, since a program may return the same one for all requests."""
+    if state is None or state.sends_headers or not isinstance(result, Response):
+        return result
+    copied = copy(result)
+    copied.raw_headers = list(result.raw_headers)
+    # Starlette keeps an object for the headers of the original.
+    vars(copied).pop("_headers", None)
+    add_headers(state, copied)
+    return copied

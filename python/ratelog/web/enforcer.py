@@ -136,6 +136,8 @@ class Enforcer:
         """Takes back the units of those limits whose condition does not count the response that `message` starts."""
         from .response_start import ResponseStart
 
+        # A response starts once, even if the application raises an error afterwards.
+        state.has_conditions = False
         response = ResponseStart.from_message(message)
         uncounted = set()
         for limit in state.conditional_limits:

@@ -25,6 +25,11 @@ if TYPE_CHECKING:
         LimitsSpec,
     )
 
+METHODS = frozenset(
+    {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE", "WEBSOCKET"}
+)
+"""The methods of requests; `WEBSOCKET` is that of a WebSocket."""
+
 
 # Compared by identity: two equal limits of one endpoint are counted separately.
 @dataclass(frozen=True, eq=False)
@@ -69,10 +74,13 @@ class RateLimit:
         """Validates the arguments.
 
         Raises:
-            ValueError: the cost is not from 1 to 1,000,000, or both conditions are given.
+            ValueError: the cost is not from 1 to 1,000,000, both conditions are given, or a method is unknown.
         """
         if count_if is not None and skip_if is not None:
             raise ValueError("expected count_if or skip_if, not both")
+        valid_methods = frozenset(method.upper() for method in methods)
+        if isinstance(methods, str) or not valid_methods <= METHODS:
+            raise ValueError(f"methods must be a list of HTTP methods, such as ['POST'], not {methods!r}")
         valid_cost = cost if callable(cost) else to_cost(cost)
         functions = {"key": key, "cost": cost, "limits": limits, "exempt_when": exempt_when}
         dependencies = {
@@ -87,7 +95,7 @@ class RateLimit:
             on_denied=on_denied,
             count_if=count_if,
             skip_if=skip_if,
-            methods=frozenset(method.upper() for method in methods),
+            methods=valid_methods,
             exempt_when=exempt_when,
             dependencies=dependencies,
         )

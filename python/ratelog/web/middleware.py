@@ -55,6 +55,7 @@ class RateLimitMiddleware:
         enforcer = self._enforcer
         if not self._is_documented:
             self._document(scope.get("app"))
+            self._startup.report_misplaced(scope.get("app"))
         settings = enforcer.registry.settings
         if not settings.enabled or (not settings.count_preflight and is_preflight(scope)):
             await self.app(scope, receive, send)

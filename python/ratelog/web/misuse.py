@@ -11,24 +11,35 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 
-class IncompleteDecorator:
-    """The result of `limiter.limit(function)`: a decorator, unless `@limiter.limit` was used without parentheses.
+class LimitDecorator:
+    """A limit as a decorator.
 
-    In that case the route's decorator receives this object as the endpoint, and asks for its parameters.
+    FastAPI asks for its parameters if it is used in another way: as an endpoint (`@limiter.limit` without parentheses),
+    or as a dependency.
     """
 
-    def __init__(self, decorate: Callable[[Callable[..., Any]], Any], function: Callable[..., Any]) -> None:
+    def __init__(self, decorate: Callable[[Callable[..., Any]], Any], argument: object) -> None:
+        """`argument` is the only argument of `limiter.limit`: the endpoint, if the parentheses are missing."""
         self._decorate = decorate
-        self._function = function
+        self.endpoint = argument if callable(argument) else None
+        self.is_used = False
 
     def __call__(self, endpoint: Callable[..., Any]) -> Any:
+        self.is_used = True
         return self._decorate(endpoint)
 
     @property
     def __signature__(self) -> inspect.Signature:
-        """Raises `ConfigError`: an endpoint has parameters, and a decorator is none."""
-        name = getattr(self._function, "__qualname__", repr(self._function))
-        raise ConfigError(f'@limiter.limit on {name} has no limits: write @limiter.limit("10/minute")')
+        """Raises `ConfigError`: a decorator has no parameters to resolve."""
+        raise ConfigError(self.mistake)
+
+    @property
+    def mistake(self) -> str:
+        """The error of a decorator that was not called with an endpoint."""
+        if self.endpoint is None:
+            return 'limiter.limit(...) is a decorator; as a dependency write Depends(limiter("10/minute"))'
+        name = getattr(self.endpoint, "__qualname__", repr(self.endpoint))
+        return f'@limiter.limit on {name} has no limits: write @limiter.limit("10/minute")'
 
 
 def reject_router(target: object) -> None:

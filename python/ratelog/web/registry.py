@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import ConfigError
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from ..problems import Problems
     from ..settings import Settings
     from .limit import RateLimit
+    from .misuse import LimitDecorator
     from .types import DenialHandler, KeyFunction, PlanFunction, Scope
 
 NO_PLAN_FUNCTION = "limits by plan need a plan function: register it with @limiter.plan"
@@ -45,7 +47,8 @@ class Registry:
         """The protected applications."""
         self.declared: list[RateLimit] = []
         """The limits in code, at most `MAX_DECLARED` of them: a program may create limits for each request."""
-        self.decorated: list[tuple[Callable[..., Any], Callable[..., Any]]] = []
+        self.decorators: deque[LimitDecorator] = deque(maxlen=MAX_DECLARED)
+        self.decorated: deque[tuple[Callable[..., Any], Callable[..., Any]]] = deque(maxlen=MAX_DECLARED)
         """Endpoints and their limited versions."""
         self.revision: object = None
         """A new object after each change: limits that were resolved before it are outdated."""

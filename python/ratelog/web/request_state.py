@@ -8,11 +8,11 @@ from time import time
 from typing import TYPE_CHECKING, Any
 
 from .._core import LimitSet
-from ..check import unrecorded
+from ..check import empty, unrecorded
 from .cors import expose_headers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from .._core import Decision, Limits
     from ..check import Check
@@ -101,6 +101,13 @@ class RequestState:
         return Denial(self, [index for index, decision in enumerate(self._decisions) if not decision.allowed])
 
     @property
+    def reset_keys(self) -> list[bytes]:
+        """The keys of the checks that a reset of the request concerns: those of all limits but the default."""
+        default = self.registry.configured.default
+        pairs = zip(self._limits, self._checks, strict=True)
+        return list(dict.fromkeys(check.key for limit, check in pairs if limit is not default))
+
+    @property
     def checks(self) -> Sequence[Check]:
         """The checks that were made so far."""
         return self._checks
@@ -169,6 +176,13 @@ class RequestState:
                 self._decisions[index] = self.checked[limit] = unrecorded(decision, check.cost)
         return taken_back
 
+    def forget(self, keys: Collection[bytes]) -> None:
+        """Marks the keys as empty, after a reset."""
+        for index, (limit, check, decision) in enumerate(zip(self._limits, self._checks, self._decisions, strict=True)):
+            if check.key in keys and decision.allowed:
+                self._recorded[index] = False
+                self._decisions[index] = self.checked[limit] = empty(decision)
+
     def headers(self) -> list[tuple[bytes, bytes]]:
         """The rate limit headers for all decisions so far."""
         if not self._decisions:
@@ -204,9 +218,10 @@ class _HeaderSender:
         self._settle = settle
 
     async def __call__(self, message: Message) -> None:
-        if message["type"] in _STARTS:
-            if self._settle is not None and self._state.has_conditions:
-                await self._settle(self._state, message)
+        is_start = message["type"] in _STARTS
+        if (is_start or message["type"] == "websocket.close") and self._settle and self._state.has_conditions:
+            await self._settle(self._state, message)
+        if is_start:
             headers = self._state.headers()
             if headers:
                 names = {name for name, _ in headers} if self._state.is_denied else ()

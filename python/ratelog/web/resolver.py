@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .configured import ALL
-from .limit import AppliedLimit
+from .limit import AppliedLimit, RateLimit
 from .routes import Endpoint, Routes, is_documentation
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Resolver:
         self._is_own = is_own
         self.app = app
         self.routes = Routes(app)
-        self._cache: dict[tuple[str, str, str], tuple[object, RequestLimits]] = {}
+        self._cache: dict[tuple[str, str, str], tuple[object, int, RequestLimits]] = {}
 
     def resolve(self, scope: Scope) -> RequestLimits:
         """Returns the limits to check before the application handles the request."""
@@ -62,15 +62,16 @@ class Resolver:
         path = path_of(scope)
         method = method_of(scope)
         cache_key = (method, path, scope.get("root_path", ""))
+        routes = len(getattr(self.app, "routes", ()))
         has_overrides = bool(getattr(self.app, "dependency_overrides", None))
         cached = None if has_overrides else self._cache.get(cache_key)
-        if cached is not None and cached[0] is revision:
-            return cached[1]
+        if cached is not None and cached[0] is revision and cached[1] == routes:
+            return cached[2]
         limits = self._resolve(configured, method, path, scope)
         if not has_overrides and self.routes.match_by_path and sum(map(len, cache_key)) <= MAX_CACHED_LENGTH:
             if len(self._cache) >= MAX_CACHED:
                 self._cache.clear()
-            self._cache[cache_key] = (revision, limits)
+            self._cache[cache_key] = (revision, routes, limits)
         return limits
 
     def resolve_endpoint(self, scope: Scope) -> RequestLimits:
@@ -113,17 +114,14 @@ class Resolver:
         applied = [item for item in limits.declared if self._registry.is_early(item.limit)]
         configured = settings.endpoint(method, path, _NO_TAGS if endpoint is None else endpoint.tags)
         if configured is not None and configured.limit is not None:
-            scopes = [item.scope for item in limits.declared]
-            name = unique_scope(configured.limit.scope or configured.scope, scopes)
-            applied.append(AppliedLimit(configured.limit, name))
+            applied.append(AppliedLimit(configured.limit, configured.limit.scope or configured.scope))
         overridden = any(item.limit.override_defaults for item in (*limits.declared, *applied))
         if not overridden:
             defaults = []
             if settings.default is not None:
                 defaults.append(AppliedLimit(settings.default, ALL))
             if settings.default_per_endpoint is not None and limits.endpoint is not None:
-                scopes = [item.scope for item in (*limits.declared, *applied)]
-                defaults.append(AppliedLimit(settings.default_per_endpoint, unique_scope(limits.endpoint, scopes)))
+                defaults.append(AppliedLimit(settings.default_per_endpoint, f"default:{limits.endpoint}"))
             applied[:0] = defaults
         is_early = all(self._registry.is_early(item.limit) for item in applied)
         return limits._replace(applied=tuple(applied), is_early=is_early)
@@ -132,10 +130,17 @@ class Resolver:
         applied: list[AppliedLimit] = []
         for dependency in endpoint.limits:
             limit = dependency.limit
-            if self._is_own(dependency) and limit.applies_to(method):
-                scopes = [item.scope for item in applied]
-                applied.append(AppliedLimit(limit, unique_scope(limit.scope or endpoint.name, scopes)))
-        return tuple(applied)
+            if self._is_own(dependency):
+                is_named = limit.scope is not None
+                others = [item.scope for item in applied if not is_named or self._has_same_key(item.limit, limit)]
+                applied.append(AppliedLimit(limit, unique_scope(limit.scope or endpoint.name, others)))
+        # The scope of a limit must not depend on the method of the request.
+        return tuple(item for item in applied if item.limit.applies_to(method))
+
+    def _has_same_key(self, one: RateLimit, other: RateLimit) -> bool:
+        """Whether two limits count the same subject. Others may share a scope, as their Redis keys differ."""
+        default = self._registry.settings.key
+        return (default if one.key is None else one.key) == (default if other.key is None else other.key)
 
 
 def method_of(scope: Scope) -> str:

@@ -54,9 +54,11 @@ class HandledDenial(Exception):  # noqa: N818 - no error, as RateLimited
 
 def denial_error(denial: Denial, connection: HTTPConnection) -> Exception:
     """Returns the error to raise in an endpoint. Makes the application respond to it as the middleware does."""
-    error = RateLimited(denial) if denial.handler is None else HandledDenial(denial)
+    # The application's handlers of HTTP errors cannot respond to a WebSocket.
+    is_handled = denial.handler is not None or connection.scope["type"] == "websocket"
+    error = HandledDenial(denial) if is_handled else RateLimited(denial)
     handlers = connection.scope.get("starlette.exception_handlers")
-    if handlers is not None and not (denial.handler is None and _has_own_handler(*handlers)):
+    if handlers is not None and (is_handled or not _has_own_handler(*handlers)):
         handlers[0].setdefault(type(error), _handle)
     return error
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from .dependency import RateLimitDependency
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from .types import Scope
 
@@ -94,6 +94,16 @@ class Routes:
             self._flat[id(app)] = entry
             self.match_by_path = self.match_by_path and all(map(_matches_by_path, entry[2]))
         return entry[2]
+
+
+def endpoints_of(app: Any) -> Iterator[Any]:
+    """The endpoints of an application, with those of included routers and of mounted applications."""
+    for route in _flatten(getattr(app, "routes", None) or ()):
+        endpoint = getattr(route, "endpoint", None)
+        if endpoint is not None:
+            yield endpoint
+        else:
+            yield from endpoints_of(getattr(route, "app", None) if getattr(route, "routes", None) else None)
 
 
 def _flatten(routes: Sequence[Any]) -> list[Any]:

@@ -9,6 +9,7 @@ from .._core import Limits
 from ..errors import ConfigError
 from .misuse import authenticates, misplaced
 from .registry import NO_PLAN_FUNCTION
+from .routes import endpoints_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterator
@@ -88,11 +89,23 @@ class Startup:
                 )
             if isinstance(limit.limits, Mapping) and not registry.has_plan_function:
                 yield NO_PLAN_FUNCTION
+        yield from self._find_misplaced(app)
+
+    def _find_misplaced(self, app: Any) -> Iterator[str]:
+        registry = self._registry
         apps = [*registry.apps, *([app] if app is not None else [])]
-        routed = {id(getattr(route, "endpoint", None)) for one in apps for route in getattr(one, "routes", ())}
+        routed = {id(endpoint) for one in apps for endpoint in endpoints_of(one)}
         for endpoint, wrapper in registry.decorated:
             if id(endpoint) in routed and id(wrapper) not in routed:
                 yield misplaced(endpoint)
+        for decorator in registry.decorators:
+            if not decorator.is_used and id(decorator.endpoint) in routed:
+                yield decorator.mistake
+
+    def report_misplaced(self, app: Any) -> None:
+        """Reports limits that have no effect, for an application whose lifespan does not run."""
+        for mistake in self._find_misplaced(app):
+            self._registry.problems.report(mistake)
 
 
 def _static_limits(limit: RateLimit) -> Iterator[Limits]:

@@ -51,7 +51,7 @@ CASES = {
     "a default and a limit with `count_if`, counted": ("/condition/counted", 2),
     "a default and a limit with `count_if`, not counted": ("/condition/not-counted", 1),
     "a default and a limit, with `refund_request` in the endpoint": ("/refund", 0),
-    "a default and a limit, with `reset_request` in the endpoint": ("/reset", 0),
+    "a default and a limit, with `reset_request` in the endpoint": ("/reset", 1),
     "an exempt endpoint": ("/exempt", 0),
 }
 """A path for each arrangement, and the number of keys that hold units after one request."""

@@ -7,11 +7,12 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from fastapi import Depends
 from starlette.requests import Request  # noqa: TC002 - FastAPI reads annotations
 
 from ratelog import RateLimiter
 from support.apps import WITH_AND_WITHOUT, app_of
-from support.asgi import fetch, remaining, statuses
+from support.asgi import client_for, fetch, remaining, statuses
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
@@ -85,3 +86,29 @@ async def test_an_invalid_cost_is_logged_once(caplog: pytest.LogCaptureFixture) 
     assert [record.getMessage() for record in caplog.records] == [
         f"the cost function cost_of raised {error}, which is no integer from 0 on; the request costs 1"
     ]
+
+
+async def test_no_cost_of_a_dependency_or_a_body_is_an_error() -> None:
+    limiter = RateLimiter("memory://")
+    app = app_of(limiter, True)
+
+    def size(n: str = "1") -> int:
+        return int(n)
+
+    async def size_later(n: str = "1") -> int:
+        return int(n)
+
+    async def of_body(request: Request) -> Any:
+        return (await request.json()).get("n", 1)
+
+    costs: dict[str, Any] = {"/a": size, "/b": size_later, "/c": of_body}
+    for path, cost in costs.items():
+        app.post(path, dependencies=[Depends(limiter("9/minute", cost=cost))])(lambda: 1)
+    async with client_for(app) as client:
+        for path in ("/a", "/b"):
+            assert remaining(await client.post(f"{path}?n=3")) == {"9/minute": 6}
+            assert remaining(await client.post(f"{path}?n=abc")) == {"9/minute": 5}
+        for body in (b"[]", b"[" * 100_000, b"\xff", b'{"n": 2}'):
+            answer = await client.post("/c", content=body)
+            assert answer.status_code == 200
+        assert remaining(answer) == {"9/minute": 4}

@@ -92,3 +92,59 @@ async def test_each_endpoint_can_have_a_default() -> None:
     assert await statuses(app, "/a/1", "/a/2", "/a/3", "/c") == [200, 200, 429, 200]
     assert await statuses(app, *["/b"] * 9) == [200] * 9
     assert await statuses(app, "/nope", "/nope", "/nope") == [404, 404, 429]
+
+
+@pytest.mark.parametrize("methods", ["POST", ["PSOT"], ["POST,GET"]])
+def test_methods_must_be_a_list_of_methods(methods: Any) -> None:
+    with pytest.raises(ValueError, match=r"methods must be a list of HTTP methods, such as \['POST'\], not"):
+        RateLimiter("memory://")("1/minute", methods=methods)
+
+
+@WITH_AND_WITHOUT
+async def test_a_limits_units_do_not_depend_on_the_other_limits_of_a_request(middleware: bool) -> None:
+    limiter = RateLimiter("memory://", default_per_endpoint="9/minute")
+    app = app_of(limiter, middleware)
+
+    @app.api_route("/n", methods=["GET", "POST"], operation_id="n")
+    @limiter.limit("5/minute")
+    @limiter.limit("2/minute", methods=["POST"])
+    def endpoint() -> int:
+        return 1
+
+    app.get("/once", dependencies=[Depends(limiter("3/minute"))])(lambda: 1)
+    async with client_for(app) as client:
+        assert [(await client.get("/n")).status_code for _ in range(3)] == [200] * 3
+        assert [(await client.post("/n")).status_code for _ in range(3)] == [200, 200, 429]
+
+
+async def test_limits_of_settings_and_of_endpoints_have_separate_units() -> None:
+    endpoints = [{"path": "/users/{id}", "methods": ["GET"], "limits": "100/minute"}]
+    limiter = RateLimiter("memory://", endpoints=endpoints)
+    app = app_of(limiter, True)
+    app.get("/users/me")(lambda: 1)
+    app.get("/users/{id}", dependencies=[Depends(limiter("3/minute"))])(lambda: 1)
+    assert await statuses(app, *["/users/me"] * 3, "/users/5") == [200] * 4
+
+
+@WITH_AND_WITHOUT
+async def test_a_scope_is_shared_whatever_the_order_of_limits(middleware: bool) -> None:
+    limiter = RateLimiter("memory://")
+    app = app_of(limiter, middleware)
+
+    def many() -> Any:
+        return Depends(limiter("100/minute", scope="api"))
+
+    def by_user() -> Any:
+        return Depends(limiter("2/minute", scope="api", key=lambda _: "ann"))
+
+    app.get("/a", dependencies=[many(), by_user()])(lambda: 1)
+    app.get("/b", dependencies=[by_user(), many()])(lambda: 1)
+    assert await statuses(app, "/a", "/a", "/b", "/b") == [200, 200, 429, 429]
+
+
+async def test_a_route_that_is_added_later_is_found() -> None:
+    limiter = RateLimiter("memory://", default="1/minute")
+    app = app_of(limiter, True)
+    assert await statuses(app, "/late") == [404]
+    app.get("/late")(limiter.exempt(lambda: 1))
+    assert await statuses(app, "/late", "/late") == [200, 200]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from fastapi import APIRouter, Depends, FastAPI
+from starlette.testclient import TestClient
 
 from ratelog import ConfigError, RateLimiter
 from support.asgi import statuses
@@ -60,6 +61,70 @@ def test_a_wrong_use_is_refused_with_the_right_way(use: Callable[[FastAPI, RateL
     limiter.protect(app)
     with pytest.raises(ConfigError, match=re.escape(message)):
         use(app, limiter)
+
+
+def decorator_as_dependency(app: FastAPI, limiter: RateLimiter) -> None:
+    app.get("/", dependencies=[Depends(limiter.limit("1/minute"))])(lambda: 1)
+
+
+def test_a_decorator_is_no_dependency() -> None:
+    with pytest.raises(ConfigError, match=r"as a dependency write Depends\(limiter"):
+        decorator_as_dependency(FastAPI(), RateLimiter("memory://"))
+
+
+def included(app: FastAPI) -> Any:
+    router = APIRouter()
+    return router, lambda: app.include_router(router, prefix="/r")
+
+
+def mounted(app: FastAPI) -> Any:
+    sub = FastAPI()
+    return sub, lambda: app.mount("/r", sub)
+
+
+@pytest.mark.parametrize("nest", [included, mounted])
+@pytest.mark.parametrize("parentheses", [True, False])
+async def test_a_limit_above_a_nested_route_is_found(nest: Any, parentheses: bool) -> None:
+    def build() -> tuple[Any, FastAPI]:
+        limiter: Any = RateLimiter("memory://")
+        app = FastAPI()
+        limiter.protect(app)
+        target, attach = nest(app)
+
+        def endpoint() -> int:
+            return 1
+
+        target.get("/x")(endpoint)
+        if parentheses:
+            limiter.limit("1/minute")(endpoint)
+        else:
+            limiter.limit(endpoint)
+        attach()
+        return limiter, app
+
+    message = "has no effect" if parentheses else "has no limits"
+    with pytest.raises(ConfigError, match=message), TestClient(build()[1]):
+        pass
+    # Without a lifespan, the first request finds it.
+    limiter, app = build()
+    assert await statuses(app, "/r/x") == [200]
+    assert message in limiter.health().problems[0]
+
+
+def test_a_function_may_have_a_route_with_a_limit_and_one_without() -> None:
+    limiter = RateLimiter("memory://")
+    app, router = FastAPI(), APIRouter()
+    limiter.protect(app)
+
+    def endpoint() -> int:
+        return 1
+
+    router.get("/x")(limiter.limit("1/minute")(endpoint))
+    app.include_router(router, prefix="/v1")
+    app.get("/internal")(endpoint)
+    with TestClient(app) as client:
+        assert [client.get("/v1/x").status_code for _ in range(2)] == [200, 429]
+        assert [client.get("/internal").status_code for _ in range(2)] == [200, 200]
 
 
 def test_a_function_of_limits_is_no_wrong_use() -> None:

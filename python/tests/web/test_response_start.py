@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from fastapi import Depends, FastAPI, HTTPException, Request, Response, WebSocket
+from starlette.background import BackgroundTask
 from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
 
 from ratelog import RateLimiter
 from support.apps import app_of
@@ -143,4 +145,60 @@ async def test_an_endpoint_can_take_back_or_reset_its_own_request(server: Server
             assert answer.json() == [3, 0]
             assert remaining(answer) == {"9/minute": 9, "5/minute": 5}
         assert (await fetch(app, "/nothing")).status_code == 404
-        assert (await fetch(app, "/reset")).json() == 4
+        answer = await fetch(app, "/reset")
+        assert answer.json() == 2
+        # The default stays, and other requests' units are not taken back.
+        assert remaining(answer) == {"9/minute": 7, "5/minute": 5}
+
+
+async def test_a_unit_of_another_request_survives_a_reset(server: Server) -> None:
+    async with RateLimiter(server.url, timeout=5) as limiter:
+        app = app_of(limiter, True)
+
+        @app.get("/login")
+        @limiter.limit("5/minute", count_if=lambda response: response.status_code == 401)
+        async def login(request: Request) -> list[int]:
+            await limiter.reset_request(request)
+            # Another request fails meanwhile.
+            await limiter.check("{ip:192.0.2.1}:GET /login", "5/minute")
+            return [await limiter.refund_request(request)]
+
+        assert (await fetch(app, "/login")).json() == [0]
+        assert server.units("ratelog:{ip:192.0.2.1}:GET /login") == 1
+
+
+async def test_an_error_after_the_response_changes_nothing() -> None:
+    limiter = RateLimiter("memory://")
+    app = app_of(limiter, True)
+    seen: list[int] = []
+
+    def failed(response: Any) -> bool:
+        seen.append(response.status_code)
+        return bool(response.status_code == 401)
+
+    @app.get("/")
+    @limiter.limit("2/minute", count_if=failed)
+    async def login() -> Response:
+        return Response(status_code=401, background=BackgroundTask(int, "x"))
+
+    for _ in range(2):
+        with pytest.raises(ValueError, match="invalid literal"):
+            await fetch(app, "/")
+    assert (await fetch(app, "/")).status_code == 429
+    assert seen == [401, 401]
+
+
+def test_a_websocket_that_is_not_accepted_has_status_403() -> None:
+    limiter = RateLimiter("memory://")
+    app = app_of(limiter, True)
+
+    @app.websocket("/")
+    @limiter.limit("1/minute", count_if=lambda response: response.status_code == 101)
+    async def endpoint(socket: WebSocket) -> None:
+        await socket.close()
+
+    with TestClient(app) as client:
+        for _ in range(3):
+            with pytest.raises(WebSocketDisconnect) as closed, client.websocket_connect("/"):
+                pass
+            assert closed.value.code == 1000
