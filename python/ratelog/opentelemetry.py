@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import weakref
 from functools import cache
 from time import time_ns
@@ -74,8 +73,8 @@ class _Metrics:
 
     def __init__(self, provider: MeterProvider | None) -> None:
         meter = metrics.get_meter("ratelog", __version__, provider)
-        self._limiters: weakref.WeakSet[BaseLimiter] = weakref.WeakSet()
-        self._lock = threading.Lock()
+        # Replaced as a whole: a lock could be held by the thread of an exporter while the process forks.
+        self._limiters: tuple[weakref.ref[BaseLimiter], ...] = ()
         self.duration = meter.create_histogram(
             "ratelog.check.duration",
             "s",
@@ -107,8 +106,7 @@ class _Metrics:
 
     def add(self, limiter: BaseLimiter) -> None:
         """Observes a limiter until it is garbage."""
-        with self._lock:
-            self._limiters.add(limiter)
+        self._limiters = (*(held for held in self._limiters if held() is not None), weakref.ref(limiter))
 
     def _observe(
         self, measure: Callable[[Health], int], combine: Callable[[int, int], int]
@@ -116,10 +114,11 @@ class _Metrics:
         """Returns a callback that measures the health of all limiters, combined for each prefix."""
 
         def callback(_: CallbackOptions) -> Iterable[Observation]:
-            with self._lock:
-                limiters = list(self._limiters)
             values: dict[str, int] = {}
-            for limiter in limiters:
+            for held in self._limiters:
+                limiter = held()
+                if limiter is None:
+                    continue
                 value = measure(limiter.health())
                 prefix = limiter.prefix
                 values[prefix] = combine(values[prefix], value) if prefix in values else value
