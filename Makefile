@@ -1,10 +1,10 @@
 # The commands that people and CI run. The work is done in scripts/, which you can also run directly.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run example test test-servers lint audit bench coverage leaks fuzz docs site dist publish-crates clean
+.PHONY: help setup build run example test test-servers test-python-floors lint audit bench coverage leaks fuzz docs site dist publish-crates clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-19s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install missing tools: a C compiler, libclang, a Redis or Valkey server
 	@scripts/setup
@@ -25,6 +25,9 @@ test: setup ## run every test, on the installed server or on SERVER=/path/to/red
 
 test-servers: setup ## run the server tests on Redis 7.0, Redis 8.2 and Valkey 9.1
 	@scripts/test-servers
+
+test-python-floors: setup ## run the Python tests with the lowest versions of the package's dependencies
+	@scripts/test-python-floors
 
 lint: setup ## check formatting, lints, types, documentation, dependencies, workflows and scripts
 	@scripts/lint

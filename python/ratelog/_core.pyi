@@ -13,7 +13,10 @@ __version__: Final[str]
 
 DEFAULT_MAX_BYTES: Final[int]
 
-HeaderFamily: TypeAlias = Literal["draft-11", "x-ratelimit", "both", "none"]
+HeaderFamily: TypeAlias = Literal["draft-11", "x-ratelimit", "x-ratelimit-epoch", "both", "none"]
+ProxyHeader: TypeAlias = Literal[
+    "x-forwarded-for", "forwarded", "cf-connecting-ip", "x-real-ip", "true-client-ip", "fly-client-ip"
+]
 Source: TypeAlias = Literal["module", "script", "local", "deny-cache", "fallback"]
 Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
 
@@ -21,8 +24,8 @@ Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
 class Limits:
     """The rules of a check, or the name of a policy that the server stores. Immutable.
 
-    A window is a unit or a number of units: `ms`, `s`, `m`, `h`, `d`, `w`, or a word such as `minute` or `weeks`. A
-    limit of 0 denies every check.
+    A window is a unit or a number of units: `ms`, `s`, `m`, `h`, `d`, `w`, or a word such as `minute` or `weeks`. `;`,
+    `,` or `|` separates rules. A limit of 0 denies every check.
 
     >>> Limits("10/second; 1000/hour").rules
     ((10, 1000), (1000, 3600000))
@@ -58,7 +61,10 @@ class Limits:
 
 @final
 class Decision:
-    """The outcome of a check, as its binding rule has it. Immutable, and true if the check is allowed."""
+    """The outcome of a check, as its binding rule has it. Immutable, and true if the check is allowed.
+
+    Decisions for different keys are equal if all other fields are.
+    """
 
     def __new__(
         cls,
@@ -69,9 +75,10 @@ class Decision:
         reset_after_ms: int,
         window_ms: int,
         source: Source = "module",
+        key: str | bytes | None = None,
     ) -> Self: ...
     @staticmethod
-    def from_reply(reply: object, source: Source) -> Decision:
+    def from_reply(reply: object, source: Source, key: str | bytes | None = None) -> Decision:
         """Reads the six integers of a server's reply. Raises `ValueError` for any other reply."""
     @property
     def allowed(self) -> bool: ...
@@ -88,13 +95,18 @@ class Decision:
     def window_ms(self) -> int: ...
     @property
     def source(self) -> Source: ...
+    @property
+    def key(self) -> bytes | None:
+        """The key that the decision is for; `None` if it is unknown."""
     def unenforced(self) -> Decision:
         """The same decision, but allowed: the outcome under a shadow policy."""
     def __bool__(self) -> bool: ...
     def __eq__(self, other: object) -> bool: ...
     def __hash__(self) -> int: ...
 
-def fallback_decision(allow: bool, limits: Limits | None, cost: int, retry_after_ms: int) -> Decision:
+def fallback_decision(
+    allow: bool, limits: Limits | None, cost: int, retry_after_ms: int, key: str | bytes | None = None
+) -> Decision:
     """A decision made without a log, with source `fallback`. Pass `None` for unknown limits."""
 
 @final
@@ -211,8 +223,11 @@ class LimitSet:
     """The limits that the responses of an endpoint report. Immutable."""
 
     def __new__(cls, limits: Sequence[Limits], family: HeaderFamily = "draft-11") -> Self: ...
-    def headers(self, decisions: Sequence[Decision]) -> list[tuple[bytes, bytes]]:
-        """The rate limit headers of a response, names in lower case. Takes one decision per limit."""
+    def headers(self, decisions: Sequence[Decision], now: float | None = None) -> list[tuple[bytes, bytes]]:
+        """The rate limit headers of a response, names in lower case. Takes one decision per limit.
+
+        `now` is Unix time (s). Only the family `x-ratelimit-epoch` needs it, and raises `ValueError` without it.
+        """
     def problem(self, decisions: Sequence[Decision]) -> bytes:
         """The body of a denied request: problem details (RFC 9457). Takes one decision per limit."""
 
@@ -220,11 +235,14 @@ class LimitSet:
 class TrustedProxies:
     """Proxies that are trusted to report the client's address in one header.
 
-    The header is read from the right, up to the first address that is not a trusted proxy. Raises `ValueError` for a
-    text that is neither a network nor an address.
+    A list (`x-forwarded-for`, `forwarded`) is read from the right, up to the first address that is not a trusted proxy.
+    Other headers hold the client's address; the client is the peer if there are several lines, or no valid address.
+
+    Raises:
+        ValueError: a text is neither a network nor an address, or the header is unknown.
     """
 
-    def __new__(cls, networks: Sequence[str], header: Literal["x-forwarded-for", "forwarded"] = ...) -> Self: ...
+    def __new__(cls, networks: Sequence[str], header: ProxyHeader = ...) -> Self: ...
     def client_address(self, peer: str | None, headers: Headers) -> str | None:
         """The client's address; for IPv6 its /64 network, such as `2001:db8:0:1::/64`.
 

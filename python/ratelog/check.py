@@ -88,7 +88,8 @@ def to_check(key: str | bytes, limits: LimitsLike, cost: int = 1) -> Check:
 def unrecorded(decision: Decision, cost: int) -> Decision:
     """Returns an allowed decision as it would be if its units had not been recorded."""
     remaining = min(decision.limit, decision.remaining + cost)
-    return Decision(True, decision.limit, remaining, 0, decision.reset_after_ms, decision.window_ms, decision.source)
+    reset_after_ms, window_ms = decision.reset_after_ms, decision.window_ms
+    return Decision(True, decision.limit, remaining, 0, reset_after_ms, window_ms, decision.source, decision.key)
 
 
 def with_excessive_cost(decision: Decision) -> Decision:
@@ -96,6 +97,6 @@ def with_excessive_cost(decision: Decision) -> Decision:
     if not decision.allowed or decision.limit < MAX_COST:
         # A smaller limit was exceeded already, unless an override or a shadow policy allows everything.
         return decision
-    return Decision(
-        False, decision.limit, decision.remaining, None, decision.reset_after_ms, decision.window_ms, decision.source
-    )
+    reset_after_ms, window_ms = decision.reset_after_ms, decision.window_ms
+    remaining = decision.remaining
+    return Decision(False, decision.limit, remaining, None, reset_after_ms, window_ms, decision.source, decision.key)

@@ -43,9 +43,9 @@ def _parse_rules(value: object) -> object:
 
 
 def _parse_limits(value: object) -> object:
-    return (
-        value if isinstance(value, Mapping) else _to_limits(value, "a list of them, or a table of rules for each plan")
-    )
+    if value is None or isinstance(value, Mapping):
+        return value
+    return _to_limits(value, "a list of them, or a table of rules for each plan")
 
 
 def _parse_strings(value: object) -> object:
@@ -54,7 +54,8 @@ def _parse_strings(value: object) -> object:
 
 
 Rules = Annotated[Limits, BeforeValidator(_parse_rules)]
-PlanLimits = Annotated[Limits | dict[str, Rules], BeforeValidator(_parse_limits)]
+# pydantic-settings before 2.14 reads JSON from the environment only if the annotation is outside the union.
+PlanLimits = Annotated[Limits | dict[str, Rules] | None, BeforeValidator(_parse_limits)]
 Strings = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parse_strings)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 
@@ -70,7 +71,7 @@ class Endpoint(BaseModel):
     """HTTP methods, and `WEBSOCKET` for WebSockets; empty for all."""
     tags: Annotated[tuple[str, ...], BeforeValidator(_parse_strings)] = ()
     """Tags of FastAPI routes, of which an endpoint has at least one; empty for all."""
-    limits: PlanLimits | None = None
+    limits: PlanLimits = None
     """The limits of each key, or those of each plan."""
     policy: str | None = None
     """The name of a policy that the server stores."""
@@ -123,11 +124,11 @@ class Settings(BaseSettings):
     """The prefix of all Redis keys. `None`: `ratelog:` and the title of the protected application, such as
     `ratelog:shop-api`, or `ratelog` without a title. Services with the same prefix share limits."""
 
-    default: PlanLimits | None = None
+    default: PlanLimits = None
     """The limits of each key over all endpoints together."""
     default_policy: str | None = None
     """The same limits as a policy that the server stores, by its name; in place of `default`."""
-    default_per_endpoint: PlanLimits | None = None
+    default_per_endpoint: PlanLimits = None
     """The limits of each key at each endpoint, in addition to `default`."""
     key: str = "ip"
     """The default key: `ip`, `api_key`, `user`, or a name registered with `limiter.key`."""
@@ -143,12 +144,15 @@ class Settings(BaseSettings):
 
     trusted_proxies: Strings = ()
     """Networks and addresses of proxies that are trusted to report the client's address; `unix` for Unix sockets."""
-    proxy_header: Literal["x-forwarded-for", "forwarded"] = "x-forwarded-for"
+    proxy_header: Literal[
+        "x-forwarded-for", "forwarded", "cf-connecting-ip", "x-real-ip", "true-client-ip", "fly-client-ip"
+    ] = "x-forwarded-for"
     """The header in which proxies report the client's address."""
     api_key_header: str = "X-API-Key"
     """The header that has the key `api_key`."""
-    headers: Literal["draft-11", "x-ratelimit", "both", "none"] = "draft-11"
-    """The family of rate limit headers in responses."""
+    headers: Literal["draft-11", "x-ratelimit", "x-ratelimit-epoch", "both", "none"] = "draft-11"
+    """The family of rate limit headers in responses; `X-RateLimit-Reset` is seconds from now, or with
+    `x-ratelimit-epoch` Unix time in seconds."""
     expose_headers: bool = True
     """Whether responses to requests from other origins let browsers' scripts read the rate limit headers."""
     openapi_description: bool = True

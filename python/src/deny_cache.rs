@@ -27,37 +27,38 @@ impl DenyCache {
         Ok(Self { cache, clock: manual_clock::clock(clock) })
     }
 
-    fn get(&self, key: Key<'_>, limits: &Limits, cost: Units) -> Option<Decision> {
-        let decision = self.cache.get(key.0, &limits.check(cost.0), self.clock.monotonic())?;
-        Some(Decision::from_source(Source::DenyCache, decision))
+    fn get(&self, key: Key<'_, '_>, limits: &Limits, cost: Units) -> Option<Decision> {
+        let decision =
+            self.cache.get(key.as_ref(), &limits.check(cost.0), self.clock.monotonic())?;
+        Some(Decision::from_source(Source::DenyCache, decision, Some(&key)))
     }
 
-    fn version(&self, key: Key<'_>) -> KeyVersion {
-        KeyVersion(self.cache.version(key.0, self.clock.monotonic()))
+    fn version(&self, key: Key<'_, '_>) -> KeyVersion {
+        KeyVersion(self.cache.version(key.as_ref(), self.clock.monotonic()))
     }
 
     fn insert(
         &self,
-        key: Key<'_>,
+        key: Key<'_, '_>,
         limits: &Limits,
         cost: Units,
         decision: &Decision,
         version: &KeyVersion,
     ) {
         let (check, now) = (limits.check(cost.0), self.clock.monotonic());
-        self.cache.insert(key.0, &check, &decision.inner, decision.source, version.0, now);
+        self.cache.insert(key.as_ref(), &check, &decision.inner, decision.source, version.0, now);
     }
 
-    fn begin_fetch(&self, key: Key<'_>, limits: &Limits, cost: Units) -> bool {
-        self.cache.begin_fetch(key.0, &limits.check(cost.0), self.clock.monotonic())
+    fn begin_fetch(&self, key: Key<'_, '_>, limits: &Limits, cost: Units) -> bool {
+        self.cache.begin_fetch(key.as_ref(), &limits.check(cost.0), self.clock.monotonic())
     }
 
-    fn end_fetch(&self, key: Key<'_>) {
-        self.cache.end_fetch(key.0);
+    fn end_fetch(&self, key: Key<'_, '_>) {
+        self.cache.end_fetch(key.as_ref());
     }
 
-    fn invalidate(&self, key: Key<'_>) {
-        self.cache.invalidate(key.0);
+    fn invalidate(&self, key: Key<'_, '_>) {
+        self.cache.invalidate(key.as_ref());
     }
 
     fn invalidate_all(&self) {

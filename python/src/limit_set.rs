@@ -1,3 +1,5 @@
+use std::time::SystemTime;
+
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
@@ -5,7 +7,7 @@ use ratelog_client_core::{Source, http};
 
 use crate::decision::Decision;
 use crate::limits::Limits;
-use crate::number::value_error;
+use crate::number::{UnixTime, value_error};
 
 #[pyclass(frozen, module = "ratelog._core")]
 pub(crate) struct LimitSet {
@@ -25,14 +27,21 @@ impl LimitSet {
         Self { limits, family: family.0, policy_value }
     }
 
+    #[pyo3(signature = (decisions, now = None))]
     fn headers<'py>(
         &self,
         py: Python<'py>,
         decisions: Vec<Bound<'py, Decision>>,
+        now: Option<UnixTime>,
     ) -> PyResult<Bound<'py, PyList>> {
+        if now.is_none() && self.family == http::HeaderFamily::XRateLimitEpoch {
+            let message = format!("the headers of family {} need the time: pass now", self.family);
+            return Err(PyValueError::new_err(message));
+        }
+        let now = now.map_or(SystemTime::UNIX_EPOCH, |now| now.0);
         let is_counted = decisions.iter().all(|it| it.get().source != Source::Fallback);
         let family = if is_counted { self.family } else { http::HeaderFamily::None };
-        let fields = self.limits.headers(family, &self.one_per_limit(&decisions)?);
+        let fields = self.limits.headers(family, &self.one_per_limit(&decisions)?, now);
         let headers = fields.into_iter().map(|(name, value)| {
             let value = if value == self.limits.policy_header() {
                 self.policy_value.bind(py).clone()

@@ -35,25 +35,27 @@ impl LocalLimiter {
     #[pyo3(signature = (key, limits, cost = Units::default(), *, now_ms = None))]
     fn check(
         &self,
-        key: Key<'_>,
+        key: Key<'_, '_>,
         limits: &Limits,
         cost: Units,
         now_ms: Option<UnixMillis>,
     ) -> PyResult<Decision> {
         let rules = limits.only_rules()?;
-        Ok(local_decision(self.local.check(key.0, self.now(now_ms), rules, cost.0)))
+        let decision = self.local.check(key.as_ref(), self.now(now_ms), rules, cost.0);
+        Ok(local_decision(decision, &key))
     }
 
     #[pyo3(signature = (key, limits, cost = Units::default(), *, now_ms = None))]
     fn peek(
         &self,
-        key: Key<'_>,
+        key: Key<'_, '_>,
         limits: &Limits,
         cost: Units,
         now_ms: Option<UnixMillis>,
     ) -> PyResult<Decision> {
         let rules = limits.only_rules()?;
-        Ok(local_decision(self.local.peek(key.0, self.now(now_ms), rules, cost.0)))
+        let decision = self.local.peek(key.as_ref(), self.now(now_ms), rules, cost.0);
+        Ok(local_decision(decision, &key))
     }
 
     #[pyo3(signature = (checks, cost = Units::default(), *, now_ms = None))]
@@ -65,20 +67,21 @@ impl LocalLimiter {
     ) -> PyResult<Vec<Decision>> {
         let mut keys = Vec::with_capacity(checks.len());
         for (key, limits) in &checks {
-            keys.push((key.extract::<Key<'_>>()?, limits.get().only_rules()?));
+            keys.push((key.extract::<Key<'_, '_>>()?, limits.get().only_rules()?));
         }
         let decisions = self.local.mcheck(&keys, self.now(now_ms), cost.0);
-        Ok(decisions.into_iter().map(local_decision).collect())
+        let decisions = decisions.into_iter().zip(&keys);
+        Ok(decisions.map(|(decision, (key, _))| local_decision(decision, key)).collect())
     }
 
     #[pyo3(signature = (key, cost = Units::default(), *, now_ms = None))]
-    fn refund(&self, key: Key<'_>, cost: Units, now_ms: Option<UnixMillis>) -> u64 {
-        self.local.limiter().refund(key.0, self.now(now_ms), cost.0.units())
+    fn refund(&self, key: Key<'_, '_>, cost: Units, now_ms: Option<UnixMillis>) -> u64 {
+        self.local.limiter().refund(key.as_ref(), self.now(now_ms), cost.0.units())
     }
 
     #[pyo3(signature = (key, *, now_ms = None))]
-    fn reset(&self, key: Key<'_>, now_ms: Option<UnixMillis>) -> u64 {
-        self.local.limiter().reset(key.0, self.now(now_ms))
+    fn reset(&self, key: Key<'_, '_>, now_ms: Option<UnixMillis>) -> u64 {
+        self.local.limiter().reset(key.as_ref(), self.now(now_ms))
     }
 
     fn clear(&self, py: Python<'_>) {
@@ -111,8 +114,8 @@ impl LocalLimiter {
     }
 }
 
-fn local_decision(decision: ratelog_core::Decision) -> Decision {
-    Decision::from_source(Source::Local, decision)
+fn local_decision(decision: ratelog_core::Decision, key: &Key<'_, '_>) -> Decision {
+    Decision::from_source(Source::Local, decision, Some(key))
 }
 
 /// A limit on memory.

@@ -1,6 +1,5 @@
 use std::net::IpAddr;
 
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use ratelog_client_core::http;
 
@@ -23,14 +22,8 @@ impl TrustedProxies {
     fn new(networks: Vec<String>, header: &str) -> PyResult<Self> {
         let trusts_unix = networks.iter().any(|network| network == UNIX);
         let networks = networks.into_iter().filter(|network| network != UNIX);
-        let proxies = match header {
-            "x-forwarded-for" => http::TrustedProxies::x_forwarded_for(networks),
-            "forwarded" => http::TrustedProxies::forwarded(networks),
-            _ => {
-                let message = format!("expected x-forwarded-for or forwarded, not {header:?}");
-                return Err(PyValueError::new_err(message));
-            }
-        };
+        let header: http::ProxyHeader = header.parse().map_err(|error| value_error(&error))?;
+        let proxies = http::TrustedProxies::with_header(networks, header);
         let proxies = proxies.map_err(|error| value_error(&error))?;
         Ok(Self { proxies, trusts_unix })
     }

@@ -6,11 +6,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ratelog import Limits
+from ratelog import Decision, Limits
+from ratelog.check import MAX_COST, unrecorded, with_excessive_cost
 
 if TYPE_CHECKING:
     from support.server import Server
     from support.types import Open
+
+
+def test_a_changed_decision_keeps_its_key() -> None:
+    decision = Decision(True, MAX_COST, 7, 0, 900, 1_000, "module", b"k")
+    for changed in (unrecorded(decision, 3), with_excessive_cost(decision)):
+        assert changed != decision
+        assert changed.key == b"k"
 
 
 async def test_keys_are_bytes_or_text(server: Server, open_limiter: Open) -> None:

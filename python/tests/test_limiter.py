@@ -27,6 +27,17 @@ async def test_a_check_records_and_a_peek_does_not(server: Server, open_limiter:
     assert not await limiter.peek("user:42", "2/minute")
 
 
+@pytest.mark.parametrize("backend", ["module", "script"])
+async def test_every_decision_has_its_key(server: Server, open_limiter: Open, backend: str) -> None:
+    limiter = open_limiter(server.url, backend=backend)
+    for operation in (limiter.check, limiter.peek):
+        assert (await operation("user:42", "2/minute")).key == b"user:42"
+    together = [("a", "5/minute"), ("b", "5/minute")]
+    separately = [("a", "5/minute; 9/hour"), ("b", "0/minute")]
+    for pairs in (together, separately):
+        assert [decision.key for decision in await limiter.mcheck(pairs)] == [b"a", b"b"]
+
+
 async def test_a_cost_is_recorded_and_refunded(server: Server, open_limiter: Open) -> None:
     limiter = open_limiter(server.url)
     assert (await limiter.check("k", "10/minute; 1000/hour", cost=7)).remaining == 3

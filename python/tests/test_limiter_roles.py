@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from support.server import Server
     from support.types import Open, Start
 
+# The users may access the keys with this prefix only.
+OPTIONS = {**FAST, "prefix": "ratelog"}
 GOLD = Limits.of_policy("gold")
 
 
@@ -71,7 +73,7 @@ async def test_the_rights_of_an_application_are_enough(kind: str, start: Start, 
 
 async def test_an_application_may_track_cached_denials(start: Start) -> None:
     servers = servers_with_users(start, "single")
-    async with RateLimiter(url_for("application", servers), deny_cache=100, **FAST) as limiter:
+    async with RateLimiter(url_for("application", servers), deny_cache=100, **OPTIONS) as limiter:
         await limiter.start()
         await until("tracking is enabled", lambda: limiter.health().tracking)
 
@@ -87,7 +89,7 @@ async def test_an_application_may_track_cached_denials(start: Start) -> None:
 @pytest.mark.parametrize("kind", ["single", "cluster"])
 async def test_an_application_may_access_the_keys_of_requests(kind: str, start: Start) -> None:
     servers = servers_with_users(start, kind)
-    async with RateLimiter(url_for("application", servers), default="5/hour", **FAST) as limiter:
+    async with RateLimiter(url_for("application", servers), default="5/hour", **OPTIONS) as limiter:
         app = app_of(limiter, middleware=True)
         for number in range(12):
             assert remaining(await fetch(app, "/", ip=f"192.0.2.{number}")) == {"5/hour": 4}

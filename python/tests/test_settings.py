@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ratelog import ConfigError, Limits, RateLimiter, Settings, SyncRateLimiter
+from ratelog._core import LimitSet, TrustedProxies
 from ratelog.settings import EXEMPT, load
 
 if TYPE_CHECKING:
@@ -89,6 +90,20 @@ def test_the_defaults_are_as_documented() -> None:
     assert (loaded.fallback, loaded.key, loaded.headers, loaded.exempt) == ("local", "ip", "draft-11", ())
     assert loaded.effective_exempt == EXEMPT
     assert "redis://" not in repr(loaded)
+
+
+def test_the_names_of_headers_are_those_of_the_core() -> None:
+    for setting, create in (
+        ("proxy_header", lambda name: TrustedProxies([], name)),
+        ("headers", lambda name: LimitSet([Limits("1/minute")], name)),
+    ):
+        with pytest.raises(ValueError, match="is not one of") as raised:
+            create("unknown")
+        names = get_args(Settings.model_fields[setting].annotation)
+        assert str(raised.value) == f'"unknown" is not one of {", ".join(names)}'
+        for name in names:
+            create(name)
+            assert getattr(load(**{setting: name}), setting) == name
 
 
 def test_a_misspelt_variable_is_refused_and_those_of_other_programs_are_not(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,6 +28,8 @@ struct Write {
     family: String,
     limits: Vec<Limit>,
     decisions: Vec<[i64; 6]>,
+    /// Only for the family that writes a time of day.
+    sent_at: Option<f64>,
     headers: Headers,
     /// `None` if the case says nothing about the problem details.
     problem: Option<Value>,
@@ -117,7 +119,9 @@ fn responses_have_the_expected_headers_and_problem_details() {
         let decisions = case.decisions.iter().map(|integers| wire::decode(*integers).unwrap());
         let decisions: Vec<Decision> = decisions.collect();
         let family: HeaderFamily = case.family.parse().unwrap();
-        let headers = set.headers(family, &decisions).into_iter();
+        let now =
+            SystemTime::UNIX_EPOCH + Duration::from_secs_f64(case.sent_at.unwrap_or_default());
+        let headers = set.headers(family, &decisions, now).into_iter();
         let headers: Headers =
             headers.map(|(name, value)| (name.to_owned(), value.into_owned())).collect();
         assert_eq!(headers, case.headers, "{}", case.name);

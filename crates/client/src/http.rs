@@ -19,6 +19,7 @@
 use std::borrow::Cow;
 
 use ::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use ratelog_client_core::Clock;
 use ratelog_client_core::http::{PROBLEM_JSON, headers, names, problem};
 
 pub use ratelog_client_core::http::{HeaderFamily, NameError, NamedRules, UnknownHeaderFamily};
@@ -43,7 +44,7 @@ pub fn add_headers(
     let family = if is_counted { family } else { HeaderFamily::None };
     let has_x_ratelimit = x_ratelimit.iter().any(|name| response.contains_key(*name));
     let has_retry_after = response.contains_key(header::RETRY_AFTER);
-    for (name, value) in headers(family, rules, decision.as_core()) {
+    for (name, value) in headers(family, rules, decision.as_core(), Clock::system_now()) {
         let is_present = (has_x_ratelimit && x_ratelimit.contains(&name))
             || (has_retry_after && name == names::RETRY_AFTER);
         if let (false, Some(value)) = (is_present, header_value(value)) {
@@ -84,7 +85,9 @@ fn header_value(value: Cow<'_, str>) -> Option<HeaderValue> {
 #[cfg(test)]
 mod tests {
     use ::http::{HeaderMap, HeaderName, HeaderValue};
+    use ratelog_client_core::Clock;
     use ratelog_core::{Limit, Rule, Rules, Window, wire};
+    use std::time::SystemTime;
 
     use super::{HeaderFamily, NamedRules, add_headers, too_many_requests};
     use crate::{Decision, Source};
@@ -137,6 +140,20 @@ mod tests {
         let mut headers = HeaderMap::new();
         add_headers(&mut headers, HeaderFamily::Both, &named_rules(), &denied(Source::Fallback));
         assert_eq!(lines(&headers), ["retry-after: 5"]);
+    }
+
+    #[test]
+    fn a_reset_in_unix_time_is_after_the_clock() {
+        let unix = || {
+            let since = Clock::system_now().duration_since(SystemTime::UNIX_EPOCH);
+            since.unwrap().as_secs()
+        };
+        let before = unix();
+        let mut headers = HeaderMap::new();
+        let family = HeaderFamily::XRateLimitEpoch;
+        add_headers(&mut headers, family, &named_rules(), &denied(Source::Module));
+        let reset: u64 = headers["x-ratelimit-reset"].to_str().unwrap().parse().unwrap();
+        assert!((before + 4..=unix() + 6).contains(&reset), "{before} {reset}");
     }
 
     #[test]

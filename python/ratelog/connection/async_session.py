@@ -78,8 +78,8 @@ class AsyncSession:
     async def _probe_until_available(self) -> None:
         settings = self._engine.settings
         for interval in ProbeBackoff(settings.probe_min_interval, settings.probe_max_interval):
-            # A session in another event loop may have closed the breaker.
-            if self._engine.breaker.is_closed or await self._probe():
+            # redis-py may lose the cancellation of `close`. Another event loop may have closed the breaker.
+            if self._is_closed or self._engine.breaker.is_closed or await self._probe():
                 return
             await asyncio.sleep(interval)
 

@@ -19,15 +19,13 @@ if TYPE_CHECKING:
 
     from ..engine.commands import Command
 
-__all__ = ["can_read", "get_connection", "pack_commands", "push_options", "timeout"]
+__all__ = ["can_read", "get_connection", "pack_commands", "push_options", "set_invalidation_handler", "timeout"]
 
 _hiredis_pack: Callable[[Command], bytes] | None
 try:
-    import hiredis
-except ImportError:  # pragma: no cover - an optional extra, which the tests install
+    _hiredis_pack = cast("Any", import_module("hiredis")).pack_command
+except (ImportError, AttributeError):  # pragma: no cover - an optional extra; hiredis before 2.2 only parses
     _hiredis_pack = None
-else:
-    _hiredis_pack = cast("Any", hiredis).pack_command
 
 
 def pack_commands(connection: Any, commands: Sequence[Command]) -> Iterable[bytes]:
@@ -55,6 +53,20 @@ def push_options() -> dict[str, Any]:
     if hasattr(connections.DefaultParser, "set_invalidation_push_handler"):
         return {"protocol": 3}
     return {"protocol": 3, "parser_class": parsers._AsyncRESP3Parser}  # noqa: SLF001
+
+
+def set_invalidation_handler(connection: Any, handler: Callable[[list[Any]], None]) -> None:
+    """Calls `handler` with each invalidation that an asynchronous connection receives."""
+    parser = connection._parser  # noqa: SLF001
+    if not hasattr(parser, "set_invalidation_push_handler"):
+        # redis-py before 5.1 has one handler for all pushes, and does not await it.
+        parser.set_push_handler(handler)
+        return
+
+    async def handle(push: list[Any]) -> None:
+        handler(push)
+
+    parser.set_invalidation_push_handler(handle)
 
 
 @cache

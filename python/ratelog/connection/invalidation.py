@@ -15,7 +15,7 @@ from redis.exceptions import ResponseError
 
 from .._core import SCRIPT_SUFFIX, DenyCache, KeyVersion, ProbeBackoff
 from ..engine.commands import Command, Dialect, parse_decision
-from .compat import pack_commands, push_options, timeout
+from .compat import pack_commands, push_options, set_invalidation_handler, timeout
 
 if TYPE_CHECKING:
     from ..check import Check
@@ -102,7 +102,7 @@ class InvalidationListener:
 
     async def _open(self, connection: Any) -> None:
         await connection.connect()
-        connection._parser.set_invalidation_push_handler(self._on_invalidation)  # noqa: SLF001
+        set_invalidation_handler(connection, self._on_invalidation)
         await connection.send_command(*_ENABLE_TRACKING)
         await connection.read_response()
 
@@ -136,7 +136,7 @@ class InvalidationListener:
             check, version, dialect = fetch
             # The next check meets the same error and raises it.
             with contextlib.suppress(Exception):
-                decision = parse_decision(reply, dialect.source)
+                decision = parse_decision(reply, dialect.source, check.key)
                 if not decision.allowed:
                     self._deny_cache.insert(*check, decision, version)
         self._end_fetch(fetch)
@@ -145,7 +145,7 @@ class InvalidationListener:
         if fetch is not None:
             self._deny_cache.end_fetch(fetch[0].key)
 
-    async def _on_invalidation(self, push: list[Any]) -> None:
+    def _on_invalidation(self, push: list[Any]) -> None:
         keys = push[1]
         if keys is None:
             self._deny_cache.invalidate_all()

@@ -133,6 +133,9 @@ class SyncExecutor:
             reply: Reply = client.execute_command(*command, **options)
         except ResponseError as error:
             return error
+        except RuntimeError as error:
+            # Threads that look for the nodes at the same time change each other's list in redis-py before 6.4.
+            raise exceptions.RedisClusterException(f"cannot find the nodes: {error}") from error
         return reply
 
 

@@ -101,7 +101,8 @@ class Backend:
             except CannotCombineError:
                 pass
             else:
-                return parse_decisions(replies[0], dialect.source), replies[1:]
+                keys = [check.key for check in checks]
+                return parse_decisions(replies[0], dialect.source, keys), replies[1:]
         return (yield from self._check_separately(checks, record, queries))
 
     def refund(self, key: bytes, cost: int) -> Operation[int]:
@@ -184,7 +185,7 @@ class Backend:
         return to_public_error(reply) if isinstance(reply, Exception) else self._parse(check, reply, dialect)
 
     def _parse(self, check: Check, reply: Reply, dialect: Dialect) -> Decision:
-        decision = parse_decision(reply, dialect.source)
+        decision = parse_decision(reply, dialect.source, check.key)
         if check.cost > MAX_COST:
             decision = with_excessive_cost(decision)
         if dialect is self._script and not decision.allowed and resolve_policy(self._policies, check)[1]:

@@ -146,18 +146,20 @@ def find_unknown(policies: Policies, checks: Sequence[Check]) -> list[NoPolicyEr
     return errors
 
 
-def parse_decision(reply: Reply, source: Source) -> Decision:
-    """Parses a decision. Raises the reply if it is an error."""
+def parse_decision(reply: Reply, source: Source, key: bytes) -> Decision:
+    """Parses the decision for a key. Raises the reply if it is an error."""
     if isinstance(reply, Exception):
         raise to_public_error(reply)
-    return Decision.from_reply(reply, source)
+    return Decision.from_reply(reply, source, key)
 
 
-def parse_decisions(reply: Reply, source: Source) -> list[Decision]:
+def parse_decisions(reply: Reply, source: Source, keys: Sequence[bytes]) -> list[Decision]:
     """Parses one decision per key. Raises the reply if it is an error."""
-    if isinstance(reply, list):
-        return [Decision.from_reply(item, source) for item in reply]
-    return [parse_decision(reply, source)]
+    if isinstance(reply, list) and len(reply) == len(keys):
+        return [Decision.from_reply(item, source, key) for item, key in zip(reply, keys, strict=True)]
+    if isinstance(reply, Exception):
+        raise to_public_error(reply)
+    raise ResponseError(f"expected one decision for each of {len(keys)} keys, not {reply!r}")
 
 
 def parse_count(reply: Reply) -> int:

@@ -94,13 +94,13 @@ class Fallback:
         checked = [check for check, is_known in zip(checks, known, strict=True) if is_known]
         decisions = iter(self.check_locally(checked, record) if checked else ())
         return [
-            next(decisions) if is_known else fallback_decision(True, None, check.valid_cost, 0)
+            next(decisions) if is_known else fallback_decision(True, None, check.valid_cost, 0, check.key)
             for check, is_known in zip(checks, known, strict=True)
         ]
 
     def _decide_fixed(self, checks: Sequence[Check], *, allow: bool) -> list[Decision]:
         return [
-            fallback_decision(allow, self._known_rules(check), check.valid_cost, self._retry_after_ms)
+            fallback_decision(allow, self._known_rules(check), check.valid_cost, self._retry_after_ms, check.key)
             for check in checks
         ]
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from .configured import ALL
+from .request_state import EPOCH
 from .responses import PROBLEM_JSON
 
 if TYPE_CHECKING:
@@ -26,9 +27,12 @@ _HEADERS = {
     "X-RateLimit-Reset": ("Seconds until more units are available.", _INTEGER),
     "Retry-After": ("Seconds after which the request is not denied again for the same reason.", _INTEGER),
 }
+_EPOCH_HEADERS = {"X-RateLimit-Reset": ("Unix time in seconds at which more units are available.", _INTEGER)}
+_X_RATELIMIT = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
 _FAMILIES = {
     "draft-11": ("RateLimit-Policy", "RateLimit"),
-    "x-ratelimit": ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"),
+    "x-ratelimit": _X_RATELIMIT,
+    EPOCH: _X_RATELIMIT,
     "both": tuple(_HEADERS)[:-1],
     "none": (),
 }
@@ -124,8 +128,10 @@ def _describe(limit: RateLimit, is_default: bool, registry: Registry) -> str:
 
 
 def _response(registry: Registry) -> dict[str, Any]:
-    names = (*_FAMILIES[registry.settings.headers], "Retry-After")
-    headers = {name: {"description": _HEADERS[name][0], "schema": _HEADERS[name][1]} for name in names}
+    family = registry.settings.headers
+    texts = {**_HEADERS, **_EPOCH_HEADERS} if family == EPOCH else _HEADERS
+    names = (*_FAMILIES[family], "Retry-After")
+    headers = {name: {"description": texts[name][0], "schema": texts[name][1]} for name in names}
     body = {"schema": {"$ref": "#/components/schemas/QuotaExceeded"}}
     content = {} if registry.denial_handler is not None else {"content": {PROBLEM_JSON: body}}
     return {"description": "Too Many Requests", "headers": headers, **content}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
+from time import time
 from typing import TYPE_CHECKING, Any
 
 from .._core import LimitSet
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from .types import DenialHandler, Message, Send
 
 Settle = Callable[["RequestState", "Message"], Awaitable[None]]
+EPOCH = "x-ratelimit-epoch"
+"""The family of headers that has the reset as a time of day."""
 _STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 
 
@@ -171,7 +174,9 @@ class RequestState:
         if not self._decisions:
             return []
         limits = tuple([check.limits for check in self._checks])
-        return _limit_set(limits, self.registry.settings.headers).headers(self._decisions)
+        family = self.registry.settings.headers
+        now = time() if family == EPOCH else None
+        return _limit_set(limits, family).headers(self._decisions, now)
 
     def with_headers(self, send: Send, *, expose: bool = False, settle: Settle | None = None) -> Send:
         """Wraps `send` to add the headers for all decisions at the start of the response.

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from ratelog import RateLimiter
 from support.driver import FAST
+from support.server import free_port
 from support.wait import until
 
 if TYPE_CHECKING:
+    import pytest
+
     from support.server import Server
 
 
@@ -42,3 +46,25 @@ async def test_close_ends_checks_in_progress(start: Any) -> None:
     await limiter.aclose()
     assert [d.source for d in await asyncio.gather(busy, waiting)] == ["local", "local"]
     assert (limiter.health().opened, limiter.health().last_error) == (0, None)
+
+
+async def test_close_ends_the_probes_if_redis_py_loses_the_cancellation(monkeypatch: pytest.MonkeyPatch) -> None:
+    limiter = RateLimiter(f"redis://127.0.0.1:{free_port()}", **FAST)
+    await limiter.start()
+    (session,) = limiter._sessions._by_loop.values()
+    is_probing = asyncio.Event()
+
+    async def lose_cancellation(_: object) -> list[Any]:
+        if is_probing.is_set():
+            raise asyncio.CancelledError
+        is_probing.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        raise ConnectionError("no server")
+
+    monkeypatch.setattr(session, "_execute_probe", lose_cancellation)
+    await is_probing.wait()
+    probes = session._probe_task
+    await limiter.aclose()
+    assert probes is not None
+    assert not probes.cancelled()

@@ -1,16 +1,17 @@
-"""Encoding of commands."""
+"""Functions that depend on the version of redis-py."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from ratelog import RateLimiter
 from ratelog.connection import compat
 from support.driver import FAST
 
 if TYPE_CHECKING:
-    import pytest
-
     from support.server import Server
 
 
@@ -31,3 +32,26 @@ def test_a_pool_that_needs_the_name_of_a_command_gets_one() -> None:
 
     assert compat.get_connection(OldPool()) == "_"
     assert compat.get_connection(Pool()) is None
+
+
+@pytest.mark.parametrize("is_old", [True, False])
+async def test_a_handler_of_invalidations_is_set_on_each_parser(is_old: bool) -> None:
+    class OldParser:
+        async def receive(self, push: list[Any]) -> None:
+            self.handler(push)
+
+        def set_push_handler(self, handler: Any) -> None:
+            self.handler = handler
+
+    class Parser:
+        async def receive(self, push: list[Any]) -> None:
+            await self.handler(push)
+
+        def set_invalidation_push_handler(self, handler: Any) -> None:
+            self.handler = handler
+
+    received: list[Any] = []
+    parser = OldParser() if is_old else Parser()
+    compat.set_invalidation_handler(SimpleNamespace(_parser=parser), received.append)
+    await parser.receive([b"invalidate", [b"k"]])
+    assert received == [[b"invalidate", [b"k"]]]

@@ -36,7 +36,8 @@ HOSTS = "url: expected host:port after the scheme and the credentials, and comma
 def test_an_invalid_url_is_rejected_before_connecting(url: str, text: str) -> None:
     with pytest.raises(ConfigError) as raised:
         RateLimiter(url)
-    assert str(raised.value) == text
+    # redis-py before 5.1 quotes with backticks.
+    assert str(raised.value).replace("`", "'") == text
 
 
 @given(st.sampled_from([*_KINDS]), st.text())

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,6 +40,49 @@ def test_the_source_is_part_of_a_decision() -> None:
     with pytest.raises(ValueError) as error:
         Decision.from_reply(ALLOWED, "server")  # type: ignore[arg-type]
     assert str(error.value) == 'expected one of module, script, local, deny-cache, fallback, not "server"'
+
+
+class Text(str):  # noqa: SLOT000 # weak references need the dictionary
+    """A `str` that can refer to other objects."""
+
+
+@pytest.mark.parametrize("key", ["ключ", Text("ключ"), "ключ".encode(), bytearray("ключ".encode())])
+def test_a_decision_has_its_key_in_bytes(key: str | bytes) -> None:
+    expected = "ключ".encode()
+    if isinstance(key, bytearray):
+        with pytest.raises(TypeError, match="a key must be str or bytes, not <class 'bytearray'>"):
+            Decision.from_reply(ALLOWED, "module", key)
+        return
+    for decision in (
+        Decision(True, 100, 99, 0, 60_000, 60_000, "module", key),
+        Decision.from_reply(ALLOWED, "module", key),
+        Decision.from_reply(ALLOWED, "module", key=key).unenforced(),
+        fallback_decision(True, None, 1, 0, key),
+    ):
+        assert decision.key == expected
+        assert type(decision.key) is bytes
+        assert repr(decision).endswith(f"source={decision.source!r}, key={expected!r})")
+
+
+def test_the_key_is_no_part_of_equality() -> None:
+    known, other = (Decision.from_reply(ALLOWED, "module", key) for key in ("a", "b"))
+    unknown = Decision.from_reply(ALLOWED, "module")
+    assert unknown.key is None
+    assert "key" not in repr(unknown)
+    assert known == other == unknown
+    assert len({known, other, unknown}) == 1
+    with pytest.raises(AttributeError):
+        known.key = b"c"  # type: ignore[misc]
+
+
+def test_a_decision_keeps_no_object_of_a_subclass() -> None:
+    key = Text("k")
+    decision = Decision.from_reply(ALLOWED, "module", key)
+    reference = weakref.ref(key)
+    del key
+    gc.collect()
+    assert reference() is None
+    assert decision.key == b"k"
 
 
 def test_an_unenforced_decision_is_allowed_and_otherwise_equal() -> None:

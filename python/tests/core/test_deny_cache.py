@@ -24,7 +24,7 @@ def test_a_cached_denial_answers_the_same_check_only() -> None:
     cached = deny_cache.get(b"k", Limits("1/hour", names=["other"]), 1)
     assert cached is not None
     assert not cached
-    assert cached.source == "deny-cache"
+    assert (cached.source, cached.key) == ("deny-cache", b"k")
     assert 3_590_000 < (cached.retry_after_ms or 0) <= 3_600_000
     assert not is_cached(deny_cache, key=b"other")
     assert not is_cached(deny_cache, limits=Limits("2/hour"))

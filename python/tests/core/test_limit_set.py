@@ -59,7 +59,20 @@ def test_each_limit_needs_a_decision() -> None:
 def test_an_unknown_header_family_is_rejected() -> None:
     with pytest.raises(ValueError) as error:
         LimitSet([BURST], "draft-10")  # type: ignore[arg-type]
-    assert str(error.value) == '"draft-10" is not one of draft-11, x-ratelimit, both, none'
+    assert str(error.value) == '"draft-10" is not one of draft-11, x-ratelimit, x-ratelimit-epoch, both, none'
+
+
+def test_a_reset_in_unix_time_needs_the_time() -> None:
+    limit_set = LimitSet([BURST], "x-ratelimit-epoch")
+    assert (b"x-ratelimit-reset", b"1800000005") in limit_set.headers([DENIED], now=1_800_000_000)
+    for family in ("draft-11", "x-ratelimit", "both", "none"):
+        other = LimitSet([BURST], family)
+        assert other.headers([DENIED], 1_800_000_000.5) == other.headers([DENIED])
+    with pytest.raises(ValueError) as error:
+        limit_set.headers([DENIED])
+    assert str(error.value) == "the headers of family x-ratelimit-epoch need the time: pass now"
+    with pytest.raises(ValueError, match="expected Unix time in seconds, not -1"):
+        limit_set.headers([DENIED], -1)
 
 
 decisions = st.builds(

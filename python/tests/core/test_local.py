@@ -30,6 +30,13 @@ def test_the_local_limiter_passes_the_cases(case: dict[str, Any]) -> None:
         assert decision == Decision.from_reply(event["decision"], "local"), event
 
 
+def test_decisions_have_their_keys() -> None:
+    limiter, limits = LocalLimiter(), Limits("1/minute")
+    for key in ("user:42", b"user:42"):
+        assert limiter.check(key, limits).key == limiter.peek(key, limits).key == b"user:42"
+    assert [decision.key for decision in limiter.mcheck([("a", limits), (b"b", limits)])] == [b"a", b"b"]
+
+
 def test_all_keys_are_recorded_or_none() -> None:
     limiter = LocalLimiter()
     user, everyone = Limits("1/minute"), Limits("10/minute")

@@ -12,6 +12,8 @@ from ratelog._core import TrustedProxies
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ratelog._core import ProxyHeader
+
 Headers = list[tuple[bytes, bytes]]
 
 TRUSTED = ["10.0.0.0/8", "192.0.2.7", "2001:db8:ffff::/48"]
@@ -78,6 +80,21 @@ def test_only_one_header_is_read() -> None:
     assert TrustedProxies(["10.0.0.1"], "forwarded").client_address("10.0.0.1", headers) == "2001:db8::/64"
 
 
+@pytest.mark.parametrize("header", ["cf-connecting-ip", "x-real-ip", "true-client-ip", "fly-client-ip"])
+def test_a_header_of_one_address_is_the_client(header: ProxyHeader) -> None:
+    def client(*lines: str, peer: str | None = "10.0.0.1") -> str | None:
+        headers = [(header.title().encode(), line.encode()) for line in lines]
+        return TrustedProxies(["unix", "10.0.0.0/8"], header).client_address(peer, headers)
+
+    assert client("192.0.2.1") == client("192.0.2.1", peer=None) == client("::ffff:192.0.2.1") == "192.0.2.1"
+    assert client("2001:db8:0:1::5") == "2001:db8:0:1::/64"
+    assert client("10.0.0.2") == "10.0.0.2"
+    assert client("192.0.2.1", peer="203.0.113.5") == "203.0.113.5"
+    for lines in ([], ["192.0.2.1", "192.0.2.2"], ["192.0.2.1, 192.0.2.2"], ["unknown"], [""]):
+        assert client(*lines) == "10.0.0.1"
+        assert client(*lines, peer=None) is None
+
+
 def test_an_ipv6_network_is_one_client() -> None:
     proxies = TrustedProxies([])
     assert (
@@ -113,5 +130,8 @@ def test_an_invalid_network_is_rejected() -> None:
         TrustedProxies(["10.0.0.0/8", "proxy.example.com"])
     assert str(error.value) == '"proxy.example.com" is neither a network such as 10.0.0.0/8 nor an address'
     with pytest.raises(ValueError) as error:
-        TrustedProxies([], "x-real-ip")  # type: ignore[arg-type]
-    assert str(error.value) == 'expected x-forwarded-for or forwarded, not "x-real-ip"'
+        TrustedProxies([], "x-client-ip")  # type: ignore[arg-type]
+    assert str(error.value) == (
+        '"x-client-ip" is not one of x-forwarded-for, forwarded, cf-connecting-ip, x-real-ip, true-client-ip, '
+        "fly-client-ip"
+    )

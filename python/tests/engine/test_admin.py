@@ -78,8 +78,6 @@ async def test_a_client_with_resp3_that_decodes_replies_can_be_used(
     assert sorted(top.key.decode() for top in await admin.top("checked")) == keys
     assert sorted(override.key.decode() for override in await admin.overrides(count=1)) == keys
     assert [(await admin.inspect(key)).override for key in keys] == [Override("deny")] * 6
-    await limiter.close()
-    await client.aclose() if flavour == "async" else client.close()
 
 
 async def test_policies_are_read_from_the_primary_that_was_sent_the_change(start: Start, open_limiter: Open) -> None:

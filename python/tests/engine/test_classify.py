@@ -97,8 +97,6 @@ async def test_a_failing_credential_provider_makes_the_server_unavailable(
     vault.is_open = True
     await limiter.until_closed()
     assert await limiter.source() == "module"
-    await limiter.close()
-    await client.aclose() if flavour == "async" else client.close()
 
 
 async def test_a_client_with_few_connections_is_no_failure(server: Server, flavour: str, open_limiter: Open) -> None:
@@ -109,8 +107,6 @@ async def test_a_client_with_few_connections_is_no_failure(server: Server, flavo
         decisions = await asyncio.gather(*[limiter.check(f"k:{n}", "9/minute") for n in range(40)])
         assert {decision.source for decision in decisions} == {"module"}
     assert (limiter.health().opened, limiter.health().last_error) == (0, None)
-    await limiter.close()
-    await client.aclose() if flavour == "async" else client.close()
 
 
 async def test_a_server_that_is_loading_is_unavailable(start: Start, open_limiter: Open) -> None:

@@ -65,15 +65,19 @@ def test_an_invalid_count_raises(reply: object) -> None:
 @pytest.mark.parametrize("reply", [[1, 2, 3], []])
 def test_an_invalid_decision_raises(reply: object) -> None:
     with pytest.raises(ValueError):
-        parse_decision(reply, "module")
+        parse_decision(reply, "module", b"key")
 
 
 def test_an_error_in_place_of_a_reply_is_raised() -> None:
-    assert [decision.remaining for decision in parse_decisions([ALLOWED, ALLOWED], "module")] == [1, 1]
+    keys = [b"a", b"b"]
+    decisions = parse_decisions([ALLOWED, ALLOWED], "module", keys)
+    assert [(decision.key, decision.remaining) for decision in decisions] == [(b"a", 1), (b"b", 1)]
     with pytest.raises(ResponseError, match="WRONGTYPE"):
-        parse_decisions(ResponseError("WRONGTYPE no"), "module")
+        parse_decisions(ResponseError("WRONGTYPE no"), "module", keys)
+    with pytest.raises(ResponseError, match="expected one decision for each of 2 keys, not"):
+        parse_decisions([ALLOWED], "module", keys)
     with pytest.raises(NoPolicyError, match=r"^no policy named 'gold'$"):
-        parse_decision(ResponseError("NOPOLICY no policy named 'gold'"), "module")
+        parse_decision(ResponseError("NOPOLICY no policy named 'gold'"), "module", b"key")
 
 
 def test_errors_that_reveal_what_the_server_lacks_are_recognized() -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ratelog import Check, Limits, LocalLimiter
 from ratelog._core import Policies
+from ratelog.check import MAX_COST
 from ratelog.engine import fallback
 from ratelog.engine.fallback import Fallback
 
@@ -40,6 +41,21 @@ def test_a_shadow_policy_records_only_if_the_others_pass() -> None:
     assert [d.allowed for d in decider.check_locally([Check(b"a", HOURLY), shadow], record=True)] == [True, True]
     assert decider.local.peek(b"s", Limits("1/hour")).remaining == 0
     assert [d.allowed for d in decider.check_locally([shadow, shadow], record=True)] == [True, True]
+
+
+def test_every_decision_has_its_key() -> None:
+    unknown = Limits.of_policy("unknown")
+    for mode in ("local", "allow", "deny"):
+        decider = create_fallback(mode)
+        for checks in (
+            [Check(b"a", HOURLY)],
+            [Check(b"a", HOURLY, MAX_COST + 1), Check(b"b", unknown)],
+            [Check(b"a", HOURLY), Check(b"b", HOURLY, 2), Check(b"c", unknown)],
+        ):
+            for record in (True, False):
+                keys = [decision.key for decision in decider.decide(checks, record)]
+                assert keys == [check.key for check in checks]
+    assert [decision.key for decision in create_fallback().allow([Check(b"a", unknown)])] == [b"a"]
 
 
 def warned_policies(caplog: pytest.LogCaptureFixture) -> list[str]:

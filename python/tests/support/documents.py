@@ -59,5 +59,6 @@ def curl(command: str, port: int) -> str:
 
 
 def normalize(output: str) -> str:
-    """Replaces the milliseconds, which vary."""
-    return re.sub(r'("retry_after_ms":)\d+', r"\1N", output)
+    """Replaces the milliseconds, which vary, and the reason of a failed connection, which depends on redis-py."""
+    output = re.sub(r'("retry_after_ms":)\d+', r"\1N", output)
+    return re.sub(r"(Error \d+ connecting to [\w.:]+\.) .*", r"\1 R", output)

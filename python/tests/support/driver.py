@@ -31,6 +31,7 @@ class Driver:
 
     def __init__(self, flavour: Flavour, url: str | None = None, **options: Any) -> None:
         options = {**FAST, **options}
+        self._client = options.get("client")
         self.limiter: RateLimiter | SyncRateLimiter = (
             RateLimiter(url, **options) if flavour == "async" else SyncRateLimiter(url, **options)
         )
@@ -57,7 +58,12 @@ class Driver:
         await until("the breaker is closed", lambda: self.health().state == "closed")
 
     async def close(self) -> None:
+        """Closes the limiter, then the client that was passed to it."""
         if isinstance(self.limiter, RateLimiter):
             await self.limiter.aclose()
+            if self._client is not None:
+                await self._client.aclose()
         else:
             await asyncio.to_thread(self.limiter.close)
+            if self._client is not None:
+                self._client.close()

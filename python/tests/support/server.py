@@ -146,7 +146,7 @@ class Server:
         if self._process.poll() is None:
             return True
         self._process = None
-        if "in use" in self.log or "creating" in self.log:
+        if any(text in self.log for text in ("in use", "creating", "port number too high")):
             raise PortTakenError
         raise AssertionError(f"the server did not start:\n{self.log}")
 

@@ -104,10 +104,12 @@ def test_nothing_is_added_without_limits() -> None:
     assert "QuotaExceeded" not in str(app.openapi())
 
 
-@pytest.mark.parametrize(("family", "count"), [("x-ratelimit", 4), ("both", 6), ("none", 1)])
+@pytest.mark.parametrize(("family", "count"), [("x-ratelimit", 4), ("x-ratelimit-epoch", 4), ("both", 6), ("none", 1)])
 def test_the_documented_headers_are_those_of_the_family(family: str, count: int) -> None:
     denial = operation(app_of(RateLimiter("memory://", headers=family)).openapi(), "/limited")["responses"]["429"]
     assert len(denial["headers"]) == count
+    reset = denial["headers"].get("X-RateLimit-Reset")
+    assert reset is None or reset["description"].startswith("Unix time") == (family == "x-ratelimit-epoch")
 
 
 def test_a_custom_response_has_no_problem_schema_and_an_existing_429_stays() -> None:
@@ -177,3 +179,30 @@ def test_the_description_can_be_left_out() -> None:
     limited = operation(app_of(RateLimiter("memory://", openapi_description=False)).openapi(), "/limited")
     assert limited["description"] == "Documented."
     assert "429" in limited["responses"]
+
+
+def test_nothing_else_in_a_schema_changes() -> None:
+    def build(limiter: RateLimiter | None) -> dict[str, Any]:
+        app = FastAPI()
+
+        def limited(endpoint: Any) -> Any:
+            return endpoint if limiter is None else limiter.limit("5/minute", key=lambda _: "k", cost=len)(endpoint)
+
+        def by(limits: str) -> list[Any]:
+            return [] if limiter is None else [Depends(limiter(limits))]
+
+        @app.post("/items/{item_id}", dependencies=by("5/minute"))
+        @limited
+        async def create_item(item_id: int, body: dict[str, int], x_token: Annotated[str, Header()]) -> list[int]:
+            """Creates an item."""
+            return [item_id]
+
+        app.include_router(APIRouter(prefix="/r", dependencies=by("9/minute")))
+        if limiter is not None:
+            limiter.protect(app)
+        return app.openapi()
+
+    plain, documented = build(None), build(RateLimiter("memory://", default="9/hour", openapi_description=False))
+    assert documented["paths"]["/items/{item_id}"]["post"]["responses"].pop("429")
+    assert documented["components"]["schemas"].pop("QuotaExceeded")
+    assert documented == plain

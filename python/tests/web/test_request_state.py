@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from math import ceil
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
@@ -30,6 +31,16 @@ async def test_several_limits_are_one_list() -> None:
         '"5/hour";q=5;w=3600, "3/minute";q=3;w=60, "9/day";q=9;w=86400'
     ]
     assert response.headers.get_list("ratelimit") == ['"5/hour";r=4;t=3600, "3/minute";r=2;t=60']
+
+
+async def test_a_reset_in_unix_time_is_that_of_the_response(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ratelog.web.request_state.time", lambda: 1_800_000_000.5)
+    app = FastAPI()
+    RateLimiter("memory://", default="1/minute", headers="x-ratelimit-epoch").protect(app)
+    allowed, denied = await fetch(app, "/"), await fetch(app, "/")
+    assert allowed.headers["x-ratelimit-reset"] == "1800000061"
+    wait_ms = denied.json()["retry_after_ms"]
+    assert int(denied.headers["x-ratelimit-reset"]) == ceil((1_800_000_000_500 + wait_ms) / 1_000)
 
 
 async def test_headers_of_an_allowed_response_stay() -> None:

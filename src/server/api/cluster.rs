@@ -32,7 +32,7 @@ impl Context<'_> {
     /// Returns whether this node knows the node `id` as a primary of the cluster.
     pub fn is_primary(&self, id: NodeId) -> bool {
         let Ok(id) = CString::new(id.as_str()) else { return false };
-        let mut flags = 0;
+        let mut flags: c_int = 0;
         // SAFETY: the context is that of the current call, the ID ends with a zero byte, and the server writes the flags.
         // It accepts null for what is not requested.
         let status = unsafe {
@@ -45,7 +45,8 @@ impl Context<'_> {
                 &raw mut flags,
             )
         };
-        status == raw::REDISMODULE_OK as c_int && flags & raw::REDISMODULE_NODE_MASTER as c_int != 0
+        let is_known = status == c_int::try_from(raw::REDISMODULE_OK).unwrap_or_default();
+        is_known && flags.unsigned_abs() & raw::REDISMODULE_NODE_MASTER != 0
     }
 
     /// Sends a message to `target`, or to all nodes. A node that is not connected does not receive it.

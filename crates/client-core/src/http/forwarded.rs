@@ -2,27 +2,19 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-/// A header that proxies append to.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum ProxyHeader {
-    XForwardedFor,
-    Forwarded,
-}
+use super::ProxyHeader;
 
 impl ProxyHeader {
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::XForwardedFor => "x-forwarded-for",
-            Self::Forwarded => "forwarded",
-        }
-    }
-
-    /// The address in one entry, which has no commas around it; `None` if the entry has no address.
+    /// The address in one entry, which has no commas around it, or in the whole header if it is no list; `None` if the entry has no address.
     pub(super) fn address(self, entry: &[u8]) -> Option<IpAddr> {
         let entry = std::str::from_utf8(entry).ok()?.trim_matches([' ', '\t']);
         match self {
-            Self::XForwardedFor => address(entry),
             Self::Forwarded => element_address(entry),
+            Self::XForwardedFor
+            | Self::CfConnectingIp
+            | Self::XRealIp
+            | Self::TrueClientIp
+            | Self::FlyClientIp => address(entry),
         }
     }
 }

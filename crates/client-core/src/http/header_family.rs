@@ -3,7 +3,7 @@ use std::str::FromStr;
 
 /// The headers that report a decision. `Retry-After` belongs to no family: a denied response has it with each of them.
 ///
-/// Settings write it as `draft-11`, `x-ratelimit`, `both` or `none`.
+/// Settings write it as `draft-11`, `x-ratelimit`, `x-ratelimit-epoch`, `both` or `none`.
 ///
 /// ```
 /// use ratelog_client_core::http::HeaderFamily;
@@ -15,21 +15,25 @@ pub enum HeaderFamily {
     /// `RateLimit-Policy` and `RateLimit` of draft-ietf-httpapi-ratelimit-headers-11.
     #[default]
     Draft11,
-    /// `X-RateLimit-Limit`, `X-RateLimit-Remaining` and `X-RateLimit-Reset`.
+    /// `X-RateLimit-Limit`, `X-RateLimit-Remaining` and `X-RateLimit-Reset` in seconds from now.
     XRateLimit,
-    /// Both families.
+    /// The same headers, with `X-RateLimit-Reset` as Unix time in seconds, as GitHub and slowapi write it.
+    XRateLimitEpoch,
+    /// [`Self::Draft11`] and [`Self::XRateLimit`].
     Both,
     /// Neither family.
     None,
 }
 
 impl HeaderFamily {
-    const ALL: [Self; 4] = [Self::Draft11, Self::XRateLimit, Self::Both, Self::None];
+    const ALL: [Self; 5] =
+        [Self::Draft11, Self::XRateLimit, Self::XRateLimitEpoch, Self::Both, Self::None];
 
     const fn as_str(self) -> &'static str {
         match self {
             Self::Draft11 => "draft-11",
             Self::XRateLimit => "x-ratelimit",
+            Self::XRateLimitEpoch => "x-ratelimit-epoch",
             Self::Both => "both",
             Self::None => "none",
         }
@@ -40,7 +44,7 @@ impl HeaderFamily {
     }
 
     pub(super) const fn has_x_ratelimit(self) -> bool {
-        matches!(self, Self::XRateLimit | Self::Both)
+        matches!(self, Self::XRateLimit | Self::XRateLimitEpoch | Self::Both)
     }
 }
 
@@ -54,7 +58,7 @@ impl FromStr for HeaderFamily {
     type Err = UnknownHeaderFamily;
 
     /// # Errors
-    /// [`UnknownHeaderFamily`] for any text except the four names, which are in lower case.
+    /// [`UnknownHeaderFamily`] for any text except the five names, which are in lower case.
     fn from_str(text: &str) -> Result<Self, UnknownHeaderFamily> {
         let found = Self::ALL.into_iter().find(|family| family.as_str() == text);
         found.ok_or_else(|| UnknownHeaderFamily(text.to_owned()))
@@ -68,7 +72,8 @@ pub struct UnknownHeaderFamily(String);
 impl fmt::Display for UnknownHeaderFamily {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(text) = self;
-        write!(f, "{text:?} is not one of draft-11, x-ratelimit, both, none")
+        let names = HeaderFamily::ALL.map(HeaderFamily::as_str).join(", ");
+        write!(f, "{text:?} is not one of {names}")
     }
 }
 
@@ -83,6 +88,7 @@ mod tests {
         for (text, family) in [
             ("draft-11", HeaderFamily::Draft11),
             ("x-ratelimit", HeaderFamily::XRateLimit),
+            ("x-ratelimit-epoch", HeaderFamily::XRateLimitEpoch),
             ("both", HeaderFamily::Both),
             ("none", HeaderFamily::None),
         ] {
@@ -92,7 +98,7 @@ mod tests {
         let error = "Draft-11".parse::<HeaderFamily>().unwrap_err();
         assert_eq!(
             error.to_string(),
-            r#""Draft-11" is not one of draft-11, x-ratelimit, both, none"#
+            r#""Draft-11" is not one of draft-11, x-ratelimit, x-ratelimit-epoch, both, none"#
         );
     }
 }

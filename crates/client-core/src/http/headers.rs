@@ -1,5 +1,6 @@
 use std::borrow::Cow;
 use std::slice::from_ref;
+use std::time::SystemTime;
 
 use ratelog_core::Decision;
 use sfv::{KeyRef, ListSerializer, StringRef, key_ref};
@@ -20,7 +21,7 @@ pub mod names {
     pub const X_RATELIMIT_LIMIT: &str = "x-ratelimit-limit";
     /// The units that the binding rule still allows.
     pub const X_RATELIMIT_REMAINING: &str = "x-ratelimit-remaining";
-    /// The same seconds as `t` of `RateLimit`; not a time of day.
+    /// The same seconds as `t` of `RateLimit`, or the Unix time in seconds at which they have passed.
     pub const X_RATELIMIT_RESET: &str = "x-ratelimit-reset";
 }
 
@@ -50,7 +51,8 @@ pub type Header<'a> = (&'static str, Cow<'a, str>);
 /// # `X-RateLimit-Limit`, `X-RateLimit-Remaining`, `X-RateLimit-Reset`
 ///
 /// The binding rule's limit, `r` and `t`. The reset is in seconds from now, as in `Retry-After`: for a time of day, the
-/// clocks of client and server would have to agree.
+/// clocks of client and server have to agree. Only [`HeaderFamily::XRateLimitEpoch`] writes it as a time of day: the Unix
+/// time in seconds, rounded up, at which `t` has passed. `now` is for this family; the others ignore it.
 ///
 /// # `Retry-After`
 ///
@@ -60,8 +62,9 @@ pub fn headers<'a>(
     family: HeaderFamily,
     rules: &'a NamedRules,
     decision: &Decision,
+    now: SystemTime,
 ) -> Vec<Header<'a>> {
-    headers_of_set(family, from_ref(rules), rules.policy_header(), from_ref(decision))
+    headers_of_set(family, from_ref(rules), rules.policy_header(), from_ref(decision), now)
 }
 
 /// The headers for several decisions, one per element of `set`. `policy_header` lists the rules of the whole set.
@@ -70,6 +73,7 @@ pub(super) fn headers_of_set<'a>(
     set: &'a [NamedRules],
     policy_header: &'a str,
     decisions: &[Decision],
+    now: SystemTime,
 ) -> Vec<Header<'a>> {
     let Some(decision) = most_binding(decisions) else { return Vec::new() };
     let draft_11 = family.has_draft_11().then(|| {
@@ -78,10 +82,12 @@ pub(super) fn headers_of_set<'a>(
         [(names::RATELIMIT_POLICY, policy_header), (names::RATELIMIT, ratelimit.into())]
     });
     let x_ratelimit = family.has_x_ratelimit().then(|| {
+        let is_epoch = family == HeaderFamily::XRateLimitEpoch;
+        let reset = if is_epoch { reset_time(decision, now) } else { effective_window(decision) };
         [
             (names::X_RATELIMIT_LIMIT, decision.limit.units()),
             (names::X_RATELIMIT_REMAINING, decision.remaining),
-            (names::X_RATELIMIT_RESET, effective_window(decision)),
+            (names::X_RATELIMIT_RESET, reset),
         ]
         .map(|(name, value)| (name, integer(value).to_string().into()))
     });
@@ -105,7 +111,20 @@ pub fn retry_after_seconds(decision: &Decision) -> Option<u64> {
 }
 
 fn effective_window(decision: &Decision) -> u64 {
-    retry_after_seconds(decision).unwrap_or_else(|| seconds(decision.reset_after))
+    seconds(effective_millis(decision))
+}
+
+fn effective_millis(decision: &Decision) -> u64 {
+    let wait = if decision.allowed { None } else { decision.retry_after };
+    wait.unwrap_or(decision.reset_after)
+}
+
+/// The Unix time in seconds at which the effective window has passed, rounded up.
+fn reset_time(decision: &Decision, now: SystemTime) -> u64 {
+    let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
+    seconds(
+        u64::try_from(now).unwrap_or(u64::MAX).saturating_add(effective_millis(decision).max(1)),
+    )
 }
 
 fn ratelimit_value<'a>(binding: impl Iterator<Item = (&'a StringRef, &'a Decision)>) -> String {
@@ -123,6 +142,8 @@ fn ratelimit_value<'a>(binding: impl Iterator<Item = (&'a StringRef, &'a Decisio
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, SystemTime};
+
     use proptest::prelude::*;
     use sfv::{BareItem, Item, List, ListEntry, Parser};
 
@@ -162,6 +183,7 @@ mod tests {
             remaining in prop_oneof![0..100_u64, any::<u64>()],
             retry_after in prop::option::of(prop_oneof![0..10_000_u64, any::<u64>()]),
             reset_after in prop_oneof![0..10_000_u64, any::<u64>()],
+            now in 1_800_000_000_000..1_800_000_010_000_u64,
         ) {
             let binding = binding.unwrap_or_else(|index: prop::sample::Index| *index.get(&rules));
             let (limit, window) = (binding.limit(), binding.window());
@@ -172,7 +194,8 @@ mod tests {
             } else {
                 NamedRules::from(&rules)
             };
-            let headers = headers(HeaderFamily::Both, &named_rules, &decision);
+            let at = SystemTime::UNIX_EPOCH + Duration::from_millis(now);
+            let headers = headers(HeaderFamily::Both, &named_rules, &decision, at);
             let value = |wanted| headers.iter().find(|(name, _)| *name == wanted).map(|(_, v)| &**v);
 
             let policies = items(value("ratelimit-policy").unwrap());
@@ -198,6 +221,14 @@ mod tests {
             prop_assert_eq!(value("x-ratelimit-limit"), Some(&*units.to_string()));
             prop_assert_eq!(value("x-ratelimit-remaining"), Some(&*r.to_string()));
             prop_assert_eq!(value("x-ratelimit-reset"), Some(&*t.to_string()));
+
+            // The time is after the wait in milliseconds, and at most a second later.
+            let epoch = super::headers(HeaderFamily::XRateLimitEpoch, &named_rules, &decision, at);
+            let [_, _, (_, reset), ..] = epoch.as_slice() else { panic!("{epoch:?}") };
+            let end = u128::from(now) + u128::from(span.clamp(1, 1 << 49));
+            let reset = reset.parse::<u128>().unwrap() * 1_000;
+            prop_assert!(reset >= end);
+            prop_assert!(span > 1 << 49 || reset < end + 1_000);
         }
     }
 }

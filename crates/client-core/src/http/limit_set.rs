@@ -1,3 +1,5 @@
+use std::time::SystemTime;
+
 use ratelog_core::Decision;
 
 use super::binding_rules::join;
@@ -13,6 +15,7 @@ use super::{Header, HeaderFamily, NamedRules};
 /// ```
 /// use ratelog_client_core::http::{HeaderFamily, LimitSet, NamedRules};
 /// use ratelog_core::{Decision, Limit, Rule, Rules, Window};
+/// use std::time::SystemTime;
 ///
 /// let [user, everyone] = [10, 1_000].map(|limit| {
 ///     Rule::new(Limit::new(limit), Window::from_millis(60_000).unwrap())
@@ -26,7 +29,7 @@ use super::{Header, HeaderFamily, NamedRules};
 ///     reset_after: 60_000,
 ///     window: rule.window(),
 /// });
-/// let headers = set.headers(HeaderFamily::Draft11, &decisions);
+/// let headers = set.headers(HeaderFamily::Draft11, &decisions, SystemTime::now());
 /// assert_eq!(headers[0].1, r#""10/minute";q=10;w=60, "1000/minute";q=1000;w=60"#);
 /// assert_eq!(headers[1].1, r#""10/minute";r=9;t=60, "1000/minute";r=0;t=60"#);
 /// ```
@@ -76,8 +79,13 @@ impl LimitSet {
     /// remaining; the first wins a tie. So a client that waits for `Retry-After` is not denied again for any of the
     /// reasons. If one of the denials never ends, there is no `Retry-After`.
     #[must_use]
-    pub fn headers(&self, family: HeaderFamily, decisions: &[Decision]) -> Vec<Header<'_>> {
-        headers_of_set(family, &self.limits, &self.policy_header, decisions)
+    pub fn headers(
+        &self,
+        family: HeaderFamily,
+        decisions: &[Decision],
+        now: SystemTime,
+    ) -> Vec<Header<'_>> {
+        headers_of_set(family, &self.limits, &self.policy_header, decisions, now)
     }
 
     /// The body of a 429 response, as in [`problem`](super::problem()). Takes one decision per limit, in order.
@@ -91,6 +99,8 @@ impl LimitSet {
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use ratelog_core::{Decision, PolicyName, Rules, wire};
 
     use crate::http::{HeaderFamily, LimitSet, NamedRules};
@@ -113,7 +123,7 @@ mod tests {
     }
 
     fn lines(set: &LimitSet, family: HeaderFamily, decisions: &[Decision]) -> Vec<String> {
-        let headers = set.headers(family, decisions).into_iter();
+        let headers = set.headers(family, decisions, SystemTime::UNIX_EPOCH).into_iter();
         headers.map(|(name, value)| format!("{name}: {value}")).collect()
     }
 
@@ -176,7 +186,7 @@ mod tests {
     fn an_endpoint_without_limits_has_no_headers() {
         let set = LimitSet::new([]);
         assert!(set.is_empty());
-        assert_eq!(set.headers(HeaderFamily::Both, &[]), []);
+        assert_eq!(set.headers(HeaderFamily::Both, &[], SystemTime::UNIX_EPOCH), []);
         assert!(set.problem(&[]).contains(r#""violated-policies":[]"#));
     }
 }

@@ -6,6 +6,7 @@
 //! ```
 //! use ratelog_client_core::http::{HeaderFamily, NamedRules, headers, problem};
 //! use ratelog_core::{Decision, Limit, Rule, Rules, Window};
+//! use std::time::SystemTime;
 //!
 //! let minute = Rule::new(Limit::new(100), Window::from_millis(60_000).unwrap());
 //! let rules = NamedRules::new(&Rules::one(minute), ["burst"])?;
@@ -17,7 +18,7 @@
 //!     reset_after: 59_000,
 //!     window: minute.window(),
 //! };
-//! let headers = headers(HeaderFamily::Draft11, &rules, &denied);
+//! let headers = headers(HeaderFamily::Draft11, &rules, &denied, SystemTime::now());
 //! assert_eq!(headers[0], ("ratelimit-policy", r#""burst";q=100;w=60"#.into()));
 //! assert_eq!(headers[1], ("ratelimit", r#""burst";r=0;t=5"#.into()));
 //! assert_eq!(headers[2], ("retry-after", "5".into()));
@@ -33,7 +34,9 @@ mod headers;
 mod integer;
 mod limit_set;
 mod named_rules;
+mod network;
 mod problem;
+mod proxy_header;
 mod ratelimit_field;
 mod retry_after;
 mod retry_hint;
@@ -46,6 +49,8 @@ pub use header_family::{HeaderFamily, UnknownHeaderFamily};
 pub use headers::{Header, headers, names, retry_after_seconds};
 pub use limit_set::LimitSet;
 pub use named_rules::{NameError, NamedRules};
+pub use network::NetworkError;
 pub use problem::{PROBLEM_JSON, QUOTA_EXCEEDED, problem};
+pub use proxy_header::{ProxyHeader, UnknownProxyHeader};
 pub use retry_hint::RetryHint;
-pub use trusted_proxies::{NetworkError, TrustedProxies};
+pub use trusted_proxies::TrustedProxies;

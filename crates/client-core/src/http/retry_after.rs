@@ -15,9 +15,14 @@ impl RetryTime {
         seconds(value).map(Self::after).or_else(|| date(value).map(Self::At))
     }
 
-    /// Parses the value of `X-RateLimit-Reset`: seconds, or a Unix time in seconds or milliseconds.
+    /// Parses the value of `X-RateLimit-Reset`: seconds, or a Unix time in seconds or milliseconds. Some servers write a
+    /// fraction, which is rounded up.
     pub(super) fn from_reset(value: &[u8]) -> Option<Self> {
-        seconds(value).map(|value| match value {
+        let mut parts = value.splitn(2, |byte| *byte == b'.');
+        let whole = parts.next().and_then(seconds)?;
+        let fraction = parts.next().map_or(Some(0), seconds)?;
+        let value = whole.saturating_add(u64::from(fraction > 0));
+        Some(match value {
             0..1_000_000_000 => Self::after(value),
             1_000_000_000..1_000_000_000_000 => Self::At(Duration::from_secs(value)),
             1_000_000_000_000.. => Self::At(Duration::from_millis(value)),

@@ -12,7 +12,7 @@ use super::retry_after::{RetryTime, date, seconds};
 ///    `t`, in one line or several.
 /// 3. `X-RateLimit-Remaining` and `X-RateLimit-Reset`, with or without `X-`. Servers disagree on the unit of the reset:
 ///    a value under 10^9 is read as seconds to wait, a value under 10^12 as a Unix time in seconds, and a greater value
-///    as a Unix time in milliseconds.
+///    as a Unix time in milliseconds. A fraction is rounded up.
 ///
 /// A date is compared with the response's own `Date`, so a wrong clock on either side does no harm. Without `Date` it
 /// is compared with the client's clock. A date in the past is a wait of zero.

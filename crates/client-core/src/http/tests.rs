@@ -28,13 +28,18 @@ fn a_wait_of_zero_is_rounded_up_to_a_second() {
 #[test]
 fn a_client_reads_what_a_server_writes() {
     let rules = NamedRules::new(&Rules::one(rule()), ["burst"]).unwrap();
-    for family in
-        [HeaderFamily::Draft11, HeaderFamily::XRateLimit, HeaderFamily::Both, HeaderFamily::None]
-    {
-        let mut headers = headers(family, &rules, &denied(4_001));
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    for family in [
+        HeaderFamily::Draft11,
+        HeaderFamily::XRateLimit,
+        HeaderFamily::XRateLimitEpoch,
+        HeaderFamily::Both,
+        HeaderFamily::None,
+    ] {
+        let mut headers = headers(family, &rules, &denied(4_001), now);
         let wait = |headers: &[Header<'_>]| {
             let lines = headers.iter().map(|(name, value)| (*name, value.as_bytes()));
-            RetryHint::from_headers(lines, SystemTime::UNIX_EPOCH).wait()
+            RetryHint::from_headers(lines, now).wait()
         };
         assert_eq!(wait(&headers), Some(Duration::from_secs(5)));
         headers.retain(|(name, _)| *name != names::RETRY_AFTER);

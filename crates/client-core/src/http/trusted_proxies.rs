@@ -1,18 +1,22 @@
-use std::fmt;
 use std::net::IpAddr;
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::IpNet;
 
-use super::forwarded::ProxyHeader;
+use super::ProxyHeader;
+use super::network::{NetworkError, network};
 
 /// Proxies trusted to report the client's address.
 ///
-/// Each proxy appends the address that it received the request from to one header. The header is read from the right:
-/// the first address that is not a trusted proxy's is the client. Everything left of it is ignored, because the client
-/// could have written it. If an entry is no address (`unknown`, a name, garbage), the client is the address right of
-/// it. A peer that is not trusted is the client, regardless of its headers.
+/// With `X-Forwarded-For` and `Forwarded`, each proxy appends the address that it received the request from. The header
+/// is read from the right: the first address that is not a trusted proxy's is the client. Everything left of it is
+/// ignored, because the client could have written it. If an entry is no address (`unknown`, a name, garbage), the client
+/// is the address right of it.
 ///
-/// Only the header that the proxies set is read. They pass other headers on unchanged, so a client could forge those.
+/// The other headers ([`Self::with_header`]) hold the client's address itself. If there is none, or an invalid one, or
+/// several lines, the peer is the client. Every trusted proxy has to overwrite such a header when a client sends it:
+/// nothing in it shows who wrote it.
+///
+/// A peer that is not trusted is the client, regardless of its headers. Only the header that the proxies set is read. They pass other headers on unchanged, so a client could forge those.
 ///
 /// ```
 /// use ratelog_client_core::http::TrustedProxies;
@@ -42,7 +46,7 @@ impl TrustedProxies {
     pub fn x_forwarded_for<T: AsRef<str>>(
         networks: impl IntoIterator<Item = T>,
     ) -> Result<Self, NetworkError> {
-        Self::new(networks, ProxyHeader::XForwardedFor)
+        Self::with_header(networks, ProxyHeader::XForwardedFor)
     }
 
     /// The proxies with these networks and addresses, which set `Forwarded` (RFC 7239).
@@ -52,10 +56,23 @@ impl TrustedProxies {
     pub fn forwarded<T: AsRef<str>>(
         networks: impl IntoIterator<Item = T>,
     ) -> Result<Self, NetworkError> {
-        Self::new(networks, ProxyHeader::Forwarded)
+        Self::with_header(networks, ProxyHeader::Forwarded)
     }
 
-    fn new<T: AsRef<str>>(
+    /// The proxies with these networks and addresses, which set `header`.
+    ///
+    /// # Errors
+    /// As [`Self::x_forwarded_for`].
+    ///
+    /// ```
+    /// use ratelog_client_core::http::{ProxyHeader, TrustedProxies};
+    ///
+    /// let proxies = TrustedProxies::with_header(["10.0.0.0/8"], ProxyHeader::XRealIp)?;
+    /// let headers = [("x-real-ip", "192.0.2.1")];
+    /// assert_eq!(proxies.client_address("10.0.0.1".parse()?, headers).to_string(), "192.0.2.1");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn with_header<T: AsRef<str>>(
         networks: impl IntoIterator<Item = T>,
         header: ProxyHeader,
     ) -> Result<Self, NetworkError> {
@@ -92,6 +109,10 @@ impl TrustedProxies {
             |name: &N| name.as_ref().eq_ignore_ascii_case(self.header.name().as_bytes());
         let lines = headers.into_iter().filter(|(name, _)| is_proxy_header(name));
         let lines: Vec<V> = lines.map(|(_, line)| line).collect();
+        if !self.header.is_list() {
+            let [line] = lines.as_slice() else { return None };
+            return self.header.address(line.as_ref()).map(|address| address.to_canonical());
+        }
         // A parser of the whole header would let the client's part change how the proxies' part is read.
         let entries =
             lines.iter().rev().flat_map(|line| line.as_ref().rsplit(|byte| *byte == b','));
@@ -112,33 +133,6 @@ impl TrustedProxies {
     }
 }
 
-fn network(text: &str) -> Result<IpNet, NetworkError> {
-    let error = || NetworkError(text.to_owned());
-    let network = match text.parse::<IpAddr>() {
-        Ok(address) => IpNet::from(address),
-        Err(_) => text.parse().map_err(|_| error())?,
-    };
-    match (network.addr().to_canonical(), network.prefix_len().checked_sub(96)) {
-        (IpAddr::V4(address), Some(length)) if matches!(network, IpNet::V6(_)) => {
-            Ipv4Net::new(address, length).map(IpNet::V4).map_err(|_| error())
-        }
-        _ => Ok(network),
-    }
-}
-
-/// The error for a text that is neither a network nor an address.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NetworkError(String);
-
-impl fmt::Display for NetworkError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(text) = self;
-        write!(f, "{text:?} is neither a network such as 10.0.0.0/8 nor an address")
-    }
-}
-
-impl std::error::Error for NetworkError {}
-
 #[cfg(test)]
 mod tests {
     use std::net::IpAddr;
@@ -146,6 +140,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::TrustedProxies;
+    use crate::http::ProxyHeader;
 
     const NETWORKS: [&str; 3] = ["10.0.0.0/8", "2001:db8::7", "::ffff:192.0.2.0/120"];
 
@@ -188,6 +183,44 @@ mod tests {
     }
 
     #[test]
+    fn a_header_of_one_address_is_the_client() {
+        for header in [
+            ProxyHeader::CfConnectingIp,
+            ProxyHeader::XRealIp,
+            ProxyHeader::TrueClientIp,
+            ProxyHeader::FlyClientIp,
+        ] {
+            let proxies = TrustedProxies::with_header(NETWORKS, header).unwrap();
+            for (peer, lines, expected) in [
+                ("198.51.100.1", ["203.0.113.1"].as_slice(), "198.51.100.1"),
+                ("10.0.0.1", &[], "10.0.0.1"),
+                ("10.0.0.1", &["203.0.113.1"], "203.0.113.1"),
+                ("10.0.0.1", &[" 203.0.113.1\t"], "203.0.113.1"),
+                ("10.0.0.1", &["2001:db8::1"], "2001:db8::1"),
+                ("10.0.0.1", &["::ffff:203.0.113.1"], "203.0.113.1"),
+                // The client may be a trusted proxy itself.
+                ("10.0.0.1", &["10.0.0.2"], "10.0.0.2"),
+                // Neither several lines nor a list says which of them the proxy wrote.
+                ("10.0.0.1", &["203.0.113.1", "203.0.113.2"], "10.0.0.1"),
+                ("10.0.0.1", &["203.0.113.1", ""], "10.0.0.1"),
+                ("10.0.0.1", &["203.0.113.1, 203.0.113.2"], "10.0.0.1"),
+                ("10.0.0.1", &["unknown"], "10.0.0.1"),
+                ("10.0.0.1", &[""], "10.0.0.1"),
+                ("10.0.0.1", &["203.0.113.256"], "10.0.0.1"),
+            ] {
+                let name = header.to_string().to_uppercase();
+                assert_eq!(client(&proxies, &name, peer, lines), expected, "{name} {lines:?}");
+            }
+            assert_eq!(
+                client(&proxies, "x-forwarded-for", "10.0.0.1", &["203.0.113.1"]),
+                "10.0.0.1"
+            );
+            let unix = proxies.forwarded_address([(header.to_string(), "203.0.113.1")]);
+            assert_eq!(unix, "203.0.113.1".parse().ok());
+        }
+    }
+
+    #[test]
     fn a_header_that_the_proxies_do_not_set_is_not_read() {
         let lines = ["for=203.0.113.1"];
         let proxies = TrustedProxies::x_forwarded_for(NETWORKS).unwrap();
@@ -216,16 +249,6 @@ mod tests {
             let headers = line.map(|line| ("x-forwarded-for", line));
             let client = proxies.forwarded_address(headers).map(|client| client.to_string());
             assert_eq!(client.as_deref(), expected, "{line:?}");
-        }
-    }
-
-    #[test]
-    fn an_error_names_the_text_that_is_no_network() {
-        for text in ["10.0.0.0/33", "10.0.0/8", "proxy.example.com", ""] {
-            assert_eq!(
-                TrustedProxies::x_forwarded_for(["10.0.0.0/8", text]).unwrap_err().to_string(),
-                format!("{text:?} is neither a network such as 10.0.0.0/8 nor an address")
-            );
         }
     }
 

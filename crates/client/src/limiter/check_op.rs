@@ -37,6 +37,10 @@ impl<'a> CheckOp<'a> {
 impl Operation for CheckOp<'_> {
     type Output = Decision;
 
+    fn checks(&self) -> usize {
+        1
+    }
+
     fn command(&self) -> Command<Decision> {
         let command = if self.record { command::check } else { command::peek };
         command(self.key, self.check)

@@ -100,7 +100,7 @@ impl Engine {
             let check = Check::new(rule_source.as_borrowed()).cost(cost);
             let version = deny_cache.version(&key, engine.clock.monotonic());
             let operation = CheckOp { key: &key, check, record: false };
-            if let Ok(decision) = engine.query_check(&remote, &operation).await {
+            if let Ok(decision) = remote.run(&operation, &engine.policies).await {
                 let (source, now) = (decision.source(), engine.clock.monotonic());
                 deny_cache.insert(&key, &check, decision.as_core(), source, version, now);
             }
@@ -169,7 +169,13 @@ impl Engine {
         match remote.run(operation, &self.policies).await {
             Ok(output) => Ok(output),
             Err(QueryError::Rejected(error)) => Err(error),
-            Err(QueryError::Unavailable(error)) => self.fall_back(operation, remote).ok_or(error),
+            Err(QueryError::Unavailable(error)) => match self.fall_back(operation, remote) {
+                Some(output) => {
+                    remote.record_unanswered(operation.checks(), &error);
+                    Ok(output)
+                }
+                None => Err(error),
+            },
         }
     }
 

@@ -19,12 +19,19 @@ pub struct Health {
     pub uses_script: bool,
     /// Whether the server reports keys that anybody changes, so that the deny cache drops their denials at once.
     pub tracking: bool,
+    /// Checks that the server did not answer in time while the breaker was closed. The fallback decided them.
+    pub unanswered: u64,
 }
 
 impl Health {
-    pub(super) fn of_server(status: BreakerStatus, uses_script: bool, tracking: bool) -> Self {
+    pub(super) fn of_server(
+        status: BreakerStatus,
+        uses_script: bool,
+        tracking: bool,
+        unanswered: u64,
+    ) -> Self {
         let BreakerStatus { state, since, last_error, opened } = status;
-        Self { state, since, last_error, opened, uses_script, tracking }
+        Self { state, since, last_error, opened, uses_script, tracking, unanswered }
     }
 
     pub(super) const fn without_server(since: SystemTime) -> Self {
@@ -35,6 +42,7 @@ impl Health {
             opened: 0,
             uses_script: false,
             tracking: false,
+            unanswered: 0,
         }
     }
 }

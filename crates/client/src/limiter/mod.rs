@@ -16,6 +16,7 @@ mod rate_limiter;
 mod remote;
 mod target;
 mod timeout;
+mod unanswered_log;
 
 pub use builder::Builder;
 pub use connection::Connection;

@@ -91,6 +91,10 @@ impl ResolvedKeys<'_> {
 impl Operation for MultiCheckOp<'_> {
     type Output = Vec<Decision>;
 
+    fn checks(&self) -> usize {
+        self.0.len()
+    }
+
     fn command(&self) -> Command<Vec<Decision>> {
         command::mcheck(self.0)
     }

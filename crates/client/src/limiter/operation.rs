@@ -12,6 +12,11 @@ use crate::{Error, script};
 pub(super) trait Operation: Sync {
     type Output: Send;
 
+    /// The number of checks; 0 if the operation is not a check.
+    fn checks(&self) -> usize {
+        0
+    }
+
     /// The operation as a command of the module.
     fn command(&self) -> Command<Self::Output>;
 

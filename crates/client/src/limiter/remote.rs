@@ -17,6 +17,7 @@ use super::operation::Operation;
 use super::outage_log::OutageLog;
 use super::target::Target;
 use super::timeout::with_timeout;
+use super::unanswered_log::UnansweredLog;
 use crate::command;
 use crate::{AsyncCommands, Error};
 
@@ -36,6 +37,7 @@ pub(super) struct Remote {
     deny_cache: Option<Arc<DenyCache>>,
     clock: Clock,
     outage_log: OutageLog,
+    unanswered_log: UnansweredLog,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +76,7 @@ impl Remote {
             deny_cache,
             clock,
             outage_log: OutageLog::default(),
+            unanswered_log: UnansweredLog::default(),
         }
     }
 
@@ -114,7 +117,16 @@ impl Remote {
     }
 
     pub(super) fn health(&self) -> Health {
-        Health::of_server(self.breaker.status(), self.uses_script(), self.is_tracking())
+        let unanswered = self.unanswered_log.total();
+        Health::of_server(self.breaker.status(), self.uses_script(), self.is_tracking(), unanswered)
+    }
+
+    /// Counts and logs checks that the fallback decided after this error. Once the breaker is open, the outage is logged
+    /// instead.
+    pub(super) fn record_unanswered(&self, checks: usize, error: &Error) {
+        if checks > 0 && self.is_available() {
+            self.unanswered_log.record(checks, error, Clock::monotonic_now());
+        }
     }
 
     pub(super) fn last_error(&self) -> String {

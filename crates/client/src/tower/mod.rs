@@ -68,6 +68,8 @@ pub use denial::Denial;
 pub use future::ResponseFuture;
 pub use key::Key;
 pub use layer::RateLimitLayer;
-pub use ratelog_client_core::http::{NetworkError, TrustedProxies};
+pub use ratelog_client_core::http::{
+    NetworkError, ProxyHeader, TrustedProxies, UnknownProxyHeader,
+};
 pub use route_limits::RouteLimits;
 pub use service::RateLimitService;

@@ -1,13 +1,15 @@
 //! A limiter whose server becomes unavailable, in every way that servers do, and recovers.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use ratelog_client::limiter::{BreakerState, Fallback};
-use ratelog_client::{Error, Source};
+use ratelog_client::{Checks, Cost, Error, Source};
 use ratelog_test_support::{Client, Server, Stop};
 use tokio::net::TcpListener;
 
 use crate::load::Load;
+use crate::log::Log;
 use crate::support::{fast_probes, rules, source, until, until_state, url};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -91,6 +93,37 @@ async fn a_check_ends_after_its_timeout() {
     server.connect().run::<()>("CLIENT UNPAUSE");
     until("a check is answered", async || limiter.check("k", &rules(&[(5, 1_000)])).await.is_ok())
         .await;
+}
+
+#[tokio::test]
+async fn checks_without_an_answer_are_counted_and_logged_while_the_breaker_is_closed() {
+    let server = Server::start();
+    let create = |fallback| {
+        let builder = fast_probes(&url(&server)).timeout(Duration::from_millis(40));
+        builder.failure_threshold(NonZeroU32::new(4).unwrap()).fallback(fallback).build()
+    };
+    let limiter = create(Fallback::Local { instances: NonZeroU32::MIN }).await.unwrap();
+    let strict = create(Fallback::Error).await.unwrap();
+    let (log, _guard) = Log::capture();
+    assert_eq!((source(&limiter).await, limiter.health().unanswered), (Source::Module, 0));
+
+    server.connect().run::<()>("CLIENT PAUSE 60000 WRITE");
+    let minute = rules(&[(5, 60_000)]);
+    strict.check("k", &minute).await.unwrap_err();
+    assert_eq!((strict.health().unanswered, log.take_events().len()), (0, 0));
+    assert_eq!(source(&limiter).await, Source::Local);
+    assert_eq!(
+        (limiter.health().unanswered, log.take_events()),
+        (1, vec!["unanswered".to_owned()])
+    );
+    let checks = Checks::new(Cost::ONE, "a", minute.first()).and("b", minute.first());
+    limiter.mcheck(&checks).await.unwrap();
+    limiter.refund("a", Cost::ONE).await.unwrap();
+    assert_eq!((limiter.health().unanswered, limiter.health().state), (3, BreakerState::Closed));
+    // The check that opens the breaker is part of the outage.
+    assert_eq!(source(&limiter).await, Source::Local);
+    assert_eq!(limiter.health().unanswered, 3);
+    assert_eq!(log.take_events(), ["server_unavailable"]);
 }
 
 #[tokio::test]

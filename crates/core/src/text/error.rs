@@ -1,5 +1,6 @@
 use std::fmt;
 
+use super::calendar::CalendarUnit;
 use crate::{Limit, TooManyRules, Window};
 
 /// The error of a text that is not rules: what was expected, what was found, and where.
@@ -34,6 +35,12 @@ pub(super) enum Expected {
     Window,
     WindowInBounds,
     Unit,
+    /// Days in place of a unit of the calendar.
+    FixedLength {
+        unit: CalendarUnit,
+        limit: Limit,
+        days: u64,
+    },
     RuleOrEnd,
     End,
     FewerRules,
@@ -103,6 +110,10 @@ impl fmt::Display for Expected {
             Self::Window => write!(f, "a window, such as minute or 10s"),
             Self::WindowInBounds => write!(f, "a window from 1ms to {}", Window::MAX),
             Self::Unit => write!(f, "a unit of time (ms, s, m, h, d or w)"),
+            Self::FixedLength { unit, limit, days } => {
+                let (unit, limit) = (unit.name(), limit.units());
+                write!(f, "a {unit} has no fixed length; use {limit}/{days}d")
+            }
             Self::RuleOrEnd => write!(f, "';' or the end after a rule"),
             Self::End => write!(f, "the end after the rule"),
             Self::FewerRules => write!(f, "{TooManyRules}"),
@@ -113,7 +124,9 @@ impl fmt::Display for Expected {
 impl fmt::Display for ParseRulesError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.expected, self.found.as_str()) {
-            (fewer @ Expected::FewerRules, _) => write!(f, "{fewer}")?,
+            (advice @ (Expected::FewerRules | Expected::FixedLength { .. }), _) => {
+                write!(f, "{advice}")?;
+            }
             (expected, "") => write!(f, "expected {expected}, but the text ends")?,
             (expected, found) => write!(f, "expected {expected}, found '{found}'")?,
         }

@@ -1,11 +1,12 @@
 use std::str::FromStr;
 
 use winnow::ascii::digit1;
-use winnow::combinator::{alt, opt, peek};
+use winnow::combinator::{alt, fail, opt, peek};
 use winnow::error::ContextError;
 use winnow::prelude::*;
 use winnow::token::{one_of, take_while};
 
+use super::calendar::CalendarUnit;
 use super::error::{Expected, ParseRulesError};
 use crate::unit::Unit;
 use crate::{Limit, Rule, Rules, Window, decimal};
@@ -22,7 +23,8 @@ impl FromStr for Rule {
     /// server may have lower bounds.
     ///
     /// # Errors
-    /// [`ParseRulesError`] for any other text, such as `-1/minute`, `100/fortnight`, `100/0s`, `1.5/s` or two rules.
+    /// [`ParseRulesError`] for any other text, such as `-1/minute`, `100/fortnight`, `100/0s`, `1.5/s` or two rules. For
+    /// months and years, whose length varies, the message has the rule in days: `100/30d` for `100/month`.
     ///
     /// ```
     /// use ratelog_core::Rule;
@@ -41,7 +43,7 @@ impl FromStr for Rule {
 impl FromStr for Rules {
     type Err = ParseRulesError;
 
-    /// Parses rules separated by `;` or `,`, each as in [`Rule::from_str`].
+    /// Parses rules separated by `;`, `,` or `|`, each as in [`Rule::from_str`].
     ///
     /// # Errors
     /// [`ParseRulesError`] for any other text, such as an empty one, a trailing `;`, or more than [`Rules::MAX`] rules.
@@ -50,6 +52,7 @@ impl FromStr for Rules {
     /// use ratelog_core::Rules;
     /// let rules: Rules = "10/second, 1000 per HOUR".parse().unwrap();
     /// assert_eq!(rules.to_string(), "10/second; 1000/hour");
+    /// assert_eq!("10/second|1000/hour".parse(), Ok(rules));
     /// ```
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         parse_all(rules, Expected::RuleOrEnd, text)
@@ -70,7 +73,7 @@ fn parse_all<T>(
 
 fn rules(input: &mut &str) -> Parsed<Rules> {
     let mut rules = Rules::one(rule(input)?);
-    while opt(one_of([';', ','])).parse_next(input)?.is_some() {
+    while opt(one_of([';', ',', '|'])).parse_next(input)?.is_some() {
         spaces(input)?;
         rule.verify(|rule| rules.push(*rule).is_ok())
             .context(Expected::FewerRules)
@@ -85,7 +88,7 @@ fn rule(input: &mut &str) -> Parsed<Rule> {
     spaces(input)?;
     per(input)?;
     spaces(input)?;
-    let window = window(input)?;
+    let window = window(input, limit)?;
     spaces(input)?;
     Ok(Rule::new(limit, window))
 }
@@ -102,15 +105,29 @@ fn per(input: &mut &str) -> Parsed<()> {
     alt(("/".void(), word.void())).context(Expected::Per).parse_next(input)
 }
 
-fn window(input: &mut &str) -> Parsed<Window> {
+/// `limit` is for the message about a unit of the calendar.
+fn window(input: &mut &str, limit: Limit) -> Parsed<Window> {
     peek(one_of(char::is_alphanumeric)).context(Expected::Window).parse_next(input)?;
-    (opt((digit1, spaces)), unit)
-        .verify_map(|(count, unit): (Option<(&str, &str)>, Unit)| {
-            let count = count.map_or(Some(1), |(digits, _)| decimal::parse(digits.as_bytes()));
-            Window::of(count?, unit)
-        })
+    (|input: &mut &str| counted_unit(input, limit))
+        .verify_map(|(count, unit)| Window::of(count?, unit))
         .context(Expected::WindowInBounds)
         .parse_next(input)
+}
+
+/// Parses a unit, with its count; `None` for a count that is out of bounds.
+fn counted_unit(input: &mut &str, limit: Limit) -> Parsed<(Option<u64>, Unit)> {
+    let count = opt((digit1, spaces)).parse_next(input)?;
+    let count =
+        count.map_or(Some(1), |(digits, _): (&str, &str)| decimal::parse(digits.as_bytes()));
+    match peek(opt(word.verify_map(CalendarUnit::from_word))).parse_next(input)? {
+        None => Ok((count, unit(input)?)),
+        Some(unit) => match count.and_then(|count| unit.days(count)) {
+            None => Ok((None, Unit::Day)),
+            Some(days) => {
+                fail.context(Expected::FixedLength { unit, limit, days }).parse_next(input)
+            }
+        },
+    }
 }
 
 fn unit(input: &mut &str) -> Parsed<Unit> {

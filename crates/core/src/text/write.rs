@@ -48,7 +48,7 @@ mod tests {
         }
 
         #[test]
-        fn the_parser_accepts_or_rejects_any_text(text in "[0-9a-zäµ/;, .\\-]{0,40}|\\PC{0,40}") {
+        fn the_parser_accepts_or_rejects_any_text(text in "[0-9a-zäµ/;,| .\\-]{0,40}|([0-9]{1,4} ?(/|per) ?[0-9]{0,2} ?(s|mo|months?|y|years?)[;|]?){1,2}|\\PC{0,40}") {
             match text.parse::<Rules>() {
                 Ok(rules) => prop_assert_eq!(rules.to_string().parse(), Ok(rules)),
                 Err(error) => {

@@ -185,7 +185,10 @@ async fn a_limiter_passes_the_cases() {
                 limiter.run(step, &place).await;
             }
             assert_eq!(limiter.state(), step.state, "{place}");
-            assert_eq!(log.take_events(), step.events, "{place}");
+            let mut events = log.take_events();
+            // Logged at most once in ten seconds.
+            events.retain(|event| event != "unanswered");
+            assert_eq!(events, step.events, "{place}");
         }
     }
 }
