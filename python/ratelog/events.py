@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from .log_sampler import LogSampler
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("ratelog")
 
+CIRCUIT_OPEN = "circuit_open"
+"""The type of error of a check that was not sent because the circuit breaker is open."""
+
 
 @dataclass(frozen=True)
 class CheckCompleted:
@@ -24,6 +27,12 @@ class CheckCompleted:
     decisions: Sequence[Decision | None]
     """One decision per check; `None` if a cached denial of another check made it unnecessary."""
     seconds: float
+    errors: Mapping[Check, str] = field(default_factory=dict)
+    """The checks that the fallback decided because of an error, each with the type of the error.
+
+    The type is the name of an exception with its module, such as `redis.exceptions.TimeoutError`. It is `circuit_open`
+    if the check was not sent, because the circuit breaker is open.
+    """
 
     @property
     def allowed(self) -> bool:
@@ -78,6 +87,10 @@ class EventPublisher:
     def has_hooks(self) -> bool:
         """Whether there is a hook."""
         return bool(self._hooks)
+
+    def add_hook(self, hook: Hook) -> None:
+        """Passes later events to one more hook."""
+        self._hooks = (*self._hooks, hook)
 
     def publish(self, event: Event) -> None:
         """Passes an event to the hooks only."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from .._core import Breaker, Decision, DenyCache, LocalLimiter, Policies
 from ..check import Check, with_prefix
 from ..errors import NoPolicyError, UnavailableError
-from ..events import CheckCompleted, EventPublisher, ServerRecovered, ServerUnavailable
+from ..events import CIRCUIT_OPEN, CheckCompleted, EventPublisher, ServerRecovered, ServerUnavailable
 from ..health import Health
 from ..problems import Problems
 from .backend import Backend
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from .._core import KeyVersion, Limits, ManualClock
     from ..settings import Settings
     from .operation import Operation
+
+    Errors = dict[Check, str]
 
 
 class Engine:
@@ -75,24 +77,33 @@ class Engine:
         self, checks: Sequence[Check], *, use_deny_cache: bool = True, lenient: bool = False
     ) -> Operation[list[Decision | None]]:
         """Runs `check` and publishes the result to the hooks."""
-        operation = self.check(checks, use_deny_cache=use_deny_cache, lenient=lenient)
-        return self._published(operation, checks) if self.events.has_hooks else operation
+        if not self.events.has_hooks:
+            return self.check(checks, use_deny_cache=use_deny_cache, lenient=lenient)
+        errors: Errors = {}
+        operation = self.check(checks, use_deny_cache=use_deny_cache, lenient=lenient, errors=errors)
+        return self._published(operation, checks, errors)
 
     def check(
-        self, checks: Sequence[Check], *, record: bool = True, use_deny_cache: bool = True, lenient: bool = False
+        self,
+        checks: Sequence[Check],
+        *,
+        record: bool = True,
+        use_deny_cache: bool = True,
+        lenient: bool = False,
+        errors: Errors | None = None,
     ) -> Operation[list[Decision | None]]:
         """Checks all keys or none. Returns one decision per check.
 
         With the deny cache, a decision is `None` if a cached denial of another check made this one unnecessary.
         If `lenient`, a check that the server rejects is reported as a problem and decided as the setting `fallback`
-        says; otherwise its error is raised.
+        says; otherwise its error is raised. `errors` receives what `CheckCompleted.errors` has.
         """
         deny_cache = self.deny_cache if record and use_deny_cache else None
         if deny_cache is not None:
             cached, versions = _cached(deny_cache, checks)
             if cached is not None:
                 return cached
-        without_server = self._decide_without_server(checks, record, lenient)
+        without_server = self._decide_without_server(checks, record, lenient, errors)
         if without_server is not None:
             return without_server
         try:
@@ -102,8 +113,8 @@ class Engine:
                 self.breaker.record_success()
                 if not lenient or not is_rejection(error):
                     raise
-                return list((yield from self._check_rejected(checks, record, error)))
-            return self._decide_after_failure(checks, record, error)
+                return list((yield from self._check_rejected(checks, record, error, errors)))
+            return self._decide_after_failure(checks, record, error, errors)
         self.breaker.record_success()
         if deny_cache is not None:
             for check, decision, version in zip(checks, decisions, versions, strict=False):
@@ -250,66 +261,83 @@ class Engine:
         )
 
     def _decide_without_server(
-        self, checks: Sequence[Check], record: bool, lenient: bool
+        self, checks: Sequence[Check], record: bool, lenient: bool, errors: Errors | None
     ) -> list[Decision | None] | None:
         """Returns the decisions; `None` if the server makes them."""
         if not self.enabled:
             return list(self.fallback.allow(checks))
         if not self.remote:
-            return self._check_in_process(checks, record, lenient)
-        return None if self._is_available() else list(self.fallback.decide(checks, record))
+            return self._check_in_process(checks, record, lenient, errors)
+        if self._is_available():
+            return None
+        if errors is not None:
+            errors.update(dict.fromkeys(checks, CIRCUIT_OPEN))
+        return list(self.fallback.decide(checks, record))
 
-    def _check_in_process(self, checks: Sequence[Check], record: bool, lenient: bool) -> list[Decision | None]:
+    def _check_in_process(
+        self, checks: Sequence[Check], record: bool, lenient: bool, errors: Errors | None
+    ) -> list[Decision | None]:
         try:
             return list(self.fallback.check_locally(checks, record))
         except NoPolicyError as error:
             if not lenient:
                 raise
             self.problems.report(str(error))
-            return list(self.fallback.check_known_locally(checks, record))
+            decisions = self.fallback.check_known_locally(checks, record)
+            if errors is not None:
+                known = zip(checks, decisions, strict=True)
+                errors.update({check: _name(error) for check, one in known if one.source == "fallback"})
+            return list(decisions)
 
     def _check_rejected(
-        self, checks: Sequence[Check], record: bool, error: Exception
+        self, checks: Sequence[Check], record: bool, error: Exception, errors: Errors | None
     ) -> Operation[list[Decision | None]]:
         """Decides checks of which the server has rejected one: that one by the fallback, the others by the server."""
-        errors: Sequence[Exception | None] = [error]
+        reasons: Sequence[Exception | None] = [error]
         if len(checks) > 1:
             try:
-                errors = yield from self.backend.find_rejected(checks)
+                reasons = yield from self.backend.find_rejected(checks)
             except TRANSPORT_ERRORS as failure:
                 self.record_failure(failure)
-                return self._decide_after_failure(checks, record, failure)
-        for check, reason in zip(checks, errors, strict=True):
-            if reason is not None:
-                self.problems.report(_rejection(check, reason))
-        rejected = [check for check, reason in zip(checks, errors, strict=True) if reason is not None]
+                return self._decide_after_failure(checks, record, failure, errors)
+        rejected = {check: reason for check, reason in zip(checks, reasons, strict=True) if reason is not None}
+        for check, reason in rejected.items():
+            self.problems.report(_rejection(check, reason))
         if not rejected:
             # Only the command that records is rejected.
             self.problems.report(f"the server rejects checks: {describe(error)}")
-            rejected = list(checks)
+            rejected = dict.fromkeys(checks, error)
+        if errors is not None:
+            errors.update({check: _name(to_public_error(reason)) for check, reason in rejected.items()})
         accepted = [check for check in checks if check not in rejected]
-        is_recorded = record and all(self.fallback.decide(rejected, False))
+        is_recorded = record and all(self.fallback.decide(list(rejected), False))
         decisions: dict[Check, Decision] = {}
         if accepted:
-            others = yield from self.check(accepted, record=is_recorded, use_deny_cache=False, lenient=True)
+            others = yield from self.check(
+                accepted, record=is_recorded, use_deny_cache=False, lenient=True, errors=errors
+            )
             decisions = {check: one for check, one in zip(accepted, others, strict=True) if one is not None}
             is_recorded = is_recorded and all(decisions.values())
-        decisions.update(zip(rejected, self.fallback.decide(rejected, is_recorded), strict=True))
+        decisions.update(zip(rejected, self.fallback.decide(list(rejected), is_recorded), strict=True))
         return [decisions[check] for check in checks]
 
-    def _decide_after_failure(self, checks: Sequence[Check], record: bool, error: Exception) -> list[Decision | None]:
+    def _decide_after_failure(
+        self, checks: Sequence[Check], record: bool, error: Exception, errors: Errors | None
+    ) -> list[Decision | None]:
         if self.breaker.is_closed and not isinstance(error, LimiterClosedError):
             # Otherwise, the outage is reported.
             self.unanswered += len(checks)
             self.events.log_unanswered(describe(error), self.unanswered)
+        if errors is not None:
+            errors.update(dict.fromkeys(checks, _name(error)))
         return list(self.fallback.decide(checks, record))
 
     def _published(
-        self, operation: Operation[list[Decision | None]], checks: Sequence[Check]
+        self, operation: Operation[list[Decision | None]], checks: Sequence[Check], errors: Errors
     ) -> Operation[list[Decision | None]]:
         started = perf_counter()
         decisions = yield from operation
-        self.events.publish(CheckCompleted(checks, decisions, perf_counter() - started))
+        self.events.publish(CheckCompleted(checks, decisions, perf_counter() - started, errors))
         return decisions
 
     def _change(self, key: bytes, remote: Operation[int], local: Callable[..., int], *arguments: int) -> Operation[int]:
@@ -348,6 +376,11 @@ class Engine:
 
     def _unavailable_error(self) -> UnavailableError:
         return UnavailableError(f"the server is unavailable: {self.breaker.last_error or 'not connected yet'}")
+
+
+def _name(error: BaseException) -> str:
+    kind = type(error)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _rejection(check: Check, error: Exception) -> str:

@@ -17,6 +17,7 @@ import ratelog.admin
 import ratelog.fastapi
 import ratelog.httpx
 import ratelog.httpx2
+import ratelog.opentelemetry
 import ratelog.requests
 from ratelog.admin import Admin
 from ratelog.fastapi import document, health_router
@@ -42,6 +43,7 @@ def test_the_public_names_are_exactly_these() -> None:
         "Admin", "Explanation", "Hit", "KeyInfo", "ListedOverride", "NodePolicies", "Policy", "PolicyStats", "Stats",
         "TopKey",
     ]  # fmt: skip
+    assert ratelog.opentelemetry.__all__ == ["instrument"]
     assert sorted(ratelog.requests.__all__) == ["RetryAdapter", "RetryPolicy"]
     assert all(hasattr(ratelog, name) for name in NAMES)
 

@@ -14,7 +14,7 @@ from ratelog import Check, Limits
 from ratelog.engine import backend
 from ratelog.engine.classify import LimiterClosedError
 from ratelog.engine.engine import Engine
-from ratelog.events import EventPublisher, ServerRecovered, ServerUnavailable
+from ratelog.events import CheckCompleted, EventPublisher, ServerRecovered, ServerUnavailable
 from ratelog.settings import load
 
 if TYPE_CHECKING:
@@ -212,3 +212,30 @@ def test_a_server_without_the_module_is_probed_again(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(backend, "monotonic", lambda: monotonic() + 3 * backend.MODULE_PROBE_INTERVAL)
     Run(engine.check(check), [ALLOWED, 0])
     assert Run(engine.check(check), [ALLOWED]).names() == [["RL.CHECK"]]
+
+
+def test_a_hook_receives_the_errors_because_of_which_the_fallback_decided() -> None:
+    published: list[Event] = []
+    engine = Engine(load(failure_threshold=9), EventPublisher([published.append]), remote=True, cluster=False)
+    engine.breaker.record_recovery()
+    gold, rule = Check(b"a", GOLD), Check(b"b", Limits("2/minute"))
+    unknown = ResponseError("NOPOLICY no policy named 'gold'")
+
+    def errors(checks: list[Check], *replies: Any) -> dict[bytes, str]:
+        Run(engine.decide(checks, lenient=True), *replies)
+        event = published[-1]
+        assert isinstance(event, CheckCompleted)
+        return {check.key: error for check, error in event.errors.items()}
+
+    assert errors([rule], [ALLOWED]) == {}
+    assert errors([rule], Late("late")) == {b"b": "redis.exceptions.TimeoutError"}
+    assert errors([gold], unknown) == {b"a": "ratelog.errors.NoPolicyError"}
+    # Only one of two checks is rejected; the server decides the other.
+    assert errors([gold, rule], unknown, [unknown, ALLOWED], [ALLOWED]) == {b"a": "ratelog.errors.NoPolicyError"}
+    # The server is lost while the client asks it which one it rejects.
+    assert errors([gold, rule], unknown, Lost("gone")) == dict.fromkeys(
+        (b"a", b"b"), "redis.exceptions.ConnectionError"
+    )
+    assert errors([rule]) == {b"b": "circuit_open"}
+    engine.enabled = False
+    assert errors([rule]) == {}
