@@ -42,6 +42,21 @@ def with_cors_of(app: ASGIApp, responder: ASGIApp) -> ASGIApp:
     return responder
 
 
+def replaces_exposed_headers(app: Any, inner: Any) -> bool:
+    """Whether a `CORSMiddleware` outside the limiter's middleware has exposed headers of its own.
+
+    `inner` is the application inside the limiter's middleware.
+    """
+    from starlette.middleware.cors import CORSMiddleware
+
+    outer = getattr(app, "middleware_stack", None)
+    while outer is not None and outer is not inner:
+        if isinstance(outer, CORSMiddleware):
+            return "Access-Control-Expose-Headers" in outer.simple_headers
+        outer = getattr(outer, "app", None)
+    return False
+
+
 def expose_headers(message: Message, names: list[bytes]) -> None:
     """Lets scripts of other origins read these headers of a response."""
     title = [b"-".join(word.capitalize() for word in name.split(b"-")) for name in names]

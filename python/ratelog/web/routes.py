@@ -154,14 +154,11 @@ def _endpoint(route: Any, scope: Scope, prefix: str, overrides: Any) -> Endpoint
 
 def exempt(target: E) -> E:
     """Marks an endpoint, or all endpoints of a router, as exempt."""
-    routes = getattr(target, "routes", None)
-    if routes is None:
-        setattr(target, EXEMPT, True)
+    if not hasattr(target, "routes"):
+        _mark(target)
         return target
-    for route in routes:
-        endpoint = getattr(route, "endpoint", None)
-        if endpoint is not None:
-            setattr(endpoint, EXEMPT, True)
+    for endpoint in endpoints_of(target):
+        _mark(endpoint)
     # For routes that are added later.
     dependencies = getattr(target, "dependencies", None)
     if dependencies is not None:
@@ -173,6 +170,11 @@ def exempt(target: E) -> E:
 
 def _tag_name(tag: Any) -> str:
     return str(tag.value if isinstance(tag, Enum) else tag)
+
+
+def _mark(endpoint: Any) -> None:
+    # A bound method has no attributes of its own.
+    setattr(getattr(endpoint, "__func__", endpoint), EXEMPT, True)
 
 
 async def exemption() -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from .._core import Limits
 from ..errors import ConfigError
+from .cors import replaces_exposed_headers
 from .misuse import authenticates, misplaced
 from .registry import NO_PLAN_FUNCTION
 from .routes import endpoints_of
@@ -47,10 +48,20 @@ class Startup:
         if self._registry.settings.enabled:
             await self._connect()
             self._warn_of_shared_prefix()
+            self._warn_of_hidden_headers(app, inner)
             problems = await self._find_problems(app, inner)
             if problems:
                 raise ConfigError("\n".join(problems))
         self._running += app is not None
+
+    def _warn_of_hidden_headers(self, app: Any, inner: Any) -> None:
+        replaced = replaces_exposed_headers(app, inner) if self._registry.settings.expose_headers else False
+        if replaced:
+            self._registry.warn_once(
+                "expose_headers",
+                "expose_headers of CORSMiddleware replaces those of the limiter: add RateLimit, RateLimit-Policy and "
+                "Retry-After to it, or add CORSMiddleware before limiter.protect(app)",
+            )
 
     def _warn_of_shared_prefix(self) -> None:
         prefix = self._registry.prefix

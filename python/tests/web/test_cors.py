@@ -6,6 +6,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.testclient import TestClient
 
 from ratelog import RateLimiter
 from support.asgi import client_for, fetch
@@ -72,3 +73,16 @@ async def test_headers_are_exposed_to_other_origins_only_and_as_configured() -> 
     assert (await fetch(x_ratelimit, "/", headers=ORIGIN)).headers["access-control-expose-headers"] == (
         "X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset"
     )
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_middleware_that_replaces_the_exposed_headers_is_logged(own: bool, caplog: pytest.LogCaptureFixture) -> None:
+    app = FastAPI()
+    RateLimiter("memory://", default="9/minute").protect(app)
+    app.add_middleware(CORSMiddleware, allow_origins=["*"], expose_headers=["X-Page"] if own else [])
+    with TestClient(app) as client:
+        exposed = client.get("/", headers=ORIGIN).headers["access-control-expose-headers"]
+    assert exposed == ("X-Page" if own else "RateLimit-Policy, RateLimit")
+    assert ["expose_headers of CORSMiddleware replaces" in record.getMessage() for record in caplog.records] == [
+        True
+    ] * own

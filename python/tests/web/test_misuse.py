@@ -133,17 +133,25 @@ def test_a_function_of_limits_is_no_wrong_use() -> None:
     assert decorated is not test_a_function_of_limits_is_no_wrong_use
 
 
+class Views:
+    def view(self) -> int:
+        return 1
+
+
 async def test_a_router_can_be_exempt() -> None:
     limiter = RateLimiter("memory://", default="1/minute")
     app, router, inner = FastAPI(), APIRouter(prefix="/free"), APIRouter(prefix="/inner")
     limiter.protect(app)
     router.get("/before")(lambda: 1)
+    earlier = APIRouter(prefix="/earlier")
+    earlier.get("/deep", dependencies=[Depends(limiter("1/minute"))])(Views().view)
+    router.include_router(earlier)
     limiter.exempt(router)
     router.get("/after")(lambda: 1)
     inner.get("/deep", dependencies=[Depends(limiter("1/minute"))])(lambda: 1)
     router.include_router(inner)
     app.include_router(router)
     app.get("/limited")(lambda: 1)
-    for path in ("/free/before", "/free/after", "/free/inner/deep"):
+    for path in ("/free/before", "/free/after", "/free/inner/deep", "/free/earlier/deep"):
         assert await statuses(app, path, path) == [200, 200], path
     assert await statuses(app, "/limited", "/limited") == [200, 429]
