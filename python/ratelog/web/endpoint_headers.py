@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
     from .request_state import RequestState
+    from .types import Scope
 
 _state: ContextVar[RequestState | None] = ContextVar("ratelog_state", default=None)
 _WRAPPED = "__ratelog_headers__"
@@ -33,6 +34,19 @@ def add_headers_of(state: RequestState, dependant: Any) -> None:
     call = dependant.call
     if call is not None and not hasattr(call, _WRAPPED):
         dependant.call = _wrap(call)
+
+
+def add_headers_to_errors(state: RequestState, scope: Scope) -> None:
+    """Adds the headers of `state` to an `HTTPException` that a later dependency raises."""
+    stack = scope.get("fastapi_inner_astack")
+    if stack is not None:
+
+        def on_exit(_: object, error: BaseException | None, __: object) -> None:
+            if isinstance(error, HTTPException):
+                with headers_on_errors(state):
+                    raise error
+
+        stack.push(on_exit)
 
 
 def _wrap(call: Callable[..., Any]) -> Callable[..., Any]:

@@ -170,9 +170,10 @@ class Enforcer:
         add_headers(state, response)
         dependant = None if state.request_limits is None else state.request_limits.dependant
         if dependant is not None:
-            from .endpoint_headers import add_headers_of
+            from .endpoint_headers import add_headers_of, add_headers_to_errors
 
             add_headers_of(state, dependant)
+            add_headers_to_errors(state, connection.scope)
 
     def _endpoint_limits(self, state: RequestState, scope: Scope) -> RequestLimits:
         limits = state.request_limits
