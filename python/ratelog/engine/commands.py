@@ -29,6 +29,10 @@ class CannotCombineError(Exception):
     """These checks cannot be one command; send a command for each."""
 
 
+class UnknownHereError(NoPolicyError):
+    """This process does not know a policy, and there is no server with the module."""
+
+
 class Dialect(Protocol):
     """The commands of one kind of server."""
 
@@ -125,7 +129,7 @@ def resolve_policy(policies: Policies, check: Check) -> tuple[Limits, bool]:
     try:
         return policies.resolve(check.limits)
     except LookupError:
-        raise NoPolicyError(f"no policy named '{check.limits}' is known in this process") from None
+        raise UnknownHereError(f"no policy named '{check.limits}' is known in this process") from None
 
 
 def probe(key: bytes) -> Command:
