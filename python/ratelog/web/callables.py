@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from functools import cache, partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ async def caught(call: Callable[[], Any]) -> Any:
         return Failure(error)
 
 
-@cache
+@lru_cache(maxsize=1024)
 def caught_dependency(function: Callable[..., Any]) -> Callable[..., Any]:
     """Returns a dependency that returns `Failure` in place of raising an error.
 
