@@ -375,6 +375,7 @@ class RateLimiter(BaseLimiter):
         from .web.middleware import RateLimitMiddleware
 
         self._registry.apps.append(app)
+        self._web.startup.added()
         self._prefix.use_title(getattr(app, "title", None))
         app.add_middleware(RateLimitMiddleware, limiter=self)
         if hasattr(app, "openapi"):

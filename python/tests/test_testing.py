@@ -75,6 +75,10 @@ def test_an_application_does_not_inherit_the_units_of_the_one_before() -> None:
     for _ in range(2):
         with TestClient(protected(limiter)) as client:
             assert [client.get("/a").status_code for _ in range(2)] == [200, 429]
+    # Also without a lifespan.
+    for _ in range(2):
+        client = TestClient(protected(limiter))
+        assert [client.get("/a").status_code for _ in range(2)] == [200, 429]
     # While one of several applications runs, they share their units.
     with TestClient(protected(limiter)) as client:
         assert client.get("/a").status_code == 200

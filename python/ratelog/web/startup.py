@@ -72,6 +72,11 @@ class Startup:
                 "the setting prefix or the title of the application differs",
             )
 
+    def added(self) -> None:
+        """Forgets the units of this process when another application is added while none runs, as in tests."""
+        if self._running <= 0:
+            self._forget()
+
     def stopped(self) -> None:
         """Forgets the units of this process when the last application stops: the next one does not inherit them."""
         self._running -= 1
