@@ -26,5 +26,5 @@ async def main():
 asyncio.run(main())
 """
     shim = ["-c", f"import sys; sys.path[:0] = {sys.path!r}\n{program}"]
-    done = subprocess.run([sys.executable, *shim], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, *shim], capture_output=True, text=True, check=True, cwd="/")
     assert done.stdout == "200 429\n"

@@ -239,7 +239,9 @@ for metric in sorted(resource.scope_metrics[0].metrics, key=lambda metric: metri
     print(metric.name, [getattr(point, "value", None) for point in points])
 """
     code = f"import sys; sys.path[:0] = {sys.path!r}\n{program}"
-    ran = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False, cwd="/"
+    )
     assert ran.stderr == ""
     assert ran.stdout.splitlines() == [
         "ratelog.check.duration [None]",
@@ -262,7 +264,9 @@ except ImportError as error:
     print(error.name)
 """
     code = f"import sys; sys.path[:0] = {sys.path!r}\n{program}"
-    ran = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True, cwd="/"
+    )
     assert ran.stdout.split() == ["True", "opentelemetry"]
 
 

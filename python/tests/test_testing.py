@@ -66,7 +66,7 @@ def test_the_plugin_has_the_fixtures(tmp_path: Path) -> None:
         "def test_it(rate_limiter, rate_limiter_clock):\n    rate_limiter_clock.advance(rate_limiter.health().opened)\n"
     )
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", str(tmp_path)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert "1 passed" in result.stdout, result.stdout
 
 

@@ -70,5 +70,6 @@ def _denial(client: Any, command: Command) -> str | None:
         client.execute_command(*command)
     except ResponseError as error:
         text = str(error).lower()
-        return text if "permission" in text else None
+        # The second is what Redis 7.0 reports of a command in a script.
+        return text if "permission" in text or "can't run this command" in text else None
     return None

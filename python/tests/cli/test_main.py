@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def run(*argv: str, **environment: str) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("RATELOG_")}
     command = [sys.executable, "-m", "ratelog", *argv]
-    return subprocess.run(command, env={**kept, **environment}, capture_output=True, text=True, check=False)
+    return subprocess.run(command, env={**kept, **environment}, capture_output=True, text=True, check=False, cwd="/")
 
 
 def test_the_program_reads_the_environment_and_the_file(server: Server, tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_the_program_ends_quietly_if_its_output_is_closed(server: Server) -> Non
     os.close(reader)
     command = [sys.executable, "-m", "ratelog", "--url", server.url, "stats"]
     try:
-        ran = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False)
+        ran = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False, cwd="/")
     finally:
         os.close(writer)
     assert (ran.returncode, ran.stderr) == (1, b"")

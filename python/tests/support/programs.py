@@ -21,7 +21,8 @@ def run_strictly(*arguments: str, cwd: Path | None = None) -> str:
         check=False,
         capture_output=True,
         text=True,
-        cwd=cwd,
+        # The sources in the working directory lack the extension.
+        cwd=cwd or "/",
         env=environment,
     )
     assert (ran.returncode, ran.stderr) == (0, ""), ran.stdout + ran.stderr
