@@ -22,15 +22,13 @@ Reply = object
 SCRIPT_HASH = sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
 LOAD_SCRIPT: Command = ("SCRIPT", "LOAD", SCRIPT)
 
+UNKNOWN_HERE = "is known in this process"
+"""The end of the error for a policy without a server that has the module."""
 PROBE_KEY = b"ratelog:probe"
 
 
 class CannotCombineError(Exception):
     """These checks cannot be one command; send a command for each."""
-
-
-class UnknownHereError(NoPolicyError):
-    """This process does not know a policy, and there is no server with the module."""
 
 
 class Dialect(Protocol):
@@ -129,7 +127,7 @@ def resolve_policy(policies: Policies, check: Check) -> tuple[Limits, bool]:
     try:
         return policies.resolve(check.limits)
     except LookupError:
-        raise UnknownHereError(f"no policy named '{check.limits}' is known in this process") from None
+        raise NoPolicyError(f"no policy named '{check.limits}' {UNKNOWN_HERE}") from None
 
 
 def probe(key: bytes) -> Command:

@@ -15,7 +15,7 @@ from ..health import Health
 from ..problems import Problems
 from .backend import Backend
 from .classify import TRANSPORT_ERRORS, LimiterClosedError, classify, describe, is_rejection
-from .commands import Command, Reply, UnknownHereError, find_unknown, module_required, to_public_error
+from .commands import UNKNOWN_HERE, Command, Reply, find_unknown, module_required, to_public_error
 from .fallback import Fallback
 
 if TYPE_CHECKING:
@@ -384,7 +384,7 @@ def _name(error: BaseException) -> str:
 
 
 def _rejection(check: Check, error: Exception) -> str:
-    if isinstance(error, UnknownHereError):
+    if str(error).endswith(UNKNOWN_HERE):
         return f"checks under {check.limits} are not limited: {describe(error)}; add its rules to the setting policies"
     return f"the server rejects checks under {check.limits}: {describe(to_public_error(error))}"
 
