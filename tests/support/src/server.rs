@@ -166,7 +166,10 @@ impl Server {
             Stop::Save => self.connect().send("SHUTDOWN SAVE NOW"),
         }
         self.paused.store(false, Ordering::Relaxed);
-        if !ends_in_time(&mut child) {
+        if matches!(how, Stop::Kill) {
+            // A killed process ends, but the kernel may first finish a write to a slow disk.
+            child.wait().expect("the server can be waited for");
+        } else if !ends_in_time(&mut child) {
             child.kill().ok();
             child.wait().ok();
             panic!("the server did not stop: {how:?}\n{}", self.log());
