@@ -42,6 +42,6 @@ async def test_tls_is_used_if_the_certificate_is_trusted(start: Start, open_limi
     assert await trusting.source() == "module"
     wary = open_limiter(f"rediss://127.0.0.1:{port}/0")
     assert await wary.source() == "local"
-    error = (wary.health().last_error or "").lower()
+    reason = (wary.health().last_error or "").lower()
     # redis-py 5.0 shows the number of the error only.
-    assert "certificate" in error or error.startswith("error 1 connecting")
+    assert "certificate" in reason or reason.startswith("error 1 connecting")
