@@ -124,3 +124,9 @@ def test_an_error_of_a_scan_is_raised() -> None:
     with pytest.raises(ResponseError, match="NOPERM"):
         run_with(reset_all(engine, "p"), [PERMISSION])
     assert run_with(reset_all(engine, "p"), [[b"7", [b"p:1"]]], [1], [[b"0", []]]) == 1
+
+
+def test_a_missing_right_to_take_back_units_is_a_problem() -> None:
+    engine = create_engine()
+    assert run_with(engine.take_back([(PLAIN, decision("module"))]), [PERMISSION]) is None
+    assert engine.health().problems == (f"the server rejects to take back units: {PERMISSION}",)
