@@ -98,7 +98,7 @@ class Engine:
         If `lenient`, a check that the server rejects is reported as a problem and decided as the setting `fallback`
         says; otherwise its error is raised. `errors` receives what `CheckCompleted.errors` has.
         """
-        deny_cache = self.deny_cache if record and use_deny_cache else None
+        deny_cache = self.deny_cache if record and use_deny_cache and self.enabled else None
         if deny_cache is not None:
             cached, versions = _cached(deny_cache, checks)
             if cached is not None:
@@ -327,7 +327,7 @@ class Engine:
         if self.breaker.is_closed and not isinstance(error, LimiterClosedError):
             # Otherwise, the outage is reported.
             self.unanswered += len(checks)
-            self.events.log_unanswered(describe(error), self.unanswered)
+            self.events.log_unanswered(describe(error, self._user), self.unanswered)
         if errors is not None:
             errors.update(dict.fromkeys(checks, _name(error)))
         return list(self.fallback.decide(checks, record))

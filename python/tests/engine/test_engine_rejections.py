@@ -130,3 +130,11 @@ def test_a_missing_right_to_take_back_units_is_a_problem() -> None:
     engine = create_engine()
     assert run_with(engine.take_back([(PLAIN, decision("module"))]), [PERMISSION]) is None
     assert engine.health().problems == (f"the server rejects to take back units: {PERMISSION}",)
+
+
+def test_a_disabled_limiter_uses_no_cached_denial() -> None:
+    engine = create_engine(deny_cache=9)
+    assert [one.allowed for one in run_with(engine.decide([PLAIN]), [DENIED])] == [False]
+    assert [one.source for one in run_with(engine.decide([PLAIN]))] == ["deny-cache"]
+    engine.enabled = False
+    assert [one.allowed for one in run_with(engine.decide([PLAIN]))] == [True]
