@@ -138,3 +138,10 @@ def test_a_disabled_limiter_uses_no_cached_denial() -> None:
     assert [one.source for one in run_with(engine.decide([PLAIN]))] == ["deny-cache"]
     engine.enabled = False
     assert [one.allowed for one in run_with(engine.decide([PLAIN]))] == [True]
+
+
+def test_the_rules_of_a_policy_that_the_server_has_lost_are_kept() -> None:
+    engine = create_engine()
+    silver = Check(b"silver", Limits.of_policy("silver"))
+    run_with(engine.decide([silver]), [ALLOWED, None])
+    assert engine.policies.resolve(silver.limits) == (Limits("1/minute"), False)
