@@ -142,6 +142,7 @@ def test_a_disabled_limiter_uses_no_cached_denial() -> None:
 
 def test_the_rules_of_a_policy_that_the_server_has_lost_are_kept() -> None:
     engine = create_engine()
-    silver = Check(b"silver", Limits.of_policy("silver"))
-    run_with(engine.decide([silver]), [ALLOWED, None])
-    assert engine.policies.resolve(silver.limits) == (Limits("1/minute"), False)
+    # The policy is fetched again.
+    engine.policies.fetch_failed("gold")
+    run_with(engine.decide([GOLD]), [ALLOWED, None])
+    assert engine.policies.resolve(GOLD.limits)[0].rules == ((1, 60_000),)
