@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from contextlib import aclosing, contextmanager
-from functools import partial, wraps
+from contextlib import aclosing
+from functools import wraps
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from .callables import evaluated_signature
@@ -12,7 +12,7 @@ from .misuse import reject_routed, reject_router
 from .routes import LIMITS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from .dependency import RateLimitDependency
 
@@ -82,8 +82,8 @@ def decorate(endpoint: Callable[..., Any], dependency: RateLimitDependency) -> C
 
         @wraps(endpoint)
         async def wrapper(*args: Any, **kwargs: Any) -> Any:
-            with _headers(dependency, await enforce(args, kwargs)) as add_headers:
-                return add_headers(await endpoint(*args, **kwargs))
+            connection = await enforce(args, kwargs)
+            return _with_headers(dependency, connection, await endpoint(*args, **kwargs))
 
     elif inspect.isgeneratorfunction(endpoint):
 
@@ -96,8 +96,8 @@ def decorate(endpoint: Callable[..., Any], dependency: RateLimitDependency) -> C
 
         @wraps(endpoint)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
-            with _headers(dependency, enforce_in_thread(args, kwargs)) as add_headers:
-                return add_headers(endpoint(*args, **kwargs))
+            connection = enforce_in_thread(args, kwargs)
+            return _with_headers(dependency, connection, endpoint(*args, **kwargs))
 
     registry.decorated.append((endpoint, wrapper))
     setattr(wrapper, LIMITS, (*getattr(endpoint, LIMITS, ()), dependency))
@@ -105,14 +105,11 @@ def decorate(endpoint: Callable[..., Any], dependency: RateLimitDependency) -> C
     return wrapper
 
 
-@contextmanager
-def _headers(dependency: RateLimitDependency, connection: Any) -> Iterator[Callable[[Any], Any]]:
-    """Adds the headers to a response that is returned or raised, if neither FastAPI nor a middleware does."""
-    from .endpoint_headers import headers_on_errors, with_headers
+def _with_headers(dependency: RateLimitDependency, connection: Any, response: Any) -> Any:
+    """Adds the headers to a response that the endpoint returns, if neither FastAPI nor a middleware does."""
+    from .endpoint_headers import with_headers
 
-    state = None if connection is None else dependency.enforcer.state(connection.scope)
-    with headers_on_errors(state):
-        yield partial(with_headers, state)
+    return with_headers(None if connection is None else dependency.enforcer.state(connection.scope), response)
 
 
 def _add_parameter(dependency: RateLimitDependency, name: str, endpoint: Callable[..., Any], wrapper: Any) -> None:

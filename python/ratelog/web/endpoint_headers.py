@@ -1,28 +1,25 @@
-"""Rate limit headers on the responses of FastAPI endpoints without the middleware.
+"""Rate limit headers on the responses that FastAPI endpoints return, without the middleware.
 
-FastAPI adds the headers that a dependency sets only if the endpoint returns a value. If it returns a `Response` or
-raises an `HTTPException`, they are added here, by wrapping the endpoint when its first limit is checked.
+FastAPI adds the headers that a dependency sets only if the endpoint returns a value. If it returns a `Response`, they
+are added here, by wrapping the endpoint when its first limit is checked.
 """
 
 from __future__ import annotations
 
 import inspect
-from contextlib import contextmanager
 from contextvars import ContextVar
 from copy import copy
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
-from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from .responses import add_headers
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable
 
     from .request_state import RequestState
-    from .types import Scope
 
 _state: ContextVar[RequestState | None] = ContextVar("ratelog_state", default=None)
 _WRAPPED = "__ratelog_headers__"
@@ -34,19 +31,6 @@ def add_headers_of(state: RequestState, dependant: Any) -> None:
     call = dependant.call
     if call is not None and not hasattr(call, _WRAPPED):
         dependant.call = _wrap(call)
-
-
-def add_headers_to_errors(state: RequestState, scope: Scope) -> None:
-    """Adds the headers of `state` to an `HTTPException` that a later dependency raises."""
-    stack = scope.get("fastapi_inner_astack")
-    if stack is not None:
-
-        def on_exit(_: object, error: BaseException | None, __: object) -> None:
-            if isinstance(error, HTTPException):
-                with headers_on_errors(state):
-                    raise error
-
-        stack.push(on_exit)
 
 
 def _wrap(call: Callable[..., Any]) -> Callable[..., Any]:
@@ -66,8 +50,7 @@ def _wrap(call: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(call)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
             state = _take_state()
-            with headers_on_errors(state):
-                result = call(*args, **kwargs)
+            result = call(*args, **kwargs)
             # FastAPI awaits the result of some functions that are not declared with `async def`.
             return _with_headers(state, result) if inspect.isawaitable(result) else with_headers(state, result)
 
@@ -83,22 +66,7 @@ def _take_state() -> RequestState | None:
 
 
 async def _with_headers(state: RequestState | None, result: Awaitable[Any]) -> Any:
-    with headers_on_errors(state):
-        return with_headers(state, await result)
-
-
-@contextmanager
-def headers_on_errors(state: RequestState | None) -> Iterator[None]:
-    """Adds the headers to an `HTTPException`. It is copied, since a program may raise the same one for all requests."""
-    try:
-        yield
-    except HTTPException as error:
-        if state is None or state.sends_headers:
-            raise
-        own = {name.decode(): value.decode() for name, value in state.headers()}
-        copied = copy(error)
-        copied.headers = {**(error.headers or {}), **own}
-        raise copied.with_traceback(error.__traceback__) from error.__cause__
+    return with_headers(state, await result)
 
 
 def with_headers(state: RequestState | None, result: Any) -> Any:

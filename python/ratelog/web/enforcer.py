@@ -126,10 +126,17 @@ class Enforcer:
                 applied.insert(0, _undeclared(limit, state, limits, connection.scope))
             await self.check(state, applied, connection, limit, resolved)
         denial = state.denial
+        error: Exception | None = None
         if denial is not None:
             from .responses import denial_error
 
-            raise denial_error(denial, connection)
+            error = denial_error(denial, connection)
+        if not state.sends_headers:
+            from .error_headers import add_headers_to_errors
+
+            add_headers_to_errors(connection.scope, self._scope_key)
+        if error is not None:
+            raise error
         return state.checked.get(limit)
 
     async def settle(self, state: RequestState, message: Message) -> None:
@@ -158,7 +165,7 @@ class Enforcer:
         return sum(check.cost for check, _ in taken_back)
 
     def set_headers(self, connection: HTTPConnection, response: Any) -> None:
-        """Sets the headers on FastAPI's response, and on one that the endpoint returns or raises.
+        """Sets the headers on FastAPI's response, and on one that the endpoint returns.
 
         Does nothing if a middleware adds the headers.
         """
@@ -170,10 +177,9 @@ class Enforcer:
         add_headers(state, response)
         dependant = None if state.request_limits is None else state.request_limits.dependant
         if dependant is not None:
-            from .endpoint_headers import add_headers_of, add_headers_to_errors
+            from .endpoint_headers import add_headers_of
 
             add_headers_of(state, dependant)
-            add_headers_to_errors(state, connection.scope)
 
     def _endpoint_limits(self, state: RequestState, scope: Scope) -> RequestLimits:
         limits = state.request_limits

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import unwrap
 from typing import TYPE_CHECKING, Any, cast
 
 from starlette.middleware.exceptions import ExceptionMiddleware
@@ -95,19 +96,16 @@ def _has_own_handler(by_class: Mapping[Any, Any], by_status: Mapping[Any, Any]) 
     """Whether the application has a handler of its own that applies to `RateLimited`."""
     if TOO_MANY_REQUESTS in by_status:
         return True
-    handler = next((by_class[kind] for kind in RateLimited.__mro__ if kind in by_class), None)
+    handler = unwrap(next((by_class[kind] for kind in RateLimited.__mro__ if kind in by_class), _handle))
     module = getattr(handler, "__module__", "")
-    return handler is not None and handler is not _handle and not module.startswith(("fastapi.", "starlette."))
+    return handler is not _handle and not module.startswith(("fastapi.", "starlette."))
 
 
 async def _handle(connection: HTTPConnection, error: RateLimited | HandledDenial) -> Any:
     denial = error.denial
     if connection.scope["type"] == "websocket":
         return _WebSocketDenial(denial, connection)
-    response = await denial_response(denial, connection)
-    if not denial.state.sends_headers:
-        add_headers(denial.state, response)
-    return response
+    return await denial_response(denial, connection)
 
 
 def add_headers(state: RequestState, response: Response) -> None:

@@ -157,35 +157,3 @@ async def test_callable_objects_and_wrapped_coroutines_have_the_headers() -> Non
     async with client_for(app) as client:
         for path in ("/object", "/wrapped"):
             assert remaining(await client.get(path)) == {"9/minute": 8}
-
-
-@pytest.mark.skipif(
-    "fastapi_inner_astack" not in getsource(fastapi.routing),
-    reason="this FastAPI does not let a dependency see the errors of later ones",
-)
-@WITH_AND_WITHOUT
-async def test_an_error_of_a_later_dependency_has_the_headers(middleware: bool) -> None:
-    async def authenticate() -> None:
-        raise HTTPException(401, headers={"www-authenticate": "Bearer"})
-
-    async def convert() -> Any:
-        try:
-            yield
-        except ValueError:
-            raise HTTPException(409) from None
-
-    def fail() -> None:
-        raise ValueError("x")
-
-    limiter = RateLimiter("memory://")
-    app = app_of(limiter, middleware)
-    limit = Depends(limiter("9/minute", scope="all"))
-    app.get("/401", dependencies=[limit, Depends(authenticate)])(value)
-    app.get("/409", dependencies=[limit, Depends(convert)])(fail)
-    async with client_for(app) as client:
-        answer = await client.get("/401")
-        assert (answer.status_code, remaining(answer)) == (401, {"9/minute": 8})
-        assert answer.headers["www-authenticate"] == "Bearer"
-        answer = await client.get("/409")
-        assert (answer.status_code, remaining(answer)) == (409, {"9/minute": 7})
-        assert len(answer.headers.get_list("ratelimit")) == 1
