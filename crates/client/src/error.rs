@@ -50,6 +50,18 @@ impl Error {
         }
     }
 
+    /// Whether a node of a cluster does not own the slot of the command's key.
+    #[cfg(feature = "limiter")]
+    pub(crate) fn is_about_slot(&self) -> bool {
+        let Self::Redis(error) = self else { return false };
+        match error.code() {
+            Some("ASK" | "MOVED") => true,
+            // The same code says that the whole cluster is down.
+            Some("CLUSTERDOWN") => error.detail() == Some("Hash slot not served"),
+            _ => false,
+        }
+    }
+
     /// Whether the server does not know the command, so it does not have the module.
     #[cfg(feature = "limiter")]
     pub(crate) fn is_unknown_command(&self) -> bool {

@@ -32,7 +32,7 @@
 //! | `cluster`, `cluster-async` | commands on cluster connections, each sent to the shard or the shards that it is for |
 //! | `limiter` | `RateLimiter`: timeout, circuit breaker, fallback, deny cache; on tokio |
 //! | `blocking` | a `RateLimiter` for callers that do not await |
-//! | `sentinel`, `tls` | `redis+sentinel://` and `rediss://` for the limiter; `redis+cluster://` comes with `cluster-async` |
+//! | `sentinel`, `tls` | `redis+sentinel://` and `rediss://` for the limiter, which needs no feature for `redis+cluster://` |
 //! | `http` | rate limit headers for a decision, and a 429 response with problem details |
 //! | `tower` | a layer that limits the requests of any service of axum, hyper or tonic |
 //! | `retry` | retries that wait as long as a response or a decision asks for |

@@ -116,27 +116,18 @@ impl Callers {
 /// Moves the slot of `{s}` key by key, as resharding tools do. Calls `between` after half of the keys have
 /// moved.
 fn migrate(cluster: &Cluster, from: usize, to: usize, between: impl Fn()) {
-    let (source, target) = (&cluster[from], &cluster[to]);
-    let slot = cluster.slot_of("{s}");
-    let [source_id, target_id] = [source, target].map(Cluster::id_of);
-    let [mut source_db, mut target_db] = [source, target].map(Server::connect);
-    target_db.run::<()>(&format!("CLUSTER SETSLOT {slot} IMPORTING {source_id}"));
-    source_db.run::<()>(&format!("CLUSTER SETSLOT {slot} MIGRATING {target_id}"));
-    let keys: Vec<String> = source_db.run(&format!("CLUSTER GETKEYSINSLOT {slot} 100"));
-    let port = target.port();
-    for (place, key) in keys.iter().enumerate() {
-        if place == keys.len() / 2 {
+    let (slot, port) = (cluster.slot_of("{s}"), cluster[to].port());
+    let mut source_db = cluster[from].connect();
+    cluster.migrate("{s}", to, |key, place, count| {
+        if place == count / 2 {
             between();
         }
-        source_db.run::<()>(&format!("MIGRATE 127.0.0.1 {port} {key} 0 20000"));
         let error = source_db.error(&format!("RL.CHECK {key} {ROOMY}"));
         assert_eq!(error, format!("ASK {slot} 127.0.0.1:{port}"));
-    }
-    between();
-    for db in [&mut target_db, &mut source_db] {
-        db.run::<()>(&format!("CLUSTER SETSLOT {slot} NODE {target_id}"));
-    }
-    until("all nodes know that the slot has moved", || cluster.primary_of("{s}") == to);
+        if place + 1 == count {
+            between();
+        }
+    });
 }
 
 #[test]

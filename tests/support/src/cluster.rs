@@ -171,6 +171,28 @@ impl Cluster {
         until("all nodes agree on the new primary", || self.is_whole());
     }
 
+    /// Moves the slot of `key` to the primary at `to`, key by key, as resharding tools do. Calls `after_each` after each
+    /// key that has moved, with its place and the number of keys.
+    #[track_caller]
+    pub fn migrate(&self, key: &str, to: usize, mut after_each: impl FnMut(&str, usize, usize)) {
+        let (slot, from) = (self.slot_of(key), self.primary_of(key));
+        let nodes = [&self.nodes[from], &self.nodes[to]];
+        let [source_id, target_id] = nodes.map(Self::id_of);
+        let [mut source, mut target] = nodes.map(Server::connect);
+        target.run::<()>(&format!("CLUSTER SETSLOT {slot} IMPORTING {source_id}"));
+        source.run::<()>(&format!("CLUSTER SETSLOT {slot} MIGRATING {target_id}"));
+        let keys: Vec<String> = source.run(&format!("CLUSTER GETKEYSINSLOT {slot} 100"));
+        let port = self.nodes[to].port();
+        for (place, key) in keys.iter().enumerate() {
+            source.run::<()>(["MIGRATE", "127.0.0.1", &port.to_string(), key, "0", "20000"]);
+            after_each(key, place, keys.len());
+        }
+        for db in [&mut target, &mut source] {
+            db.run::<()>(&format!("CLUSTER SETSLOT {slot} NODE {target_id}"));
+        }
+        until("all nodes know that the slot has moved", || self.primary_of(key) == to);
+    }
+
     /// Waits until all nodes agree on the cluster's state, then compares each replica with its primary, and the
     /// policies of all nodes.
     #[track_caller]

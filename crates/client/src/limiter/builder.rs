@@ -9,11 +9,13 @@ use ratelog_core::limiter::Limiter;
 use ratelog_core::{Policy, PolicyName};
 
 use super::connection::Connection;
+use super::connector::Connector;
 use super::engine::Engine;
 use super::fallback::{Backend, Fallback};
 use super::local::Local;
 use super::rate_limiter::RateLimiter;
-use super::remote::{Remote, Settings};
+use super::remote::Settings;
+use super::servers::Servers;
 use super::target::Target;
 use crate::Error;
 
@@ -68,7 +70,7 @@ impl Builder {
     /// | `memory://` | nothing: this process decides |
     /// | `redis://user:password@host:6379/0` | one server; `rediss://` with TLS (feature `tls`) |
     /// | `unix:///path/to/socket` | one server on this machine |
-    /// | `redis+cluster://host:7000,host:7001` | a cluster, through any of its nodes (feature `cluster-async`) |
+    /// | `redis+cluster://host:7000,host:7001` | a cluster, through any of its nodes |
     /// | `redis+sentinel://host:26379,host:26379/service/0` | the primary of that Sentinel service (feature `sentinel`); user and password are the primary's |
     ///
     /// `rediss+cluster://` and `rediss+sentinel://` use TLS. The protocol is RESP3, unless you add `?protocol=resp2`.
@@ -83,9 +85,11 @@ impl Builder {
     /// A limiter on an open connection: a `MultiplexedConnection`, a `ConnectionManager` or an asynchronous
     /// `ClusterConnection`.
     ///
-    /// The limiter does not replace it. If it is lost and does not reconnect itself, the server stays unavailable.
+    /// The limiter does not replace it. If it is lost and does not reconnect itself, the server stays unavailable. The
+    /// whole cluster of a `ClusterConnection` has one circuit breaker, so one lost shard makes checks of all shards
+    /// slow or local; a limiter that you build from a `redis+cluster://` URL has one for each shard.
     pub fn over(connection: impl Into<Connection>) -> Self {
-        Self::with_target(Some(Target::Given(connection.into())))
+        Self::with_target(Some(Target::Server(Connector::Given(connection.into()))))
     }
 
     fn with_target(target: Option<Target>) -> Self {
@@ -154,9 +158,9 @@ impl Builder {
 
     /// Caches the denials of at most `keys` keys until their retry-after. Default: 0, no cache.
     ///
-    /// A denial is dropped when this limiter refunds, resets or overrides the key. On a single server or behind
-    /// Sentinels, over RESP3, it is also dropped when anybody else does: the server tracks the keys for this
-    /// connection, for which its user needs the permission to run `CLIENT TRACKING`. Elsewhere the denial stays until
+    /// A denial is dropped when this limiter refunds, resets or overrides the key. Over RESP3, it is also dropped when
+    /// anybody else does: the server tracks the keys for this connection, for which its user needs the permission to
+    /// run `CLIENT TRACKING`. With RESP2, and on a connection that you passed to [`Self::over`], the denial stays until
     /// its retry-after. A denial under a policy is cached for a second at most, because the policy may change. The
     /// server's statistics do not count checks that the cache answers.
     pub const fn deny_cache(mut self, keys: usize) -> Self {
@@ -200,14 +204,14 @@ impl Builder {
         };
         let deny_cache = (self.deny_cache > 0).then(|| Arc::new(DenyCache::new(self.deny_cache)));
         let clock = self.clock;
-        let remote = self.target.map(|target| {
-            Arc::new(Remote::new(target, self.settings, deny_cache.clone(), clock.clone()))
-        });
-        if let Some(remote) = &remote {
-            remote.start().await;
+        let servers = self
+            .target
+            .map(|target| Servers::new(target, self.settings, deny_cache.clone(), clock.clone()));
+        if let Some(servers) = &servers {
+            servers.start().await;
         }
         Ok(RateLimiter(Arc::new(Engine {
-            remote,
+            servers,
             local: Local::new(self.local_max_bytes, instances, clock.clone()),
             policies: Arc::new(Policies::new(self.policies)),
             fallback: self.fallback,

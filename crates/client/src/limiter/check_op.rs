@@ -41,6 +41,10 @@ impl Operation for CheckOp<'_> {
         1
     }
 
+    fn key(&self) -> &[u8] {
+        self.key
+    }
+
     fn command(&self) -> Command<Decision> {
         let command = if self.record { command::check } else { command::peek };
         command(self.key, self.check)

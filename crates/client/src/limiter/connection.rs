@@ -1,6 +1,7 @@
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{Cmd, Pipeline, RedisFuture, Value};
 
+use super::asking::Asking;
 use crate::command::Command;
 use crate::{AsyncCommands, Error};
 
@@ -11,6 +12,7 @@ pub struct Connection(Kind);
 #[derive(Clone)]
 enum Kind {
     Single(MultiplexedConnection),
+    Asking(Asking),
     #[cfg(feature = "connection-manager")]
     Managed(redis::aio::ConnectionManager),
     #[cfg(feature = "cluster-async")]
@@ -21,12 +23,23 @@ macro_rules! for_each_kind {
     ($kind:expr, $connection:ident => $then:expr) => {
         match $kind {
             Kind::Single($connection) => $then,
+            Kind::Asking($connection) => $then,
             #[cfg(feature = "connection-manager")]
             Kind::Managed($connection) => $then,
             #[cfg(feature = "cluster-async")]
             Kind::Cluster($connection) => $then,
         }
     };
+}
+
+impl Connection {
+    /// The same connection to a node of a cluster, for keys that the node is importing.
+    pub(super) fn asking(self) -> Self {
+        if let Kind::Single(connection) = self.0 {
+            return Self(Kind::Asking(Asking(connection)));
+        }
+        self
+    }
 }
 
 impl From<MultiplexedConnection> for Connection {

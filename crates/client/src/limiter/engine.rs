@@ -1,6 +1,5 @@
 //! Routes the operations of a limiter: to the deny cache, the server, this process or the fallback.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -9,22 +8,32 @@ use ratelog_client_core::engine::{DenyCache, FixedOutcome, Policies, UnknownPoli
 use ratelog_core::RuleSource;
 
 use super::check_op::CheckOp;
+use super::deadline::Deadline;
 use super::fallback::Fallback;
 use super::health::Health;
 use super::local::Local;
 use super::operation::{LocalError, Operation};
-use super::remote::{QueryError, Remote};
+use super::remote::Remote;
+use super::servers::{Failure, Servers};
 use crate::{Check, Decision, Error, Source};
 
 pub(super) struct Engine {
-    /// The server; `None` for `memory://`.
-    pub(super) remote: Option<Arc<Remote>>,
+    /// `None` for `memory://`.
+    pub(super) servers: Option<Servers>,
     pub(super) local: Local,
     pub(super) policies: Arc<Policies>,
     pub(super) fallback: Fallback,
     pub(super) deny_cache: Option<Arc<DenyCache>>,
     pub(super) clock: Clock,
     pub(super) since: SystemTime,
+}
+
+/// The way of an operation.
+enum Route<'a, T> {
+    /// This server runs it.
+    Server(&'a Servers, Arc<Remote>),
+    /// It needs no server, or the server is unavailable.
+    Done(Result<T, Error>),
 }
 
 impl Engine {
@@ -40,39 +49,42 @@ impl Engine {
         }
         match self.route(operation) {
             // The future of a query is large. In a box it does not enlarge checks that need no query.
-            ControlFlow::Continue(remote) => {
-                Box::pin(self.check_and_cache(remote, operation)).await
+            Route::Server(servers, remote) => {
+                Box::pin(self.check_and_cache(servers, remote, operation)).await
             }
-            ControlFlow::Break(result) => result,
+            Route::Done(result) => result,
         }
     }
 
     pub(super) async fn peek(&self, operation: &CheckOp<'_>) -> Result<Decision, Error> {
         match self.route(operation) {
-            ControlFlow::Continue(remote) => self.query_check(remote, operation).await,
-            ControlFlow::Break(result) => result,
+            Route::Server(servers, remote) => self.query_check(servers, remote, operation).await,
+            Route::Done(result) => result,
         }
     }
 
     pub(super) fn health(&self) -> Health {
-        match &self.remote {
-            Some(remote) => remote.health(),
+        match &self.servers {
+            Some(servers) => servers.health(),
             None => Health::without_server(self.since),
         }
     }
 
     async fn check_and_cache(
         self: &Arc<Self>,
-        remote: &Arc<Remote>,
+        servers: &Servers,
+        remote: Arc<Remote>,
         operation: &CheckOp<'_>,
     ) -> Result<Decision, Error> {
         let Some(deny_cache) = &self.deny_cache else {
-            return self.query_check(remote, operation).await;
+            return self.query_check(servers, remote, operation).await;
         };
         let version = deny_cache.version(operation.key, self.clock.monotonic());
-        let decision = self.query_check(remote, operation).await?;
+        let decision = self.query_check(servers, remote, operation).await?;
         if !decision.allowed() {
             let (CheckOp { key, check, .. }, now) = (operation, self.clock.monotonic());
+            // The key may have moved to another shard meanwhile.
+            let Ok(remote) = servers.available(key) else { return Ok(decision) };
             if !remote.is_tracking() {
                 let (source, denied) = (decision.source(), decision.as_core());
                 deny_cache.insert(key, check, denied, source, version, now);
@@ -87,12 +99,11 @@ impl Engine {
     /// changes of it.
     fn fetch_denial(
         self: &Arc<Self>,
-        remote: &Arc<Remote>,
+        remote: Arc<Remote>,
         operation: &CheckOp<'_>,
         deny_cache: &Arc<DenyCache>,
     ) {
-        let (engine, remote, deny_cache) =
-            (Arc::clone(self), Arc::clone(remote), Arc::clone(deny_cache));
+        let (engine, deny_cache) = (Arc::clone(self), Arc::clone(deny_cache));
         let (key, rule_source) =
             (operation.key.to_vec(), operation.check.rule_source().into_owned());
         let cost = operation.check.units();
@@ -100,7 +111,9 @@ impl Engine {
             let check = Check::new(rule_source.as_borrowed()).cost(cost);
             let version = deny_cache.version(&key, engine.clock.monotonic());
             let operation = CheckOp { key: &key, check, record: false };
-            if let Ok(decision) = remote.run(&operation, &engine.policies).await {
+            let deadline = Deadline::after(remote.timeout());
+            let peeked = remote.run(&operation, &engine.policies, deadline, false).await;
+            if let Ok(decision) = peeked {
                 let (source, now) = (decision.source(), engine.clock.monotonic());
                 deny_cache.insert(&key, &check, decision.as_core(), source, version, now);
             }
@@ -110,10 +123,11 @@ impl Engine {
 
     async fn query_check(
         &self,
-        remote: &Arc<Remote>,
+        servers: &Servers,
+        remote: Arc<Remote>,
         operation: &CheckOp<'_>,
     ) -> Result<Decision, Error> {
-        let decision = self.query(remote, operation).await?;
+        let decision = self.query(servers, Arc::clone(&remote), operation).await?;
         // The fallback will need the policy's rules.
         if let (RuleSource::Policy(name), Source::Module, Fallback::Local { .. }) =
             (operation.check.rule_source(), decision.source(), self.fallback)
@@ -140,36 +154,36 @@ impl Engine {
 
     pub(super) async fn run<O: Operation>(&self, operation: &O) -> Result<O::Output, Error> {
         match self.route(operation) {
-            ControlFlow::Continue(remote) => self.query(remote, operation).await,
-            ControlFlow::Break(result) => result,
+            Route::Server(servers, remote) => self.query(servers, remote, operation).await,
+            Route::Done(result) => result,
         }
     }
 
     /// The server to query, or, if there is none or it is unavailable, the result.
-    fn route<O: Operation>(
-        &self,
-        operation: &O,
-    ) -> ControlFlow<Result<O::Output, Error>, &Arc<Remote>> {
-        let Self { remote, local, policies, .. } = self;
-        let Some(remote) = remote else {
-            return ControlFlow::Break(operation.local(local, policies).map_err(Error::from));
+    fn route<O: Operation>(&self, operation: &O) -> Route<'_, O::Output> {
+        let Self { servers, local, policies, .. } = self;
+        let Some(servers) = servers else {
+            return Route::Done(operation.local(local, policies).map_err(Error::from));
         };
-        if remote.is_available() {
-            return ControlFlow::Continue(remote);
+        match servers.available(operation.key()) {
+            Ok(remote) => Route::Server(servers, remote),
+            Err(reason) => {
+                let output = self.fall_back(operation, servers);
+                Route::Done(output.ok_or(Error::Unavailable(reason)))
+            }
         }
-        let output = self.fall_back(operation, remote);
-        ControlFlow::Break(output.ok_or_else(|| Error::Unavailable(remote.last_error())))
     }
 
     async fn query<O: Operation>(
         &self,
-        remote: &Arc<Remote>,
+        servers: &Servers,
+        remote: Arc<Remote>,
         operation: &O,
     ) -> Result<O::Output, Error> {
-        match remote.run(operation, &self.policies).await {
+        match servers.query(remote, operation, &self.policies).await {
             Ok(output) => Ok(output),
-            Err(QueryError::Rejected(error)) => Err(error),
-            Err(QueryError::Unavailable(error)) => match self.fall_back(operation, remote) {
+            Err(Failure::Rejected(error)) => Err(error),
+            Err(Failure::Unavailable(remote, error)) => match self.fall_back(operation, servers) {
                 Some(output) => {
                     remote.record_unanswered(operation.checks(), &error);
                     Ok(output)
@@ -180,7 +194,7 @@ impl Engine {
     }
 
     /// The output of the fallback; `None` if it has none for this operation.
-    fn fall_back<O: Operation>(&self, operation: &O, remote: &Remote) -> Option<O::Output> {
+    fn fall_back<O: Operation>(&self, operation: &O, servers: &Servers) -> Option<O::Output> {
         let Self { local, policies, .. } = self;
         match self.fallback {
             Fallback::Local { .. } => match operation.local(local, policies) {
@@ -193,7 +207,7 @@ impl Engine {
             },
             Fallback::Allow => operation.fixed(FixedOutcome::Allow, policies),
             Fallback::Deny => {
-                let retry_after_ms = remote.retry_after_ms();
+                let retry_after_ms = servers.retry_after_ms();
                 operation.fixed(FixedOutcome::Deny { retry_after_ms }, policies)
             }
             Fallback::Error => None,

@@ -1,10 +1,14 @@
 //! A limiter that keeps enforcing limits while its server is unavailable.
 
+mod asking;
 #[cfg(feature = "blocking")]
 pub mod blocking;
 mod builder;
 mod check_op;
+mod cluster;
 mod connection;
+mod connector;
+mod deadline;
 mod engine;
 mod fallback;
 mod health;
@@ -13,14 +17,16 @@ mod multi_check_op;
 mod operation;
 mod outage_log;
 mod rate_limiter;
+mod redirect;
 mod remote;
+mod servers;
 mod target;
-mod timeout;
+mod topology;
 mod unanswered_log;
 
 pub use builder::Builder;
 pub use connection::Connection;
 pub use fallback::{Backend, Fallback};
-pub use health::Health;
+pub use health::{Health, ShardHealth};
 pub use rate_limiter::RateLimiter;
 pub use ratelog_client_core::engine::BreakerState;

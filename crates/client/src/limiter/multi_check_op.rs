@@ -95,6 +95,10 @@ impl Operation for MultiCheckOp<'_> {
         self.0.len()
     }
 
+    fn key(&self) -> &[u8] {
+        self.0.keys().next().map_or(&[], |(key, _)| key)
+    }
+
     fn command(&self) -> Command<Vec<Decision>> {
         command::mcheck(self.0)
     }

@@ -17,6 +17,9 @@ pub(super) trait Operation: Sync {
         0
     }
 
+    /// The key that decides which shard of a cluster runs the operation.
+    fn key(&self) -> &[u8];
+
     /// The operation as a command of the module.
     fn command(&self) -> Command<Self::Output>;
 
@@ -72,6 +75,10 @@ pub(super) struct RefundOp<'a> {
 impl Operation for RefundOp<'_> {
     type Output = u64;
 
+    fn key(&self) -> &[u8] {
+        self.key
+    }
+
     fn command(&self) -> Command<u64> {
         command::refund(self.key, self.cost)
     }
@@ -91,6 +98,10 @@ pub(super) struct ResetOp<'a>(pub(super) &'a [u8]);
 impl Operation for ResetOp<'_> {
     type Output = u64;
 
+    fn key(&self) -> &[u8] {
+        self.0
+    }
+
     fn command(&self) -> Command<u64> {
         command::reset(self.0)
     }
@@ -105,13 +116,18 @@ impl Operation for ResetOp<'_> {
 }
 
 /// An operation that only the module has.
-pub(super) struct ModuleOnlyOp<T, F: Fn() -> Command<T>> {
+pub(super) struct ModuleOnlyOp<'a, T, F: Fn() -> Command<T>> {
     pub(super) name: &'static str,
+    pub(super) key: &'a [u8],
     pub(super) command: F,
 }
 
-impl<T: Send, F: Fn() -> Command<T> + Sync> Operation for ModuleOnlyOp<T, F> {
+impl<T: Send, F: Fn() -> Command<T> + Sync> Operation for ModuleOnlyOp<'_, T, F> {
     type Output = T;
+
+    fn key(&self) -> &[u8] {
+        self.key
+    }
 
     fn command(&self) -> Command<T> {
         (self.command)()

@@ -10,10 +10,11 @@ pub(super) struct OutageLog {
 
 impl OutageLog {
     /// Logs the start of an outage, unless it is logged already.
-    pub(super) fn unavailable(&self, error: &str) {
+    pub(super) fn unavailable(&self, server: &str, error: &str) {
         if !self.is_open.swap(true, Ordering::AcqRel) {
             tracing::warn!(
                 event = "server_unavailable",
+                server,
                 error,
                 "the server is unavailable: the fallback answers until it recovers"
             );
@@ -21,9 +22,9 @@ impl OutageLog {
     }
 
     /// Logs the end of an outage whose start is logged.
-    pub(super) fn recovered(&self) {
+    pub(super) fn recovered(&self, server: &str) {
         if self.is_open.swap(false, Ordering::AcqRel) {
-            tracing::info!(event = "server_recovered", "the server is available again");
+            tracing::info!(event = "server_recovered", server, "the server is available again");
         }
     }
 }

@@ -106,7 +106,7 @@ impl RateLimiter {
     ) -> Result<(), Error> {
         let key = key.as_ref();
         let command = || command::set_override(key, key_override);
-        self.0.run_and_invalidate(key, &ModuleOnlyOp { name: "an override", command }).await
+        self.0.run_and_invalidate(key, &ModuleOnlyOp { name: "an override", key, command }).await
     }
 
     /// The key's override, if it has one.
@@ -116,7 +116,7 @@ impl RateLimiter {
     pub async fn get_override(&self, key: impl AsRef<[u8]>) -> Result<Option<Override>, Error> {
         let key = key.as_ref();
         let command = || command::get_override(key);
-        self.0.run(&ModuleOnlyOp { name: "an override", command }).await
+        self.0.run(&ModuleOnlyOp { name: "an override", key, command }).await
     }
 
     /// Deletes the key's override. Returns whether it had one.
@@ -126,7 +126,7 @@ impl RateLimiter {
     pub async fn del_override(&self, key: impl AsRef<[u8]>) -> Result<bool, Error> {
         let key = key.as_ref();
         let command = || command::del_override(key);
-        self.0.run_and_invalidate(key, &ModuleOnlyOp { name: "an override", command }).await
+        self.0.run_and_invalidate(key, &ModuleOnlyOp { name: "an override", key, command }).await
     }
 
     /// The state of the connection to the server.

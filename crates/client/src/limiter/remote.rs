@@ -5,18 +5,22 @@ use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use ratelog_client_core::Clock;
-use ratelog_client_core::engine::{Breaker, DenyCache, FailureKind, Policies, ProbeBackoff};
+use ratelog_client_core::engine::{
+    Breaker, BreakerStatus, DenyCache, FailureKind, Policies, ProbeBackoff,
+};
 use ratelog_client_core::script::key_of_log;
 use ratelog_core::{Cost, PolicyName};
 use redis::{PushInfo, PushKind, Value};
+use tokio::sync::{Notify, OnceCell};
 
 use super::connection::Connection;
+use super::connector::Connector;
+use super::deadline::Deadline;
 use super::fallback::Backend;
-use super::health::Health;
+use super::health::ShardHealth;
 use super::operation::Operation;
 use super::outage_log::OutageLog;
-use super::target::Target;
-use super::timeout::with_timeout;
+use super::redirect::Redirect;
 use super::unanswered_log::UnansweredLog;
 use crate::command;
 use crate::{AsyncCommands, Error};
@@ -25,7 +29,9 @@ use crate::{AsyncCommands, Error};
 const PROBE_KEY: &str = "ratelog:probe";
 
 pub(super) struct Remote {
-    target: Target,
+    connector: Connector,
+    /// Names the server in the log.
+    name: String,
     settings: Settings,
     breaker: Breaker,
     connection: RwLock<Option<Connection>>,
@@ -38,6 +44,9 @@ pub(super) struct Remote {
     clock: Clock,
     outage_log: OutageLog,
     unanswered_log: UnansweredLog,
+    started: OnceCell<()>,
+    /// Notified when the server becomes unavailable and after each failed probe, if it is a shard of a cluster.
+    on_lost: Option<Arc<Notify>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -56,17 +65,21 @@ pub(super) enum QueryError {
     Unavailable(Error),
     /// The server is available and rejected the operation.
     Rejected(Error),
+    /// The node of a cluster names another one.
+    Redirected(Redirect),
 }
 
 impl Remote {
     pub(super) fn new(
-        target: Target,
+        connector: Connector,
         settings: Settings,
         deny_cache: Option<Arc<DenyCache>>,
         clock: Clock,
+        on_lost: Option<Arc<Notify>>,
     ) -> Self {
         Self {
-            target,
+            name: connector.to_string(),
+            connector,
             breaker: Breaker::new(settings.failure_threshold, Clock::system_now()),
             settings,
             connection: RwLock::new(None),
@@ -77,33 +90,46 @@ impl Remote {
             clock,
             outage_log: OutageLog::default(),
             unanswered_log: UnansweredLog::default(),
+            started: OnceCell::new(),
+            on_lost,
         }
     }
 
-    /// Probes the server once. If it is unavailable, goes on in the background.
+    /// Probes the server once. If it is unavailable, goes on in the background. A second call waits for the first one.
     pub(super) async fn start(self: &Arc<Self>) {
-        if !self.probe().await {
-            tokio::spawn(recover(Arc::downgrade(self)));
-        }
+        let start = async || {
+            if !self.probe().await {
+                tokio::spawn(recover(Arc::downgrade(self)));
+            }
+        };
+        self.started.get_or_init(start).await;
     }
 
-    /// Runs one operation, within the timeout.
+    /// Runs one operation. `asking` says that another node has sent it here by an `ASK` error.
     pub(super) async fn run<O: Operation>(
         self: &Arc<Self>,
         operation: &O,
         policies: &Policies,
+        deadline: Deadline,
+        asking: bool,
     ) -> Result<O::Output, QueryError> {
         let Some(connection) = self.connection() else {
             return Err(QueryError::Unavailable(Error::Unavailable(self.last_error())));
         };
-        let query = self.query(connection, operation, policies);
-        let error = match with_timeout(self.settings.timeout, query).await {
+        let connection = if asking { connection.asking() } else { connection };
+        let error = match deadline.run(self.query(connection, operation, policies)).await {
             Ok(output) => {
                 self.breaker.record_success();
                 return Ok(output);
             }
             Err(error) => error,
         };
+        if self.on_lost.is_some()
+            && let Some(redirect) = Redirect::from_error(&error)
+        {
+            self.breaker.record_success();
+            return Err(QueryError::Redirected(redirect));
+        }
         let Some(kind) = error.failure_kind() else {
             self.breaker.record_success();
             return Err(QueryError::Rejected(error));
@@ -112,30 +138,43 @@ impl Remote {
         Err(QueryError::Unavailable(error))
     }
 
+    pub(super) const fn timeout(&self) -> Duration {
+        self.settings.timeout
+    }
+
     pub(super) fn is_available(&self) -> bool {
         self.breaker.is_closed()
     }
 
-    pub(super) fn health(&self) -> Health {
-        let unanswered = self.unanswered_log.total();
-        Health::of_server(self.breaker.status(), self.uses_script(), self.is_tracking(), unanswered)
+    /// The address of the server, or another name for it.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn health(&self) -> ShardHealth {
+        let BreakerStatus { state, since, last_error, opened } = self.breaker.status();
+        ShardHealth {
+            address: self.name.clone(),
+            state,
+            since,
+            last_error,
+            opened,
+            uses_script: self.uses_script(),
+            tracking: self.is_tracking(),
+            unanswered: self.unanswered_log.total(),
+        }
     }
 
     /// Counts and logs checks that the fallback decided after this error. Once the breaker is open, the outage is logged
     /// instead.
     pub(super) fn record_unanswered(&self, checks: usize, error: &Error) {
         if checks > 0 && self.is_available() {
-            self.unanswered_log.record(checks, error, Clock::monotonic_now());
+            self.unanswered_log.record(&self.name, checks, error, Clock::monotonic_now());
         }
     }
 
     pub(super) fn last_error(&self) -> String {
         self.breaker.last_error()
-    }
-
-    /// The wait that a denial by the fallback reports: until then there is at least one more probe.
-    pub(super) fn retry_after_ms(&self) -> u64 {
-        u64::try_from(self.settings.probe_max_interval.as_millis()).unwrap_or(u64::MAX)
     }
 
     pub(super) fn is_tracking(&self) -> bool {
@@ -148,7 +187,7 @@ impl Remote {
         let (timeout, clock) = (self.settings.timeout, self.clock.clone());
         tokio::spawn(async move {
             let command = command::get_policy(&name);
-            let fetched = with_timeout(timeout, connection.rl_query(&command)).await;
+            let fetched = Deadline::after(timeout).run(connection.rl_query(&command)).await;
             match fetched {
                 Ok(policy) => policies.insert(name, policy, clock.monotonic()),
                 Err(error) if error.failure_kind().is_some() => policies.fetch_failed(&name),
@@ -181,7 +220,7 @@ impl Remote {
         operation.via_script(&mut connection, policies).await
     }
 
-    fn connection(&self) -> Option<Connection> {
+    pub(super) fn connection(&self) -> Option<Connection> {
         self.connection.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -191,11 +230,19 @@ impl Remote {
 
     fn record_failure(self: &Arc<Self>, error: String, kind: FailureKind) {
         // A connection that finds its servers again itself is not lost.
-        let kind = if self.target.is_reopened_by_limiter() { kind } else { FailureKind::Transient };
+        let kind =
+            if self.connector.is_reopened_by_limiter() { kind } else { FailureKind::Transient };
         if self.breaker.record_failure(error, kind, Clock::system_now()) {
-            self.outage_log.unavailable(&self.last_error());
+            self.outage_log.unavailable(&self.name, &self.last_error());
             self.drop_connection();
+            self.report_lost();
             tokio::spawn(recover(Arc::downgrade(self)));
+        }
+    }
+
+    fn report_lost(&self) {
+        if let Some(on_lost) = &self.on_lost {
+            on_lost.notify_one();
         }
     }
 
@@ -211,15 +258,16 @@ impl Remote {
     /// Opens a connection and sends the probe. Closes the breaker if the server answers.
     async fn probe(self: &Arc<Self>) -> bool {
         self.breaker.begin_probe(Clock::system_now());
-        let connected = with_timeout(self.settings.connect_timeout, self.connect()).await;
+        let connected = Deadline::after(self.settings.connect_timeout).run(self.connect()).await;
         match &connected {
             Ok(()) => {
                 self.breaker.record_recovery(Clock::system_now());
-                self.outage_log.recovered();
+                self.outage_log.recovered(&self.name);
             }
             Err(error) => {
                 self.breaker.record_probe_failure(error.to_string(), Clock::system_now());
-                self.outage_log.unavailable(&self.last_error());
+                self.outage_log.unavailable(&self.name, &self.last_error());
+                self.report_lost();
             }
         }
         connected.is_ok()
@@ -234,8 +282,10 @@ impl Remote {
             }
             Ok::<(), redis::aio::SendError>(())
         };
-        let mut connection = self.target.connect(self.settings.connect_timeout, on_push).await?;
+        let mut connection = self.connector.connect(self.settings.connect_timeout, on_push).await?;
         let has_module = match connection.rl_query(&command::refund(PROBE_KEY, Cost::ONE)).await {
+            // Another shard owns the slot of the key, or none does.
+            Err(error) if self.on_lost.is_some() && error.is_about_slot() => true,
             Err(error) if error.failure_kind().is_some() => return Err(error),
             // Any other reply shows that the server is available.
             result => !result.is_err_and(|error| error.is_unknown_command()),
@@ -246,7 +296,7 @@ impl Remote {
             Backend::Script => true,
         };
         self.uses_script.store(uses_script, Ordering::Relaxed);
-        let is_tracking = self.deny_cache.is_some() && self.target.supports_pushes() && {
+        let is_tracking = self.deny_cache.is_some() && self.connector.supports_pushes() && {
             let tracking = redis::cmd("CLIENT").arg(&["TRACKING", "ON", "NOLOOP"]).to_owned();
             tracking.query_async::<()>(&mut connection).await.is_ok()
         };

@@ -1,31 +1,21 @@
-//! A limiter's URL, and connections to the servers that it names.
+//! A limiter's URL.
 
-use std::time::Duration;
+use redis::{ConnectionInfo, IntoConnectionInfo, ProtocolVersion};
 
-use redis::aio::AsyncPushSender;
-use redis::{
-    AsyncConnectionConfig, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, RedisResult,
-};
-
-use super::connection::Connection;
+use super::cluster::Seeds;
+use super::connector::Connector;
 use crate::Error;
 
-/// The source of a limiter's connections.
+/// The servers that a URL names.
 pub(super) enum Target {
     /// One server.
-    Single(redis::Client),
-    /// A cluster.
-    #[cfg(feature = "cluster-async")]
-    Cluster(redis::cluster::ClusterClient),
-    /// The primary that Sentinels report.
-    #[cfg(feature = "sentinel")]
-    Sentinel(tokio::sync::Mutex<redis::sentinel::SentinelClient>),
-    /// A connection that the caller opened.
-    Given(Connection),
+    Server(Connector),
+    /// The cluster of these nodes.
+    Cluster(Seeds),
 }
 
 impl Target {
-    /// The servers that a URL names; `None` for `memory://`.
+    /// Parses a URL; `None` for `memory://`.
     pub(super) fn parse(url: &str) -> Result<Option<Self>, Error> {
         let Some((scheme, rest)) = url.split_once("://") else {
             return Err(Error::Config(format!("'{}' is not a URL of a limiter", excerpt(url))));
@@ -48,62 +38,10 @@ impl Target {
         };
         target.map(Some)
     }
-
-    /// Whether the limiter opens a lost connection again. Other connections find their servers again themselves.
-    pub(super) fn is_reopened_by_limiter(&self) -> bool {
-        match self {
-            Self::Single(_) => true,
-            #[cfg(feature = "sentinel")]
-            Self::Sentinel(_) => true,
-            #[cfg(feature = "cluster-async")]
-            Self::Cluster(_) => false,
-            Self::Given(_) => false,
-        }
-    }
-
-    /// Whether the server can push messages to a connection.
-    pub(super) fn supports_pushes(&self) -> bool {
-        if let Self::Single(client) = self {
-            let settings = client.get_connection_info().redis_settings();
-            return settings.protocol() != ProtocolVersion::RESP2;
-        }
-        self.is_reopened_by_limiter()
-    }
-
-    /// Opens a connection. `on_push` receives the server's pushes, if it supports them. The caller waits for at most
-    /// `timeout`.
-    pub(super) async fn connect(
-        &self,
-        timeout: Duration,
-        on_push: impl AsyncPushSender,
-    ) -> RedisResult<Connection> {
-        // The limiter's own timeout covers more than the connection. It must expire first, because its error says so.
-        let timeout = 2 * timeout;
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(timeout))
-            .set_response_timeout(None);
-        let config = if self.supports_pushes() { config.set_push_sender(on_push) } else { config };
-        Ok(match self {
-            Self::Given(connection) => connection.clone(),
-            Self::Single(client) => {
-                client.get_multiplexed_async_connection_with_config(&config).await?.into()
-            }
-            #[cfg(feature = "cluster-async")]
-            Self::Cluster(client) => {
-                let config = redis::cluster::ClusterConfig::new().set_connection_timeout(timeout);
-                client.get_async_connection_with_config(config).await?.into()
-            }
-            #[cfg(feature = "sentinel")]
-            Self::Sentinel(client) => {
-                client.lock().await.get_async_connection_with_config(&config).await?.into()
-            }
-        })
-    }
 }
 
 fn single(scheme: &str, rest: &str) -> Result<Target, Error> {
-    let node = node(scheme, rest)?;
-    redis::Client::open(node).map(Target::Single).map_err(|error| invalid_url(&error))
+    node(scheme, rest).map(|node| Target::Server(Connector::Single(node)))
 }
 
 fn node(scheme: &str, rest: &str) -> Result<ConnectionInfo, Error> {
@@ -136,7 +74,6 @@ fn prepare_tls() -> Result<(), Error> {
 
 /// Parses `user:password@host:port,host:port/path?query` into one node per host. `map_path` gives the path of each
 /// node.
-#[cfg(any(feature = "cluster-async", feature = "sentinel"))]
 fn nodes(
     scheme: &str,
     rest: &str,
@@ -155,7 +92,6 @@ fn nodes(
     hosts.split(',').map(|host| node(scheme, &format!("{user}{host}/{path}{query}"))).collect()
 }
 
-#[cfg(feature = "cluster-async")]
 fn cluster(scheme: &str, rest: &str) -> Result<Target, Error> {
     let nodes = nodes(scheme, rest, |path| {
         if path.is_empty() || path == "0" {
@@ -163,14 +99,10 @@ fn cluster(scheme: &str, rest: &str) -> Result<Target, Error> {
         }
         Err(Error::Config(format!("a cluster has no database '{}'", excerpt(path))))
     })?;
-    redis::cluster::ClusterClient::new(nodes)
-        .map(Target::Cluster)
-        .map_err(|error| invalid_url(&error))
-}
-
-#[cfg(not(feature = "cluster-async"))]
-fn cluster(scheme: &str, _rest: &str) -> Result<Target, Error> {
-    Err(missing_feature(&format!("{scheme}+cluster://"), "cluster-async"))
+    let addresses = nodes.iter().map(|node| node.addr().to_string()).collect();
+    let first = nodes.into_iter().next();
+    let no_nodes = || Error::Config("the URL names no node of the cluster".to_owned());
+    Ok(Target::Cluster(Seeds { first: first.ok_or_else(no_nodes)?, addresses }))
 }
 
 #[cfg(feature = "sentinel")]
@@ -199,8 +131,8 @@ fn sentinel(scheme: &str, rest: &str) -> Result<Target, Error> {
         nodes.into_iter().map(|node| node.set_redis_settings(plain.clone())).collect();
     let primary = SentinelNodeConnectionInfo::default().set_redis_connection_info(settings);
     let primary = if scheme == "rediss" { primary.set_tls_mode(TlsMode::Secure) } else { primary };
-    SentinelClient::build(sentinels, service, Some(primary), SentinelServerType::Master)
-        .map(|client| Target::Sentinel(tokio::sync::Mutex::new(client)))
+    SentinelClient::build(sentinels, service.clone(), Some(primary), SentinelServerType::Master)
+        .map(|client| Target::Server(Connector::Sentinel(tokio::sync::Mutex::new(client), service)))
         .map_err(|error| invalid_url(&error))
 }
 
@@ -209,7 +141,7 @@ fn sentinel(scheme: &str, _rest: &str) -> Result<Target, Error> {
     Err(missing_feature(&format!("{scheme}+sentinel://"), "sentinel"))
 }
 
-#[cfg(not(all(feature = "tls", feature = "cluster-async", feature = "sentinel")))]
+#[cfg(not(all(feature = "tls", feature = "sentinel")))]
 fn missing_feature(scheme: &str, feature: &str) -> Error {
     Error::Config(format!("{scheme} needs ratelog-client's feature '{feature}'"))
 }

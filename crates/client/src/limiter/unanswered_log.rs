@@ -17,12 +17,13 @@ pub(super) struct UnansweredLog {
 
 impl UnansweredLog {
     /// Counts checks, and logs them unless others were logged less than ten seconds before `now`.
-    pub(super) fn record(&self, checks: usize, error: &Error, now: Instant) {
+    pub(super) fn record(&self, server: &str, checks: usize, error: &Error, now: Instant) {
         let checks = u64::try_from(checks).unwrap_or(u64::MAX);
         let total = self.total.fetch_add(checks, Ordering::Relaxed).saturating_add(checks);
         if self.admits(now) {
             tracing::warn!(
                 event = "unanswered",
+                server,
                 %error,
                 total,
                 "the server did not answer a check: the fallback decided it"

@@ -1,0 +1,78 @@
+//! Connections to one server.
+
+use std::fmt;
+use std::time::Duration;
+
+use redis::aio::AsyncPushSender;
+use redis::{AsyncConnectionConfig, ConnectionInfo, ProtocolVersion, RedisResult};
+
+use super::connection::Connection;
+
+/// The source of the connections to one server.
+pub(super) enum Connector {
+    /// One address.
+    Single(ConnectionInfo),
+    /// The primary that Sentinels report for the service of this name.
+    #[cfg(feature = "sentinel")]
+    Sentinel(tokio::sync::Mutex<redis::sentinel::SentinelClient>, String),
+    /// A connection that the caller opened.
+    Given(Connection),
+}
+
+impl Connector {
+    /// Whether the limiter opens a lost connection again. Other connections find their servers again themselves.
+    pub(super) fn is_reopened_by_limiter(&self) -> bool {
+        match self {
+            Self::Single(_) => true,
+            #[cfg(feature = "sentinel")]
+            Self::Sentinel(..) => true,
+            Self::Given(_) => false,
+        }
+    }
+
+    /// Whether the server can push messages to a connection.
+    pub(super) fn supports_pushes(&self) -> bool {
+        if let Self::Single(node) = self {
+            return node.redis_settings().protocol() != ProtocolVersion::RESP2;
+        }
+        self.is_reopened_by_limiter()
+    }
+
+    /// Opens a connection. `on_push` receives the server's pushes, if it supports them. The caller waits for at most
+    /// `timeout`.
+    pub(super) async fn connect(
+        &self,
+        timeout: Duration,
+        on_push: impl AsyncPushSender,
+    ) -> RedisResult<Connection> {
+        // The limiter's own timeout covers more than the connection. It must expire first, because its error says so.
+        let timeout = 2 * timeout;
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(timeout))
+            .set_response_timeout(None);
+        let config = if self.supports_pushes() { config.set_push_sender(on_push) } else { config };
+        Ok(match self {
+            Self::Given(connection) => connection.clone(),
+            Self::Single(node) => {
+                let client = redis::Client::open(node.clone())?;
+                client.get_multiplexed_async_connection_with_config(&config).await?.into()
+            }
+            #[cfg(feature = "sentinel")]
+            Self::Sentinel(client, _) => {
+                client.lock().await.get_async_connection_with_config(&config).await?.into()
+            }
+        })
+    }
+}
+
+/// Names the server in the log.
+impl fmt::Display for Connector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Single(node) => node.addr().fmt(f),
+            #[cfg(feature = "sentinel")]
+            Self::Sentinel(_, service) => write!(f, "the primary of {service}"),
+            Self::Given(_) => f.write_str("the server of the given connection"),
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The servers of a limiter: one, or the shards of a cluster.
+
+use std::sync::Arc;
+
+use ratelog_client_core::Clock;
+use ratelog_client_core::engine::{DenyCache, Policies};
+
+use super::cluster::Cluster;
+use super::deadline::Deadline;
+use super::health::Health;
+use super::operation::Operation;
+use super::remote::{QueryError, Remote, Settings};
+use super::target::Target;
+use crate::Error;
+
+/// The most redirects that a query follows. One moves to a slot's new owner, and one more finds it in migration.
+const MAX_REDIRECTS: usize = 5;
+
+pub(super) struct Servers {
+    kind: Kind,
+    settings: Settings,
+}
+
+enum Kind {
+    One(Arc<Remote>),
+    Cluster(Arc<Cluster>),
+}
+
+/// The error of a query, with the server that it comes from.
+pub(super) enum Failure {
+    /// The server is unavailable.
+    Unavailable(Arc<Remote>, Error),
+    /// The server is available and rejected the operation.
+    Rejected(Error),
+}
+
+impl Servers {
+    pub(super) fn new(
+        target: Target,
+        settings: Settings,
+        deny_cache: Option<Arc<DenyCache>>,
+        clock: Clock,
+    ) -> Self {
+        let kind = match target {
+            Target::Server(connector) => {
+                Kind::One(Arc::new(Remote::new(connector, settings, deny_cache, clock, None)))
+            }
+            Target::Cluster(seeds) => {
+                Kind::Cluster(Arc::new(Cluster::new(seeds, settings, deny_cache, clock)))
+            }
+        };
+        Self { kind, settings }
+    }
+
+    /// Connects to the servers. Those that are unavailable are probed in the background.
+    pub(super) async fn start(&self) {
+        match &self.kind {
+            Kind::One(remote) => remote.start().await,
+            Kind::Cluster(cluster) => cluster.start().await,
+        }
+    }
+
+    /// The server of a key if it is available. The error is the reason why not.
+    pub(super) fn available(&self, key: &[u8]) -> Result<Arc<Remote>, String> {
+        let remote = match &self.kind {
+            Kind::One(remote) => Arc::clone(remote),
+            Kind::Cluster(cluster) => cluster.shard_of(key)?,
+        };
+        if remote.is_available() { Ok(remote) } else { Err(remote.last_error()) }
+    }
+
+    /// Runs one operation on the server of its key, within the timeout. Follows the redirects of a cluster.
+    pub(super) async fn query<O: Operation>(
+        &self,
+        mut remote: Arc<Remote>,
+        operation: &O,
+        policies: &Policies,
+    ) -> Result<O::Output, Failure> {
+        let deadline = Deadline::after(self.settings.timeout);
+        let mut asking = false;
+        for _ in 0..=MAX_REDIRECTS {
+            match (remote.run(operation, policies, deadline, asking).await, &self.kind) {
+                (Ok(output), _) => return Ok(output),
+                (Err(QueryError::Rejected(error)), _) => return Err(Failure::Rejected(error)),
+                (Err(QueryError::Unavailable(error)), _) => {
+                    return Err(Failure::Unavailable(remote, error));
+                }
+                (Err(QueryError::Redirected(redirect)), Kind::Cluster(cluster)) => {
+                    asking = redirect.is_ask;
+                    remote = cluster.redirected(&remote, &redirect, deadline).await;
+                }
+                (Err(QueryError::Redirected(_)), Kind::One(_)) => break,
+            }
+        }
+        let error = format!(
+            "the nodes of the cluster redirect to each other, at last to {}",
+            remote.name()
+        );
+        Err(Failure::Unavailable(remote, Error::Unavailable(error)))
+    }
+
+    /// The wait that a denial by the fallback reports: until then there is at least one more probe.
+    pub(super) fn retry_after_ms(&self) -> u64 {
+        u64::try_from(self.settings.probe_max_interval.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    pub(super) fn health(&self) -> Health {
+        match &self.kind {
+            Kind::One(remote) => Health::of_server(remote.health()),
+            Kind::Cluster(cluster) => cluster.health(),
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! The nodes of a cluster and their hash slots, as `CLUSTER SLOTS` lists them.
+
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
+
+use redis::Value;
+use redis::aio::ConnectionLike;
+
+use super::connection::Connection;
+use crate::Error;
+
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Topology {
+    /// Ranges of slots, each with the address of its primary, `host:port`.
+    pub(super) ranges: Vec<(RangeInclusive<u16>, String)>,
+    /// The addresses of all nodes, also of replicas.
+    pub(super) addresses: BTreeSet<String>,
+}
+
+impl Topology {
+    /// Asks a node. `host` is the host of its address.
+    pub(super) async fn query(connection: &mut Connection, host: &str) -> Result<Self, Error> {
+        let command = redis::cmd("CLUSTER").arg("SLOTS").to_owned();
+        let reply = connection.req_packed_command(&command).await?.extract_error()?;
+        let topology = Self::from_reply(&reply, host);
+        if topology.ranges.is_empty() {
+            let reason = "the node knows no node with hash slots".to_owned();
+            return Err(Error::Reply { command: "CLUSTER SLOTS".to_owned(), reason });
+        }
+        Ok(topology)
+    }
+
+    /// Nodes without an address are left out: their slots have no owner.
+    fn from_reply(reply: &Value, host: &str) -> Self {
+        let Value::Array(rows) = reply else { return Self::default() };
+        let mut topology = Self::default();
+        for row in rows {
+            let Value::Array(row) = row else { continue };
+            let [Value::Int(first), Value::Int(last), nodes @ ..] = row.as_slice() else {
+                continue;
+            };
+            let (Ok(first), Ok(last)) = (u16::try_from(*first), u16::try_from(*last)) else {
+                continue;
+            };
+            let mut addresses = nodes.iter().map(|node| address(node, host));
+            if let Some(Some(primary)) = addresses.next() {
+                topology.addresses.insert(primary.clone());
+                topology.ranges.push((first..=last, primary));
+            }
+            topology.addresses.extend(addresses.flatten());
+        }
+        topology
+    }
+}
+
+/// The address of a node. The server sends no host if it is that of the node that answers, and "?" if it is unknown.
+fn address(node: &Value, answering_host: &str) -> Option<String> {
+    let Value::Array(fields) = node else { return None };
+    let [host, Value::Int(port), ..] = fields.as_slice() else { return None };
+    let host = match host {
+        Value::BulkString(host) => std::str::from_utf8(host).ok()?,
+        Value::Nil => "",
+        _ => return None,
+    };
+    match host {
+        "?" => None,
+        "" => Some(format!("{answering_host}:{port}")),
+        host => Some(format!("{host}:{port}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use redis::Value;
+
+    use super::Topology;
+
+    fn node(host: &str, port: i64) -> Value {
+        let id = Value::BulkString(b"07c37dfeb235213a872192d90877d0cd55635b91".to_vec());
+        Value::Array(vec![Value::BulkString(host.into()), Value::Int(port), id])
+    }
+
+    fn row(first: i64, last: i64, nodes: Vec<Value>) -> Value {
+        Value::Array([vec![Value::Int(first), Value::Int(last)], nodes].concat())
+    }
+
+    #[test]
+    fn primaries_own_slots_and_replicas_are_known() {
+        let unnamed = Value::Array(vec![Value::Nil, Value::Int(3)]);
+        let reply = Value::Array(vec![
+            row(0, 5460, vec![node("192.0.2.1", 1), node("192.0.2.2", 2)]),
+            row(5461, 5461, vec![node("", 4)]),
+            row(5462, 5999, vec![node("?", 5), node("2001:db8::1", 6)]),
+            row(6000, 16_383, vec![unnamed]),
+        ]);
+        let topology = Topology::from_reply(&reply, "example.com");
+        let ranges: Vec<_> =
+            topology.ranges.iter().map(|(slots, node)| (slots.clone(), &**node)).collect();
+        let expected = [
+            (0..=5460, "192.0.2.1:1"),
+            (5461..=5461, "example.com:4"),
+            (6000..=16_383, "example.com:3"),
+        ];
+        assert_eq!(ranges, expected);
+        let addresses: Vec<_> = topology.addresses.iter().map(String::as_str).collect();
+        let expected =
+            ["192.0.2.1:1", "192.0.2.2:2", "2001:db8::1:6", "example.com:3", "example.com:4"];
+        assert_eq!(addresses, expected);
+    }
+
+    #[test]
+    fn other_replies_have_no_nodes() {
+        let wrong = [
+            Value::Nil,
+            Value::Array(vec![Value::Int(1), row(0, 70_000, vec![node("192.0.2.1", 1)])]),
+            Value::Array(vec![row(0, 1, vec![Value::Int(1)]), row(0, 1, vec![])]),
+        ];
+        for reply in wrong {
+            assert_eq!(Topology::from_reply(&reply, "example.com"), Topology::default());
+        }
+    }
+}
