@@ -5,13 +5,14 @@ use ratelog_client_core::engine::apply_mode;
 #[cfg(feature = "limiter")]
 use ratelog_core::Mode;
 
-use crate::Source;
+use crate::{Denied, Source};
 
 /// The outcome of a check, and its source.
 ///
 /// It reports the binding rule: of a denied check, the rule with the longest wait; of an allowed check, the rule with
 /// the least remaining.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "the check may be denied: read `allowed()`, or make a denial an error with `into_result()?`"]
 pub struct Decision {
     decision: ratelog_core::Decision,
     source: Source,
@@ -26,6 +27,14 @@ impl Decision {
     #[cfg(feature = "limiter")]
     pub(crate) fn with_mode(self, mode: Mode) -> Self {
         Self { decision: apply_mode(mode, self.decision), ..self }
+    }
+
+    /// The decision if it is allowed; an error if it is denied.
+    ///
+    /// # Errors
+    /// [`Denied`].
+    pub fn into_result(self) -> Result<Self, Denied> {
+        Denied::of(self).map_or(Ok(self), Err)
     }
 
     /// Whether the check is allowed. If it is, its units are recorded.

@@ -7,6 +7,8 @@ use ratelog_client_core::engine::FailureKind;
 use redis::ErrorKind;
 use redis::RedisError;
 
+use crate::Denied;
+
 /// The error of a command or of a limiter.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -28,6 +30,9 @@ pub enum Error {
     Unavailable(String),
     /// The limiter's URL or settings are invalid; the text says which, and why.
     Config(String),
+    /// A check was denied. The limiter and the commands return a denial as a [`Decision`](crate::Decision); this is for
+    /// [`Decision::into_result`](crate::Decision::into_result) and `?` in functions that return this error.
+    Denied(Denied),
     /// The operation needs the module, and the limiter's server does not have it.
     NeedsModule(&'static str),
 }
@@ -93,6 +98,7 @@ impl fmt::Display for Error {
             Self::Reply { command, reason } => {
                 write!(f, "the reply to {command} is invalid: {reason}")
             }
+            Self::Denied(denied) => denied.fmt(f),
             Self::Timeout(time) => write!(f, "the server did not answer in {time:?}"),
             Self::Unavailable(reason) => write!(f, "the server is unavailable: {reason}"),
             Self::NeedsModule(operation) => {
@@ -106,8 +112,15 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Redis(error) => Some(error),
+            Self::Denied(denied) => Some(denied),
             _ => None,
         }
+    }
+}
+
+impl From<Denied> for Error {
+    fn from(denied: Denied) -> Self {
+        Self::Denied(denied)
     }
 }
 

@@ -43,6 +43,8 @@
 pub mod command;
 mod connections;
 mod decision;
+mod decisions;
+mod denied;
 mod error;
 #[cfg(feature = "http")]
 pub mod http;
@@ -60,13 +62,17 @@ pub mod tower;
 mod traits;
 
 pub use decision::Decision;
+pub use decisions::Decisions;
+pub use denied::Denied;
 pub use error::Error;
 #[cfg(feature = "limiter")]
 pub use limiter::RateLimiter;
 pub use ratelog_client_core::{Check, Checks, Source};
 pub use ratelog_core::{
-    Action, Cost, DecidedBy, Limit, Mode, Policy, PolicyName, Rule, RuleSource, Rules, Window,
+    Action, Cost, CostOutOfRange, DecidedBy, Limit, Mode, Policy, PolicyName, Rule, RuleSource,
+    Rules, Window,
 };
+pub use redis;
 #[cfg(feature = "aio")]
 pub use traits::AsyncCommands;
 pub use traits::Commands;

@@ -32,7 +32,7 @@ use redis::{Cmd, Script, ServerErrorKind, Value, cmd};
 
 use crate::command::{Command, Routing};
 use crate::reply::{self, InvalidReply};
-use crate::{AsyncCommands, Check, Checks, Decision, Error, Source};
+use crate::{AsyncCommands, Check, Checks, Decision, Decisions, Error, Source};
 
 static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(TEXT));
 
@@ -69,7 +69,7 @@ pub fn peek<'a>(
 ///
 /// # Errors
 /// [`Error::NeedsModule`] if the check of a key names a policy.
-pub fn mcheck(checks: &Checks<'_>) -> Result<Command<Vec<Decision>>, Error> {
+pub fn mcheck(checks: &Checks<'_>) -> Result<Command<Decisions>, Error> {
     let keys = checks.keys().map(|(key, source)| Ok((key, Rules::one(inline(source)?))));
     let keys = keys.collect::<Result<Vec<_>, Error>>()?;
     Ok(mcheck_rules(keys.iter().map(|(key, rules)| (*key, rules)), checks.units()))
@@ -133,13 +133,13 @@ pub(crate) fn peek_rules(key: &[u8], rules: &Rules, cost: Cost) -> Command<Decis
 pub(crate) fn mcheck_rules<'a>(
     keys: impl Iterator<Item = (&'a [u8], &'a Rules)> + Clone,
     cost: Cost,
-) -> Command<Vec<Decision>> {
+) -> Command<Decisions> {
     let mut cmd = evalsha(keys.clone().map(|(key, _)| key), "mcheck");
     cmd.arg(cost.units());
     for (_, rules) in keys {
         add_rules(&mut cmd, rules);
     }
-    command(cmd, |value| reply::array(value, decision))
+    command(cmd, |value| reply::array(value, decision).map(Decisions::from))
 }
 
 fn single(operation: &str, key: &[u8], rules: &Rules, cost: Cost) -> Command<Decision> {

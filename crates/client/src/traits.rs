@@ -6,7 +6,7 @@ use crate::command::{
     self, Command, Explanation, Hit, HitsOptions, Inspection, ListOptions, ListedOverride,
     Override, OverrideCursor, OverridePage, Ranked, Ranking, Stats,
 };
-use crate::{Check, Checks, Decision, Error};
+use crate::{Check, Checks, Decision, Decisions, Error};
 
 macro_rules! commands {
     ($(
@@ -139,7 +139,7 @@ commands! {
         command::explain(key, check);
 
     /// Checks several keys, all or nothing. Returns one decision per key, in order.
-    fn rl_mcheck(checks: &Checks<'_>) -> Vec<Decision> = command::mcheck(checks);
+    fn rl_mcheck(checks: &Checks<'_>) -> Decisions = command::mcheck(checks);
 
     /// Takes back the newest units, at most `cost`. Returns the units taken back.
     fn rl_refund(key: impl AsRef<[u8]>, cost: Cost) -> u64 = command::refund(key, cost);

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::num::NonZeroU32;
 
 use crate::Limit;
@@ -37,6 +38,40 @@ impl Cost {
     }
 }
 
+/// The error of a number that is no cost: 0, negative, or too large.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CostOutOfRange(());
+
+impl fmt::Display for CostOutOfRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a cost is a whole number from 1 to {}", u32::MAX)
+    }
+}
+
+impl std::error::Error for CostOutOfRange {}
+
+macro_rules! try_from {
+    ($($integer:ty),*) => {$(
+        impl TryFrom<$integer> for Cost {
+            type Error = CostOutOfRange;
+
+            /// Returns a cost of `units`.
+            fn try_from(units: $integer) -> Result<Self, CostOutOfRange> {
+                let units = u32::try_from(units).map_err(|_| CostOutOfRange(()))?;
+                Self::new(units).ok_or(CostOutOfRange(()))
+            }
+        }
+    )*};
+}
+
+try_from!(u32, u64, usize, i32, i64);
+
+impl From<NonZeroU32> for Cost {
+    fn from(units: NonZeroU32) -> Self {
+        Self(units)
+    }
+}
+
 impl From<Cost> for Limit {
     /// Returns the lowest limit that allows the cost.
     fn from(cost: Cost) -> Self {
@@ -57,5 +92,18 @@ mod tests {
         assert_eq!(Cost::parse(b"1000001", Limit::DEFAULT_MAX), None);
         assert_eq!(Cost::new(7).map(Cost::units), Some(7));
         assert_eq!(Cost::new(7).map(Limit::from), Some(Limit::new(7)));
+    }
+
+    #[test]
+    fn integers_are_converted_if_they_are_costs() {
+        assert_eq!(Cost::try_from(7_u32).ok(), Cost::new(7));
+        assert_eq!(Cost::try_from(7_usize).ok(), Cost::new(7));
+        assert_eq!(Cost::try_from(i64::from(u32::MAX)).ok(), Cost::new(u32::MAX));
+        let error = Cost::try_from(0_u64).unwrap_err();
+        assert_eq!(error.to_string(), "a cost is a whole number from 1 to 4294967295");
+        for result in [Cost::try_from(-1), Cost::try_from(i32::MIN)] {
+            assert_eq!(result, Err(error));
+        }
+        assert_eq!(Cost::try_from(1_u64 << 32), Err(error));
     }
 }

@@ -38,7 +38,7 @@ mod unit;
 mod window;
 pub mod wire;
 
-pub use cost::Cost;
+pub use cost::{Cost, CostOutOfRange};
 pub use decimal::parse as parse_decimal;
 pub use decision::{DecidedBy, Decision, Evaluation, Explanation, check, decide, peek};
 pub use instant::Instant;

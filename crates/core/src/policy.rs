@@ -41,6 +41,15 @@ impl std::borrow::Borrow<str> for PolicyName {
     }
 }
 
+impl TryFrom<&str> for PolicyName {
+    type Error = ParsePolicyNameError;
+
+    /// Parses a name: see [`PolicyName::parse`].
+    fn try_from(text: &str) -> Result<Self, ParsePolicyNameError> {
+        text.parse()
+    }
+}
+
 impl std::str::FromStr for PolicyName {
     type Err = ParsePolicyNameError;
 

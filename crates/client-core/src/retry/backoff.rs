@@ -9,7 +9,7 @@ use super::RetryPolicy;
 pub enum RetryAction {
     /// Do not retry: the response is final.
     Stop,
-    /// Retry after this wait, which the server gave.
+    /// Retry after this wait, which the server gave. A wait of zero counts as none.
     After(Duration),
     /// Retry after a wait that grows from attempt to attempt, because the server gave none.
     Backoff,
@@ -22,8 +22,15 @@ pub enum RetryAction {
 pub struct Backoff {
     policy: RetryPolicy,
     attempts: u32,
+    /// The attempts after which the server gave no wait.
+    unguided: u32,
     exponential: ExponentialBackoff,
 }
+
+/// The number of retries for which the server gives no wait, unless the policy says how many attempts there are.
+const MAX_UNGUIDED: u32 = 4;
+/// The longest wait that the server does not give.
+const MAX_BACKOFF: Duration = Duration::from_secs(30);
 
 impl RetryPolicy {
     /// The waits between the attempts of one request.
@@ -35,7 +42,7 @@ impl RetryPolicy {
 
 impl Backoff {
     fn new(policy: RetryPolicy) -> Self {
-        let max = policy.max_single_wait;
+        let max = policy.max_single_wait.unwrap_or(MAX_BACKOFF);
         let exponential = ExponentialBuilder::new()
             .with_jitter()
             .with_min_delay(policy.base.min(max))
@@ -44,7 +51,7 @@ impl Backoff {
             .with_factor(policy.factor.max(1.0))
             .without_max_times()
             .build();
-        Self { policy, attempts: 0, exponential }
+        Self { policy, attempts: 0, unguided: 0, exponential }
     }
 
     /// The wait before the next attempt; `elapsed` is the time since the first attempt began.
@@ -64,19 +71,24 @@ impl Backoff {
     /// ```
     pub fn next(&mut self, action: RetryAction, elapsed: Duration) -> Option<Duration> {
         self.attempts = self.attempts.saturating_add(1);
-        if self.attempts >= self.policy.max_attempts {
+        if self.policy.max_attempts.is_some_and(|max| self.attempts >= max) {
             return None;
         }
         let left = self.policy.max_total.checked_sub(elapsed)?;
-        let max = left.min(self.policy.max_single_wait);
+        let max = left.min(self.policy.max_single_wait.unwrap_or(Duration::MAX));
         match action {
             RetryAction::Stop => None,
             RetryAction::After(wait) if wait > max => None,
-            RetryAction::After(wait) => {
+            RetryAction::After(wait) if !wait.is_zero() => {
                 Some(wait.saturating_add(jitter(wait, self.policy.base)).min(max))
             }
-            RetryAction::Backoff => {
-                let wait = self.exponential.next()?.min(self.policy.max_single_wait);
+            RetryAction::After(_) | RetryAction::Backoff => {
+                self.unguided += 1;
+                if self.policy.max_attempts.is_none() && self.unguided > MAX_UNGUIDED {
+                    return None;
+                }
+                let max = self.policy.max_single_wait.unwrap_or(MAX_BACKOFF);
+                let wait = self.exponential.next()?.min(max);
                 (wait <= left).then_some(wait)
             }
         }
@@ -112,10 +124,31 @@ mod tests {
     fn the_number_of_tries_is_bounded() {
         for action in [RetryAction::Backoff, After(Duration::ZERO), After(seconds(1))] {
             assert_eq!(all(RetryPolicy::default().max_attempts(4), action).len(), 3);
+            assert_eq!(all(RetryPolicy::default().max_attempts(7), action).len(), 6);
             assert_eq!(all(RetryPolicy::default().max_attempts(1), action), []);
             assert_eq!(all(RetryPolicy::default().max_attempts(0), action), []);
         }
         assert_eq!(all(RetryPolicy::default(), Stop), []);
+    }
+
+    #[test]
+    fn a_given_wait_is_bounded_by_the_total_time_only() {
+        let count = all(RetryPolicy::default(), After(seconds(1))).len();
+        assert!((50..=60).contains(&count), "{count}");
+        assert_eq!(all(RetryPolicy::default(), After(seconds(59))).len(), 1);
+        assert_eq!(all(RetryPolicy::default(), After(seconds(61))), []);
+        let patient = RetryPolicy::default().max_total(Duration::MAX);
+        assert!(patient.backoff().next(After(seconds(86_400)), Duration::ZERO).is_some());
+    }
+
+    #[test]
+    fn a_wait_that_is_not_given_is_bounded_by_default() {
+        for action in [RetryAction::Backoff, After(Duration::ZERO)] {
+            assert_eq!(all(RetryPolicy::default(), action).len(), 4);
+        }
+        let policy = RetryPolicy::default().base(seconds(100)).max_total(Duration::MAX);
+        let waits = all(policy, RetryAction::Backoff);
+        assert!(waits.iter().all(|wait| (seconds(15)..=seconds(30)).contains(wait)), "{waits:?}");
     }
 
     #[test]
@@ -129,8 +162,10 @@ mod tests {
         let policy = RetryPolicy::default().base(Duration::from_millis(200));
         let (least, most) = range(policy, seconds(20));
         assert!(least >= seconds(20) && most <= seconds(22) && most > least + seconds(1));
-        let (least, most) = range(policy, Duration::ZERO);
-        assert!(most <= Duration::from_millis(200) && most > least + Duration::from_millis(100));
+        let millisecond = Duration::from_millis(1);
+        let (least, most) = range(policy, millisecond);
+        assert!(most <= 201 * millisecond && most > least + 100 * millisecond);
+        assert!(least >= millisecond);
         let tight = policy.max_single_wait(seconds(20));
         assert_eq!(range(tight, seconds(20)), (seconds(20), seconds(20)));
         assert_eq!(range(policy.max_total(seconds(20)), seconds(20)), (seconds(20), seconds(20)));

@@ -51,6 +51,9 @@ impl Idempotency {
     /// Retries after 429 (Too Many Requests). An idempotent request is also retried after errors that are often
     /// transient: 408 (Request Timeout), 502 (Bad Gateway), 503 (Service Unavailable) and 504 (Gateway Timeout). The
     /// wait is the response's [`RetryHint::wait`].
+    ///
+    /// A 429 without a wait whose `RateLimit` or `X-RateLimit` headers report units that remain is final: the request
+    /// costs more than the limit, so no wait changes the response.
     #[must_use]
     pub fn after_response<N: AsRef<[u8]>, V: AsRef<[u8]>>(
         self,
@@ -58,7 +61,8 @@ impl Idempotency {
         headers: impl IntoIterator<Item = (N, V)>,
         now: SystemTime,
     ) -> RetryAction {
-        let may_retry = match status.into() {
+        let status = status.into();
+        let may_retry = match status {
             429 => self != Self::Never,
             408 | 502 | 503 | 504 => self == Self::Idempotent,
             _ => false,
@@ -66,9 +70,14 @@ impl Idempotency {
         if !may_retry {
             return RetryAction::Stop;
         }
-        RetryHint::from_headers(headers, now)
-            .wait()
-            .map_or(RetryAction::Backoff, RetryAction::After)
+        let hint = RetryHint::from_headers(headers, now);
+        match hint.wait() {
+            Some(wait) => RetryAction::After(wait),
+            None if status == 429 && hint.remaining.is_some_and(|units| units > 0) => {
+                RetryAction::Stop
+            }
+            None => RetryAction::Backoff,
+        }
     }
 
     /// The action after an error in place of a response. `may_have_arrived` is whether there was a connection, so that
@@ -103,6 +112,20 @@ mod tests {
             let action = Never.after_response(status, headers, SystemTime::UNIX_EPOCH);
             assert_eq!(action, RetryAction::Stop, "{status}");
         }
+    }
+
+    #[test]
+    fn a_denial_of_a_request_that_costs_more_than_the_limit_is_final() {
+        let after = |status: u16, headers: &[(&str, &str)]| {
+            Idempotent.after_response(status, headers.iter().copied(), SystemTime::UNIX_EPOCH)
+        };
+        let plenty = ("ratelimit", "\"default\";r=10;t=5");
+        assert_eq!(after(429, &[plenty]), RetryAction::Stop);
+        assert_eq!(after(429, &[("x-ratelimit-remaining", "3")]), RetryAction::Stop);
+        assert_eq!(after(503, &[plenty]), RetryAction::Backoff);
+        assert_eq!(after(429, &[("ratelimit", "\"default\";r=0")]), RetryAction::Backoff);
+        let two = std::time::Duration::from_secs(2);
+        assert_eq!(after(429, &[plenty, ("retry-after", "2")]), RetryAction::After(two));
     }
 
     #[test]

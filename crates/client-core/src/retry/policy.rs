@@ -1,9 +1,10 @@
 use std::time::Duration;
 
-/// Bounds on retries: how many, and for how long.
+/// Bounds on retries: for how long, and how many.
 ///
-/// By default: 5 attempts; 60 seconds in total; 30 seconds for one wait. If the server gives no wait, the first is 100
-/// milliseconds, and each one is twice as long as the one before.
+/// By default: 60 seconds in total. A wait that the server gives has no other bound, so a request that contends with
+/// others is not given up after some denials. If the server gives no wait, the first is 100 milliseconds, and each one is
+/// twice as long as the one before, up to 30 seconds; after 4 of them there is no further retry.
 ///
 /// ```
 /// use ratelog_client_core::retry::RetryPolicy;
@@ -14,9 +15,9 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[must_use = "a policy does nothing by itself"]
 pub struct RetryPolicy {
-    pub(super) max_attempts: u32,
+    pub(super) max_attempts: Option<u32>,
     pub(super) max_total: Duration,
-    pub(super) max_single_wait: Duration,
+    pub(super) max_single_wait: Option<Duration>,
     pub(super) base: Duration,
     pub(super) factor: f32,
 }
@@ -24,9 +25,9 @@ pub struct RetryPolicy {
 impl Default for RetryPolicy {
     fn default() -> Self {
         Self {
-            max_attempts: 5,
+            max_attempts: None,
             max_total: Duration::from_secs(60),
-            max_single_wait: Duration::from_secs(30),
+            max_single_wait: None,
             base: Duration::from_millis(100),
             factor: 2.0,
         }
@@ -34,9 +35,10 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// The maximum number of attempts, including the first. The first is always made, so 0 counts as 1.
+    /// The maximum number of attempts, including the first. The first is always made, so 0 counts as 1. Default: no bound
+    /// after waits that the server gives, and 4 retries after others.
     pub const fn max_attempts(self, attempts: u32) -> Self {
-        Self { max_attempts: attempts, ..self }
+        Self { max_attempts: Some(attempts), ..self }
     }
 
     /// The maximum time from the start of the first attempt to the start of the last. An attempt in progress is not
@@ -45,9 +47,10 @@ impl RetryPolicy {
         Self { max_total: total, ..self }
     }
 
-    /// The maximum length of one wait. If the server asks for a longer one, there is no retry.
+    /// The maximum length of one wait. If the server asks for a longer one, there is no retry. Default: no bound but
+    /// [`Self::max_total`]; 30 seconds if the server gives no wait.
     pub const fn max_single_wait(self, wait: Duration) -> Self {
-        Self { max_single_wait: wait, ..self }
+        Self { max_single_wait: Some(wait), ..self }
     }
 
     /// The first wait if the server gives none, before jitter, which at most doubles it. Also the upper bound on the

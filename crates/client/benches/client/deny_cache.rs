@@ -14,7 +14,7 @@ pub async fn run(scale: Scale) -> BenchResult<String> {
     let rules: Rules = "1/hour".parse()?;
     let uncached = Builder::new(&url)?.build().await?;
     let cached = Builder::new(&url)?.deny_cache(1_000).build().await?;
-    uncached.check("k", &rules).await?;
+    let _ = uncached.check("k", &rules).await?;
     while cached.check("k", &rules).await?.source() != Source::DenyCache {
         tokio::task::yield_now().await;
     }

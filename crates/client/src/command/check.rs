@@ -3,7 +3,7 @@ use redis::{Cmd, ToRedisArgs, Value, cmd};
 
 use super::{Command, Routing};
 use crate::reply::{self, InvalidReply};
-use crate::{Check, Checks, Decision, Source};
+use crate::{Check, Checks, Decision, Decisions, Source};
 
 /// `RL.CHECK`: decides whether `key` may use the units of `check` now, and records them if it may.
 pub fn check<'a>(key: impl AsRef<[u8]>, check: impl Into<Check<'a>>) -> Command<Decision> {
@@ -17,7 +17,7 @@ pub fn peek<'a>(key: impl AsRef<[u8]>, check: impl Into<Check<'a>>) -> Command<D
 
 /// `RL.MCHECK`: one decision per key, in order. The units are recorded if all are allowed.
 #[must_use]
-pub fn mcheck(checks: &Checks<'_>) -> Command<Vec<Decision>> {
+pub fn mcheck(checks: &Checks<'_>) -> Command<Decisions> {
     let mut cmd = cmd("RL.MCHECK");
     cmd.arg(checks.units().units());
     for (key, rule_source) in checks.keys() {
@@ -27,7 +27,9 @@ pub fn mcheck(checks: &Checks<'_>) -> Command<Vec<Decision>> {
             RuleSource::Policy(name) => add_policy(&mut cmd, name),
         }
     }
-    Command::new(cmd, Routing::Primary(2), |value| reply::array(value, decision))
+    Command::new(cmd, Routing::Primary(2), |value| {
+        reply::array(value, decision).map(Decisions::from)
+    })
 }
 
 pub(super) fn single(name: &str, key: &[u8], check: Check<'_>) -> Cmd {

@@ -1,13 +1,15 @@
 //! The limiter for callers that do not await.
 
+use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use ratelog_core::Cost;
+use ratelog_core::{Cost, Rule};
 use tokio::runtime::{self, Runtime};
 
 use super::Health;
 use crate::command::Override;
-use crate::{Check, Checks, Decision, Error};
+use crate::{Check, Checks, Decision, Decisions, Error};
 
 /// A [`RateLimiter`](super::RateLimiter) for callers that do not await. It has its own tokio runtime, with one thread,
 /// which ends with the last clone. Cheap to clone.
@@ -56,7 +58,7 @@ blocking! {
     /// See [`peek`](super::RateLimiter::peek).
     fn peek<'a>(key: impl AsRef<[u8]>, check: impl Into<Check<'a>>) -> Decision;
     /// See [`mcheck`](super::RateLimiter::mcheck).
-    fn mcheck(checks: &Checks<'_>) -> Vec<Decision>;
+    fn mcheck(checks: &Checks<'_>) -> Decisions;
     /// See [`refund`](super::RateLimiter::refund).
     fn refund(key: impl AsRef<[u8]>, cost: Cost) -> u64;
     /// See [`reset`](super::RateLimiter::reset).
@@ -88,9 +90,51 @@ impl RateLimiter {
         Ok(Self { limiter, runtime: Arc::new(runtime) })
     }
 
+    /// A pace: see [`pace`](super::RateLimiter::pace).
+    ///
+    /// # Errors
+    /// As the asynchronous method.
+    pub fn pace<R>(&self, key: impl AsRef<[u8]>, rule: R) -> Result<Pace, Error>
+    where
+        R: TryInto<Rule>,
+        R::Error: fmt::Display,
+    {
+        let pace = self.limiter.pace(key, rule)?;
+        Ok(Pace { pace, runtime: Arc::clone(&self.runtime) })
+    }
+
     /// The state of the connection to the server.
     #[must_use]
     pub fn health(&self) -> Health {
         self.limiter.health()
+    }
+}
+
+/// A [`Pace`](super::Pace) for callers that do not await.
+#[derive(Clone, Debug)]
+pub struct Pace {
+    pace: super::Pace,
+    runtime: Arc<Runtime>,
+}
+
+impl Pace {
+    /// The maximum time that [`Self::wait`] takes. Default: no maximum.
+    #[must_use]
+    pub fn max_wait(self, wait: Duration) -> Self {
+        Self { pace: self.pace.max_wait(wait), ..self }
+    }
+
+    /// The rule of one step, such as `1/200ms` for `5/second`.
+    #[must_use]
+    pub fn rule(&self) -> Rule {
+        self.pace.rule()
+    }
+
+    /// Waits for the caller's turn. Returns the time waited.
+    ///
+    /// # Errors
+    /// As the asynchronous method.
+    pub fn wait(&self) -> Result<Duration, Error> {
+        self.runtime.block_on(self.pace.wait())
     }
 }

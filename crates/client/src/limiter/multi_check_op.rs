@@ -9,7 +9,7 @@ use super::connection::Connection;
 use super::local::Local;
 use super::operation::{LocalError, Operation};
 use crate::command::{self, Command};
-use crate::{Checks, Decision, Error, Source, script};
+use crate::{Checks, Decision, Decisions, Error, Source, script};
 
 pub(super) struct MultiCheckOp<'a>(pub(super) &'a Checks<'a>);
 
@@ -89,7 +89,7 @@ impl ResolvedKeys<'_> {
 }
 
 impl Operation for MultiCheckOp<'_> {
-    type Output = Vec<Decision>;
+    type Output = Decisions;
 
     fn checks(&self) -> usize {
         self.0.len()
@@ -99,7 +99,7 @@ impl Operation for MultiCheckOp<'_> {
         self.0.keys().next().map_or(&[], |(key, _)| key)
     }
 
-    fn command(&self) -> Command<Vec<Decision>> {
+    fn command(&self) -> Command<Decisions> {
         command::mcheck(self.0)
     }
 
@@ -107,13 +107,13 @@ impl Operation for MultiCheckOp<'_> {
         &self,
         connection: &mut Connection,
         policies: &Policies,
-    ) -> Result<Vec<Decision>, Error> {
+    ) -> Result<Decisions, Error> {
         let (cost, keys) = (self.0.units(), self.resolve_all(policies)?);
         let enforced = match keys.enforced().as_slice() {
             [] => Vec::new(),
             keys => {
                 let command = script::mcheck_rules(keys.iter().copied(), cost);
-                script::run(connection, &command).await?
+                script::run(connection, &command).await?.into_iter().collect()
             }
         };
         let record = enforced.iter().all(Decision::allowed);
@@ -122,14 +122,14 @@ impl Operation for MultiCheckOp<'_> {
         for (key, rules) in keys.shadow() {
             shadow.push(script::run(connection, &command(key, rules, cost)).await?);
         }
-        Ok(keys.merge(enforced, shadow))
+        Ok(keys.merge(enforced, shadow).into())
     }
 
-    fn local(&self, local: &Local, policies: &Policies) -> Result<Vec<Decision>, LocalError> {
-        Ok(self.resolve_all(policies)?.check(local, self.0.units()))
+    fn local(&self, local: &Local, policies: &Policies) -> Result<Decisions, LocalError> {
+        Ok(self.resolve_all(policies)?.check(local, self.0.units()).into())
     }
 
-    fn local_allowing_unknown(&self, local: &Local, policies: &Policies) -> Option<Vec<Decision>> {
+    fn local_allowing_unknown(&self, local: &Local, policies: &Policies) -> Option<Decisions> {
         let (mut known, mut is_known) = (Vec::new(), Vec::with_capacity(self.0.len()));
         for (key, resolved) in self.resolve_each(policies) {
             is_known.push(resolved.is_ok());
@@ -142,16 +142,16 @@ impl Operation for MultiCheckOp<'_> {
             Decision::new(decision, Source::Fallback)
         };
         let decide = |is_known| if is_known { decisions.next() } else { Some(allowed()) };
-        is_known.into_iter().map(decide).collect()
+        is_known.into_iter().map(decide).collect::<Option<Vec<_>>>().map(Decisions::from)
     }
 
-    fn fixed(&self, outcome: FixedOutcome, policies: &Policies) -> Option<Vec<Decision>> {
+    fn fixed(&self, outcome: FixedOutcome, policies: &Policies) -> Option<Decisions> {
         let decide = |(_, source)| {
             let resolved = resolve(policies, source).ok();
             let rules = resolved.as_ref().map(ResolvedRules::rules);
             let decision = fallback_decision(outcome, rules, self.0.units());
             Decision::new(decision, Source::Fallback)
         };
-        Some(self.0.keys().map(decide).collect())
+        Some(self.0.keys().map(decide).collect::<Vec<_>>().into())
     }
 }

@@ -8,7 +8,7 @@ use super::engine::Engine;
 use super::multi_check_op::MultiCheckOp;
 use super::operation::{ModuleOnlyOp, RefundOp, ResetOp};
 use crate::command::{self, Override};
-use crate::{Check, Checks, Decision, Error};
+use crate::{Check, Checks, Decision, Decisions, Error};
 
 /// Checks limits in a server, with a timeout, and without it while it is unavailable. Cheap to clone.
 ///
@@ -71,7 +71,7 @@ impl RateLimiter {
     ///
     /// # Errors
     /// As [`Self::check`].
-    pub async fn mcheck(&self, checks: &Checks<'_>) -> Result<Vec<Decision>, Error> {
+    pub async fn mcheck(&self, checks: &Checks<'_>) -> Result<Decisions, Error> {
         self.0.run(&MultiCheckOp(checks)).await
     }
 

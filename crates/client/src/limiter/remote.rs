@@ -214,6 +214,9 @@ impl Remote {
                 {
                     self.uses_script.store(true, Ordering::Relaxed);
                 }
+                Err(error) if error.is_unknown_command() => {
+                    return Err(Error::NeedsModule("Backend::Module"));
+                }
                 result => return result,
             }
         }

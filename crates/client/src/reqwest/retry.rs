@@ -48,7 +48,11 @@ impl Middleware for Retry {
                 });
             }
         }
-        next.run(request, extensions).await
+        let result = next.run(request, extensions).await;
+        result.map(|mut response| {
+            response.extensions_mut().insert(attempts.finish(()));
+            response
+        })
     }
 }
 

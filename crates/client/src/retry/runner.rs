@@ -3,10 +3,11 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::{Backoff, RetryAction, RetryPolicy};
-use crate::Decision;
+use crate::{Decision, Denied};
 
 /// The result of an operation with retries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "the output is that of the last attempt, which may have failed"]
 pub struct Outcome<T> {
     /// The output of the last attempt.
     pub output: T,
@@ -80,36 +81,36 @@ impl Attempts {
     }
 }
 
-/// Repeats `check` until it is allowed or the bounds of `policy` are reached. Returns the last decision.
+/// Repeats `check` until it is allowed. Returns the decision that allows it.
 ///
-/// After each denial it waits for the retry-after. A denial that never ends (the cost exceeds the limit, or an operator
-/// denied the key) is returned at once.
+/// After each denial it waits for the retry-after, as long as the policy's total time allows.
 ///
 /// # Errors
-/// The first error of `check`. Errors are not retried.
+/// [`Denied`], as the error type of `check` has it: the total time is over, the next wait does not fit into it, or no
+/// wait changes the denial, because the cost exceeds the limit or an operator denied the key. And the first error of
+/// `check`, which is not repeated.
 ///
 /// ```
-/// # #[cfg(feature = "aio")]
-/// # mod aio {
 /// use ratelog_client::retry::{RetryPolicy, until_allowed};
-/// # use ratelog_client::{AsyncCommands, Error, Rules};
+/// use ratelog_client::{Error, RateLimiter, Rules};
 ///
-/// # async fn example(db: redis::aio::MultiplexedConnection, rules: Rules) -> Result<(), Error> {
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let limiter = RateLimiter::connect("memory://").await?;
+/// let rules: Rules = "2/50ms".parse()?;
 /// let policy = RetryPolicy::default();
-/// let check = || {
-///     let mut db = db.clone();
-///     let rules = &rules;
-///     async move { db.rl_check("user:42", rules).await }
-/// };
-/// let outcome = until_allowed(&policy, check).await?;
-/// if outcome.output.allowed() {
-///     println!("allowed after {} attempts and {:?}", outcome.attempts, outcome.waited);
+/// for _ in 0..5 {
+///     let outcome = until_allowed(&policy, || limiter.check("user:42", &rules)).await?;
+///     assert!(outcome.output.allowed());
 /// }
+/// let day: Rules = "1/day".parse()?;
+/// limiter.check("user:7", &day).await?.into_result()?;
+/// let denied = until_allowed(&policy, || limiter.check("user:7", &day)).await;
+/// assert!(matches!(denied, Err(Error::Denied(_))));
 /// # Ok(())
 /// # }
-/// # }
 /// ```
-pub async fn until_allowed<E, F: Future<Output = Result<Decision, E>>>(
+pub async fn until_allowed<E: From<Denied>, F: Future<Output = Result<Decision, E>>>(
     policy: &RetryPolicy,
     check: impl FnMut() -> F,
 ) -> Result<Outcome<Decision>, E> {
@@ -121,13 +122,13 @@ pub async fn until_allowed<E, F: Future<Output = Result<Decision, E>>>(
     })
     .await;
     let Outcome { output, attempts, waited } = outcome;
-    output.map(|output| Outcome { output, attempts, waited })
+    Ok(Outcome { output: output?.into_result()?, attempts, waited })
 }
 
 #[cfg(test)]
 mod tests {
     use super::{
-        Duration, Instant, Outcome, RetryAction, RetryPolicy, retry, sleep, until_allowed,
+        Denied, Duration, Instant, Outcome, RetryAction, RetryPolicy, retry, sleep, until_allowed,
     };
     use crate::{Decision, Limit, Source, Window};
     use std::future::ready;
@@ -194,37 +195,53 @@ mod tests {
         Decision::new(decision, Source::Module)
     }
 
-    /// The outcome of a check that returns these results, and the time that passed.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum Failure {
+        Denied(Option<Duration>),
+        Unavailable,
+    }
+
+    impl From<Denied> for Failure {
+        fn from(denied: Denied) -> Self {
+            Self::Denied(denied.retry_after())
+        }
+    }
+
+    /// The number of attempts of a check that returns these results, and the time that passed.
     async fn check_until_allowed(
-        results: &[Result<Decision, &'static str>],
-    ) -> (Result<(bool, u32), &'static str>, Duration) {
+        results: &[Result<Decision, Failure>],
+    ) -> (Result<u32, Failure>, Duration) {
         let start = Instant::now();
         let mut results = results.iter();
         let check = || ready(*results.next().unwrap());
         let outcome = until_allowed(&RetryPolicy::default(), check).await;
-        (outcome.map(|outcome| (outcome.output.allowed(), outcome.attempts)), start.elapsed())
+        let attempts = outcome.map(|outcome| {
+            assert!(outcome.output.allowed());
+            outcome.attempts
+        });
+        (attempts, start.elapsed())
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_denied_check_is_repeated_after_its_retry_after() {
-        let results = [Ok(decision(false, Some(4_000))), Ok(decision(true, Some(0)))];
+        let denied = Ok(decision(false, Some(4_000)));
+        // More often than other operations are repeated.
+        let results = [vec![denied; 9], vec![Ok(decision(true, Some(0)))]].concat();
         // In a task, because the future must be `Send`.
         let task = tokio::spawn(async move { check_until_allowed(&results).await });
-        let (outcome, elapsed) = task.await.unwrap();
-        assert_eq!(outcome, Ok((true, 2)));
-        assert!((SECOND * 4..SECOND * 5).contains(&elapsed), "{elapsed:?}");
+        let (attempts, elapsed) = task.await.unwrap();
+        assert_eq!(attempts, Ok(10));
+        assert!((SECOND * 36..SECOND * 45).contains(&elapsed), "{elapsed:?}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_result_that_no_wait_changes_is_returned_at_once() {
-        let allowed = decision(true, Some(0));
-        let never = decision(false, None);
-        let too_long = decision(false, Some(3_600_000));
+        let hour = SECOND * 3_600;
         for (result, outcome) in [
-            (Ok(allowed), Ok((true, 1))),
-            (Ok(never), Ok((false, 1))),
-            (Ok(too_long), Ok((false, 1))),
-            (Err("unavailable"), Err("unavailable")),
+            (Ok(decision(true, Some(0))), Ok(1)),
+            (Ok(decision(false, None)), Err(Failure::Denied(None))),
+            (Ok(decision(false, Some(3_600_000))), Err(Failure::Denied(Some(hour)))),
+            (Err(Failure::Unavailable), Err(Failure::Unavailable)),
         ] {
             assert_eq!(check_until_allowed(&[result]).await, (outcome, Duration::ZERO));
         }

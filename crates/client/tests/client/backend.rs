@@ -113,7 +113,7 @@ async fn a_denial_by_the_script_is_dropped_when_anybody_changes_the_key() {
     let one = rules(&[(1, 60_000)]);
     let client = redis::Client::open(url(&server)).unwrap();
     let mut other = connection(&client).await;
-    limiter.check("k", &one).await.unwrap();
+    let _ = limiter.check("k", &one).await.unwrap();
     until("the denial is cached", async || {
         limiter.check("k", &one).await.unwrap().source() == Source::DenyCache
     })

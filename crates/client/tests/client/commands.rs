@@ -101,7 +101,7 @@ async fn decisions(db: &mut impl AsyncCommands) {
 
 async fn explains(db: &mut impl AsyncCommands) {
     let two = rules(&[(9, 3_600_000), (2, 60_000)]);
-    db.rl_check("explained", &two).await.unwrap();
+    let _ = db.rl_check("explained", &two).await.unwrap();
     let allowed = db.rl_explain("explained", &two).await.unwrap();
     assert_eq!((allowed.decided_by, allowed.rule), (DecidedBy::Rules, Some(1)));
     let remaining: Vec<_> = allowed.rules.iter().map(Decision::remaining).collect();
@@ -139,7 +139,7 @@ async fn inspects_a_key(db: &mut impl AsyncCommands) {
     let mut units = 0;
     // Several hits need several milliseconds.
     while hits.len() < 3 {
-        db.rl_check("inspected", &rules(&[(1_000_000, 60_000)])).await.unwrap();
+        let _ = db.rl_check("inspected", &rules(&[(1_000_000, 60_000)])).await.unwrap();
         units += 1;
         hits = db.rl_hits("inspected", &all).await.unwrap();
     }
@@ -227,7 +227,7 @@ async fn statistics(db: &mut impl AsyncCommands) {
     db.rl_reset_stats().await.unwrap();
     let login = policy_name("login");
     for key in ["s1", "s2", "s3", "s4", "s4"] {
-        db.rl_check(key, &login).await.unwrap();
+        let _ = db.rl_check(key, &login).await.unwrap();
     }
     let stats = db.rl_stats().await.unwrap();
     assert_eq!((stats.total.checks, stats.total.allowed, stats.total.denied), (5, 4, 1));

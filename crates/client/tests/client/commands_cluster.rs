@@ -29,8 +29,8 @@ async fn commands_are_sent_to_the_shard_of_their_key() {
     for number in 0..30 {
         let key = format!("{{user{number}}}:a");
         let five = rules(&[(5, 60_000)]);
-        db.rl_check(&key, &five).await.unwrap();
-        db.rl_peek(&key, &five).await.unwrap();
+        let _ = db.rl_check(&key, &five).await.unwrap();
+        let _ = db.rl_peek(&key, &five).await.unwrap();
         db.rl_explain(&key, &five).await.unwrap();
         let checks = Checks::new(Cost::ONE, &key, rule(5, 60_000))
             .and(format!("{{user{number}}}:b"), rule(5, 60_000));
@@ -168,7 +168,7 @@ async fn statistics_are_summed_over_all_shards() {
     let cluster = Cluster::start(3, 0);
     let mut db = connect(&cluster).await;
     for number in 0..40 {
-        db.rl_check(format!("user{number}"), &rules(&[(5, 60_000)])).await.unwrap();
+        let _ = db.rl_check(format!("user{number}"), &rules(&[(5, 60_000)])).await.unwrap();
     }
     let of_node = |node: usize| {
         let stats: std::collections::HashMap<String, redis::Value> =
@@ -197,7 +197,7 @@ async fn a_moved_slot_is_followed() {
     let cluster = Cluster::start(3, 0);
     let mut db = connect(&cluster).await;
     let five = rules(&[(5, 60_000)]);
-    db.rl_check("before", &five).await.unwrap();
+    let _ = db.rl_check("before", &five).await.unwrap();
     let (slot, from) = (cluster.slot_of("k"), cluster.primary_of("k"));
     let target = Cluster::id_of(&cluster[(from + 1) % 3]);
     for node in cluster.each_node() {

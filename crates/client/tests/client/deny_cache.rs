@@ -75,7 +75,7 @@ async fn a_cached_denial_answers_only_the_same_check() {
     let limiter = caching(&server).await;
     let two = rules(&[(2, 60_000)]);
     let both = Check::from(&two).cost(Cost::new(2).unwrap());
-    limiter.check("k", &two).await.unwrap();
+    let _ = limiter.check("k", &two).await.unwrap();
     until("the denial is cached", async || {
         limiter.check("k", both).await.unwrap().source() == Source::DenyCache
     })
@@ -144,7 +144,7 @@ async fn a_denial_under_a_policy_is_dropped_soon() {
     let mut db = server.connect();
     db.run::<()>("RL.POLICY SET api 1 1h");
     let name = policy_name("api");
-    limiter.check("k", &name).await.unwrap();
+    let _ = limiter.check("k", &name).await.unwrap();
     until("the denial is cached", async || {
         limiter.check("k", &name).await.unwrap().source() == Source::DenyCache
     })

@@ -96,8 +96,8 @@ async fn policies_that_were_used_are_known_while_the_server_is_unavailable() {
     let mut db = server.connect();
     db.run::<()>("RL.POLICY SET used 2 1h");
     db.run::<()>("RL.POLICY SET shadow SHADOW 2 1h");
-    limiter.check("k", &used).await.unwrap();
-    limiter.check("k", &shadow).await.unwrap();
+    let _ = limiter.check("k", &used).await.unwrap();
+    let _ = limiter.check("k", &shadow).await.unwrap();
     until("the policies are fetched", async || {
         db.run::<String>("INFO commandstats").to_lowercase().contains("rl.policy|get:calls=2,")
     })

@@ -36,7 +36,7 @@ async fn the_permissions_of_an_application_are_enough() {
     let decision = limiter.check("ratelog:k", &name).await.unwrap();
     assert_eq!((decision.allowed(), decision.source()), (true, Source::Module));
     let one = rules(&[(1, 60_000)]);
-    limiter.check("ratelog:l", &one).await.unwrap();
+    let _ = limiter.check("ratelog:l", &one).await.unwrap();
     until("the denial is cached", async || {
         limiter.check("ratelog:l", &one).await.unwrap().source() == Source::DenyCache
     })

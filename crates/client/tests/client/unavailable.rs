@@ -117,7 +117,7 @@ async fn checks_without_an_answer_are_counted_and_logged_while_the_breaker_is_cl
         (1, vec!["unanswered".to_owned()])
     );
     let checks = Checks::new(Cost::ONE, "a", minute.first()).and("b", minute.first());
-    limiter.mcheck(&checks).await.unwrap();
+    let _ = limiter.mcheck(&checks).await.unwrap();
     limiter.refund("a", Cost::ONE).await.unwrap();
     assert_eq!((limiter.health().unanswered, limiter.health().state), (3, BreakerState::Closed));
     // The check that opens the breaker is part of the outage.

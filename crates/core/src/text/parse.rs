@@ -40,6 +40,24 @@ impl FromStr for Rule {
     }
 }
 
+impl TryFrom<&str> for Rule {
+    type Error = ParseRulesError;
+
+    /// Parses a rule: see [`Rule::from_str`].
+    fn try_from(text: &str) -> Result<Self, ParseRulesError> {
+        text.parse()
+    }
+}
+
+impl TryFrom<&str> for Rules {
+    type Error = ParseRulesError;
+
+    /// Parses rules: see [`Rules::from_str`].
+    fn try_from(text: &str) -> Result<Self, ParseRulesError> {
+        text.parse()
+    }
+}
+
 impl FromStr for Rules {
     type Err = ParseRulesError;
 

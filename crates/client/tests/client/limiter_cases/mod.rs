@@ -5,7 +5,7 @@ mod table;
 use std::time::Duration;
 
 use ratelog_client::limiter::BreakerState;
-use ratelog_client::{Cost, Decision, Error, RateLimiter};
+use ratelog_client::{Cost, Decisions, Error, RateLimiter};
 use ratelog_client_core::{Clock, ManualTime};
 use ratelog_core::{Instant, wire};
 
@@ -19,13 +19,13 @@ use crate::support::until;
 /// The result of an operation.
 #[derive(Debug)]
 enum Outcome {
-    Decisions(Vec<Decision>),
+    Decisions(Decisions),
     Count(u64),
 }
 
 impl Step {
     async fn operate(&self, limiter: &RateLimiter) -> Result<Outcome, Error> {
-        let one = |decision| Outcome::Decisions(vec![decision]);
+        let one = |decision| Outcome::Decisions(vec![decision].into());
         if let Some(check) = &self.check {
             limiter.check(&check.key, check.check()).await.map(one)
         } else if let Some(check) = &self.peek {

@@ -70,7 +70,7 @@ async fn a_key_expires_with_its_last_unit() {
     let server = server();
     let mut db = connect(&server).await;
     for window in [1, 20, 160] {
-        run(&mut db, &check("k", &rules([(1, window)])).unwrap()).await.unwrap();
+        let _ = run(&mut db, &check("k", &rules([(1, window)])).unwrap()).await.unwrap();
     }
     let mut other = server.connect();
     until("the key has expired", || other.run::<i64>("DBSIZE") == 0);
@@ -111,7 +111,7 @@ async fn a_server_that_is_out_of_memory_records_on_no_key() {
     let mut db = connect(&server).await;
     let one = rules([(1, HOUR)]);
     let both = Checks::new(cost(1), "a", one.first()).and("b", one.first());
-    run(&mut db, &peek("a", &one).unwrap()).await.unwrap();
+    let _ = run(&mut db, &peek("a", &one).unwrap()).await.unwrap();
     server.connect().run::<()>("CONFIG SET maxmemory 1");
     match run(&mut db, &mcheck(&both).unwrap()).await {
         Err(Error::Redis(error)) => assert_eq!(error.code(), Some("OOM")),
@@ -138,7 +138,7 @@ async fn the_documented_permissions_are_those_that_the_script_needs() {
     redis::cmd("AUTH").arg("limiter").arg("any").exec_async(&mut db).await.unwrap();
     let rules = rules([(3, HOUR), (3, DAY)]);
     for _ in 0..4 {
-        run(&mut db, &check("k", &rules).unwrap()).await.unwrap();
+        let _ = run(&mut db, &check("k", &rules).unwrap()).await.unwrap();
     }
     assert_eq!(run(&mut db, &refund("k", cost(2))).await.unwrap(), 2);
     assert_eq!(run(&mut db, &reset("k")).await.unwrap(), 1);
@@ -174,10 +174,10 @@ fn twenty_hits(server: &Server) -> FakeClock {
     let mut script = FakeClock::on(server);
     let rules = rules([(100, 50)]);
     for at in 500..520 {
-        script.run(START + at, &check("k", &rules).unwrap());
+        let _ = script.run(START + at, &check("k", &rules).unwrap());
     }
     let denied = Check::from(&rules).cost(cost(101));
-    script.run(START + 19, &check("k", denied).unwrap());
+    let _ = script.run(START + 19, &check("k", denied).unwrap());
     script
 }
 

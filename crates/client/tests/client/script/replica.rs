@@ -30,10 +30,10 @@ async fn a_replica_holds_the_same_set_answers_peeks_and_rejects_checks() {
     let mut db = connect(&primary).await;
     let (few, many) = (rules([(5, HOUR), (3, HOUR / 60)]), rules([(90, HOUR)]));
     for key in ["a", "b", "a", "a", "a"] {
-        run(&mut db, &check(key, &few).unwrap()).await.unwrap();
+        let _ = run(&mut db, &check(key, &few).unwrap()).await.unwrap();
     }
     let all = Checks::new(cost(2), "a", many.first()).and("c", many.first());
-    run(&mut db, &mcheck(&all).unwrap()).await.unwrap();
+    let _ = run(&mut db, &mcheck(&all).unwrap()).await.unwrap();
     run(&mut db, &refund("b", cost(1))).await.unwrap();
     wait_until_in_step(&primary, &replica);
     assert_eq!(digests(&replica), digests(&primary));
