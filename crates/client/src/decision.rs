@@ -5,7 +5,7 @@ use ratelog_client_core::engine::apply_mode;
 #[cfg(feature = "limiter")]
 use ratelog_core::Mode;
 
-use crate::{Denied, Source};
+use crate::Source;
 
 /// The outcome of a check, and its source.
 ///
@@ -27,14 +27,6 @@ impl Decision {
     #[cfg(feature = "limiter")]
     pub(crate) fn with_mode(self, mode: Mode) -> Self {
         Self { decision: apply_mode(mode, self.decision), ..self }
-    }
-
-    /// The decision if it is allowed; an error if it is denied.
-    ///
-    /// # Errors
-    /// [`Denied`].
-    pub fn into_result(self) -> Result<Self, Denied> {
-        Denied::of(self).map_or(Ok(self), Err)
     }
 
     /// Whether the check is allowed. If it is, its units are recorded.

@@ -1,6 +1,6 @@
 use std::ops::Deref;
 
-use crate::{Decision, Denied};
+use crate::{Allowed, Decision, Denied};
 
 /// The decisions of one check of several keys, in the order of the keys. It is a slice of [`Decision`].
 ///
@@ -34,12 +34,15 @@ impl Decisions {
     ///
     /// # Errors
     /// [`Denied`].
-    pub fn into_result(self) -> Result<Self, Denied> {
-        let denied = self.0.iter().filter_map(|decision| Denied::of(*decision));
+    pub fn into_result(self) -> Result<Vec<Allowed>, Denied> {
+        let denied = self.0.iter().filter_map(|decision| decision.into_result().err());
         // A denial that no wait changes has no retry-after.
         let longest =
             denied.max_by_key(|denied| (denied.retry_after().is_none(), denied.retry_after()));
-        longest.map_or(Ok(self), Err)
+        match longest {
+            Some(denied) => Err(denied),
+            None => self.0.into_iter().map(Decision::into_result).collect(),
+        }
     }
 }
 
@@ -93,7 +96,7 @@ mod tests {
 
     #[test]
     fn the_error_is_the_denial_with_the_longest_wait() {
-        assert_eq!(decisions(&[0, 0]).into_result(), Ok(decisions(&[0, 0])));
+        assert_eq!(decisions(&[0, 0]).into_result().unwrap().len(), 2);
         assert!(decisions(&[0, 0]).allowed() && !decisions(&[0, 1]).allowed());
         let longest = |retry_afters| {
             let wait = decisions(retry_afters).into_result().unwrap_err().retry_after();

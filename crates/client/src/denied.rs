@@ -1,4 +1,5 @@
 use std::fmt;
+use std::ops::Deref;
 use std::time::Duration;
 
 use ratelog_core::Rule;
@@ -30,12 +31,29 @@ use crate::Decision;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Denied(Decision);
 
-impl Denied {
-    /// The error of a decision; `None` if it is allowed.
-    pub(crate) fn of(decision: Decision) -> Option<Self> {
-        (!decision.allowed()).then_some(Self(decision))
-    }
+/// A decision that allows its check: see [`Decision::into_result`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allowed(Decision);
 
+impl Decision {
+    /// The decision if it is allowed; an error if it is denied.
+    ///
+    /// # Errors
+    /// [`Denied`].
+    pub fn into_result(self) -> Result<Allowed, Denied> {
+        if self.allowed() { Ok(Allowed(self)) } else { Err(Denied(self)) }
+    }
+}
+
+impl Deref for Allowed {
+    type Target = Decision;
+
+    fn deref(&self) -> &Decision {
+        &self.0
+    }
+}
+
+impl Denied {
     /// The decision.
     pub const fn decision(&self) -> &Decision {
         &self.0
@@ -65,23 +83,23 @@ impl std::error::Error for Denied {}
 mod tests {
     use ratelog_core::wire;
 
-    use super::Denied;
+    use super::{Allowed, Denied};
     use crate::{Decision, Source};
 
-    fn denied(retry_after: i64) -> Option<Denied> {
+    fn decide(retry_after: i64) -> Result<Allowed, Denied> {
         let allowed = i64::from(retry_after == 0);
         let reply = [allowed, 100, 0, retry_after, 59_000, 60_000];
-        Denied::of(Decision::new(wire::decode(reply).unwrap(), Source::Module))
+        Decision::new(wire::decode(reply).unwrap(), Source::Module).into_result()
     }
 
     #[test]
     fn the_text_has_the_limit_and_the_wait() {
-        let text = |retry_after| denied(retry_after).unwrap().to_string();
+        let text = |retry_after| decide(retry_after).unwrap_err().to_string();
         assert_eq!(
             text(4_200),
             "the limit 100/minute denies the check; it may be allowed after 4.2s"
         );
         assert_eq!(text(-1), "the limit 100/minute denies the check, and no wait changes that");
-        assert_eq!(denied(0), None);
+        assert_eq!(decide(0).unwrap().remaining(), 0);
     }
 }

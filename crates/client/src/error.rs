@@ -102,7 +102,7 @@ impl fmt::Display for Error {
             Self::Timeout(time) => write!(f, "the server did not answer in {time:?}"),
             Self::Unavailable(reason) => write!(f, "the server is unavailable: {reason}"),
             Self::NeedsModule(operation) => {
-                write!(f, "{operation} needs a server with the Ratelog module")
+                write!(f, "{operation} needs the Ratelog module, which this server does not have")
             }
         }
     }

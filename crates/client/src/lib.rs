@@ -63,7 +63,7 @@ mod traits;
 
 pub use decision::Decision;
 pub use decisions::Decisions;
-pub use denied::Denied;
+pub use denied::{Allowed, Denied};
 pub use error::Error;
 #[cfg(feature = "limiter")]
 pub use limiter::RateLimiter;

@@ -29,7 +29,7 @@ from redis.exceptions import (
 )
 
 from .._core import failure_kind
-from ..errors import NoPolicyError
+from ..errors import NeedsModuleError, NoPolicyError
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -83,7 +83,7 @@ def classify(error: object) -> FailureKind | None:
 
 def is_rejection(error: object) -> bool:
     """Whether the server, or this process in its place, rejected a command as wrong."""
-    return isinstance(error, (ResponseError, NoPolicyError))
+    return isinstance(error, (ResponseError, NoPolicyError, NeedsModuleError))
 
 
 def connect_error(error: Exception) -> RedisConnectionError:

@@ -178,6 +178,8 @@ def to_public_error(error: Exception) -> Exception:
     text = str(error)
     if text.startswith("NOPOLICY"):
         return NoPolicyError(text.removeprefix("NOPOLICY "))
+    if is_unknown_command(error):
+        return module_required("the setting backend='module'")
     return error
 
 

@@ -3,7 +3,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::{Backoff, RetryAction, RetryPolicy};
-use crate::{Decision, Denied};
+use crate::{Allowed, Decision, Denied};
 
 /// The result of an operation with retries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,7 +113,7 @@ impl Attempts {
 pub async fn until_allowed<E: From<Denied>, F: Future<Output = Result<Decision, E>>>(
     policy: &RetryPolicy,
     check: impl FnMut() -> F,
-) -> Result<Outcome<Decision>, E> {
+) -> Result<Outcome<Allowed>, E> {
     let outcome = retry(policy, check, |result| match result {
         Ok(denied) if !denied.allowed() => {
             denied.retry_after().map_or(RetryAction::Stop, RetryAction::After)

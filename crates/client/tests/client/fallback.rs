@@ -178,7 +178,10 @@ async fn a_limiter_without_a_server_has_no_policies_and_no_overrides() {
     let error = limiter.check("k", &policy_name("api")).await.unwrap_err();
     assert_eq!(error.to_string(), "NOPOLICY no policy named 'api' is known in this process");
     let error = limiter.set_override("k", &Override::DENY).await.unwrap_err();
-    assert_eq!(error.to_string(), "an override needs a server with the Ratelog module");
+    assert_eq!(
+        error.to_string(),
+        "an override needs the Ratelog module, which this server does not have"
+    );
     assert_eq!(limiter.health().state, BreakerState::Closed);
 }
 

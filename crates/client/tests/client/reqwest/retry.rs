@@ -84,11 +84,24 @@ async fn a_request_that_could_not_connect_is_repeated() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_request_is_repeated_as_long_as_the_responses_say() {
+    let start = tokio::time::Instant::now();
+    let denied = Some((429, &[("Retry-After", "5")][..]));
+    let server = Server::scripted([denied, denied, denied, denied, denied, denied, OK]).await;
+    assert_eq!(send(&server, Method::POST, None).await, (7, Some(200)));
+    assert!(start.elapsed() >= SECOND * 30);
+    let server = Server::scripted([Some((429, &[("Retry-After", "31")])), OK]).await;
+    assert_eq!(send(&server, Method::GET, None).await, (2, Some(200)));
+    assert!(start.elapsed() >= SECOND * 61);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_last_response_is_returned_at_the_bounds() {
-    let server = Server::scripted([Some((429, &[("Retry-After", "1")]))]).await;
+    let server = Server::scripted([Some((429, &[]))]).await;
     assert_eq!(send(&server, Method::GET, None).await, (5, Some(429)));
     for headers in [
-        &[("Retry-After", "31")][..],
+        &[("Retry-After", "61")][..],
+        &[("RateLimit", "\"default\";r=3;t=9")],
         &[("Retry-After", "Fri, 31 Dec 9999 23:59:59 GMT")],
         &[("Retry-After", "99999999999999999999")],
         &[("X-RateLimit-Remaining", "0"), ("X-RateLimit-Reset", "99999999999")],
