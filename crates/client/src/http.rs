@@ -20,7 +20,7 @@ use std::borrow::Cow;
 
 use ::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use ratelog_client_core::Clock;
-use ratelog_client_core::http::{PROBLEM_JSON, headers, names, problem};
+use ratelog_client_core::http::{Header, PROBLEM_JSON, headers, names, problem};
 
 pub use ratelog_client_core::http::{HeaderFamily, NameError, NamedRules, UnknownHeaderFamily};
 
@@ -38,13 +38,18 @@ pub fn add_headers(
     rules: &NamedRules,
     decision: &Decision,
 ) {
-    let x_ratelimit =
-        [names::X_RATELIMIT_LIMIT, names::X_RATELIMIT_REMAINING, names::X_RATELIMIT_RESET];
     let is_counted = decision.source() != Source::Fallback;
     let family = if is_counted { family } else { HeaderFamily::None };
+    append(response, headers(family, rules, decision.as_core(), Clock::system_now()));
+}
+
+/// Appends the headers of a decision to those that the response has.
+pub(crate) fn append<'a>(response: &mut HeaderMap, headers: impl IntoIterator<Item = Header<'a>>) {
+    let x_ratelimit =
+        [names::X_RATELIMIT_LIMIT, names::X_RATELIMIT_REMAINING, names::X_RATELIMIT_RESET];
     let has_x_ratelimit = x_ratelimit.iter().any(|name| response.contains_key(*name));
     let has_retry_after = response.contains_key(header::RETRY_AFTER);
-    for (name, value) in headers(family, rules, decision.as_core(), Clock::system_now()) {
+    for (name, value) in headers {
         let is_present = (has_x_ratelimit && x_ratelimit.contains(&name))
             || (has_retry_after && name == names::RETRY_AFTER);
         if let (false, Some(value)) = (is_present, header_value(value)) {

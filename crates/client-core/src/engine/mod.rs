@@ -18,6 +18,7 @@ mod pace;
 mod policies;
 mod probe_backoff;
 mod shard_map;
+mod unrecorded;
 
 pub use breaker::{Breaker, BreakerState, BreakerStatus};
 pub use deny_cache::{DenyCache, KeyVersion};
@@ -29,3 +30,4 @@ pub use pace::pace;
 pub use policies::{Policies, UnknownPolicy};
 pub use probe_backoff::ProbeBackoff;
 pub use shard_map::ShardMap;
+pub use unrecorded::unrecorded;

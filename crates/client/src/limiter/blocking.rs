@@ -59,6 +59,8 @@ blocking! {
     fn peek<'a>(key: impl AsRef<[u8]>, check: impl Into<Check<'a>>) -> Decision;
     /// See [`mcheck`](super::RateLimiter::mcheck).
     fn mcheck(checks: &Checks<'_>) -> Decisions;
+    /// See [`check_all`](super::RateLimiter::check_all).
+    fn check_all<'a>(checks: impl IntoIterator<Item = (impl AsRef<[u8]>, impl Into<Check<'a>>)>) -> Decisions;
     /// See [`refund`](super::RateLimiter::refund).
     fn refund(key: impl AsRef<[u8]>, cost: Cost) -> u64;
     /// See [`reset`](super::RateLimiter::reset).

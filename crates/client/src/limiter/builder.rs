@@ -13,6 +13,7 @@ use super::connector::Connector;
 use super::engine::Engine;
 use super::fallback::{Backend, Fallback};
 use super::local::Local;
+use super::log_interval::LogInterval;
 use super::rate_limiter::RateLimiter;
 use super::remote::Settings;
 use super::servers::Servers;
@@ -218,6 +219,7 @@ impl Builder {
             deny_cache,
             clock,
             since: Clock::system_now(),
+            rejected_log: LogInterval::new(Duration::from_secs(60)),
         })))
     }
 

@@ -12,12 +12,13 @@ use super::deadline::Deadline;
 use super::fallback::Fallback;
 use super::health::Health;
 use super::local::Local;
+use super::log_interval::LogInterval;
 use super::operation::{LocalError, Operation};
 use super::remote::Remote;
 use super::servers::{Failure, Servers};
 use crate::{Check, Decision, Error, Source};
 
-pub(super) struct Engine {
+pub(crate) struct Engine {
     /// `None` for `memory://`.
     pub(super) servers: Option<Servers>,
     pub(super) local: Local,
@@ -26,6 +27,8 @@ pub(super) struct Engine {
     pub(super) deny_cache: Option<Arc<DenyCache>>,
     pub(super) clock: Clock,
     pub(super) since: SystemTime,
+    /// Admits log records about checks that the server rejects.
+    pub(super) rejected_log: LogInterval,
 }
 
 /// The way of an operation.
@@ -41,11 +44,8 @@ impl Engine {
         self: &Arc<Self>,
         operation: &CheckOp<'_>,
     ) -> Result<Decision, Error> {
-        if let Some(deny_cache) = &self.deny_cache {
-            let now = self.clock.monotonic();
-            if let Some(denied) = deny_cache.get(operation.key, &operation.check, now) {
-                return Ok(Decision::new(denied, Source::DenyCache));
-            }
+        if let Some(denied) = self.cached_denial(operation) {
+            return Ok(denied);
         }
         match self.route(operation) {
             // The future of a query is large. In a box it does not enlarge checks that need no query.
@@ -68,6 +68,20 @@ impl Engine {
             Some(servers) => servers.health(),
             None => Health::without_server(self.since),
         }
+    }
+
+    /// The denial of the same check that the deny cache holds.
+    pub(super) fn cached_denial(&self, operation: &CheckOp<'_>) -> Option<Decision> {
+        let (deny_cache, now) = (self.deny_cache.as_ref()?, self.clock.monotonic());
+        let denied = deny_cache.get(operation.key, &operation.check, now)?;
+        Some(Decision::new(denied, Source::DenyCache))
+    }
+
+    /// The decision of this process on a check that the server rejects; `None` with
+    /// [`Fallback::Error`].
+    pub(super) fn decide_without_server(&self, operation: &CheckOp<'_>) -> Option<Decision> {
+        let retry_after_ms = self.servers.as_ref().map_or(0, Servers::retry_after_ms);
+        self.fall_back(operation, retry_after_ms)
     }
 
     async fn check_and_cache(
@@ -127,15 +141,21 @@ impl Engine {
         remote: Arc<Remote>,
         operation: &CheckOp<'_>,
     ) -> Result<Decision, Error> {
-        let decision = self.query(servers, Arc::clone(&remote), operation).await?;
-        // The fallback will need the policy's rules.
+        let decision = self.query(servers, remote, operation).await?;
+        self.learn_policy(operation, &decision);
+        Ok(decision)
+    }
+
+    /// Fetches the policy of a check that the module has decided: the fallback will need its rules.
+    pub(super) fn learn_policy(&self, operation: &CheckOp<'_>, decision: &Decision) {
         if let (RuleSource::Policy(name), Source::Module, Fallback::Local { .. }) =
             (operation.check.rule_source(), decision.source(), self.fallback)
             && self.policies.should_fetch(name, self.clock.monotonic())
+            && let Some(Ok(remote)) =
+                self.servers.as_ref().map(|servers| servers.available(operation.key))
         {
             remote.fetch_policy(name.clone(), Arc::clone(&self.policies));
         }
-        Ok(decision)
     }
 
     /// Runs an operation after which a denied check may be allowed.
@@ -168,7 +188,7 @@ impl Engine {
         match servers.available(operation.key()) {
             Ok(remote) => Route::Server(servers, remote),
             Err(reason) => {
-                let output = self.fall_back(operation, servers);
+                let output = self.fall_back(operation, servers.retry_after_ms());
                 Route::Done(output.ok_or(Error::Unavailable(reason)))
             }
         }
@@ -183,18 +203,20 @@ impl Engine {
         match servers.query(remote, operation, &self.policies).await {
             Ok(output) => Ok(output),
             Err(Failure::Rejected(error)) => Err(error),
-            Err(Failure::Unavailable(remote, error)) => match self.fall_back(operation, servers) {
-                Some(output) => {
-                    remote.record_unanswered(operation.checks(), &error);
-                    Ok(output)
+            Err(Failure::Unavailable(remote, error)) => {
+                match self.fall_back(operation, servers.retry_after_ms()) {
+                    Some(output) => {
+                        remote.record_unanswered(operation.checks(), &error);
+                        Ok(output)
+                    }
+                    None => Err(error),
                 }
-                None => Err(error),
-            },
+            }
         }
     }
 
     /// The output of the fallback; `None` if it has none for this operation.
-    fn fall_back<O: Operation>(&self, operation: &O, servers: &Servers) -> Option<O::Output> {
+    fn fall_back<O: Operation>(&self, operation: &O, retry_after_ms: u64) -> Option<O::Output> {
         let Self { local, policies, .. } = self;
         match self.fallback {
             Fallback::Local { .. } => match operation.local(local, policies) {
@@ -206,10 +228,7 @@ impl Engine {
                 Err(LocalError::NeedsModule(_)) => None,
             },
             Fallback::Allow => operation.fixed(FixedOutcome::Allow, policies),
-            Fallback::Deny => {
-                let retry_after_ms = servers.retry_after_ms();
-                operation.fixed(FixedOutcome::Deny { retry_after_ms }, policies)
-            }
+            Fallback::Deny => operation.fixed(FixedOutcome::Deny { retry_after_ms }, policies),
             Fallback::Error => None,
         }
     }

@@ -4,6 +4,7 @@ mod asking;
 #[cfg(feature = "blocking")]
 pub mod blocking;
 mod builder;
+mod check_all;
 mod check_op;
 mod cluster;
 mod connection;
@@ -13,6 +14,7 @@ mod engine;
 mod fallback;
 mod health;
 mod local;
+mod log_interval;
 mod multi_check_op;
 mod operation;
 mod outage_log;
@@ -26,6 +28,8 @@ mod topology;
 mod unanswered_log;
 
 pub use builder::Builder;
+#[cfg(feature = "tower")]
+pub(crate) use check_all::OnRejection;
 pub use connection::Connection;
 pub use fallback::{Backend, Fallback};
 pub use health::{Health, ShardHealth};

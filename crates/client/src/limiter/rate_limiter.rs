@@ -3,6 +3,7 @@ use std::sync::Arc;
 use ratelog_core::Cost;
 
 use super::Health;
+use super::check_all::OnRejection;
 use super::check_op::CheckOp;
 use super::engine::Engine;
 use super::multi_check_op::MultiCheckOp;
@@ -34,7 +35,7 @@ use crate::{Check, Checks, Decision, Decisions, Error};
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct RateLimiter(pub(super) Arc<Engine>);
+pub struct RateLimiter(pub(crate) Arc<Engine>);
 
 impl RateLimiter {
     /// Decides whether `key` may use the units of `check` now, and records them if it may.
@@ -73,6 +74,41 @@ impl RateLimiter {
     /// As [`Self::check`].
     pub async fn mcheck(&self, checks: &Checks<'_>) -> Result<Decisions, Error> {
         self.0.run(&MultiCheckOp(checks)).await
+    }
+
+    /// Checks several keys, each with rules and a cost of its own: all are recorded, or none. Returns one decision per
+    /// key, in order.
+    ///
+    /// The checks are one command if each has one rule or a policy, and all have the same cost, and, in a cluster, the
+    /// keys have one slot. Otherwise there is a command for each, at once; if one is denied, the units that the others
+    /// have recorded are taken back, and count until then.
+    ///
+    /// ```
+    /// use ratelog_client::{Check, Cost, RateLimiter, Rules};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let limiter = RateLimiter::connect("memory://").await?;
+    /// let user: Rules = "10/second; 1000/hour".parse()?;
+    /// let tokens: Rules = "50000/minute".parse()?;
+    /// let checks = [
+    ///     ("user:42", Check::from(&user)),
+    ///     ("tokens:42", Check::from(&tokens).cost(Cost::try_from(1_200)?)),
+    /// ];
+    /// limiter.check_all(checks).await?.into_result()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Self::check`], for the first check that fails. Nothing is then recorded.
+    pub async fn check_all<'a>(
+        &self,
+        checks: impl IntoIterator<Item = (impl AsRef<[u8]>, impl Into<Check<'a>>)>,
+    ) -> Result<Decisions, Error> {
+        let checks: Vec<_> = checks.into_iter().map(|(key, check)| (key, check.into())).collect();
+        let borrowed: Vec<_> = checks.iter().map(|(key, check)| (key.as_ref(), *check)).collect();
+        self.0.check_all(&borrowed, OnRejection::Fail).await
     }
 
     /// Takes back the newest units, at most `cost`. Returns the units taken back.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ratelog_client_core::Clock;
-use ratelog_client_core::engine::{DenyCache, Policies};
+use ratelog_client_core::engine::{DenyCache, Policies, hash_slot};
 
 use super::cluster::Cluster;
 use super::deadline::Deadline;
@@ -67,6 +67,18 @@ impl Servers {
             Kind::Cluster(cluster) => cluster.shard_of(key)?,
         };
         if remote.is_available() { Ok(remote) } else { Err(remote.last_error()) }
+    }
+
+    /// Whether one command can have all these keys.
+    pub(super) fn have_one_shard<'a>(&self, keys: impl IntoIterator<Item = &'a [u8]>) -> bool {
+        match &self.kind {
+            Kind::One(_) => true,
+            Kind::Cluster(_) => {
+                let mut slots = keys.into_iter().map(hash_slot);
+                let first = slots.next();
+                slots.all(|slot| Some(slot) == first)
+            }
+        }
     }
 
     /// Runs one operation on the server of its key, within the timeout. Follows the redirects of a cluster.

@@ -4,18 +4,21 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
 use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::denial::Denial;
-use super::settings::Settings;
-use super::{CheckError, ResponseBody, RouteLimits};
-use crate::http::{HeaderFamily, add_headers};
-use crate::{Decision, Error};
+use super::applied_limits::{AppliedLimits, Decided};
+use super::body::LayerBody;
+use super::request_checks::RequestChecks;
+use super::settings::{Limited, Prepared, ResolveFuture, Settings};
+use super::{CheckError, ResponseBody};
+use crate::Error;
+use crate::http::HeaderFamily;
+use crate::limiter::OnRejection;
 
-type CheckFuture = Pin<Box<dyn Future<Output = Result<Decision, Error>> + Send>>;
+type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+type CheckFuture = BoxFuture<Result<(AppliedLimits, Decided), Error>>;
 
 pin_project! {
     /// The future response of a [`RateLimitService`](super::RateLimitService).
@@ -24,53 +27,50 @@ pin_project! {
         S: Service<Request<B>>,
     {
         #[pin]
-        state: State<S, S::Future, B>,
+        state: State<S, S::Future, B, S::Response>,
     }
 }
 
 pin_project! {
     #[project = StateProjection]
-    enum State<S, F, B> {
+    enum State<S, F, B, R> {
+        Resolving { resolve: ResolveFuture, limited: Limited, pending: Option<Pending<S, B>> },
         Checking { check: CheckFuture, pending: Option<Pending<S, B>> },
         Serving { #[pin] response: F, checked: Option<Checked> },
-        Responded { response: Option<Response<Bytes>> },
+        Refunding { refund: BoxFuture<()>, response: Option<R> },
+        Responded { response: Option<Response<LayerBody>> },
     }
 }
 
 /// A request that waits for its decision.
 struct Pending<S, B> {
     settings: Arc<Settings>,
-    limits: RouteLimits,
     request: Request<B>,
     service: S,
 }
 
-/// The decision on a request that is served, for the headers of the response.
+/// The checks of a request that is served.
 struct Checked {
-    family: HeaderFamily,
-    limits: RouteLimits,
-    decision: Decision,
+    settings: Arc<Settings>,
+    checks: RequestChecks,
 }
 
 impl<S: Service<Request<B>>, B> ResponseFuture<S, B> {
-    pub(super) fn checking(
+    /// A request whose limits are known, or will be.
+    pub(super) fn prepared(
         settings: Arc<Settings>,
-        key: Vec<u8>,
-        limits: RouteLimits,
+        prepared: Prepared,
         request: Request<B>,
         service: S,
     ) -> Self {
-        let (limiter, check_limits) = (settings.limiter.clone(), limits.clone());
-        let check = Box::pin(async move { limiter.check(key, check_limits.check()).await });
-        let pending = Some(Pending { settings, limits, request, service });
-        Self { state: State::Checking { check, pending } }
+        Self { state: Pending { settings, request, service }.begin(prepared) }
     }
 
     pub(super) const fn serving(response: S::Future) -> Self {
         Self { state: State::Serving { response, checked: None } }
     }
 
-    pub(super) const fn responded(response: Response<Bytes>) -> Self {
+    pub(super) const fn responded(response: Response<LayerBody>) -> Self {
         Self { state: State::Responded { response: Some(response) } }
     }
 }
@@ -85,6 +85,12 @@ where
         let mut state = self.project().state;
         loop {
             let next = match state.as_mut().project() {
+                StateProjection::Resolving { resolve, limited, pending } => {
+                    let resolved = ready!(resolve.as_mut().poll(context));
+                    let Some(pending) = pending.take() else { return Poll::Pending };
+                    let prepared = pending.settings.apply(limited.drain(..).chain(resolved));
+                    pending.begin(prepared)
+                }
                 StateProjection::Checking { check, pending } => {
                     let result = ready!(check.as_mut().poll(context));
                     let Some(pending) = pending.take() else { return Poll::Pending };
@@ -92,9 +98,15 @@ where
                 }
                 StateProjection::Serving { response, checked } => {
                     let mut response = ready!(response.poll(context))?;
-                    if let Some(Checked { family, limits, decision }) = checked {
-                        add_headers(response.headers_mut(), *family, limits.names(), decision);
+                    let refund = checked.take().and_then(|checked| checked.finish(&mut response));
+                    match refund {
+                        None => return Poll::Ready(Ok(response.map(ResponseBody::of_service))),
+                        Some(refund) => State::Refunding { refund, response: Some(response) },
                     }
+                }
+                StateProjection::Refunding { refund, response } => {
+                    ready!(refund.as_mut().poll(context));
+                    let Some(response) = response.take() else { return Poll::Pending };
                     return Poll::Ready(Ok(response.map(ResponseBody::of_service)));
                 }
                 StateProjection::Responded { response } => {
@@ -108,30 +120,91 @@ where
 }
 
 impl<S: Service<Request<B>>, B> Pending<S, B> {
-    fn decided(mut self, result: Result<Decision, Error>) -> State<S, S::Future, B> {
-        let family = self.settings.family;
-        let checked = match result {
-            Ok(decision) if decision.allowed() => {
-                self.request.extensions_mut().insert(decision);
-                Some(Checked { family, limits: self.limits, decision })
+    fn begin(mut self, prepared: Prepared) -> State<S, S::Future, B, S::Response> {
+        match prepared {
+            Prepared::Exempt => {
+                State::Serving { response: self.service.call(self.request), checked: None }
             }
-            Ok(decision) => {
-                let (head, _) = self.request.into_parts();
-                let named_rules = self.limits.names();
-                let denial = Denial { request: &head, decision: &decision, named_rules };
-                let response = self.settings.respond_to_denial(&denial);
-                return State::Responded { response: Some(response) };
+            Prepared::Resolve(resolve, limited) => {
+                State::Resolving { resolve, limited, pending: Some(self) }
             }
-            Err(error) => {
-                let error = CheckError::Limiter(error);
-                let response = self.settings.respond_to_error(&error, self.request.headers());
-                if response.is_some() {
-                    return State::Responded { response };
-                }
-                None
+            Prepared::Check(limits) => {
+                State::Checking { check: check(&self.settings, limits), pending: Some(self) }
             }
+            Prepared::Failed(error) => self.failed(&error),
+        }
+    }
+
+    fn decided(
+        mut self,
+        result: Result<(AppliedLimits, Decided), Error>,
+    ) -> State<S, S::Future, B, S::Response> {
+        let (limits, decided) = match result {
+            Ok(checked) => checked,
+            Err(error) => return self.failed(&CheckError::Limiter(error)),
         };
-        State::Serving { response: self.service.call(self.request), checked }
+        if !decided.allowed() {
+            let (head, _) = self.request.into_parts();
+            let response = self.settings.respond_to_denial(&head, &decided);
+            return State::Responded { response };
+        }
+        let extensions = self.request.extensions_mut();
+        if let Some(decision) = decided.binding() {
+            extensions.insert(*decision);
+        }
+        let checks = RequestChecks::new(self.settings.limiter.clone(), limits, decided);
+        extensions.insert(checks.clone());
+        let checked = Checked { settings: self.settings, checks };
+        State::Serving { response: self.service.call(self.request), checked: Some(checked) }
+    }
+
+    fn failed(mut self, error: &CheckError) -> State<S, S::Future, B, S::Response> {
+        match self.settings.respond_to_error(error, self.request.headers()) {
+            Some(response) => State::Responded { response: Some(response) },
+            None => State::Serving { response: self.service.call(self.request), checked: None },
+        }
+    }
+}
+
+/// Checks all limits of a request together.
+fn check(settings: &Settings, limits: AppliedLimits) -> CheckFuture {
+    let limiter = settings.limiter.clone();
+    Box::pin(async move {
+        let checks = limits.checks();
+        let cached = limiter.0.cached_denials(&checks);
+        let decided = if let Some(denials) = cached {
+            Decided::new(&limits, denials)
+        } else {
+            let decisions = limiter.0.check_all(&checks, OnRejection::FallBack).await?;
+            Decided::new(&limits, decisions.into_iter().map(Some))
+        };
+        Ok((limits, decided))
+    })
+}
+
+impl Checked {
+    /// Adds the headers to the response. Returns the refund of the request if the response does not count it.
+    fn finish<R>(self, response: &mut Response<R>) -> Option<BoxFuture<()>> {
+        let Self { settings, checks } = self;
+        let family: HeaderFamily = settings.family;
+        let counts = settings.count_if.as_ref().is_none_or(|count| {
+            let mut head = Response::new(());
+            *head.status_mut() = response.status();
+            *head.headers_mut() = std::mem::take(response.headers_mut());
+            let counts = count(&head);
+            *response.headers_mut() = std::mem::take(head.headers_mut());
+            counts
+        });
+        if counts {
+            checks.decided().add_headers(response.headers_mut(), family);
+            return None;
+        }
+        checks.unrecorded().add_headers(response.headers_mut(), family);
+        Some(Box::pin(async move {
+            if let Err(error) = checks.refund().await {
+                tracing::warn!(event = "not_taken_back", %error, "units stay for their window");
+            }
+        }))
     }
 }
 

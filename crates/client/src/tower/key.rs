@@ -45,6 +45,35 @@ pub enum Key {
     Missing(&'static str),
 }
 
+/// A value that is the key of a request.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no key of a request",
+    note = "return text or bytes (`String`, `&'static str`, `Vec<u8>`), an `Option` of them, or a `Key`",
+    note = "for a number, return text with a prefix, such as `format!(\"user:{{id}}\")`"
+)]
+pub trait IntoKey {
+    /// Converts the value.
+    fn into_key(self) -> Key;
+}
+
+macro_rules! into_key {
+    ($($type:ty),*) => {$(
+        impl IntoKey for $type {
+            fn into_key(self) -> Key {
+                self.into()
+            }
+        }
+    )*};
+}
+
+into_key!(Key, String, &str, Vec<u8>);
+
+impl<T: Into<Vec<u8>>> IntoKey for Option<T> {
+    fn into_key(self) -> Key {
+        self.into()
+    }
+}
+
 impl<T: Into<Vec<u8>>> From<Option<T>> for Key {
     fn from(key: Option<T>) -> Self {
         key.map_or(Self::Exempt, |key| Self::Value(key.into()))
@@ -75,20 +104,81 @@ impl From<Vec<u8>> for Key {
 /// limit by address.
 ///
 /// The value is part of the key in the server, where `RL.TOP` shows it. For a secret, return a digest from a closure.
-pub fn header<K: Into<Key>>(
+pub fn header<K: IntoKey>(
     name: HeaderName,
     otherwise: impl Fn(&Parts) -> K,
 ) -> impl Fn(&Parts) -> Key {
     move |request| match request.headers.get(&name) {
         Some(value) => [name.as_str().as_bytes(), b":", value.as_bytes()].concat().into(),
-        None => otherwise(request).into(),
+        None => otherwise(request).into_key(),
     }
 }
 
 /// The path, as `path:/search`. All clients share the limit.
+///
+/// Paths that mean the same are one key: `/%73earch` is `/search` (RFC 3986, section 6.2.2). A client that makes up paths
+/// gets a new limit with each of them; to count by route, use the path that the router matched.
 #[must_use]
 pub fn path(request: &Parts) -> Key {
-    format!("path:{}", request.uri.path()).into()
+    [b"path:".as_slice(), &normalized(request.uri.path())].concat().into()
+}
+
+/// The route that axum matched, as `route:/users/{id}`, in all nested routers. All clients share the limit. Requests that
+/// no route matches share `route:*`.
+#[cfg(feature = "axum")]
+#[must_use]
+pub fn matched_path(request: &Parts) -> Key {
+    let path = request.extensions.get::<axum::extract::MatchedPath>();
+    format!("route:{}", path.map_or("*", axum::extract::MatchedPath::as_str)).into()
+}
+
+/// The route that axum matched, followed by another key: each client has a limit for each route.
+#[cfg(feature = "axum")]
+pub fn per_matched_path<K: IntoKey>(key: impl Fn(&Parts) -> K) -> impl Fn(&Parts) -> Key {
+    move |request| match (matched_path(request), key(request).into_key()) {
+        (Key::Value(route), Key::Value(key)) => [&*route, b" ", &*key].concat().into(),
+        (_, other) => other,
+    }
+}
+
+/// The peer's address in axum, for [`peer`] and [`client`]. Serve the router with
+/// `into_make_service_with_connect_info::<SocketAddr>()`.
+#[cfg(feature = "axum")]
+#[must_use]
+pub fn connect_info(request: &Parts) -> Option<IpAddr> {
+    use axum::extract::ConnectInfo;
+    use std::net::SocketAddr;
+
+    request.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip())
+}
+
+/// A path in which only the bytes are escaped that have to be, in upper case.
+fn normalized(path: &str) -> Vec<u8> {
+    let mut normalized = Vec::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let escaped = (first == b'%').then(|| after.split_at_checked(2)).flatten();
+        let byte = escaped.and_then(|(digits, after)| {
+            let digits = std::str::from_utf8(digits).ok()?;
+            let is_hex = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+            is_hex.then(|| u8::from_str_radix(digits, 16).ok().map(|byte| (byte, after)))?
+        });
+        match byte {
+            Some((byte, after)) if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) => {
+                normalized.push(byte);
+                rest = after;
+            }
+            Some((byte, after)) => {
+                normalized.extend(format!("%{byte:02X}").bytes());
+                rest = after;
+            }
+            None => {
+                normalized.push(first);
+                rest = after;
+            }
+        }
+    }
+    normalized
 }
 
 /// The address that `peer` returns, for services that clients reach without proxies.
@@ -96,8 +186,9 @@ pub fn path(request: &Parts) -> Key {
 /// For IPv4 as `ip:192.0.2.1`. For IPv6 it is the network of 64 bits, as `ip:2001:db8:0:1::/64`: a customer has at
 /// least one, and a client can use any address in it. An IPv4 address mapped to IPv6 is treated as IPv4.
 ///
-/// If `peer` returns `None`, the request is a [`CheckError`](super::CheckError). In axum, serve the router with
-/// `into_make_service_with_connect_info` so that requests have the address.
+/// If `peer` returns `None`, the request is a [`CheckError`](super::CheckError), which is logged once. In axum, use
+/// `connect_info` (feature `axum`), and serve the router with `into_make_service_with_connect_info::<SocketAddr>()` so
+/// that requests have the address.
 pub fn peer(peer: impl Fn(&Parts) -> Option<IpAddr>) -> impl Fn(&Parts) -> Key {
     client(TrustedProxies::none(), peer)
 }
@@ -112,9 +203,11 @@ pub fn client(
             let address = proxies.client_address(peer, &request.headers);
             format!("ip:{}", client_network(address)).into()
         }
-        None => Key::Missing("the peer's address is not known"),
+        None => Key::Missing(NO_ADDRESS),
     }
 }
+
+const NO_ADDRESS: &str = "the peer's address is not known; in axum, serve the router with into_make_service_with_connect_info::<SocketAddr>()";
 
 #[cfg(test)]
 mod tests {
@@ -123,7 +216,7 @@ mod tests {
     use http::request::Parts;
     use http::{HeaderName, Request};
 
-    use super::{Key, header, path, peer};
+    use super::{Key, NO_ADDRESS, header, path, peer};
 
     fn request() -> Parts {
         let request = Request::get("/search?q=1").header("x-api-key", "k1").body(());
@@ -143,7 +236,7 @@ mod tests {
 
     #[test]
     fn a_peer_without_an_address_is_not_exempt() {
-        let missing = Key::Missing("the peer's address is not known");
+        let missing = Key::Missing(NO_ADDRESS);
         assert_eq!(peer(|_: &Parts| None)(&request()), missing);
     }
 
@@ -154,5 +247,25 @@ mod tests {
         assert_eq!(header(api_key, otherwise)(&request()), value("x-api-key:k1"));
         assert_eq!(header(http::header::COOKIE, otherwise)(&request()), value("other"));
         assert_eq!(path(&request()), value("path:/search"));
+    }
+
+    #[test]
+    fn equal_paths_are_one_key_and_different_ones_are_not() {
+        let key = |path_and_query: &str| {
+            path(&Request::get(path_and_query).body(()).unwrap().into_parts().0)
+        };
+        for (escaped, plain) in [
+            ("/users/%37", "/users/7"),
+            ("/users/%2d%5F%7e", "/users/-_~"),
+            ("/a%2fb", "/a%2Fb"),
+            ("/%e4%bd%a0", "/%E4%BD%A0"),
+        ] {
+            assert_eq!(key(escaped), value(&format!("path:{plain}")));
+            assert_eq!(key(plain), value(&format!("path:{plain}")));
+        }
+        for odd in ["/%", "/%4", "/%zz", "/%+1"] {
+            assert_eq!(key(odd), value(&format!("path:{odd}")));
+        }
+        assert_ne!(key("/a%2Fb"), key("/a/b"));
     }
 }

@@ -51,25 +51,28 @@
 //! bodies must be [`Bytes`](bytes::Bytes), as in axum, hyper and tonic. Request bodies can be of any type; the layer
 //! does not read them.
 
+mod applied_limits;
 mod body;
 mod check_error;
 mod denial;
 mod future;
 pub mod key;
 mod layer;
+mod request_checks;
 mod responses;
 mod route_limits;
 mod service;
 mod settings;
 
-pub use body::ResponseBody;
+pub use body::{BoxError, ResponseBody};
 pub use check_error::{CheckError, OnCheckError};
 pub use denial::Denial;
 pub use future::ResponseFuture;
-pub use key::Key;
+pub use key::{IntoKey, Key};
 pub use layer::RateLimitLayer;
 pub use ratelog_client_core::http::{
     NetworkError, ProxyHeader, TrustedProxies, UnknownProxyHeader,
 };
+pub use request_checks::RequestChecks;
 pub use route_limits::RouteLimits;
 pub use service::RateLimitService;

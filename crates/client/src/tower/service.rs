@@ -40,11 +40,11 @@ where
         let prepared = self.settings.prepare(&head);
         let request = Request::from_parts(head, body);
         match prepared {
-            Prepared::Check { key, limits } => {
+            Prepared::Check(_) | Prepared::Resolve(..) => {
                 // A clone is not ready, so it stays here and the ready service waits for the decision.
                 let clone = self.inner.clone();
                 let ready = mem::replace(&mut self.inner, clone);
-                ResponseFuture::checking(Arc::clone(&self.settings), key, limits, request, ready)
+                ResponseFuture::prepared(Arc::clone(&self.settings), prepared, request, ready)
             }
             Prepared::Exempt => ResponseFuture::serving(self.inner.call(request)),
             Prepared::Failed(error) => {

@@ -9,13 +9,18 @@ use http::request::Parts;
 use ratelog_client::limiter::{Builder, Fallback};
 use ratelog_client::tower::{CheckError, OnCheckError, RateLimitLayer, RouteLimits, key};
 use ratelog_client::{PolicyName, RateLimiter};
+use ratelog_test_support::Server;
 use tokio::net::TcpListener;
 
 use super::{get, limited, memory, send};
+use crate::log::Log;
+use crate::support::{fast_probes, url};
 
+/// A layer with an unknown policy, whose limiter has no fallback.
 async fn unknown_policy() -> RateLimitLayer {
     let policy = PolicyName::parse(b"serach").unwrap();
-    RateLimitLayer::new(memory().await, policy, |_| "everybody")
+    let builder = Builder::new("memory://").unwrap().fallback(Fallback::Error);
+    RateLimitLayer::new(builder.build().await.unwrap(), policy, |_| "everybody")
 }
 
 /// A limiter whose server accepts connections and never answers.
@@ -51,11 +56,37 @@ async fn a_mistake_is_rejected_without_its_text() {
 }
 
 #[tokio::test]
-async fn a_missing_address_is_rejected() {
+async fn a_check_that_the_server_rejects_is_decided_by_the_fallback_and_logged_once() {
+    let server = Server::start();
+    let limiter = fast_probes(&url(&server)).build().await.unwrap();
+    let (log, _guard) = Log::capture();
+    let bound: RouteLimits = "1000001/minute".parse().unwrap();
+    let layer = RateLimitLayer::new(limiter.clone(), bound, |_| "everybody");
+    for left in [1_000_000, 999_999] {
+        let (status, _, body) = send(&limited(&layer), get("/")).await;
+        assert_eq!((status.as_u16(), body), (200, left.to_string()));
+    }
+    assert_eq!(log.take_events(), ["check_rejected"]);
+    // Another limit of the same request is decided by the server.
+    let layer = layer.and("1/minute".parse::<RouteLimits>().unwrap(), |_| "other");
+    assert_eq!(send(&limited(&layer), get("/")).await.0, 200);
+    assert_eq!(server.connect().units("other"), 1);
+    assert_eq!(send(&limited(&layer), get("/")).await.0, 429);
+    assert_eq!(log.take_events(), [""; 0]);
+    // The denied request did not count.
+    assert_eq!(limiter.health().unanswered, 0);
+    assert_eq!(server.connect().units("other"), 1);
+}
+
+#[tokio::test]
+async fn a_missing_address_is_rejected_and_logged_once() {
+    let (log, _guard) = Log::capture();
     let by_address = key::peer(|_: &Parts| None::<IpAddr>);
     let limits: RouteLimits = "1/minute".parse().unwrap();
     let layer = RateLimitLayer::new(memory().await, limits, by_address);
     assert_eq!(send(&limited(&layer), get("/")).await.0, 503);
+    assert_eq!(send(&limited(&layer), get("/")).await.0, 503);
+    assert_eq!(log.take_events(), ["missing_key"]);
 
     let layer = layer.on_check_error(|_| OnCheckError::Serve);
     assert_eq!(send(&limited(&layer), get("/")).await.2, "unchecked");

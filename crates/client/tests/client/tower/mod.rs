@@ -1,6 +1,9 @@
 //! The tower layer: around test services, in axum over a socket, and with a server.
 
+mod all_limits;
+mod axum;
 mod check_errors;
+mod grpc;
 mod limits;
 mod readiness;
 mod served;

@@ -1,0 +1,107 @@
+//! The limits of one request, each with the key that it counts.
+
+use http::HeaderMap;
+use ratelog_client_core::Clock;
+use ratelog_client_core::engine::unrecorded;
+use ratelog_client_core::http::{LimitSet, problem};
+
+use super::RouteLimits;
+use crate::http::{HeaderFamily, add_headers, append};
+use crate::{Check, Cost, Decision, Source};
+
+#[derive(Clone, Debug)]
+pub(super) struct AppliedLimits(Vec<(Vec<u8>, RouteLimits)>);
+
+impl AppliedLimits {
+    pub(super) const fn new(limits: Vec<(Vec<u8>, RouteLimits)>) -> Self {
+        Self(limits)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The checks of the request.
+    pub(super) fn checks(&self) -> Vec<(&[u8], Check<'_>)> {
+        self.0.iter().map(|(key, limits)| (key.as_slice(), limits.check())).collect()
+    }
+
+    /// The keys, each with the cost of the request.
+    pub(super) fn keys(&self) -> impl Iterator<Item = (&[u8], Cost)> {
+        self.0.iter().map(|(key, limits)| (key.as_slice(), limits.check().units()))
+    }
+}
+
+/// The limits of a request on which there is a decision, at least one.
+#[derive(Clone, Debug)]
+pub(super) struct Decided {
+    limits: Vec<RouteLimits>,
+    decisions: Vec<Decision>,
+}
+
+impl Decided {
+    /// The limits with one decision each, in order. Those without one are left out.
+    pub(super) fn new(
+        limits: &AppliedLimits,
+        decisions: impl IntoIterator<Item = Option<Decision>>,
+    ) -> Self {
+        let pairs = limits.0.iter().zip(decisions);
+        let pairs = pairs.filter_map(|((_, limits), one)| one.map(|one| (limits.clone(), one)));
+        let (limits, decisions) = pairs.unzip();
+        Self { limits, decisions }
+    }
+
+    pub(super) fn decisions(&self) -> &[Decision] {
+        &self.decisions
+    }
+
+    /// The decision that a response reports: the denial with the longest retry-after, or else the decision with the
+    /// least remaining.
+    pub(super) fn binding(&self) -> Option<&Decision> {
+        let denials = self.decisions.iter().filter(|decision| !decision.allowed());
+        let longest = denials.max_by_key(|one| (one.retry_after().is_none(), one.retry_after()));
+        longest.or_else(|| self.decisions.iter().min_by_key(|one| one.remaining()))
+    }
+
+    pub(super) fn allowed(&self) -> bool {
+        self.decisions.iter().all(Decision::allowed)
+    }
+
+    /// Adds the headers to a response.
+    pub(super) fn add_headers(&self, response: &mut HeaderMap, family: HeaderFamily) {
+        if let ([limits], [decision]) = (&*self.limits, &*self.decisions) {
+            add_headers(response, family, limits.names(), decision);
+            return;
+        }
+        // A decision by a fixed fallback counted nothing.
+        let is_counted = |decision: &Decision| decision.source() != Source::Fallback;
+        let family =
+            if self.decisions.iter().any(is_counted) { family } else { HeaderFamily::None };
+        append(response, self.set().headers(family, &self.core(), Clock::system_now()));
+    }
+
+    /// Problem details (RFC 9457) for a denied request.
+    pub(super) fn problem(&self) -> String {
+        match (&*self.limits, &*self.decisions) {
+            ([limits], [decision]) => problem(limits.names(), decision.as_core()),
+            _ => self.set().problem(&self.core()),
+        }
+    }
+
+    /// The same decisions as if the units of these costs had not been recorded.
+    pub(super) fn unrecorded(&self, costs: impl IntoIterator<Item = Cost>) -> Self {
+        let pairs = self.decisions.iter().zip(costs);
+        let decisions = pairs.map(|(decision, cost)| {
+            Decision::new(unrecorded(*decision.as_core(), cost), decision.source())
+        });
+        Self { limits: self.limits.clone(), decisions: decisions.collect() }
+    }
+
+    fn set(&self) -> LimitSet {
+        LimitSet::new(self.limits.iter().map(|limits| limits.names().clone()))
+    }
+
+    fn core(&self) -> Vec<ratelog_core::Decision> {
+        self.decisions.iter().map(|decision| *decision.as_core()).collect()
+    }
+}
