@@ -55,6 +55,21 @@ impl Error {
         }
     }
 
+    /// The kind of the error, for metrics.
+    #[cfg(feature = "metrics")]
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Redis(_) => "redis",
+            Self::NoPolicy(_) => "no_policy",
+            Self::Reply { .. } => "reply",
+            Self::Timeout(_) => "timeout",
+            Self::Unavailable(_) => "unavailable",
+            Self::Config(_) => "config",
+            Self::Denied(_) => "denied",
+            Self::NeedsModule(_) => "needs_module",
+        }
+    }
+
     /// Whether a node of a cluster does not own the slot of the command's key.
     #[cfg(feature = "limiter")]
     pub(crate) fn is_about_slot(&self) -> bool {

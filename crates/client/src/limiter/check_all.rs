@@ -45,7 +45,7 @@ impl Engine {
             return Ok(vec![decision].into());
         }
         if let Some(combined) = combine(checks).filter(|_| self.is_one_shard(checks)) {
-            match self.run(&MultiCheckOp(&combined)).await {
+            match self.mcheck(&MultiCheckOp(&combined)).await {
                 Ok(decisions) => {
                     for (one, decision) in checks.iter().zip(&decisions) {
                         self.learn_policy(&operation(one), decision);

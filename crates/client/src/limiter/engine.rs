@@ -13,10 +13,12 @@ use super::fallback::Fallback;
 use super::health::Health;
 use super::local::Local;
 use super::log_interval::LogInterval;
+use super::measurement::{Measurement, policy_of};
+use super::multi_check_op::MultiCheckOp;
 use super::operation::{LocalError, Operation};
 use super::remote::Remote;
 use super::servers::{Failure, Servers};
-use crate::{Check, Decision, Error, Source};
+use crate::{Check, Decision, Decisions, Error, Source};
 
 pub(crate) struct Engine {
     /// `None` for `memory://`.
@@ -44,6 +46,17 @@ impl Engine {
         self: &Arc<Self>,
         operation: &CheckOp<'_>,
     ) -> Result<Decision, Error> {
+        let measurement = Measurement::start();
+        let result = self.check_unmeasured(operation).await;
+        let policy = policy_of(&operation.check.rule_source());
+        measurement.finish([(policy, result.as_ref().copied())]);
+        result
+    }
+
+    async fn check_unmeasured(
+        self: &Arc<Self>,
+        operation: &CheckOp<'_>,
+    ) -> Result<Decision, Error> {
         if let Some(denied) = self.cached_denial(operation) {
             return Ok(denied);
         }
@@ -54,6 +67,20 @@ impl Engine {
             }
             Route::Done(result) => result,
         }
+    }
+
+    pub(super) async fn mcheck(&self, operation: &MultiCheckOp<'_>) -> Result<Decisions, Error> {
+        let measurement = Measurement::start();
+        let result = self.run(operation).await;
+        let decide = |index| match &result {
+            Ok(decisions) => decisions.get(index).copied().map(Ok),
+            Err(error) => Some(Err(error)),
+        };
+        let checks = operation.0.keys().enumerate().filter_map(|(index, (_, source))| {
+            decide(index).map(|decision| (policy_of(&source), decision))
+        });
+        measurement.finish(checks);
+        result
     }
 
     pub(super) async fn peek(&self, operation: &CheckOp<'_>) -> Result<Decision, Error> {

@@ -15,6 +15,7 @@ mod fallback;
 mod health;
 mod local;
 mod log_interval;
+mod measurement;
 mod multi_check_op;
 mod operation;
 mod outage_log;

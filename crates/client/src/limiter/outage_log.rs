@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+/// The gauge `ratelog.fallback.active` is the number of servers whose outage is logged (feature `metrics`).
 #[derive(Debug, Default)]
 pub(super) struct OutageLog {
     /// Whether the log says that the server is unavailable, and not yet that it recovered.
@@ -18,6 +19,8 @@ impl OutageLog {
                 error,
                 "the server is unavailable: the fallback answers until it recovers"
             );
+            #[cfg(feature = "metrics")]
+            metrics::gauge!("ratelog.fallback.active").increment(1.0);
         }
     }
 
@@ -25,6 +28,17 @@ impl OutageLog {
     pub(super) fn recovered(&self, server: &str) {
         if self.is_open.swap(false, Ordering::AcqRel) {
             tracing::info!(event = "server_recovered", server, "the server is available again");
+            #[cfg(feature = "metrics")]
+            metrics::gauge!("ratelog.fallback.active").decrement(1.0);
+        }
+    }
+}
+
+#[cfg(feature = "metrics")]
+impl Drop for OutageLog {
+    fn drop(&mut self) {
+        if *self.is_open.get_mut() {
+            metrics::gauge!("ratelog.fallback.active").decrement(1.0);
         }
     }
 }

@@ -19,6 +19,7 @@ mod fallback;
 mod limiter_cases;
 mod load;
 mod log;
+mod metrics;
 mod pace;
 mod permissions;
 mod proxy;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use http::{HeaderMap, Request, Response};
 use ratelog_client::tower::{Key, RateLimitLayer, RequestChecks, RouteLimits};
-use ratelog_client::{Check, Cost, RateLimiter, Rules, Source};
+use ratelog_client::{Check, Cost, Decision, RateLimiter, Rules, Source};
 use ratelog_test_support::{Cluster, Server};
 use tower::{Layer, service_fn};
 
@@ -190,10 +190,10 @@ async fn checks_of_several_keys_are_all_recorded_or_none() {
             ]
         };
         let decisions = limiter.check_all(checks()).await.unwrap();
-        let left: Vec<_> = decisions.iter().map(|decision| decision.remaining()).collect();
+        let left: Vec<_> = decisions.iter().map(Decision::remaining).collect();
         assert_eq!((decisions.allowed(), left), (true, vec![8, 0, 2]), "{url}");
         let decisions = limiter.check_all(checks()).await.unwrap();
-        let left: Vec<_> = decisions.iter().map(|decision| decision.remaining()).collect();
+        let left: Vec<_> = decisions.iter().map(Decision::remaining).collect();
         assert_eq!((decisions.allowed(), left), (false, vec![8, 0, 2]), "{url}");
         assert_eq!(remaining(&limiter, "a", "100/hour; 9/minute").await, 8, "{url}");
         assert_eq!(remaining(&limiter, "c", "3/minute").await, 2, "{url}");
