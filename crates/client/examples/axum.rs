@@ -1,7 +1,7 @@
 //! An API with limits per route, and plans for its clients.
 //!
 //! ```sh
-//! cargo run -p ratelog-client --example axum --features tower
+//! cargo run -p ratelog-client --example axum --features axum
 //! curl -i http://127.0.0.1:3000/search                                   # 5 a minute per address
 //! curl -i http://127.0.0.1:3000/search -H 'x-api-key: k1' -H 'x-plan: pro'  # 60 a minute per key on this plan
 //! ```
@@ -11,10 +11,9 @@
 
 use std::env;
 use std::error::Error;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 
 use axum::Router;
-use axum::extract::ConnectInfo;
 use axum::routing::{get, post};
 use http::HeaderName;
 use http::request::Parts;
@@ -38,7 +37,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 fn app(limiter: &RateLimiter) -> Result<Router, Box<dyn Error>> {
     // Only a proxy on this machine is trusted to report the client's address.
     let proxies = TrustedProxies::x_forwarded_for(["127.0.0.0/8", "::1"])?;
-    let by_address = key::client(proxies, peer);
+    let by_address = key::client(proxies, key::connect_info);
     // A real API validates its keys, and looks up their plans, in an outer layer.
     let by_api_key = key::header(HeaderName::from_static("x-api-key"), by_address);
 
@@ -55,9 +54,9 @@ fn app(limiter: &RateLimiter) -> Result<Router, Box<dyn Error>> {
             OnCheckError::default_for(error)
         });
 
-    let ten = Cost::new(10).ok_or("the cost is zero")?;
+    let ten = Cost::try_from(10)?;
     let exports = "30/hour".parse::<RouteLimits>()?.cost(ten).key_prefix("export:");
-    let export = RateLimitLayer::new(limiter.clone(), exports, key::peer(peer));
+    let export = RateLimitLayer::new(limiter.clone(), exports, key::peer(key::connect_info));
 
     Ok(Router::new()
         .route("/search", get(|| async { "found\n" }).layer(search))
@@ -70,8 +69,4 @@ fn named<const N: usize>(rules: &str, names: [&str; N]) -> Result<RouteLimits, B
     let rules: Rules = rules.parse()?;
     let names = NamedRules::new(&rules, names)?;
     Ok(RouteLimits::from(rules).named_rules(names))
-}
-
-fn peer(request: &Parts) -> Option<IpAddr> {
-    request.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip())
 }

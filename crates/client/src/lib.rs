@@ -33,6 +33,8 @@
 //! | `limiter` | `RateLimiter`: timeout, circuit breaker, fallback, deny cache; on tokio |
 //! | `blocking` | a `RateLimiter` for callers that do not await |
 //! | `sentinel`, `tls` | `redis+sentinel://` and `rediss://` for the limiter, which needs no feature for `redis+cluster://` |
+//! | `axum` | keys by axum's routes and addresses, for the tower layer |
+//! | `metrics` | counters and durations of checks |
 //! | `http` | rate limit headers for a decision, and a 429 response with problem details |
 //! | `tower` | a layer that limits the requests of any service of axum, hyper or tonic |
 //! | `retry` | retries that wait as long as a response or a decision asks for |

@@ -15,10 +15,10 @@ use crate::{Check, Checks, Decision, Decisions, Error};
 /// which ends with the last clone. Cheap to clone.
 ///
 /// ```
-/// use ratelog_client::limiter::{Builder, blocking};
+/// use ratelog_client::limiter::blocking;
 /// use ratelog_client::Rules;
 ///
-/// let limiter = blocking::RateLimiter::build(Builder::new("memory://")?)?;
+/// let limiter = blocking::RateLimiter::connect("memory://")?;
 /// let rules: Rules = "100/minute".parse()?;
 /// assert!(limiter.check("user:42", &rules)?.allowed());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -74,11 +74,21 @@ blocking! {
 }
 
 impl RateLimiter {
-    /// Builds the limiter, after one attempt to reach the server.
+    /// A limiter with default settings: see [`RateLimiter::connect`](super::RateLimiter::connect).
     ///
     /// # Errors
-    /// As [`Builder::build`](super::Builder::build), and [`Error::Config`] if the runtime cannot start its thread.
-    pub fn build(builder: super::Builder) -> Result<Self, Error> {
+    /// As [`Builder::build_blocking`](super::Builder::build_blocking).
+    pub fn connect(url: &str) -> Result<Self, Error> {
+        super::Builder::new(url)?.build_blocking()
+    }
+}
+
+impl super::Builder {
+    /// Builds a limiter for callers that do not await, after one attempt to reach the server.
+    ///
+    /// # Errors
+    /// As [`Self::build`], and [`Error::Config`] if the runtime cannot start its thread.
+    pub fn build_blocking(self) -> Result<RateLimiter, Error> {
         // One thread runs the connection and the probes. Callers wait on their own threads.
         let runtime = runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -88,10 +98,12 @@ impl RateLimiter {
             .map_err(|error| {
                 Error::Config(format!("the limiter's runtime cannot start: {error}"))
             })?;
-        let limiter = runtime.block_on(builder.build())?;
-        Ok(Self { limiter, runtime: Arc::new(runtime) })
+        let limiter = runtime.block_on(self.build())?;
+        Ok(RateLimiter { limiter, runtime: Arc::new(runtime) })
     }
+}
 
+impl RateLimiter {
     /// A pace: see [`pace`](super::RateLimiter::pace).
     ///
     /// # Errors

@@ -99,6 +99,15 @@ impl From<PolicyName> for RouteLimits {
     }
 }
 
+impl TryFrom<&str> for RouteLimits {
+    type Error = ParseRulesError;
+
+    /// Parses the text of rules.
+    fn try_from(text: &str) -> Result<Self, ParseRulesError> {
+        text.parse()
+    }
+}
+
 impl FromStr for RouteLimits {
     type Err = ParseRulesError;
 

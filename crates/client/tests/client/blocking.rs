@@ -1,6 +1,6 @@
 //! The limiter for callers that do not await.
 
-use ratelog_client::limiter::{BreakerState, blocking};
+use ratelog_client::limiter::BreakerState;
 use ratelog_client::{Cost, Source};
 use ratelog_test_support::{Server, Stop, until};
 
@@ -9,7 +9,7 @@ use crate::support::{fast_probes, rules, url};
 #[test]
 fn a_blocking_limiter_answers_while_its_server_is_unavailable() {
     let mut server = Server::start();
-    let limiter = blocking::RateLimiter::build(fast_probes(&url(&server))).unwrap();
+    let limiter = fast_probes(&url(&server)).build_blocking().unwrap();
     let five = rules(&[(5, 60_000)]);
     let callers: Vec<_> = (0..4)
         .map(|_| {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use ratelog_client::command::Override;
-use ratelog_client::limiter::{Builder, Fallback, blocking};
+use ratelog_client::limiter::{Builder, Fallback};
 use ratelog_client::{Error, RateLimiter, Rule};
 use ratelog_test_support::{Server, Stop};
 
@@ -110,7 +110,7 @@ async fn a_rule_without_a_pace_is_refused() {
 
 #[test]
 fn a_blocking_pace_waits() {
-    let limiter = blocking::RateLimiter::build(Builder::new("memory://").unwrap()).unwrap();
+    let limiter = Builder::new("memory://").unwrap().build_blocking().unwrap();
     let pace = limiter.pace("jobs", "100/second").unwrap().max_wait(Duration::from_secs(60));
     assert_eq!(pace.rule().to_string(), "1/10ms");
     pace.wait().unwrap();

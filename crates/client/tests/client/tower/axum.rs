@@ -1,4 +1,4 @@
-//! What the layer finds in axum's requests.
+//! Keys from the requests of axum.
 
 use axum::Router;
 use axum::body::Body;
