@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ._core import Decision, Limits, LocalLimiter, __version__
 from .check import Check
 from .engine.overrides import Override
-from .errors import ConfigError, NeedsModuleError, NoPolicyError, RatelogError, UnavailableError
+from .errors import ConfigError, DeniedError, NeedsModuleError, NoPolicyError, RatelogError, UnavailableError
 from .events import CheckCompleted, Event, ServerRecovered, ServerUnavailable, SettingsReloaded
 from .health import Health
 from .limiter import RateLimiter
@@ -20,6 +20,7 @@ from .settings import Endpoint, Settings
 from .sync import SyncRateLimiter
 
 if TYPE_CHECKING:
+    from .pace import Pace, SyncPace
     from .web.dependency import RateLimitDependency
     from .web.keys import hashed
     from .web.middleware import RateLimitMiddleware
@@ -31,6 +32,7 @@ __all__ = [
     "ConfigError",
     "Decision",
     "Denial",
+    "DeniedError",
     "Endpoint",
     "Event",
     "Health",
@@ -39,6 +41,7 @@ __all__ = [
     "NeedsModuleError",
     "NoPolicyError",
     "Override",
+    "Pace",
     "RateLimitDependency",
     "RateLimitMiddleware",
     "RateLimiter",
@@ -47,6 +50,7 @@ __all__ = [
     "ServerUnavailable",
     "Settings",
     "SettingsReloaded",
+    "SyncPace",
     "SyncRateLimiter",
     "UnavailableError",
     "__version__",
@@ -56,8 +60,10 @@ __all__ = [
 # Imported on first use, so that a worker with a `SyncRateLimiter` imports no code for requests.
 _LAZY = {
     "Denial": ".web.request_state",
+    "Pace": ".pace",
     "RateLimitDependency": ".web.dependency",
     "RateLimitMiddleware": ".web.middleware",
+    "SyncPace": ".pace",
     "hashed": ".web.keys",
 }
 

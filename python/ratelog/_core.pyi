@@ -42,6 +42,12 @@ class Limits:
     @staticmethod
     def of_rules(rules: Sequence[tuple[int, int]]) -> Limits:
         """Rules from pairs of limit (units) and window (ms). Raises `ValueError` for an invalid rule."""
+    @staticmethod
+    def paced(rule: str) -> Limits:
+        """The rule that spreads the units of `rule` evenly: `1/200ms` for `5/second`.
+
+        Raises `ValueError` if the text is no rule, and for a limit of 0.
+        """
     @property
     def policy(self) -> str | None:
         """The policy's name; `None` for rules."""
@@ -268,7 +274,11 @@ class RetryHint:
 
 @final
 class RetryPolicy:
-    """How often, and for how long, a request is tried. Times in seconds. Raises `ValueError` for a negative time."""
+    """How often, and for how long, a request is tried. Times in seconds. Raises `ValueError` for a negative time.
+
+    By default, a wait that the server gives is bounded by `max_total` (60) only. If it gives none, waits grow from
+    `base` (0.1) by `factor` (2) up to 30, and there are at most 4 retries.
+    """
 
     def __new__(
         cls,

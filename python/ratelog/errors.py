@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ._core import Decision
+
 
 class RatelogError(Exception):
     """Base class of Ratelog's exceptions."""
@@ -17,6 +22,17 @@ class NoPolicyError(RatelogError, LookupError):
 
 class NeedsModuleError(RatelogError):
     """The operation needs the Ratelog module, which the server does not have."""
+
+
+class DeniedError(RatelogError):
+    """A check was denied."""
+
+    def __init__(self, decision: Decision) -> None:
+        wait = decision.retry_after_ms
+        when = "and no wait changes that" if wait is None else f"it may be allowed after {wait / 1000:g} s"
+        super().__init__(f"the limit of {decision.limit} in {decision.window_ms / 1000:g} s denies the check; {when}")
+        self.decision = decision
+        """The decision, with `retry_after_ms`."""
 
 
 class UnavailableError(RatelogError):

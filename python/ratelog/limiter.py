@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from ._core import Limits
 from .base import BaseLimiter, Options
 from .connection.async_sessions import AsyncSessions
 from .connection.event_loop import reject_trio
@@ -18,11 +19,12 @@ if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
     from typing_extensions import Self, Unpack
 
-    from ._core import Decision, Limits
+    from ._core import Decision
     from .admin import Admin
     from .check import Check, LimitsLike
     from .engine.overrides import Override, OverrideAction
     from .events import Hook
+    from .pace import Pace
     from .settings import Settings
     from .web.decorator import Decorator
     from .web.dependency import RateLimitDependency
@@ -122,6 +124,26 @@ class RateLimiter(BaseLimiter):
         Otherwise it is one pipeline; if a check is denied, the units that the others recorded are taken back.
         """
         return await self._sessions.run(self._mcheck(checks, cost))
+
+    def pace(self, key: str | bytes, rule: str, *, max_wait: float | None = None) -> Pace:
+        """Returns a pace: at most `rule`, spread evenly over all processes that use the key.
+
+        With `5/second`, `await pace.wait()` lets one caller proceed every 200 ms. While the server is unavailable,
+        `fallback` decides: with `local`, each process keeps the whole pace by itself; with `deny`, callers wait until
+        the server is available.
+
+        Args:
+            key: the key, in front of which the prefix is set.
+            rule: one rule as text.
+            max_wait: seconds that a caller waits at most; by default as long as needed.
+
+        Raises:
+            ValueError: `rule` is no rule or has a limit of 0, or `max_wait` is negative.
+        """
+        from .pace import Pace
+
+        limits = Limits.paced(rule)
+        return Pace(lambda: self.check(key, limits), limits, max_wait)
 
     async def refund(self, key: str | bytes, cost: int = 1) -> int:
         """Takes back the newest `cost` units. Returns the number of units taken back.

@@ -8,6 +8,7 @@ import weakref
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ._core import Limits
 from .base import BaseLimiter, Options
 from .connection.client import max_connections_of
 from .connection.sync_session import SyncSession
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from .engine.operation import Operation
     from .engine.overrides import Override, OverrideAction
     from .events import Hook
+    from .pace import SyncPace
     from .sync_admin import SyncAdmin
 
 T = TypeVar("T")
@@ -69,6 +71,13 @@ class SyncRateLimiter(BaseLimiter):
     def mcheck(self, checks: Sequence[tuple[str | bytes, LimitsLike]], cost: int = 1) -> list[Decision]:
         """See `RateLimiter.mcheck`."""
         return self._run(self._mcheck(checks, cost))
+
+    def pace(self, key: str | bytes, rule: str, *, max_wait: float | None = None) -> SyncPace:
+        """See `RateLimiter.pace`."""
+        from .pace import SyncPace
+
+        limits = Limits.paced(rule)
+        return SyncPace(lambda: self.check(key, limits), limits, max_wait)
 
     def refund(self, key: str | bytes, cost: int = 1) -> int:
         """See `RateLimiter.refund`."""

@@ -3,8 +3,9 @@ use std::hash::{Hash, Hasher};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
+use ratelog_client_core::engine::pace;
 use ratelog_client_core::{Check, http};
-use ratelog_core::{Cost, OwnedRuleSource, PolicyName, RuleSource, Rules};
+use ratelog_core::{Cost, OwnedRuleSource, PolicyName, Rule, RuleSource, Rules};
 
 use crate::number::value_error;
 use crate::policy_name;
@@ -43,6 +44,17 @@ impl Limits {
     fn of_rules(py: Python<'_>, rules: Pairs) -> PyResult<Self> {
         let named = http::NamedRules::from(&rules.0);
         Self::from_parts(py, RuleSource::Rules(rules.0), named)
+    }
+
+    #[staticmethod]
+    fn paced(py: Python<'_>, rule: &str) -> PyResult<Self> {
+        let rule: Rule = rule.parse().map_err(|error| value_error(&error))?;
+        let paced = pace(rule).ok_or_else(|| {
+            PyValueError::new_err(format!("the pace {rule} lets nothing proceed"))
+        })?;
+        let rules = Rules::one(paced);
+        let named = http::NamedRules::from(&rules);
+        Self::from_parts(py, RuleSource::Rules(rules), named)
     }
 
     #[getter]

@@ -46,6 +46,9 @@ def test_waits_respect_retry_after_and_the_total(retry_after: int, elapsed: floa
     wait = backoff.after_response(429, after(retry_after), NOW, elapsed)
     if retry_after > min(60 - elapsed, 30):
         assert wait is None
+    elif retry_after == 0:
+        # As if the server gave no wait.
+        assert wait is None or 0.1 <= wait <= min(60 - elapsed, 0.2)
     else:
         assert wait is not None
         assert retry_after <= wait <= min(retry_after + max(retry_after / 10, 0.1), 60 - elapsed, 30) + 1e-6
