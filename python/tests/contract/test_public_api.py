@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NAMES = [
-    "Check", "CheckCompleted", "ConfigError", "Decision", "Denial", "DeniedError", "Endpoint", "Event", "Health", "Limits",
-    "LocalLimiter", "NeedsModuleError", "NoPolicyError", "Override", "Pace", "RateLimitDependency",
+    "Check", "CheckCompleted", "ConfigError", "Decision", "Denial", "DeniedError", "Endpoint", "Event", "Health",
+    "Limits", "LocalLimiter", "NeedsModuleError", "NoPolicyError", "Override", "Pace", "RateLimitDependency",
     "RateLimitMiddleware", "RateLimiter", "RatelogError", "ServerRecovered", "ServerUnavailable", "Settings",
     "SettingsReloaded", "SyncPace", "SyncRateLimiter", "UnavailableError", "__version__", "hashed",
 ]  # fmt: skip
@@ -90,8 +90,8 @@ def test_the_operations_of_operators_are_the_same_in_both_limiters() -> None:
 
 
 OPERATIONS = [
-    "admin", "check", "del_override", "get_override", "health", "mcheck", "pace", "peek", "prefix", "refund", "reload", "reset",
-    "reset_all", "set_override", "settings", "start",
+    "admin", "check", "del_override", "get_override", "health", "mcheck", "pace", "peek", "prefix", "refund", "reload",
+    "reset", "reset_all", "set_override", "settings", "start",
 ]  # fmt: skip
 FOR_REQUESTS = ["exempt", "key", "limit", "on_denied", "plan", "protect", "refund_request", "reset_request"]
 
