@@ -81,7 +81,7 @@ impl From<Cost> for Limit {
 
 #[cfg(test)]
 mod tests {
-    use super::Cost;
+    use super::{Cost, NonZeroU32};
     use crate::Limit;
 
     #[test]
@@ -97,6 +97,7 @@ mod tests {
     #[test]
     fn integers_are_converted_if_they_are_costs() {
         assert_eq!(Cost::try_from(7_u32).ok(), Cost::new(7));
+        assert_eq!(Cost::from(NonZeroU32::MIN), Cost::ONE);
         assert_eq!(Cost::try_from(7_usize).ok(), Cost::new(7));
         assert_eq!(Cost::try_from(i64::from(u32::MAX)).ok(), Cost::new(u32::MAX));
         let error = Cost::try_from(0_u64).unwrap_err();

@@ -122,6 +122,7 @@ mod tests {
     #[test]
     fn the_error_describes_a_valid_name() {
         assert_eq!("api".parse::<PolicyName>().unwrap().as_str(), "api");
+        assert_eq!(PolicyName::try_from("api").unwrap().as_str(), "api");
         assert_eq!(
             "a b".parse::<PolicyName>().unwrap_err().to_string(),
             "a policy's name is 1 to 64 characters of A-Z a-z 0-9 . _ : - /"

@@ -1,7 +1,7 @@
 //! Runs the shared table of rules as text.
 #![allow(missing_docs, clippy::unwrap_used, reason = "a failing test should say where")]
 
-use ratelog_core::Rules;
+use ratelog_core::{Rule, Rules};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -29,7 +29,10 @@ fn every_accepted_text_has_its_canonical_form() {
     let accepted = table().accept;
     assert!(!accepted.is_empty());
     for (text, canonical) in accepted {
-        assert_eq!(text.parse::<Rules>().unwrap().to_string(), canonical, "{text:?}");
+        let rules = text.parse::<Rules>().unwrap();
+        assert_eq!(rules.to_string(), canonical, "{text:?}");
+        assert_eq!(Rules::try_from(&*text).as_ref(), Ok(&rules));
+        assert_eq!(Rule::try_from(&*text).is_ok(), rules.rest().is_empty(), "{text:?}");
     }
 }
 

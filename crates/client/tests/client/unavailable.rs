@@ -127,6 +127,20 @@ async fn checks_without_an_answer_are_counted_and_logged_while_the_breaker_is_cl
 }
 
 #[tokio::test]
+async fn every_outage_is_logged() {
+    let mut server = Server::start();
+    let limiter = fast_probes(&url(&server)).build().await.unwrap();
+    let (log, _guard) = Log::capture();
+    for _ in 0..2 {
+        server.stop(Stop::NoSave);
+        until("the outage is noticed", async || source(&limiter).await == Source::Local).await;
+        server.start_again();
+        until_state(&limiter, BreakerState::Closed).await;
+        assert_eq!(log.take_events(), ["server_unavailable", "server_recovered"]);
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_starts_after_the_limiter_is_found() {
     let mut server = Server::start();
     let url = url(&server);
