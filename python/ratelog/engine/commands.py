@@ -51,6 +51,8 @@ class ModuleDialect:
     source: Source = "module"
 
     def check(self, check: Check) -> Command:
+        if check.cost == 1:
+            return ("RL.CHECK", check.key, *check.limits.args)
         return self._decide("RL.CHECK" if check.is_recorded else "RL.PEEK", check)
 
     def peek(self, check: Check) -> Command:
