@@ -46,11 +46,9 @@ class RateLimitMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handles an ASGI connection."""
-        if scope["type"] == "lifespan":
-            await self.app(scope, receive, self._with_lifespan(scope, send))
-            return
         if scope["type"] not in ("http", "websocket"):
-            await self.app(scope, receive, send)
+            is_lifespan = scope["type"] == "lifespan"
+            await self.app(scope, receive, self._with_lifespan(scope, send) if is_lifespan else send)
             return
         enforcer = self._enforcer
         if not self._is_documented:
@@ -71,40 +69,27 @@ class RateLimitMiddleware:
         limits = resolver.resolve(scope) if resolver is not None else UNKNOWN
         state.set_limits(limits)
         if limits.applied and not state.is_exempt:
-            checked = await self._check(state, limits, scope, receive, send_with_headers)
-            if checked is None:
+            try:
+                if limits.early is not None and not state.checked:
+                    denial = await enforcer.check_early(state, limits.early, scope)
+                else:
+                    replay = Replay(receive)
+                    denial = await self._check_with_functions(state, limits, scope, replay)
+                    receive = replay.receive()
+            except Exception as error:  # noqa: BLE001 - raised again if the application does not handle it
+                from .responses import send_error
+
+                await send_error(error, scope, receive, send_with_headers)
                 return
-            receive = checked
+            if denial is not None:
+                await self._deny(denial, self._connect(scope, receive), receive, send_with_headers)
+                return
         try:
             await self.app(scope, receive, send_with_headers)
         except Exception:
             if state.has_conditions:
                 await enforcer.settle(state, _SERVER_ERROR)
             raise
-
-    async def _check(
-        self, state: RequestState, limits: RequestLimits, scope: Scope, receive: Receive, send: Send
-    ) -> Receive | None:
-        """Checks the limits that depend on nothing in the endpoint.
-
-        Returns the `receive` for the application; `None` if a denial or an error was sent.
-        """
-        try:
-            if limits.is_early and not state.checked:
-                denial = await self._enforcer.check_early(state, limits.applied, scope)
-            else:
-                replay = Replay(receive)
-                denial = await self._check_with_functions(state, limits, scope, replay)
-                receive = replay.receive()
-        except Exception as error:  # noqa: BLE001 - raised again if the application does not handle it
-            from .responses import send_error
-
-            await send_error(error, scope, receive, send)
-            return None
-        if denial is None:
-            return receive
-        await self._deny(denial, self._connect(scope, receive), receive, send)
-        return None
 
     async def _check_with_functions(
         self, state: RequestState, limits: RequestLimits, scope: Scope, replay: Replay

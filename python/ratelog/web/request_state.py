@@ -63,7 +63,7 @@ class RequestState:
         "_checks",
         "_decisions",
         "_limits",
-        "_recorded",
+        "_unrecorded",
         "checked",
         "has_conditions",
         "is_denied",
@@ -89,8 +89,8 @@ class RequestState:
         self._limits: list[RateLimit] = []
         self._checks: list[Check] = []
         self._decisions: list[Decision] = []
-        self._recorded: list[bool] = []
-        """Whether the check has recorded units that were not taken back."""
+        self._unrecorded: frozenset[int] = frozenset()
+        """The places of the allowed checks that have recorded no units, or whose units were taken back."""
 
     @property
     def denial(self) -> Denial | None:
@@ -125,11 +125,7 @@ class RequestState:
     @property
     def conditional_limits(self) -> Sequence[RateLimit]:
         """The limits that have recorded units, which the response may give back."""
-        return [
-            limit
-            for limit, is_recorded in zip(self._limits, self._recorded, strict=True)
-            if is_recorded and limit.has_condition
-        ]
+        return [limit for index, limit in enumerate(self._limits) if limit.has_condition and self._is_recorded(index)]
 
     def set_limits(self, limits: RequestLimits) -> None:
         """Stores the limits that a middleware resolved. The outermost middleware that knows the endpoint counts."""
@@ -150,7 +146,6 @@ class RequestState:
             self._limits.append(limit)
             self._checks.append(check)
             self._decisions.append(decision)
-            self._recorded.append(check.is_recorded and decision.allowed)
             if limit.has_condition:
                 self.has_conditions = True
             if not decision.allowed:
@@ -160,7 +155,7 @@ class RequestState:
             return ()
         self.is_denied = True
         # The checks of one stage are recorded all or none.
-        self._recorded[earlier:] = [False] * (len(self._decisions) - earlier)
+        self._unrecorded = self._unrecorded.union(range(earlier, len(self._decisions)))
         return self.unrecord(lambda _: True)
 
     def unrecord(self, selects: Callable[[RateLimit], bool]) -> Sequence[tuple[Check, Decision]]:
@@ -170,9 +165,9 @@ class RequestState:
         """
         taken_back: list[tuple[Check, Decision]] = []
         for index, (limit, check, decision) in enumerate(zip(self._limits, self._checks, self._decisions, strict=True)):
-            if self._recorded[index] and selects(limit):
+            if self._is_recorded(index) and selects(limit):
                 taken_back.append((check, decision))
-                self._recorded[index] = False
+                self._unrecorded |= {index}
                 self._decisions[index] = self.checked[limit] = unrecorded(decision, check.cost)
         return taken_back
 
@@ -180,8 +175,13 @@ class RequestState:
         """Marks the keys as empty, after a reset."""
         for index, (limit, check, decision) in enumerate(zip(self._limits, self._checks, self._decisions, strict=True)):
             if check.key in keys and decision.allowed:
-                self._recorded[index] = False
+                self._unrecorded |= {index}
                 self._decisions[index] = self.checked[limit] = empty(decision)
+
+    def _is_recorded(self, index: int) -> bool:
+        """Whether a check has recorded units that were not taken back."""
+        is_recorded = self._checks[index].is_recorded and self._decisions[index].allowed
+        return is_recorded and index not in self._unrecorded
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         """The rate limit headers for all decisions so far."""
@@ -217,16 +217,29 @@ class _HeaderSender:
         self._expose = expose
         self._settle = settle
 
-    async def __call__(self, message: Message) -> None:
-        is_start = message["type"] in _STARTS
-        if (is_start or message["type"] == "websocket.close") and self._settle and self._state.has_conditions:
-            await self._settle(self._state, message)
-        if is_start:
-            headers = self._state.headers()
-            if headers:
-                names = {name for name, _ in headers} if self._state.is_denied else ()
-                others = [header for header in message.get("headers", ()) if header[0].lower() not in names]
-                message["headers"] = [*others, *headers]
-                if self._expose:
-                    expose_headers(message, [name for name, _ in headers])
+    def __call__(self, message: Message) -> Awaitable[None]:
+        # Not `async`: every request sends several messages, and a coroutine for each costs time.
+        kind = message["type"]
+        if kind in _STARTS or kind == "websocket.close":
+            if self._settle and self._state.has_conditions:
+                return self._settle_and_send(message, self._settle)
+            self._add_headers(message)
+        return self._send(message)
+
+    async def _settle_and_send(self, message: Message, settle: Settle) -> None:
+        await settle(self._state, message)
+        self._add_headers(message)
         await self._send(message)
+
+    def _add_headers(self, message: Message) -> None:
+        state = self._state
+        headers = state.headers() if message["type"] in _STARTS else ()
+        if not headers:
+            return
+        others = message.get("headers", ())
+        if state.is_denied:
+            names = {name for name, _ in headers}
+            others = [header for header in others if header[0].lower() not in names]
+        message["headers"] = [*others, *headers]
+        if self._expose:
+            expose_headers(message, [name for name, _ in headers])

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .configured import ALL
+from .early_limits import EarlyLimits
 from .limit import AppliedLimit, RateLimit
 from .routes import Endpoint, Routes, is_documentation
 
@@ -35,8 +36,8 @@ class RequestLimits(NamedTuple):
     path_params: Mapping[str, Any] = MappingProxyType({})
     dependant: Any = None
     """FastAPI's description of the endpoint."""
-    is_early: bool = False
-    """Whether no applied limit has a function."""
+    early: EarlyLimits | None = None
+    """The applied limits, if none has a function."""
 
 
 _NO_TAGS: frozenset[str] = frozenset()
@@ -124,7 +125,8 @@ class Resolver:
                 defaults.append(AppliedLimit(settings.default_per_endpoint, f"default:{limits.endpoint}"))
             applied[:0] = defaults
         is_early = all(self._registry.is_early(item.limit) for item in applied)
-        return limits._replace(applied=tuple(applied), is_early=is_early)
+        early = EarlyLimits(self._registry, applied) if is_early else None
+        return limits._replace(applied=tuple(applied), early=early)
 
     def _declared(self, endpoint: Endpoint, method: str) -> tuple[AppliedLimit, ...]:
         applied: list[AppliedLimit] = []
@@ -153,6 +155,8 @@ def path_of(scope: Scope) -> str:
     """The path within the application."""
     path: str = scope["path"]
     root: str = scope.get("root_path", "")
+    if not root:
+        return path or "/"
     rest = path.removeprefix(root)
     return rest or "/" if not rest or rest.startswith("/") else path
 
