@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class EarlyLimits:
-    """Limits for which `Registry.is_early` is true. What is equal for all requests is computed once."""
+    """Limits for which `Registry.is_early` is true, prepared for all requests to the path."""
 
     def __init__(self, registry: Registry, applied: Sequence[AppliedLimit]) -> None:
         self.limits = tuple(item.limit for item in applied)

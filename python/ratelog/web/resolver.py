@@ -13,7 +13,6 @@ from .routes import Endpoint, Routes, is_documentation
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from .configured import ConfiguredLimits
     from .dependency import RateLimitDependency
     from .registry import Registry
     from .types import Scope
@@ -58,18 +57,16 @@ class Resolver:
 
     def resolve(self, scope: Scope) -> RequestLimits:
         """Returns the limits to check before the application handles the request."""
-        configured = self._registry.configured
+        # The limits of an outdated revision are stored under it, so that they are not used.
         revision = self._registry.revision
-        path = path_of(scope)
-        method = method_of(scope)
-        cache_key = (method, path, scope.get("root_path", ""))
+        cache_key = (method_of(scope), scope["path"], scope.get("root_path", ""))
         routes = len(getattr(self.app, "routes", ()))
-        has_overrides = bool(getattr(self.app, "dependency_overrides", None))
-        cached = None if has_overrides else self._cache.get(cache_key)
+        overrides = getattr(self.app, "dependency_overrides", None)
+        cached = None if overrides else self._cache.get(cache_key)
         if cached is not None and cached[0] is revision and cached[1] == routes:
             return cached[2]
-        limits = self._resolve(configured, method, path, scope)
-        if not has_overrides and self.routes.match_by_path and sum(map(len, cache_key)) <= MAX_CACHED_LENGTH:
+        limits = self._resolve(scope)
+        if not overrides and self.routes.match_by_path and sum(map(len, cache_key)) <= MAX_CACHED_LENGTH:
             if len(self._cache) >= MAX_CACHED:
                 self._cache.clear()
             self._cache[cache_key] = (revision, routes, limits)
@@ -106,14 +103,16 @@ class Resolver:
             dependant=endpoint.dependant,
         )
 
-    def _resolve(self, settings: ConfiguredLimits, method: str, path: str, scope: Scope) -> RequestLimits:
+    def _resolve(self, scope: Scope) -> RequestLimits:
+        settings = self._registry.configured
         endpoint = self.routes.find(scope)
         limits = self._endpoint_limits(scope, endpoint)
         if limits.exempt or (limits.endpoint is None and self.routes.redirects(scope)):
             # The request that follows a redirect is counted.
             return limits
         applied = [item for item in limits.declared if self._registry.is_early(item.limit)]
-        configured = settings.endpoint(method, path, _NO_TAGS if endpoint is None else endpoint.tags)
+        tags = _NO_TAGS if endpoint is None else endpoint.tags
+        configured = settings.endpoint(method_of(scope), path_of(scope), tags)
         if configured is not None and configured.limit is not None:
             applied.append(AppliedLimit(configured.limit, configured.limit.scope or configured.scope))
         overridden = any(item.limit.override_defaults for item in (*limits.declared, *applied))
