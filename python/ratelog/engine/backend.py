@@ -77,9 +77,20 @@ class Backend:
     def check(self, checks: Sequence[Check], *, record: bool) -> Operation[list[Decision]]:
         """Checks all keys or none. Returns one decision per check."""
         policies = self._policies_to_fetch(checks)
-        operation = self._check(checks, record, policies)
-        # Most checks fetch no policy, and each generator in series costs time.
-        return self._fetching(policies, operation) if policies else operation
+        if policies:
+            return self._fetching(policies, self._check(checks, record, policies))
+        if len(checks) == 1 and self.dialect is self._module:
+            return self._check_one(checks, record)
+        return self._check(checks, record, policies)
+
+    def _check_one(self, checks: Sequence[Check], record: bool) -> Operation[list[Decision]]:
+        """Does what `_check` does, in less time, for the usual check: of one key, with the module's command."""
+        (check,) = checks
+        dialect: Dialect = self._module
+        replies = yield (dialect.check(check) if record else dialect.peek(check),)
+        if isinstance(replies[0], Exception):
+            dialect, replies = yield from self._recover(dialect, replies, _check_each, checks, record)
+        return [self._parse(check, replies[0], dialect)]
 
     def _fetching(self, policies: Sequence[str], operation: Operation[list[Decision]]) -> Operation[list[Decision]]:
         """Runs a check that fetches policies. If it fails, later checks fetch them."""
@@ -205,18 +216,25 @@ class Backend:
     def _execute(
         self, build: Callable[..., Sequence[Command]], *arguments: object
     ) -> Operation[tuple[Dialect, Sequence[Reply]]]:
-        """Sends the commands that `build` makes for the server's dialect.
-
-        Switches to the script if the server lacks the module, and loads the script if it is missing. Returns the
-        replies and the dialect that they are in.
-        """
+        """Sends the commands that `build` makes for the server's dialect. Returns the replies and their dialect."""
         dialect = self.dialect
-        module_probe = () if dialect is self._module else self._module_probe()
+        module_probe = self._module_probe()
         replies = list((yield [*build(dialect, *arguments), *module_probe]))
-        if not module_probe and not _has_error(replies):
-            return dialect, replies
         if module_probe and not classify(reply := replies.pop()):
             self._set_dialect(reply)
+        for reply in replies:
+            if isinstance(reply, Exception):
+                return (yield from self._recover(dialect, replies, build, *arguments))
+        return dialect, replies
+
+    def _recover(
+        self, dialect: Dialect, received: Sequence[Reply], build: Callable[..., Sequence[Command]], *arguments: object
+    ) -> Operation[tuple[Dialect, Sequence[Reply]]]:
+        """Switches to the script if the server lacks the module, and loads the script if it is missing.
+
+        Sends those commands again that were not executed. Returns the replies and the dialect that they are in.
+        """
+        replies = list(received)
         if dialect is self._module and self._settings.backend == "auto" and is_unknown_command(replies[0]):
             self.dialect = dialect = self._script
             replies = list((yield build(dialect, *arguments)))
@@ -236,7 +254,7 @@ class Backend:
 
     def _module_probe(self) -> tuple[Command, ...]:
         """From time to time, a probe for the module on a server that lacked it: it may have been loaded since."""
-        if self._settings.backend == "script" or monotonic() < self._next_module_probe:
+        if self.dialect is self._module or self._settings.backend == "script" or monotonic() < self._next_module_probe:
             return ()
         self._next_module_probe = monotonic() + MODULE_PROBE_INTERVAL
         return (probe(self.probe_key),)
@@ -289,13 +307,6 @@ def _reset(dialect: Dialect, key: bytes) -> Sequence[Command]:
 
 def _is_recorded(reply: Reply, dialect: Dialect) -> bool:
     return not isinstance(reply, Exception) and Decision.from_reply(reply, dialect.source).allowed
-
-
-def _has_error(replies: Sequence[Reply]) -> bool:
-    for reply in replies:  # noqa: SIM110 - faster than any(), and every check comes here
-        if isinstance(reply, Exception):
-            return True
-    return False
 
 
 def _or_raise(outcome: Decision | Exception) -> Decision:
