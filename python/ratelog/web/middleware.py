@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .cors import is_cross_origin, is_preflight, with_cors_of
+from .header_sender import HeaderSender
 from .parts import parts_of
 from .replay import Replay
 from .resolver import UNKNOWN
@@ -61,10 +62,10 @@ class RateLimitMiddleware:
         state = enforcer.state(scope)
         # The middleware of an outer application may add the headers already.
         if state.sends_headers:
-            send_with_headers = send
+            send_with_headers: Send = send
         else:
             expose = settings.expose_headers and is_cross_origin(scope)
-            send_with_headers = state.with_headers(send, expose=expose, settle=enforcer.settle)
+            send_with_headers = HeaderSender(state, send, expose=expose, settle=enforcer.settle)
         resolver = enforcer.resolver(scope, self.app)
         limits = resolver.resolve(scope) if resolver is not None else UNKNOWN
         state.set_limits(limits)

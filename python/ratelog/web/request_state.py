@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from time import time
 from typing import TYPE_CHECKING, Any
 
 from .._core import LimitSet
 from ..check import empty, unrecorded
-from .cors import expose_headers
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from .._core import Decision, Limits
     from ..check import Check
     from .limit import RateLimit
     from .registry import Registry
     from .resolver import RequestLimits
-    from .types import DenialHandler, Message, Send
+    from .types import DenialHandler
 
-Settle = Callable[["RequestState", "Message"], Awaitable[None]]
 EPOCH = "x-ratelimit-epoch"
 """The family of headers that has the reset as a time of day."""
-_STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 
 
 class Denial:
@@ -192,54 +188,7 @@ class RequestState:
         now = time() if family == EPOCH else None
         return _limit_set(limits, family).headers(self._decisions, now)
 
-    def with_headers(self, send: Send, *, expose: bool = False, settle: Settle | None = None) -> Send:
-        """Wraps `send` to add the headers for all decisions at the start of the response.
-
-        `expose` lets scripts of other origins read them. `settle` takes back what the response does not count.
-        """
-        self.sends_headers = True
-        return _HeaderSender(self, send, expose, settle)
-
 
 @lru_cache(maxsize=1024)
 def _limit_set(limits: tuple[Limits, ...], family: Any) -> LimitSet:
     return LimitSet(limits, family)
-
-
-class _HeaderSender:
-    """Adds the headers. The state has no reference to it, to avoid a cycle: `send` has the scope with the state."""
-
-    __slots__ = ("_expose", "_send", "_settle", "_state")
-
-    def __init__(self, state: RequestState, send: Send, expose: bool, settle: Settle | None) -> None:
-        self._state = state
-        self._send = send
-        self._expose = expose
-        self._settle = settle
-
-    def __call__(self, message: Message) -> Awaitable[None]:
-        # Not `async`: every request sends several messages, and a coroutine for each costs time.
-        kind = message["type"]
-        if kind in _STARTS or kind == "websocket.close":
-            if self._settle and self._state.has_conditions:
-                return self._settle_and_send(message, self._settle)
-            self._add_headers(message)
-        return self._send(message)
-
-    async def _settle_and_send(self, message: Message, settle: Settle) -> None:
-        await settle(self._state, message)
-        self._add_headers(message)
-        await self._send(message)
-
-    def _add_headers(self, message: Message) -> None:
-        state = self._state
-        headers = state.headers() if message["type"] in _STARTS else ()
-        if not headers:
-            return
-        others = message.get("headers", ())
-        if state.is_denied:
-            names = {name for name, _ in headers}
-            others = [header for header in others if header[0].lower() not in names]
-        message["headers"] = [*others, *headers]
-        if self._expose:
-            expose_headers(message, [name for name, _ in headers])
