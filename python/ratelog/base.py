@@ -189,7 +189,7 @@ class BaseLimiter:
 
     def _key(self, key: str | bytes) -> bytes:
         """Returns the Redis key for a key of the program: `ratelog:user:42`."""
-        return with_prefix(self.prefix, to_key(key))
+        return self._prefix.start + to_key(key)
 
     def _set_override(
         self, key: str | bytes, action: OverrideAction, limits: LimitsLike | None, ttl: float | None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from .check import with_prefix
+
 DEFAULT = "ratelog"
 _UNTITLED = frozenset({"", "FastAPI"})
 """Titles of applications whose program gives none."""
@@ -18,8 +20,7 @@ class Prefix:
     def __init__(self, configured: str | None) -> None:
         self._configured = configured
         self._has_title = False
-        self.value = DEFAULT if configured is None else configured
-        """The prefix."""
+        self._set(DEFAULT if configured is None else configured)
 
     @property
     def is_shared(self) -> bool:
@@ -32,4 +33,10 @@ class Prefix:
             slug = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
             if slug:
                 self._has_title = True
-                self.value = f"{DEFAULT}:{slug}"
+                self._set(f"{DEFAULT}:{slug}")
+
+    def _set(self, value: str) -> None:
+        self.value = value
+        """The prefix."""
+        self.start = with_prefix(value, b"")
+        """The start of each Redis key: the prefix and a colon, or nothing."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from .._core import ProbeBackoff
 from ..engine.operation import run_async
@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 
     from ..engine.commands import Command, Reply
     from ..engine.engine import Engine
-    from ..engine.operation import Operation
-
-T = TypeVar("T")
+    from ..engine.operation import AsyncExecute
 
 
 class AsyncSession:
@@ -40,6 +38,8 @@ class AsyncSession:
             connect_timeout=settings.connect_timeout,
             max_connections=max_connections_of(client, settings.max_connections),
         )
+        self.execute: AsyncExecute = self._executor.execute
+        """Executes the commands of an operation."""
         self._connections = AsyncConnections(client, self._executor, self.invalidations, owns_client=owns_client)
         self._is_closed = False
         self._probe_task: asyncio.Task[None] | None = None
@@ -51,10 +51,6 @@ class AsyncSession:
         await asyncio.wait([self._start_task])
         if not self._start_task.cancelled():
             self._start_task.result()
-
-    def run(self, operation: Operation[T]) -> Coroutine[Any, Any, T]:
-        """Runs an operation."""
-        return run_async(operation, self._executor.execute)
 
     def start_probing(self) -> None:
         """Starts to probe the server, unless probes are running."""

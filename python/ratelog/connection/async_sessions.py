@@ -41,7 +41,7 @@ class AsyncSessions:
         session = self._last_used
         if session is None or session.loop is not running_loop():
             return self._start_and_run(operation)
-        return session.run(operation)
+        return run_async(operation, session.execute)
 
     async def start(self) -> None:
         """Connects to the server and waits for its first answer."""
@@ -60,7 +60,7 @@ class AsyncSessions:
             await session.close()
 
     async def _start_and_run(self, operation: Operation[T]) -> T:
-        return await (await self._start_session()).run(operation)
+        return await run_async(operation, (await self._start_session()).execute)
 
     async def _start_session(self) -> AsyncSession:
         loop = running_loop()

@@ -77,33 +77,50 @@ class Backend:
     def check(self, checks: Sequence[Check], *, record: bool) -> Operation[list[Decision]]:
         """Checks all keys or none. Returns one decision per check."""
         policies = self._policies_to_fetch(checks)
-        queries: list[Command] = [("RL.POLICY", "GET", policy) for policy in policies]
+        if policies:
+            return self._fetching(policies, self._check(checks, record, policies))
+        if len(checks) == 1 and self.dialect is self._module:
+            return self._check_one(checks, record)
+        return self._check(checks, record, policies)
+
+    def _check_one(self, checks: Sequence[Check], record: bool) -> Operation[list[Decision]]:
+        """Does what `_check` does, in less time, for the usual check: of one key, with the module's command."""
+        (check,) = checks
+        dialect: Dialect = self._module
+        replies = yield (dialect.check(check) if record else dialect.peek(check),)
+        if isinstance(replies[0], Exception):
+            dialect, replies = yield from self._recover(dialect, replies, _check_each, checks, record)
+        return [self._parse(check, replies[0], dialect)]
+
+    def _fetching(self, policies: Sequence[str], operation: Operation[list[Decision]]) -> Operation[list[Decision]]:
+        """Runs a check that fetches policies. If it fails, later checks fetch them."""
         try:
-            decisions, replies = yield from self._check(checks, record, queries)
+            return (yield from operation)
         except Exception:
             for policy in policies:
                 self._policies.fetch_failed(policy)
             raise
-        for policy, reply in zip(policies, replies, strict=False):
-            self._store_policy(policy, reply)
-        return decisions
 
-    def _check(
-        self, checks: Sequence[Check], record: bool, queries: Sequence[Command]
-    ) -> Operation[tuple[list[Decision], Sequence[Reply]]]:
-        """Returns one decision per check, and the replies to the queries that are sent with them."""
+    def _check(self, checks: Sequence[Check], record: bool, policies: Sequence[str]) -> Operation[list[Decision]]:
+        """Returns one decision per check. Stores the policies, which are fetched with them."""
+        queries: Sequence[Command] = [("RL.POLICY", "GET", policy) for policy in policies] if policies else ()
+        decisions: list[Decision] | None = None
         if len(checks) == 1:
             dialect, replies = yield from self._execute(_check_each, checks, record, *queries)
-            return [self._parse(checks[0], replies[0], dialect)], replies[1:]
-        if record and self._is_one_slot(checks):
+            decisions = [self._parse(checks[0], replies[0], dialect)]
+        elif record and self._is_one_slot(checks):
             try:
                 dialect, replies = yield from self._execute(_mcheck, checks, *queries)
             except CannotCombineError:
                 pass
             else:
-                keys = [check.key for check in checks]
-                return parse_decisions(replies[0], dialect.source, keys), replies[1:]
-        return (yield from self._check_separately(checks, record, queries))
+                decisions = parse_decisions(replies[0], dialect.source, [check.key for check in checks])
+        if decisions is None:
+            decisions, replies = yield from self._check_separately(checks, record, queries)
+        if policies:
+            for policy, reply in zip(policies, replies[-len(policies) :], strict=True):
+                self._store_policy(policy, reply)
+        return decisions
 
     def refund(self, key: bytes, cost: int) -> Operation[int]:
         """Returns the number of units taken back."""
@@ -158,7 +175,10 @@ class Backend:
     def _check_separately(
         self, checks: Sequence[Check], record: bool, queries: Sequence[Command]
     ) -> Operation[tuple[list[Decision], Sequence[Reply]]]:
-        """Sends one command per check. If one is denied, takes back the units that the others recorded."""
+        """Sends one command per check. If one is denied, takes back the units that the others recorded.
+
+        Returns the replies, too.
+        """
         dialect, all_replies = yield from self._execute(_check_each, checks, record, *queries)
         replies = all_replies[: len(checks)]
         outcomes = [self._parse_or_error(check, reply, dialect) for check, reply in zip(checks, replies, strict=True)]
@@ -180,7 +200,7 @@ class Backend:
                 finally:
                     for index in recorded:
                         self._invalidate(checks[index].key)
-        return [_or_raise(outcome) for outcome in outcomes], all_replies[len(checks) :]
+        return [_or_raise(outcome) for outcome in outcomes], all_replies
 
     def _parse_or_error(self, check: Check, reply: Reply, dialect: Dialect) -> Decision | Exception:
         return to_public_error(reply) if isinstance(reply, Exception) else self._parse(check, reply, dialect)
@@ -195,17 +215,26 @@ class Backend:
 
     def _execute(
         self, build: Callable[..., Sequence[Command]], *arguments: object
-    ) -> Operation[tuple[Dialect, list[Reply]]]:
-        """Sends the commands that `build` makes for the server's dialect.
-
-        Switches to the script if the server lacks the module, and loads the script if it is missing. Returns the
-        replies and the dialect that they are in.
-        """
+    ) -> Operation[tuple[Dialect, Sequence[Reply]]]:
+        """Sends the commands that `build` makes for the server's dialect. Returns the replies and their dialect."""
         dialect = self.dialect
         module_probe = self._module_probe()
         replies = list((yield [*build(dialect, *arguments), *module_probe]))
         if module_probe and not classify(reply := replies.pop()):
             self._set_dialect(reply)
+        for reply in replies:
+            if isinstance(reply, Exception):
+                return (yield from self._recover(dialect, replies, build, *arguments))
+        return dialect, replies
+
+    def _recover(
+        self, dialect: Dialect, received: Sequence[Reply], build: Callable[..., Sequence[Command]], *arguments: object
+    ) -> Operation[tuple[Dialect, Sequence[Reply]]]:
+        """Switches to the script if the server lacks the module, and loads the script if it is missing.
+
+        Sends those commands again that were not executed. Returns the replies and the dialect that they are in.
+        """
+        replies = list(received)
         if dialect is self._module and self._settings.backend == "auto" and is_unknown_command(replies[0]):
             self.dialect = dialect = self._script
             replies = list((yield build(dialect, *arguments)))
@@ -239,8 +268,12 @@ class Backend:
         """Policies of the checks that this process needs to know when the server is unavailable."""
         if self.dialect is self._script or self._settings.fallback != "local":
             return []
-        policies = [check.limits.policy for check in checks]
-        return [policy for policy in policies if policy is not None and self._policies.should_fetch(policy)]
+        policies = []
+        for check in checks:
+            policy = check.limits.policy
+            if policy is not None and self._policies.should_fetch(policy):
+                policies.append(policy)
+        return policies
 
     def _store_policy(self, policy: str, reply: Reply) -> None:
         # The last known rules are kept for a policy that the server has lost.

@@ -51,6 +51,8 @@ class ModuleDialect:
     source: Source = "module"
 
     def check(self, check: Check) -> Command:
+        if check.cost == 1:
+            return ("RL.CHECK", check.key, *check.limits.args)
         return self._decide("RL.CHECK" if check.is_recorded else "RL.PEEK", check)
 
     def peek(self, check: Check) -> Command:
@@ -58,12 +60,14 @@ class ModuleDialect:
 
     def mcheck(self, checks: Sequence[Check]) -> Command:
         cost = checks[0].cost
+        if not checks[0].is_recorded:
+            raise CannotCombineError
         command: list[bytes | str | int] = ["RL.MCHECK", cost]
-        for check in checks:
-            args = check.limits.args
-            if check.cost != cost or len(args) != 2 or not check.is_recorded:
+        for key, limits, other_cost in checks:
+            args = limits.args
+            if other_cost != cost or len(args) != 2:
                 raise CannotCombineError
-            command += (check.key, *args)
+            command += (key, *args)
         return tuple(command)
 
     def refund(self, key: bytes, cost: int) -> Command:

@@ -13,13 +13,11 @@ from .callables import Failure, caught, maybe_await
 from .keys import key_safe, redis_key
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from starlette.requests import HTTPConnection
 
     from .limit import AppliedLimit, RateLimit
     from .registry import Registry
-    from .types import ExemptFunction, Resolved, Scope
+    from .types import ExemptFunction, Resolved
 
 
 class CheckBuilder:
@@ -27,20 +25,6 @@ class CheckBuilder:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-
-    def build_early(self, applied: Sequence[AppliedLimit], scope: Scope) -> list[Check]:
-        """Returns the checks of limits that have no functions, for which `Registry.is_early` is true."""
-        registry = self._registry
-        checks: list[Check] = []
-        name: object = None
-        key = ""
-        for limit, limit_scope in applied:
-            if not key or limit.key != name:
-                name = limit.key
-                key = key_safe(registry.built_in_key(cast("str | None", name), scope))
-            rules, cost = cast("Limits", limit.limits), cast("int", limit.cost)
-            checks.append(Check(redis_key(registry.prefix.value, key, limit_scope), rules, cost))
-        return checks
 
     async def build(self, applied: AppliedLimit, connection: HTTPConnection, resolved: Resolved) -> Check | None:
         """Returns the check; `None` if the request is exempt from the limit.

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from .._core import Decision
     from ..check import Check
+    from .early_limits import EarlyLimits
     from .registry import Registry
     from .request_state import Denial
     from .resolver import RequestLimits
@@ -94,12 +95,12 @@ class Enforcer:
             await self._take_back(taken_back)
         return state.denial
 
-    async def check_early(self, state: RequestState, applied: Sequence[AppliedLimit], scope: Scope) -> Denial | None:
+    async def check_early(self, state: RequestState, early: EarlyLimits, scope: Scope) -> Denial | None:
         """Does what `check` does, in less time, for the first limits of a request if none has a function."""
-        checks = self._builder.build_early(applied, scope)
-        state.scopes = tuple([item.scope for item in applied])
-        state.record([item.limit for item in applied], checks, await self._decide(checks))
-        return state.denial
+        checks = early.checks(scope)
+        state.scopes = early.scopes
+        state.record(early.limits, checks, await self._decide(checks))
+        return state.denial if state.is_denied else None
 
     async def enforce(
         self, limit: RateLimit, connection: HTTPConnection, resolved: Resolved = _NOTHING_RESOLVED

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .cors import is_cross_origin, is_preflight, with_cors_of
+from .header_sender import HeaderSender
 from .parts import parts_of
 from .replay import Replay
 from .resolver import UNKNOWN
@@ -46,11 +47,9 @@ class RateLimitMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handles an ASGI connection."""
-        if scope["type"] == "lifespan":
-            await self.app(scope, receive, self._with_lifespan(scope, send))
-            return
         if scope["type"] not in ("http", "websocket"):
-            await self.app(scope, receive, send)
+            is_lifespan = scope["type"] == "lifespan"
+            await self.app(scope, receive, self._with_lifespan(scope, send) if is_lifespan else send)
             return
         enforcer = self._enforcer
         if not self._is_documented:
@@ -63,48 +62,35 @@ class RateLimitMiddleware:
         state = enforcer.state(scope)
         # The middleware of an outer application may add the headers already.
         if state.sends_headers:
-            send_with_headers = send
+            send_with_headers: Send = send
         else:
             expose = settings.expose_headers and is_cross_origin(scope)
-            send_with_headers = state.with_headers(send, expose=expose, settle=enforcer.settle)
+            send_with_headers = HeaderSender(state, send, expose=expose, settle=enforcer.settle)
         resolver = enforcer.resolver(scope, self.app)
         limits = resolver.resolve(scope) if resolver is not None else UNKNOWN
         state.set_limits(limits)
         if limits.applied and not state.is_exempt:
-            checked = await self._check(state, limits, scope, receive, send_with_headers)
-            if checked is None:
+            try:
+                if limits.early is not None and not state.checked:
+                    denial = await enforcer.check_early(state, limits.early, scope)
+                else:
+                    replay = Replay(receive)
+                    denial = await self._check_with_functions(state, limits, scope, replay)
+                    receive = replay.receive()
+            except Exception as error:  # noqa: BLE001 - raised again if the application does not handle it
+                from .responses import send_error
+
+                await send_error(error, scope, receive, send_with_headers)
                 return
-            receive = checked
+            if denial is not None:
+                await self._deny(denial, self._connect(scope, receive), receive, send_with_headers)
+                return
         try:
             await self.app(scope, receive, send_with_headers)
         except Exception:
             if state.has_conditions:
                 await enforcer.settle(state, _SERVER_ERROR)
             raise
-
-    async def _check(
-        self, state: RequestState, limits: RequestLimits, scope: Scope, receive: Receive, send: Send
-    ) -> Receive | None:
-        """Checks the limits that depend on nothing in the endpoint.
-
-        Returns the `receive` for the application; `None` if a denial or an error was sent.
-        """
-        try:
-            if limits.is_early and not state.checked:
-                denial = await self._enforcer.check_early(state, limits.applied, scope)
-            else:
-                replay = Replay(receive)
-                denial = await self._check_with_functions(state, limits, scope, replay)
-                receive = replay.receive()
-        except Exception as error:  # noqa: BLE001 - raised again if the application does not handle it
-            from .responses import send_error
-
-            await send_error(error, scope, receive, send)
-            return None
-        if denial is None:
-            return receive
-        await self._deny(denial, self._connect(scope, receive), receive, send)
-        return None
 
     async def _check_with_functions(
         self, state: RequestState, limits: RequestLimits, scope: Scope, replay: Replay

@@ -129,19 +129,21 @@ class Registry:
         if name not in BUILT_IN:
             self.problems.report(f"{self.unknown_key(name)}; requests are counted by client address")
             name = "ip"
-        return self.built_in_key(name, connection.scope)
+        return self.built_in_key(name)(connection.scope)
 
-    def built_in_key(self, name: str | None, scope: Scope) -> str:
-        """Returns a built-in key; `None` names the key of the settings."""
-        name = self.key_name(name)
-        if name == "user" and scope.get("user") is None:
+    def built_in_key(self, name: str) -> Callable[[Scope], str]:
+        """Returns the function of a built-in key. The next revision may have another."""
+        function: Callable[[Scope], str] = getattr(self._built_in_keys, name)
+        return self._user if name == "user" else function
+
+    def _user(self, scope: Scope) -> str:
+        if scope.get("user") is None:
             self.warn_once(
                 "user",
                 "key='user' finds no user, so the address is counted: add an authentication middleware after "
                 "limiter.protect(app), or set scope['user'] before",
             )
-        key: str = getattr(self._built_in_keys, name)(scope)
-        return key
+        return self._built_in_keys.user(scope)
 
     def unknown_key(self, name: str | None) -> str | None:
         """Returns the error if there is no key of this name; `None` names the key of the settings."""

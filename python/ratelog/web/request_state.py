@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from time import time
 from typing import TYPE_CHECKING, Any
 
 from .._core import LimitSet
 from ..check import empty, unrecorded
-from .cors import expose_headers
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from .._core import Decision, Limits
     from ..check import Check
     from .limit import RateLimit
     from .registry import Registry
     from .resolver import RequestLimits
-    from .types import DenialHandler, Message, Send
+    from .types import DenialHandler
 
-Settle = Callable[["RequestState", "Message"], Awaitable[None]]
 EPOCH = "x-ratelimit-epoch"
 """The family of headers that has the reset as a time of day."""
-_STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 
 
 class Denial:
@@ -63,7 +59,7 @@ class RequestState:
         "_checks",
         "_decisions",
         "_limits",
-        "_recorded",
+        "_unrecorded",
         "checked",
         "has_conditions",
         "is_denied",
@@ -89,8 +85,8 @@ class RequestState:
         self._limits: list[RateLimit] = []
         self._checks: list[Check] = []
         self._decisions: list[Decision] = []
-        self._recorded: list[bool] = []
-        """Whether the check has recorded units that were not taken back."""
+        self._unrecorded: frozenset[int] = frozenset()
+        """The places of the allowed checks that have recorded no units, or whose units were taken back."""
 
     @property
     def denial(self) -> Denial | None:
@@ -125,11 +121,7 @@ class RequestState:
     @property
     def conditional_limits(self) -> Sequence[RateLimit]:
         """The limits that have recorded units, which the response may give back."""
-        return [
-            limit
-            for limit, is_recorded in zip(self._limits, self._recorded, strict=True)
-            if is_recorded and limit.has_condition
-        ]
+        return [limit for index, limit in enumerate(self._limits) if limit.has_condition and self._is_recorded(index)]
 
     def set_limits(self, limits: RequestLimits) -> None:
         """Stores the limits that a middleware resolved. The outermost middleware that knows the endpoint counts."""
@@ -150,7 +142,6 @@ class RequestState:
             self._limits.append(limit)
             self._checks.append(check)
             self._decisions.append(decision)
-            self._recorded.append(check.is_recorded and decision.allowed)
             if limit.has_condition:
                 self.has_conditions = True
             if not decision.allowed:
@@ -160,7 +151,7 @@ class RequestState:
             return ()
         self.is_denied = True
         # The checks of one stage are recorded all or none.
-        self._recorded[earlier:] = [False] * (len(self._decisions) - earlier)
+        self._unrecorded = self._unrecorded.union(range(earlier, len(self._decisions)))
         return self.unrecord(lambda _: True)
 
     def unrecord(self, selects: Callable[[RateLimit], bool]) -> Sequence[tuple[Check, Decision]]:
@@ -170,9 +161,9 @@ class RequestState:
         """
         taken_back: list[tuple[Check, Decision]] = []
         for index, (limit, check, decision) in enumerate(zip(self._limits, self._checks, self._decisions, strict=True)):
-            if self._recorded[index] and selects(limit):
+            if self._is_recorded(index) and selects(limit):
                 taken_back.append((check, decision))
-                self._recorded[index] = False
+                self._unrecorded |= {index}
                 self._decisions[index] = self.checked[limit] = unrecorded(decision, check.cost)
         return taken_back
 
@@ -180,8 +171,13 @@ class RequestState:
         """Marks the keys as empty, after a reset."""
         for index, (limit, check, decision) in enumerate(zip(self._limits, self._checks, self._decisions, strict=True)):
             if check.key in keys and decision.allowed:
-                self._recorded[index] = False
+                self._unrecorded |= {index}
                 self._decisions[index] = self.checked[limit] = empty(decision)
+
+    def _is_recorded(self, index: int) -> bool:
+        """Whether a check has recorded units that were not taken back."""
+        is_recorded = self._checks[index].is_recorded and self._decisions[index].allowed
+        return is_recorded and index not in self._unrecorded
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         """The rate limit headers for all decisions so far."""
@@ -192,41 +188,7 @@ class RequestState:
         now = time() if family == EPOCH else None
         return _limit_set(limits, family).headers(self._decisions, now)
 
-    def with_headers(self, send: Send, *, expose: bool = False, settle: Settle | None = None) -> Send:
-        """Wraps `send` to add the headers for all decisions at the start of the response.
-
-        `expose` lets scripts of other origins read them. `settle` takes back what the response does not count.
-        """
-        self.sends_headers = True
-        return _HeaderSender(self, send, expose, settle)
-
 
 @lru_cache(maxsize=1024)
 def _limit_set(limits: tuple[Limits, ...], family: Any) -> LimitSet:
     return LimitSet(limits, family)
-
-
-class _HeaderSender:
-    """Adds the headers. The state has no reference to it, to avoid a cycle: `send` has the scope with the state."""
-
-    __slots__ = ("_expose", "_send", "_settle", "_state")
-
-    def __init__(self, state: RequestState, send: Send, expose: bool, settle: Settle | None) -> None:
-        self._state = state
-        self._send = send
-        self._expose = expose
-        self._settle = settle
-
-    async def __call__(self, message: Message) -> None:
-        is_start = message["type"] in _STARTS
-        if (is_start or message["type"] == "websocket.close") and self._settle and self._state.has_conditions:
-            await self._settle(self._state, message)
-        if is_start:
-            headers = self._state.headers()
-            if headers:
-                names = {name for name, _ in headers} if self._state.is_denied else ()
-                others = [header for header in message.get("headers", ()) if header[0].lower() not in names]
-                message["headers"] = [*others, *headers]
-                if self._expose:
-                    expose_headers(message, [name for name, _ in headers])
-        await self._send(message)

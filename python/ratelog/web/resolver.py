@@ -6,13 +6,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .configured import ALL
+from .early_limits import EarlyLimits
 from .limit import AppliedLimit, RateLimit
 from .routes import Endpoint, Routes, is_documentation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from .configured import ConfiguredLimits
     from .dependency import RateLimitDependency
     from .registry import Registry
     from .types import Scope
@@ -35,8 +35,8 @@ class RequestLimits(NamedTuple):
     path_params: Mapping[str, Any] = MappingProxyType({})
     dependant: Any = None
     """FastAPI's description of the endpoint."""
-    is_early: bool = False
-    """Whether no applied limit has a function."""
+    early: EarlyLimits | None = None
+    """The applied limits, if none has a function."""
 
 
 _NO_TAGS: frozenset[str] = frozenset()
@@ -57,18 +57,16 @@ class Resolver:
 
     def resolve(self, scope: Scope) -> RequestLimits:
         """Returns the limits to check before the application handles the request."""
-        configured = self._registry.configured
+        # The limits of an outdated revision are stored under it, so that they are not used.
         revision = self._registry.revision
-        path = path_of(scope)
-        method = method_of(scope)
-        cache_key = (method, path, scope.get("root_path", ""))
+        cache_key = (method_of(scope), scope["path"], scope.get("root_path", ""))
         routes = len(getattr(self.app, "routes", ()))
-        has_overrides = bool(getattr(self.app, "dependency_overrides", None))
-        cached = None if has_overrides else self._cache.get(cache_key)
+        overrides = getattr(self.app, "dependency_overrides", None)
+        cached = None if overrides else self._cache.get(cache_key)
         if cached is not None and cached[0] is revision and cached[1] == routes:
             return cached[2]
-        limits = self._resolve(configured, method, path, scope)
-        if not has_overrides and self.routes.match_by_path and sum(map(len, cache_key)) <= MAX_CACHED_LENGTH:
+        limits = self._resolve(scope)
+        if not overrides and self.routes.match_by_path and sum(map(len, cache_key)) <= MAX_CACHED_LENGTH:
             if len(self._cache) >= MAX_CACHED:
                 self._cache.clear()
             self._cache[cache_key] = (revision, routes, limits)
@@ -105,14 +103,16 @@ class Resolver:
             dependant=endpoint.dependant,
         )
 
-    def _resolve(self, settings: ConfiguredLimits, method: str, path: str, scope: Scope) -> RequestLimits:
+    def _resolve(self, scope: Scope) -> RequestLimits:
+        settings = self._registry.configured
         endpoint = self.routes.find(scope)
         limits = self._endpoint_limits(scope, endpoint)
         if limits.exempt or (limits.endpoint is None and self.routes.redirects(scope)):
             # The request that follows a redirect is counted.
             return limits
         applied = [item for item in limits.declared if self._registry.is_early(item.limit)]
-        configured = settings.endpoint(method, path, _NO_TAGS if endpoint is None else endpoint.tags)
+        tags = _NO_TAGS if endpoint is None else endpoint.tags
+        configured = settings.endpoint(method_of(scope), path_of(scope), tags)
         if configured is not None and configured.limit is not None:
             applied.append(AppliedLimit(configured.limit, configured.limit.scope or configured.scope))
         overridden = any(item.limit.override_defaults for item in (*limits.declared, *applied))
@@ -124,7 +124,8 @@ class Resolver:
                 defaults.append(AppliedLimit(settings.default_per_endpoint, f"default:{limits.endpoint}"))
             applied[:0] = defaults
         is_early = all(self._registry.is_early(item.limit) for item in applied)
-        return limits._replace(applied=tuple(applied), is_early=is_early)
+        early = EarlyLimits(self._registry, applied) if is_early else None
+        return limits._replace(applied=tuple(applied), early=early)
 
     def _declared(self, endpoint: Endpoint, method: str) -> tuple[AppliedLimit, ...]:
         applied: list[AppliedLimit] = []
@@ -153,6 +154,8 @@ def path_of(scope: Scope) -> str:
     """The path within the application."""
     path: str = scope["path"]
     root: str = scope.get("root_path", "")
+    if not root:
+        return path or "/"
     rest = path.removeprefix(root)
     return rest or "/" if not rest or rest.startswith("/") else path
 

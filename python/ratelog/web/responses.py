@@ -9,6 +9,7 @@ from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.responses import Response
 
 from .callables import maybe_await
+from .header_sender import HeaderSender
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -142,7 +143,7 @@ class _WebSocketDenial:
         state = self._denial.state
         if _can_send_response(self._connection.scope):
             await send_denial(
-                self._denial, self._connection, receive, send if state.sends_headers else state.with_headers(send)
+                self._denial, self._connection, receive, send if state.sends_headers else HeaderSender(state, send)
             )
         else:
             await _close_websocket(send)

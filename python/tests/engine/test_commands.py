@@ -7,6 +7,7 @@ from redis.exceptions import NoScriptError, ResponseError
 
 from ratelog import Check, Limits, NoPolicyError
 from ratelog._core import SCRIPT_SUFFIX, Policies
+from ratelog.check import MAX_COST
 from ratelog.engine.commands import (
     SCRIPT_HASH,
     CannotCombineError,
@@ -42,7 +43,15 @@ def test_the_script_receives_its_own_keys() -> None:
     assert dialect.reset(b"a") == (*call, "reset")
 
 
-@pytest.mark.parametrize("checks", [[A, B._replace(cost=2)], [A, Check(b"b", Limits("2/minute; 9/hour"))]])
+@pytest.mark.parametrize(
+    "checks",
+    [
+        [A, B._replace(cost=2)],
+        [A, Check(b"b", Limits("2/minute; 9/hour"))],
+        [A._replace(cost=0), B._replace(cost=0)],
+        [A._replace(cost=MAX_COST + 1), B._replace(cost=MAX_COST + 1)],
+    ],
+)
 def test_checks_that_one_module_command_cannot_express_are_not_combined(checks: list[Check]) -> None:
     with pytest.raises(CannotCombineError):
         ModuleDialect().mcheck(checks)

@@ -179,6 +179,24 @@ async def test_an_error_of_a_key_function_reaches_the_applications_handlers() ->
         await fetch(app, "/")
 
 
+async def test_an_error_of_a_key_of_the_settings_reaches_the_applications_handlers() -> None:
+    limiter = RateLimiter("memory://", default="1/minute", key="tenant")
+    app = FastAPI()
+    limiter.protect(app)
+    app.add_exception_handler(LookupError, lambda _, __: JSONResponse({"handled": True}, 400))
+
+    @limiter.key("tenant")
+    def tenant(_: Request) -> str:
+        raise LookupError
+
+    @app.get("/")
+    def endpoint() -> None:
+        pytest.fail("the endpoint was called")
+
+    response = await fetch(app, "/")
+    assert (response.status_code, response.json()) == (400, {"handled": True})
+
+
 async def test_a_scope_of_another_type_is_passed_on() -> None:
     seen: list[str] = []
 
