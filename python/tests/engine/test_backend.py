@@ -71,7 +71,7 @@ async def test_features_of_the_module_raise_without_it(plain_server: Server, ope
     forced = open_limiter(plain_server.url, backend="module")
     with pytest.raises(NeedsModuleError, match=needs):
         await forced.get_override("k")
-    with pytest.raises(ResponseError, match="unknown command"):
+    with pytest.raises(NeedsModuleError, match=r"^the setting backend='module' needs the Ratelog module"):
         await forced.check("k", "9/minute")
 
 
