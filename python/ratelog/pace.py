@@ -21,7 +21,7 @@ __all__ = ["Pace", "SyncPace"]
 
 
 class BasePace:
-    """What both kinds of paces share."""
+    """The parts that both kinds of paces share."""
 
     def __init__(self, limits: Limits, max_wait: float | None) -> None:
         self.limits = limits
