@@ -24,6 +24,7 @@ pub(crate) enum OnRejection {
 
 impl Engine {
     /// The denials that the deny cache holds, by check; `None` if there is none.
+    #[cfg(feature = "tower")]
     pub(crate) fn cached_denials(
         &self,
         checks: &[(&[u8], Check<'_>)],
