@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -18,6 +17,10 @@ if TYPE_CHECKING:
     from ._core import Decision, Limits
 
 __all__ = ["Pace", "SyncPace"]
+
+
+LONGEST_SLEEP = 1.0
+"""Seconds after which a caller looks again."""
 
 
 class BasePace:
@@ -41,7 +44,11 @@ class BasePace:
         wait = decision.retry_after_ms
         if wait is None or time.monotonic() + wait / 1000 > deadline:
             raise DeniedError(decision)
-        return wait / 1000
+        # An operator may allow the key before.
+        return min(wait / 1000, LONGEST_SLEEP)
+
+    def _not_in_time(self) -> TimeoutError:
+        return TimeoutError(f"the turn does not come within {self._max_wait:g} s")
 
 
 class Pace(BasePace):
@@ -60,25 +67,24 @@ class Pace(BasePace):
 
         Raises:
             DeniedError: the turn comes after `max_wait`, or never, because an operator denied the key.
+            TimeoutError: other callers of this process come first until `max_wait` is over.
         """
         started = time.monotonic()
         deadline = self._deadline(started)
         head = self._heads.setdefault(asyncio.get_running_loop(), asyncio.Lock())
-        is_head = False
-        # At the deadline, the caller is decided out of turn.
-        with suppress(asyncio.TimeoutError):
-            async with timeout(None if self._max_wait is None else self._max_wait):
-                is_head = await head.acquire()
+        try:
+            async with timeout(self._max_wait):
+                await head.acquire()
+        except asyncio.TimeoutError:
+            raise self._not_in_time() from None
         try:
             while True:
                 wait = self._wait_after(await self._check(), deadline)
                 if wait is None:
-                    break
+                    return time.monotonic() - started
                 await asyncio.sleep(wait)
         finally:
-            if is_head:
-                head.release()
-        return time.monotonic() - started
+            head.release()
 
 
 class SyncPace(BasePace):
@@ -94,15 +100,15 @@ class SyncPace(BasePace):
 
         Raises:
             DeniedError: the turn comes after `max_wait`, or never, because an operator denied the key.
+            TimeoutError: other threads of this process come first until `max_wait` is over.
         """
         started = time.monotonic()
         deadline = self._deadline(started)
-        # At the deadline, the thread is decided out of turn.
-        is_head = self._head.acquire(timeout=-1 if self._max_wait is None else self._max_wait)
+        if not self._head.acquire(timeout=-1 if self._max_wait is None else self._max_wait):
+            raise self._not_in_time()
         try:
             while (wait := self._wait_after(self._check(), deadline)) is not None:
                 time.sleep(wait)
         finally:
-            if is_head:
-                self._head.release()
+            self._head.release()
         return time.monotonic() - started

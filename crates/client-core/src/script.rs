@@ -21,3 +21,15 @@ pub const SUFFIX: &str = ":ratelog-log";
 pub fn key_of_log(log: &[u8]) -> Option<&[u8]> {
     log.strip_suffix(SUFFIX.as_bytes())
 }
+
+/// The name of a key's log.
+///
+/// ```
+/// use ratelog_client_core::script::log_of_key;
+///
+/// assert_eq!(log_of_key(b"user:42"), b"user:42:ratelog-log");
+/// ```
+#[must_use]
+pub fn log_of_key(key: &[u8]) -> Vec<u8> {
+    [key, SUFFIX.as_bytes()].concat()
+}

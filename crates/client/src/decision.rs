@@ -29,6 +29,15 @@ impl Decision {
         Self { decision: apply_mode(mode, self.decision), ..self }
     }
 
+    /// Whether the check has recorded units that a refund takes back. An override and a shadow policy allow checks that
+    /// record nothing; and units that were just recorded stay for the whole window.
+    #[cfg(feature = "limiter")]
+    pub(crate) fn is_recorded(&self) -> bool {
+        self.allowed()
+            && !matches!(self.source, Source::Fallback | Source::DenyCache)
+            && self.reset_after() >= self.window()
+    }
+
     /// Whether the check is allowed. If it is, its units are recorded.
     #[must_use]
     pub const fn allowed(&self) -> bool {

@@ -26,6 +26,8 @@ pub enum Error {
     },
     /// The server did not answer in this time.
     Timeout(Duration),
+    /// The turn of a pace does not come in this time.
+    NotInTime(Duration),
     /// The server is unavailable: an earlier error, which is the text, opened the circuit breaker.
     Unavailable(String),
     /// The limiter's URL or settings are invalid; the text says which, and why.
@@ -63,6 +65,7 @@ impl Error {
             Self::NoPolicy(_) => "no_policy",
             Self::Reply { .. } => "reply",
             Self::Timeout(_) => "timeout",
+            Self::NotInTime(_) => "not_in_time",
             Self::Unavailable(_) => "unavailable",
             Self::Config(_) => "config",
             Self::Denied(_) => "denied",
@@ -70,12 +73,13 @@ impl Error {
         }
     }
 
-    /// Whether a node of a cluster does not own the slot of the command's key.
+    /// Whether a node of a cluster does not own the slot of the command's keys, or not yet all of them. The node itself is
+    /// well.
     #[cfg(feature = "limiter")]
     pub(crate) fn is_about_slot(&self) -> bool {
         let Self::Redis(error) = self else { return false };
         match error.code() {
-            Some("ASK" | "MOVED") => true,
+            Some("ASK" | "MOVED" | "TRYAGAIN") => true,
             // The same code says that the whole cluster is down.
             Some("CLUSTERDOWN") => error.detail() == Some("Hash slot not served"),
             _ => false,
@@ -113,6 +117,7 @@ impl fmt::Display for Error {
             Self::Reply { command, reason } => {
                 write!(f, "the reply to {command} is invalid: {reason}")
             }
+            Self::NotInTime(time) => write!(f, "the turn does not come within {time:?}"),
             Self::Denied(denied) => denied.fmt(f),
             Self::Timeout(time) => write!(f, "the server did not answer in {time:?}"),
             Self::Unavailable(reason) => write!(f, "the server is unavailable: {reason}"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from redis.crc import key_slot
 
 from .._core import Decision, Policies
-from ..check import MAX_COST, unrecorded, with_excessive_cost
+from ..check import MAX_COST, has_recorded, unrecorded, with_excessive_cost
 from .classify import TRANSPORT_ERRORS, classify
 from .commands import (
     LOAD_SCRIPT,
@@ -306,7 +306,7 @@ def _reset(dialect: Dialect, key: bytes) -> Sequence[Command]:
 
 
 def _is_recorded(reply: Reply, dialect: Dialect) -> bool:
-    return not isinstance(reply, Exception) and Decision.from_reply(reply, dialect.source).allowed
+    return not isinstance(reply, Exception) and has_recorded(Decision.from_reply(reply, dialect.source))
 
 
 def _or_raise(outcome: Decision | Exception) -> Decision:

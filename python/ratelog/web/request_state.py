@@ -7,7 +7,7 @@ from time import time
 from typing import TYPE_CHECKING, Any
 
 from .._core import LimitSet
-from ..check import empty, unrecorded
+from ..check import empty, has_recorded, unrecorded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -176,7 +176,7 @@ class RequestState:
 
     def _is_recorded(self, index: int) -> bool:
         """Whether a check has recorded units that were not taken back."""
-        is_recorded = self._checks[index].is_recorded and self._decisions[index].allowed
+        is_recorded = self._checks[index].is_recorded and has_recorded(self._decisions[index])
         return is_recorded and index not in self._unrecorded
 
     def headers(self) -> list[tuple[bytes, bytes]]:

@@ -219,3 +219,18 @@ def test_a_plan_with_dependencies_must_be_registered_where_it_is_known() -> None
     FastAPI().get("/", dependencies=[Depends(limiter(by_plan))])(lambda: 1)
     with pytest.raises(ValueError, match=r"register the plan function .*plan above the endpoints that need it"):
         limiter.plan(plan)
+
+
+async def test_units_that_an_override_does_not_record_are_not_taken_back(server: Server) -> None:
+    async with RateLimiter(server.url, default="100/minute", prefix="unrecorded") as limiter:
+        app = app_of(limiter, True)
+        app.get("/", dependencies=[Depends(limiter("1/minute", key=lambda _: "all"))])(lambda: 1)
+        assert await statuses(app, "/", "/") == [200, 429]
+        database = server.db()
+        (key,) = [key for key in database.keys("unrecorded:*") if b"all" not in key]
+        assert len(database.execute_command("RL.HITS", key)) == 1
+        database.execute_command("RL.OVERRIDE", "SET", key, "ALLOW")
+        # Units of the same millisecond could be those of the check.
+        await asyncio.sleep(0.002)
+        assert await statuses(app, "/", "/", "/") == [429, 429, 429]
+        assert len(database.execute_command("RL.HITS", key)) == 1

@@ -2,12 +2,15 @@ use ratelog_core::{Limit, Rule, Window};
 
 /// The most by which a pace is slower than its rule: a hundredth.
 const PRECISION: u64 = 100;
+/// The shortest window, in milliseconds.
+const SHORTEST: u64 = 50;
 
 /// The rule that spreads the units of `rule` evenly: instead of 5 in any second, 1 in any 200 milliseconds. `None` for a
 /// limit of 0, which has no pace.
 ///
-/// It allows at most the rate of `rule`, and at least 99 % of it: windows are whole milliseconds. If the rate is over one
-/// unit per millisecond, or does not divide into milliseconds well, a few units share a window.
+/// It allows at most the rate of `rule`, and at least 99 % of it: windows are whole milliseconds. At more than 20 units a
+/// second, a few units share a window of at least 50 milliseconds: each wait of a caller takes a millisecond or two longer
+/// than asked, which is not made up for.
 ///
 /// ```
 /// use ratelog_client_core::engine::pace;
@@ -16,12 +19,12 @@ const PRECISION: u64 = 100;
 /// let paced = |text: &str| Some(pace(text.parse::<Rule>().ok()?)?.to_string());
 /// assert_eq!(paced("5/second").as_deref(), Some("1/200ms"));
 /// assert_eq!(paced("100/minute").as_deref(), Some("1/600ms"));
-/// assert_eq!(paced("5000/second").as_deref(), Some("5/millisecond"));
+/// assert_eq!(paced("5000/second").as_deref(), Some("250/50ms"));
 /// ```
 #[must_use]
 pub fn pace(rule: Rule) -> Option<Rule> {
     let (limit, window) = (rule.limit().units(), rule.window().millis());
-    let shortest = window.checked_div(limit)?.max(1);
+    let shortest = window.checked_div(limit)?.max(SHORTEST);
     let paced = (shortest..window).find_map(|millis| {
         // Widened, because windows may be years long.
         let exact = u128::from(limit) * u128::from(millis);
@@ -49,9 +52,10 @@ mod tests {
             (rule(5, 1_000), rule(1, 200)),
             (rule(7, 1_000), rule(1, 143)),
             (rule(1, 1_000), rule(1, 1_000)),
-            (rule(1_000, 1_000), rule(1, 1)),
-            (rule(1_500, 1_000), rule(3, 2)),
-            (rule(700, 1_000), rule(7, 10)),
+            (rule(50, 1_000), rule(3, 60)),
+            (rule(1_000, 1_000), rule(50, 50)),
+            (rule(1_500, 1_000), rule(75, 50)),
+            (rule(700, 1_000), rule(35, 50)),
             (rule(3, 2), rule(3, 2)),
             (rule(u32::MAX, 1), rule(u32::MAX, 1)),
             (rule(1, 366 * 86_400_000), rule(1, 366 * 86_400_000)),

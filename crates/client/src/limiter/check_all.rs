@@ -5,13 +5,14 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use ratelog_client_core::Clock;
 use ratelog_client_core::engine::unrecorded;
-use ratelog_core::{Rule, RuleSource};
+use ratelog_core::{OwnedRuleSource, Rule, RuleSource};
 
 use super::check_op::CheckOp;
 use super::engine::Engine;
+use super::measurement::{Measurement, policy_of};
 use super::multi_check_op::MultiCheckOp;
 use super::operation::RefundOp;
-use crate::{Check, Checks, Decision, Decisions, Error, Source};
+use crate::{Check, Checks, Cost, Decision, Decisions, Error, Source};
 
 /// Whether checks that the server rejects are errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,9 +31,17 @@ impl Engine {
         checks: &[(&[u8], Check<'_>)],
     ) -> Option<Vec<Option<Decision>>> {
         self.deny_cache.as_ref()?;
-        let denials = checks.iter().map(|one| self.cached_denial(&operation(one)));
-        let denials: Vec<_> = denials.collect();
-        denials.iter().any(Option::is_some).then_some(denials)
+        let measurement = Measurement::start();
+        let denials: Vec<_> =
+            checks.iter().map(|one| self.cached_denial(&operation(one, true))).collect();
+        if denials.iter().all(Option::is_none) {
+            return None;
+        }
+        let denied = checks.iter().zip(&denials);
+        measurement.finish(denied.filter_map(|((_, check), denial)| {
+            denial.map(|denial| (policy_of(&check.rule_source()), Ok(denial)))
+        }));
+        Some(denials)
     }
 
     /// Decides checks of several keys. Returns one decision per check, in order.
@@ -42,43 +51,99 @@ impl Engine {
         on_rejection: OnRejection,
     ) -> Result<Decisions, Error> {
         if let [single] = checks {
-            let decision = self.check_or_fall_back(&operation(single), on_rejection).await?;
+            let decision = self.check_or_fall_back(&operation(single, true), on_rejection).await?;
             return Ok(vec![decision].into());
         }
-        if let Some(combined) = combine(checks).filter(|_| self.is_one_shard(checks)) {
-            match self.mcheck(&MultiCheckOp(&combined)).await {
-                Ok(decisions) => {
-                    for (one, decision) in checks.iter().zip(&decisions) {
-                        self.learn_policy(&operation(one), decision);
-                    }
-                    return Ok(decisions);
-                }
-                // One of the checks is wrong. Separately, the others are decided by the server.
-                Err(error) if on_rejection == OnRejection::FallBack && !error.is_unavailable() => {}
-                Err(error) => return Err(error),
-            }
+        let is_cached = |one| self.cached_denial(&operation(one, true)).is_some();
+        let is_denied = self.deny_cache.is_some() && checks.iter().any(is_cached);
+        if !is_denied
+            && self.is_one_shard(checks)
+            && let Some(combined) = combine(checks)
+            && let Some(result) = self.check_combined(checks, &combined, on_rejection).await
+        {
+            return result;
         }
-        self.check_separately(checks, on_rejection).await
+        // A check that is denied already records nothing.
+        let record = !is_denied;
+        if self.servers.is_none() {
+            return self.check_separately(checks, record, on_rejection).await;
+        }
+        // If the caller stops to wait, the task still takes back units.
+        let (engine, owned) = (Arc::clone(self), own(checks));
+        let task = tokio::spawn(async move {
+            let checks: Vec<_> = owned.iter().map(borrow).collect();
+            engine.check_separately(&checks, record, on_rejection).await
+        });
+        task.await.unwrap_or_else(|error| {
+            Err(Error::Unavailable(format!("the task of the check ended: {error}")))
+        })
     }
 
-    /// Sends one command per check. If one is denied or fails, takes back the units that the others recorded.
+    /// Sends one command for all checks. `None` if there must be a command for each: the server has not all of the keys,
+    /// or one of the checks is wrong and the fallback decides it.
+    async fn check_combined(
+        self: &Arc<Self>,
+        checks: &[(&[u8], Check<'_>)],
+        combined: &Checks<'_>,
+        on_rejection: OnRejection,
+    ) -> Option<Result<Decisions, Error>> {
+        let measurement = Measurement::start();
+        let versions: Vec<_> = checks.iter().map(|(key, _)| self.version(key)).collect();
+        let result = self.run(&MultiCheckOp { checks: combined, can_be_split: true }).await;
+        match &result {
+            Ok(decisions) => {
+                let policies = checks.iter().map(|(_, check)| policy_of(&check.rule_source()));
+                measurement.finish(policies.zip(decisions.iter().copied().map(Ok)));
+                for ((one, decision), version) in checks.iter().zip(decisions).zip(versions) {
+                    self.learn_policy(&operation(one, true), decision);
+                    if let Some(version) = version {
+                        self.cache_denial(&operation(one, true), decision, version);
+                    }
+                }
+            }
+            Err(error) if error.is_about_slot() => return None,
+            Err(error) if on_rejection == OnRejection::FallBack && !error.is_unavailable() => {
+                return None;
+            }
+            Err(error) => {
+                let policies = checks.iter().map(|(_, check)| policy_of(&check.rule_source()));
+                measurement.finish(policies.map(|policy| (policy, Err(error))));
+            }
+        }
+        Some(result)
+    }
+
+    /// Sends one command per check. If one is denied or fails, takes back the units that the others recorded. If not
+    /// `record`, the checks that the deny cache does not deny are peeks.
     async fn check_separately(
         self: &Arc<Self>,
         checks: &[(&[u8], Check<'_>)],
+        record: bool,
         on_rejection: OnRejection,
     ) -> Result<Decisions, Error> {
-        let operations: Vec<_> = checks.iter().map(operation).collect();
+        let operations: Vec<_> = checks.iter().map(|one| operation(one, record)).collect();
         let decide = |operation| self.check_or_fall_back(operation, on_rejection);
         let results = join_all(operations.iter().map(decide)).await;
         if results.iter().all(|result| result.as_ref().is_ok_and(Decision::allowed)) {
             return results.into_iter().collect::<Result<Vec<_>, _>>().map(Decisions::from);
         }
         let recorded = results.iter().zip(&operations).filter_map(|(result, operation)| {
-            result.as_ref().ok().filter(|decision| is_recorded(decision)).map(|_| operation)
+            let decision = result.as_ref().ok()?;
+            (record && decision.is_recorded()).then_some((operation, decision))
         });
-        join_all(recorded.map(|operation| self.take_back(operation))).await;
+        join_all(recorded.map(async |(operation, decision)| {
+            let (key, cost) = (operation.key, operation.check.units());
+            // If this fails, the units stay for their window: the limit is never exceeded.
+            if let Err(error) = self.take_back(key, cost, decision.source()).await {
+                tracing::debug!(event = "not_taken_back", %error, "units stay for their window");
+            }
+        }))
+        .await;
         let decisions = results.into_iter().zip(&operations).map(|(result, operation)| {
             let decision = result?;
+            if !record || !decision.is_recorded() {
+                return Ok(decision);
+            }
             let core = unrecorded(*decision.as_core(), operation.check.units());
             Ok(Decision::new(core, decision.source()))
         });
@@ -90,7 +155,8 @@ impl Engine {
         operation: &CheckOp<'_>,
         on_rejection: OnRejection,
     ) -> Result<Decision, Error> {
-        match self.check(operation).await {
+        let measurement = Measurement::start();
+        let result = match self.check_unmeasured(operation).await {
             Err(error) if on_rejection == OnRejection::FallBack && !error.is_unavailable() => {
                 if self.rejected_log.admits(Clock::monotonic_now()) {
                     tracing::error!(
@@ -102,16 +168,23 @@ impl Engine {
                 self.decide_without_server(operation).ok_or(error)
             }
             result => result,
-        }
+        };
+        let policy = policy_of(&operation.check.rule_source());
+        measurement.finish([(policy, result.as_ref().copied())]);
+        result
     }
 
-    /// If this fails, the units stay for their window: the limit is never exceeded.
-    async fn take_back(&self, operation: &CheckOp<'_>) {
-        let (key, cost) = (operation.key, operation.check.units());
-        let result = self.run_and_invalidate(key, &RefundOp { key, cost }).await;
-        if let Err(error) = result {
-            tracing::debug!(event = "not_taken_back", %error, "units stay for their window");
+    /// Takes back units where they were recorded. Returns their number.
+    pub(crate) async fn take_back(
+        &self,
+        key: &[u8],
+        cost: Cost,
+        source: Source,
+    ) -> Result<u64, Error> {
+        if source == Source::Local {
+            return Ok(self.local.refund(key, cost));
         }
+        self.run_and_invalidate(key, &RefundOp { key, cost }).await
     }
 
     fn is_one_shard(&self, checks: &[(&[u8], Check<'_>)]) -> bool {
@@ -120,13 +193,22 @@ impl Engine {
     }
 }
 
-fn operation<'a>(&(key, check): &(&'a [u8], Check<'a>)) -> CheckOp<'a> {
-    CheckOp { key, check, record: true }
+fn operation<'a>(&(key, check): &(&'a [u8], Check<'a>), record: bool) -> CheckOp<'a> {
+    CheckOp { key, check, record }
 }
 
-/// Whether the check has recorded units that a refund takes back.
-fn is_recorded(decision: &Decision) -> bool {
-    decision.allowed() && decision.source() != Source::Fallback
+/// A check with its key, independent of the caller.
+type OwnedCheck = (Vec<u8>, OwnedRuleSource, Cost);
+
+fn own(checks: &[(&[u8], Check<'_>)]) -> Vec<OwnedCheck> {
+    let own = |(key, check): &(&[u8], Check<'_>)| {
+        (key.to_vec(), check.rule_source().into_owned(), check.units())
+    };
+    checks.iter().map(own).collect()
+}
+
+fn borrow((key, source, cost): &OwnedCheck) -> (&[u8], Check<'_>) {
+    (key, Check::new(source.as_borrowed()).cost(*cost))
 }
 
 /// One command for all checks; `None` if they have different costs, or one has several rules.

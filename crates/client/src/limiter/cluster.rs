@@ -24,7 +24,10 @@ use super::outage_log::OutageLog;
 use super::redirect::Redirect;
 use super::remote::{Remote, Settings};
 use super::topology::Topology;
+use super::unanswered_log::UnansweredLog;
 use crate::Error;
+
+const NO_OWNER: &str = "no node of the cluster owns the key's hash slot";
 
 /// The nodes of a URL.
 pub(super) struct Seeds {
@@ -40,11 +43,13 @@ pub(super) struct Cluster {
     deny_cache: Option<Arc<DenyCache>>,
     clock: Clock,
     shards: RwLock<ShardMap<Arc<Remote>>>,
-    /// The addresses of all nodes that were ever known, also of replicas.
+    /// The addresses of all known nodes, also of replicas.
     addresses: Mutex<BTreeSet<String>>,
     /// The state of the search for nodes until the first one answers.
     discovery: Breaker,
     outage_log: OutageLog,
+    /// Checks of keys whose slot no node owns.
+    unowned_log: UnansweredLog,
     /// Asks for the topology: a shard is lost, or its slots have moved.
     doubt: Arc<Notify>,
     /// The place of the shard that is asked for the topology first.
@@ -67,6 +72,7 @@ impl Cluster {
             addresses: Mutex::default(),
             discovery: Breaker::new(settings.failure_threshold, Clock::system_now()),
             outage_log: OutageLog::default(),
+            unowned_log: UnansweredLog::default(),
             doubt: Arc::default(),
             next: AtomicUsize::new(0),
         }
@@ -87,8 +93,16 @@ impl Cluster {
         self.doubt.notify_one();
         Err(match shards.iter().len() {
             0 => self.discovery.last_error(),
-            _ => "no node of the cluster owns the key's hash slot".to_owned(),
+            _ => NO_OWNER.to_owned(),
         })
+    }
+
+    /// Counts and logs a check of a key whose slot no node owns. While no node is known, the outage is logged instead.
+    pub(super) fn record_unowned(&self, checks: usize) {
+        if checks > 0 && self.shards().iter().len() > 0 {
+            let error = Error::Unavailable(NO_OWNER.to_owned());
+            self.unowned_log.record(&self.name(), checks, &error, Clock::monotonic_now());
+        }
     }
 
     /// The shard that a node names instead of itself. Waits until it is connected, but not beyond the deadline.
@@ -123,11 +137,17 @@ impl Cluster {
 
     pub(super) fn health(&self) -> Health {
         let shards: Vec<_> = self.shards().iter().map(|(_, shard)| shard.health()).collect();
-        Health::of_cluster(self.discovery.status(), shards)
+        let mut health = Health::of_cluster(self.discovery.status(), shards);
+        let unowned = self.unowned_log.total();
+        health.unanswered = health.unanswered.saturating_add(unowned);
+        if unowned > 0 && health.last_error.is_none() {
+            health.last_error = Some(NO_OWNER.to_owned());
+        }
+        health
     }
 
     /// Reads the topology from a node, connects to new shards, and drops those that own no slots any more. Returns whether
-    /// a node answered.
+    /// slots have another owner than before.
     async fn refresh(self: &Arc<Self>) -> bool {
         let is_first = self.shards().iter().len() == 0;
         if is_first {
@@ -154,9 +174,11 @@ impl Cluster {
             starting.spawn(async move { shard.start().await });
         }
         starting.join_all().await;
-        self.addresses().extend(topology.addresses);
+        // A node that left may return as that of another cluster.
+        *self.addresses() = topology.addresses;
         let mut current = self.shards_mut();
-        if !current.has_same_owners(&shards) {
+        let is_changed = !current.has_same_owners(&shards);
+        if is_changed {
             self.invalidate_denials();
         }
         *current = shards;
@@ -165,7 +187,7 @@ impl Cluster {
             self.discovery.record_recovery(Clock::system_now());
             self.outage_log.recovered(&self.name());
         }
-        true
+        is_changed
     }
 
     /// Asks shards that are available, one after the other; and if none answers, all known nodes at once.
@@ -277,10 +299,11 @@ async fn follow(cluster: Weak<Cluster>, doubt: Arc<Notify>, settings: Settings) 
         };
         if is_known {
             doubt.notified().await;
-            waits = backoff();
         }
         let Some(cluster) = cluster.upgrade() else { return };
-        cluster.refresh().await;
+        if cluster.refresh().await {
+            waits = backoff();
+        }
         drop(cluster);
         // Many checks may be in doubt at once.
         tokio::time::sleep(waits.next().unwrap_or(settings.probe_max_interval)).await;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use ratelog_client_core::Clock;
-use ratelog_client_core::engine::{DenyCache, FixedOutcome, Policies, UnknownPolicy};
+use ratelog_client_core::engine::{DenyCache, FixedOutcome, KeyVersion, Policies, UnknownPolicy};
 use ratelog_core::RuleSource;
 
 use super::check_op::CheckOp;
@@ -53,12 +53,15 @@ impl Engine {
         result
     }
 
-    async fn check_unmeasured(
+    pub(super) async fn check_unmeasured(
         self: &Arc<Self>,
         operation: &CheckOp<'_>,
     ) -> Result<Decision, Error> {
         if let Some(denied) = self.cached_denial(operation) {
             return Ok(denied);
+        }
+        if !operation.record {
+            return self.peek(operation).await;
         }
         match self.route(operation) {
             // The future of a query is large. In a box it does not enlarge checks that need no query.
@@ -76,7 +79,7 @@ impl Engine {
             Ok(decisions) => decisions.get(index).copied().map(Ok),
             Err(error) => Some(Err(error)),
         };
-        let checks = operation.0.keys().enumerate().filter_map(|(index, (_, source))| {
+        let checks = operation.checks.keys().enumerate().filter_map(|(index, (_, source))| {
             decide(index).map(|decision| (policy_of(&source), decision))
         });
         measurement.finish(checks);
@@ -117,23 +120,40 @@ impl Engine {
         remote: Arc<Remote>,
         operation: &CheckOp<'_>,
     ) -> Result<Decision, Error> {
-        let Some(deny_cache) = &self.deny_cache else {
-            return self.query_check(servers, remote, operation).await;
-        };
-        let version = deny_cache.version(operation.key, self.clock.monotonic());
+        let version = self.version(operation.key);
         let decision = self.query_check(servers, remote, operation).await?;
-        if !decision.allowed() {
-            let (CheckOp { key, check, .. }, now) = (operation, self.clock.monotonic());
-            // The key may have moved to another shard meanwhile.
-            let Ok(remote) = servers.available(key) else { return Ok(decision) };
-            if !remote.is_tracking() {
-                let (source, denied) = (decision.source(), decision.as_core());
-                deny_cache.insert(key, check, denied, source, version, now);
-            } else if deny_cache.begin_fetch(key, check, now) {
-                self.fetch_denial(remote, operation, deny_cache);
-            }
+        if let Some(version) = version {
+            self.cache_denial(operation, &decision, version);
         }
         Ok(decision)
+    }
+
+    /// The version of a key in the deny cache, before a check whose denial may be cached.
+    pub(super) fn version(&self, key: &[u8]) -> Option<KeyVersion> {
+        self.deny_cache.as_ref().map(|cache| cache.version(key, self.clock.monotonic()))
+    }
+
+    /// Caches a denial, if the check is denied.
+    pub(super) fn cache_denial(
+        self: &Arc<Self>,
+        operation: &CheckOp<'_>,
+        decision: &Decision,
+        version: KeyVersion,
+    ) {
+        let CheckOp { key, check, .. } = operation;
+        // The key may have moved to another shard since it was checked.
+        let remote = self.servers.as_ref().and_then(|servers| servers.available(key).ok());
+        let (false, Some(deny_cache), Some(remote)) =
+            (decision.allowed(), &self.deny_cache, remote)
+        else {
+            return;
+        };
+        let now = self.clock.monotonic();
+        if !remote.is_tracking() {
+            deny_cache.insert(key, check, decision.as_core(), decision.source(), version, now);
+        } else if deny_cache.begin_fetch(key, check, now) {
+            self.fetch_denial(remote, operation, deny_cache);
+        }
     }
 
     /// Caches the denial in the background, by a peek: once this connection has read the key, the server reports
@@ -215,6 +235,7 @@ impl Engine {
         match servers.available(operation.key()) {
             Ok(remote) => Route::Server(servers, remote),
             Err(reason) => {
+                servers.record_unowned(operation.key(), operation.checks());
                 let output = self.fall_back(operation, servers.retry_after_ms());
                 Route::Done(output.ok_or(Error::Unavailable(reason)))
             }

@@ -11,7 +11,10 @@ use super::operation::{LocalError, Operation};
 use crate::command::{self, Command};
 use crate::{Checks, Decision, Decisions, Error, Source, script};
 
-pub(super) struct MultiCheckOp<'a>(pub(super) &'a Checks<'a>);
+pub(super) struct MultiCheckOp<'a> {
+    pub(super) checks: &'a Checks<'a>,
+    pub(super) can_be_split: bool,
+}
 
 type Resolved = ResolvedRules<Box<Rules>, Arc<Policy>>;
 
@@ -27,7 +30,7 @@ fn resolve(
 
 impl MultiCheckOp<'_> {
     fn resolve_all(&self, policies: &Policies) -> Result<ResolvedKeys<'_>, LocalError> {
-        let (mut keys, mut unknown) = (Vec::with_capacity(self.0.len()), Vec::new());
+        let (mut keys, mut unknown) = (Vec::with_capacity(self.checks.len()), Vec::new());
         for (key, resolved) in self.resolve_each(policies) {
             match resolved {
                 Ok(resolved) => keys.push((key, resolved)),
@@ -45,7 +48,7 @@ impl MultiCheckOp<'_> {
         &self,
         policies: &Policies,
     ) -> impl Iterator<Item = (&[u8], Result<Resolved, UnknownPolicy>)> {
-        self.0.keys().map(|(key, source)| (key, resolve(policies, source)))
+        self.checks.keys().map(|(key, source)| (key, resolve(policies, source)))
     }
 }
 
@@ -92,15 +95,19 @@ impl Operation for MultiCheckOp<'_> {
     type Output = Decisions;
 
     fn checks(&self) -> usize {
-        self.0.len()
+        self.checks.len()
+    }
+
+    fn can_be_split(&self) -> bool {
+        self.can_be_split
     }
 
     fn key(&self) -> &[u8] {
-        self.0.keys().next().map_or(&[], |(key, _)| key)
+        self.checks.keys().next().map_or(&[], |(key, _)| key)
     }
 
     fn command(&self) -> Command<Decisions> {
-        command::mcheck(self.0)
+        command::mcheck(self.checks)
     }
 
     async fn via_script(
@@ -108,7 +115,7 @@ impl Operation for MultiCheckOp<'_> {
         connection: &mut Connection,
         policies: &Policies,
     ) -> Result<Decisions, Error> {
-        let (cost, keys) = (self.0.units(), self.resolve_all(policies)?);
+        let (cost, keys) = (self.checks.units(), self.resolve_all(policies)?);
         let enforced = match keys.enforced().as_slice() {
             [] => Vec::new(),
             keys => {
@@ -126,16 +133,16 @@ impl Operation for MultiCheckOp<'_> {
     }
 
     fn local(&self, local: &Local, policies: &Policies) -> Result<Decisions, LocalError> {
-        Ok(self.resolve_all(policies)?.check(local, self.0.units()).into())
+        Ok(self.resolve_all(policies)?.check(local, self.checks.units()).into())
     }
 
     fn local_allowing_unknown(&self, local: &Local, policies: &Policies) -> Option<Decisions> {
-        let (mut known, mut is_known) = (Vec::new(), Vec::with_capacity(self.0.len()));
+        let (mut known, mut is_known) = (Vec::new(), Vec::with_capacity(self.checks.len()));
         for (key, resolved) in self.resolve_each(policies) {
             is_known.push(resolved.is_ok());
             known.extend(resolved.ok().map(|resolved| (key, resolved)));
         }
-        let cost = self.0.units();
+        let cost = self.checks.units();
         let mut decisions = ResolvedKeys(known).check(local, cost).into_iter();
         let allowed = || {
             let decision = fallback_decision(FixedOutcome::Allow, None, cost);
@@ -149,9 +156,9 @@ impl Operation for MultiCheckOp<'_> {
         let decide = |(_, source)| {
             let resolved = resolve(policies, source).ok();
             let rules = resolved.as_ref().map(ResolvedRules::rules);
-            let decision = fallback_decision(outcome, rules, self.0.units());
+            let decision = fallback_decision(outcome, rules, self.checks.units());
             Decision::new(decision, Source::Fallback)
         };
-        Some(self.0.keys().map(decide).collect::<Vec<_>>().into())
+        Some(self.checks.keys().map(decide).collect::<Vec<_>>().into())
     }
 }

@@ -17,6 +17,11 @@ pub(super) trait Operation: Sync {
         0
     }
 
+    /// Whether the caller sends a command for each key if the server does not have all of them.
+    fn can_be_split(&self) -> bool {
+        false
+    }
+
     /// The key that decides which shard of a cluster runs the operation.
     fn key(&self) -> &[u8];
 

@@ -10,6 +10,9 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::RateLimiter;
 use crate::Error;
 
+/// A caller looks again after this time.
+const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+
 /// Spreads work evenly over time, in all processes that use the same key: see [`RateLimiter::pace`].
 ///
 /// Cheap to clone. The clones share a queue: the callers of one process proceed in the order in which they came.
@@ -26,6 +29,9 @@ pub struct Pace {
 impl RateLimiter {
     /// A pace: at most `rule`, spread evenly. With `5/second`, [`Pace::wait`] lets one caller proceed every 200
     /// milliseconds, of all processes together.
+    ///
+    /// At more than 20 units a second, a few callers proceed together: with `50/second`, three every 60 milliseconds. The
+    /// waits of callers are a millisecond or two longer than asked, so the rate is a few percent lower.
     ///
     /// While the server is unavailable, the fallback decides. With [`Fallback::Local`](super::Fallback::Local), each
     /// process keeps the whole pace by itself; with [`Fallback::Deny`](super::Fallback::Deny), callers wait until the
@@ -84,14 +90,17 @@ impl Pace {
     /// Waits for the caller's turn. Returns the time waited.
     ///
     /// # Errors
+    /// [`Error::NotInTime`] if other callers of this process are served until the maximum wait is over.
     /// [`Error::Denied`] if the turn comes after the maximum wait, or never: because an operator denied the key. And the
     /// errors of [`RateLimiter::check`].
     pub async fn wait(&self) -> Result<Duration, Error> {
         let start = Instant::now();
         let deadline = self.max_wait.and_then(|wait| start.checked_add(wait));
         let _head = match deadline {
-            Some(deadline) => timeout_at(deadline, self.head.lock()).await.ok(),
-            None => Some(self.head.lock().await),
+            Some(deadline) => timeout_at(deadline, self.head.lock())
+                .await
+                .map_err(|_| Error::NotInTime(self.max_wait.unwrap_or_default()))?,
+            None => self.head.lock().await,
         };
         loop {
             let decision = self.limiter.check(&self.key, &*self.rules).await?;
@@ -99,7 +108,9 @@ impl Pace {
             let next = denied.retry_after().and_then(|wait| Instant::now().checked_add(wait));
             match next {
                 Some(next) if deadline.is_none_or(|deadline| next <= deadline) => {
-                    sleep(next.saturating_duration_since(Instant::now())).await;
+                    // An operator may allow the key before.
+                    let wait = next.saturating_duration_since(Instant::now());
+                    sleep(wait.min(LONGEST_SLEEP)).await;
                 }
                 _ => return Err(denied.into()),
             }

@@ -73,7 +73,7 @@ impl RateLimiter {
     /// # Errors
     /// As [`Self::check`].
     pub async fn mcheck(&self, checks: &Checks<'_>) -> Result<Decisions, Error> {
-        self.0.mcheck(&MultiCheckOp(checks)).await
+        self.0.mcheck(&MultiCheckOp { checks, can_be_split: false }).await
     }
 
     /// Checks several keys, each with rules and a cost of its own: all are recorded, or none. Returns one decision per

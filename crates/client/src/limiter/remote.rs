@@ -1,8 +1,8 @@
 //! The server of a limiter: queries it with a timeout, stops while it is unavailable, and probes it until it recovers.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, Weak};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
+use std::time::{Duration, Instant};
 
 use ratelog_client_core::Clock;
 use ratelog_client_core::engine::{
@@ -45,6 +45,8 @@ pub(super) struct Remote {
     outage_log: OutageLog,
     unanswered_log: UnansweredLog,
     started: OnceCell<()>,
+    /// The waits before the first probe of an outage that follows soon after a recovery.
+    relapses: Mutex<Relapses>,
     /// Notified when the server becomes unavailable and after each failed probe, if it is a shard of a cluster.
     on_lost: Option<Arc<Notify>>,
 }
@@ -67,6 +69,8 @@ pub(super) enum QueryError {
     Rejected(Error),
     /// The node of a cluster names another one.
     Redirected(Redirect),
+    /// The node has not all of the keys, because their slot is moving or has no owner.
+    Split(Error),
 }
 
 impl Remote {
@@ -91,6 +95,10 @@ impl Remote {
             outage_log: OutageLog::default(),
             unanswered_log: UnansweredLog::default(),
             started: OnceCell::new(),
+            relapses: Mutex::new(Relapses {
+                recovered_at: None,
+                waits: ProbeBackoff::new(settings.probe_min_interval, settings.probe_max_interval),
+            }),
             on_lost,
         }
     }
@@ -129,6 +137,10 @@ impl Remote {
         {
             self.breaker.record_success();
             return Err(QueryError::Redirected(redirect));
+        }
+        if self.on_lost.is_some() && error.is_about_slot() {
+            self.breaker.record_success();
+            return Err(QueryError::Split(error));
         }
         let Some(kind) = error.failure_kind() else {
             self.breaker.record_success();
@@ -197,7 +209,7 @@ impl Remote {
         });
     }
 
-    fn uses_script(&self) -> bool {
+    pub(super) fn uses_script(&self) -> bool {
         self.uses_script.load(Ordering::Relaxed)
     }
 
@@ -243,6 +255,23 @@ impl Remote {
         }
     }
 
+    fn relapses(&self) -> MutexGuard<'_, Relapses> {
+        self.relapses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The wait before the first probe of an outage: a server that answers probes and fails at checks is not probed
+    /// without pause.
+    fn wait_after_relapse(&self) -> Duration {
+        let Settings { probe_min_interval: min, probe_max_interval: max, .. } = self.settings;
+        let mut relapses = self.relapses();
+        let stable = relapses.recovered_at.is_none_or(|then| then.elapsed() > 2 * max);
+        if stable {
+            relapses.waits = ProbeBackoff::new(min, max);
+            return Duration::ZERO;
+        }
+        relapses.waits.next().unwrap_or(max)
+    }
+
     fn report_lost(&self) {
         if let Some(on_lost) = &self.on_lost {
             on_lost.notify_one();
@@ -265,6 +294,7 @@ impl Remote {
         match &connected {
             Ok(()) => {
                 self.breaker.record_recovery(Clock::system_now());
+                self.relapses().recovered_at = Some(Clock::monotonic_now());
                 self.outage_log.recovered(&self.name);
             }
             Err(error) => {
@@ -337,6 +367,11 @@ fn invalidate(deny_cache: &DenyCache, data: Vec<Value>) {
     }
 }
 
+struct Relapses {
+    recovered_at: Option<Instant>,
+    waits: ProbeBackoff,
+}
+
 /// Probes the server until it answers or the limiter is dropped.
 async fn recover(remote: Weak<Remote>) {
     let Some(Settings { probe_min_interval, probe_max_interval, .. }) =
@@ -344,6 +379,10 @@ async fn recover(remote: Weak<Remote>) {
     else {
         return;
     };
+    let Some(first_wait) = remote.upgrade().map(|remote| remote.wait_after_relapse()) else {
+        return;
+    };
+    tokio::time::sleep(first_wait).await;
     for wait in ProbeBackoff::new(probe_min_interval, probe_max_interval) {
         match remote.upgrade() {
             None => return,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ratelog_client_core::Clock;
 use ratelog_client_core::engine::{DenyCache, Policies, hash_slot};
+use ratelog_client_core::script::log_of_key;
 
 use super::cluster::Cluster;
 use super::deadline::Deadline;
@@ -64,17 +65,34 @@ impl Servers {
     pub(super) fn available(&self, key: &[u8]) -> Result<Arc<Remote>, String> {
         let remote = match &self.kind {
             Kind::One(remote) => Arc::clone(remote),
-            Kind::Cluster(cluster) => cluster.shard_of(key)?,
+            Kind::Cluster(cluster) => {
+                let shard = cluster.shard_of(key)?;
+                // The script stores the log under another name, which may be in another slot.
+                if shard.uses_script() { cluster.shard_of(&log_of_key(key))? } else { shard }
+            }
         };
         if remote.is_available() { Ok(remote) } else { Err(remote.last_error()) }
+    }
+
+    /// Counts checks of a key whose slot no node owns.
+    pub(super) fn record_unowned(&self, key: &[u8], checks: usize) {
+        if let Kind::Cluster(cluster) = &self.kind
+            && cluster.shard_of(key).is_err()
+        {
+            cluster.record_unowned(checks);
+        }
     }
 
     /// Whether one command can have all these keys.
     pub(super) fn have_one_shard<'a>(&self, keys: impl IntoIterator<Item = &'a [u8]>) -> bool {
         match &self.kind {
             Kind::One(_) => true,
-            Kind::Cluster(_) => {
-                let mut slots = keys.into_iter().map(hash_slot);
+            Kind::Cluster(cluster) => {
+                let uses_script =
+                    |key| cluster.shard_of(key).is_ok_and(|shard| shard.uses_script());
+                let mut slots = keys.into_iter().map(|key| {
+                    if uses_script(key) { hash_slot(&log_of_key(key)) } else { hash_slot(key) }
+                });
                 let first = slots.next();
                 slots.all(|slot| Some(slot) == first)
             }
@@ -94,7 +112,10 @@ impl Servers {
             match (remote.run(operation, policies, deadline, asking).await, &self.kind) {
                 (Ok(output), _) => return Ok(output),
                 (Err(QueryError::Rejected(error)), _) => return Err(Failure::Rejected(error)),
-                (Err(QueryError::Unavailable(error)), _) => {
+                (Err(QueryError::Split(error)), _) if operation.can_be_split() => {
+                    return Err(Failure::Rejected(error));
+                }
+                (Err(QueryError::Unavailable(error) | QueryError::Split(error)), _) => {
                     return Err(Failure::Unavailable(remote, error));
                 }
                 (Err(QueryError::Redirected(redirect)), Kind::Cluster(cluster)) => {

@@ -56,17 +56,24 @@ impl Topology {
 /// The address of a node. The server sends no host if it is that of the node that answers, and "?" if it is unknown.
 fn address(node: &Value, answering_host: &str) -> Option<String> {
     let Value::Array(fields) = node else { return None };
-    let [host, Value::Int(port), ..] = fields.as_slice() else { return None };
+    let [host, Value::Int(port), others @ ..] = fields.as_slice() else { return None };
     let host = match host {
         Value::BulkString(host) => std::str::from_utf8(host).ok()?,
         Value::Nil => "",
         _ => return None,
     };
     match host {
-        "?" => None,
+        // The preferred name is unknown, but perhaps not the address.
+        "?" => ip_in(others.get(1)?).map(|ip| format!("{ip}:{port}")),
         "" => Some(format!("{answering_host}:{port}")),
         host => Some(format!("{host}:{port}")),
     }
+}
+
+/// The field `ip` of a node's metadata: a map, or an array of names and values.
+fn ip_in(metadata: &Value) -> Option<String> {
+    let pairs: Vec<(String, String)> = redis::from_redis_value(metadata.clone()).ok()?;
+    pairs.into_iter().find(|(name, _)| name == "ip").map(|(_, ip)| ip)
 }
 
 #[cfg(test)]
@@ -87,11 +94,15 @@ mod tests {
     #[test]
     fn primaries_own_slots_and_replicas_are_known() {
         let unnamed = Value::Array(vec![Value::Nil, Value::Int(3)]);
+        let text = |text: &str| Value::BulkString(text.into());
+        let metadata = Value::Array(vec![text("ip"), text("192.0.2.7")]);
+        let with_metadata = Value::Array(vec![text("?"), Value::Int(7), text("id"), metadata]);
         let reply = Value::Array(vec![
             row(0, 5460, vec![node("192.0.2.1", 1), node("192.0.2.2", 2)]),
             row(5461, 5461, vec![node("", 4)]),
             row(5462, 5999, vec![node("?", 5), node("2001:db8::1", 6)]),
-            row(6000, 16_383, vec![unnamed]),
+            row(6000, 9_999, vec![unnamed]),
+            row(10_000, 16_383, vec![with_metadata]),
         ]);
         let topology = Topology::from_reply(&reply, "example.com");
         let ranges: Vec<_> =
@@ -99,12 +110,19 @@ mod tests {
         let expected = [
             (0..=5460, "192.0.2.1:1"),
             (5461..=5461, "example.com:4"),
-            (6000..=16_383, "example.com:3"),
+            (6000..=9_999, "example.com:3"),
+            (10_000..=16_383, "192.0.2.7:7"),
         ];
         assert_eq!(ranges, expected);
         let addresses: Vec<_> = topology.addresses.iter().map(String::as_str).collect();
-        let expected =
-            ["192.0.2.1:1", "192.0.2.2:2", "2001:db8::1:6", "example.com:3", "example.com:4"];
+        let expected = [
+            "192.0.2.1:1",
+            "192.0.2.2:2",
+            "192.0.2.7:7",
+            "2001:db8::1:6",
+            "example.com:3",
+            "example.com:4",
+        ];
         assert_eq!(addresses, expected);
     }
 

@@ -92,6 +92,9 @@ impl Decided {
     pub(super) fn unrecorded(&self, costs: impl IntoIterator<Item = Cost>) -> Self {
         let pairs = self.decisions.iter().zip(costs);
         let decisions = pairs.map(|(decision, cost)| {
+            if !decision.is_recorded() {
+                return *decision;
+            }
             Decision::new(unrecorded(*decision.as_core(), cost), decision.source())
         });
         Self { limits: self.limits.clone(), decisions: decisions.collect() }

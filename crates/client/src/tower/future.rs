@@ -6,6 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use http::{Request, Response};
 use pin_project_lite::pin_project;
+use tokio::task::JoinHandle;
 use tower_service::Service;
 
 use super::applied_limits::{AppliedLimits, Decided};
@@ -37,7 +38,7 @@ pin_project! {
         Resolving { resolve: ResolveFuture, limited: Limited, pending: Option<Pending<S, B>> },
         Checking { check: CheckFuture, pending: Option<Pending<S, B>> },
         Serving { #[pin] response: F, checked: Option<Checked> },
-        Refunding { refund: BoxFuture<()>, response: Option<R> },
+        Refunding { refund: JoinHandle<()>, response: Option<R> },
         Responded { response: Option<Response<LayerBody>> },
     }
 }
@@ -97,7 +98,15 @@ where
                     pending.decided(result)
                 }
                 StateProjection::Serving { response, checked } => {
-                    let mut response = ready!(response.poll(context))?;
+                    let mut response = match ready!(response.poll(context)) {
+                        Ok(response) => response,
+                        Err(error) => {
+                            if let Some(checked) = checked.take() {
+                                checked.failed();
+                            }
+                            return Poll::Ready(Err(error));
+                        }
+                    };
                     let refund = checked.take().and_then(|checked| checked.finish(&mut response));
                     match refund {
                         None => return Poll::Ready(Ok(response.map(ResponseBody::of_service))),
@@ -105,7 +114,8 @@ where
                     }
                 }
                 StateProjection::Refunding { refund, response } => {
-                    ready!(refund.as_mut().poll(context));
+                    // An error means that the runtime ends.
+                    let _ = ready!(Pin::new(refund).poll(context));
                     let Some(response) = response.take() else { return Poll::Pending };
                     return Poll::Ready(Ok(response.map(ResponseBody::of_service)));
                 }
@@ -183,8 +193,15 @@ fn check(settings: &Settings, limits: AppliedLimits) -> CheckFuture {
 }
 
 impl Checked {
+    /// The service failed: there is no response that could count.
+    fn failed(self) {
+        if self.settings.count_if.is_some() {
+            self.checks.refund_in_background();
+        }
+    }
+
     /// Adds the headers to the response. Returns the refund of the request if the response does not count it.
-    fn finish<R>(self, response: &mut Response<R>) -> Option<BoxFuture<()>> {
+    fn finish<R>(self, response: &mut Response<R>) -> Option<JoinHandle<()>> {
         let Self { settings, checks } = self;
         let family: HeaderFamily = settings.family;
         let counts = settings.count_if.as_ref().is_none_or(|count| {
@@ -195,16 +212,10 @@ impl Checked {
             *response.headers_mut() = std::mem::take(head.headers_mut());
             counts
         });
-        if counts {
-            checks.decided().add_headers(response.headers_mut(), family);
-            return None;
-        }
-        checks.unrecorded().add_headers(response.headers_mut(), family);
-        Some(Box::pin(async move {
-            if let Err(error) = checks.refund().await {
-                tracing::warn!(event = "not_taken_back", %error, "units stay for their window");
-            }
-        }))
+        let refund = (!counts).then(|| checks.refund_in_background());
+        // The refund has begun, so the headers are those after it.
+        checks.decided().add_headers(response.headers_mut(), family);
+        refund
     }
 }
 

@@ -116,7 +116,7 @@ pub fn header<K: IntoKey>(
 
 /// The path, as `path:/search`. All clients share the limit.
 ///
-/// Paths that mean the same are one key: `/%73earch` is `/search` (RFC 3986, section 6.2.2). A client that makes up paths
+/// Escapes that are not needed make no difference: `/%73earch` is `/search` (RFC 3986, section 6.2.2.2). A client that makes up paths
 /// gets a new limit with each of them; to count by route, use the path that the router matched.
 #[must_use]
 pub fn path(request: &Parts) -> Key {

@@ -1,9 +1,13 @@
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use futures_util::future::join_all;
+use tokio::task::JoinHandle;
+
 use super::applied_limits::{AppliedLimits, Decided};
-use crate::{Decision, Error, RateLimiter, Source};
+use crate::{Decision, Error, RateLimiter};
 
 /// The checks that a request has passed, in its extensions. Cheap to clone.
 ///
@@ -51,27 +55,40 @@ impl RequestChecks {
     /// # Errors
     /// As [`RateLimiter::refund`], for the first key that fails. The other keys are refunded.
     pub async fn refund(&self) -> Result<u64, Error> {
-        let Inner { limiter, limits, decided, is_refunded } = &*self.0;
-        if is_refunded.swap(true, Ordering::AcqRel) {
+        if self.0.is_refunded.swap(true, Ordering::AcqRel) {
             return Ok(0);
         }
-        let mut result = Ok(0);
-        for ((key, cost), decision) in limits.keys().zip(decided.decisions()) {
-            if decision.source() != Source::Fallback {
-                let refunded = limiter.refund(key, cost).await;
-                result = result.and_then(|sum| Ok(sum + refunded?));
-            }
+        self.take_back().await
+    }
+
+    async fn take_back(&self) -> Result<u64, Error> {
+        let Inner { limiter, limits, decided, .. } = &*self.0;
+        let recorded = limits.keys().zip(decided.decisions());
+        let recorded = recorded.filter(|(_, decision)| decision.is_recorded());
+        let refunds = recorded
+            .map(|((key, cost), decision)| limiter.0.take_back(key, cost, decision.source()));
+        join_all(refunds).await.into_iter().sum()
+    }
+
+    /// The decisions as they are now: with the units of the request, or without them after a refund.
+    pub(super) fn decided(&self) -> Cow<'_, Decided> {
+        let Inner { limits, decided, is_refunded, .. } = &*self.0;
+        if is_refunded.load(Ordering::Acquire) {
+            Cow::Owned(decided.unrecorded(limits.keys().map(|(_, cost)| cost)))
+        } else {
+            Cow::Borrowed(decided)
         }
-        result
     }
 
-    pub(super) fn decided(&self) -> &Decided {
-        &self.0.decided
-    }
-
-    /// The decisions as they are after the refund.
-    pub(super) fn unrecorded(&self) -> Decided {
-        self.0.decided.unrecorded(self.0.limits.keys().map(|(_, cost)| cost))
+    /// Refunds in the background, also if the caller stops to wait.
+    pub(super) fn refund_in_background(&self) -> JoinHandle<()> {
+        let is_refunded = self.0.is_refunded.swap(true, Ordering::AcqRel);
+        let checks = self.clone();
+        tokio::spawn(async move {
+            if !is_refunded && let Err(error) = checks.take_back().await {
+                tracing::warn!(event = "not_taken_back", %error, "units stay for their window");
+            }
+        })
     }
 }
 

@@ -11,6 +11,7 @@
 
 mod backend;
 mod blocking;
+mod check_all;
 mod commands;
 mod commands_cluster;
 mod deny_cache;

@@ -3,10 +3,13 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
+use http::{Request, Response};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use ratelog_client::limiter::{BreakerState, Fallback};
+use ratelog_client::tower::{RateLimitLayer, RouteLimits};
 use ratelog_client::{Check, Checks, Cost, Source};
 use ratelog_test_support::{Server, Stop};
+use tower::{Layer, ServiceExt, service_fn};
 
 use crate::support::{fast_probes, policy_name, rule, rules, until, until_state, url};
 
@@ -95,4 +98,34 @@ async fn the_gauge_is_the_number_of_servers_that_are_away() {
     server.start_again();
     until_state(&first, BreakerState::Closed).await;
     active("0").await;
+}
+
+#[tokio::test]
+async fn each_check_of_the_layer_is_counted_once() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let _guard = metrics::set_default_local_recorder(&recorder);
+    let server = Server::start();
+    let limiter = fast_probes(&url(&server)).deny_cache(100).build().await.unwrap();
+    let limits = |text: &str| text.parse::<RouteLimits>().unwrap();
+    let layer = RateLimitLayer::new(limiter, limits("3/hour"), |_| "user")
+        .and(policy_name("unknown"), |_| "other");
+    let service = layer.layer(service_fn(async |_: Request<&'static str>| {
+        Response::builder().body(String::new())
+    }));
+    for _ in 0..9 {
+        let request = Request::get("/").body("").unwrap();
+        let _ = service.clone().oneshot(request).await.unwrap();
+    }
+    let counted = values(&snapshotter);
+    let checks = counted.iter().filter(|(name, _)| name.starts_with("ratelog.checks{"));
+    let mut results = BTreeMap::new();
+    for (name, count) in checks {
+        assert!(!name.contains("error.type"), "the fallback decides: {counted:?}");
+        let result = if name.contains("allowed") { "allowed" } else { "denied" };
+        *results.entry(result).or_insert(0.0) += count;
+    }
+    // The limit denies the last six requests. The other check of a request is allowed, unless a cached denial spares it.
+    assert_eq!(results["denied"].to_string(), "6", "{counted:?}");
+    assert!((3.0 + 3.0..=3.0 + 9.0).contains(&results["allowed"]), "{counted:?}");
 }

@@ -304,6 +304,9 @@ async fn a_key_without_a_shard_is_answered_locally_until_it_has_one() {
     let limiter = fast_probes(&url(&cluster[0])).build().await.unwrap();
     assert_eq!(source(&limiter, &keys[1]).await, Source::Local);
     assert_eq!(source(&limiter, &keys[0]).await, Source::Module);
+    let health = limiter.health();
+    assert_eq!((health.state, health.unanswered), (BreakerState::Closed, 1));
+    assert!(health.last_error.unwrap().contains("hash slot"));
     cluster[1].connect().run::<()>(&format!("CLUSTER ADDSLOTS {slot}"));
     until_whole(&limiter, &keys).await;
 }
