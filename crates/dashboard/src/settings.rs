@@ -133,7 +133,7 @@ impl Settings {
 }
 
 fn parse_base_path(text: &str) -> Result<String, String> {
-    let path = text.trim_end_matches('/');
+    let path = text.strip_suffix('/').unwrap_or(text);
     let is_segment = |segment: &str| {
         !segment.is_empty()
             && segment

@@ -1,4 +1,4 @@
-//! The OpenAPI document, from the types and the comments of the API.
+//! The `OpenAPI` document, from the types and the comments of the API.
 
 use axum::Json;
 use axum::extract::State;

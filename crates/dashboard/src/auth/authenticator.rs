@@ -127,7 +127,6 @@ impl Authenticator {
     }
 
     /// The cookies of a request.
-    #[must_use]
     pub fn cookies(&self, headers: &HeaderMap) -> PrivateCookieJar {
         PrivateCookieJar::from_headers(headers, self.key.clone())
     }
@@ -212,7 +211,6 @@ impl Authenticator {
     }
 
     /// Ends the session of a request. Returns the cookies without it.
-    #[must_use]
     pub fn sign_out(&self, headers: &HeaderMap) -> PrivateCookieJar {
         let cookies = self.cookies(headers);
         if let Some(session) = cookies.get(COOKIE).and_then(|cookie| self.sessions.read(&cookie)) {

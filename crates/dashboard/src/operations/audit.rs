@@ -91,7 +91,7 @@ impl Audit {
         change: Change,
         make: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        let result = make.await;
+        let result = Box::pin(make).await;
         let (outcome, error) = match &result {
             Ok(_) => ("done", String::new()),
             Err(failure) if failure.is_outcome_unknown() => ("unknown", failure.detail()),

@@ -1,5 +1,7 @@
 //! The actions of forms. Each leads to the page that shows its outcome.
 
+use std::fmt::Write;
+
 use axum::Form;
 use axum::extract::{OriginalUri, State};
 use axum::response::Response;
@@ -84,9 +86,9 @@ pub async fn delete_override(
 ) -> Response {
     let key = key_of(&app, &uri);
     let outcome = key::delete_override(&app, &identity, &key).await;
-    let describe = |had_one| match had_one {
-        true => "The override is removed.".to_owned(),
-        false => "The key had no override.".to_owned(),
+    let describe = |had_one| {
+        let text = if had_one { "The override is removed." } else { "The key had no override." };
+        text.to_owned()
     };
     to_key(&app, &key, Flash::of(outcome, describe))
 }
@@ -167,7 +169,7 @@ pub fn describe(done: &str, outcomes: &[NodeOutcome]) -> String {
     let mut text = format!("{done}.");
     for outcome in outcomes.iter().filter(|outcome| outcome.outcome != "done") {
         let error = outcome.error.as_deref().unwrap_or_default();
-        text.push_str(&format!(" {}: {} ({error}).", outcome.node, outcome.outcome));
+        let _ = write!(text, " {}: {} ({error}).", outcome.node, outcome.outcome);
     }
     text
 }

@@ -212,8 +212,8 @@ impl State {
                 if record.role == Role::Primary
                     && let Some((then, before)) = &record.stats
                 {
-                    let span = u32::try_from((now - *then).as_secs_f32().round() as u64)
-                        .unwrap_or(u32::MAX);
+                    let millis = (now - *then).as_millis();
+                    let span = u32::try_from((millis + 500) / 1_000).unwrap_or(u32::MAX);
                     count([total, &mut record.series], policies, span, before, &stats);
                 }
                 record.stats = Some((now, stats));
