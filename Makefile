@@ -22,6 +22,7 @@ test: setup ## run every test, on the installed server or on SERVER=/path/to/red
 	@scripts/test
 	@scripts/test-python
 	@scripts/test-clients
+	@scripts/test-contrib
 
 test-servers: setup ## run the server tests on Redis 7.0, Redis 8.2 and Valkey 9.1
 	@scripts/test-servers
