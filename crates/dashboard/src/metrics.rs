@@ -15,9 +15,9 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
 use crate::app::App;
+use crate::auth::ClientAddress;
 use crate::operations::failure::Failure;
 use crate::poll::{NodeState, NodeStatus, Snapshot};
-use crate::web::ClientAddress;
 
 const TEXT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 

@@ -10,7 +10,7 @@ use ipnet::IpNet;
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
 pub struct CommandLine {
-    /// What to do instead of serving the dashboard.
+    /// Another task than serving the dashboard.
     #[command(subcommand)]
     pub command: Option<Subcommands>,
     /// The options of the dashboard.
@@ -18,7 +18,7 @@ pub struct CommandLine {
     pub settings: Settings,
 }
 
-/// What the program does instead of serving the dashboard.
+/// The tasks besides serving the dashboard.
 #[derive(Debug, Subcommand)]
 pub enum Subcommands {
     /// Read a password from standard input and print its hash.

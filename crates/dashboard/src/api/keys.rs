@@ -270,7 +270,7 @@ pub async fn hits(
     Ok(Json(key::hits(&app, &key_of(&app, &uri), query.before).await?))
 }
 
-/// What another rule would have decided on a key's recorded units.
+/// The decisions of another rule on a key's recorded units.
 #[utoipa::path(get, path = "/api/v1/keys/{key}/what-if", params(("key" = String, Path, description = "The key, percent-encoded"), WhatIfQuery), responses((status = 200, body = WhatIf)))]
 pub async fn what_if(
     State(app): State<App>,

@@ -28,7 +28,7 @@ pub struct Rates {
     near: f32,
 }
 
-/// What happens now.
+/// The present state.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Overview {
     /// The rates of all checks, over the last seconds.
@@ -37,7 +37,7 @@ pub struct Overview {
     policies: Vec<PolicyOverview>,
     /// The nodes.
     nodes: Vec<NodeOverview>,
-    /// What is wrong, in words.
+    /// The problems, in words.
     problems: Vec<String>,
 }
 
@@ -154,7 +154,7 @@ impl NodeOverview {
     }
 }
 
-/// What happens now.
+/// The present state.
 #[utoipa::path(get, path = "/api/v1/overview", responses((status = 200, body = Overview)))]
 pub async fn overview(State(app): State<App>, Viewer(_): Viewer) -> Json<Overview> {
     let snapshot = app.poller.snapshot();

@@ -1,6 +1,7 @@
 //! Who makes a request, and what they may do.
 
 mod authenticator;
+mod client_address;
 mod identity;
 mod login_limit;
 mod one_time_link;
@@ -9,5 +10,6 @@ mod session;
 mod token;
 
 pub use authenticator::{Authenticator, StartError};
+pub use client_address::ClientAddress;
 pub use identity::{Identity, Operator, Viewer};
 pub use password::hash as hash_password;

@@ -78,7 +78,7 @@ pub async fn hits(
     Ok(hits.into_iter().map(recorded).collect())
 }
 
-/// What rules would have decided on the key's recorded units.
+/// The decisions of other rules on the key's recorded units.
 ///
 /// # Errors
 /// Errors of the servers.

@@ -1,4 +1,4 @@
-//! What pages and the API do, once for both.
+//! The operations of pages and of the API, once for both.
 
 pub mod audit;
 pub mod failure;

@@ -111,7 +111,7 @@ pub async fn import(
     app.audit.run(identity, change, make).await
 }
 
-/// What an import of a document would change.
+/// The changes that an import of a document would make.
 ///
 /// # Errors
 /// [`Failure::Invalid`] for an invalid document; errors of the servers.

@@ -1,4 +1,4 @@
-//! What other rules would have decided on the units in a key's log.
+//! The decisions of other rules on the units in a key's log.
 
 use ratelog_core::{Cost, Instant, Log, Rules};
 use serde::Serialize;

@@ -1,4 +1,4 @@
-//! What all pages have in common.
+//! The frame of all pages.
 
 use maud::{DOCTYPE, Markup, html};
 
@@ -16,7 +16,7 @@ const PAGES: [(&str, &str, &str); 6] = [
     ("/audit", "Audit", "a"),
 ];
 
-/// What a page needs besides its body.
+/// The parts of a page around its body.
 pub struct Page<'a> {
     pub app: &'a App,
     pub identity: &'a Identity,

@@ -8,11 +8,14 @@ mod key;
 mod keys;
 mod layout;
 mod login;
+mod node_table;
 mod nodes;
 mod overrides;
 mod overview;
 mod policies;
 mod policy;
+mod problems;
+mod ranking;
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -22,8 +25,6 @@ use axum::routing::{get, post};
 use crate::app::App;
 use crate::operations::failure::Failure;
 use crate::poll::Snapshot;
-
-pub use login::login_url;
 
 /// A page with a live part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

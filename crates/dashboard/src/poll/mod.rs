@@ -2,11 +2,13 @@
 
 mod node_info;
 mod node_poll;
+mod node_status;
 mod policy_rates;
 mod poller;
 mod problem;
 mod snapshot;
 
+pub use node_status::{NodeState, NodeStatus};
 pub use poller::Poller;
 pub use problem::Problem;
-pub use snapshot::{NodeState, NodeStatus, Snapshot};
+pub use snapshot::Snapshot;

@@ -11,9 +11,10 @@ use tokio::time::MissedTickBehavior;
 
 use super::node_info::NodeInfo;
 use super::node_poll::{self, Extra, Replies, TOP_KEYS};
+use super::node_status::{NodeState, NodeStatus};
 use super::policy_rates::PolicyRates;
 use super::problem::Problem;
-use super::snapshot::{NodeState, NodeStatus, Rendered, Snapshot};
+use super::snapshot::{Rendered, Snapshot};
 use crate::history::{Bucket, Range, Series};
 use crate::operations::policy_document;
 
@@ -48,7 +49,7 @@ struct State {
     discovery_error: Option<String>,
 }
 
-/// What is known of a node.
+/// The last replies of a node.
 struct Record {
     role: Role,
     state: NodeState,

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::snapshot::{NodeState, NodeStatus};
+use super::node_status::{NodeState, NodeStatus};
 
 /// Something that an operator should look at.
 #[derive(Clone, Debug, PartialEq, Eq)]
