@@ -11,10 +11,10 @@ use crate::settings::Settings;
 /// The time for which an action waits for a server.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What all requests share. Cheap to clone.
+/// The state that all requests share. Cheap to clone.
 pub type App = Arc<AppState>;
 
-/// What all requests share.
+/// The state that all requests share.
 pub struct AppState {
     /// The settings.
     pub settings: Settings,
@@ -24,7 +24,7 @@ pub struct AppState {
     pub operator: Arc<Deployment>,
     /// The polls of the nodes.
     pub poller: Arc<Poller>,
-    /// Who makes requests.
+    /// Identifies the users of requests.
     pub authenticator: Authenticator,
     /// The record of changes.
     pub audit: Audit,

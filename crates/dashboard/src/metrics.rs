@@ -21,7 +21,7 @@ use crate::poll::{NodeState, NodeStatus, Snapshot};
 
 const TEXT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// The metrics, for whoever is signed in or has a token.
+/// The metrics, for users who are signed in and for bearers of a token.
 pub async fn guarded(
     State(app): State<App>,
     ClientAddress(address): ClientAddress,

@@ -21,7 +21,7 @@ use crate::settings::Settings;
 /// The least length of a token that a setting gives.
 const MIN_TOKEN: usize = 16;
 
-/// Finds out who makes a request.
+/// Identifies the users of requests.
 pub struct Authenticator {
     key: Key,
     passwords: [(Role, Option<Password>); 2],
@@ -131,7 +131,7 @@ impl Authenticator {
         PrivateCookieJar::from_headers(headers, self.key.clone())
     }
 
-    /// Who makes a request, or `None`. An invalid token is not made up for by a cookie.
+    /// The user of a request. A request with an invalid token has none, even if it has a cookie.
     #[must_use]
     pub fn identify(&self, headers: &HeaderMap, address: IpAddr) -> Option<Identity> {
         if let Some(authorization) = headers.get(AUTHORIZATION) {

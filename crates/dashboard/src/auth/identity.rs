@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::operations::failure::Failure;
 
-/// What a user may do.
+/// The rights of a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
@@ -31,7 +31,7 @@ pub enum Method {
     Proxy,
 }
 
-/// Who makes a request.
+/// The user of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// The user's name.

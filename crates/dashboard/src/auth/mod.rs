@@ -1,4 +1,4 @@
-//! Who makes a request, and what they may do.
+//! The users of requests, and their rights.
 
 mod authenticator;
 mod client_address;

@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_and_names_of_policies_are_told_apart() {
+    fn rules_and_names_of_policies_differ() {
         assert!(matches!(parse_rule_source("10/second"), Ok(RuleSource::Rules(_))));
         assert!(matches!(parse_rule_source("api/search"), Ok(RuleSource::Policy(_))));
         assert!(parse_rule_source("a b").is_err());
