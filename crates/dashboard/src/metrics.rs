@@ -147,6 +147,14 @@ impl Metrics {
             .iter()
             .filter_map(|(node, info)| Some((of(node), info.module.as_ref()?.overrides)));
         gauges(encoder, "ratelog_overrides", "Keys with an override", overrides)?;
+        let permanent = self.0.nodes.iter();
+        let permanent = permanent.filter_map(|node| Some((of(node), node.overrides_without_end?)));
+        gauges(
+            encoder,
+            "ratelog_overrides_without_end",
+            "Keys with an override that does not end",
+            permanent,
+        )?;
         let memory = infos.iter().map(|(node, info)| (of(node), info.used_memory));
         gauges(encoder, "ratelog_memory_used_bytes", "The memory that the server uses", memory)?;
         let lag = infos

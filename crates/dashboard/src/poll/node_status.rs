@@ -24,6 +24,8 @@ pub struct NodeStatus {
     pub total: Option<Counts>,
     /// The counts of the checks by each policy.
     pub policies: BTreeMap<String, PolicyStats>,
+    /// The overrides that have no end; `None` until they have been counted.
+    pub overrides_without_end: Option<u64>,
 }
 
 /// Whether a node answers.
