@@ -32,6 +32,7 @@ use crate::auth::Viewer;
         policies::set,
         policies::delete,
         policies::import,
+        policies::what_if,
     ),
     components(schemas(crate::operations::failure::ProblemDetails)),
     security(("token" = [])),

@@ -9,4 +9,5 @@ pub mod overrides;
 pub mod policies;
 pub mod policy_document;
 pub mod policy_nodes;
+pub mod policy_sample;
 pub mod what_if;

@@ -166,7 +166,8 @@ pub async fn make_policies_equal(
 
 /// The outcome of a change on each node, in words.
 pub fn describe(done: &str, outcomes: &[NodeOutcome]) -> String {
-    let mut text = format!("{done}.");
+    let count = outcomes.iter().filter(|outcome| outcome.outcome == "done").count();
+    let mut text = format!("{done}, on {count} of {} nodes.", outcomes.len());
     for outcome in outcomes.iter().filter(|outcome| outcome.outcome != "done") {
         let error = outcome.error.as_deref().unwrap_or_default();
         let _ = write!(text, " {}: {} ({error}).", outcome.node, outcome.outcome);

@@ -14,6 +14,7 @@ mod overrides;
 mod overview;
 mod policies;
 mod policy;
+mod policy_preview;
 mod problems;
 mod ranking;
 
@@ -75,6 +76,7 @@ pub fn router() -> Router<App> {
         .route("/keys/{key}/override", post(forms::set_override))
         .route("/keys/{key}/override/delete", post(forms::delete_override))
         .route("/policies", get(policies::page).post(forms::set_policy))
+        .route("/policies/preview", get(policy_preview::page))
         .route("/policies/export", get(policies::export))
         .route("/policies/import", post(policies::import))
         .route("/policies/delete", post(forms::delete_policy))

@@ -122,18 +122,18 @@ pub async fn import(
     Ok(page.render(&body).into_response())
 }
 
-/// The form that creates or changes a policy.
+/// The form for a new or changed policy, which shows the change before it is made.
 pub fn form(base: &str, name: &str, policy: Option<&Policy>) -> Markup {
     let is_shadow = policy.is_some_and(|policy| policy.mode == Mode::Shadow);
     html! {
-        form.inline method="post" action={ (base) "/policies" } {
+        form.inline action={ (base) "/policies/preview" } {
             label { "Name" input name="name" value=(name) readonly[policy.is_some()] required maxlength="64" pattern="[A-Za-z0-9._:\\-\\/]+" spellcheck="false" autocomplete="off"; }
             label { "Rules" input.wide name="rules" value=[policy.map(|policy| policy.rules.to_string())] placeholder="10/second; 1000/hour" required spellcheck="false" autocomplete="off"; }
             label { "Mode" select name="mode" {
                 option value="enforce" selected[!is_shadow] { "enforce" }
                 option value="shadow" selected[is_shadow] { "shadow" }
             } }
-            button type="submit" { @if policy.is_some() { "Save" } @else { "Create" } }
+            button type="submit" { "Show change" }
         }
     }
 }
@@ -150,7 +150,8 @@ fn switch_mode(base: &str, name: &str, policy: &Policy) -> Markup {
     }
 }
 
-fn diff_table(changes: &[PolicyChange]) -> Markup {
+/// The policies that differ, before and after.
+pub fn diff_table(changes: &[PolicyChange]) -> Markup {
     html! {
         div.scroll { table.diff {
             thead { tr { th { "Policy" } th { "Now" } th { "After" } } }
