@@ -4,6 +4,7 @@ use std::time::Duration;
 use ratelog_client::nodes::Deployment;
 
 use crate::auth::{Authenticator, StartError};
+use crate::demo::Demo;
 use crate::operations::audit::Audit;
 use crate::poll::Poller;
 use crate::settings::Settings;
@@ -28,6 +29,8 @@ pub struct AppState {
     pub authenticator: Authenticator,
     /// The record of changes.
     pub audit: Audit,
+    /// Demo traffic, if there should be some.
+    pub demo: Option<Demo>,
 }
 
 impl AppState {
@@ -45,6 +48,9 @@ impl AppState {
             poller: Arc::new(Poller::new(Arc::clone(&viewer))),
             authenticator: Authenticator::new(&settings)?,
             audit: Audit::new(Arc::clone(&operator)),
+            demo: settings
+                .demo
+                .then(|| Demo::new(settings.operator_url.as_deref().unwrap_or(&settings.url))),
             viewer,
             operator,
             settings,

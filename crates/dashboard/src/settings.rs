@@ -40,6 +40,9 @@ pub struct Settings {
     /// The same servers with a user that may make changes. Default: the user of --url.
     #[arg(long, env = "RATELOG_DASHBOARD_OPERATOR_URL", hide_env_values = true)]
     pub operator_url: Option<String>,
+    /// Make demo traffic on the servers, which can be stopped in the pages. It sets policies and overrides of its own.
+    #[arg(long)]
+    pub demo: bool,
     /// The address and the port to listen on.
     #[arg(long, env = "RATELOG_DASHBOARD_LISTEN", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,

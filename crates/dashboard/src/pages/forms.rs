@@ -43,8 +43,29 @@ pub struct PolicyNameForm {
 }
 
 #[derive(Deserialize)]
+pub struct DemoForm {
+    run: bool,
+}
+
+#[derive(Deserialize)]
 pub struct SourceForm {
     source: String,
+}
+
+/// Starts or stops the demo traffic.
+pub async fn set_demo(
+    State(app): State<App>,
+    Operator(_): Operator,
+    Form(form): Form<DemoForm>,
+) -> Response {
+    let outcome = match &app.demo {
+        None => Err(Failure::NotFound("the dashboard was started without --demo".to_owned())),
+        Some(demo) => {
+            demo.set_running(form.run);
+            Ok(if form.run { "The demo traffic runs." } else { "The demo traffic has stopped." })
+        }
+    };
+    Flash::of(outcome, str::to_owned).redirect(&app, "/overview")
 }
 
 pub async fn reset(

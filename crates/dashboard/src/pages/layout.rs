@@ -50,6 +50,12 @@ impl Page<'_> {
                                 a href={ (base) (path) } data-go=(key) aria-current=[(path == self.active).then_some("page")] { (name) }
                             }
                         }
+                        @if let Some(demo) = self.app.demo.as_ref().filter(|_| self.identity.is_operator()) {
+                            form method="post" action={ (base) "/demo" } {
+                                input type="hidden" name="run" value=(!demo.is_running());
+                                button.quiet type="submit" { @if demo.is_running() { "Stop demo traffic" } @else { "Start demo traffic" } }
+                            }
+                        }
                         form.session method="post" action={ (base) "/logout" } {
                             span title={ "Signed in by " (self.identity.method) } {
                                 (self.identity.user) @if !self.identity.is_operator() { " (viewer)" }

@@ -84,6 +84,7 @@ pub fn router() -> Router<App> {
         .route("/policy", get(policy::page))
         .route("/overrides", get(overrides::page).post(forms::add_override))
         .route("/overrides/delete", post(overrides::delete))
+        .route("/demo", post(forms::set_demo))
         .route("/nodes", get(nodes::page))
         .route("/audit", get(audit::page))
 }
