@@ -100,8 +100,10 @@ fn round(policies: &[PolicyName]) -> Vec<(String, &PolicyName)> {
         let user = rng.random_range(1..=30) * rng.random_range(1..=30) / 30;
         checks.extend(policies.first().map(|policy| (format!("demo:user:{user}"), policy)));
     }
-    let host = rng.random_range(1..=20);
-    checks.extend(policies.get(1).map(|policy| (format!("demo:login:192.0.2.{host}"), policy)));
+    let host = rng.random_range(1..=200);
+    if host <= 20 {
+        checks.extend(policies.get(1).map(|policy| (format!("demo:login:192.0.2.{host}"), policy)));
+    }
     let job = rng.random_range(1..=4);
     checks.extend(policies.get(2).map(|policy| (format!("demo:export:{job}"), policy)));
     checks

@@ -162,6 +162,24 @@ mod tests {
     }
 
     #[test]
+    fn the_options_in_the_documentation_exist() {
+        let text = include_str!("../../../docs/dashboard.md");
+        let command = CommandLine::command();
+        let known: Vec<_> =
+            command.get_arguments().filter_map(|option| option.get_long()).collect();
+        let mentioned = text.split(|c: char| !(c.is_ascii_lowercase() || c == '-'));
+        let mentioned: Vec<_> = mentioned
+            .filter_map(|word| word.strip_prefix("--"))
+            .filter(|word| word.starts_with(|c: char| c.is_ascii_lowercase()))
+            .filter(|word| !matches!(*word, "help" | "release" | "locked" | "package"))
+            .collect();
+        assert!(mentioned.len() > 15, "{mentioned:?}");
+        for option in mentioned {
+            assert!(known.contains(&option), "--{option} is not an option");
+        }
+    }
+
+    #[test]
     fn a_base_path_begins_with_a_slash_and_ends_without() {
         for (text, path) in [("", ""), ("/", ""), ("/limits/", "/limits"), ("/a/b-c", "/a/b-c")] {
             assert_eq!(parse_base_path(text).as_deref(), Ok(path));
