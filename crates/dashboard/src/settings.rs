@@ -103,7 +103,29 @@ pub struct Settings {
     /// The header in which a trusted proxy names the user.
     #[arg(long, env = "RATELOG_DASHBOARD_USER_HEADER", default_value = "x-forwarded-user")]
     pub user_header: String,
-    /// A user of a trusted proxy that may make changes. All others are viewers.
+    /// The URL of an OIDC provider at which users sign in.
+    #[cfg(feature = "oidc")]
+    #[arg(
+        long,
+        env = "RATELOG_DASHBOARD_OIDC_ISSUER",
+        requires = "oidc_client_id",
+        requires = "oidc_redirect_url"
+    )]
+    pub oidc_issuer: Option<String>,
+    /// The identifier of the dashboard at the provider.
+    #[cfg(feature = "oidc")]
+    #[arg(long, env = "RATELOG_DASHBOARD_OIDC_CLIENT_ID")]
+    pub oidc_client_id: Option<String>,
+    /// The secret of the dashboard at the provider.
+    #[cfg(feature = "oidc")]
+    #[arg(long, env = "RATELOG_DASHBOARD_OIDC_CLIENT_SECRET", hide_env_values = true)]
+    pub oidc_client_secret: Option<String>,
+    /// The URL to which the provider sends users back: that of the dashboard, with /login/oidc/end.
+    #[cfg(feature = "oidc")]
+    #[arg(long, env = "RATELOG_DASHBOARD_OIDC_REDIRECT_URL")]
+    pub oidc_redirect_url: Option<String>,
+    /// A user of a trusted proxy or of an OIDC provider (the verified email address, or the subject) that may make
+    /// changes. All others are viewers.
     #[arg(long = "operator", env = "RATELOG_DASHBOARD_OPERATORS", value_delimiter = ',')]
     pub operators: Vec<String>,
     /// The address and the port of a second listener that serves only /metrics and /healthz, without a token.
@@ -171,7 +193,8 @@ mod tests {
         let mentioned: Vec<_> = mentioned
             .filter_map(|word| word.strip_prefix("--"))
             .filter(|word| word.starts_with(|c: char| c.is_ascii_lowercase()))
-            .filter(|word| !matches!(*word, "help" | "release" | "locked" | "package"))
+            .filter(|word| !matches!(*word, "help" | "release" | "locked" | "package" | "features"))
+            .filter(|word| cfg!(feature = "oidc") || !word.starts_with("oidc"))
             .collect();
         assert!(mentioned.len() > 15, "{mentioned:?}");
         for option in mentioned {

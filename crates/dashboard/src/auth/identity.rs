@@ -29,6 +29,9 @@ pub enum Method {
     Token,
     /// At a trusted proxy.
     Proxy,
+    /// At an OIDC provider.
+    #[cfg(feature = "oidc")]
+    Oidc,
 }
 
 /// The user of a request.
@@ -90,6 +93,8 @@ impl fmt::Display for Method {
             Self::Link => "link",
             Self::Token => "token",
             Self::Proxy => "proxy",
+            #[cfg(feature = "oidc")]
+            Self::Oidc => "oidc",
         })
     }
 }

@@ -27,7 +27,7 @@ pub struct Entry {
     pub at_ms: u64,
     /// Who: the name of the user.
     pub user: String,
-    /// How the user signed in: `password`, `link`, `token` or `proxy`.
+    /// How the user signed in: `password`, `link`, `token`, `proxy` or `oidc`.
     pub method: String,
     /// From where: the user's address.
     pub address: String,

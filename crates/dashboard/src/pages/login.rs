@@ -96,6 +96,9 @@ fn form(app: &App, next: &str, failure: Option<&Failure>) -> Markup {
                     @if let Some(failure) = failure {
                         p.notice.failure role="alert" { (failure.detail()) }
                     }
+                    @if app.authenticator.has_oidc() {
+                        p { a.button href={ (base) "/login/oidc" } { "Sign in with your organisation" } }
+                    }
                     @if app.authenticator.has_passwords() {
                         form method="post" action={ (base) "/login" } {
                             input type="hidden" name="next" value=(next);
@@ -106,7 +109,7 @@ fn form(app: &App, next: &str, failure: Option<&Failure>) -> Markup {
                             label { "Password" input type="password" name="password" autocomplete="current-password" required autofocus; }
                             button type="submit" { "Sign in" }
                         }
-                    } @else {
+                    } @else if !app.authenticator.has_oidc() {
                         p { "Open the link that " code { "ratelog-dashboard" } " has printed on its terminal. Each link works once; the next one is printed when it has been used." }
                     }
                 }

@@ -10,6 +10,8 @@ mod layout;
 mod login;
 mod node_table;
 mod nodes;
+#[cfg(feature = "oidc")]
+mod oidc;
 mod overrides;
 mod overview;
 mod policies;
@@ -91,9 +93,13 @@ pub fn router() -> Router<App> {
 
 /// The pages for everybody.
 pub fn login_router() -> Router<App> {
-    Router::new()
+    let router = Router::new()
         .route("/login", get(login::page).post(login::sign_in))
-        .route("/logout", post(login::sign_out))
+        .route("/logout", post(login::sign_out));
+    #[cfg(feature = "oidc")]
+    let router =
+        router.route("/login/oidc", get(oidc::begin)).route("/login/oidc/end", get(oidc::end));
+    router
 }
 
 /// The answer to a request for a page that does not exist.
