@@ -45,7 +45,10 @@ impl AppState {
             Some(url) => deployment("--operator-url", url)?,
         };
         Ok(Arc::new(Self {
-            poller: Arc::new(Poller::new(Arc::clone(&viewer))),
+            poller: Arc::new(Poller::new(
+                Arc::clone(&viewer),
+                Duration::from_millis(settings.poll_interval),
+            )),
             authenticator: Authenticator::new(&settings)?,
             audit: Audit::new(Arc::clone(&operator)),
             demo: settings

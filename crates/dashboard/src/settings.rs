@@ -40,6 +40,9 @@ pub struct Settings {
     /// The same servers with a user that may make changes. Default: the user of --url.
     #[arg(long, env = "RATELOG_DASHBOARD_OPERATOR_URL", hide_env_values = true)]
     pub operator_url: Option<String>,
+    /// The time between two polls of the nodes, in milliseconds; for measurements.
+    #[arg(long, hide = true, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(10..=60_000))]
+    pub poll_interval: u64,
     /// Make demo traffic on the servers, which can be stopped in the pages. It sets policies and overrides of its own.
     #[arg(long)]
     pub demo: bool,

@@ -17,9 +17,8 @@ use crate::operations::policy_document;
 /// A receiver of snapshots.
 pub type Subscription = watch::Receiver<Arc<Snapshot>>;
 
-const INTERVAL: Duration = Duration::from_secs(1);
 /// A poll ends before the next one begins.
-const POLL_TIMEOUT: Duration = Duration::from_millis(900);
+const MAX_POLL_TIME: Duration = Duration::from_millis(900);
 
 /// The command that a poll sends besides `RL.STATS` and `RL.TOP DENIED`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,16 +32,22 @@ enum Turn {
 /// Polls the nodes of a deployment and publishes snapshots of them.
 pub struct Poller {
     deployment: Arc<Deployment>,
+    interval: Duration,
     observations: Mutex<Observations>,
     snapshots: watch::Sender<Arc<Snapshot>>,
 }
 
 impl Poller {
-    /// A poller that has not polled yet.
+    /// A poller that polls once in each interval, and has not polled yet.
     #[must_use]
-    pub fn new(deployment: Arc<Deployment>) -> Self {
+    pub fn new(deployment: Arc<Deployment>, interval: Duration) -> Self {
         let empty = Arc::new(Snapshot::empty(deployment.is_cluster()));
-        Self { deployment, observations: Mutex::default(), snapshots: watch::channel(empty).0 }
+        Self {
+            deployment,
+            interval,
+            observations: Mutex::default(),
+            snapshots: watch::channel(empty).0,
+        }
     }
 
     /// The last snapshot.
@@ -66,7 +71,7 @@ impl Poller {
     /// Polls until the program ends.
     pub async fn run(self: Arc<Self>) {
         self.discover().await;
-        let mut interval = tokio::time::interval(INTERVAL);
+        let mut interval = tokio::time::interval(self.interval);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         for tick in 0.. {
             interval.tick().await;
@@ -85,7 +90,7 @@ impl Poller {
             let node = node.clone();
             polls.spawn(async move {
                 let address = node.address().to_owned();
-                (address, node_poll::poll(node, extra, POLL_TIMEOUT).await)
+                (address, node_poll::poll(node, extra, MAX_POLL_TIME).await)
             });
         }
         let collect = async {
@@ -119,8 +124,8 @@ impl Poller {
     }
 
     async fn discover(&self) {
-        let found = tokio::time::timeout(POLL_TIMEOUT, self.deployment.discover()).await;
-        let found = found.unwrap_or(Err(Error::Timeout(POLL_TIMEOUT)));
+        let found = tokio::time::timeout(MAX_POLL_TIME, self.deployment.discover()).await;
+        let found = found.unwrap_or(Err(Error::Timeout(MAX_POLL_TIME)));
         self.observations().discovery_error = found.err().map(|error| error.to_string());
     }
 
