@@ -10,7 +10,7 @@ use crate::poll::Poller;
 use crate::settings::Settings;
 
 /// The time for which an action waits for a server.
-const TIMEOUT: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The state that all requests share. Cheap to clone.
 pub type App = Arc<AppState>;
