@@ -1,7 +1,8 @@
 //! Signing in at an OIDC provider, by the authorization code flow with PKCE.
 
 use openidconnect::core::{
-    CoreAuthenticationFlow, CoreClient, CoreIdTokenClaims, CoreProviderMetadata,
+    CoreAuthenticationFlow, CoreClient, CoreIdTokenClaims, CoreJwsSigningAlgorithm,
+    CoreProviderMetadata,
 };
 use openidconnect::reqwest::redirect::Policy;
 use openidconnect::reqwest::{Client, ClientBuilder};
@@ -17,7 +18,7 @@ use super::start_error::StartError;
 use super::token::Token;
 use crate::operations::failure::Failure;
 
-type Provider = CoreClient<
+type ProviderClient = CoreClient<
     EndpointSet,
     EndpointNotSet,
     EndpointNotSet,
@@ -25,6 +26,12 @@ type Provider = CoreClient<
     EndpointMaybeSet,
     EndpointMaybeSet,
 >;
+
+/// The endpoints of a provider, and its algorithms.
+struct Provider {
+    client: ProviderClient,
+    algorithms: Vec<CoreJwsSigningAlgorithm>,
+}
 
 /// The name of the cookie of a sign-in that has begun.
 pub const COOKIE: &str = "ratelog_dashboard_sign_in";
@@ -79,6 +86,7 @@ impl Oidc {
         let provider = self.provider().await?;
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
         let (url, state, nonce) = provider
+            .client
             .authorize_url(
                 CoreAuthenticationFlow::AuthorizationCode,
                 CsrfToken::new_random,
@@ -112,6 +120,7 @@ impl Oidc {
             Failure::Invalid("The provider does not confirm who you are.".to_owned())
         };
         let tokens = provider
+            .client
             .exchange_code(AuthorizationCode::new(code))
             .map_err(|error| invalid(error.to_string()))?
             .set_pkce_verifier(attempt.verifier)
@@ -121,9 +130,10 @@ impl Oidc {
         let token = tokens
             .id_token()
             .ok_or_else(|| Failure::Invalid("The provider sends no ID token.".to_owned()))?;
-        let claims = token
-            .claims(&provider.id_token_verifier(), &attempt.nonce)
-            .map_err(|error| invalid(error.to_string()))?;
+        let verifier = provider.client.id_token_verifier();
+        let verifier = verifier.set_allowed_algs(provider.algorithms.iter().cloned());
+        let claims =
+            token.claims(&verifier, &attempt.nonce).map_err(|error| invalid(error.to_string()))?;
         Ok(user(claims))
     }
 
@@ -131,9 +141,13 @@ impl Oidc {
         let discover = async || {
             let metadata =
                 CoreProviderMetadata::discover_async(self.issuer.clone(), &self.http).await?;
+            let supported = metadata.id_token_signing_alg_values_supported();
+            let algorithms =
+                supported.iter().filter(|name| has_public_key(name)).cloned().collect();
             let (id, secret) = (self.client_id.clone(), self.client_secret.clone());
             let client = CoreClient::from_provider_metadata(metadata, id, secret);
-            Ok(client.set_redirect_uri(self.redirect_url.clone()))
+            let client = client.set_redirect_uri(self.redirect_url.clone());
+            Ok(Provider { client, algorithms })
         };
         self.provider.get_or_try_init(discover).await.map_err(
             |error: openidconnect::DiscoveryError<_>| {
@@ -141,6 +155,17 @@ impl Oidc {
             },
         )
     }
+}
+
+/// Whether an algorithm verifies a signature with a key that the provider publishes.
+fn has_public_key(algorithm: &CoreJwsSigningAlgorithm) -> bool {
+    !matches!(
+        algorithm,
+        CoreJwsSigningAlgorithm::None
+            | CoreJwsSigningAlgorithm::HmacSha256
+            | CoreJwsSigningAlgorithm::HmacSha384
+            | CoreJwsSigningAlgorithm::HmacSha512
+    )
 }
 
 fn user(claims: &CoreIdTokenClaims) -> String {
