@@ -7,6 +7,7 @@ pub mod key_name;
 pub mod key_search;
 pub mod overrides;
 pub mod policies;
+pub mod policy_differences;
 pub mod policy_document;
 pub mod policy_nodes;
 pub mod policy_sample;

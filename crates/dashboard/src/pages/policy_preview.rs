@@ -59,7 +59,7 @@ pub async fn page(
         input type="hidden" name="mode" value=(query.mode);
     };
     let body = html! {
-        @if is_changed { (diff_table(&[change])) } @else { p.empty { "The policy is so already." } }
+        @if is_changed { (diff_table(&[change], ["Now", "After"])) } @else { p.empty { "The policy is so already." } }
         @if identity.is_operator() && is_changed {
             form.inline method="post" action={ (base) "/policies" } {
                 (fields)
