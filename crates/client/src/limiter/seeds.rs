@@ -12,12 +12,6 @@ pub(crate) struct Seeds {
 }
 
 impl Seeds {
-    /// One node.
-    pub(crate) fn new(first: ConnectionInfo) -> Self {
-        let addresses = [first.addr().to_string()].into();
-        Self { first, addresses }
-    }
-
     /// A node with the settings of the URL.
     pub(crate) fn node_at(&self, address: &str) -> ConnectionInfo {
         // The address may be the path of a socket.

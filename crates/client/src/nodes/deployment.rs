@@ -159,7 +159,7 @@ impl Deployment {
     }
 
     async fn discover_server(&self, info: ConnectionInfo) -> Result<Arc<[Node]>, Error> {
-        let seeds = Seeds::new(info);
+        let seeds = Seeds { addresses: [info.addr().to_string()].into(), first: info };
         let first = self.links(&seeds, seeds.addresses.iter());
         let link = first
             .into_values()
