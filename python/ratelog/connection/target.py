@@ -13,7 +13,7 @@ from redis.connection import parse_url
 from redis.exceptions import RedisError
 
 from ..errors import ConfigError
-from .client import user_in
+from .client import address_in, user_in
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -37,6 +37,21 @@ _KINDS: dict[str, Kind] = {
 
 # Does not quote the host, which is the password if the `@` is missing.
 _EXPECTED_HOST = "url: expected host:port after the scheme and the credentials, and commas between several"
+
+
+def common_options(module: ClientModule, settings: Settings) -> dict[str, Any]:
+    """The options of redis-py for connections to each kind of server."""
+    return {
+        "retry": importlib.import_module(f"{module}.retry").Retry(NoBackoff(), 0),
+        "socket_connect_timeout": settings.connect_timeout,
+        # The asynchronous executor times whole batches itself.
+        "socket_timeout": settings.timeout if module == "redis" else None,
+        "max_connections": settings.max_connections + 2,
+        "client_name": "ratelog",
+        # With RESP3, redis-py subscribes to maintenance notifications and then uses connections that the server has
+        # closed.
+        "protocol": 2,
+    }
 
 
 @dataclass(frozen=True)
@@ -89,20 +104,15 @@ class Target:
         """Names the user whose credentials the URL has, for error messages."""
         return user_in(self.options)
 
+    @property
+    def address(self) -> str:
+        """Names the server in events: `host:port`, the path of a socket, or the service of Sentinels."""
+        return self.service or address_in(self.options)
+
     def client(self, module: ClientModule, settings: Settings) -> Any:
         """Creates a client of redis-py that never retries: a check without a reply may have been recorded."""
         redis = importlib.import_module(module)
-        common: dict[str, Any] = {
-            "retry": importlib.import_module(f"{module}.retry").Retry(NoBackoff(), 0),
-            "socket_connect_timeout": settings.connect_timeout,
-            # The asynchronous executor times whole batches itself.
-            "socket_timeout": settings.timeout if module == "redis" else None,
-            "max_connections": settings.max_connections + 2,
-            "client_name": "ratelog",
-            # With RESP3, redis-py subscribes to maintenance notifications and then uses connections that the server
-            # has closed.
-            "protocol": 2,
-        }
+        common = common_options(module, settings)
         if self.kind == "single":
             return redis.Redis.from_url(self.url, **common)
         options = {**common, **self.options}

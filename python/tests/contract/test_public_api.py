@@ -30,7 +30,7 @@ NAMES = [
     "Check", "CheckCompleted", "ConfigError", "Decision", "Denial", "Endpoint", "Event", "Health", "Limits",
     "LocalLimiter", "NeedsModuleError", "NoPolicyError", "Override", "RateLimitDependency",
     "RateLimitMiddleware", "RateLimiter", "RatelogError", "ServerRecovered", "ServerUnavailable", "Settings",
-    "SettingsReloaded", "SyncRateLimiter", "UnavailableError", "__version__", "hashed",
+    "SettingsReloaded", "ShardHealth", "SyncRateLimiter", "UnavailableError", "__version__", "hashed",
 ]  # fmt: skip
 
 
