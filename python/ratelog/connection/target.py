@@ -110,16 +110,15 @@ class Target:
         return self.service or address_in(self.options)
 
     def client(self, module: ClientModule, settings: Settings) -> Any:
-        """Creates a client of redis-py that never retries: a check without a reply may have been recorded."""
+        """Creates a client of redis-py that never retries: a check without a reply may have been recorded.
+
+        `ClusterNodes` creates the clients of a cluster.
+        """
         redis = importlib.import_module(module)
         common = common_options(module, settings)
         if self.kind == "single":
             return redis.Redis.from_url(self.url, **common)
-        options = {**common, **self.options}
-        if self.kind == "cluster":
-            nodes = [importlib.import_module(f"{module}.cluster").ClusterNode(host, port) for host, port in self.hosts]
-            return redis.RedisCluster(startup_nodes=nodes, **options)
-        return self._sentinel_client(redis, options)
+        return self._sentinel_client(redis, {**common, **self.options})
 
     def _sentinel_client(self, redis: ModuleType, options: dict[str, Any]) -> Any:
         sentinel_options = {key: options[key] for key in ("socket_connect_timeout", "retry")}
