@@ -72,11 +72,15 @@ class SyncClusterSession:
         """Closes the connections after the operations in progress. Later ones continue without a server."""
         with self._lock:
             self._closed.set()
-        if self._refresh_thread is not None and self._refresh_thread is not threading.current_thread():
-            self._refresh_thread.join()
-        for timer in (*self._leaving.values(),):
+            thread = self._refresh_thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+        with self._lock:
+            timers = list(self._leaving.values())
+            sessions = {*self._sessions.values(), *self._leaving}
+        for timer in timers:
             timer.cancel()
-        for session in {*self._sessions.values(), *self._leaving}:
+        for session in sessions:
             session.close()
 
     def _create_session(self, shard: Shard) -> SyncSession | None:
