@@ -149,6 +149,11 @@ async def test_a_replica_takes_over_for_a_stopped_primary(start: Start, open_lim
     await until("it is a replica", lambda: old.db().info("replication")["role"] == "slave")
     await until_whole(limiter, keys)
     assert {shard.address for shard in limiter.health().shards} == addresses
+    db = old.db()
+    await until(
+        "the connections to it are closed",
+        lambda: not any(client["name"].startswith("ratelog") for client in db.client_list()),
+    )
 
 
 async def test_a_planned_failover_loses_no_check(start: Start, open_limiter: Open) -> None:
