@@ -5,9 +5,7 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from redis.crc import key_slot
-
-from .._core import Decision, Policies
+from .._core import Decision, Policies, hash_slot
 from ..check import MAX_COST, has_recorded, unrecorded, with_excessive_cost
 from .classify import TRANSPORT_ERRORS, classify
 from .commands import (
@@ -31,6 +29,7 @@ from .commands import (
     to_public_error,
 )
 from .overrides import parse_map, parse_rules, text
+from .redirect import is_about_slot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -168,7 +167,7 @@ class Backend:
     def probe(self) -> Operation[None]:
         """Checks that the server is available, and detects its dialect."""
         (reply,) = yield (probe(self.probe_key),)
-        if isinstance(reply, Exception) and classify(reply):
+        if isinstance(reply, Exception) and classify(reply) and not self._is_about_slot(reply):
             raise reply
         self._set_dialect(reply)
 
@@ -220,7 +219,7 @@ class Backend:
         dialect = self.dialect
         module_probe = self._module_probe()
         replies = list((yield [*build(dialect, *arguments), *module_probe]))
-        if module_probe and not classify(reply := replies.pop()):
+        if module_probe and (not classify(reply := replies.pop()) or self._is_about_slot(reply)):
             self._set_dialect(reply)
         for reply in replies:
             if isinstance(reply, Exception):
@@ -281,8 +280,12 @@ class Backend:
             fields = parse_map(reply)
             self._policies.insert(policy, parse_rules(fields["rules"]), text(fields["mode"]) == "shadow")
 
+    def _is_about_slot(self, reply: Reply) -> bool:
+        """Whether a node is available, but another one owns the slot of the key."""
+        return self._cluster and is_about_slot(reply)
+
     def _is_one_slot(self, checks: Sequence[Check]) -> bool:
-        return not self._cluster or len({key_slot(check.key) for check in checks}) == 1
+        return not self._cluster or len({hash_slot(check.key) for check in checks}) == 1
 
 
 def _check_each(dialect: Dialect, checks: Sequence[Check], record: bool, *others: Command) -> Sequence[Command]:
