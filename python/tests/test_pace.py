@@ -11,6 +11,7 @@ import pytest
 
 from ratelog import DeniedError, RateLimiter, SyncRateLimiter
 from support.driver import FAST
+from support.wait import until
 
 if TYPE_CHECKING:
     from support.server import Server
@@ -112,3 +113,18 @@ def test_a_pace_works_in_several_event_loops() -> None:
 
     for _ in range(2):
         asyncio.run(wait_twice())
+
+
+async def test_a_caller_notices_that_an_operator_allows_the_key_again(start: Start) -> None:
+    server = start()
+    async with RateLimiter(server.url, **FAST) as limiter:
+        await limiter.set_override("jobs", "deny", ttl=3600)
+        waiting = asyncio.create_task(limiter.pace("jobs", "5/second").wait())
+        await until("the caller is denied", lambda: _denied(server) > 0)
+        assert await limiter.del_override("jobs")
+        assert await waiting < 1800
+
+
+def _denied(server: Server) -> int:
+    denied: int = server.db().execute_command("RL.STATS")[b"denied"]
+    return denied

@@ -20,6 +20,7 @@ mod clock;
 pub mod engine;
 #[cfg(feature = "http")]
 pub mod http;
+mod most_binding;
 #[cfg(feature = "retry")]
 pub mod retry;
 pub mod script;
@@ -27,4 +28,5 @@ mod source;
 
 pub use check::{Check, Checks};
 pub use clock::{Clock, ManualTime};
+pub use most_binding::most_binding;
 pub use source::Source;

@@ -1,5 +1,7 @@
 use std::ops::Deref;
 
+use ratelog_client_core::most_binding;
+
 use crate::{Allowed, Decision, Denied};
 
 /// The decisions of one check of several keys, in the order of the keys. It is a slice of [`Decision`].
@@ -35,13 +37,9 @@ impl Decisions {
     /// # Errors
     /// [`Denied`].
     pub fn into_result(self) -> Result<Vec<Allowed>, Denied> {
-        let denied = self.0.iter().filter_map(|decision| decision.into_result().err());
-        // A denial that no wait changes has no retry-after.
-        let longest =
-            denied.max_by_key(|denied| (denied.retry_after().is_none(), denied.retry_after()));
-        match longest {
-            Some(denied) => Err(denied),
-            None => self.0.into_iter().map(Decision::into_result).collect(),
+        match most_binding(&self.0, Decision::as_core).map(|decision| decision.into_result()) {
+            Some(Err(denied)) => Err(denied),
+            _ => self.0.into_iter().map(Decision::into_result).collect(),
         }
     }
 }

@@ -1,5 +1,4 @@
 use std::borrow::Cow;
-use std::cmp::Reverse;
 
 use ratelog_core::{Decision, Rule};
 use sfv::StringRef;
@@ -44,15 +43,6 @@ pub(super) fn binding_rules<'a>(
         join(policy_header.to_owned(), &named_rules::policy_header(&added)).into()
     };
     BindingRules { names, policy_header }
-}
-
-/// The denial with the longest retry-after, or, if all are allowed, the decision with the least remaining.
-pub(super) fn most_binding(decisions: &[Decision]) -> Option<&Decision> {
-    decisions.iter().min_by_key(|decision| {
-        let is_never = decision.retry_after.is_none();
-        let wait = Reverse((is_never, decision.retry_after));
-        if decision.allowed { (true, None, decision.remaining) } else { (false, Some(wait), 0) }
-    })
 }
 
 /// Joins two Structured Field Lists.

@@ -5,9 +5,10 @@ use std::time::SystemTime;
 use ratelog_core::Decision;
 use sfv::{KeyRef, ListSerializer, StringRef, key_ref};
 
-use super::binding_rules::{BindingRules, binding_rules, most_binding};
+use super::binding_rules::{BindingRules, binding_rules};
 use super::integer::{integer, seconds};
 use super::{HeaderFamily, NamedRules};
+use crate::most_binding;
 
 /// The names of the headers, in lower case, as HTTP/2 requires.
 pub mod names {
@@ -75,7 +76,7 @@ pub(super) fn headers_of_set<'a>(
     decisions: &[Decision],
     now: SystemTime,
 ) -> Vec<Header<'a>> {
-    let Some(decision) = most_binding(decisions) else { return Vec::new() };
+    let Some(decision) = most_binding(decisions, |decision| decision) else { return Vec::new() };
     let draft_11 = family.has_draft_11().then(|| {
         let BindingRules { names, policy_header } = binding_rules(set, policy_header, decisions);
         let ratelimit = ratelimit_value(names.iter().map(|name| &**name).zip(decisions));

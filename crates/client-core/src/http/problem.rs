@@ -4,7 +4,8 @@ use ratelog_core::Decision;
 use serde_json::json;
 
 use super::NamedRules;
-use super::binding_rules::{binding_rules, most_binding};
+use super::binding_rules::binding_rules;
+use crate::most_binding;
 
 /// The `type` of the problem details of a denied request.
 pub const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#quota-exceeded";
@@ -41,7 +42,7 @@ pub(super) fn problem_of_set(
         "title": "Request cannot be satisfied as assigned quota has been exceeded",
         "status": 429,
         "violated-policies": violated,
-        "retry_after_ms": most_binding(decisions).and_then(|decision| decision.retry_after),
+        "retry_after_ms": most_binding(decisions, |decision| decision).and_then(|decision| decision.retry_after),
     });
     problem.to_string()
 }

@@ -4,6 +4,7 @@
 //! a lost node, it sends nothing to the others, and an error does not say which node it comes from. So the limiter has a
 //! connection and a circuit breaker for each node.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +13,8 @@ use std::sync::{
 };
 
 use ratelog_client_core::Clock;
-use ratelog_client_core::engine::{Breaker, DenyCache, ProbeBackoff, ShardMap};
+use ratelog_client_core::engine::{Breaker, DenyCache, ProbeBackoff, ShardMap, hash_slot};
+use ratelog_client_core::script::log_of_key;
 use redis::{ConnectionAddr, ConnectionInfo};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -87,7 +89,7 @@ impl Cluster {
     /// The shard of a key; an error if no node owns its slot.
     pub(super) fn shard_of(&self, key: &[u8]) -> Result<Arc<Remote>, String> {
         let shards = self.shards();
-        if let Some(shard) = shards.of_key(key) {
+        if let Some(shard) = shards.of_key(&routed_name(&shards, key)) {
             return Ok(Arc::clone(shard));
         }
         self.doubt.notify_one();
@@ -97,9 +99,18 @@ impl Cluster {
         })
     }
 
-    /// Counts and logs a check of a key whose slot no node owns. While no node is known, the outage is logged instead.
-    pub(super) fn record_unowned(&self, checks: usize) {
-        if checks > 0 && self.shards().iter().len() > 0 {
+    /// The hash slot of a key.
+    pub(super) fn slot_of(&self, key: &[u8]) -> u16 {
+        hash_slot(&routed_name(&self.shards(), key))
+    }
+
+    /// Counts and logs a check of a key, if no node owns its slot. While no node is known, the outage is logged instead.
+    pub(super) fn record_unowned(&self, key: &[u8], checks: usize) {
+        let is_unowned = {
+            let shards = self.shards();
+            shards.iter().len() > 0 && shards.of_key(&routed_name(&shards, key)).is_none()
+        };
+        if checks > 0 && is_unowned {
             let error = Error::Unavailable(NO_OWNER.to_owned());
             self.unowned_log.record(&self.name(), checks, &error, Clock::monotonic_now());
         }
@@ -307,6 +318,15 @@ async fn follow(cluster: Weak<Cluster>, doubt: Arc<Notify>, settings: Settings) 
         drop(cluster);
         // Many checks may be in doubt at once.
         tokio::time::sleep(waits.next().unwrap_or(settings.probe_max_interval)).await;
+    }
+}
+
+/// The name whose hash slot decides the shard of a key: the key's own, or that of its log if the script stores it.
+fn routed_name<'a>(shards: &ShardMap<Arc<Remote>>, key: &'a [u8]) -> Cow<'a, [u8]> {
+    if shards.of_key(key).is_some_and(|shard| shard.uses_script()) {
+        Cow::Owned(log_of_key(key))
+    } else {
+        Cow::Borrowed(key)
     }
 }
 

@@ -264,7 +264,9 @@ impl Remote {
     fn wait_after_relapse(&self) -> Duration {
         let Settings { probe_min_interval: min, probe_max_interval: max, .. } = self.settings;
         let mut relapses = self.relapses();
-        let stable = relapses.recovered_at.is_none_or(|then| then.elapsed() > 2 * max);
+        let now = Clock::monotonic_now();
+        let stable =
+            relapses.recovered_at.is_none_or(|then| now.saturating_duration_since(then) > 2 * max);
         if stable {
             relapses.waits = ProbeBackoff::new(min, max);
             return Duration::ZERO;

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use ratelog_client_core::Clock;
-use ratelog_client_core::engine::{DenyCache, Policies, hash_slot};
-use ratelog_client_core::script::log_of_key;
+use ratelog_client_core::engine::{DenyCache, Policies};
 
 use super::cluster::Cluster;
 use super::deadline::Deadline;
@@ -65,21 +64,15 @@ impl Servers {
     pub(super) fn available(&self, key: &[u8]) -> Result<Arc<Remote>, String> {
         let remote = match &self.kind {
             Kind::One(remote) => Arc::clone(remote),
-            Kind::Cluster(cluster) => {
-                let shard = cluster.shard_of(key)?;
-                // The script stores the log under another name, which may be in another slot.
-                if shard.uses_script() { cluster.shard_of(&log_of_key(key))? } else { shard }
-            }
+            Kind::Cluster(cluster) => cluster.shard_of(key)?,
         };
         if remote.is_available() { Ok(remote) } else { Err(remote.last_error()) }
     }
 
     /// Counts checks of a key whose slot no node owns.
     pub(super) fn record_unowned(&self, key: &[u8], checks: usize) {
-        if let Kind::Cluster(cluster) = &self.kind
-            && cluster.shard_of(key).is_err()
-        {
-            cluster.record_unowned(checks);
+        if let Kind::Cluster(cluster) = &self.kind {
+            cluster.record_unowned(key, checks);
         }
     }
 
@@ -88,11 +81,7 @@ impl Servers {
         match &self.kind {
             Kind::One(_) => true,
             Kind::Cluster(cluster) => {
-                let uses_script =
-                    |key| cluster.shard_of(key).is_ok_and(|shard| shard.uses_script());
-                let mut slots = keys.into_iter().map(|key| {
-                    if uses_script(key) { hash_slot(&log_of_key(key)) } else { hash_slot(key) }
-                });
+                let mut slots = keys.into_iter().map(|key| cluster.slot_of(key));
                 let first = slots.next();
                 slots.all(|slot| Some(slot) == first)
             }

@@ -6,7 +6,7 @@
 //!   `RateLimit`, else from the `X-RateLimit` headers. A random addition keeps clients that were given the same wait
 //!   from coming back at the same moment.
 //! - If the server gives none, waits grow exponentially, with jitter up to the length of the wait.
-//! - The number of attempts, the length of a wait and the total time are bounded. A wait that does not fit is not begun:
+//! - The total time is bounded, and the number of retries if the server gives no wait. A wait that does not fit is not begun:
 //!   the last response is returned at once.
 //!
 //! [`Idempotency`] decides which requests to repeat, and after which responses.

@@ -4,6 +4,7 @@ use http::HeaderMap;
 use ratelog_client_core::Clock;
 use ratelog_client_core::engine::unrecorded;
 use ratelog_client_core::http::{LimitSet, problem};
+use ratelog_client_core::most_binding;
 
 use super::RouteLimits;
 use crate::http::{HeaderFamily, add_headers, append};
@@ -58,9 +59,7 @@ impl Decided {
     /// The decision that a response reports: the denial with the longest retry-after, or else the decision with the
     /// least remaining.
     pub(super) fn binding(&self) -> Option<&Decision> {
-        let denials = self.decisions.iter().filter(|decision| !decision.allowed());
-        let longest = denials.max_by_key(|one| (one.retry_after().is_none(), one.retry_after()));
-        longest.or_else(|| self.decisions.iter().min_by_key(|one| one.remaining()))
+        most_binding(&self.decisions, Decision::as_core)
     }
 
     pub(super) fn allowed(&self) -> bool {

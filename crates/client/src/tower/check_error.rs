@@ -24,9 +24,10 @@ pub enum OnCheckError {
 impl OnCheckError {
     /// The default: [`Serve`](Self::Serve) if the server is unavailable, else [`Reject`](Self::Reject).
     ///
-    /// An unavailable server is no reason to reject requests; the limiter's fallback decides about them. Every other
-    /// error is a mistake that stays: an unknown policy, a limit over the server's bound, a key of another type, a peer
-    /// without an address. If its requests were served, nobody would notice that they are not limited.
+    /// An unavailable server is no reason to reject requests. Every other error is a mistake that stays: a peer without an
+    /// address, and with [`Fallback::Error`](crate::limiter::Fallback::Error) also a check that the server rejects, because
+    /// of an unknown policy or a limit over its bound. If such requests were served, nobody would notice that they are not
+    /// limited. With the other fallbacks, the fallback decides rejected checks.
     #[must_use]
     pub fn default_for(error: &CheckError) -> Self {
         if error.is_unavailable() { Self::Serve } else { Self::Reject }

@@ -1,11 +1,14 @@
 //! Checks of several keys: what is taken back, cached and sent.
 
+use std::sync::Arc;
+
 use http::{Request, Response};
 use ratelog_client::command::Override;
 use ratelog_client::limiter::Backend;
 use ratelog_client::tower::{RateLimitLayer, RouteLimits};
 use ratelog_client::{Check, Decision, PolicyName, RateLimiter, Rules, Source};
-use ratelog_test_support::{Client, Cluster, Server};
+use ratelog_test_support::{Client, Cluster, Server, Stop};
+use tokio::sync::Notify;
 use tower::{Layer, ServiceExt, service_fn};
 
 use crate::support::{fast_probes, policy_name, until, url};
@@ -76,6 +79,40 @@ async fn responses_that_do_not_count_take_back_only_units_of_their_request() {
     }
     until("the units are taken back", async || server.connect().units("plain") == 0).await;
     assert_eq!(["shadow", "vip"].map(|key| server.connect().units(key)), [2, 2]);
+}
+
+#[tokio::test]
+async fn units_that_were_recorded_in_this_process_are_taken_back_here() {
+    let mut server = Server::start();
+    let limiter = fast_probes(&url(&server)).build().await.unwrap();
+    let (entered, finish) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let limits = "9/minute".parse::<RouteLimits>().unwrap();
+    let layer = RateLimitLayer::new(limiter.clone(), limits, |_| "k").count_if(|_| false);
+    let service = layer.layer(service_fn({
+        let (entered, finish) = (Arc::clone(&entered), Arc::clone(&finish));
+        move |_: Request<&'static str>| {
+            let (entered, finish) = (Arc::clone(&entered), Arc::clone(&finish));
+            async move {
+                entered.notify_one();
+                finish.notified().await;
+                Response::builder().body(String::new())
+            }
+        }
+    }));
+    server.stop(Stop::NoSave);
+    let nine = rules("9/minute");
+    let local = async || limiter.check("other", &nine).await.unwrap().source() == Source::Local;
+    until("the server is away", local).await;
+    let request = tokio::spawn(service.oneshot(Request::get("/").body("").unwrap()));
+    entered.notified().await;
+    server.start_again();
+    until("the server is back", async || {
+        limiter.check("k", &nine).await.unwrap().source() == Source::Module
+    })
+    .await;
+    finish.notify_one();
+    assert_eq!(request.await.unwrap().unwrap().status(), 200);
+    assert_eq!(server.connect().units("k"), 1);
 }
 
 #[tokio::test]

@@ -1,14 +1,22 @@
 //! Work that is spread evenly over time.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use ratelog_client::command::Override;
 use ratelog_client::limiter::{Builder, Fallback};
 use ratelog_client::{Error, RateLimiter, Rule};
-use ratelog_test_support::{Server, Stop};
+use ratelog_test_support::{Client, Server, Stop};
 
-use crate::support::{fast_probes, url};
+use crate::support::{fast_probes, until, url};
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+fn denials(db: &mut Client) -> i64 {
+    let mut stats: HashMap<String, redis::Value> = db.run("RL.STATS");
+    redis::from_redis_value(stats.remove("denied").unwrap()).unwrap()
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn limiters_share_a_pace() {
@@ -80,6 +88,19 @@ async fn a_denial_without_an_end_is_an_error() {
     limiter.set_override("jobs", &Override::DENY).await.unwrap();
     let error = limiter.pace("jobs", "5/second").unwrap().wait().await.unwrap_err();
     assert!(matches!(error, Error::Denied(denied) if denied.retry_after().is_none()), "{error}");
+}
+
+#[tokio::test]
+async fn a_caller_notices_that_an_operator_allows_the_key_again() {
+    let server = Server::start();
+    let limiter = fast_probes(&url(&server)).build().await.unwrap();
+    limiter.set_override("jobs", &Override::DENY.with_ttl(HOUR)).await.unwrap();
+    let pace = limiter.pace("jobs", "5/second").unwrap();
+    let mut db = server.connect();
+    let waiting = tokio::spawn(async move { pace.wait().await.unwrap() });
+    until("the caller is denied", async || denials(&mut db) > 0).await;
+    assert!(limiter.del_override("jobs").await.unwrap());
+    assert!(waiting.await.unwrap() < HOUR / 2);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! A limiter whose server becomes unavailable, in every way that servers do, and recovers.
 
 use std::num::NonZeroU32;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ratelog_client::limiter::{BreakerState, Fallback};
 use ratelog_client::{Checks, Cost, Error, Source};
@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 
 use crate::load::Load;
 use crate::log::Log;
+use crate::scripted_server::{Answer, ScriptedServer};
 use crate::support::{fast_probes, rules, source, until, until_state, url};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -124,6 +125,23 @@ async fn checks_without_an_answer_are_counted_and_logged_while_the_breaker_is_cl
     assert_eq!(source(&limiter).await, Source::Local);
     assert_eq!(limiter.health().unanswered, 3);
     assert_eq!(log.take_events(), ["server_unavailable"]);
+}
+
+#[tokio::test]
+async fn a_server_that_fails_at_checks_only_is_not_probed_without_pause() {
+    let server = ScriptedServer::start().await;
+    server.answer_probes(Answer::Reply(b":0\r\n".into()));
+    let limiter = fast_probes(&server.url()).build().await.unwrap();
+    let start = Instant::now();
+    until("it fails six times", async || {
+        server.expect("RL.CHECK", [Answer::Reply(b"-READONLY a replica\r\n".into())]);
+        source(&limiter).await;
+        limiter.health().opened == 6
+    })
+    .await;
+    // The waits between outages that follow a recovery at once, before jitter.
+    let waits = [5, 10, 20, 40].map(Duration::from_millis).iter().sum::<Duration>();
+    assert!(start.elapsed() >= waits, "{:?}", start.elapsed());
 }
 
 #[tokio::test]
