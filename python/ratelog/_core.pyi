@@ -232,6 +232,10 @@ class ShardMap:
         """Each range has its first and its last slot, and its owner. Slots over 16,383 are ignored."""
     def of_key(self, key: str | bytes) -> str | None:
         """The owner of the key's slot; `None` if no node owns it."""
+    def of_slot(self, slot: int) -> str | None:
+        """The owner of a slot; `None` if no node owns it."""
+    def slots_of(self, address: str) -> list[int]:
+        """The slots that a node owns, in ascending order."""
     def set_owner(self, slot: int, address: str) -> bool:
         """Makes a node the owner of a slot. Returns whether it was not before."""
     def addresses(self) -> list[str]:

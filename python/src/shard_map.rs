@@ -36,6 +36,14 @@ impl ShardMap {
         self.read().of_key(key.as_ref()).map(|address| address.clone_ref(py))
     }
 
+    fn of_slot(&self, py: Python<'_>, slot: u16) -> Option<Py<PyString>> {
+        self.read().of_slot(slot).map(|address| address.clone_ref(py))
+    }
+
+    fn slots_of(&self, address: &str) -> Vec<u16> {
+        self.read().slots_of(address)
+    }
+
     fn set_owner(&self, py: Python<'_>, slot: u16, address: &str) -> bool {
         let mut map = self.write();
         map.get_or_insert(address, |address| Arc::new(PyString::new(py, address).unbind()));

@@ -20,6 +20,14 @@ def test_a_key_belongs_to_the_owner_of_its_slot() -> None:
     assert (ShardMap().of_key("foo"), ShardMap().addresses()) == (None, [])
 
 
+def test_the_slots_of_a_node_are_known() -> None:
+    shards = two()
+    shards.set_owner(16_383, "a:1")
+    assert shards.slots_of("b:2") == list(range(8_192, 16_383))
+    assert [shards.of_slot(slot) for slot in (0, 16_382, 16_383, 16_384)] == ["a:1", "b:2", "a:1", None]
+    assert shards.slots_of("c:3") == ShardMap().slots_of("a:1") == []
+
+
 def test_a_slot_moves_alone() -> None:
     shards = two()
     assert (shards.set_owner(12_182, "c:3"), shards.set_owner(12_182, "c:3")) == (True, False)
