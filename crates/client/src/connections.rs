@@ -61,16 +61,12 @@ fn routing_info<T>(command: &Command<T>) -> redis::cluster_routing::RoutingInfo 
 
     use crate::command::{NodeAddress, Routing};
 
-    let by_key = |index, address| {
-        let key = command.cmd().args_iter().nth(index).and_then(|argument| match argument {
-            redis::Arg::Simple(key) => Some(Route::with_key(key, address)),
-            _ => None,
-        });
-        RoutingInfo::SingleNode(key.into())
+    let by_key = |address| {
+        RoutingInfo::SingleNode(command.key().map(|key| Route::with_key(key, address)).into())
     };
     match command.routing() {
-        Routing::Primary(index) => by_key(*index, SlotAddr::Master),
-        Routing::Replica(index) => by_key(*index, SlotAddr::ReplicaOptional),
+        Routing::Primary(_) => by_key(SlotAddr::Master),
+        Routing::Replica(_) => by_key(SlotAddr::ReplicaOptional),
         Routing::Any => RoutingInfo::SingleNode(SingleNodeRoutingInfo::Random),
         Routing::EveryPrimary => {
             RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None))

@@ -47,6 +47,17 @@ impl Error {
         matches!(self, Self::Unavailable(_)) || self.failure_kind().is_some()
     }
 
+    /// Whether the command was sent and not answered: the server may have run it.
+    #[cfg(feature = "nodes")]
+    #[must_use]
+    pub fn is_outcome_unknown(&self) -> bool {
+        match self {
+            Self::Timeout(_) => true,
+            Self::Redis(error) => error.code().is_none() && error.kind() == ErrorKind::Io,
+            _ => false,
+        }
+    }
+
     /// How the server failed to answer; `None` if it is available and rejected the command itself.
     #[cfg(feature = "limiter")]
     pub(crate) fn failure_kind(&self) -> Option<FailureKind> {

@@ -32,6 +32,7 @@
 //! | `cluster`, `cluster-async` | commands on cluster connections, each sent to the shard or the shards that it is for |
 //! | `limiter` | `RateLimiter`: timeout, circuit breaker, fallback, deny cache; on tokio |
 //! | `blocking` | a `RateLimiter` for callers that do not await |
+//! | `nodes` | `nodes::Deployment`: each server behind a URL, for dashboards and other tools |
 //! | `sentinel`, `tls` | `redis+sentinel://` and `rediss://` for the limiter, which needs no feature for `redis+cluster://` |
 //! | `axum` | keys by axum's routes and addresses, for the tower layer |
 //! | `metrics` | counters and durations of checks |
@@ -52,6 +53,8 @@ mod error;
 pub mod http;
 #[cfg(feature = "limiter")]
 pub mod limiter;
+#[cfg(feature = "nodes")]
+pub mod nodes;
 mod reply;
 #[cfg(feature = "reqwest")]
 pub mod reqwest;

@@ -7,8 +7,11 @@ use super::{Client, Server};
 
 const NAME: &str = "ratelog";
 const QUORUM: usize = 2;
-/// The delays differ so that the Sentinels do not all vote for themselves at once.
+/// The silence after which a Sentinel considers a server down, while a test waits for a failover. The delays
+/// differ so that the Sentinels do not all vote for themselves at once.
 const DOWN_AFTER_MS: [u64; 3] = [1000, 1500, 2000];
+/// The same at all other times: a server of a busy machine that is slow to reply is not replaced.
+const NEVER_DOWN_MS: u64 = 3_600_000;
 
 /// The periods of a Sentinel's actions, which are two to ten seconds by default, and the delay on a busy
 /// machine after which it distrusts its clock. The ping period keeps its default, because a Sentinel promotes
@@ -28,12 +31,11 @@ impl Sentinels {
 
     /// Starts three Sentinels and waits until they know each other and the primary's replicas.
     pub fn watch(primary: &Server, replicas: usize) -> Self {
-        let sentinels = DOWN_AFTER_MS.map(|down_after| {
-            let down_after = scaled_timeout(Duration::from_millis(down_after)).as_millis();
+        let sentinels = DOWN_AFTER_MS.map(|_| {
             let timeout = scaled_timeout(Duration::from_secs(5)).as_millis();
             let sentinel = Server::sentinel(&[
                 &format!("sentinel monitor {NAME} 127.0.0.1 {} {QUORUM}", primary.port()),
-                &format!("sentinel down-after-milliseconds {NAME} {down_after}"),
+                &format!("sentinel down-after-milliseconds {NAME} {NEVER_DOWN_MS}"),
                 &format!("sentinel failover-timeout {NAME} {timeout}"),
             ]);
             sentinel.connect().run::<()>(BRISK);
@@ -60,13 +62,30 @@ impl Sentinels {
         })
     }
 
-    /// Waits until all Sentinels name a primary other than `old`, and returns its port.
+    /// Lets the Sentinels replace `old`, which is down. Waits until all of them name another primary, and
+    /// returns its port.
     #[track_caller]
     pub fn primary_after(&self, old: &Server) -> u16 {
-        eventually("the Sentinels name another primary", || {
-            Some(self.primary_port()).filter(|&port| port != old.port())
-        })
+        let mut links = self.0.iter().map(Server::connect).collect::<Vec<_>>();
+        for (link, delay) in links.iter_mut().zip(DOWN_AFTER_MS) {
+            set_down_after(link, scaled_timeout(Duration::from_millis(delay)));
+        }
+        until("the Sentinels name another primary", || {
+            links.retain_mut(|link| {
+                let waits = named_by(link) == old.port();
+                if !waits {
+                    set_down_after(link, Duration::from_millis(NEVER_DOWN_MS));
+                }
+                waits
+            });
+            links.is_empty()
+        });
+        self.primary_port()
     }
+}
+
+fn set_down_after(link: &mut Client, delay: Duration) {
+    link.run::<()>(&format!("SENTINEL SET {NAME} down-after-milliseconds {}", delay.as_millis()));
 }
 
 fn named_by(sentinel: &mut Client) -> u16 {

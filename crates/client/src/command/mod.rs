@@ -67,6 +67,22 @@ pub enum Routing {
     Node(NodeAddress),
 }
 
+impl Command<Value> {
+    /// A command of the server, or of another module. Its reply is not parsed.
+    ///
+    /// ```
+    /// use ratelog_client::command::{Command, Routing};
+    /// use ratelog_client::redis;
+    ///
+    /// let ttl = redis::cmd("PTTL").arg("user:42").to_owned();
+    /// assert_eq!(Command::other(ttl, Routing::Replica(1)).key(), Some(&b"user:42"[..]));
+    /// ```
+    #[must_use]
+    pub fn other(cmd: Cmd, routing: Routing) -> Self {
+        Self::new(cmd, routing, Ok)
+    }
+}
+
 impl<T> Command<T> {
     pub(crate) fn new(
         cmd: Cmd,
@@ -102,6 +118,16 @@ impl<T> Command<T> {
     #[must_use]
     pub fn routing(&self) -> &Routing {
         &self.routing
+    }
+
+    /// The key that decides which shard of a cluster has to run the command.
+    #[must_use]
+    pub fn key(&self) -> Option<&[u8]> {
+        let (Routing::Primary(index) | Routing::Replica(index)) = self.routing else { return None };
+        match self.cmd.args_iter().nth(index) {
+            Some(redis::Arg::Simple(key)) => Some(key),
+            _ => None,
+        }
     }
 
     /// Parses a server's reply.

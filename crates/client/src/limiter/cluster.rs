@@ -15,7 +15,7 @@ use std::sync::{
 use ratelog_client_core::Clock;
 use ratelog_client_core::engine::{Breaker, DenyCache, ProbeBackoff, ShardMap, hash_slot};
 use ratelog_client_core::script::log_of_key;
-use redis::{ConnectionAddr, ConnectionInfo};
+use redis::ConnectionInfo;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
@@ -25,18 +25,12 @@ use super::health::Health;
 use super::outage_log::OutageLog;
 use super::redirect::Redirect;
 use super::remote::{Remote, Settings};
+use super::seeds::{Seeds, host_of};
 use super::topology::Topology;
 use super::unanswered_log::UnansweredLog;
 use crate::Error;
 
 const NO_OWNER: &str = "no node of the cluster owns the key's hash slot";
-
-/// The nodes of a URL.
-pub(super) struct Seeds {
-    /// The first one. The settings of all nodes are the same.
-    pub(super) first: ConnectionInfo,
-    pub(super) addresses: BTreeSet<String>,
-}
 
 pub(super) struct Cluster {
     /// The nodes of the URL.
@@ -174,6 +168,7 @@ impl Cluster {
                 return false;
             }
         };
+        let addresses = topology.addresses();
         let shards = ShardMap::from_ranges(topology.ranges, |address| {
             let known = self.shards().get(address).cloned();
             known.unwrap_or_else(|| self.create(address))
@@ -186,7 +181,7 @@ impl Cluster {
         }
         starting.join_all().await;
         // A node that left may return as that of another cluster.
-        *self.addresses() = topology.addresses;
+        *self.addresses() = addresses;
         let mut current = self.shards_mut();
         let is_changed = !current.has_same_owners(&shards);
         if is_changed {
@@ -241,28 +236,11 @@ impl Cluster {
     /// All nodes that may know the topology.
     fn nodes(&self) -> Vec<ConnectionInfo> {
         let all: BTreeSet<_> = self.addresses().union(&self.seeds.addresses).cloned().collect();
-        all.iter().map(|address| self.node_at(address)).collect()
-    }
-
-    /// A node with the settings of the URL.
-    fn node_at(&self, address: &str) -> ConnectionInfo {
-        let (host, port) = address.rsplit_once(':').unwrap_or((address, ""));
-        // No server has port 0.
-        let (host, port) = (host.to_owned(), port.parse().unwrap_or(0));
-        let address = match self.seeds.first.addr() {
-            ConnectionAddr::TcpTls { insecure, tls_params, .. } => ConnectionAddr::TcpTls {
-                host,
-                port,
-                insecure: *insecure,
-                tls_params: tls_params.clone(),
-            },
-            _ => ConnectionAddr::Tcp(host, port),
-        };
-        self.seeds.first.clone().set_addr(address)
+        all.iter().map(|address| self.seeds.node_at(address)).collect()
     }
 
     fn create(&self, address: &str) -> Arc<Remote> {
-        let connector = Connector::Single(self.node_at(address));
+        let connector = Connector::Single(self.seeds.node_at(address));
         let (deny_cache, clock) = (self.deny_cache.clone(), self.clock.clone());
         let doubt = Some(Arc::clone(&self.doubt));
         Arc::new(Remote::new(connector, self.settings, deny_cache, clock, doubt))
@@ -328,9 +306,4 @@ fn routed_name<'a>(shards: &ShardMap<Arc<Remote>>, key: &'a [u8]) -> Cow<'a, [u8
     } else {
         Cow::Borrowed(key)
     }
-}
-
-/// The host of an address, `host:port`.
-fn host_of(address: &str) -> &str {
-    address.rsplit_once(':').map_or(address, |(host, _)| host)
 }

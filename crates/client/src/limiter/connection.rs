@@ -34,7 +34,7 @@ macro_rules! for_each_kind {
 
 impl Connection {
     /// The same connection to a node of a cluster, for keys that the node is importing.
-    pub(super) fn asking(self) -> Self {
+    pub(crate) fn asking(self) -> Self {
         if let Kind::Single(connection) = self.0 {
             return Self(Kind::Asking(Asking(connection)));
         }

@@ -9,7 +9,7 @@ use redis::{AsyncConnectionConfig, ConnectionInfo, ProtocolVersion, RedisResult}
 use super::connection::Connection;
 
 /// The source of the connections to one server.
-pub(super) enum Connector {
+pub(crate) enum Connector {
     /// One address.
     Single(ConnectionInfo),
     /// The primary that Sentinels report for the service of this name.
@@ -21,7 +21,7 @@ pub(super) enum Connector {
 
 impl Connector {
     /// Whether the limiter opens a lost connection again. Other connections find their servers again themselves.
-    pub(super) fn is_reopened_by_limiter(&self) -> bool {
+    pub(crate) fn is_reopened_by_limiter(&self) -> bool {
         match self {
             Self::Single(_) => true,
             #[cfg(feature = "sentinel")]
@@ -31,7 +31,7 @@ impl Connector {
     }
 
     /// Whether the server can push messages to a connection.
-    pub(super) fn supports_pushes(&self) -> bool {
+    pub(crate) fn supports_pushes(&self) -> bool {
         if let Self::Single(node) = self {
             return node.redis_settings().protocol() != ProtocolVersion::RESP2;
         }
@@ -40,7 +40,7 @@ impl Connector {
 
     /// Opens a connection. `on_push` receives the server's pushes, if it supports them. The caller waits for at most
     /// `timeout`.
-    pub(super) async fn connect(
+    pub(crate) async fn connect(
         &self,
         timeout: Duration,
         on_push: impl AsyncPushSender,

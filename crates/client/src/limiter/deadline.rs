@@ -10,14 +10,14 @@ use crate::Error;
 const TIMER_RESOLUTION: Duration = Duration::from_millis(1);
 
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Deadline {
+pub(crate) struct Deadline {
     at: Instant,
     timeout: Duration,
 }
 
 impl Deadline {
     /// A deadline after `timeout` from now.
-    pub(super) fn after(timeout: Duration) -> Self {
+    pub(crate) fn after(timeout: Duration) -> Self {
         let timer = timeout.checked_sub(TIMER_RESOLUTION).filter(|timer| !timer.is_zero());
         Self { at: Instant::now() + timer.unwrap_or(timeout), timeout }
     }
@@ -25,7 +25,7 @@ impl Deadline {
     /// Runs a query until the deadline.
     ///
     /// The error is [`Error::Timeout`] also if a shorter timer inside the query, such as that of a socket, ended it.
-    pub(super) async fn run<T>(
+    pub(crate) async fn run<T>(
         self,
         query: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {

@@ -5,16 +5,16 @@ use redis::{ErrorKind, ServerErrorKind};
 use crate::Error;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Redirect {
-    pub(super) slot: u16,
+pub(crate) struct Redirect {
+    pub(crate) slot: u16,
     /// The node's address, `host:port`. The host is empty if it is that of the node that answered.
-    pub(super) address: String,
+    pub(crate) address: String,
     /// Whether it is an `ASK` error, which concerns one command. A `MOVED` error concerns the slot.
-    pub(super) is_ask: bool,
+    pub(crate) is_ask: bool,
 }
 
 impl Redirect {
-    pub(super) fn from_error(error: &Error) -> Option<Self> {
+    pub(crate) fn from_error(error: &Error) -> Option<Self> {
         let Error::Redis(error) = error else { return None };
         let (address, slot) = error.redirect_node()?;
         let (_, port) = address.rsplit_once(':')?;
@@ -24,7 +24,7 @@ impl Redirect {
     }
 
     /// The address, `host:port`, if a node with this host has answered.
-    pub(super) fn address_for(&self, answering_host: &str) -> String {
+    pub(crate) fn address_for(&self, answering_host: &str) -> String {
         let host = if self.address.starts_with(':') { answering_host } else { "" };
         format!("{host}{}", self.address)
     }

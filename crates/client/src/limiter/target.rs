@@ -2,12 +2,12 @@
 
 use redis::{ConnectionInfo, IntoConnectionInfo, ProtocolVersion};
 
-use super::cluster::Seeds;
 use super::connector::Connector;
+use super::seeds::Seeds;
 use crate::Error;
 
 /// The servers that a URL names.
-pub(super) enum Target {
+pub(crate) enum Target {
     /// One server.
     Server(Connector),
     /// The cluster of these nodes.
@@ -16,7 +16,7 @@ pub(super) enum Target {
 
 impl Target {
     /// Parses a URL; `None` for `memory://`.
-    pub(super) fn parse(url: &str) -> Result<Option<Self>, Error> {
+    pub(crate) fn parse(url: &str) -> Result<Option<Self>, Error> {
         let Some((scheme, rest)) = url.split_once("://") else {
             return Err(Error::Config(format!("'{}' is not a URL of a limiter", excerpt(url))));
         };

@@ -1,6 +1,6 @@
 //! The nodes of a cluster and their hash slots, as `CLUSTER SLOTS` lists them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use redis::Value;
@@ -10,16 +10,16 @@ use super::connection::Connection;
 use crate::Error;
 
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Topology {
+pub(crate) struct Topology {
     /// Ranges of slots, each with the address of its primary, `host:port`.
-    pub(super) ranges: Vec<(RangeInclusive<u16>, String)>,
-    /// The addresses of all nodes, also of replicas.
-    pub(super) addresses: BTreeSet<String>,
+    pub(crate) ranges: Vec<(RangeInclusive<u16>, String)>,
+    /// The address of each replica, with that of its primary.
+    pub(crate) replicas: BTreeMap<String, String>,
 }
 
 impl Topology {
     /// Asks a node. `host` is the host of its address.
-    pub(super) async fn query(connection: &mut Connection, host: &str) -> Result<Self, Error> {
+    pub(crate) async fn query(connection: &mut Connection, host: &str) -> Result<Self, Error> {
         let command = redis::cmd("CLUSTER").arg("SLOTS").to_owned();
         let reply = connection.req_packed_command(&command).await?.extract_error()?;
         let topology = Self::from_reply(&reply, host);
@@ -28,6 +28,12 @@ impl Topology {
             return Err(Error::Reply { command: "CLUSTER SLOTS".to_owned(), reason });
         }
         Ok(topology)
+    }
+
+    /// The addresses of all nodes.
+    pub(crate) fn addresses(&self) -> BTreeSet<String> {
+        let primaries = self.ranges.iter().map(|(_, primary)| primary);
+        primaries.chain(self.replicas.keys()).cloned().collect()
     }
 
     /// Nodes without an address are left out: their slots have no owner.
@@ -43,11 +49,10 @@ impl Topology {
                 continue;
             };
             let mut addresses = nodes.iter().map(|node| address(node, host));
-            if let Some(Some(primary)) = addresses.next() {
-                topology.addresses.insert(primary.clone());
-                topology.ranges.push((first..=last, primary));
-            }
-            topology.addresses.extend(addresses.flatten());
+            let Some(Some(primary)) = addresses.next() else { continue };
+            let replicas = addresses.flatten().map(|replica| (replica, primary.clone()));
+            topology.replicas.extend(replicas);
+            topology.ranges.push((first..=last, primary));
         }
         topology
     }
@@ -114,16 +119,12 @@ mod tests {
             (10_000..=16_383, "192.0.2.7:7"),
         ];
         assert_eq!(ranges, expected);
-        let addresses: Vec<_> = topology.addresses.iter().map(String::as_str).collect();
-        let expected = [
-            "192.0.2.1:1",
-            "192.0.2.2:2",
-            "192.0.2.7:7",
-            "2001:db8::1:6",
-            "example.com:3",
-            "example.com:4",
-        ];
-        assert_eq!(addresses, expected);
+        let addresses = topology.addresses();
+        let expected =
+            ["192.0.2.1:1", "192.0.2.2:2", "192.0.2.7:7", "example.com:3", "example.com:4"];
+        assert_eq!(addresses, expected.map(str::to_owned).into());
+        let replica = ("192.0.2.2:2".to_owned(), "192.0.2.1:1".to_owned());
+        assert_eq!(topology.replicas, [replica].into());
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod limiter_cases;
 mod load;
 mod log;
 mod metrics;
+mod nodes;
 mod pace;
 mod permissions;
 mod proxy;
