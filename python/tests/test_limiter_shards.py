@@ -1,4 +1,4 @@
-"""A limiter of a cluster whose shards are lost one by one, and move."""
+"""A limiter of a cluster whose shards are lost one by one."""
 
 from __future__ import annotations
 
@@ -8,45 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ratelog import ServerRecovered, ServerUnavailable
+from ratelog import Limits, ServerRecovered, ServerUnavailable
 from support.cluster import PARTIAL, Cluster, slots_of
 from support.driver import Driver
-from support.load import Load
 from support.proxy import Proxy
-from support.wait import TIME_FACTOR, until
+from support.shards import TIMEOUT, shard, until_decided_by, until_whole, url
+from support.wait import until
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ratelog import Event, Health, ShardHealth
-    from support.server import Server
+    from ratelog import Event
     from support.types import Open, Start
 
 THRESHOLD = 5
 """The default of the setting `failure_threshold`."""
-TIMEOUT = 1.0 * TIME_FACTOR
-"""Long enough for healthy shards on a busy machine. Few checks wait for the lost one."""
-
-
-def url(*nodes: Server) -> str:
-    return "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in nodes)
-
-
-def shard(health: Health, port: int) -> ShardHealth:
-    return next(shard for shard in health.shards if shard.address == f"127.0.0.1:{port}")
-
-
-async def until_whole(limiter: Driver, keys: Sequence[str]) -> None:
-    """Waits until each shard answers checks."""
-    for key in keys:
-        await until_decided_by(limiter, key, "module")
-
-
-async def until_decided_by(limiter: Driver, key: str, source: str) -> None:
-    async def is_decided() -> bool:
-        return await limiter.source(key) == source
-
-    await until(f"{source} decides", is_decided)
 
 
 async def assert_only_one_is_lost(limiter: Driver, keys: Sequence[str], lost: int, port: int) -> None:
@@ -131,144 +107,6 @@ async def test_a_partition_hides_one_shard(start: Start, open_limiter: Open) -> 
         await limiter.close()
 
 
-async def test_a_replica_takes_over_for_a_stopped_primary(start: Start, open_limiter: Open) -> None:
-    cluster = Cluster(start, 3, PARTIAL, replicas=True)
-    keys = cluster.key_of_each()
-    limiter = open_limiter(url(cluster.nodes[0]), timeout=TIMEOUT, connect_timeout=TIMEOUT)
-    await until_whole(limiter, keys)
-    old, new = cluster.nodes[0], cluster.nodes[3]
-    old.pause()
-    await until("the replica is the primary", lambda: cluster.owner_of(keys[0], cluster.nodes[1:]) is new)
-    await until_whole(limiter, keys)
-    addresses = {shard.address for shard in limiter.health().shards}
-    assert addresses == {f"127.0.0.1:{node.port}" for node in cluster.nodes[1:4]}
-    assert limiter.health().opened == 1
-    assert new.units(keys[0]) > 0
-    # The old primary follows the new one, and is no shard.
-    old.resume()
-    await until("it is a replica", lambda: old.db().info("replication")["role"] == "slave")
-    await until_whole(limiter, keys)
-    assert {shard.address for shard in limiter.health().shards} == addresses
-    db = old.db()
-    await until(
-        "the connections to it are closed",
-        lambda: not any(client["name"].startswith("ratelog") for client in db.client_list()),
-    )
-
-
-async def test_a_planned_failover_loses_no_check(start: Start, open_limiter: Open) -> None:
-    cluster = Cluster(start, 3, PARTIAL, replicas=True)
-    limiter = open_limiter(url(cluster.nodes[0]), timeout=30.0)
-    await until_whole(limiter, cluster.key_of_each())
-    async with Load(limiter, 6) as load:
-        await load.until_decided_by("module")
-        await asyncio.to_thread(cluster.promote, 3)
-        await load.until_decided_by("module")
-        await until_whole(limiter, cluster.key_of_each())
-    assert set(load.decisions) == {"module"}
-    assert limiter.health().unanswered == 0
-    assert cluster.nodes[3].units(cluster.key_of_each()[0]) > 0
-
-
-async def test_a_slot_that_moves_under_load_stays_at_the_server(start: Start, open_limiter: Open) -> None:
-    cluster = Cluster(start)
-    tag = cluster.key_of_each()[0]
-    limiter = open_limiter(url(cluster.nodes[2]), timeout=30.0)
-    names = [f"{{{tag}}}{number}" for number in range(10)]
-    counts = dict.fromkeys(names, 0)
-    is_stopping = False
-
-    async def call(name: str) -> None:
-        while not is_stopping:
-            decision = await limiter.check(name, "1000000/hour")
-            assert decision.source == "module"
-            counts[name] += 1
-            await asyncio.sleep(0)
-
-    async def is_each_served(more: int) -> None:
-        goal = {name: count + more for name, count in counts.items()}
-        await until(
-            "each key is served",
-            lambda: any(task.done() for task in tasks) or all(counts[name] >= goal[name] for name in names),
-        )
-
-    tasks = [asyncio.create_task(call(name)) for name in names]
-    for to in (1, 2, 0):
-        # Each key exists, so each one migrates.
-        await is_each_served(2)
-        await asyncio.to_thread(cluster.migrate, tag, to)
-    await is_each_served(2)
-    is_stopping = True
-    await asyncio.gather(*tasks)
-    assert {name: cluster.nodes[0].units(name) for name in names} == counts
-    health = limiter.health()
-    assert (health.state, health.opened, health.unanswered) == ("closed", 0, 0)
-
-
-async def test_a_new_shard_is_found_by_a_redirect_and_an_empty_one_is_dropped(start: Start, open_limiter: Open) -> None:
-    cluster = Cluster(start)
-    keys = cluster.key_of_each()
-    new = start("cluster-enabled yes", "cluster-node-timeout 2000")
-    bus = new.db().config_get("cluster-port")["cluster-port"]
-    limiter = open_limiter(url(cluster.nodes[0]), timeout=30.0)
-    await until_whole(limiter, keys[:2])
-    cluster.nodes[0].db().execute_command("CLUSTER", "MEET", "127.0.0.1", new.port, int(bus) or new.port + 10_000)
-    cluster.nodes.append(new)
-    await until("the new node has joined", lambda: all(is_joined(node, 4) for node in cluster.nodes))
-    cluster.assign(keys[2], new)
-    assert await limiter.source(keys[2]) == "module"
-    assert new.units(keys[2]) == 1
-    address = f"127.0.0.1:{new.port}"
-    await until("the shard is known", lambda: address in {shard.address for shard in limiter.health().shards})
-    new.db().execute_command("RL.RESET", keys[2])
-    cluster.assign(keys[2], cluster.nodes[2])
-    assert await limiter.source(keys[2]) == "module"
-    await until("the shard is dropped", lambda: address not in {shard.address for shard in limiter.health().shards})
-    health = limiter.health()
-    assert (health.state, health.opened, len(health.shards)) == ("closed", 0, 3)
-
-
-def is_joined(node: Server, count: int) -> bool:
-    info = node.db().execute_command("CLUSTER INFO")
-    return int(info["cluster_known_nodes"]) == count and info["cluster_state"] == "ok"
-
-
-async def test_a_cluster_that_starts_after_the_limiter_is_found(start: Start, open_limiter: Open) -> None:
-    server = start("cluster-enabled yes")
-    server.kill()
-    events: list[Event] = []
-    limiter = open_limiter(url(server), hooks=[events.append])
-    assert await limiter.source() == "local"
-    health = limiter.health()
-    assert (health.state != "closed", health.shards, bool(health.last_error)) == (True, (), True)
-    server.restart()
-    await until("a node without slots replies", lambda: "hash slots" in (limiter.health().last_error or ""))
-    assert await limiter.source() == "local"
-    server.db().execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16_383)
-    await until_whole(limiter, ["k"])
-    assert [shard.address for shard in limiter.health().shards] == [f"127.0.0.1:{server.port}"]
-    assert limiter.health().state == "closed"
-    # The search for the nodes, and possibly the node itself while it starts.
-    began = [event.server for event in events if isinstance(event, ServerUnavailable)]
-    assert began[0] == f"127.0.0.1:{server.port}"
-    assert began == [event.server for event in events if isinstance(event, ServerRecovered)]
-
-
-async def test_a_key_without_a_shard_is_decided_locally_until_it_has_one(start: Start, open_limiter: Open) -> None:
-    cluster = Cluster(start, 3, PARTIAL)
-    keys = cluster.key_of_each()
-    cluster.assign(keys[1], None)
-    limiter = open_limiter(url(cluster.nodes[0]))
-    assert [await limiter.source(key) for key in keys] == ["module", "local", "module"]
-    assert [d.source for d in await limiter.mcheck([(key, "9/minute") for key in keys])] == [
-        "module",
-        "local",
-        "module",
-    ]
-    cluster.assign(keys[1], cluster.nodes[1])
-    await until_whole(limiter, keys)
-
-
 async def test_all_or_none_with_a_lost_shard(start: Start, open_limiter: Open) -> None:
     cluster = Cluster(start, 3, PARTIAL)
     keys = cluster.key_of_each()
@@ -296,6 +134,34 @@ async def test_all_or_none_with_a_lost_shard(start: Start, open_limiter: Open) -
     await limiter.reset(keys[0])
     assert [d.allowed for d in await limiter.mcheck([(keys[0], "2/hour"), (keys[1], "2/hour")])] == [True, False]
     assert (await limiter.peek(keys[0], "2/hour")).remaining == 2
+
+
+async def test_only_recorded_units_are_taken_back(start: Start, open_limiter: Open) -> None:
+    cluster = Cluster(start)
+    keys = cluster.key_of_each()
+    limiter = open_limiter(url(cluster.nodes[0]), timeout=30.0)
+    for node in cluster.nodes:
+        node.db().execute_command("RL.POLICY", "SET", "watched", "SHADOW", 1, "1h")
+    for key in keys[:2]:
+        await limiter.check(key, "9/hour", 3)
+    await limiter.set_override(keys[0], "allow")
+    await limiter.set_override(keys[2], "deny")
+
+    async def is_later() -> bool:
+        return all([(await limiter.peek(key, "9/hour")).reset_after_ms < 3_600_000 for key in keys[:2]])
+
+    # Units that were recorded in the same millisecond look like those of the next check.
+    await until("the clock of each server has moved on", is_later)
+    # An override and a shadow policy allow checks that record nothing, and the third shard denies.
+    checks = [(keys[0], "9/hour"), (keys[1], Limits.of_policy("watched")), (keys[2], "9/hour")]
+    assert [bool(decision) for decision in await limiter.mcheck(checks)] == [True, True, False]
+    assert [node.units(key) for node, key in zip(cluster.nodes, keys, strict=True)] == [3, 3, 0]
+    # One of the keys of a shard denies.
+    first = [(f"{{{keys[1]}}}1", "9/hour"), (f"{{{keys[1]}}}2", "9/minute; 1/hour")]
+    await limiter.check(first[1][0], first[1][1])
+    await limiter.check(first[0][0], first[0][1])
+    assert [bool(decision) for decision in await limiter.mcheck([*first, (keys[2], "9/hour")])] == [True, False, False]
+    assert [cluster.nodes[1].units(key) for key, _ in first] == [1, 1]
 
 
 async def test_operators_are_served_by_the_shards_that_are_left(start: Start, open_limiter: Open) -> None:

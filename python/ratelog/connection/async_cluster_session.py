@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, TypeVar
-
-from redis.exceptions import ConnectionError as RedisConnectionError
+from typing import TYPE_CHECKING
 
 from .._core import ProbeBackoff
-from ..engine.node_command import NodeFailure, merge_replies, node_of, split_by_node
+from ..engine.node_command import NOT_ASKED, NodeFailure, has_left, merge_replies, node_of, split_by_node
 from ..engine.operation import run_async
 from .async_connections import AsyncConnections
 from .async_executor import AsyncExecutor
@@ -21,8 +19,6 @@ if TYPE_CHECKING:
     from ..engine.commands import Command, Reply
     from ..engine.shard import Shard
     from .cluster_nodes import ClusterNodes
-
-T = TypeVar("T")
 
 
 class AsyncClusterSession:
@@ -136,7 +132,7 @@ class AsyncClusterSession:
         shard = self._engine.shards.get(address)
         session = self._sessions.get(address) if shard is None else self.session_of(shard)
         if session is None:
-            return [NodeFailure(RedisConnectionError(f"node {address} has left the cluster"))] * len(commands)
+            return [has_left(address)] * len(commands)
         try:
             return list(await session.execute(commands))
         except Exception as error:  # noqa: BLE001 - the engine classifies it
@@ -145,7 +141,7 @@ class AsyncClusterSession:
     async def _query(self, commands: Sequence[Command]) -> Sequence[Reply]:
         """Asks nodes, which may be no shards, for the topology, until one of them knows it."""
         queries = {self.loop.create_task(self._query_node(command)): index for index, command in enumerate(commands)}
-        replies: list[Reply] = [NodeFailure(RedisConnectionError("another node replied first"))] * len(commands)
+        replies: list[Reply] = [NOT_ASKED] * len(commands)
         pending = set(queries)
         try:
             while pending:

@@ -6,10 +6,8 @@ import os
 import threading
 from typing import TYPE_CHECKING, TypeVar
 
-from redis.exceptions import ConnectionError as RedisConnectionError
-
 from .._core import ProbeBackoff
-from ..engine.node_command import NodeFailure, merge_replies, node_of, split_by_node
+from ..engine.node_command import NOT_ASKED, NodeFailure, has_left, merge_replies, node_of, split_by_node
 from ..engine.operation import run
 from .sync_executor import SyncExecutor
 from .sync_session import SyncSession
@@ -155,7 +153,7 @@ class SyncClusterSession:
         shard = self._engine.shards.get(address)
         session = self._sessions.get(address) if shard is None else self.session_of(shard)
         if session is None:
-            return [NodeFailure(RedisConnectionError(f"node {address} has left the cluster"))] * len(commands)
+            return [has_left(address)] * len(commands)
         try:
             return session.execute(commands)
         except Exception as error:  # noqa: BLE001 - the engine classifies it
@@ -163,7 +161,7 @@ class SyncClusterSession:
 
     def _query(self, commands: Sequence[Command]) -> Sequence[Reply]:
         """Asks nodes, which may be no shards, for the topology, until one of them knows it."""
-        replies: list[Reply] = [NodeFailure(RedisConnectionError("another node replied first"))] * len(commands)
+        replies: list[Reply] = [NOT_ASKED] * len(commands)
         for index, command in enumerate(commands):
             replies[index] = reply = self._query_node(command)
             if isinstance(reply, list) and reply:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from redis.exceptions import TryAgainError
+
 from .._core import Decision, Policies, hash_slot
 from ..check import MAX_COST, has_recorded, unrecorded, with_excessive_cost
 from .classify import TRANSPORT_ERRORS, classify
@@ -110,8 +112,8 @@ class Backend:
         elif record and self._is_one_slot(checks):
             try:
                 dialect, replies = yield from self._execute(_mcheck, checks, *queries)
-            except CannotCombineError:
-                pass
+            except (CannotCombineError, TryAgainError):
+                pass  # after the latter, the slot is moving, and two nodes have the keys
             else:
                 decisions = parse_decisions(replies[0], dialect.source, [check.key for check in checks])
         if decisions is None:
@@ -186,7 +188,8 @@ class Backend:
             recorded = [
                 index
                 for index, (check, reply) in enumerate(zip(checks, replies, strict=True))
-                if check.is_recorded and _is_recorded(reply, dialect)
+                if not isinstance(reply, Exception)
+                and has_recorded(check, Decision.from_reply(reply, dialect.source, check.key))
             ]
             for index in recorded:
                 outcomes[index] = unrecorded(_or_raise(outcomes[index]), checks[index].cost)
@@ -285,7 +288,7 @@ class Backend:
         return self._cluster and is_about_slot(reply)
 
     def _is_one_slot(self, checks: Sequence[Check]) -> bool:
-        return not self._cluster or len({hash_slot(check.key) for check in checks}) == 1
+        return not self._cluster or len({hash_slot(self.dialect.stored_name(check.key)) for check in checks}) == 1
 
 
 def _check_each(dialect: Dialect, checks: Sequence[Check], record: bool, *others: Command) -> Sequence[Command]:
@@ -306,10 +309,6 @@ def _refund_each(dialect: Dialect, checks: Sequence[Check]) -> Sequence[Command]
 
 def _reset(dialect: Dialect, key: bytes) -> Sequence[Command]:
     return (dialect.reset(key),)
-
-
-def _is_recorded(reply: Reply, dialect: Dialect) -> bool:
-    return not isinstance(reply, Exception) and has_recorded(Decision.from_reply(reply, dialect.source))
 
 
 def _or_raise(outcome: Decision | Exception) -> Decision:

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, TypeVar
 
 from redis.exceptions import ResponseError
 
-from ..check import unrecorded
+from ..errors import UnavailableError
 from .classify import describe
 from .cluster_health import health_of_cluster
-from .commands import resolve_policy
+from .discovery import Discovery
 from .engine import VERIFIED_KEY, Engine, cached_denials
-from .node_command import ALL_PRIMARIES, ONE_PRIMARY, NodeCommand, NodeFailure, NodeReplies
+from .failovers import Failovers
+from .node_command import ALL_PRIMARIES, ONE_PRIMARY, NodeCommand, NodeReplies
+from .partition import Partition, is_denied, unrecord
 from .routing import Router, together
 from .shard import Shard
 from .shards import Shards
-from .topology import Topology
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -31,10 +32,11 @@ if TYPE_CHECKING:
     from .engine import Errors
     from .operation import Operation
     from .redirect import Redirect
+    from .topology import Topology
 
 T = TypeVar("T")
 
-_CLUSTER_SLOTS = ("CLUSTER", "SLOTS")
+NO_OWNER = "no node of the cluster owns the key's hash slot"
 _KEY_INDEX = {"RL.OVERRIDE": 2}
 """The position of the key in the commands in which it does not follow the name."""
 
@@ -52,9 +54,6 @@ class ClusterEngine(Engine):
         """`seeds` are the addresses of nodes, `host:port`. `user` names the owner of the credentials."""
         super().__init__(settings, events, remote=True, cluster=True, user=user, server=",".join(seeds))
         self.shards = Shards(self._create_shard)
-        self.seeds = tuple(seeds)
-        self.addresses: set[str] = set()
-        """All nodes that were ever known, also replicas."""
         self.is_in_doubt = False
         """Whether the topology may have changed since it was read: a shard is lost, or slots have moved."""
         self.start_probing_shard: Callable[[Shard], None] = lambda _: None
@@ -62,10 +61,14 @@ class ClusterEngine(Engine):
         self.cache_denial_of_shard: Callable[[Shard, Check], bool] = lambda *_: False
         """Caches a denial that the shard will invalidate; returns false if the shard does not track keys."""
         self.is_shard_tracking: Callable[[Shard], bool] = lambda _: False
+        """Whether a shard reports changed keys."""
         self._router = Router(self._redirected)
-        self._next_asked = 0
+        self._discovery = Discovery(seeds)
+        self._failovers = Failovers()
         self._opened_before = 0
         """How often the breakers of dropped shards opened."""
+        self._has_met_no_owner = False
+        """Whether a check had a key that no shard owned."""
 
     def check(
         self,
@@ -78,80 +81,71 @@ class ClusterEngine(Engine):
     ) -> Operation[list[Decision | None]]:
         """See `Engine.check`. The fallback decides the checks of shards that are unavailable."""
 
-        def check(shard: Shard | None, part: Sequence[Check], use_deny_cache: bool) -> Operation[list[Decision | None]]:
-            options = {"record": record, "use_deny_cache": use_deny_cache, "lenient": lenient}
-            if shard is None:
-                return super(ClusterEngine, self).check(part, **options, errors=errors)
-            return self._router.run(shard, shard.check(part, **options, errors=errors))
+        def check(shard: Shard | None, part: Sequence[Check]) -> Operation[list[Decision | None]]:
+            return self._run_on(
+                shard,
+                lambda engine: Engine.check(
+                    engine, part, record=record, use_deny_cache=use_deny_cache, lenient=lenient, errors=errors
+                ),
+            )
 
-        parts = self._by_shard(checks) if self.enabled else {None: []}
-        if len(parts) == 1:
-            return (yield from check(next(iter(parts)), checks, use_deny_cache))
+        if not self.enabled:
+            return (yield from check(None, checks))
+        partition = Partition([check.key for check in checks], self._shard_of)
+        if len(partition.shards) == 1:
+            return (yield from check(partition.shards[0], checks))
         if self.deny_cache is not None and record and use_deny_cache:
             cached, _ = cached_denials(self.deny_cache, checks)
             if cached is not None:
                 return cached
-        outcomes = yield from together(
-            [check(shard, [checks[index] for index in part], use_deny_cache) for shard, part in parts.items()]
-        )
-        decisions: list[Decision | None] = [None] * len(checks)
-        for part, outcome in zip(parts.values(), outcomes, strict=True):
-            for index, decision in zip(part, () if isinstance(outcome, Exception) else outcome, strict=False):
-                decisions[index] = decision
-        error = next((outcome for outcome in outcomes if isinstance(outcome, Exception)), None)
-        if record and (error is not None or any(one is not None and not one for one in decisions)):
-            yield from self._take_back_recorded(checks, decisions)
-        if error is not None:
-            raise error
-        return decisions
+        parts = partition.split(checks)
+        outcomes = yield from together(list(map(check, partition.shards, parts)))
+        if record and any(map(is_denied, outcomes)):
+            yield from self.take_back(unrecord(parts, outcomes))
+        return partition.merge(_raise_first(outcomes))
 
     def refund(self, key: bytes, cost: int) -> Operation[int]:
         """See `Engine.refund`."""
-        shard = self._shard_of(key)
-        return super().refund(key, cost) if shard is None else self._router.run(shard, shard.refund(key, cost))
+        return self._run_on(self._shard_of(key), lambda engine: Engine.refund(engine, key, cost))
 
     def reset(self, key: bytes) -> Operation[int]:
         """See `Engine.reset`."""
-        shard = self._shard_of(key)
-        return super().reset(key) if shard is None else self._router.run(shard, shard.reset(key))
+        return self._run_on(self._shard_of(key), lambda engine: Engine.reset(engine, key))
 
-    def take_back(self, recorded: Sequence[tuple[Check, Decision]]) -> Operation[None]:
+    def take_back(self, decided: Sequence[tuple[Check, Decision]]) -> Operation[None]:
         """See `Engine.take_back`."""
-        operations = []
-        for shard, part in self._by_shard([check for check, _ in recorded]).items():
-            taken_back = [recorded[index] for index in part]
-            if shard is None:
-                operations.append(super().take_back(taken_back))
-            else:
-                operations.append(self._router.run(shard, shard.take_back(taken_back)))
-        _raise_first((yield from together(operations)))
+
+        def take_back(shard: Shard | None, part: Sequence[tuple[Check, Decision]]) -> Operation[None]:
+            return self._run_on(shard, lambda engine: Engine.take_back(engine, part))
+
+        partition = Partition([check.key for check, _ in decided], self._shard_of)
+        _raise_first((yield from together(list(map(take_back, partition.shards, partition.split(decided))))))
 
     def find_problems(self, limits: Collection[Limits], prefix: str) -> Operation[list[str]]:
         """See `Engine.find_problems`."""
         shard = self._shard_of(VERIFIED_KEY)
-        if shard is None:
-            return super().find_problems(limits, prefix)
-        return self._router.run(shard, shard.find_problems(limits, prefix))
+        return self._run_on(shard, lambda engine: Engine.find_problems(engine, limits, prefix))
 
     def execute_module_command(
         self, feature: str, command: Command, changed_key: bytes | None = None
     ) -> Operation[Reply]:
         """See `Engine.execute_module_command`. A `NodeCommand` goes to the nodes that it names."""
 
-        def execute(shard: Shard) -> Operation[Reply]:
-            return self._router.run(shard, shard.execute_module_command(feature, command, changed_key))
+        def execute(shard: Shard | None) -> Operation[Reply]:
+            return self._run_on(
+                shard, lambda engine: Engine.execute_module_command(engine, feature, command, changed_key)
+            )
 
-        if isinstance(command, NodeCommand):
-            shard = self._first_available() if command.nodes == ONE_PRIMARY else self.shards.get(command.nodes)
-            if command.nodes == ALL_PRIMARIES and (shards := self.shards.owners()):
-                replies = _raise_first((yield from together([execute(shard) for shard in shards])))
-                return NodeReplies(zip((shard.address for shard in shards), replies, strict=True))
-            if shard is None and command.nodes not in (ONE_PRIMARY, ALL_PRIMARIES):
-                raise ResponseError(f"node {command.nodes} has left the cluster: begin the list again")
-        else:
-            shard = self._shard_of(_key_of(command))
+        if not isinstance(command, NodeCommand):
+            return (yield from execute(self._shard_of(_key_of(command))))
+        if command.nodes == ALL_PRIMARIES and (shards := self.shards.owners()):
+            replies = _raise_first((yield from together([execute(shard) for shard in shards])))
+            return NodeReplies(zip((shard.address for shard in shards), replies, strict=True))
+        if command.nodes in (ONE_PRIMARY, ALL_PRIMARIES):
+            return (yield from execute(self._first_available()))
+        shard = self.shards.get(command.nodes)
         if shard is None:
-            return (yield from super().execute_module_command(feature, command, changed_key))
+            raise ResponseError(f"node {command.nodes} has left the cluster: begin the list again")
         return (yield from execute(shard))
 
     def reset_keys(self, prefix: str) -> Operation[int]:
@@ -159,7 +153,7 @@ class ClusterEngine(Engine):
         shards = self.shards.owners()
         if not shards:
             raise self._unavailable_error()
-        operations = [self._router.run(shard, shard.reset_keys(prefix)) for shard in shards]
+        operations = [self._run_on(shard, lambda engine: Engine.reset_keys(engine, prefix)) for shard in shards]
         return sum(_raise_first((yield from together(operations))))
 
     def replace_local(self, local: LocalLimiter) -> None:
@@ -171,46 +165,38 @@ class ClusterEngine(Engine):
     def health(self) -> Health:
         """The state of the limiter now."""
         own = replace(super().health(), opened=self._opened_before)
-        return health_of_cluster(own, [shard.shard_health() for shard in self.shards.owners()])
+        health = health_of_cluster(own, [shard.shard_health() for shard in self.shards.owners()])
+        return replace(health, last_error=NO_OWNER) if self._has_met_no_owner and not health.last_error else health
 
     def fetch_topology(self) -> Operation[Topology | None]:
-        """Asks shards that are available, one after the other; and if none replies, all known nodes at once.
-
-        Returns `None` if no node replies.
-        """
+        """Asks the nodes for the topology. Returns `None` if none of them replies."""
         self.is_in_doubt = False
-        available = [shard.address for shard in self.shards.owners() if shard.is_available]
-        self._next_asked = (self._next_asked + 1) % max(1, len(available))
-        rounds = [[address] for address in (*available[self._next_asked :], *available[: self._next_asked])]
-        rounds.append(sorted(self.addresses.union(self.seeds)))
         if not self.breaker.is_closed:
             self.breaker.begin_probe()
-        error: Exception | None = None
-        for addresses in rounds:
-            replies = yield [NodeCommand(*_CLUSTER_SLOTS, nodes=address) for address in addresses]
-            for address, reply in zip(addresses, replies, strict=True):
-                try:
-                    return _read_topology(reply, address)
-                except Exception as failure:  # noqa: BLE001 - after any error the node cannot be used
-                    error = failure if error is None or not isinstance(failure, ResponseError) else error
-        if not self.breaker.is_closed and error is not None:
-            reason = describe(error, self._user)
-            self.breaker.record_probe_failure(reason)
-            self._report_unavailable(reason)
-        return None
+        try:
+            return (yield from self._discovery.fetch([one.address for one in self.shards.owners() if one.is_available]))
+        except Exception as error:  # noqa: BLE001 - after any error no node can be used
+            if not self.breaker.is_closed:
+                reason = describe(error, self._user)
+                self.breaker.record_probe_failure(reason)
+                self._report_unavailable(reason)
+            return None
 
-    def install(self, topology: Topology) -> list[Shard]:
-        """Routes commands as the topology says. Returns the shards that own no slots any more."""
-        self.addresses.update(topology.addresses)
+    def install(self, topology: Topology) -> None:
+        """Routes commands as the topology says. Drops the shards that own no slots any more."""
+        self._discovery.addresses = topology.addresses
         is_moved, dropped = self.shards.install(topology)
-        for shard in dropped:
+        for shard, slots in dropped.items():
             self._opened_before += shard.breaker.opened
             self.unanswered += shard.unanswered
+            self._failovers.add(shard, slots)
+        self._failovers.report_ends(self.shards)
         if is_moved:
             self._invalidate_denials()
         if not self.breaker.is_closed:
-            self._record_recovery(self.breaker.since, self.health().backend)
-        return dropped
+            unavailable_since = self.breaker.since
+            self.breaker.record_recovery()
+            self._report_recovery(unavailable_since, self.health().backend)
 
     def report_doubt(self) -> None:
         """Reads the topology soon: a shard is lost, or slots have moved."""
@@ -218,11 +204,15 @@ class ClusterEngine(Engine):
         self.start_probing()
 
     def _create_shard(self, address: str) -> Shard:
-        shard = Shard(self, address, user=self._user, on_lost=self.report_doubt)
+        shard = Shard(self, address, user=self._user, report_doubt=self.report_doubt)
         shard.start_probing = lambda: self.start_probing_shard(shard)
         shard.cache_denial = lambda check: self.cache_denial_of_shard(shard, check)
         shard.is_tracking = lambda: self.is_shard_tracking(shard)
         return shard
+
+    def _run_on(self, shard: Shard | None, operation: Callable[[Engine], Operation[T]]) -> Operation[T]:
+        """Runs an operation on a shard; on this engine if no shard owns the key."""
+        return operation(self) if shard is None else self._router.run(shard, operation(shard))
 
     def _redirected(self, redirect: Redirect) -> Shard:
         shard, is_moved = self.shards.redirected(redirect)
@@ -242,32 +232,18 @@ class ClusterEngine(Engine):
             self.report_doubt()
         return shard
 
-    def _by_shard(self, checks: Sequence[Check]) -> dict[Shard | None, list[int]]:
-        """The indices of the checks of each shard; `None` has those whose keys no shard owns."""
-        parts: dict[Shard | None, list[int]] = {}
-        for index, check in enumerate(checks):
-            parts.setdefault(self._shard_of(check.key), []).append(index)
-        return parts
-
-    def _take_back_recorded(self, checks: Sequence[Check], decisions: list[Decision | None]) -> Operation[None]:
-        """Takes back the units of the checks that recorded them, and corrects their decisions."""
-        recorded = []
-        for index, (check, decision) in enumerate(zip(checks, decisions, strict=True)):
-            if decision is not None and self._is_recorded(check, decision):
-                recorded.append((check, decision))
-                decisions[index] = unrecorded(decision, check.cost)
-        yield from self.take_back(recorded)
-
-    def _is_recorded(self, check: Check, decision: Decision) -> bool:
-        if not check.is_recorded or not decision.allowed or decision.source == "fallback":
-            return False
-        # Under a shadow policy, a check may be allowed although it recorded nothing, unless the module decides.
-        return decision.source == "module" or not resolve_policy(self.policies, check)[1]
-
     def _first_available(self) -> Shard | None:
         """The first available shard by address; if there is none, the first one."""
         shards = self.shards.owners()
         return next(chain((shard for shard in shards if shard.is_available), shards), None)
+
+    def _decide_without_server(
+        self, checks: Sequence[Check], record: bool, lenient: bool, errors: Errors | None
+    ) -> list[Decision | None] | None:
+        if self.enabled and len(self.shards):
+            self._has_met_no_owner = True
+            self.count_unanswered(len(checks), UnavailableError(NO_OWNER))
+        return super()._decide_without_server(checks, record, lenient, errors)
 
     def _is_available(self) -> bool:
         """Keys that no shard owns have no server."""
@@ -275,15 +251,7 @@ class ClusterEngine(Engine):
         return False
 
     def _unavailable_reason(self) -> str | None:
-        return "no node of the cluster owns the key's hash slot" if len(self.shards) else super()._unavailable_reason()
-
-
-def _read_topology(reply: Reply, address: str) -> Topology:
-    if isinstance(reply, NodeFailure):
-        raise reply.error
-    if isinstance(reply, Exception):
-        raise reply
-    return Topology.from_reply(reply, address)
+        return NO_OWNER if len(self.shards) else super()._unavailable_reason()
 
 
 def _key_of(command: Command) -> bytes:

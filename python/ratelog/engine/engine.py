@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from .._core import Breaker, Decision, DenyCache, LocalLimiter, Policies
-from ..check import Check, with_prefix
+from ..check import Check, has_recorded, with_prefix
 from ..errors import NoPolicyError, UnavailableError
 from ..events import CIRCUIT_OPEN, CheckCompleted, EventPublisher, ServerRecovered, ServerUnavailable
 from ..health import Health
@@ -155,12 +155,13 @@ class Engine:
         """Returns the number of units removed."""
         return (yield from self._change(key, self.backend.reset(key), self.local.reset))
 
-    def take_back(self, recorded: Sequence[tuple[Check, Decision]]) -> Operation[None]:
-        """Takes back the units of checks that recorded them, each where it was decided.
+    def take_back(self, decided: Sequence[tuple[Check, Decision]]) -> Operation[None]:
+        """Takes back the units that checks have recorded, each where it was decided.
 
         If this fails, the units stay for their window: the limit is never exceeded.
         """
-        remote = [check for check, decision in recorded if decision.source in ("module", "script")]
+        recorded = [(check, decision) for check, decision in decided if has_recorded(check, decision)]
+        remote = [check for check, decision in recorded if decision.source != "local"]
         for check, decision in recorded:
             if decision.source == "local":
                 self.local.refund(check.key, check.cost)
@@ -238,7 +239,8 @@ class Engine:
             self.breaker.record_probe_failure(text)
             self._report_unavailable(text)
             return False
-        self._record_recovery(unavailable_since, self.backend.dialect.source)
+        self.breaker.record_recovery()
+        self._report_recovery(unavailable_since, self.backend.dialect.source)
         return True
 
     def reset_keys(self, prefix: str) -> Operation[int]:
@@ -397,8 +399,7 @@ class Engine:
         self.start_probing()
         return False
 
-    def _record_recovery(self, unavailable_since: float, backend: str) -> None:
-        self.breaker.record_recovery()
+    def _report_recovery(self, unavailable_since: float, backend: str) -> None:
         if self._is_reported_unavailable:
             self._is_reported_unavailable = False
             downtime = max(0.0, time.time() - unavailable_since)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+from redis.exceptions import ConnectionError as RedisConnectionError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -35,6 +37,14 @@ class NodeFailure:
     """Takes the place of a reply if the node did not reply."""
 
     error: Exception
+
+
+def has_left(address: str) -> NodeFailure:
+    """The failure of a node that is no shard any more."""
+    return NodeFailure(RedisConnectionError(f"node {address} has left the cluster"))
+
+
+NOT_ASKED = NodeFailure(RedisConnectionError("another node replied first"))
 
 
 class NodeReplies(dict[str, "Reply"]):

@@ -21,6 +21,12 @@ class _State(NamedTuple):
     by_address: dict[str, Shard]
     """Also shards that own no slots yet."""
 
+    def of_key(self, key: bytes) -> Shard | None:
+        return self.at(self.owners.of_key(key))
+
+    def at(self, address: str | None) -> Shard | None:
+        return None if address is None else self.by_address[address]
+
 
 class Shards:
     """Finds the shard of a key."""
@@ -34,10 +40,21 @@ class Shards:
         return len(self._state.owners.addresses())
 
     def of_key(self, key: bytes) -> Shard | None:
-        """The shard that owns the key's slot; `None` if none does."""
+        """The shard that stores the key; `None` if no shard owns its slot.
+
+        With the script, the name of the key's log decides.
+        """
         state = self._state
-        address = state.owners.of_key(key)
-        return None if address is None else state.by_address[address]
+        shard = state.of_key(key)
+        if shard is None:
+            return None
+        name = shard.backend.dialect.stored_name(key)
+        return shard if name is key else state.of_key(name)
+
+    def of_slot(self, slot: int) -> Shard | None:
+        """The shard that owns a slot; `None` if none does."""
+        state = self._state
+        return state.at(state.owners.of_slot(slot))
 
     def get(self, address: str) -> Shard | None:
         """The shard of an address, also one that owns no slots yet."""
@@ -65,16 +82,20 @@ class Shards:
         addresses = dict.fromkeys(address for _, _, address in topology.ranges)
         return [self._get_or_create(self._state, address) for address in addresses]
 
-    def install(self, topology: Topology) -> tuple[bool, list[Shard]]:
+    def install(self, topology: Topology) -> tuple[bool, dict[Shard, list[int]]]:
         """Makes the nodes of the topology the owners of their slots, and drops the others.
 
-        Returns whether a slot has another owner now, and the dropped shards.
+        Returns whether a slot has another owner now, and the dropped shards with the slots that they had.
         """
         before = self._state
         owners = ShardMap(topology.ranges)
         by_address = {address: self._get_or_create(before, address) for address in owners.addresses()}
         self._state = _State(owners, by_address)
-        dropped = [shard for address, shard in before.by_address.items() if address not in by_address]
+        dropped = {
+            shard: before.owners.slots_of(address)
+            for address, shard in before.by_address.items()
+            if address not in by_address
+        }
         return not owners.has_same_owners(before.owners), dropped
 
     def _get_or_create(self, state: _State, address: str) -> Shard:

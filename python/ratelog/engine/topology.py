@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import ResponseError
 
-from .overrides import text
+from .overrides import parse_map, text
 
 if TYPE_CHECKING:
     from .commands import Reply
@@ -46,6 +46,8 @@ class Topology:
 def _address(node: Any, answering: str) -> str | None:
     host = "" if node[0] is None else text(node[0])
     if host == _UNKNOWN_HOST:
-        return None
+        # The preferred name is unknown, but perhaps not the address.
+        metadata = parse_map(node[3]) if len(node) > 3 else {}
+        return f"{text(metadata['ip'])}:{node[1]}" if "ip" in metadata else None
     # A node sends no host if it is its own.
     return f"{host or answering.rpartition(':')[0]}:{node[1]}"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from redis.exceptions import ConnectionError as Lost
 from redis.exceptions import MovedError
 
 from ratelog._core import LocalLimiter
+from ratelog.engine.commands import ScriptDialect
 from ratelog.engine.node_command import NodeFailure
 from ratelog.engine.operation import run
 from ratelog.events import ServerRecovered, ServerUnavailable
@@ -48,8 +50,34 @@ def test_the_loss_of_a_shard_puts_the_topology_in_doubt() -> None:
     assert not run(shard.probe(), fail)
     assert cluster.engine.is_in_doubt
     assert run(shard.probe(), lambda _: [0])
-    outages = [event for event in cluster.events if isinstance(event, ServerUnavailable | ServerRecovered)]
-    assert [(type(event), event.server) for event in outages] == [
-        (ServerUnavailable, "a:1"),
-        (ServerRecovered, "a:1"),
-    ]
+    assert cluster.outages() == [(ServerUnavailable, "a:1"), (ServerRecovered, "a:1")]
+
+
+def test_a_shard_that_recovers_puts_the_topology_in_doubt() -> None:
+    cluster = FakeCluster()
+    shard = cluster.engine.shards.owners()[0]
+    assert run(shard.probe(), lambda _: [0])
+    assert not cluster.engine.is_in_doubt
+    shard.record_failure(Lost("gone"))
+    cluster.refresh()
+    # It may be a replica by now.
+    assert run(shard.probe(), lambda _: [0])
+    assert cluster.engine.is_in_doubt
+
+
+@pytest.mark.parametrize("reply", [0, Lost("gone")])
+def test_a_shard_that_has_left_reports_the_end_of_its_outage_only(reply: object) -> None:
+    cluster = FakeCluster()
+    shard, other = cluster.engine.shards.owners()
+    shard.record_failure(Lost("gone"))
+    assert (shard.leave(), other.leave()) == (True, False)
+    cluster.refresh()
+    run(shard.probe(), lambda _: [reply])
+    assert cluster.engine.is_in_doubt is isinstance(reply, Lost)
+    run(other.probe(), lambda _: [Lost("gone")])
+    assert cluster.outages() == [(ServerUnavailable, "a:1")]
+    other.backend.dialect = ScriptDialect(other.policies)
+    shard.report_replaced([other])
+    assert cluster.outages()[1:] == [(ServerRecovered, "a:1")]
+    assert isinstance(event := cluster.events[-1], ServerRecovered)
+    assert (event.backend, event.downtime >= 0.0) == ("script", True)

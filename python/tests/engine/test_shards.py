@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from ratelog.engine.redirect import Redirect
 from ratelog.engine.topology import Topology
-from support.fake_cluster import OF_A, OF_B, SLOTS, FakeCluster
-
-SLOT_OF_B = 12_182
+from support.fake_cluster import OF_A, OF_B, SLOT_OF_B, SLOTS, FakeCluster
 
 
 def addresses(cluster: FakeCluster) -> list[str]:
@@ -36,10 +34,10 @@ def test_a_new_topology_keeps_the_shards_that_it_has_and_drops_the_others() -> N
     cluster = FakeCluster()
     shards = cluster.engine.shards
     a, b = shards.owners()
-    assert shards.install(Topology.from_reply(SLOTS, "a:1")) == (False, [])
+    assert shards.install(Topology.from_reply(SLOTS, "a:1")) == (False, {})
     topology = Topology.from_reply([[0, 8_191, [b"a", 1]], [8_192, 16_383, [b"c", 3]]], "a:1")
     kept, new = shards.add(topology)
     assert (kept is a, new.address, addresses(cluster)) == (True, "c:3", ["a:1", "b:2"])
-    assert shards.install(topology) == (True, [b])
+    assert shards.install(topology) == (True, {b: list(range(8_192, 16_384))})
     assert shards.owners() == [a, new]
     assert shards.get("b:2") is None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import redis
 
-from ratelog._core import hash_slot
+from ratelog._core import SCRIPT_SUFFIX, hash_slot
 
 from .server import free_port
 from .wait import until_sync
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .types import Start
 
 SLOTS = 16_384
+SUFFIX = SCRIPT_SUFFIX.encode()
+"""Follows a key in the name of its log, if the script stores it."""
 
 PARTIAL = "cluster-require-full-coverage no"
 """Shards are served while others are lost."""
@@ -51,6 +53,11 @@ class Cluster:
     def url(self) -> str:
         return "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
 
+    def redirects(self) -> int:
+        """How often the nodes have redirected a command to the owner of its slot."""
+        stats = [node.db().info("errorstats") for node in self.nodes]
+        return sum(int(errors.get("errorstat_MOVED", {}).get("count", 0)) for errors in stats)
+
     def keys(self) -> list[bytes]:
         """The keys of all nodes."""
         return sorted(key for node in self.nodes for key in node.db().keys("*"))
@@ -77,13 +84,18 @@ class Cluster:
             else:
                 node.db().execute_command("CLUSTER", "SETSLOT", slot, "NODE", _id_of(to))
 
-    def migrate(self, key: str, to: int) -> None:
-        """Moves the slot of a key to the primary at `to`, key by key, as resharding tools do."""
+    def begin_migration(self, key: str, to: int) -> tuple[Server, Server]:
+        """Prepares the move of the slot of a key to the primary at `to`. Returns the old and the new owner."""
         slot, source, target = hash_slot(key), self.owner_of(key), self.nodes[to]
         assert source is not None
         target.db().execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", _id_of(source))
-        db = source.db()
-        db.execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", _id_of(target))
+        source.db().execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", _id_of(target))
+        return source, target
+
+    def migrate(self, key: str, to: int) -> None:
+        """Moves the slot of a key to the primary at `to`, key by key, as resharding tools do."""
+        source, target = self.begin_migration(key, to)
+        slot, db = hash_slot(key), source.db()
         for name in db.execute_command("CLUSTER", "GETKEYSINSLOT", slot, 100):
             db.execute_command("MIGRATE", "127.0.0.1", target.port, name, 0, 20_000)
         for node in (target, source):
@@ -118,6 +130,17 @@ class Cluster:
         nodes = sum(len(row) - 2 for row in slots_of(db))
         is_linked = _role(node) == "master" or db.info("replication")["master_link_status"] == "up"
         return "'cluster_state': 'ok'" in info and nodes == len(self.nodes) and is_linked
+
+
+def keys_of_one_slot() -> tuple[bytes, bytes]:
+    """Two keys without a hash tag. Their logs, as the script stores them, have different slots."""
+    found: dict[int, bytes] = {}
+    for number in range(SLOTS):
+        name = b"k%d" % number
+        other = found.setdefault(hash_slot(name), name)
+        if hash_slot(other + SUFFIX) != hash_slot(name + SUFFIX):
+            return other, name
+    raise LookupError("the logs of all keys of a slot have one slot")
 
 
 def slots_of(db: Any) -> list[Any]:
