@@ -55,14 +55,14 @@ class ServerUnavailable:
 
 @dataclass(frozen=True)
 class ServerRecovered:
-    """The server is available again."""
+    """The server is available again. In a cluster, after a failover: other servers serve the slots of a lost shard."""
 
     downtime: float
     """Seconds."""
     backend: str
     """`module` or `script`."""
     server: str = ""
-    """As in `ServerUnavailable`."""
+    """As in `ServerUnavailable`: the server that was unavailable."""
 
 
 @dataclass(frozen=True)

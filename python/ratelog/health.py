@@ -65,7 +65,8 @@ class Health:
     evicted: int
     """Keys that the limiter of this process evicted while they had units that counted."""
     unanswered: int
-    """Checks that the server did not answer in time while the circuit was closed. The fallback decided them."""
+    """Checks that the server did not answer in time while the circuit was closed, and those of keys whose hash slot no
+    node of a cluster owned. The fallback decided them."""
     problems: tuple[str, ...]
     """Mistakes of configuration that were found in the last five minutes, such as a policy that does not exist."""
     shards: tuple[ShardHealth, ...] = ()

@@ -45,6 +45,7 @@ def has_left(address: str) -> NodeFailure:
 
 
 NOT_ASKED = NodeFailure(RedisConnectionError("another node replied first"))
+"""Takes the place of a reply that is not needed."""
 
 
 class NodeReplies(dict[str, "Reply"]):
