@@ -1,0 +1,92 @@
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Path, State};
+use ratelog_client::{Mode, Policy};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::keys::json;
+use crate::app::App;
+use crate::auth::{Operator, Viewer};
+use crate::operations::failure::Failure;
+use crate::operations::policies;
+use crate::operations::policy_nodes::NodeOutcome;
+
+/// A policy.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyBody {
+    /// The rules, such as `10/second; 1000/hour`.
+    rules: String,
+    /// `enforce` or `shadow`.
+    mode: String,
+}
+
+impl PolicyBody {
+    fn of(policy: &Policy) -> Self {
+        let mode = match policy.mode {
+            Mode::Enforce => "enforce",
+            Mode::Shadow => "shadow",
+        };
+        Self { rules: policy.rules.to_string(), mode: mode.to_owned() }
+    }
+}
+
+/// All policies, by name.
+#[utoipa::path(get, path = "/api/v1/policies", responses((status = 200, body = BTreeMap<String, PolicyBody>)))]
+pub async fn list(
+    State(app): State<App>,
+    Viewer(_): Viewer,
+) -> Result<Json<BTreeMap<String, PolicyBody>>, Failure> {
+    let found = policies::list(&app).await?;
+    let bodies = found.iter().map(|(name, policy)| (name.to_string(), PolicyBody::of(policy)));
+    Ok(Json(bodies.collect()))
+}
+
+/// A policy.
+#[utoipa::path(get, path = "/api/v1/policies/{name}", params(("name" = String, Path, description = "The policy's name")), responses((status = 200, body = PolicyBody)))]
+pub async fn read(
+    State(app): State<App>,
+    Viewer(_): Viewer,
+    Path(name): Path<String>,
+) -> Result<Json<PolicyBody>, Failure> {
+    let policy = policies::get(&app, &policies::parse_name(&name)?).await?;
+    Ok(Json(PolicyBody::of(&policy)))
+}
+
+/// Sets a policy on every primary. Returns the outcome on each.
+#[utoipa::path(put, path = "/api/v1/policies/{name}", params(("name" = String, Path, description = "The policy's name")), request_body = PolicyBody, responses((status = 200, body = Vec<NodeOutcome>)))]
+pub async fn set(
+    State(app): State<App>,
+    Operator(identity): Operator,
+    Path(name): Path<String>,
+    body: Result<Json<PolicyBody>, JsonRejection>,
+) -> Result<Json<Vec<NodeOutcome>>, Failure> {
+    let body = json(body)?;
+    let name = policies::parse_name(&name)?;
+    let policy = policies::parse(&body.rules, &body.mode)?;
+    Ok(Json(policies::set(&app, &identity, &name, &policy).await?))
+}
+
+/// Deletes a policy on every primary. Returns the outcome on each.
+#[utoipa::path(delete, path = "/api/v1/policies/{name}", params(("name" = String, Path, description = "The policy's name")), responses((status = 200, body = Vec<NodeOutcome>)))]
+pub async fn delete(
+    State(app): State<App>,
+    Operator(identity): Operator,
+    Path(name): Path<String>,
+) -> Result<Json<Vec<NodeOutcome>>, Failure> {
+    let name = policies::parse_name(&name)?;
+    Ok(Json(policies::delete(&app, &identity, &name).await?))
+}
+
+/// Replaces all policies on every primary by those of a document, as `RL.POLICY EXPORT` returns it.
+#[utoipa::path(post, path = "/api/v1/policies/import", request_body = String, responses((status = 200, body = Vec<NodeOutcome>)))]
+pub async fn import(
+    State(app): State<App>,
+    Operator(identity): Operator,
+    body: String,
+) -> Result<Json<Vec<NodeOutcome>>, Failure> {
+    Ok(Json(policies::import(&app, &identity, &body).await?))
+}

@@ -1,0 +1,65 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use ratelog_client::nodes::Deployment;
+
+use crate::auth::{Authenticator, StartError};
+use crate::operations::audit::Audit;
+use crate::poll::Poller;
+use crate::settings::Settings;
+
+/// The time for which an action waits for a server.
+const TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What all requests share. Cheap to clone.
+pub type App = Arc<AppState>;
+
+/// What all requests share.
+pub struct AppState {
+    /// The settings.
+    pub settings: Settings,
+    /// The servers, with the rights to read.
+    pub viewer: Arc<Deployment>,
+    /// The servers, with the rights to make changes.
+    pub operator: Arc<Deployment>,
+    /// The polls of the nodes.
+    pub poller: Arc<Poller>,
+    /// Who makes requests.
+    pub authenticator: Authenticator,
+    /// The record of changes.
+    pub audit: Audit,
+}
+
+impl AppState {
+    /// The state of a dashboard with these settings. It connects to nothing.
+    ///
+    /// # Errors
+    /// [`StartError`] for settings that are wrong.
+    pub fn new(settings: Settings) -> Result<App, StartError> {
+        let viewer = deployment("--url", &settings.url)?;
+        let operator = match &settings.operator_url {
+            None => Arc::clone(&viewer),
+            Some(url) => deployment("--operator-url", url)?,
+        };
+        Ok(Arc::new(Self {
+            poller: Arc::new(Poller::new(Arc::clone(&viewer))),
+            authenticator: Authenticator::new(&settings)?,
+            audit: Audit::new(Arc::clone(&operator)),
+            viewer,
+            operator,
+            settings,
+        }))
+    }
+
+    /// The path of a page, behind the base path.
+    #[must_use]
+    pub fn path(&self, path: &str) -> String {
+        format!("{}{path}", self.settings.base_path)
+    }
+}
+
+fn deployment(option: &str, url: &str) -> Result<Arc<Deployment>, StartError> {
+    Deployment::new(url)
+        .map(|deployment| Arc::new(deployment.with_timeout(TIMEOUT)))
+        .map_err(|error| StartError(format!("{option}: {error}")))
+}

@@ -1,0 +1,280 @@
+use std::fmt;
+use std::net::IpAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
+use axum_extra::extract::PrivateCookieJar;
+use axum_extra::extract::cookie::{Cookie, Key};
+use ipnet::IpNet;
+
+use super::identity::{Identity, Method, Role};
+use super::login_limit::LoginLimit;
+use super::one_time_link::OneTimeLink;
+use super::password::Password;
+use super::session::{COOKIE, Sessions};
+use super::token::Token;
+use crate::operations::failure::Failure;
+use crate::settings::Settings;
+
+/// The least length of a token that a setting gives.
+const MIN_TOKEN: usize = 16;
+
+/// Finds out who makes a request.
+pub struct Authenticator {
+    key: Key,
+    passwords: [(Role, Option<Password>); 2],
+    tokens: Vec<(Role, Token)>,
+    metrics_token: Option<Token>,
+    trusted_proxies: Vec<IpNet>,
+    user_header: String,
+    operators: Vec<String>,
+    link: Option<OneTimeLink>,
+    login_limit: LoginLimit,
+    /// The sessions.
+    pub(crate) sessions: Sessions,
+}
+
+/// The dashboard cannot start with these settings; the text says what to change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartError(pub String);
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for StartError {}
+
+impl Authenticator {
+    /// Reads the secrets that the settings name.
+    ///
+    /// # Errors
+    /// [`StartError`] for an invalid secret, a file that cannot be read, and a listener that other machines reach if
+    /// nobody could sign in.
+    pub fn new(settings: &Settings) -> Result<Self, StartError> {
+        let operator = password(
+            "operator-password-hash",
+            settings.operator_password_hash.as_deref(),
+            settings.operator_password_hash_file.as_deref(),
+        )?;
+        let viewer = password(
+            "viewer-password-hash",
+            settings.viewer_password_hash.as_deref(),
+            settings.viewer_password_hash_file.as_deref(),
+        )?;
+        let has_users =
+            operator.is_some() || viewer.is_some() || !settings.trusted_proxies.is_empty();
+        if settings.is_public() && !has_users {
+            return Err(StartError(format!(
+                "the dashboard does not listen on {} without passwords, because other machines reach it: set \
+                 --operator-password-hash (see `ratelog-dashboard hash-password`), or --trusted-proxy and --operator \
+                 if a proxy authenticates users, or listen on 127.0.0.1",
+                settings.listen
+            )));
+        }
+        let mut tokens = Vec::new();
+        for (role, name, value, file) in [
+            (
+                Role::Operator,
+                "operator-token",
+                settings.operator_token.as_deref(),
+                settings.operator_token_file.as_deref(),
+            ),
+            (
+                Role::Viewer,
+                "viewer-token",
+                settings.viewer_token.as_deref(),
+                settings.viewer_token_file.as_deref(),
+            ),
+        ] {
+            tokens.extend(token(name, value, file)?.map(|token| (role, token)));
+        }
+        let key = match &settings.secret {
+            None => Key::generate(),
+            Some(secret) if secret.len() >= 64 => Key::from(secret.as_bytes()),
+            Some(_) => return Err(StartError("--secret has less than 64 characters".to_owned())),
+        };
+        let login = format!("http://{}{}/login", settings.listen, settings.base_path);
+        let length = Duration::from_secs(60 * settings.session_minutes);
+        Ok(Self {
+            key,
+            passwords: [(Role::Operator, operator), (Role::Viewer, viewer)],
+            tokens,
+            metrics_token: token("metrics-token", settings.metrics_token.as_deref(), None)?,
+            trusted_proxies: settings.trusted_proxies.clone(),
+            user_header: settings.user_header.to_ascii_lowercase(),
+            operators: settings.operators.clone(),
+            link: (!has_users).then(|| OneTimeLink::new(login)),
+            login_limit: LoginLimit::new(),
+            sessions: Sessions::new(length, &settings.base_path, settings.https),
+        })
+    }
+
+    /// Prints the link with which to sign in, if there are no passwords.
+    pub fn print_link(&self) {
+        if let Some(link) = &self.link {
+            link.print();
+        }
+    }
+
+    /// Whether users sign in with passwords.
+    #[must_use]
+    pub fn has_passwords(&self) -> bool {
+        self.passwords.iter().any(|(_, password)| password.is_some())
+    }
+
+    /// The cookies of a request.
+    #[must_use]
+    pub fn cookies(&self, headers: &HeaderMap) -> PrivateCookieJar {
+        PrivateCookieJar::from_headers(headers, self.key.clone())
+    }
+
+    /// Who makes a request, or `None`. An invalid token is not made up for by a cookie.
+    #[must_use]
+    pub fn identify(&self, headers: &HeaderMap, address: IpAddr) -> Option<Identity> {
+        if let Some(authorization) = headers.get(AUTHORIZATION) {
+            let secret = bearer(authorization.to_str().ok()?)?;
+            let (role, _) = self.tokens.iter().find(|(_, token)| token.matches(secret))?;
+            let user = match role {
+                Role::Operator => "operator-token",
+                Role::Viewer => "viewer-token",
+            };
+            return Some(Identity {
+                user: user.to_owned(),
+                role: *role,
+                method: Method::Token,
+                address,
+            });
+        }
+        self.of_proxy(headers, address).or_else(|| {
+            let cookies = self.cookies(headers);
+            let session = self.sessions.read(&cookies.get(COOKIE)?)?;
+            Some(Identity {
+                user: session.user,
+                role: session.role,
+                method: session.method,
+                address,
+            })
+        })
+    }
+
+    /// Whether a request may read the metrics.
+    #[must_use]
+    pub fn may_read_metrics(&self, headers: &HeaderMap, address: IpAddr) -> bool {
+        let secret = headers.get(AUTHORIZATION).and_then(|value| bearer(value.to_str().ok()?));
+        let is_metrics_token = || {
+            let token = self.metrics_token.as_ref();
+            token.is_some_and(|token| secret.is_some_and(|secret| token.matches(secret)))
+        };
+        is_metrics_token() || self.identify(headers, address).is_some()
+    }
+
+    /// Signs in with a password. Returns the cookie of the session.
+    ///
+    /// # Errors
+    /// [`Failure::TooMany`] after too many attempts; [`Failure::Invalid`] for a wrong user or password.
+    pub async fn sign_in(
+        &self,
+        user: &str,
+        password: String,
+        address: IpAddr,
+    ) -> Result<Cookie<'static>, Failure> {
+        self.login_limit.attempt(address).map_err(Failure::TooMany)?;
+        let named = |role: &Role| match role {
+            Role::Operator => user == "operator",
+            Role::Viewer => user == "viewer",
+        };
+        let found = self.passwords.iter().find(|(role, _)| named(role));
+        let hash = found.and_then(|(_, password)| password.as_ref());
+        if Password::verify(hash, password).await
+            && let Some((role, _)) = found
+        {
+            return Ok(self.sessions.begin(user, *role, Method::Password));
+        }
+        Err(Failure::Invalid("The user or the password is wrong.".to_owned()))
+    }
+
+    /// Signs in with the secret of the link. Returns the cookie of the session.
+    ///
+    /// # Errors
+    /// As [`Self::sign_in`].
+    pub fn redeem(&self, secret: &str, address: IpAddr) -> Result<Cookie<'static>, Failure> {
+        self.login_limit.attempt(address).map_err(Failure::TooMany)?;
+        if self.link.as_ref().is_some_and(|link| link.redeem(secret)) {
+            return Ok(self.sessions.begin("operator", Role::Operator, Method::Link));
+        }
+        Err(Failure::Invalid(
+            "This link has been used, or is not the newest one on the terminal.".to_owned(),
+        ))
+    }
+
+    /// Ends the session of a request. Returns the cookies without it.
+    #[must_use]
+    pub fn sign_out(&self, headers: &HeaderMap) -> PrivateCookieJar {
+        let cookies = self.cookies(headers);
+        if let Some(session) = cookies.get(COOKIE).and_then(|cookie| self.sessions.read(&cookie)) {
+            self.sessions.end(&session);
+        }
+        cookies.remove(self.sessions.cookie(COOKIE, String::new()))
+    }
+
+    fn of_proxy(&self, headers: &HeaderMap, address: IpAddr) -> Option<Identity> {
+        if !self.trusted_proxies.iter().any(|network| network.contains(&address)) {
+            return None;
+        }
+        let mut users = headers.get_all(&self.user_header).iter();
+        let user = users.next()?.to_str().ok().filter(|user| !user.is_empty())?;
+        // Two headers may be the proxy's and that of somebody who wants to be another.
+        if users.next().is_some() {
+            return None;
+        }
+        let is_operator = self.operators.iter().any(|operator| operator == user);
+        let role = if is_operator { Role::Operator } else { Role::Viewer };
+        Some(Identity { user: user.to_owned(), role, method: Method::Proxy, address })
+    }
+}
+
+fn bearer(authorization: &str) -> Option<&str> {
+    let (scheme, secret) = authorization.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim())
+}
+
+/// The value of a secret, or the content of its file.
+fn secret(
+    name: &str,
+    value: Option<&str>,
+    file: Option<&Path>,
+) -> Result<Option<String>, StartError> {
+    match (value, file) {
+        (Some(value), _) => Ok(Some(value.trim().to_owned())),
+        (None, None) => Ok(None),
+        (None, Some(file)) => std::fs::read_to_string(file)
+            .map(|text| Some(text.trim().to_owned()))
+            .map_err(|error| StartError(format!("--{name}-file {}: {error}", file.display()))),
+    }
+}
+
+fn password(
+    name: &str,
+    value: Option<&str>,
+    file: Option<&Path>,
+) -> Result<Option<Password>, StartError> {
+    let hash = secret(name, value, file)?;
+    let parse = |hash: String| Password::parse(&hash);
+    hash.map(parse).transpose().map_err(|error| StartError(format!("--{name} {error}")))
+}
+
+fn token(
+    name: &str,
+    value: Option<&str>,
+    file: Option<&Path>,
+) -> Result<Option<Token>, StartError> {
+    match secret(name, value, file)? {
+        None => Ok(None),
+        Some(secret) if secret.len() >= MIN_TOKEN => Ok(Some(Token::new(&secret))),
+        Some(_) => Err(StartError(format!("--{name} has less than {MIN_TOKEN} characters"))),
+    }
+}

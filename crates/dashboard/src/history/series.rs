@@ -1,0 +1,96 @@
+use ratelog_client::command::Counts;
+
+use super::bucket::Bucket;
+use super::ring::Ring;
+
+/// The most seconds over which a count is spread.
+const MAX_SPREAD: u32 = 60;
+
+/// The counts of a policy, or of all checks: 15 minutes by the second, 24 hours by the minute.
+#[derive(Clone, Debug)]
+pub struct Series {
+    seconds: Ring,
+    minutes: Ring,
+}
+
+/// A part of a series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Range {
+    /// The last 15 minutes, by the second.
+    Minutes15,
+    /// The last 24 hours, by the minute.
+    Hours24,
+}
+
+impl Default for Series {
+    fn default() -> Self {
+        Self { seconds: Ring::new(1, 900), minutes: Ring::new(60, 1440) }
+    }
+}
+
+impl Series {
+    /// Adds the counts of the `span` seconds until `now`, which is in seconds since the epoch.
+    pub fn add(&mut self, now: u64, span: u32, counts: Counts) {
+        let span = span.clamp(1, MAX_SPREAD);
+        let share = Bucket::per_second(counts, span);
+        for second in (now + 1).saturating_sub(u64::from(span))..=now {
+            if let Some(bucket) = self.seconds.bucket(second) {
+                let is_new = bucket.seconds <= 0.0;
+                *bucket = bucket.plus(share);
+                // Several nodes count in the same second.
+                if let Some(minute) = self.minutes.bucket(second) {
+                    let seconds = minute.seconds + f32::from(u8::from(is_new));
+                    *minute = Bucket { seconds, ..minute.plus(share) };
+                }
+            }
+        }
+    }
+
+    /// The buckets of a range, oldest first, each with its first second since the epoch.
+    pub fn buckets(&self, range: Range) -> impl DoubleEndedIterator<Item = (u64, Bucket)> {
+        match range {
+            Range::Minutes15 => self.seconds.iter(),
+            Range::Hours24 => self.minutes.iter(),
+        }
+    }
+
+    /// The counts of the last `seconds` seconds before `now`, as a rate.
+    #[must_use]
+    pub fn rate(&self, now: u64, seconds: u64) -> Bucket {
+        let recent = self.seconds.iter().filter(|(at, _)| *at <= now && *at + seconds > now);
+        let sum = recent.fold(Bucket::default(), |sum, (_, bucket)| sum.then(bucket));
+        sum.rate().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ratelog_client::command::Counts;
+
+    use super::{Range, Series};
+
+    fn allowed(allowed: u64) -> Counts {
+        let mut counts = Counts::default();
+        counts.allowed = allowed;
+        counts
+    }
+
+    #[test]
+    fn counts_of_nodes_are_added_and_spread_over_missed_seconds() {
+        let mut series = Series::default();
+        series.add(1000, 1, allowed(10));
+        series.add(1000, 1, allowed(5));
+        series.add(1003, 3, allowed(30));
+        let seconds: Vec<_> =
+            series.buckets(Range::Minutes15).map(|(at, bucket)| (at, bucket.allowed)).collect();
+        assert_eq!(seconds, [(1000, 15.0), (1001, 10.0), (1002, 10.0), (1003, 10.0)]);
+        let minutes: Vec<_> = series
+            .buckets(Range::Hours24)
+            .map(|(at, bucket)| (at, bucket.seconds, bucket.allowed))
+            .collect();
+        assert_eq!(minutes, [(960, 4.0, 45.0)]);
+        assert!((series.rate(1003, 2).allowed - 10.0).abs() < 1e-6);
+        assert!((series.rate(1003, 100).allowed - 45.0 / 4.0).abs() < 1e-6);
+        assert!(series.rate(2000, 10).allowed.abs() < 1e-6);
+    }
+}

@@ -1,0 +1,190 @@
+//! The record of changes: a stream in the servers, and lines of JSON on standard output.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use ratelog_client::command::{Command, Routing};
+use ratelog_client::nodes::Deployment;
+use ratelog_client::redis::{self, Value};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::failure::Failure;
+use crate::auth::Identity;
+
+/// The key of the stream.
+pub const STREAM: &str = "ratelog:audit";
+/// The entries that the stream keeps, about.
+const MAX_ENTRIES: u32 = 10_000;
+/// The entries that this process keeps if the servers do not store them.
+const MAX_UNSTORED: usize = 500;
+
+/// One change, or the attempt of one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Entry {
+    /// When, in milliseconds since the epoch.
+    pub at_ms: u64,
+    /// Who: the name of the user.
+    pub user: String,
+    /// How the user signed in: `password`, `link`, `token` or `proxy`.
+    pub method: String,
+    /// From where: the user's address.
+    pub address: String,
+    /// What: `reset`, `refund`, `set_override`, `delete_override`, `set_policy`, `delete_policy`, `import_policies`.
+    pub action: String,
+    /// The key, percent-encoded, or the policy.
+    pub target: String,
+    /// The value before.
+    pub before: String,
+    /// The value after.
+    pub after: String,
+    /// `done`, `failed` or `unknown`.
+    pub outcome: String,
+    /// Why it failed, or why its outcome is unknown.
+    pub error: String,
+}
+
+/// A change that is about to be made.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// What: see [`Entry::action`].
+    pub action: &'static str,
+    /// The key, percent-encoded, or the policy.
+    pub target: String,
+    /// The value before.
+    pub before: String,
+    /// The value after.
+    pub after: String,
+}
+
+/// Records changes.
+pub struct Audit {
+    deployment: Arc<Deployment>,
+    /// The newest entries that the servers did not store, and why.
+    unstored: Mutex<(VecDeque<Entry>, Option<String>)>,
+}
+
+/// The newest entries.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Entries {
+    /// The entries, newest first.
+    pub entries: Vec<Entry>,
+    /// Why entries of this process are not stored in the servers.
+    pub error: Option<String>,
+}
+
+impl Audit {
+    /// A record in the stream of these servers.
+    #[must_use]
+    pub fn new(deployment: Arc<Deployment>) -> Self {
+        Self { deployment, unstored: Mutex::default() }
+    }
+
+    /// Makes a change and records it, whatever its outcome.
+    ///
+    /// # Errors
+    /// That of the change.
+    pub async fn run<T>(
+        &self,
+        identity: &Identity,
+        change: Change,
+        make: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let result = make.await;
+        let (outcome, error) = match &result {
+            Ok(_) => ("done", String::new()),
+            Err(failure) if failure.is_outcome_unknown() => ("unknown", failure.detail()),
+            Err(failure) => ("failed", failure.detail()),
+        };
+        let entry = Entry {
+            at_ms: unix_millis(),
+            user: identity.user.clone(),
+            method: identity.method.to_string(),
+            address: identity.address.to_string(),
+            action: change.action.to_owned(),
+            target: change.target,
+            before: change.before,
+            after: change.after,
+            outcome: outcome.to_owned(),
+            error,
+        };
+        self.record(entry).await;
+        result
+    }
+
+    async fn record(&self, entry: Entry) {
+        if let Ok(line) = serde_json::to_string(&entry) {
+            println!("{line}");
+        }
+        let mut add = redis::cmd("XADD");
+        add.arg(STREAM).arg("MAXLEN").arg("~").arg(MAX_ENTRIES).arg("*");
+        add.arg("at_ms").arg(entry.at_ms);
+        for (name, value) in [
+            ("user", &entry.user),
+            ("method", &entry.method),
+            ("address", &entry.address),
+            ("action", &entry.action),
+            ("target", &entry.target),
+            ("before", &entry.before),
+            ("after", &entry.after),
+            ("outcome", &entry.outcome),
+            ("error", &entry.error),
+        ] {
+            add.arg(name).arg(value);
+        }
+        let stored = self.deployment.query(&Command::other(add, Routing::Primary(1))).await;
+        if let Err(error) = stored {
+            tracing::warn!(%error, "an entry of the audit is not stored in the servers");
+            let mut unstored = self.unstored.lock().unwrap_or_else(PoisonError::into_inner);
+            unstored.0.push_front(entry);
+            unstored.0.truncate(MAX_UNSTORED);
+            unstored.1 = Some(error.to_string());
+        }
+    }
+
+    /// The newest entries, at most `count`.
+    pub async fn newest(&self, count: usize) -> Entries {
+        let mut range = redis::cmd("XREVRANGE");
+        range.arg(STREAM).arg("+").arg("-").arg("COUNT").arg(count);
+        let reply = self.deployment.query(&Command::other(range, Routing::Primary(1))).await;
+        let (unstored, mut error) =
+            self.unstored.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut entries: Vec<_> = unstored.into();
+        match reply {
+            Ok(reply) => entries.extend(parse(reply)),
+            Err(failure) => error = Some(failure.to_string()),
+        }
+        entries.sort_by_key(|entry| std::cmp::Reverse(entry.at_ms));
+        entries.truncate(count);
+        Entries { entries, error }
+    }
+}
+
+/// Parses the reply of `XREVRANGE`. Entries of another form are left out.
+fn parse(reply: Value) -> Vec<Entry> {
+    type Fields = std::collections::HashMap<String, String>;
+    let rows: Vec<(String, Fields)> = redis::from_redis_value(reply).unwrap_or_default();
+    rows.into_iter()
+        .filter_map(|(_, mut fields)| {
+            let mut text = |name: &str| fields.remove(name).unwrap_or_default();
+            Some(Entry {
+                at_ms: text("at_ms").parse().ok()?,
+                user: text("user"),
+                method: text("method"),
+                address: text("address"),
+                action: text("action"),
+                target: text("target"),
+                before: text("before"),
+                after: text("after"),
+                outcome: text("outcome"),
+                error: text("error"),
+            })
+        })
+        .collect()
+}
+
+fn unix_millis() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,276 @@
+//! One key: its state, its units, and what an operator does with it.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use ratelog_client::command::{self, Explanation, Hit, HitsOptions, Inspection, Override};
+use ratelog_client::{Action, Check, Cost, PolicyName, Rules};
+
+use super::audit::Change;
+use super::failure::Failure;
+use super::key_name;
+use super::what_if::{self, RecordedUnits, WhatIf};
+use crate::app::App;
+use crate::auth::Identity;
+
+/// The units of a page of `RL.HITS`.
+const PAGE: u32 = 1_000;
+/// The most instants that a what-if reads.
+const MAX_INSTANTS: usize = 50_000;
+
+/// The state of a key.
+#[derive(Clone, Debug)]
+pub struct KeyState {
+    /// The key's contents; `None` if it does not exist.
+    pub inspection: Option<Inspection>,
+    /// The decision on the next check under the chosen rules, with its reasons.
+    pub explanation: Option<Explanation>,
+}
+
+/// The rules under which a key is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ShownRules {
+    /// Those of a policy.
+    Policy(PolicyName),
+    /// These.
+    Rules(Rules),
+}
+
+impl ShownRules {
+    /// Parses the name of a policy, or rules such as `10/second; 1000/hour`.
+    ///
+    /// # Errors
+    /// [`Failure::Invalid`] if the text is neither.
+    pub fn parse(text: &str) -> Result<Self, Failure> {
+        // The name of a policy may contain a slash, and rules always do.
+        match text.parse::<Rules>() {
+            Ok(rules) => Ok(Self::Rules(rules)),
+            Err(error) => PolicyName::parse(text.as_bytes()).map(Self::Policy).ok_or_else(|| {
+                Failure::Invalid(format!(
+                    "'{text}' is neither the name of a policy nor rules: {error}"
+                ))
+            }),
+        }
+    }
+}
+
+/// Reads a key.
+///
+/// # Errors
+/// [`Failure::NotFound`] for an unknown policy; errors of the servers.
+pub async fn read(app: &App, key: &[u8], rules: Option<&ShownRules>) -> Result<KeyState, Failure> {
+    let inspection = app.viewer.query(&command::inspect(key)).await?;
+    let explanation = match rules {
+        None => None,
+        Some(ShownRules::Rules(rules)) => {
+            Some(app.viewer.query(&command::explain(key, Check::from(rules))).await?)
+        }
+        Some(ShownRules::Policy(name)) => {
+            Some(app.viewer.query(&command::explain(key, Check::from(name))).await?)
+        }
+    };
+    Ok(KeyState { inspection, explanation })
+}
+
+/// The newest units before an instant, newest first, one page.
+///
+/// # Errors
+/// Errors of the servers.
+pub async fn hits(
+    app: &App,
+    key: &[u8],
+    before_ms: Option<u64>,
+) -> Result<Vec<RecordedUnits>, Failure> {
+    let mut options = HitsOptions::default().with_count(PAGE);
+    if let Some(before) = before_ms {
+        options = options.with_before(UNIX_EPOCH + Duration::from_millis(before));
+    }
+    let hits = app.viewer.query(&command::hits(key, &options)).await?;
+    Ok(hits.into_iter().map(recorded).collect())
+}
+
+/// What rules would have decided on the key's recorded units.
+///
+/// # Errors
+/// Errors of the servers.
+pub async fn what_if(app: &App, key: &[u8], rules: &Rules) -> Result<WhatIf, Failure> {
+    let mut all: Vec<RecordedUnits> = Vec::new();
+    let mut options = HitsOptions::default().with_count(10_000);
+    loop {
+        let page = app.viewer.query(&command::hits(key, &options)).await?;
+        let Some(oldest) = page.last() else { break };
+        options = options.with_before(oldest.at);
+        let is_last = page.len() < 10_000;
+        all.extend(page.into_iter().map(recorded));
+        if is_last || all.len() >= MAX_INSTANTS {
+            break;
+        }
+    }
+    all.reverse();
+    let rules = rules.clone();
+    tokio::task::spawn_blocking(move || what_if::replay(&all, &rules))
+        .await
+        .map_err(|error| Failure::Unavailable(error.to_string()))
+}
+
+/// Deletes the key's units. Returns their number.
+///
+/// # Errors
+/// Errors of the servers.
+pub async fn reset(app: &App, identity: &Identity, key: &[u8]) -> Result<u64, Failure> {
+    let change = change("reset", key, units(app, key).await, "0 units".to_owned());
+    let make = async { Ok(app.operator.query(&command::reset(key)).await?) };
+    app.audit.run(identity, change, make).await
+}
+
+/// Takes back the newest units. Returns how many.
+///
+/// # Errors
+/// [`Failure::Invalid`] for no units; errors of the servers.
+pub async fn refund(
+    app: &App,
+    identity: &Identity,
+    key: &[u8],
+    units_back: u32,
+) -> Result<u64, Failure> {
+    let cost = Cost::new(units_back)
+        .ok_or_else(|| Failure::Invalid("the number of units is at least 1".to_owned()))?;
+    let before = units(app, key).await;
+    let change = change("refund", key, before, format!("{units_back} units less"));
+    let make = async { Ok(app.operator.query(&command::refund(key, cost)).await?) };
+    app.audit.run(identity, change, make).await
+}
+
+/// Sets the key's override.
+///
+/// # Errors
+/// Errors of the servers.
+pub async fn set_override(
+    app: &App,
+    identity: &Identity,
+    key: &[u8],
+    key_override: &Override,
+) -> Result<(), Failure> {
+    let before = override_before(app, key).await;
+    let change = change("set_override", key, before, describe_override(key_override));
+    let make = async { Ok(app.operator.query(&command::set_override(key, key_override)).await?) };
+    app.audit.run(identity, change, make).await
+}
+
+/// Deletes the key's override. Returns whether there was one.
+///
+/// # Errors
+/// Errors of the servers.
+pub async fn delete_override(app: &App, identity: &Identity, key: &[u8]) -> Result<bool, Failure> {
+    let change = change("delete_override", key, override_before(app, key).await, "none".to_owned());
+    let make = async { Ok(app.operator.query(&command::del_override(key)).await?) };
+    app.audit.run(identity, change, make).await
+}
+
+/// An override from the fields of a form or of the API.
+///
+/// # Errors
+/// [`Failure::Invalid`] for an unknown action, for rules where there should be none or the reverse, and for invalid rules.
+pub fn parse_override(
+    action: &str,
+    rules: Option<&str>,
+    ttl_seconds: Option<u64>,
+) -> Result<Override, Failure> {
+    let rules = rules.map(str::trim).filter(|text| !text.is_empty());
+    let invalid = |text: &str| Failure::Invalid(text.to_owned());
+    let key_override = match (action, rules) {
+        ("allow", None) => Override::ALLOW,
+        ("deny", None) => Override::DENY,
+        ("limit", Some(text)) => Override::limit(
+            text.parse().map_err(|error| Failure::Invalid(format!("rules '{text}': {error}")))?,
+        ),
+        ("limit", None) => {
+            return Err(invalid("an override 'limit' needs rules, such as 10/second; 1000/hour"));
+        }
+        ("allow" | "deny", Some(_)) => {
+            return Err(invalid("only an override 'limit' has rules"));
+        }
+        _ => return Err(invalid("action is one of allow, deny, limit")),
+    };
+    match ttl_seconds {
+        None => Ok(key_override),
+        Some(0) => {
+            Err(invalid("ttl is at least 1 second; leave it out for an override without an end"))
+        }
+        Some(seconds) => Ok(key_override.with_ttl(Duration::from_secs(seconds))),
+    }
+}
+
+/// An override in words: its action, and the time until it ends.
+#[must_use]
+pub fn describe_override(key_override: &Override) -> String {
+    let action = match &key_override.action {
+        Action::Allow => "allow".to_owned(),
+        Action::Deny => "deny".to_owned(),
+        Action::Limit(rules) => format!("limit {rules}"),
+    };
+    match key_override.ttl {
+        None => format!("{action}, without an end"),
+        Some(ttl) => format!("{action}, for {} s", ttl.as_secs()),
+    }
+}
+
+fn change(action: &'static str, key: &[u8], before: String, after: String) -> Change {
+    Change { action, target: key_name::encode(key), before, after }
+}
+
+async fn units(app: &App, key: &[u8]) -> String {
+    match app.viewer.query(&command::inspect(key)).await {
+        Ok(inspection) => format!("{} units", inspection.map_or(0, |found| found.units)),
+        Err(_) => "not read".to_owned(),
+    }
+}
+
+async fn override_before(app: &App, key: &[u8]) -> String {
+    match app.viewer.query(&command::get_override(key)).await {
+        Ok(None) => "none".to_owned(),
+        Ok(Some(key_override)) => describe_override(&key_override),
+        Err(_) => "not read".to_owned(),
+    }
+}
+
+fn recorded(hit: Hit) -> RecordedUnits {
+    let since = hit.at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    RecordedUnits { at_ms: i64::try_from(since.as_millis()).unwrap_or(i64::MAX), units: hit.units }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ShownRules, describe_override, parse_override};
+    use crate::operations::failure::Failure;
+
+    #[test]
+    fn overrides_are_parsed_and_described() {
+        let describe = |action, rules, ttl| {
+            parse_override(action, rules, ttl).map(|parsed| describe_override(&parsed))
+        };
+        assert_eq!(describe("allow", None, None).unwrap(), "allow, without an end");
+        assert_eq!(describe("deny", Some(" "), Some(60)).unwrap(), "deny, for 60 s");
+        assert_eq!(
+            describe("limit", Some("10/second"), Some(1)).unwrap(),
+            "limit 10/second, for 1 s"
+        );
+        for (action, rules, ttl) in [
+            ("ban", None, None),
+            ("allow", Some("1/second"), None),
+            ("limit", None, None),
+            ("limit", Some("1 per fortnight"), None),
+            ("deny", None, Some(0)),
+        ] {
+            let failure = describe(action, rules, ttl).unwrap_err();
+            assert!(matches!(failure, Failure::Invalid(_)), "{failure:?}");
+        }
+    }
+
+    #[test]
+    fn rules_and_names_of_policies_are_told_apart() {
+        assert!(matches!(ShownRules::parse("10/second"), Ok(ShownRules::Rules(_))));
+        assert!(matches!(ShownRules::parse("api/search"), Ok(ShownRules::Policy(_))));
+        assert!(ShownRules::parse("a b").is_err());
+        assert!(ShownRules::parse("").is_err());
+    }
+}

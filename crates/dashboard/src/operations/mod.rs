@@ -1,0 +1,12 @@
+//! What pages and the API do, once for both.
+
+pub mod audit;
+pub mod failure;
+pub mod key;
+pub mod key_name;
+pub mod key_search;
+pub mod overrides;
+pub mod policies;
+pub mod policy_document;
+pub mod policy_nodes;
+pub mod what_if;

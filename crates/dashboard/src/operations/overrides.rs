@@ -1,0 +1,59 @@
+//! The overrides of all keys.
+
+use ratelog_client::command::{self, ListOptions, ListedOverride};
+
+use super::failure::Failure;
+use crate::app::App;
+
+/// The most overrides that a list has.
+pub const MAX_OVERRIDES: usize = 1_000;
+
+/// A list of overrides.
+#[derive(Clone, Debug)]
+pub struct Overrides {
+    /// The overrides, in byte order of their keys.
+    pub overrides: Vec<ListedOverride>,
+    /// Why there may be more.
+    pub incomplete: Vec<String>,
+}
+
+/// Lists overrides whose keys match a pattern; all if there is none.
+///
+/// # Errors
+/// [`Failure::Unavailable`] if no primary is known.
+pub async fn list(app: &App, pattern: Option<&str>) -> Result<Overrides, Failure> {
+    let mut options = ListOptions::default().with_count(1_000);
+    if let Some(pattern) = pattern {
+        options = options.with_pattern(pattern);
+    }
+    let nodes = app.viewer.nodes();
+    if nodes.is_empty() {
+        return Err(Failure::Unavailable("no server is known".to_owned()));
+    }
+    let (mut overrides, mut incomplete) = (Vec::new(), Vec::new());
+    for node in nodes.iter().filter(|node| node.is_primary()) {
+        let mut page = match node.query(&command::override_pages(&options)).await {
+            Ok(pages) => pages.into_iter().next(),
+            Err(error) => {
+                incomplete.push(format!("{}: {error}", node.address()));
+                continue;
+            }
+        };
+        while let Some(found) = page.take() {
+            overrides.extend(found.overrides);
+            let Some(cursor) = found.next.filter(|_| overrides.len() <= MAX_OVERRIDES) else {
+                break;
+            };
+            match node.query(&command::next_override_page(&cursor, &options)).await {
+                Ok(next) => page = Some(next),
+                Err(error) => incomplete.push(format!("{}: {error}", node.address())),
+            }
+        }
+    }
+    overrides.sort_by(|a, b| a.key.cmp(&b.key));
+    if overrides.len() > MAX_OVERRIDES {
+        incomplete.push(format!("there are more than {MAX_OVERRIDES} overrides; filter them"));
+        overrides.truncate(MAX_OVERRIDES);
+    }
+    Ok(Overrides { overrides, incomplete })
+}

@@ -1,0 +1,100 @@
+//! Numbers, times and keys on pages.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use maud::{Markup, html};
+
+use crate::operations::key_name;
+
+/// A rate in a second.
+pub fn rate(rate: f32) -> String {
+    match rate {
+        rate if rate <= 0.0 => "0".to_owned(),
+        rate if rate < 10.0 => format!("{rate:.1}"),
+        rate => grouped(f64::from(rate).round() as u64),
+    }
+}
+
+/// A share, from 0 to 1, in percent.
+pub fn percent(share: f32) -> String {
+    format!("{:.1} %", share * 100.0)
+}
+
+/// A number with spaces between its thousands.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() * 2);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            text.push('\u{202f}');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A size in bytes.
+#[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+pub fn bytes(bytes: u64) -> String {
+    let mut value = bytes as f64;
+    for unit in ["B", "kB", "MB", "GB"] {
+        if value < 1000.0 {
+            return if unit == "B" { format!("{bytes} B") } else { format!("{value:.1} {unit}") };
+        }
+        value /= 1000.0;
+    }
+    format!("{value:.1} TB")
+}
+
+/// A time in its two largest units.
+pub fn duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0 => format!("{} ms", duration.as_millis()),
+        1..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        3_600..86_400 => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3_600),
+    }
+}
+
+/// An instant. A script shows it in the browser's zone.
+pub fn instant(unix_ms: u64) -> Markup {
+    html! { time data-ms=(unix_ms) { (unix_ms) " ms since 1970" } }
+}
+
+/// An instant of the system's clock.
+pub fn unix_ms(instant: SystemTime) -> u64 {
+    let since = instant.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A countdown. A script counts.
+pub fn countdown(rest: Duration) -> Markup {
+    let ends = unix_ms(SystemTime::now() + rest);
+    html! { span.countdown data-ends=(ends) { (duration(rest)) } }
+}
+
+/// A link to a key.
+pub fn key_link(base: &str, key: &[u8]) -> Markup {
+    html! { a.key href={ (base) "/keys/" (key_name::encode(key)) } { bdi { (key_name::show(key)) } } }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{bytes, duration, grouped, percent, rate};
+
+    #[test]
+    fn numbers_are_short() {
+        assert_eq!(["0", "0.5", "12"], [rate(0.0), rate(0.5), rate(12.3)].each_ref().map(|s| &**s));
+        assert_eq!(grouped(1_234_567), "1\u{202f}234\u{202f}567");
+        assert_eq!(grouped(999), "999");
+        assert_eq!(percent(0.1234), "12.3 %");
+        assert_eq!((&*bytes(999), &*bytes(1_500_000)), ("999 B", "1.5 MB"));
+        assert_eq!(duration(Duration::from_millis(5)), "5 ms");
+        assert_eq!(duration(Duration::from_secs(3_725)), "1 h 2 min");
+        assert_eq!(duration(Duration::from_secs(90_000)), "1 d 1 h");
+    }
+}

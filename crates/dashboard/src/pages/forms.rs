@@ -1,0 +1,196 @@
+//! The actions of forms. Each leads to the page that shows its outcome.
+
+use axum::Form;
+use axum::extract::{OriginalUri, State};
+use axum::response::Response;
+use ratelog_client::command;
+use serde::Deserialize;
+
+use super::flash::Flash;
+use super::key::key_of;
+use crate::app::App;
+use crate::auth::Operator;
+use crate::operations::audit::Change;
+use crate::operations::failure::Failure;
+use crate::operations::policy_nodes::{self, NodeOutcome};
+use crate::operations::{key, key_name, policies};
+
+#[derive(Deserialize)]
+pub struct RefundForm {
+    units: u32,
+}
+
+#[derive(Deserialize)]
+pub struct OverrideForm {
+    key: Option<String>,
+    action: String,
+    rules: Option<String>,
+    ttl: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub struct PolicyForm {
+    name: String,
+    rules: String,
+    mode: String,
+}
+
+#[derive(Deserialize)]
+pub struct PolicyNameForm {
+    name: String,
+}
+
+#[derive(Deserialize)]
+pub struct SourceForm {
+    source: String,
+}
+
+pub async fn reset(
+    State(app): State<App>,
+    Operator(identity): Operator,
+    uri: OriginalUri,
+) -> Response {
+    let key = key_of(&app, &uri);
+    let outcome = key::reset(&app, &identity, &key).await;
+    to_key(&app, &key, Flash::of(outcome, |units| format!("{units} units are forgotten.")))
+}
+
+pub async fn refund(
+    State(app): State<App>,
+    Operator(identity): Operator,
+    uri: OriginalUri,
+    Form(form): Form<RefundForm>,
+) -> Response {
+    let key = key_of(&app, &uri);
+    let outcome = key::refund(&app, &identity, &key, form.units).await;
+    to_key(&app, &key, Flash::of(outcome, |units| format!("{units} units are taken back.")))
+}
+
+pub async fn set_override(
+    State(app): State<App>,
+    Operator(identity): Operator,
+    uri: OriginalUri,
+    Form(form): Form<OverrideForm>,
+) -> Response {
+    let key = key_of(&app, &uri);
+    let outcome = set(&app, &identity, &key, &form).await;
+    to_key(&app, &key, Flash::of(outcome, |text| format!("The override is set: {text}.")))
+}
+
+pub async fn delete_override(
+    State(app): State<App>,
+    Operator(identity): Operator,
+    uri: OriginalUri,
+) -> Response {
+    let key = key_of(&app, &uri);
+    let outcome = key::delete_override(&app, &identity, &key).await;
+    let describe = |had_one| match had_one {
+        true => "The override is removed.".to_owned(),
+        false => "The key had no override.".to_owned(),
+    };
+    to_key(&app, &key, Flash::of(outcome, describe))
+}
+
+pub async fn add_override(
+    State(app): State<App>,
+    Operator(identity): Operator,
+    Form(form): Form<OverrideForm>,
+) -> Response {
+    let key = form.key.clone().unwrap_or_default().into_bytes();
+    let outcome = set(&app, &identity, &key, &form).await;
+    let flash = Flash::of(outcome, |text| {
+        format!("The override of {} is set: {text}.", key_name::show(&key))
+    });
+    flash.redirect(&app, "/overrides")
+}
+
+pub async fn set_policy(
+    State(app): State<App>,
+    Operator(identity): Operator,
+    Form(form): Form<PolicyForm>,
+) -> Response {
+    let outcome = async {
+        let name = policies::parse_name(&form.name)?;
+        let policy = policies::parse(&form.rules, &form.mode)?;
+        policies::set(&app, &identity, &name, &policy).await
+    };
+    let flash = Flash::of(outcome.await, |outcomes| {
+        describe(&format!("The policy {} is stored", form.name), &outcomes)
+    });
+    flash.redirect(&app, "/policies")
+}
+
+pub async fn delete_policy(
+    State(app): State<App>,
+    Operator(identity): Operator,
+    Form(form): Form<PolicyNameForm>,
+) -> Response {
+    let outcome = async {
+        let name = policies::parse_name(&form.name)?;
+        policies::delete(&app, &identity, &name).await
+    };
+    let flash = Flash::of(outcome.await, |outcomes| {
+        describe(&format!("The policy {} is deleted", form.name), &outcomes)
+    });
+    flash.redirect(&app, "/policies")
+}
+
+/// Gives all primaries the policies of one node.
+pub async fn make_policies_equal(
+    State(app): State<App>,
+    Operator(identity): Operator,
+    Form(form): Form<SourceForm>,
+) -> Response {
+    let outcome = async {
+        let nodes = app.viewer.nodes();
+        let source = nodes.iter().find(|node| node.address() == form.source);
+        let source =
+            source.ok_or_else(|| Failure::NotFound(format!("there is no node {}", form.source)))?;
+        let json = source.query(&command::export_policies()).await?;
+        let change = Change {
+            action: "import_policies",
+            target: "all policies".to_owned(),
+            before: "different on the nodes".to_owned(),
+            after: format!("those of {}", form.source),
+        };
+        let make = policy_nodes::run(&app.operator, || command::import_policies(&json));
+        app.audit.run(&identity, change, make).await
+    };
+    let flash = Flash::of(outcome.await, |outcomes| {
+        describe(&format!("The nodes have the policies of {}", form.source), &outcomes)
+    });
+    flash.redirect(&app, "/policies")
+}
+
+/// The outcome of a change on each node, in words.
+pub fn describe(done: &str, outcomes: &[NodeOutcome]) -> String {
+    let mut text = format!("{done}.");
+    for outcome in outcomes.iter().filter(|outcome| outcome.outcome != "done") {
+        let error = outcome.error.as_deref().unwrap_or_default();
+        text.push_str(&format!(" {}: {} ({error}).", outcome.node, outcome.outcome));
+    }
+    text
+}
+
+async fn set(
+    app: &App,
+    identity: &crate::auth::Identity,
+    name: &[u8],
+    form: &OverrideForm,
+) -> Result<String, Failure> {
+    let ttl =
+        match form.ttl.as_deref() {
+            None | Some("") => None,
+            Some(text) => Some(text.parse().map_err(|_| {
+                Failure::Invalid(format!("ttl '{text}' is not a number of seconds"))
+            })?),
+        };
+    let rules = form.rules.as_deref().filter(|_| form.action == "limit");
+    let key_override = key::parse_override(&form.action, rules, ttl)?;
+    key::set_override(app, identity, name, &key_override).await?;
+    Ok(key::describe_override(&key_override))
+}
+
+fn to_key(app: &App, key: &[u8], flash: Flash) -> Response {
+    flash.redirect(app, &format!("/keys/{}", key_name::encode(key)))
+}

@@ -1,0 +1,149 @@
+//! Signing in and out.
+
+use axum::Form;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
+use maud::{DOCTYPE, Markup, html};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Deserialize;
+
+use super::layout;
+use crate::app::App;
+use crate::operations::failure::Failure;
+use crate::web::ClientAddress;
+
+#[derive(Deserialize)]
+pub struct LoginQuery {
+    token: Option<String>,
+    next: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub struct LoginForm {
+    user: String,
+    password: String,
+    next: Option<String>,
+}
+
+/// The URL of the login page, which then leads to another page.
+pub fn login_url(app: &App, next: &str) -> String {
+    let next = utf8_percent_encode(next, NON_ALPHANUMERIC);
+    app.path(&format!("/login?next={next}"))
+}
+
+/// The login page; or, with the token of the link on the terminal, the overview.
+pub async fn page(
+    State(app): State<App>,
+    ClientAddress(address): ClientAddress,
+    Query(query): Query<LoginQuery>,
+    headers: HeaderMap,
+) -> Response {
+    if let Some(token) = query.token {
+        return match app.authenticator.redeem(&token, address) {
+            Ok(cookie) => {
+                let cookies = app.authenticator.cookies(&headers).add(cookie);
+                (cookies, Redirect::to(&app.path("/overview"))).into_response()
+            }
+            Err(failure) => (failure.status(), form(&app, "", Some(&failure))).into_response(),
+        };
+    }
+    form(&app, query.next.as_deref().unwrap_or_default(), None).into_response()
+}
+
+/// Signs in with a password.
+pub async fn sign_in(
+    State(app): State<App>,
+    ClientAddress(address): ClientAddress,
+    headers: HeaderMap,
+    Form(login): Form<LoginForm>,
+) -> Response {
+    let next = login.next.unwrap_or_default();
+    match app.authenticator.sign_in(&login.user, login.password, address).await {
+        Ok(cookie) => {
+            let cookies = app.authenticator.cookies(&headers).add(cookie);
+            let target = if is_own_page(&app, &next) { next } else { app.path("/overview") };
+            (cookies, Redirect::to(&target)).into_response()
+        }
+        Err(failure) => {
+            let status = match failure {
+                Failure::Invalid(_) => StatusCode::UNAUTHORIZED,
+                _ => failure.status(),
+            };
+            (status, form(&app, &next, Some(&failure))).into_response()
+        }
+    }
+}
+
+/// Ends the session.
+pub async fn sign_out(State(app): State<App>, headers: HeaderMap) -> Response {
+    let cookies = app.authenticator.sign_out(&headers);
+    (cookies, Redirect::to(&app.path("/login"))).into_response()
+}
+
+/// Whether a path is one of the dashboard's pages, and not a URL of another host.
+fn is_own_page(app: &App, path: &str) -> bool {
+    let rest = path.strip_prefix(&*app.settings.base_path).and_then(|rest| rest.strip_prefix('/'));
+    rest.is_some_and(|rest| {
+        !rest.starts_with(['/', '\\'])
+            && !path.contains('\\')
+            && path.bytes().all(|byte| byte.is_ascii_graphic())
+    })
+}
+
+fn form(app: &App, next: &str, failure: Option<&Failure>) -> Markup {
+    let base = &*app.settings.base_path;
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head { (layout::head("Sign in", base)) }
+            body data-base=(base) {
+                main.login id="content" {
+                    h1 { "Ratelog" }
+                    @if let Some(failure) = failure {
+                        p.notice.failure role="alert" { (failure.detail()) }
+                    }
+                    @if app.authenticator.has_passwords() {
+                        form method="post" action={ (base) "/login" } {
+                            input type="hidden" name="next" value=(next);
+                            label { "User" select name="user" autocomplete="username" {
+                                option value="operator" { "operator" }
+                                option value="viewer" { "viewer" }
+                            } }
+                            label { "Password" input type="password" name="password" autocomplete="current-password" required autofocus; }
+                            button type="submit" { "Sign in" }
+                        }
+                    } @else {
+                        p { "Open the link that " code { "ratelog-dashboard" } " has printed on its terminal. Each link works once; the next one is printed when it has been used." }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::is_own_page;
+    use crate::{AppState, CommandLine};
+
+    #[tokio::test]
+    async fn only_own_pages_follow_a_login() {
+        let app = |base: &str| {
+            let arguments = ["ratelog-dashboard", "--base-path", base];
+            AppState::new(CommandLine::parse_from(arguments).settings).unwrap()
+        };
+        for path in ["/overview", "/keys/a%2Fb?rules=x"] {
+            assert!(is_own_page(&app(""), path), "{path}");
+            assert!(is_own_page(&app("/limits"), &format!("/limits{path}")), "{path}");
+            assert!(!is_own_page(&app("/limits"), path), "{path}");
+        }
+        for path in
+            ["", "//example.com", "https://example.com", "/\\example.com", "/a\nb", "overview"]
+        {
+            assert!(!is_own_page(&app(""), path), "{path}");
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! The pages. Each works without JavaScript, and shows its live parts again with each poll.
+
+mod audit;
+mod flash;
+mod format;
+mod forms;
+mod key;
+mod keys;
+mod layout;
+mod login;
+mod nodes;
+mod overrides;
+mod overview;
+mod policies;
+mod policy;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+
+use crate::app::App;
+use crate::operations::failure::Failure;
+use crate::poll::Snapshot;
+
+pub use login::login_url;
+
+/// A page with a live part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LivePage {
+    /// The overview.
+    Overview,
+    /// The lists of the heaviest keys.
+    Keys,
+    /// The nodes.
+    Nodes,
+}
+
+impl LivePage {
+    /// The page of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "overview" => Some(Self::Overview),
+            "keys" => Some(Self::Keys),
+            "nodes" => Some(Self::Nodes),
+            _ => None,
+        }
+    }
+}
+
+/// The live part of a page. It is the same for all users, and rendered once for each snapshot.
+#[must_use]
+pub fn render_live(page: LivePage, snapshot: &Snapshot, base: &str) -> String {
+    let rendered = &snapshot.rendered;
+    let html = match page {
+        LivePage::Overview => {
+            rendered.overview.get_or_init(|| overview::live(snapshot, base).into_string())
+        }
+        LivePage::Keys => rendered.keys.get_or_init(|| keys::live(snapshot, base).into_string()),
+        LivePage::Nodes => rendered.nodes.get_or_init(|| nodes::live(snapshot).into_string()),
+    };
+    html.clone()
+}
+
+/// The pages for users who are signed in.
+pub fn router() -> Router<App> {
+    Router::new()
+        .route("/overview", get(overview::page))
+        .route("/keys", get(keys::page))
+        .route("/keys/{key}", get(key::page))
+        .route("/keys/{key}/reset", post(forms::reset))
+        .route("/keys/{key}/refund", post(forms::refund))
+        .route("/keys/{key}/override", post(forms::set_override))
+        .route("/keys/{key}/override/delete", post(forms::delete_override))
+        .route("/policies", get(policies::page).post(forms::set_policy))
+        .route("/policies/export", get(policies::export))
+        .route("/policies/import", post(policies::import))
+        .route("/policies/delete", post(forms::delete_policy))
+        .route("/policies/make-equal", post(forms::make_policies_equal))
+        .route("/policy", get(policy::page))
+        .route("/overrides", get(overrides::page).post(forms::add_override))
+        .route("/overrides/delete", post(overrides::delete))
+        .route("/nodes", get(nodes::page))
+        .route("/audit", get(audit::page))
+}
+
+/// The pages for everybody.
+pub fn login_router() -> Router<App> {
+    Router::new()
+        .route("/login", get(login::page).post(login::sign_in))
+        .route("/logout", post(login::sign_out))
+}
+
+/// The answer to a request for a page that does not exist.
+pub async fn not_found() -> Response {
+    (StatusCode::NOT_FOUND, "There is no such page.\n").into_response()
+}
+
+/// A failure as a page.
+pub struct PageFailure(pub Failure);
+
+impl From<Failure> for PageFailure {
+    fn from(failure: Failure) -> Self {
+        Self(failure)
+    }
+}
+
+impl IntoResponse for PageFailure {
+    fn into_response(self) -> Response {
+        let status = self.0.status();
+        (
+            status,
+            layout::bare(
+                self.0.title(),
+                &maud::html! {
+                    h1 { (self.0.title()) }
+                    p { (self.0.detail()) }
+                    p { "Go back, or open the overview." }
+                },
+            ),
+        )
+            .into_response()
+    }
+}

@@ -1,0 +1,12 @@
+//! Polls the nodes once a second, whatever the number of open pages.
+
+mod node_info;
+mod node_poll;
+mod policy_rates;
+mod poller;
+mod problem;
+mod snapshot;
+
+pub use poller::Poller;
+pub use problem::Problem;
+pub use snapshot::{NodeState, NodeStatus, Snapshot};

@@ -1,0 +1,146 @@
+//! Checks and headers of all requests.
+
+use std::net::{IpAddr, SocketAddr};
+
+use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    X_FRAME_OPTIONS,
+};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Redirect, Response};
+
+use crate::app::App;
+use crate::operations::failure::Failure;
+use crate::pages;
+
+/// No inline code, nothing from elsewhere, and no frame around the pages.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+    form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+
+/// The address of the client of a request: that of the connection.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientAddress(pub IpAddr);
+
+impl<S: Sync> FromRequestParts<S> for ClientAddress {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        Ok(Self(address(parts.extensions.get())))
+    }
+}
+
+/// Answers only requests for the dashboard's own hosts: a page elsewhere cannot point its name at this address.
+pub async fn check_host(State(app): State<App>, request: Request, next: Next) -> Response {
+    let host = host(request.uri(), request.headers());
+    let is_allowed = host.is_some_and(|host| {
+        let host = host.to_ascii_lowercase();
+        app.settings.allowed_hosts().contains(&host)
+    });
+    if is_allowed {
+        return next.run(request).await;
+    }
+    let text = format!(
+        "The dashboard does not serve the host '{}'. Start it with --host and this name if browsers should reach it there.\n",
+        host.unwrap_or_default()
+            .chars()
+            .filter(char::is_ascii_graphic)
+            .take(100)
+            .collect::<String>()
+    );
+    (StatusCode::MISDIRECTED_REQUEST, text).into_response()
+}
+
+/// Adds the headers that keep browsers from running and sharing what is not the dashboard's.
+pub async fn add_headers(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (CONTENT_SECURITY_POLICY, POLICY),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (X_FRAME_OPTIONS, "DENY"),
+        (REFERRER_POLICY, "no-referrer"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Finds out who makes a request for a page. Others are sent to the login page.
+pub async fn sign_in_for_pages(
+    State(app): State<App>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let address = address(request.extensions().get());
+    if let Some(identity) = app.authenticator.identify(request.headers(), address) {
+        request.extensions_mut().insert(identity);
+        return next.run(request).await;
+    }
+    let original = request.extensions().get::<axum::extract::OriginalUri>();
+    let path = original.map_or(request.uri(), |original| &original.0).path_and_query();
+    let next_page = path.map_or("", |path| path.as_str());
+    Redirect::to(&pages::login_url(&app, next_page)).into_response()
+}
+
+/// Finds out who makes a request for data. Others get 401.
+pub async fn sign_in_for_data(
+    State(app): State<App>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let address = address(request.extensions().get());
+    match app.authenticator.identify(request.headers(), address) {
+        None => Failure::Unauthorized.into_response(),
+        Some(identity) => {
+            request.extensions_mut().insert(identity);
+            next.run(request).await
+        }
+    }
+}
+
+fn address(info: Option<&ConnectInfo<SocketAddr>>) -> IpAddr {
+    // A client of IPv4 on a socket of IPv6 keeps its address.
+    info.map_or(IpAddr::from([0, 0, 0, 0]), |ConnectInfo(address)| address.ip().to_canonical())
+}
+
+/// The host of a request, without its port.
+fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
+    let authority = match uri.authority() {
+        Some(authority) => authority.as_str(),
+        None => headers.get(HOST)?.to_str().ok()?,
+    };
+    let after_host = authority.rfind(']').map_or(0, |end| end + 1);
+    match authority.get(after_host..)?.find(':') {
+        Some(colon) => authority.get(..after_host + colon),
+        None => Some(authority),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::header::HOST;
+    use axum::http::{HeaderMap, Uri};
+
+    use super::host;
+
+    #[test]
+    fn the_host_has_no_port() {
+        for (value, expected) in [
+            ("example.com", "example.com"),
+            ("example.com:8080", "example.com"),
+            ("192.0.2.1:80", "192.0.2.1"),
+            ("[::1]:8080", "[::1]"),
+            ("[::1]", "[::1]"),
+        ] {
+            let headers = HeaderMap::from_iter([(HOST, value.parse().unwrap())]);
+            assert_eq!(host(&Uri::from_static("/"), &headers), Some(expected));
+        }
+        assert_eq!(host(&Uri::from_static("/"), &HeaderMap::new()), None);
+    }
+}

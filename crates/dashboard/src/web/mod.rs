@@ -1,0 +1,10 @@
+//! The HTTP server.
+
+mod assets;
+mod guard;
+mod live;
+mod router;
+mod server;
+
+pub use guard::ClientAddress;
+pub use server::{Running, serve};

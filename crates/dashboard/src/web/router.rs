@@ -1,0 +1,47 @@
+use axum::Router;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::Redirect;
+use axum::routing::get;
+use tower_http::csrf::CsrfLayer;
+
+use super::{assets, guard, live};
+use crate::app::App;
+use crate::{api, metrics, pages};
+
+/// The routes of the dashboard.
+pub fn dashboard(app: &App) -> Router {
+    let data = Router::new()
+        .route("/live/{page}", get(live::live))
+        .nest("/api/v1", api::router())
+        .layer(from_fn_with_state(app.clone(), guard::sign_in_for_data));
+    let signed_in =
+        pages::router().layer(from_fn_with_state(app.clone(), guard::sign_in_for_pages));
+    let overview = Redirect::to(&app.path("/overview"));
+    let home = move || std::future::ready(overview.clone());
+    let routes = Router::new()
+        .merge(signed_in)
+        .merge(data)
+        .merge(pages::login_router())
+        .route("/metrics", get(metrics::guarded))
+        .route("/healthz", get(metrics::health))
+        .route("/assets/{name}", get(assets::serve))
+        .route("/", get(home.clone()))
+        .with_state(app.clone());
+    let routes = match &*app.settings.base_path {
+        "" => routes,
+        base => Router::new().nest(base, routes).route(&format!("{base}/"), get(home)),
+    };
+    routes
+        .fallback(pages::not_found)
+        .layer(CsrfLayer::new())
+        .layer(from_fn_with_state(app.clone(), guard::check_host))
+        .layer(from_fn(guard::add_headers))
+}
+
+/// The routes of the listener for metrics.
+pub fn metrics(app: &App) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics::open))
+        .route("/healthz", get(metrics::health))
+        .with_state(app.clone())
+}

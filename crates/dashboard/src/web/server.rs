@@ -1,0 +1,84 @@
+use std::net::SocketAddr;
+
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::router;
+use crate::app::AppState;
+use crate::auth::StartError;
+use crate::settings::Settings;
+
+/// A dashboard that answers requests.
+pub struct Running {
+    /// The address that it listens on.
+    pub address: SocketAddr,
+    /// The address of the listener for metrics, if there is one.
+    pub metrics_address: Option<SocketAddr>,
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+}
+
+/// Starts a dashboard: the polls of the servers, and the listeners.
+///
+/// # Errors
+/// [`StartError`] for settings that are wrong, and an address that cannot be listened on.
+pub async fn serve(mut settings: Settings) -> Result<Running, StartError> {
+    let listener = listen("--listen", settings.listen).await?;
+    let address = local_address(&listener)?;
+    settings.listen = address;
+    let metrics = match settings.metrics_listen {
+        None => None,
+        Some(address) => Some(listen("--metrics-listen", address).await?),
+    };
+    let metrics_address = metrics.as_ref().map(local_address).transpose()?;
+    let app = AppState::new(settings)?;
+    let (stop, stopped) = watch::channel(false);
+    let mut tasks = JoinSet::new();
+    tasks.spawn(serve_until(listener, router::dashboard(&app), stopped.clone()));
+    if let Some(metrics) = metrics {
+        tasks.spawn(serve_until(metrics, router::metrics(&app), stopped.clone()));
+    }
+    let poller = app.poller.clone();
+    let mut stopped = stopped;
+    tasks.spawn(async move {
+        tokio::select! {
+            () = poller.run() => {}
+            _ = stopped.wait_for(|stopped| *stopped) => {}
+        }
+    });
+    tracing::info!(%address, "listening");
+    app.authenticator.print_link();
+    Ok(Running { address, metrics_address, stop, tasks })
+}
+
+impl Running {
+    /// Stops listening and polling. Requests that are being answered end first, except live pages.
+    pub async fn stop(mut self) {
+        let _ = self.stop.send(true);
+        let ended = async { while self.tasks.join_next().await.is_some() {} };
+        // A live page does not end by itself.
+        let _ = tokio::time::timeout(std::time::Duration::from_secs(2), ended).await;
+        self.tasks.abort_all();
+    }
+}
+
+async fn listen(option: &str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    let listener = TcpListener::bind(address).await;
+    listener.map_err(|error| StartError(format!("{option} {address}: {error}")))
+}
+
+fn local_address(listener: &TcpListener) -> Result<SocketAddr, StartError> {
+    listener.local_addr().map_err(|error| StartError(error.to_string()))
+}
+
+async fn serve_until(listener: TcpListener, router: Router, mut stopped: watch::Receiver<bool>) {
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let served = axum::serve(listener, service).with_graceful_shutdown(async move {
+        let _ = stopped.wait_for(|stopped| *stopped).await;
+    });
+    if let Err(error) = served.await {
+        tracing::error!(%error, "the listener has ended");
+    }
+}
