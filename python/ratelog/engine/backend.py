@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from redis.exceptions import TryAgainError
+from redis.exceptions import ResponseError
 
 from .._core import Decision, Policies, hash_slot
 from ..check import MAX_COST, has_recorded, unrecorded, with_excessive_cost
@@ -31,7 +31,7 @@ from .commands import (
     to_public_error,
 )
 from .overrides import parse_map, parse_rules, text
-from .redirect import is_about_slot
+from .redirect import is_about_slot, is_split
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -112,8 +112,11 @@ class Backend:
         elif record and self._is_one_slot(checks):
             try:
                 dialect, replies = yield from self._execute(_mcheck, checks, *queries)
-            except (CannotCombineError, TryAgainError):
-                pass  # after the latter, the slot is moving, and two nodes have the keys
+            except CannotCombineError:
+                pass
+            except ResponseError as error:
+                if not is_split(error):
+                    raise
             else:
                 decisions = parse_decisions(replies[0], dialect.source, [check.key for check in checks])
         if decisions is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from redis.exceptions import AskError, MovedError, ResponseError
+from redis.exceptions import AskError, MovedError, ResponseError, TryAgainError
 
 _NO_OWNER = "Hash slot not served"
 """The end of the error of a slot that no node owns. The code of it also says that the whole cluster is down."""
@@ -39,6 +39,12 @@ def is_about_slot(reply: object) -> bool:
     if not isinstance(reply, ResponseError):
         return False
     return _words(reply)[0] in ("ASK", "MOVED") or str(reply).endswith(_NO_OWNER)
+
+
+def is_split(error: ResponseError) -> bool:
+    """Whether a node has only some keys of a command, because their slot is moving: each key needs a command."""
+    # Before 5.1, redis-py has no class for the code.
+    return isinstance(error, TryAgainError) or str(error).startswith("TRYAGAIN ")
 
 
 def _words(error: ResponseError) -> list[str]:

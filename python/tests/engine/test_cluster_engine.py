@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from redis.exceptions import ResponseError, TryAgainError
+from redis.exceptions import ReadOnlyError, ResponseError, TryAgainError
 
 from ratelog import Check, Limits, NoPolicyError
 from ratelog._core import hash_slot
@@ -98,11 +98,16 @@ def test_a_shard_that_denies_takes_back_its_own_checks_once() -> None:
     ]
 
 
-def test_keys_of_a_slot_that_moves_are_checked_one_by_one() -> None:
+@pytest.mark.parametrize("error", [TryAgainError("Multiple keys"), ResponseError("TRYAGAIN Multiple keys")])
+def test_keys_of_a_slot_that_moves_are_checked_one_by_one(error: ResponseError) -> None:
     cluster = FakeCluster()
-    cluster.reply("a:1", "RL.MCHECK", TryAgainError("Multiple keys request during rehashing of slot"))
-    assert cluster.check(Check(OF_A + b"1", RULES), Check(OF_A + b"2", RULES)) == [("module", True, 8)] * 2
+    checks = [Check(OF_A + b"1", RULES), Check(OF_A + b"2", RULES)]
+    cluster.reply("a:1", "RL.MCHECK", error)
+    assert cluster.check(*checks) == [("module", True, 8)] * 2
     assert cluster.names() == ["a:1 RL.MCHECK", "a:1 RL.CHECK", "a:1 RL.CHECK"]
+    # Any other error is a failure of the server.
+    cluster.reply("a:1", "RL.MCHECK", ReadOnlyError("You can't write against a read only replica."))
+    assert cluster.check(*checks) == [("local", True, 8)] * 2
 
 
 def test_with_the_script_the_name_of_the_log_decides_the_shard() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from redis.exceptions import AskError, ClusterDownError, MovedError, ResponseError, TryAgainError
 
-from ratelog.engine.redirect import Redirect, is_about_slot
+from ratelog.engine.redirect import Redirect, is_about_slot, is_split
 
 
 def test_only_redirects_are_read() -> None:
@@ -42,3 +42,15 @@ def test_a_node_without_a_host_is_the_one_that_replied() -> None:
 )
 def test_errors_about_a_slot_say_that_the_node_is_available(reply: object, expected: bool) -> None:
     assert is_about_slot(reply) is expected
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (TryAgainError("Multiple keys request"), True),
+        (ResponseError("TRYAGAIN Multiple keys request"), True),
+        (MovedError("1 h:1"), False),
+    ],
+)
+def test_a_node_that_has_some_keys_only_is_recognized(error: ResponseError, expected: bool) -> None:
+    assert is_split(error) is expected
