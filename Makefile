@@ -1,7 +1,7 @@
 # The commands that people and CI run. The work is done in scripts/, which you can also run directly.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run example test test-servers test-python-floors lint audit bench coverage leaks fuzz docs site dist publish-crates clean
+.PHONY: help setup build run dashboard example test test-servers test-python-floors lint audit bench coverage leaks fuzz docs site dist publish-crates clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-19s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,6 +15,9 @@ build: setup ## build the module: target/release/libratelog.so
 run: setup ## start a server with the module on PORT (6379), and show three commands
 	@scripts/run
 
+dashboard: setup ## run a server with demo traffic, and the dashboard on PORT (8080)
+	@scripts/dashboard
+
 example: setup ## run a FastAPI application with limits on PORT (8000), and a client that waits
 	@scripts/example
 
@@ -22,6 +25,7 @@ test: setup ## run every test, on the installed server or on SERVER=/path/to/red
 	@scripts/test
 	@scripts/test-python
 	@scripts/test-clients
+	@scripts/test-contrib
 
 test-servers: setup ## run the server tests on Redis 7.0, Redis 8.2 and Valkey 9.1
 	@scripts/test-servers

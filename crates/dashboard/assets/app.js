@@ -1,4 +1,4 @@
-// What pages do in a browser besides showing HTML: charts, times, copying, keys.
+// The behaviour of pages in a browser: charts, times, copying, keys.
 import { showCharts } from "./charts.js";
 import { handleKeys } from "./keyboard.js";
 import { copyOnClick, confirmForms } from "./actions.js";

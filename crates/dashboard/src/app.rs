@@ -4,17 +4,18 @@ use std::time::Duration;
 use ratelog_client::nodes::Deployment;
 
 use crate::auth::{Authenticator, StartError};
+use crate::demo::Demo;
 use crate::operations::audit::Audit;
 use crate::poll::Poller;
 use crate::settings::Settings;
 
 /// The time for which an action waits for a server.
-const TIMEOUT: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What all requests share. Cheap to clone.
+/// The state that all requests share. Cheap to clone.
 pub type App = Arc<AppState>;
 
-/// What all requests share.
+/// The state that all requests share.
 pub struct AppState {
     /// The settings.
     pub settings: Settings,
@@ -24,10 +25,12 @@ pub struct AppState {
     pub operator: Arc<Deployment>,
     /// The polls of the nodes.
     pub poller: Arc<Poller>,
-    /// Who makes requests.
+    /// Identifies the users of requests.
     pub authenticator: Authenticator,
     /// The record of changes.
     pub audit: Audit,
+    /// Demo traffic, if there should be some.
+    pub demo: Option<Demo>,
 }
 
 impl AppState {
@@ -42,9 +45,15 @@ impl AppState {
             Some(url) => deployment("--operator-url", url)?,
         };
         Ok(Arc::new(Self {
-            poller: Arc::new(Poller::new(Arc::clone(&viewer))),
+            poller: Arc::new(Poller::new(
+                Arc::clone(&viewer),
+                Duration::from_millis(settings.poll_interval),
+            )),
             authenticator: Authenticator::new(&settings)?,
             audit: Audit::new(Arc::clone(&operator)),
+            demo: settings
+                .demo
+                .then(|| Demo::new(settings.operator_url.as_deref().unwrap_or(&settings.url))),
             viewer,
             operator,
             settings,

@@ -6,6 +6,7 @@
 mod api;
 mod app;
 mod auth;
+mod demo;
 mod history;
 mod metrics;
 mod operations;

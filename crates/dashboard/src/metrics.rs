@@ -15,13 +15,13 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
 use crate::app::App;
+use crate::auth::ClientAddress;
 use crate::operations::failure::Failure;
 use crate::poll::{NodeState, NodeStatus, Snapshot};
-use crate::web::ClientAddress;
 
 const TEXT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// The metrics, for whoever is signed in or has a token.
+/// The metrics, for users who are signed in and for bearers of a token.
 pub async fn guarded(
     State(app): State<App>,
     ClientAddress(address): ClientAddress,
@@ -147,6 +147,14 @@ impl Metrics {
             .iter()
             .filter_map(|(node, info)| Some((of(node), info.module.as_ref()?.overrides)));
         gauges(encoder, "ratelog_overrides", "Keys with an override", overrides)?;
+        let permanent = self.0.nodes.iter();
+        let permanent = permanent.filter_map(|node| Some((of(node), node.overrides_without_end?)));
+        gauges(
+            encoder,
+            "ratelog_overrides_without_end",
+            "Keys with an override that does not end",
+            permanent,
+        )?;
         let memory = infos.iter().map(|(node, info)| (of(node), info.used_memory));
         gauges(encoder, "ratelog_memory_used_bytes", "The memory that the server uses", memory)?;
         let lag = infos

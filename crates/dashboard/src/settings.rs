@@ -10,7 +10,7 @@ use ipnet::IpNet;
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
 pub struct CommandLine {
-    /// What to do instead of serving the dashboard.
+    /// Another task than serving the dashboard.
     #[command(subcommand)]
     pub command: Option<Subcommands>,
     /// The options of the dashboard.
@@ -18,7 +18,7 @@ pub struct CommandLine {
     pub settings: Settings,
 }
 
-/// What the program does instead of serving the dashboard.
+/// The tasks besides serving the dashboard.
 #[derive(Debug, Subcommand)]
 pub enum Subcommands {
     /// Read a password from standard input and print its hash.
@@ -40,6 +40,12 @@ pub struct Settings {
     /// The same servers with a user that may make changes. Default: the user of --url.
     #[arg(long, env = "RATELOG_DASHBOARD_OPERATOR_URL", hide_env_values = true)]
     pub operator_url: Option<String>,
+    /// The time between two polls of the nodes, in milliseconds; for measurements.
+    #[arg(long, hide = true, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(10..=60_000))]
+    pub poll_interval: u64,
+    /// Make demo traffic on the servers, which can be stopped in the pages. It sets policies and overrides of its own.
+    #[arg(long)]
+    pub demo: bool,
     /// The address and the port to listen on.
     #[arg(long, env = "RATELOG_DASHBOARD_LISTEN", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
@@ -100,7 +106,29 @@ pub struct Settings {
     /// The header in which a trusted proxy names the user.
     #[arg(long, env = "RATELOG_DASHBOARD_USER_HEADER", default_value = "x-forwarded-user")]
     pub user_header: String,
-    /// A user of a trusted proxy that may make changes. All others are viewers.
+    /// The URL of an OIDC provider at which users sign in.
+    #[cfg(feature = "oidc")]
+    #[arg(
+        long,
+        env = "RATELOG_DASHBOARD_OIDC_ISSUER",
+        requires = "oidc_client_id",
+        requires = "oidc_redirect_url"
+    )]
+    pub oidc_issuer: Option<String>,
+    /// The identifier of the dashboard at the provider.
+    #[cfg(feature = "oidc")]
+    #[arg(long, env = "RATELOG_DASHBOARD_OIDC_CLIENT_ID")]
+    pub oidc_client_id: Option<String>,
+    /// The secret of the dashboard at the provider.
+    #[cfg(feature = "oidc")]
+    #[arg(long, env = "RATELOG_DASHBOARD_OIDC_CLIENT_SECRET", hide_env_values = true)]
+    pub oidc_client_secret: Option<String>,
+    /// The URL to which the provider sends users back: that of the dashboard, with /login/oidc/end.
+    #[cfg(feature = "oidc")]
+    #[arg(long, env = "RATELOG_DASHBOARD_OIDC_REDIRECT_URL")]
+    pub oidc_redirect_url: Option<String>,
+    /// A user of a trusted proxy or of an OIDC provider (the verified email address, or the subject) that may make
+    /// changes. All others are viewers.
     #[arg(long = "operator", env = "RATELOG_DASHBOARD_OPERATORS", value_delimiter = ',')]
     pub operators: Vec<String>,
     /// The address and the port of a second listener that serves only /metrics and /healthz, without a token.
@@ -133,7 +161,7 @@ impl Settings {
 }
 
 fn parse_base_path(text: &str) -> Result<String, String> {
-    let path = text.trim_end_matches('/');
+    let path = text.strip_suffix('/').unwrap_or(text);
     let is_segment = |segment: &str| {
         !segment.is_empty()
             && segment
@@ -156,6 +184,25 @@ mod tests {
     #[test]
     fn the_options_are_consistent() {
         CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn the_options_in_the_documentation_exist() {
+        let text = include_str!("../../../docs/dashboard.md");
+        let command = CommandLine::command();
+        let known: Vec<_> =
+            command.get_arguments().filter_map(|option| option.get_long()).collect();
+        let mentioned = text.split(|c: char| !(c.is_ascii_lowercase() || c == '-'));
+        let mentioned: Vec<_> = mentioned
+            .filter_map(|word| word.strip_prefix("--"))
+            .filter(|word| word.starts_with(|c: char| c.is_ascii_lowercase()))
+            .filter(|word| !matches!(*word, "help" | "release" | "locked" | "package" | "features"))
+            .filter(|word| cfg!(feature = "oidc") || !word.starts_with("oidc"))
+            .collect();
+        assert!(mentioned.len() > 15, "{mentioned:?}");
+        for option in mentioned {
+            assert!(known.contains(&option), "--{option} is not an option");
+        }
     }
 
     #[test]

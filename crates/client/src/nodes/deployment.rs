@@ -40,7 +40,7 @@ enum Kind {
     Cluster(Seeds),
 }
 
-/// What the last discovery found.
+/// The results of the last discovery.
 #[derive(Default)]
 struct Known {
     nodes: Arc<[Node]>,

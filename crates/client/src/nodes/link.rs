@@ -72,7 +72,7 @@ impl Link {
             return Ok(connection.clone());
         }
         let ignore_pushes = |_| Ok::<(), Infallible>(());
-        let connection = self.connector.connect(self.timeout, ignore_pushes).await?;
+        let connection = Box::pin(self.connector.connect(self.timeout, ignore_pushes)).await?;
         *current = Some(connection.clone());
         Ok(connection)
     }

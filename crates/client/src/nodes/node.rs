@@ -13,7 +13,7 @@ pub struct Node {
     pub(super) role: Role,
 }
 
-/// What a node does in its shard.
+/// The role of a node in its shard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Role {
     /// It decides checks.

@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::app::App;
 use crate::auth::{Operator, Viewer};
 use crate::operations::failure::Failure;
-use crate::operations::key::{self, ShownRules};
+use crate::operations::key;
 use crate::operations::what_if::{RecordedUnits, WhatIf};
 use crate::operations::{key_name, key_search};
 
@@ -50,7 +50,7 @@ pub struct KeyQuery {
 
 /// A key.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Key {
+pub struct KeyDetails {
     /// The key, percent-encoded.
     key: String,
     /// Whether the key has units or an override.
@@ -219,15 +219,15 @@ pub async fn list(
 }
 
 /// A key, and the decision on its next check.
-#[utoipa::path(get, path = "/api/v1/keys/{key}", params(("key" = String, Path, description = "The key, percent-encoded"), KeyQuery), responses((status = 200, body = Key)))]
+#[utoipa::path(get, path = "/api/v1/keys/{key}", params(("key" = String, Path, description = "The key, percent-encoded"), KeyQuery), responses((status = 200, body = KeyDetails)))]
 pub async fn read(
     State(app): State<App>,
     Viewer(_): Viewer,
     uri: OriginalUri,
     Query(query): Query<KeyQuery>,
-) -> Result<Json<Key>, Failure> {
+) -> Result<Json<KeyDetails>, Failure> {
     let name = key_of(&app, &uri);
-    let rules = query.rules.as_deref().map(ShownRules::parse).transpose()?;
+    let rules = query.rules.as_deref().map(key::parse_rule_source).transpose()?;
     let state = key::read(&app, &name, rules.as_ref()).await?;
     let inspection = state.inspection.as_ref();
     let unix_ms = |instant: std::time::SystemTime| {
@@ -244,7 +244,7 @@ pub async fn read(
         rule: explanation.rule,
         rules: explanation.rules.iter().map(DecisionBody::of).collect(),
     });
-    Ok(Json(Key {
+    Ok(Json(KeyDetails {
         key: key_name::encode(&name),
         exists: inspection.is_some(),
         units: inspection.map_or(0, |found| found.units),
@@ -270,7 +270,7 @@ pub async fn hits(
     Ok(Json(key::hits(&app, &key_of(&app, &uri), query.before).await?))
 }
 
-/// What another rule would have decided on a key's recorded units.
+/// The decisions of another rule on a key's recorded units.
 #[utoipa::path(get, path = "/api/v1/keys/{key}/what-if", params(("key" = String, Path, description = "The key, percent-encoded"), WhatIfQuery), responses((status = 200, body = WhatIf)))]
 pub async fn what_if(
     State(app): State<App>,

@@ -33,7 +33,10 @@ pub fn router() -> Router<App> {
         .route("/keys/{key}/reset", post(keys::reset))
         .route("/keys/{key}/refund", post(keys::refund))
         .route("/policies", get(policies::list))
-        .route("/policies/import", post(policies::import))
-        .route("/policies/{*name}", get(policies::read).put(policies::set).delete(policies::delete))
+        .route("/what-if", get(policies::what_if))
+        .route(
+            "/policies/{*name}",
+            get(policies::read).put(policies::set).delete(policies::delete).post(policies::import),
+        )
         .fallback(async || Failure::NotFound("there is no such path".to_owned()).into_response())
 }

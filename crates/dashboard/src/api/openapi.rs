@@ -1,4 +1,4 @@
-//! The OpenAPI document, from the types and the comments of the API.
+//! The `OpenAPI` document, from the types and the comments of the API.
 
 use axum::Json;
 use axum::extract::State;
@@ -32,6 +32,7 @@ use crate::auth::Viewer;
         policies::set,
         policies::delete,
         policies::import,
+        policies::what_if,
     ),
     components(schemas(crate::operations::failure::ProblemDetails)),
     security(("token" = [])),

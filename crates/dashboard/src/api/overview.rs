@@ -28,7 +28,7 @@ pub struct Rates {
     near: f32,
 }
 
-/// What happens now.
+/// The present state.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Overview {
     /// The rates of all checks, over the last seconds.
@@ -37,7 +37,7 @@ pub struct Overview {
     policies: Vec<PolicyOverview>,
     /// The nodes.
     nodes: Vec<NodeOverview>,
-    /// What is wrong, in words.
+    /// The problems, in words.
     problems: Vec<String>,
 }
 
@@ -93,14 +93,14 @@ pub struct MatchQuery {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct OverrideList {
     /// The overrides, in byte order of their keys.
-    overrides: Vec<KeyOverride>,
+    overrides: Vec<OverrideEntry>,
     /// Why there may be more.
     incomplete: Vec<String>,
 }
 
 /// An override and its key.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct KeyOverride {
+pub struct OverrideEntry {
     /// The key, percent-encoded.
     key: String,
     /// The number of its database.
@@ -154,7 +154,7 @@ impl NodeOverview {
     }
 }
 
-/// What happens now.
+/// The present state.
 #[utoipa::path(get, path = "/api/v1/overview", responses((status = 200, body = Overview)))]
 pub async fn overview(State(app): State<App>, Viewer(_): Viewer) -> Json<Overview> {
     let snapshot = app.poller.snapshot();
@@ -194,7 +194,7 @@ pub async fn overrides(
     Query(query): Query<MatchQuery>,
 ) -> Result<Json<OverrideList>, Failure> {
     let found = overrides::list(&app, query.pattern.as_deref()).await?;
-    let overrides = found.overrides.iter().map(|listed| KeyOverride {
+    let overrides = found.overrides.iter().map(|listed| OverrideEntry {
         key: key_name::encode(&listed.key),
         database: listed.database,
         key_override: OverrideBody::of(&listed.key_override),

@@ -2,10 +2,10 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use ratelog_client::{Mode, Policy};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::keys::json;
 use crate::app::App;
@@ -13,6 +13,7 @@ use crate::auth::{Operator, Viewer};
 use crate::operations::failure::Failure;
 use crate::operations::policies;
 use crate::operations::policy_nodes::NodeOutcome;
+use crate::operations::policy_sample::{self, Sample};
 
 /// A policy.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -22,6 +23,16 @@ pub struct PolicyBody {
     rules: String,
     /// `enforce` or `shadow`.
     mode: String,
+}
+
+/// Rules, and the keys to try them on.
+#[derive(Deserialize, IntoParams)]
+pub struct SampleQuery {
+    /// The rules, such as `10/second; 1000/hour`.
+    rules: String,
+    /// A prefix or a pattern of keys; without one, the keys with the most checks.
+    #[serde(rename = "match")]
+    pattern: Option<String>,
 }
 
 impl PolicyBody {
@@ -81,12 +92,29 @@ pub async fn delete(
     Ok(Json(policies::delete(&app, &identity, &name).await?))
 }
 
+/// The decisions of rules on the recorded units of some keys.
+#[utoipa::path(get, path = "/api/v1/what-if", params(SampleQuery), responses((status = 200, body = Sample)))]
+pub async fn what_if(
+    State(app): State<App>,
+    Viewer(_): Viewer,
+    Query(query): Query<SampleQuery>,
+) -> Result<Json<Sample>, Failure> {
+    let policy = policies::parse(&query.rules, "enforce")?;
+    let pattern = query.pattern.as_deref().filter(|pattern| !pattern.is_empty());
+    Ok(Json(policy_sample::what_if(&app, &policy.rules, pattern).await?))
+}
+
 /// Replaces all policies on every primary by those of a document, as `RL.POLICY EXPORT` returns it.
 #[utoipa::path(post, path = "/api/v1/policies/import", request_body = String, responses((status = 200, body = Vec<NodeOutcome>)))]
 pub async fn import(
     State(app): State<App>,
     Operator(identity): Operator,
+    Path(name): Path<String>,
     body: String,
 ) -> Result<Json<Vec<NodeOutcome>>, Failure> {
+    // A policy may have this name, too.
+    if name != "import" {
+        return Err(Failure::NotFound("only /policies/import takes a POST".to_owned()));
+    }
     Ok(Json(policies::import(&app, &identity, &body).await?))
 }

@@ -1,4 +1,3 @@
-use std::fmt;
 use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -6,14 +5,19 @@ use std::time::Duration;
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum_extra::extract::PrivateCookieJar;
+#[cfg(feature = "oidc")]
+use axum_extra::extract::cookie::SameSite;
 use axum_extra::extract::cookie::{Cookie, Key};
 use ipnet::IpNet;
 
 use super::identity::{Identity, Method, Role};
 use super::login_limit::LoginLimit;
+#[cfg(feature = "oidc")]
+use super::oidc::{self, Oidc};
 use super::one_time_link::OneTimeLink;
 use super::password::Password;
 use super::session::{COOKIE, Sessions};
+use super::start_error::StartError;
 use super::token::Token;
 use crate::operations::failure::Failure;
 use crate::settings::Settings;
@@ -21,7 +25,7 @@ use crate::settings::Settings;
 /// The least length of a token that a setting gives.
 const MIN_TOKEN: usize = 16;
 
-/// Finds out who makes a request.
+/// Identifies the users of requests.
 pub struct Authenticator {
     key: Key,
     passwords: [(Role, Option<Password>); 2],
@@ -30,23 +34,14 @@ pub struct Authenticator {
     trusted_proxies: Vec<IpNet>,
     user_header: String,
     operators: Vec<String>,
+    has_oidc: bool,
+    #[cfg(feature = "oidc")]
+    oidc: Option<Oidc>,
     link: Option<OneTimeLink>,
     login_limit: LoginLimit,
     /// The sessions.
     pub(crate) sessions: Sessions,
 }
-
-/// The dashboard cannot start with these settings; the text says what to change.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StartError(pub String);
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for StartError {}
 
 impl Authenticator {
     /// Reads the secrets that the settings name.
@@ -65,13 +60,15 @@ impl Authenticator {
             settings.viewer_password_hash.as_deref(),
             settings.viewer_password_hash_file.as_deref(),
         )?;
-        let has_users =
-            operator.is_some() || viewer.is_some() || !settings.trusted_proxies.is_empty();
+        let has_users = operator.is_some()
+            || viewer.is_some()
+            || !settings.trusted_proxies.is_empty()
+            || has_oidc(settings);
         if settings.is_public() && !has_users {
             return Err(StartError(format!(
                 "the dashboard does not listen on {} without passwords, because other machines reach it: set \
                  --operator-password-hash (see `ratelog-dashboard hash-password`), or --trusted-proxy and --operator \
-                 if a proxy authenticates users, or listen on 127.0.0.1",
+                 if a proxy authenticates users, or --oidc-issuer, or listen on 127.0.0.1",
                 settings.listen
             )));
         }
@@ -107,6 +104,9 @@ impl Authenticator {
             trusted_proxies: settings.trusted_proxies.clone(),
             user_header: settings.user_header.to_ascii_lowercase(),
             operators: settings.operators.clone(),
+            has_oidc: has_oidc(settings),
+            #[cfg(feature = "oidc")]
+            oidc: oidc(settings)?,
             link: (!has_users).then(|| OneTimeLink::new(login)),
             login_limit: LoginLimit::new(),
             sessions: Sessions::new(length, &settings.base_path, settings.https),
@@ -120,6 +120,68 @@ impl Authenticator {
         }
     }
 
+    /// Whether users sign in at an OIDC provider.
+    #[must_use]
+    pub fn has_oidc(&self) -> bool {
+        self.has_oidc
+    }
+
+    /// Begins to sign in at the provider. Returns the URL of its page, and the cookies with the attempt.
+    ///
+    /// # Errors
+    /// [`Failure::NotFound`] without a provider, [`Failure::Unavailable`] if it does not answer.
+    #[cfg(feature = "oidc")]
+    pub async fn begin_oidc(
+        &self,
+        headers: &HeaderMap,
+    ) -> Result<(String, PrivateCookieJar), Failure> {
+        let (url, attempt) = self.oidc()?.begin().await?;
+        let value = serde_json::to_string(&attempt).unwrap_or_default();
+        let mut cookie = self.sessions.cookie(oidc::COOKIE, value);
+        // The provider's page leads back here.
+        cookie.set_same_site(SameSite::Lax);
+        Ok((url, self.cookies(headers).add(cookie)))
+    }
+
+    /// Ends a sign-in at the provider. Returns the cookies with the session.
+    ///
+    /// # Errors
+    /// [`Failure::Invalid`] if the answer is not that of this browser's attempt, or is not confirmed.
+    #[cfg(feature = "oidc")]
+    pub async fn end_oidc(
+        &self,
+        headers: &HeaderMap,
+        state: &str,
+        code: String,
+        address: IpAddr,
+    ) -> Result<PrivateCookieJar, Failure> {
+        self.login_limit.attempt(address).map_err(Failure::TooMany)?;
+        let cookies = self.cookies(headers);
+        let attempt = cookies.get(oidc::COOKIE);
+        let attempt = attempt.and_then(|cookie| serde_json::from_str(cookie.value()).ok());
+        let attempt = attempt.ok_or_else(|| {
+            Failure::Invalid(
+                "This browser has not begun to sign in, or has done so twice.".to_owned(),
+            )
+        })?;
+        let user = self.oidc()?.end(attempt, state, code).await?;
+        let role = self.role_of(&user);
+        let cookies = cookies.remove(self.sessions.cookie(oidc::COOKIE, String::new()));
+        Ok(cookies.add(self.sessions.begin(&user, role, Method::Oidc)))
+    }
+
+    #[cfg(feature = "oidc")]
+    fn oidc(&self) -> Result<&Oidc, Failure> {
+        let no_provider = || Failure::NotFound("there is no OIDC provider".to_owned());
+        self.oidc.as_ref().ok_or_else(no_provider)
+    }
+
+    /// The role of a user of a proxy or a provider.
+    fn role_of(&self, user: &str) -> Role {
+        let is_operator = self.operators.iter().any(|operator| operator == user);
+        if is_operator { Role::Operator } else { Role::Viewer }
+    }
+
     /// Whether users sign in with passwords.
     #[must_use]
     pub fn has_passwords(&self) -> bool {
@@ -127,12 +189,11 @@ impl Authenticator {
     }
 
     /// The cookies of a request.
-    #[must_use]
     pub fn cookies(&self, headers: &HeaderMap) -> PrivateCookieJar {
         PrivateCookieJar::from_headers(headers, self.key.clone())
     }
 
-    /// Who makes a request, or `None`. An invalid token is not made up for by a cookie.
+    /// The user of a request. A request with an invalid token has none, even if it has a cookie.
     #[must_use]
     pub fn identify(&self, headers: &HeaderMap, address: IpAddr) -> Option<Identity> {
         if let Some(authorization) = headers.get(AUTHORIZATION) {
@@ -212,7 +273,6 @@ impl Authenticator {
     }
 
     /// Ends the session of a request. Returns the cookies without it.
-    #[must_use]
     pub fn sign_out(&self, headers: &HeaderMap) -> PrivateCookieJar {
         let cookies = self.cookies(headers);
         if let Some(session) = cookies.get(COOKIE).and_then(|cookie| self.sessions.read(&cookie)) {
@@ -231,9 +291,29 @@ impl Authenticator {
         if users.next().is_some() {
             return None;
         }
-        let is_operator = self.operators.iter().any(|operator| operator == user);
-        let role = if is_operator { Role::Operator } else { Role::Viewer };
+        let role = self.role_of(user);
         Some(Identity { user: user.to_owned(), role, method: Method::Proxy, address })
+    }
+}
+
+#[cfg(feature = "oidc")]
+fn has_oidc(settings: &Settings) -> bool {
+    settings.oidc_issuer.is_some()
+}
+
+#[cfg(not(feature = "oidc"))]
+const fn has_oidc(_: &Settings) -> bool {
+    false
+}
+
+#[cfg(feature = "oidc")]
+fn oidc(settings: &Settings) -> Result<Option<Oidc>, StartError> {
+    let Settings { oidc_issuer, oidc_client_id, oidc_redirect_url, .. } = settings;
+    match (oidc_issuer, oidc_client_id, oidc_redirect_url) {
+        (Some(issuer), Some(id), Some(redirect_url)) => {
+            Oidc::new(issuer, id, settings.oidc_client_secret.clone(), redirect_url).map(Some)
+        }
+        _ => Ok(None),
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::operations::failure::Failure;
 
-/// What a user may do.
+/// The rights of a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
@@ -29,9 +29,12 @@ pub enum Method {
     Token,
     /// At a trusted proxy.
     Proxy,
+    /// At an OIDC provider.
+    #[cfg(feature = "oidc")]
+    Oidc,
 }
 
-/// Who makes a request.
+/// The user of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// The user's name.
@@ -90,6 +93,8 @@ impl fmt::Display for Method {
             Self::Link => "link",
             Self::Token => "token",
             Self::Proxy => "proxy",
+            #[cfg(feature = "oidc")]
+            Self::Oidc => "oidc",
         })
     }
 }

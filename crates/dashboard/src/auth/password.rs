@@ -29,14 +29,14 @@ impl Password {
     pub async fn verify(hash: Option<&Self>, password: String) -> bool {
         let Ok(_permit) = CONCURRENT.acquire().await else { return false };
         let expected = hash.map(|hash| hash.0.clone());
-        let verify = move || match expected {
-            Some(expected) => PasswordHash::new(&expected).is_ok_and(|expected| {
-                Argon2::default().verify_password(password.as_bytes(), &expected).is_ok()
-            }),
-            None => {
+        let verify = move || {
+            let Some(expected) = expected else {
                 let _ = Argon2::default().hash_password(password.as_bytes());
-                false
-            }
+                return false;
+            };
+            PasswordHash::new(&expected).is_ok_and(|expected| {
+                Argon2::default().verify_password(password.as_bytes(), &expected).is_ok()
+            })
         };
         tokio::task::spawn_blocking(verify).await.unwrap_or(false)
     }

@@ -27,7 +27,7 @@ pub struct Entry {
     pub at_ms: u64,
     /// Who: the name of the user.
     pub user: String,
-    /// How the user signed in: `password`, `link`, `token` or `proxy`.
+    /// How the user signed in: `password`, `link`, `token`, `proxy` or `oidc`.
     pub method: String,
     /// From where: the user's address.
     pub address: String,
@@ -91,7 +91,7 @@ impl Audit {
         change: Change,
         make: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        let result = make.await;
+        let result = Box::pin(make).await;
         let (outcome, error) = match &result {
             Ok(_) => ("done", String::new()),
             Err(failure) if failure.is_outcome_unknown() => ("unknown", failure.detail()),

@@ -36,7 +36,7 @@ pub struct ProblemDetails {
     title: &'static str,
     /// The HTTP status.
     status: u16,
-    /// What is wrong, and what to do.
+    /// The fault, and the way out.
     detail: String,
     /// `failed` if nothing was done, `unknown` if the servers may have done it.
     outcome: &'static str,
@@ -73,7 +73,7 @@ impl Failure {
         }
     }
 
-    /// What is wrong, and what to do.
+    /// The fault, and the way out.
     #[must_use]
     pub fn detail(&self) -> String {
         match self {

@@ -3,7 +3,8 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ratelog_client::command::{self, Explanation, Hit, HitsOptions, Inspection, Override};
-use ratelog_client::{Action, Check, Cost, PolicyName, Rules};
+use ratelog_client::{Action, Check, Cost, PolicyName, RuleSource, Rules};
+use ratelog_core::OwnedRuleSource;
 
 use super::audit::Change;
 use super::failure::Failure;
@@ -26,30 +27,17 @@ pub struct KeyState {
     pub explanation: Option<Explanation>,
 }
 
-/// The rules under which a key is shown.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ShownRules {
-    /// Those of a policy.
-    Policy(PolicyName),
-    /// These.
-    Rules(Rules),
-}
-
-impl ShownRules {
-    /// Parses the name of a policy, or rules such as `10/second; 1000/hour`.
-    ///
-    /// # Errors
-    /// [`Failure::Invalid`] if the text is neither.
-    pub fn parse(text: &str) -> Result<Self, Failure> {
-        // The name of a policy may contain a slash, and rules always do.
-        match text.parse::<Rules>() {
-            Ok(rules) => Ok(Self::Rules(rules)),
-            Err(error) => PolicyName::parse(text.as_bytes()).map(Self::Policy).ok_or_else(|| {
-                Failure::Invalid(format!(
-                    "'{text}' is neither the name of a policy nor rules: {error}"
-                ))
-            }),
-        }
+/// Parses the name of a policy, or rules such as `10/second; 1000/hour`.
+///
+/// # Errors
+/// [`Failure::Invalid`] if the text is neither.
+pub fn parse_rule_source(text: &str) -> Result<OwnedRuleSource, Failure> {
+    // The name of a policy may contain a slash, and rules always do.
+    match text.parse::<Rules>() {
+        Ok(rules) => Ok(RuleSource::Rules(rules)),
+        Err(error) => PolicyName::parse(text.as_bytes()).map(RuleSource::Policy).ok_or_else(|| {
+            Failure::Invalid(format!("'{text}' is neither the name of a policy nor rules: {error}"))
+        }),
     }
 }
 
@@ -57,15 +45,17 @@ impl ShownRules {
 ///
 /// # Errors
 /// [`Failure::NotFound`] for an unknown policy; errors of the servers.
-pub async fn read(app: &App, key: &[u8], rules: Option<&ShownRules>) -> Result<KeyState, Failure> {
+pub async fn read(
+    app: &App,
+    key: &[u8],
+    rules: Option<&OwnedRuleSource>,
+) -> Result<KeyState, Failure> {
     let inspection = app.viewer.query(&command::inspect(key)).await?;
     let explanation = match rules {
         None => None,
-        Some(ShownRules::Rules(rules)) => {
-            Some(app.viewer.query(&command::explain(key, Check::from(rules))).await?)
-        }
-        Some(ShownRules::Policy(name)) => {
-            Some(app.viewer.query(&command::explain(key, Check::from(name))).await?)
+        Some(rules) => {
+            let check = Check::new(rules.as_borrowed());
+            Some(app.viewer.query(&command::explain(key, check)).await?)
         }
     };
     Ok(KeyState { inspection, explanation })
@@ -88,7 +78,7 @@ pub async fn hits(
     Ok(hits.into_iter().map(recorded).collect())
 }
 
-/// What rules would have decided on the key's recorded units.
+/// The decisions of other rules on the key's recorded units.
 ///
 /// # Errors
 /// Errors of the servers.
@@ -240,7 +230,9 @@ fn recorded(hit: Hit) -> RecordedUnits {
 
 #[cfg(test)]
 mod tests {
-    use super::{ShownRules, describe_override, parse_override};
+    use ratelog_client::RuleSource;
+
+    use super::{describe_override, parse_override, parse_rule_source};
     use crate::operations::failure::Failure;
 
     #[test]
@@ -267,10 +259,10 @@ mod tests {
     }
 
     #[test]
-    fn rules_and_names_of_policies_are_told_apart() {
-        assert!(matches!(ShownRules::parse("10/second"), Ok(ShownRules::Rules(_))));
-        assert!(matches!(ShownRules::parse("api/search"), Ok(ShownRules::Policy(_))));
-        assert!(ShownRules::parse("a b").is_err());
-        assert!(ShownRules::parse("").is_err());
+    fn rules_and_names_of_policies_differ() {
+        assert!(matches!(parse_rule_source("10/second"), Ok(RuleSource::Rules(_))));
+        assert!(matches!(parse_rule_source("api/search"), Ok(RuleSource::Policy(_))));
+        assert!(parse_rule_source("a b").is_err());
+        assert!(parse_rule_source("").is_err());
     }
 }

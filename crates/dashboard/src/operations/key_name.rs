@@ -1,5 +1,7 @@
 //! Keys in URLs and on pages. A key may be any bytes.
 
+use std::fmt::Write;
+
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
 
 /// The bytes of a key that stand for themselves in a URL.
@@ -39,11 +41,11 @@ pub fn show(key: &[u8]) -> String {
             }
         }
         for byte in chunk.invalid() {
-            text.push_str(&format!("\\x{byte:02x}"));
+            let _ = write!(text, "\\x{byte:02x}");
         }
     }
     if !rest.is_empty() {
-        text.push_str(&format!("… ({} bytes)", key.len()));
+        let _ = write!(text, "… ({} bytes)", key.len());
     }
     text
 }

@@ -35,18 +35,16 @@ pub struct Found {
 /// # Errors
 /// [`Failure::Unavailable`] if no primary is known.
 pub async fn search(app: &App, pattern: &str) -> Result<Found, Failure> {
-    let pattern = match pattern.contains(['*', '?', '[']) {
-        true => pattern.to_owned(),
-        false => format!("{pattern}*"),
-    };
+    let is_prefix = !pattern.contains(['*', '?', '[']);
+    let pattern = if is_prefix { format!("{pattern}*") } else { pattern.to_owned() };
     let nodes = app.viewer.nodes();
     if nodes.is_empty() {
         return Err(Failure::Unavailable("no server is known".to_owned()));
     }
     let deadline = Instant::now() + MAX_TIME;
     let mut scans = JoinSet::new();
-    for node in nodes.iter().filter(|node| node.is_primary()).cloned() {
-        let pattern = pattern.clone();
+    for node in nodes.iter().filter(|node| node.is_primary()) {
+        let (node, pattern) = (node.clone(), pattern.clone());
         scans.spawn(async move {
             let address = node.address().to_owned();
             (address, scan(&node, &pattern, deadline).await)

@@ -1,4 +1,4 @@
-//! What pages and the API do, once for both.
+//! The operations of pages and of the API, once for both.
 
 pub mod audit;
 pub mod failure;
@@ -7,6 +7,8 @@ pub mod key_name;
 pub mod key_search;
 pub mod overrides;
 pub mod policies;
+pub mod policy_differences;
 pub mod policy_document;
 pub mod policy_nodes;
+pub mod policy_sample;
 pub mod what_if;

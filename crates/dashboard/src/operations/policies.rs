@@ -1,7 +1,5 @@
 //! The policies, and changes of them.
 
-use std::collections::BTreeMap;
-
 use ratelog_client::command;
 use ratelog_client::{Mode, Policy, PolicyName};
 use serde::Serialize;
@@ -9,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::audit::Change;
 use super::failure::Failure;
-use super::policy_document;
+use super::policy_document::{self, Policies};
 use super::policy_nodes::{self, NodeOutcome};
 use crate::app::App;
 use crate::auth::Identity;
@@ -29,7 +27,7 @@ pub struct PolicyChange {
 ///
 /// # Errors
 /// Errors of the servers.
-pub async fn list(app: &App) -> Result<BTreeMap<PolicyName, Policy>, Failure> {
+pub async fn list(app: &App) -> Result<Policies, Failure> {
     let mut failure = Failure::Unavailable("no server is known".to_owned());
     for node in app.viewer.nodes().iter().filter(|node| node.is_primary()) {
         match node.query(&command::export_policies()).await {
@@ -111,7 +109,7 @@ pub async fn import(
     app.audit.run(identity, change, make).await
 }
 
-/// What an import of a document would change.
+/// The changes that an import of a document would make.
 ///
 /// # Errors
 /// [`Failure::Invalid`] for an invalid document; errors of the servers.
@@ -122,10 +120,7 @@ pub async fn diff(app: &App, json: &str) -> Result<Vec<PolicyChange>, Failure> {
 
 /// The policies that differ.
 #[must_use]
-pub fn changes(
-    before: &BTreeMap<PolicyName, Policy>,
-    after: &BTreeMap<PolicyName, Policy>,
-) -> Vec<PolicyChange> {
+pub fn changes(before: &Policies, after: &Policies) -> Vec<PolicyChange> {
     let mut names: Vec<_> = before.keys().chain(after.keys()).collect();
     names.sort_unstable_by_key(|name| name.as_str());
     names.dedup();

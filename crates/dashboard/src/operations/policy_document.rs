@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use ratelog_client::{Limit, Mode, Policy, PolicyName, Rule, Rules, Window};
 use serde::{Deserialize, Serialize};
 
+/// Policies by name.
+pub type Policies = BTreeMap<PolicyName, Policy>;
+
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Document {
@@ -32,7 +35,7 @@ struct RuleFields {
 /// # Errors
 /// The text names what is wrong: JSON of another form, an invalid name, window or number of rules, a name that stands
 /// twice.
-pub fn parse(json: &str) -> Result<BTreeMap<PolicyName, Policy>, String> {
+pub fn parse(json: &str) -> Result<Policies, String> {
     let document: Document = serde_json::from_str(json).map_err(|error| error.to_string())?;
     let mut policies = BTreeMap::new();
     for fields in document.policies {

@@ -1,4 +1,4 @@
-//! What other rules would have decided on the units in a key's log.
+//! The decisions of other rules on the units in a key's log.
 
 use ratelog_core::{Cost, Instant, Log, Rules};
 use serde::Serialize;
@@ -81,7 +81,10 @@ mod tests {
     #[test]
     fn every_limit_agrees_with_a_naive_count() {
         let recorded: Vec<_> = (0..500)
-            .map(|i: i64| RecordedUnits { at_ms: 10_000 + i * i % 7919, units: 1 + (i % 3) as u64 })
+            .map(|i: i64| RecordedUnits {
+                at_ms: 10_000 + i * i % 7919,
+                units: 1 + (i % 3).unsigned_abs(),
+            })
             .collect();
         let mut recorded = recorded;
         recorded.sort_by_key(|hit| hit.at_ms);

@@ -11,7 +11,7 @@ pub fn rate(rate: f32) -> String {
     match rate {
         rate if rate <= 0.0 => "0".to_owned(),
         rate if rate < 10.0 => format!("{rate:.1}"),
-        rate => grouped(f64::from(rate).round() as u64),
+        rate => format!("{rate:.0}"),
     }
 }
 
@@ -25,7 +25,7 @@ pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() * 2);
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push('\u{202f}');
         }
         text.push(digit);

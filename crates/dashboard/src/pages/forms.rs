@@ -1,5 +1,7 @@
 //! The actions of forms. Each leads to the page that shows its outcome.
 
+use std::fmt::Write;
+
 use axum::Form;
 use axum::extract::{OriginalUri, State};
 use axum::response::Response;
@@ -41,8 +43,29 @@ pub struct PolicyNameForm {
 }
 
 #[derive(Deserialize)]
+pub struct DemoForm {
+    run: bool,
+}
+
+#[derive(Deserialize)]
 pub struct SourceForm {
     source: String,
+}
+
+/// Starts or stops the demo traffic.
+pub async fn set_demo(
+    State(app): State<App>,
+    Operator(_): Operator,
+    Form(form): Form<DemoForm>,
+) -> Response {
+    let outcome = match &app.demo {
+        None => Err(Failure::NotFound("the dashboard was started without --demo".to_owned())),
+        Some(demo) => {
+            demo.set_running(form.run);
+            Ok(if form.run { "The demo traffic runs." } else { "The demo traffic has stopped." })
+        }
+    };
+    Flash::of(outcome, str::to_owned).redirect(&app, "/overview")
 }
 
 pub async fn reset(
@@ -84,9 +107,9 @@ pub async fn delete_override(
 ) -> Response {
     let key = key_of(&app, &uri);
     let outcome = key::delete_override(&app, &identity, &key).await;
-    let describe = |had_one| match had_one {
-        true => "The override is removed.".to_owned(),
-        false => "The key had no override.".to_owned(),
+    let describe = |had_one| {
+        let text = if had_one { "The override is removed." } else { "The key had no override." };
+        text.to_owned()
     };
     to_key(&app, &key, Flash::of(outcome, describe))
 }
@@ -164,10 +187,11 @@ pub async fn make_policies_equal(
 
 /// The outcome of a change on each node, in words.
 pub fn describe(done: &str, outcomes: &[NodeOutcome]) -> String {
-    let mut text = format!("{done}.");
+    let count = outcomes.iter().filter(|outcome| outcome.outcome == "done").count();
+    let mut text = format!("{done}, on {count} of {} nodes.", outcomes.len());
     for outcome in outcomes.iter().filter(|outcome| outcome.outcome != "done") {
         let error = outcome.error.as_deref().unwrap_or_default();
-        text.push_str(&format!(" {}: {} ({error}).", outcome.node, outcome.outcome));
+        let _ = write!(text, " {}: {} ({error}).", outcome.node, outcome.outcome);
     }
     text
 }

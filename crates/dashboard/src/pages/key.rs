@@ -4,7 +4,8 @@ use axum::extract::{OriginalUri, Query, State};
 use axum::response::Response;
 use maud::{Markup, html};
 use ratelog_client::command::{Explanation, Inspection, Override};
-use ratelog_client::{DecidedBy, Decision};
+use ratelog_client::{DecidedBy, Decision, RuleSource};
+use ratelog_core::OwnedRuleSource;
 use serde::Deserialize;
 
 use super::flash::LastAction;
@@ -12,7 +13,7 @@ use super::layout::Page;
 use super::{PageFailure, format};
 use crate::app::App;
 use crate::auth::{Identity, Viewer};
-use crate::operations::key::{self, KeyState, ShownRules};
+use crate::operations::key::{self, KeyState};
 use crate::operations::key_name;
 use crate::operations::what_if::RecordedUnits;
 use crate::poll::Snapshot;
@@ -38,7 +39,7 @@ pub async fn page(
 ) -> Result<Response, PageFailure> {
     let key = key_of(&app, &uri);
     let text = query.rules.filter(|text| !text.trim().is_empty());
-    let rules = text.as_deref().map(|text| ShownRules::parse(text.trim())).transpose()?;
+    let rules = text.as_deref().map(|text| key::parse_rule_source(text.trim())).transpose()?;
     let state = key::read(&app, &key, rules.as_ref()).await?;
     let hits = key::hits(&app, &key, query.before).await?;
     let title = key_name::show(&key);
@@ -59,7 +60,7 @@ pub async fn page(
     };
     let body = html! {
         (view.copy())
-        (view.contents(state.inspection.as_ref()))
+        (contents(state.inspection.as_ref()))
         (view.decision(&state, &app.poller.snapshot()))
         (view.actions(state.inspection.as_ref()))
         (view.what_if(rules.as_ref()))
@@ -84,24 +85,6 @@ impl View<'_> {
                 button.quiet type="button" data-copy=(String::from_utf8_lossy(self.key)) { "Copy key" }
                 button.quiet type="button" data-copy=(key_name::encode(self.key)) { "Copy percent-encoded" }
                 a href=(self.path) { "Reload" }
-            }
-        }
-    }
-
-    fn contents(&self, inspection: Option<&Inspection>) -> Markup {
-        html! {
-            section { h2 { "Log" }
-                @match inspection {
-                    None => p.empty { "The key does not exist: it has no units and no override. It is created by its next allowed check." },
-                    Some(found) => dl.facts {
-                        dt { "Units" } dd { (format::grouped(found.units)) }
-                        @if let Some(oldest) = found.oldest { dt { "Oldest" } dd { (format::instant(format::unix_ms(oldest))) } }
-                        @if let Some(newest) = found.newest { dt { "Newest" } dd { (format::instant(format::unix_ms(newest))) } }
-                        dt { "Kept for" } dd { (format::duration(found.retention)) }
-                        dt { "Memory" } dd { (format::bytes(found.bytes)) }
-                        dt { "Override" } dd { (override_text(found.key_override.as_ref())) }
-                    },
-                }
             }
         }
     }
@@ -152,9 +135,9 @@ impl View<'_> {
         }
     }
 
-    fn what_if(&self, rules: Option<&ShownRules>) -> Markup {
+    fn what_if(&self, rules: Option<&OwnedRuleSource>) -> Markup {
         let first = match rules {
-            Some(ShownRules::Rules(rules)) => Some(rules.first()),
+            Some(RuleSource::Rules(rules)) => Some(rules.first()),
             _ => None,
         };
         let limit = first.map_or(100, |rule| rule.limit().units());
@@ -191,6 +174,24 @@ impl View<'_> {
                         p { a href={ (self.path) "?before=" (oldest.at_ms) } { "Older units" } }
                     }
                 }
+            }
+        }
+    }
+}
+
+fn contents(inspection: Option<&Inspection>) -> Markup {
+    html! {
+        section { h2 { "Log" }
+            @match inspection {
+                None => p.empty { "The key does not exist: it has no units and no override. It is created by its next allowed check." },
+                Some(found) => dl.facts {
+                    dt { "Units" } dd { (format::grouped(found.units)) }
+                    @if let Some(oldest) = found.oldest { dt { "Oldest" } dd { (format::instant(format::unix_ms(oldest))) } }
+                    @if let Some(newest) = found.newest { dt { "Newest" } dd { (format::instant(format::unix_ms(newest))) } }
+                    dt { "Kept for" } dd { (format::duration(found.retention)) }
+                    dt { "Memory" } dd { (format::bytes(found.bytes)) }
+                    dt { "Override" } dd { (override_text(found.key_override.as_ref())) }
+                },
             }
         }
     }

@@ -3,12 +3,13 @@
 use axum::extract::{Query, State};
 use axum::response::Response;
 use maud::{Markup, html};
-use ratelog_client::command::Ranked;
 use serde::Deserialize;
 
 use super::flash::LastAction;
 use super::layout::{Page, live_region};
-use super::{LivePage, PageFailure, format, overview, render_live};
+use super::problems::problems;
+use super::ranking::ranking;
+use super::{LivePage, PageFailure, format, render_live};
 use crate::app::App;
 use crate::auth::Viewer;
 use crate::operations::key_search::{self, Found};
@@ -57,7 +58,7 @@ pub async fn page(
 /// The part that each poll renders again.
 pub fn live(snapshot: &Snapshot, base: &str) -> Markup {
     html! {
-        (overview::problems(snapshot))
+        (problems(snapshot))
         div.columns {
             section {
                 h2 { "Denied most" }
@@ -67,23 +68,6 @@ pub fn live(snapshot: &Snapshot, base: &str) -> Markup {
                 h2 { "Checked most" }
                 (ranking(&snapshot.top_checked, base, 100, "No key was checked in the last minutes. If the servers have rl.top-k 0, they count no keys."))
             }
-        }
-    }
-}
-
-/// A list of keys with their counts.
-pub fn ranking(keys: &[Ranked], base: &str, count: usize, if_empty: &str) -> Markup {
-    html! {
-        @if keys.is_empty() { p.empty { (if_empty) } }
-        @else {
-            div.scroll { table {
-                thead { tr { th { "Key" } th.number { "Checks, about" } } }
-                tbody {
-                    @for ranked in keys.iter().take(count) {
-                        tr { td { (format::key_link(base, &ranked.key)) } td.number { (format::grouped(ranked.count)) } }
-                    }
-                }
-            } }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What all pages have in common.
+//! The frame of all pages.
 
 use maud::{DOCTYPE, Markup, html};
 
@@ -16,7 +16,7 @@ const PAGES: [(&str, &str, &str); 6] = [
     ("/audit", "Audit", "a"),
 ];
 
-/// What a page needs besides its body.
+/// The parts of a page around its body.
 pub struct Page<'a> {
     pub app: &'a App,
     pub identity: &'a Identity,
@@ -48,6 +48,12 @@ impl Page<'_> {
                         nav aria-label="Pages" {
                             @for (path, name, key) in PAGES {
                                 a href={ (base) (path) } data-go=(key) aria-current=[(path == self.active).then_some("page")] { (name) }
+                            }
+                        }
+                        @if let Some(demo) = self.app.demo.as_ref().filter(|_| self.identity.is_operator()) {
+                            form method="post" action={ (base) "/demo" } {
+                                input type="hidden" name="run" value=(!demo.is_running());
+                                button.quiet type="submit" { @if demo.is_running() { "Stop demo traffic" } @else { "Start demo traffic" } }
                             }
                         }
                         form.session method="post" action={ (base) "/logout" } {

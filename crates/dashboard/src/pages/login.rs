@@ -5,13 +5,12 @@ use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{DOCTYPE, Markup, html};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
 use super::layout;
 use crate::app::App;
+use crate::auth::ClientAddress;
 use crate::operations::failure::Failure;
-use crate::web::ClientAddress;
 
 #[derive(Deserialize)]
 pub struct LoginQuery {
@@ -24,12 +23,6 @@ pub struct LoginForm {
     user: String,
     password: String,
     next: Option<String>,
-}
-
-/// The URL of the login page, which then leads to another page.
-pub fn login_url(app: &App, next: &str) -> String {
-    let next = utf8_percent_encode(next, NON_ALPHANUMERIC);
-    app.path(&format!("/login?next={next}"))
 }
 
 /// The login page; or, with the token of the link on the terminal, the overview.
@@ -103,6 +96,9 @@ fn form(app: &App, next: &str, failure: Option<&Failure>) -> Markup {
                     @if let Some(failure) = failure {
                         p.notice.failure role="alert" { (failure.detail()) }
                     }
+                    @if app.authenticator.has_oidc() {
+                        p { a.button href={ (base) "/login/oidc" } { "Sign in with your organisation" } }
+                    }
                     @if app.authenticator.has_passwords() {
                         form method="post" action={ (base) "/login" } {
                             input type="hidden" name="next" value=(next);
@@ -113,7 +109,7 @@ fn form(app: &App, next: &str, failure: Option<&Failure>) -> Markup {
                             label { "Password" input type="password" name="password" autocomplete="current-password" required autofocus; }
                             button type="submit" { "Sign in" }
                         }
-                    } @else {
+                    } @else if !app.authenticator.has_oidc() {
                         p { "Open the link that " code { "ratelog-dashboard" } " has printed on its terminal. Each link works once; the next one is printed when it has been used." }
                     }
                 }

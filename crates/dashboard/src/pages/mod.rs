@@ -8,11 +8,17 @@ mod key;
 mod keys;
 mod layout;
 mod login;
+mod node_table;
 mod nodes;
+#[cfg(feature = "oidc")]
+mod oidc;
 mod overrides;
 mod overview;
 mod policies;
 mod policy;
+mod policy_preview;
+mod problems;
+mod ranking;
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -22,8 +28,6 @@ use axum::routing::{get, post};
 use crate::app::App;
 use crate::operations::failure::Failure;
 use crate::poll::Snapshot;
-
-pub use login::login_url;
 
 /// A page with a live part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +78,7 @@ pub fn router() -> Router<App> {
         .route("/keys/{key}/override", post(forms::set_override))
         .route("/keys/{key}/override/delete", post(forms::delete_override))
         .route("/policies", get(policies::page).post(forms::set_policy))
+        .route("/policies/preview", get(policy_preview::page))
         .route("/policies/export", get(policies::export))
         .route("/policies/import", post(policies::import))
         .route("/policies/delete", post(forms::delete_policy))
@@ -81,15 +86,20 @@ pub fn router() -> Router<App> {
         .route("/policy", get(policy::page))
         .route("/overrides", get(overrides::page).post(forms::add_override))
         .route("/overrides/delete", post(overrides::delete))
+        .route("/demo", post(forms::set_demo))
         .route("/nodes", get(nodes::page))
         .route("/audit", get(audit::page))
 }
 
 /// The pages for everybody.
 pub fn login_router() -> Router<App> {
-    Router::new()
+    let router = Router::new()
         .route("/login", get(login::page).post(login::sign_in))
-        .route("/logout", post(login::sign_out))
+        .route("/logout", post(login::sign_out));
+    #[cfg(feature = "oidc")]
+    let router =
+        router.route("/login/oidc", get(oidc::begin)).route("/login/oidc/end", get(oidc::end));
+    router
 }
 
 /// The answer to a request for a page that does not exist.

@@ -6,7 +6,10 @@ use maud::{Markup, html};
 
 use super::flash::LastAction;
 use super::layout::{Page, live_region};
-use super::{LivePage, format, nodes, render_live};
+use super::node_table::node_table;
+use super::problems::problems;
+use super::ranking::ranking;
+use super::{LivePage, format, render_live};
 use crate::app::App;
 use crate::auth::Viewer;
 use crate::poll::{NodeState, Snapshot};
@@ -61,34 +64,17 @@ pub fn live(snapshot: &Snapshot, base: &str) -> Markup {
         (policies(snapshot, base))
         section {
             h2 { "Keys denied most" }
-            (super::keys::ranking(&snapshot.top_denied, base, 10, "No check was denied in the last minutes."))
+            (ranking(&snapshot.top_denied, base, 10, "No check was denied in the last minutes."))
         }
         section {
             h2 { "Nodes" }
-            (nodes::table(snapshot))
+            (node_table(snapshot))
         }
     }
 }
 
 fn tile(name: &str, value: &str, unit: &str) -> Markup {
     html! { div.tile { span.name { (name) } strong { (value) } span.unit { (unit) } } }
-}
-
-/// What is wrong, or that nothing is.
-pub fn problems(snapshot: &Snapshot) -> Markup {
-    html! {
-        @if let Some(error) = &snapshot.discovery_error {
-            p.notice.failure { "The servers cannot be found: " (error) }
-        }
-        @if !snapshot.problems.is_empty() {
-            ul.problems.notice.warning aria-label="Problems" {
-                @for problem in &snapshot.problems { li { (problem.to_string()) } }
-            }
-        }
-        @if snapshot.nodes.is_empty() && snapshot.discovery_error.is_none() {
-            p.empty { "The servers have not answered yet." }
-        }
-    }
 }
 
 fn policies(snapshot: &Snapshot, base: &str) -> Markup {

@@ -14,8 +14,8 @@ use super::{PageFailure, format, forms};
 use crate::app::App;
 use crate::auth::{Operator, Viewer};
 use crate::operations::policies::{self, PolicyChange};
-use crate::operations::policy_document;
-use crate::poll::{Problem, Snapshot};
+use crate::operations::policy_differences::Group;
+use crate::operations::{policy_differences, policy_document};
 
 #[derive(Deserialize)]
 pub struct ImportForm {
@@ -33,6 +33,7 @@ pub async fn page(
     let base = &*app.settings.base_path;
     let found = policies::list(&app).await?;
     let snapshot = app.poller.snapshot();
+    let groups = policy_differences::find(&app, &snapshot).await;
     let page = Page {
         app: &app,
         identity: &identity,
@@ -42,7 +43,7 @@ pub async fn page(
         is_live: false,
     };
     let body = html! {
-        (differences(&snapshot, base, identity.is_operator()))
+        (differences(&groups, base, identity.is_operator()))
         @if found.is_empty() {
             p.empty { "There are no policies. A policy is one to sixteen rules under a name, which checks use in place of rules of their own." }
         } @else {
@@ -110,7 +111,7 @@ pub async fn import(
     let body = html! {
         @if changes.is_empty() { p.empty { "The servers have exactly these policies: nothing would change." } }
         @else {
-            (diff_table(&changes))
+            (diff_table(&changes, ["Now", "After"]))
             form.stacked method="post" action={ (base) "/policies/import" } {
                 input type="hidden" name="apply" value="true";
                 textarea name="json" hidden aria-label="JSON" { (import.json) }
@@ -122,18 +123,18 @@ pub async fn import(
     Ok(page.render(&body).into_response())
 }
 
-/// The form that creates or changes a policy.
+/// The form for a new or changed policy, which shows the change before it is made.
 pub fn form(base: &str, name: &str, policy: Option<&Policy>) -> Markup {
     let is_shadow = policy.is_some_and(|policy| policy.mode == Mode::Shadow);
     html! {
-        form.inline method="post" action={ (base) "/policies" } {
+        form.inline action={ (base) "/policies/preview" } {
             label { "Name" input name="name" value=(name) readonly[policy.is_some()] required maxlength="64" pattern="[A-Za-z0-9._:\\-\\/]+" spellcheck="false" autocomplete="off"; }
             label { "Rules" input.wide name="rules" value=[policy.map(|policy| policy.rules.to_string())] placeholder="10/second; 1000/hour" required spellcheck="false" autocomplete="off"; }
             label { "Mode" select name="mode" {
                 option value="enforce" selected[!is_shadow] { "enforce" }
                 option value="shadow" selected[is_shadow] { "shadow" }
             } }
-            button type="submit" { @if policy.is_some() { "Save" } @else { "Create" } }
+            button type="submit" { "Show change" }
         }
     }
 }
@@ -150,33 +151,36 @@ fn switch_mode(base: &str, name: &str, policy: &Policy) -> Markup {
     }
 }
 
-fn diff_table(changes: &[PolicyChange]) -> Markup {
+/// The policies that differ, before and after.
+pub fn diff_table(changes: &[PolicyChange], [before, after]: [&str; 2]) -> Markup {
     html! {
         div.scroll { table.diff {
-            thead { tr { th { "Policy" } th { "Now" } th { "After" } } }
+            thead { tr { th { "Policy" } th { (before) } th { (after) } } }
             tbody { @for change in changes {
                 tr {
                     td { (change.name) }
-                    td { @match &change.before { Some(text) => del { (text) }, None => "new" } }
-                    td { @match &change.after { Some(text) => ins { (text) }, None => "removed" } }
+                    td { @match &change.before { Some(text) => del { (text) }, None => "none" } }
+                    td { @match &change.after { Some(text) => ins { (text) }, None => "none" } }
                 }
             } }
         } }
     }
 }
 
-/// The nodes with different policies, and the button that makes them equal.
-fn differences(snapshot: &Snapshot, base: &str, is_operator: bool) -> Markup {
-    let groups = snapshot.problems.iter().find_map(|problem| match problem {
-        Problem::DifferentPolicies { nodes } => Some(nodes),
-        _ => None,
-    });
+/// The groups of nodes with different policies, each with the button that gives its policies to all.
+fn differences(groups: &[Group], base: &str, is_operator: bool) -> Markup {
     html! {
-        @if let Some(groups) = groups {
-            section.notice.warning { h2 { "Nodes have different policies" }
-                @for (digest, nodes) in groups {
-                    p { code { (digest.get(..8).unwrap_or(digest)) } " on " (nodes.join(", ")) }
-                    @if is_operator && let Some(source) = nodes.first() {
+        @if !groups.is_empty() {
+            section.notice.warning {
+                h2 { "Nodes have different policies" }
+                @for (index, group) in groups.iter().enumerate() {
+                    p { code { (group.digest.get(..8).unwrap_or_default()) } " on " (group.nodes.join(", ")) }
+                    @match &group.differences {
+                        Err(error) => p { "The policies cannot be read: " (error) },
+                        Ok(changes) if index > 0 => (diff_table(changes, ["First group", "This group"])),
+                        Ok(_) => {}
+                    }
+                    @if is_operator && let Some(source) = group.nodes.first() {
                         form method="post" action={ (base) "/policies/make-equal" } data-confirm={ "Give all nodes the policies of " (source) "?" } {
                             input type="hidden" name="source" value=(source);
                             button type="submit" { "Give all nodes the policies of " (source) }

@@ -2,11 +2,25 @@
 
 mod node_info;
 mod node_poll;
+mod node_record;
+mod node_status;
+mod observations;
+mod override_count;
 mod policy_rates;
 mod poller;
 mod problem;
 mod snapshot;
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
+pub use node_status::{NodeState, NodeStatus};
 pub use poller::Poller;
 pub use problem::Problem;
-pub use snapshot::{NodeState, NodeStatus, Snapshot};
+pub use snapshot::Snapshot;
+
+/// The seconds over which the rates of a snapshot are taken.
+const RATE_SECONDS: u64 = 5;
+
+fn unix_seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
+}

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use ratelog_client::redis::InfoDict;
 
-/// What a node's `INFO` says, as far as the dashboard shows it.
+/// The fields of a node's `INFO` that the dashboard shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NodeInfo {
     /// `Redis` or `Valkey`, with the version.

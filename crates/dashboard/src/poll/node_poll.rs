@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use ratelog_client::Error;
-use ratelog_client::command::{self, Command, Ranked, Ranking, Routing, Stats};
+use ratelog_client::command::{
+    self, Command, ListOptions, OverrideCursor, OverridePage, Ranked, Ranking, Routing, Stats,
+};
 use ratelog_client::nodes::Node;
 use ratelog_client::redis::{self, InfoDict};
 
@@ -12,15 +14,17 @@ use super::node_info::NodeInfo;
 /// The keys of each list of `RL.TOP`.
 pub const TOP_KEYS: u32 = 100;
 
-/// The command of a poll that is another one each second.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The command of a poll that is another one each time.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Extra {
+    /// None.
+    None,
     /// `INFO`.
     Info,
     /// `RL.TOP CHECKED`.
     TopChecked,
-    /// None: the discovery asks the node.
-    Discovery,
+    /// `RL.OVERRIDE LIST`: the page of a cursor.
+    Overrides(OverrideCursor),
 }
 
 /// The replies of a node.
@@ -30,32 +34,45 @@ pub struct Replies {
     pub top_denied: Option<Vec<Ranked>>,
     pub top_checked: Option<Vec<Ranked>>,
     pub info: Option<NodeInfo>,
+    pub overrides: Option<OverridePage>,
 }
 
 /// Polls a node. The error of all replies is [`Error::Timeout`] if they take longer than `timeout` together.
 pub async fn poll(node: Node, extra: Extra, timeout: Duration) -> Replies {
-    let replies = tokio::time::timeout(timeout, async {
-        let stats = command::stats();
-        let denied = command::top(Ranking::Denied, TOP_KEYS);
-        let (stats, top_denied, (info, top_checked)) =
-            tokio::join!(node.query(&stats), node.query(&denied), poll_extra(&node, extra));
-        Replies { stats, top_denied: top_denied.ok(), top_checked, info }
-    });
-    replies.await.unwrap_or(Replies {
-        stats: Err(Error::Timeout(timeout)),
+    let nothing = |error| Replies {
+        stats: Err(error),
         top_denied: None,
         top_checked: None,
         info: None,
-    })
+        overrides: None,
+    };
+    let replies = tokio::time::timeout(timeout, async {
+        let stats = command::stats();
+        let denied = command::top(Ranking::Denied, TOP_KEYS);
+        let mut replies = nothing(Error::Timeout(timeout));
+        let (stats, top_denied, ()) = tokio::join!(
+            node.query(&stats),
+            node.query(&denied),
+            poll_extra(&node, extra, &mut replies)
+        );
+        Replies { stats, top_denied: top_denied.ok(), ..replies }
+    });
+    replies.await.unwrap_or_else(|_| nothing(Error::Timeout(timeout)))
 }
 
-async fn poll_extra(node: &Node, extra: Extra) -> (Option<NodeInfo>, Option<Vec<Ranked>>) {
+async fn poll_extra(node: &Node, extra: Extra, replies: &mut Replies) {
+    let options = ListOptions::default().with_count(1_000);
     match extra {
-        Extra::Info => (fetch_info(node).await.ok(), None),
+        Extra::None => {}
+        Extra::Info => replies.info = fetch_info(node).await.ok(),
         Extra::TopChecked => {
-            (None, node.query(&command::top(Ranking::Checked, TOP_KEYS)).await.ok())
+            let checked = command::top(Ranking::Checked, TOP_KEYS);
+            replies.top_checked = node.query(&checked).await.ok();
         }
-        Extra::Discovery => (None, None),
+        Extra::Overrides(cursor) => {
+            let page = node.query(&command::next_override_page(&cursor, &options)).await;
+            replies.overrides = page.ok();
+        }
     }
 }
 

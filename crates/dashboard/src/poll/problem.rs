@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::snapshot::{NodeState, NodeStatus};
+use super::node_status::{NodeState, NodeStatus};
 
 /// Something that an operator should look at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +37,13 @@ pub enum Problem {
         /// The keys that were evicted in the last minutes.
         keys: u64,
     },
+    /// Overrides have no end, so they stay until somebody removes them.
+    PermanentOverrides {
+        /// The node's address.
+        node: String,
+        /// The number of these overrides.
+        count: u64,
+    },
     /// A replica is not connected to its primary.
     BrokenReplication {
         /// The replica's address.
@@ -71,6 +78,10 @@ impl Problem {
             NodeState::NoModule => vec![Self::NoModule { node }],
             NodeState::Unknown => Vec::new(),
             NodeState::Up => {
+                let permanent = status.overrides_without_end.filter(|count| *count > 0);
+                if let Some(count) = permanent {
+                    return vec![Self::PermanentOverrides { node, count }];
+                }
                 let replication = status.info.as_ref().and_then(|info| info.replication);
                 let is_broken = replication.is_some_and(|link| !link.is_connected);
                 is_broken.then_some(Self::BrokenReplication { node }).into_iter().collect()
@@ -103,6 +114,9 @@ impl fmt::Display for Problem {
                 f,
                 "{node} has evicted {keys} keys in the last minutes: their limits start anew; raise maxmemory"
             ),
+            Self::PermanentOverrides { node, count } => {
+                write!(f, "{node} has {count} overrides without an end")
+            }
             Self::BrokenReplication { node } => {
                 write!(f, "the replica {node} is not connected to its primary")
             }
@@ -132,6 +146,7 @@ mod tests {
             rate: Bucket::default(),
             total: None,
             policies: BTreeMap::new(),
+            overrides_without_end: None,
         }
     }
 

@@ -1,17 +1,16 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use ratelog_client::Policy;
-use ratelog_client::command::{Counts, PolicyStats, Ranked};
-use ratelog_client::nodes::Role;
+use ratelog_client::command::Ranked;
 
-use super::node_info::NodeInfo;
+use super::node_status::NodeStatus;
 use super::policy_rates::PolicyRates;
 use super::problem::Problem;
 use crate::history::Bucket;
 
-/// What the last polls found.
+/// The results of the last polls.
 #[derive(Debug)]
 pub struct Snapshot {
     /// When the last poll ended.
@@ -32,7 +31,7 @@ pub struct Snapshot {
     pub top_denied: Vec<Ranked>,
     /// The keys with the most checks.
     pub top_checked: Vec<Ranked>,
-    /// What is wrong.
+    /// The problems of the nodes.
     pub problems: Vec<Problem>,
     /// The live part of each page, rendered once for all open pages.
     pub rendered: Rendered,
@@ -47,43 +46,6 @@ pub struct Rendered {
     pub keys: OnceLock<String>,
     /// That of the nodes.
     pub nodes: OnceLock<String>,
-}
-
-/// A node and its last replies.
-#[derive(Clone, Debug)]
-pub struct NodeStatus {
-    /// The address, `host:port`.
-    pub address: String,
-    /// The role.
-    pub role: Role,
-    /// Whether the node answers.
-    pub state: NodeState,
-    /// The last `INFO` that the node sent.
-    pub info: Option<NodeInfo>,
-    /// The rate of its checks.
-    pub rate: Bucket,
-    /// The counts of all its checks; `None` before its first reply.
-    pub total: Option<Counts>,
-    /// The counts of the checks by each policy.
-    pub policies: BTreeMap<String, PolicyStats>,
-}
-
-/// Whether a node answers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NodeState {
-    /// It has not been asked yet.
-    Unknown,
-    /// It answers.
-    Up,
-    /// It answers and does not have the module.
-    NoModule,
-    /// It does not answer, or not as it should; with the error, and the time for which that is so.
-    Down {
-        /// The error of the last poll.
-        error: String,
-        /// The time since the last good reply, or since the first poll.
-        since: Duration,
-    },
 }
 
 impl Snapshot {
@@ -120,35 +82,5 @@ impl Snapshot {
     /// The primaries.
     pub fn primaries(&self) -> impl Iterator<Item = &NodeStatus> {
         self.nodes.iter().filter(|node| node.is_primary())
-    }
-}
-
-impl NodeStatus {
-    /// Whether the node is a primary.
-    #[must_use]
-    pub fn is_primary(&self) -> bool {
-        self.role == Role::Primary
-    }
-
-    /// The counts of checks by policy; those without a policy have an empty name.
-    pub fn counts(&self) -> impl Iterator<Item = (&str, Counts)> {
-        let named = self.policies.iter().map(|(name, stats)| (&**name, stats.counts));
-        let others = self.total.map(|total| {
-            let mut rest = total;
-            for stats in self.policies.values() {
-                rest.allowed = rest.allowed.saturating_sub(stats.counts.allowed);
-                rest.denied = rest.denied.saturating_sub(stats.counts.denied);
-                rest.shadow_denied = rest.shadow_denied.saturating_sub(stats.counts.shadow_denied);
-                rest.near = rest.near.saturating_sub(stats.counts.near);
-            }
-            ("", rest)
-        });
-        others.into_iter().chain(named)
-    }
-
-    /// The digest of the node's policies.
-    #[must_use]
-    pub fn digest(&self) -> Option<&str> {
-        Some(&self.info.as_ref()?.module.as_ref()?.digest)
     }
 }

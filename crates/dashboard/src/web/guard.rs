@@ -1,36 +1,22 @@
 //! Checks and headers of all requests.
 
-use std::net::{IpAddr, SocketAddr};
-
-use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
+use axum::extract::{OriginalUri, Request, State};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
     X_FRAME_OPTIONS,
 };
-use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::app::App;
+use crate::auth::ClientAddress;
 use crate::operations::failure::Failure;
-use crate::pages;
 
 /// No inline code, nothing from elsewhere, and no frame around the pages.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
     form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
-
-/// The address of the client of a request: that of the connection.
-#[derive(Clone, Copy, Debug)]
-pub struct ClientAddress(pub IpAddr);
-
-impl<S: Sync> FromRequestParts<S> for ClientAddress {
-    type Rejection = Failure;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
-        Ok(Self(address(parts.extensions.get())))
-    }
-}
 
 /// Answers only requests for the dashboard's own hosts: a page elsewhere cannot point its name at this address.
 pub async fn check_host(State(app): State<App>, request: Request, next: Next) -> Response {
@@ -77,15 +63,15 @@ pub async fn sign_in_for_pages(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let address = address(request.extensions().get());
+    let address = ClientAddress::of(request.extensions()).0;
     if let Some(identity) = app.authenticator.identify(request.headers(), address) {
         request.extensions_mut().insert(identity);
         return next.run(request).await;
     }
-    let original = request.extensions().get::<axum::extract::OriginalUri>();
+    let original = request.extensions().get::<OriginalUri>();
     let path = original.map_or(request.uri(), |original| &original.0).path_and_query();
     let next_page = path.map_or("", |path| path.as_str());
-    Redirect::to(&pages::login_url(&app, next_page)).into_response()
+    Redirect::to(&login_url(&app, next_page)).into_response()
 }
 
 /// Finds out who makes a request for data. Others get 401.
@@ -94,7 +80,7 @@ pub async fn sign_in_for_data(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let address = address(request.extensions().get());
+    let address = ClientAddress::of(request.extensions()).0;
     match app.authenticator.identify(request.headers(), address) {
         None => Failure::Unauthorized.into_response(),
         Some(identity) => {
@@ -104,9 +90,10 @@ pub async fn sign_in_for_data(
     }
 }
 
-fn address(info: Option<&ConnectInfo<SocketAddr>>) -> IpAddr {
-    // A client of IPv4 on a socket of IPv6 keeps its address.
-    info.map_or(IpAddr::from([0, 0, 0, 0]), |ConnectInfo(address)| address.ip().to_canonical())
+/// The URL of the login page, which then leads to another page.
+fn login_url(app: &App, next: &str) -> String {
+    let next = utf8_percent_encode(next, NON_ALPHANUMERIC);
+    app.path(&format!("/login?next={next}"))
 }
 
 /// The host of a request, without its port.

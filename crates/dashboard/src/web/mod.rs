@@ -6,5 +6,4 @@ mod live;
 mod router;
 mod server;
 
-pub use guard::ClientAddress;
 pub use server::{Running, serve};

@@ -41,13 +41,13 @@ pub async fn serve(mut settings: Settings) -> Result<Running, StartError> {
         tasks.spawn(serve_until(metrics, router::metrics(&app), stopped.clone()));
     }
     let poller = app.poller.clone();
-    let mut stopped = stopped;
-    tasks.spawn(async move {
-        tokio::select! {
-            () = poller.run() => {}
-            _ = stopped.wait_for(|stopped| *stopped) => {}
+    tasks.spawn(until(stopped.clone(), async move { poller.run().await }));
+    let demo = app.clone();
+    tasks.spawn(until(stopped, async move {
+        if let Some(traffic) = &demo.demo {
+            traffic.run(&demo.operator).await;
         }
-    });
+    }));
     tracing::info!(%address, "listening");
     app.authenticator.print_link();
     Ok(Running { address, metrics_address, stop, tasks })
@@ -61,6 +61,14 @@ impl Running {
         // A live page does not end by itself.
         let _ = tokio::time::timeout(std::time::Duration::from_secs(2), ended).await;
         self.tasks.abort_all();
+    }
+}
+
+/// Runs a task until the dashboard is stopped.
+async fn until(mut stopped: watch::Receiver<bool>, task: impl Future<Output = ()>) {
+    tokio::select! {
+        () = task => {}
+        _ = stopped.wait_for(|stopped| *stopped) => {}
     }
 }
 

@@ -1,0 +1,100 @@
+//! A change of a policy before it is made: what it replaces, and what it would have decided.
+
+use axum::extract::{Query, State};
+use axum::response::{IntoResponse, Response};
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use super::layout::Page;
+use super::policies::diff_table;
+use super::{PageFailure, format};
+use crate::app::App;
+use crate::auth::Viewer;
+use crate::operations::policies::{self, PolicyChange};
+use crate::operations::policy_sample::{self, Sample};
+use crate::operations::{failure::Failure, key_name};
+
+#[derive(Deserialize)]
+pub struct PreviewQuery {
+    name: String,
+    rules: String,
+    mode: String,
+    #[serde(rename = "match")]
+    pattern: Option<String>,
+}
+
+pub async fn page(
+    State(app): State<App>,
+    Viewer(identity): Viewer,
+    Query(query): Query<PreviewQuery>,
+) -> Result<Response, PageFailure> {
+    let base = &*app.settings.base_path;
+    let name = policies::parse_name(query.name.trim())?;
+    let policy = policies::parse(&query.rules, &query.mode)?;
+    let before = match policies::get(&app, &name).await {
+        Ok(before) => Some(before),
+        Err(Failure::NotFound(_)) => None,
+        Err(failure) => return Err(failure.into()),
+    };
+    let pattern = query.pattern.as_deref().filter(|pattern| !pattern.is_empty());
+    let sample = policy_sample::what_if(&app, &policy.rules, pattern).await?;
+    let is_changed = before.as_ref() != Some(&policy);
+    let change = PolicyChange {
+        name: name.to_string(),
+        before: before.as_ref().map(policies::describe),
+        after: Some(policies::describe(&policy)),
+    };
+    let title = format!("Change of {name}");
+    let page = Page {
+        app: &app,
+        identity: &identity,
+        flash: None,
+        title: &title,
+        active: "/policies",
+        is_live: false,
+    };
+    let fields = html! {
+        input type="hidden" name="name" value=(name);
+        input type="hidden" name="rules" value=(policy.rules);
+        input type="hidden" name="mode" value=(query.mode);
+    };
+    let body = html! {
+        @if is_changed { (diff_table(&[change], ["Now", "After"])) } @else { p.empty { "The policy is so already." } }
+        @if identity.is_operator() && is_changed {
+            form.inline method="post" action={ (base) "/policies" } {
+                (fields)
+                button type="submit" { @if before.is_some() { "Apply" } @else { "Create" } }
+            }
+        }
+        section { h2 { "What if" }
+            p.hint { "The units in the logs of some keys, under the new rules. Checks that were denied are not in a log, so they are not counted." }
+            form.inline action={ (base) "/policies/preview" } {
+                (fields)
+                label { "Keys" input name="match" value=[pattern] placeholder="the keys with the most checks" spellcheck="false" autocomplete="off"; }
+                button.quiet type="submit" { "Try on these keys" }
+            }
+            (sample_table(&sample, base))
+        }
+        p { a href={ (base) "/policies" } { "Back to the policies" } }
+    };
+    Ok(page.render(&body).into_response())
+}
+
+fn sample_table(sample: &Sample, base: &str) -> Markup {
+    html! {
+        @if sample.keys.is_empty() { p.empty { "No such key has units." } }
+        @else {
+            p { (format::grouped(sample.denied_units)) " of " (format::grouped(sample.units)) " units would have been denied." }
+            div.scroll { table {
+                thead { tr { th { "Key" } th.number { "Units" } th.number { "Denied" } } }
+                tbody { @for sampled in &sample.keys {
+                    tr {
+                        td { (format::key_link(base, &key_name::decode(&sampled.key))) }
+                        td.number { (format::grouped(sampled.units)) }
+                        td.number { (format::grouped(sampled.denied_units)) }
+                    }
+                } }
+            } }
+        }
+    }
+}

@@ -1,0 +1,143 @@
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use ratelog_client::Error;
+use ratelog_client::command::{OverrideCursor, Ranked, Stats};
+use ratelog_client::nodes::Role;
+
+use super::node_info::NodeInfo;
+use super::node_poll::Replies;
+use super::node_status::{NodeState, NodeStatus};
+use super::override_count::OverrideCount;
+use super::problem::Problem;
+use super::{RATE_SECONDS, unix_seconds};
+use crate::history::Series;
+
+/// The time over which errors and evictions are counted as a problem.
+const PROBLEM_WINDOW: Duration = Duration::from_secs(300);
+
+/// The last replies of a node.
+pub struct NodeRecord {
+    pub role: Role,
+    pub state: NodeState,
+    pub series: Series,
+    pub top_denied: Vec<Ranked>,
+    pub top_checked: Vec<Ranked>,
+    info: Option<NodeInfo>,
+    stats: Option<(Instant, Stats)>,
+    overrides: OverrideCount,
+    last_reply: Instant,
+    /// Earlier counts of `NOPOLICY` errors and evictions.
+    marks: VecDeque<(Instant, u64, u64)>,
+}
+
+/// The counts of a node's last two replies.
+pub struct Progress {
+    /// The seconds between them.
+    pub seconds: u32,
+    pub before: Stats,
+    pub after: Stats,
+}
+
+impl NodeRecord {
+    pub fn new(role: Role) -> Self {
+        Self {
+            role,
+            state: NodeState::Unknown,
+            info: None,
+            stats: None,
+            overrides: OverrideCount::default(),
+            series: Series::default(),
+            top_denied: Vec::new(),
+            top_checked: Vec::new(),
+            last_reply: Instant::now(),
+            marks: VecDeque::new(),
+        }
+    }
+
+    /// Records the replies of a poll. Returns the checks of a primary since its reply before.
+    pub fn record(&mut self, replies: Replies) -> Option<Progress> {
+        let now = Instant::now();
+        if let Some(info) = replies.info {
+            self.marks.push_back((now, info.nopolicy_errors, info.evicted_keys));
+            while self.marks.front().is_some_and(|(at, ..)| now - *at > PROBLEM_WINDOW) {
+                self.marks.pop_front();
+            }
+            self.info = Some(info);
+        }
+        if let Some(page) = replies.overrides {
+            self.overrides.add(&page, now);
+        }
+        if let Some(top_denied) = replies.top_denied {
+            self.top_denied = top_denied;
+        }
+        if let Some(top_checked) = replies.top_checked {
+            self.top_checked = top_checked;
+        }
+        match replies.stats {
+            Ok(stats) => {
+                self.state = NodeState::Up;
+                self.last_reply = now;
+                let (then, before) = self.stats.replace((now, stats.clone()))?;
+                let seconds = ((now - then).as_millis() + 500) / 1_000;
+                let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
+                (self.role == Role::Primary).then_some(Progress { seconds, before, after: stats })
+            }
+            Err(error) if is_unknown_command(&error) => {
+                self.state = NodeState::NoModule;
+                self.last_reply = now;
+                None
+            }
+            Err(error) => {
+                let since = now - self.last_reply;
+                self.state = NodeState::Down { error: error.to_string(), since };
+                None
+            }
+        }
+    }
+
+    /// The place of the next page of overrides to count, if it is time to.
+    pub fn next_overrides(&self) -> Option<OverrideCursor> {
+        self.overrides.next_page(Instant::now())
+    }
+
+    pub fn stats(&self) -> Option<&Stats> {
+        self.stats.as_ref().map(|(_, stats)| stats)
+    }
+
+    pub fn digest(&self) -> Option<&str> {
+        Some(&self.info.as_ref()?.module.as_ref()?.digest)
+    }
+
+    pub fn status(&self, address: &str) -> NodeStatus {
+        let stats = self.stats();
+        NodeStatus {
+            address: address.to_owned(),
+            role: self.role.clone(),
+            state: self.state.clone(),
+            info: self.info.clone(),
+            rate: self.series.rate(unix_seconds(), RATE_SECONDS),
+            total: stats.map(|stats| stats.total),
+            policies: stats.map(|stats| stats.policies.clone()).unwrap_or_default(),
+            overrides_without_end: self.overrides.without_end(),
+        }
+    }
+
+    /// The problems that the node's earlier counts show.
+    pub fn problems(&self, address: &str) -> Vec<Problem> {
+        let (Some(first), Some(last)) = (self.marks.front(), self.marks.back()) else {
+            return Vec::new();
+        };
+        let node = address.to_owned();
+        let errors = last.1.saturating_sub(first.1);
+        let keys = last.2.saturating_sub(first.2);
+        let errors = (errors > 0).then(|| Problem::UnknownPolicies { node: node.clone(), errors });
+        let evictions = (keys > 0).then_some(Problem::Evictions { node, keys });
+        errors.into_iter().chain(evictions).collect()
+    }
+}
+
+fn is_unknown_command(error: &Error) -> bool {
+    let Error::Redis(error) = error else { return false };
+    error.detail().is_some_and(|detail| detail.starts_with("unknown command"))
+}

@@ -1,0 +1,190 @@
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use ratelog_client::Policy;
+use ratelog_client::command::{Counts, OverrideCursor, PolicyStats, Ranked};
+use ratelog_client::nodes::{Node, Role};
+
+use super::node_poll::{Replies, TOP_KEYS};
+use super::node_record::{NodeRecord, Progress};
+use super::node_status::NodeState;
+use super::policy_rates::PolicyRates;
+use super::problem::Problem;
+use super::snapshot::{Rendered, Snapshot};
+use super::{RATE_SECONDS, unix_seconds};
+use crate::history::{Bucket, Range, Series};
+
+/// The policies with a history of their own: those with the most checks.
+const MAX_SERIES: usize = 100;
+
+/// The results of all polls so far.
+#[derive(Default)]
+pub struct Observations {
+    nodes: BTreeMap<String, NodeRecord>,
+    total: Series,
+    policies: BTreeMap<String, Series>,
+    /// The policies, and the digest that they were read with.
+    rules: BTreeMap<String, Policy>,
+    rules_digest: String,
+    pub discovery_error: Option<String>,
+}
+
+impl Observations {
+    /// Keeps the records of nodes that there still are.
+    pub fn follow(&mut self, nodes: &[Node]) {
+        self.nodes.retain(|address, _| nodes.iter().any(|node| node.address() == address));
+        for node in nodes {
+            let address = node.address().to_owned();
+            let new = || NodeRecord::new(node.role().clone());
+            self.nodes.entry(address).or_insert_with(new).role = node.role().clone();
+        }
+    }
+
+    /// Whether a node does not answer, or none is known.
+    pub fn has_lost_nodes(&self) -> bool {
+        let is_down = |node: &NodeRecord| matches!(node.state, NodeState::Down { .. });
+        self.nodes.is_empty() || self.nodes.values().any(is_down)
+    }
+
+    pub fn record(&mut self, address: &str, replies: Replies) {
+        let Self { nodes, total, policies, .. } = self;
+        let Some(record) = nodes.get_mut(address) else { return };
+        if let Some(progress) = record.record(replies) {
+            count([total, &mut record.series], policies, &progress);
+        }
+    }
+
+    /// The place of the next page of a node's overrides to count, if it is time to.
+    pub fn next_overrides(&self, address: &str) -> Option<OverrideCursor> {
+        self.nodes.get(address)?.next_overrides()
+    }
+
+    /// The digest of a node's policies, if they are not those that are known.
+    pub fn new_digest(&self, node: &Node) -> Option<String> {
+        let record = self.nodes.get(node.address())?;
+        let is_source = node.is_primary() && record.state == NodeState::Up;
+        let digest = record.digest().filter(|digest| *digest != self.rules_digest);
+        digest.filter(|_| is_source).map(str::to_owned)
+    }
+
+    pub fn set_rules(&mut self, rules: BTreeMap<String, Policy>, digest: String) {
+        self.rules = rules;
+        self.rules_digest = digest;
+    }
+
+    pub fn history(&self, policy: Option<&str>, range: Range) -> Vec<(u64, Bucket)> {
+        let series = match policy {
+            None => Some(&self.total),
+            Some(name) => self.policies.get(name),
+        };
+        series.map(|series| series.buckets(range).collect()).unwrap_or_default()
+    }
+
+    pub fn snapshot(&self, is_cluster: bool) -> Snapshot {
+        let now = unix_seconds();
+        let nodes: Vec<_> =
+            self.nodes.iter().map(|(address, record)| record.status(address)).collect();
+        let mut problems = Problem::of_nodes(&nodes);
+        problems.extend(self.nodes.iter().flat_map(|(address, record)| record.problems(address)));
+        Snapshot {
+            at: SystemTime::now(),
+            is_cluster,
+            discovery_error: self.discovery_error.clone(),
+            rate: self.total.rate(now, RATE_SECONDS),
+            policies: self.policy_rates(now),
+            rules: self.rules.clone(),
+            top_denied: merge(self.primaries().map(|record| &record.top_denied)),
+            top_checked: merge(self.primaries().map(|record| &record.top_checked)),
+            nodes,
+            problems,
+            rendered: Rendered::default(),
+        }
+    }
+
+    fn primaries(&self) -> impl Iterator<Item = &NodeRecord> {
+        self.nodes.values().filter(|record| record.role == Role::Primary)
+    }
+
+    fn policy_rates(&self, now: u64) -> Vec<PolicyRates> {
+        let mut sums: BTreeMap<&str, PolicyStats> = BTreeMap::new();
+        for stats in self.primaries().filter_map(NodeRecord::stats) {
+            for (name, stats) in &stats.policies {
+                *sums.entry(name).or_default() += stats.clone();
+            }
+        }
+        let rate =
+            |name: &str| self.policies.get(name).map(|series| series.rate(now, RATE_SECONDS));
+        let mut rates: Vec<_> = sums
+            .into_iter()
+            .map(|(name, stats)| PolicyRates {
+                name: name.to_owned(),
+                rate: rate(name).unwrap_or_default(),
+                denied_by_rule: stats.denied_by_rule,
+                checks: stats.counts.checks,
+            })
+            .collect();
+        rates.sort_by(|a, b| {
+            b.rate.checks().total_cmp(&a.rate.checks()).then(b.checks.cmp(&a.checks))
+        });
+        rates
+    }
+}
+
+/// Adds the checks since a node's reply before.
+fn count(all: [&mut Series; 2], policies: &mut BTreeMap<String, Series>, progress: &Progress) {
+    let Progress { seconds, before, after } = progress;
+    let (now, seconds) = (unix_seconds(), *seconds);
+    let counts = difference(before.total, after.total);
+    for series in all {
+        series.add(now, seconds, counts);
+    }
+    for (name, stats) in &after.policies {
+        let earlier = before.policies.get(name).map(|stats| stats.counts).unwrap_or_default();
+        let counts = difference(earlier, stats.counts);
+        if let Some(series) = policies.get_mut(name) {
+            series.add(now, seconds, counts);
+        } else if counts.checks > 0 && policies.len() < MAX_SERIES {
+            policies.entry(name.clone()).or_default().add(now, seconds, counts);
+        }
+    }
+}
+
+/// The counts since an earlier reply. Counts that are smaller than before were reset, or the node has restarted.
+fn difference(before: Counts, after: Counts) -> Counts {
+    if after.checks < before.checks {
+        return after;
+    }
+    let mut counts = Counts::default();
+    counts.checks = after.checks - before.checks;
+    counts.allowed = after.allowed.saturating_sub(before.allowed);
+    counts.denied = after.denied.saturating_sub(before.denied);
+    counts.shadow_denied = after.shadow_denied.saturating_sub(before.shadow_denied);
+    counts.overridden = after.overridden.saturating_sub(before.overridden);
+    counts.near = after.near.saturating_sub(before.near);
+    counts
+}
+
+fn merge<'a>(lists: impl Iterator<Item = &'a Vec<Ranked>>) -> Vec<Ranked> {
+    let mut all: Vec<_> = lists.flatten().cloned().collect();
+    all.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.key.cmp(&b.key)));
+    all.truncate(TOP_KEYS as usize);
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use ratelog_client::command::Counts;
+
+    use super::difference;
+
+    #[test]
+    fn counts_that_shrink_were_reset() {
+        let counts = |checks, allowed| {
+            let mut counts = Counts::default();
+            (counts.checks, counts.allowed) = (checks, allowed);
+            counts
+        };
+        assert_eq!(difference(counts(10, 8), counts(15, 12)), counts(5, 4));
+        assert_eq!(difference(counts(10, 8), counts(3, 2)), counts(3, 2));
+    }
+}
