@@ -14,7 +14,7 @@ from .check import Check
 from .engine.overrides import Override
 from .errors import ConfigError, DeniedError, NeedsModuleError, NoPolicyError, RatelogError, UnavailableError
 from .events import CheckCompleted, Event, ServerRecovered, ServerUnavailable, SettingsReloaded
-from .health import Health
+from .health import Health, ShardHealth
 from .limiter import RateLimiter
 from .settings import Endpoint, Settings
 from .sync import SyncRateLimiter
@@ -50,6 +50,7 @@ __all__ = [
     "ServerUnavailable",
     "Settings",
     "SettingsReloaded",
+    "ShardHealth",
     "SyncPace",
     "SyncRateLimiter",
     "UnavailableError",

@@ -221,6 +221,28 @@ class ProbeBackoff:
 def failure_kind(code: str) -> Literal["transient", "connection-lost"] | None:
     """Classifies the code at the start of a server's error; `None` if the server rejects the command itself."""
 
+def hash_slot(key: str | bytes) -> int:
+    """The hash slot of a key in a cluster, from 0 to 16,383."""
+
+@final
+class ShardMap:
+    """The node that owns each hash slot of a cluster. A node is named by its address, `host:port`. Thread-safe."""
+
+    def __new__(cls, ranges: Sequence[tuple[int, int, str]] = ()) -> Self:
+        """Each range has its first and its last slot, and its owner. Slots over 16,383 are ignored."""
+    def of_key(self, key: str | bytes) -> str | None:
+        """The owner of the key's slot; `None` if no node owns it."""
+    def of_slot(self, slot: int) -> str | None:
+        """The owner of a slot; `None` if no node owns it."""
+    def slots_of(self, address: str) -> list[int]:
+        """The slots that a node owns, in ascending order."""
+    def set_owner(self, slot: int, address: str) -> bool:
+        """Makes a node the owner of a slot. Returns whether it was not before."""
+    def addresses(self) -> list[str]:
+        """All nodes, in the order in which they were added."""
+    def has_same_owners(self, other: ShardMap) -> bool:
+        """Whether every slot has the same owner in both maps."""
+
 SCRIPT: Final[str]
 SCRIPT_SUFFIX: Final[str]
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, cast
 
-from .check import LimitsLike, to_check, to_cost, to_key, to_limits, with_prefix
-from .connection.client import check_client, is_cluster, user_of
+from .check import LimitsLike, to_check, to_cost, to_key, to_limits
+from .connection.client import address_in, check_client, is_cluster, options_of, user_of
+from .connection.cluster_nodes import ClusterNodes
 from .connection.target import Target
+from .engine.cluster_engine import ClusterEngine
 from .engine.commands import Command, parse_count
 from .engine.engine import Engine
 from .engine.overrides import Override, OverrideAction, parse_override, set_override_command
@@ -92,13 +94,22 @@ class BaseLimiter:
         self._client = client
         self._target = Target.parse(self.settings.url)
         kind = "single" if client is not None else self._target.kind
-        cluster = kind == "cluster" or (client is not None and is_cluster(client))
         user = self._target.user if client is None else user_of(client)
+        self._nodes: ClusterNodes | None = None
+        if client is None and kind == "cluster":
+            self._nodes = ClusterNodes.of_target(self._target)
+        elif client is not None and is_cluster(client):
+            self._nodes = ClusterNodes.of_client(client)
         self._prefix = Prefix(self.settings.prefix)
         self._events = EventPublisher(hooks)
-        self._engine = Engine(self.settings, self._events, remote=kind != "memory", cluster=cluster, user=user)
-        if self.settings.prefix:
-            self._engine.backend.probe_key = with_prefix(self.settings.prefix, b"probe")
+        self._engine: Engine
+        if self._nodes is not None:
+            self._engine = ClusterEngine(self.settings, self._events, seeds=self._nodes.seeds, user=user)
+        else:
+            server = self._target.address if client is None else address_in(options_of(client))
+            self._engine = Engine(
+                self.settings, self._events, remote=kind != "memory", cluster=False, user=user, server=server
+            )
         self._report_health = self._engine.health
 
     def __setattr__(self, name: str, value: object) -> None:

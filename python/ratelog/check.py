@@ -85,13 +85,14 @@ def to_check(key: str | bytes, limits: LimitsLike, cost: int = 1) -> Check:
     return Check(to_key(key), to_limits(limits), to_cost(cost))
 
 
-def has_recorded(decision: Decision) -> bool:
-    """Whether the check of a decision has recorded units, which can be taken back.
+def has_recorded(check: Check, decision: Decision) -> bool:
+    """Whether a check has recorded units, which can be taken back.
 
-    An override and a shadow policy allow checks that record nothing. Units that were just recorded stay for the whole
-    window.
+    An override, a shadow policy and a fixed fallback allow checks that record nothing. Units that were just recorded
+    stay for the whole window.
     """
-    return decision.allowed and decision.reset_after_ms >= decision.window_ms
+    is_recorder = check.is_recorded and decision.source in ("module", "script", "local")
+    return is_recorder and decision.allowed and decision.reset_after_ms >= decision.window_ms
 
 
 def unrecorded(decision: Decision, cost: int) -> Decision:

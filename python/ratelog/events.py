@@ -42,20 +42,27 @@ class CheckCompleted:
 
 @dataclass(frozen=True)
 class ServerUnavailable:
-    """The server is unavailable. Checks are decided as the setting `fallback` says."""
+    """The server is unavailable. Checks are decided as the setting `fallback` says.
+
+    In a cluster, each shard has events of its own; the checks of the other shards are not concerned.
+    """
 
     error: str
     fallback: str
+    server: str = ""
+    """The server's address, `host:port`, or the path of its socket; empty if it is unknown."""
 
 
 @dataclass(frozen=True)
 class ServerRecovered:
-    """The server is available again."""
+    """The server is available again. In a cluster, after a failover: other servers serve the slots of a lost shard."""
 
     downtime: float
     """Seconds."""
     backend: str
     """`module` or `script`."""
+    server: str = ""
+    """As in `ServerUnavailable`: the server that was unavailable."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +108,7 @@ class EventPublisher:
                 logger.exception("a hook of the limiter failed")
 
     def log_and_publish(self, event: ServerUnavailable | ServerRecovered | SettingsReloaded) -> None:
-        """Logs an event as `server_unavailable error=... fallback=...` and passes it to the hooks.
+        """Logs an event as `server_unavailable error=... fallback=... server=...` and passes it to the hooks.
 
         The log record has the same fields in its attribute `ratelog`.
         """
@@ -124,14 +131,13 @@ class EventPublisher:
             extra={"ratelog": {"event": "denied", "key": key, "source": decision.source, "suppressed": suppressed}},
         )
 
-    def log_unanswered(self, error: str, total: int) -> None:
+    def log_unanswered(self, error: str, total: int, server: str) -> None:
         """Logs a check that the fallback decided while the circuit is closed: at most once in ten seconds."""
         if self._unanswered.admit() is not None:
             logger.warning(
-                "unanswered error=%r total=%d",
-                error,
-                total,
-                extra={"ratelog": {"event": "unanswered", "error": error, "total": total}},
+                "unanswered error=%r total=%d server=%r",
+                *(error, total, server),
+                extra={"ratelog": {"event": "unanswered", "error": error, "total": total, "server": server}},
             )
 
 

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ._core import Limits
 from .base import BaseLimiter, Options
+from .connection.async_cluster_session import AsyncClusterSession
+from .connection.async_session import AsyncSession
 from .connection.async_sessions import AsyncSessions
 from .connection.event_loop import reject_trio
+from .engine.cluster_engine import ClusterEngine
 from .errors import ConfigError
 
 if TYPE_CHECKING:
@@ -68,19 +71,22 @@ class RateLimiter(BaseLimiter):
         super().__init__(url, client=client, config=config, hooks=hooks, **options)
         if self._engine.remote:
             reject_trio()
-        target, settings = self._target, self.settings
+        engine, nodes, target, settings = self._engine, self._nodes, self._target, self.settings
 
-        def create_client() -> Any:
-            return client if client is not None else target.client("redis.asyncio", settings)
+        def create_session() -> AsyncSession | AsyncClusterSession:
+            if nodes is not None and isinstance(engine, ClusterEngine):
+                return AsyncClusterSession(engine, nodes)
+            used = target.client("redis.asyncio", settings) if client is None else client
+            return AsyncSession(engine, used, owns_client=client is None)
 
-        self._sessions = AsyncSessions(self._engine, create_client, owns_clients=client is None)
+        self._sessions = AsyncSessions(engine, create_session)
         # Imported here, so that `SyncRateLimiter` imports no code for requests.
         from .web.enforcer import Enforcer
         from .web.parts import WebParts
         from .web.registry import Registry
         from .web.startup import Startup
 
-        engine, sessions = self._engine, self._sessions
+        sessions = self._sessions
 
         def decide(checks: Sequence[Check]) -> Awaitable[list[Decision | None]]:
             return sessions.run(engine.decide(checks, lenient=True))

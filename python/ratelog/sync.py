@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ._core import Limits
 from .base import BaseLimiter, Options
 from .connection.client import max_connections_of
+from .connection.sync_cluster_session import SyncClusterSession
 from .connection.sync_session import SyncSession
+from .engine.cluster_engine import ClusterEngine
 from .engine.operation import no_server, run
 
 if TYPE_CHECKING:
@@ -23,9 +25,12 @@ if TYPE_CHECKING:
     from .check import LimitsLike
     from .engine.operation import Operation
     from .engine.overrides import Override, OverrideAction
+    from .engine.shard import Shard
     from .events import Hook
     from .pace import SyncPace
     from .sync_admin import SyncAdmin
+
+    Session = SyncSession | SyncClusterSession
 
 T = TypeVar("T")
 
@@ -51,10 +56,12 @@ class SyncRateLimiter(BaseLimiter):
     ) -> None:
         super().__init__(url, client=client, config=config, hooks=hooks, **options)
         self._lock = threading.RLock()
-        self._session: SyncSession | None = None
-        self._starting: SyncSession | None = None
+        self._session: Session | None = None
+        self._starting: Session | None = None
         """The session, also before its first probe is answered."""
         self._engine.start_probing = self._start_probing
+        if isinstance(self._engine, ClusterEngine):
+            self._engine.start_probing_shard = self._start_probing_shard
         _limiters.add(self)
 
     __init__.__doc__ = BaseLimiter.__init__.__doc__
@@ -143,24 +150,29 @@ class SyncRateLimiter(BaseLimiter):
             session = self._start_session()
         return session.run(operation)
 
-    def _start_session(self) -> SyncSession:
+    def _start_session(self) -> Session:
         """Returns this process's session: connections and threads do not survive a fork."""
         with self._lock:
             session = self._starting
             if session is None or session.process_id != os.getpid():
-                max_connections = self.settings.max_connections
-                if self._client is not None:
-                    max_connections = max_connections_of(self._client, max_connections)
-                session = self._starting = SyncSession(
-                    self._engine,
-                    self._create_client,
-                    max_connections=max_connections,
-                    owns_client=self._client is None,
-                )
+                session = self._starting = self._create_session()
                 # A hook may use this limiter while the first probe runs.
                 session.start()
                 self._session = session
             return session
+
+    def _create_session(self) -> Session:
+        if self._nodes is not None and isinstance(self._engine, ClusterEngine):
+            return SyncClusterSession(self._engine, self._nodes)
+        max_connections = self.settings.max_connections
+        if self._client is not None:
+            max_connections = max_connections_of(self._client, max_connections)
+        return SyncSession(
+            self._engine,
+            self._create_client,
+            max_connections=max_connections,
+            owns_client=self._client is None,
+        )
 
     def _create_client(self) -> Any:
         return self._client if self._client is not None else self._target.client("redis", self.settings)
@@ -169,6 +181,12 @@ class SyncRateLimiter(BaseLimiter):
         session = self._starting
         if session is not None:
             session.start_probing()
+
+    def _start_probing_shard(self, shard: Shard) -> None:
+        session = self._starting
+        of_shard = session.session_of(shard) if isinstance(session, SyncClusterSession) else None
+        if of_shard is not None:
+            of_shard.start_probing()
 
     def _after_fork(self) -> None:
         """Replaces the lock, which a thread of the parent process may hold."""

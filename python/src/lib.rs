@@ -19,6 +19,7 @@ mod policies;
 mod policy_name;
 mod retry_hint;
 mod rules;
+mod shard_map;
 mod source;
 mod throttle;
 mod trusted_proxies;
@@ -48,6 +49,8 @@ mod _core {
     use crate::policies::Policies;
     #[pymodule_export]
     use crate::retry_hint::RetryHint;
+    #[pymodule_export]
+    use crate::shard_map::{ShardMap, hash_slot};
     #[pymodule_export]
     use crate::throttle::ThrottleState;
     #[pymodule_export]

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ratelog import Decision, Limits
-from ratelog.check import MAX_COST, unrecorded, with_excessive_cost
+from ratelog import Check, Decision, Limits
+from ratelog.check import MAX_COST, has_recorded, unrecorded, with_excessive_cost
 
 if TYPE_CHECKING:
+    from ratelog._core import Source
     from support.server import Server
     from support.types import Open
 
@@ -19,6 +20,25 @@ def test_a_changed_decision_keeps_its_key() -> None:
     for changed in (unrecorded(decision, 3), with_excessive_cost(decision)):
         assert changed != decision
         assert changed.key == b"k"
+
+
+@pytest.mark.parametrize(
+    ("cost", "allowed", "source", "reset_after_ms", "expected"),
+    [
+        (2, True, "module", 1_000, True),
+        (2, True, "local", 1_000, True),
+        (0, True, "module", 1_000, False),
+        (2, False, "module", 1_000, False),
+        (2, True, "fallback", 1_000, False),
+        # An override or a shadow policy allowed it.
+        (2, True, "script", 999, False),
+    ],
+)
+def test_only_units_that_were_just_recorded_can_be_taken_back(
+    cost: int, allowed: bool, source: Source, reset_after_ms: int, expected: bool
+) -> None:
+    decision = Decision(allowed, 9, 5, 0, reset_after_ms, 1_000, source)
+    assert has_recorded(Check(b"k", Limits("9/second"), cost), decision) is expected
 
 
 async def test_keys_are_bytes_or_text(server: Server, open_limiter: Open) -> None:

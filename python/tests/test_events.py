@@ -48,11 +48,18 @@ async def test_an_outage_and_a_recovery_are_logged_and_published_once(
     assert (went.fallback, bool(went.error)) == ("allow", True)
     assert isinstance(came, ServerRecovered)
     assert (came.backend, came.downtime >= 0) == ("module", True)
+    address = f"127.0.0.1:{server.port}"
+    assert (went.server, came.server) == (address, address)
     lines = [record for record in caplog.records if record.name == "ratelog"]
     assert [record.levelname for record in lines] == ["WARNING", "WARNING"]
-    assert lines[0].getMessage() == f"server_unavailable error={went.error!r} fallback='allow'"
-    assert lines[1].getMessage() == f"server_recovered downtime={came.downtime!r} backend='module'"
-    assert lines[0].__dict__["ratelog"] == {"event": "server_unavailable", "error": went.error, "fallback": "allow"}
+    assert lines[0].getMessage() == f"server_unavailable error={went.error!r} fallback='allow' server='{address}'"
+    assert lines[1].getMessage() == f"server_recovered downtime={came.downtime!r} backend='module' server='{address}'"
+    assert lines[0].__dict__["ratelog"] == {
+        "event": "server_unavailable",
+        "error": went.error,
+        "fallback": "allow",
+        "server": address,
+    }
 
 
 async def test_a_hook_that_raises_affects_neither_checks_nor_other_hooks(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+from ratelog import Health, ShardHealth
+from support.cluster import Cluster
 from support.wait import until
 
 if TYPE_CHECKING:
@@ -61,5 +64,27 @@ async def test_health_is_json(open_limiter: Open) -> None:
         "evicted": 0,
         "unanswered": 0,
         "problems": [],
+        "shards": [],
         "serving": True,
     }
+
+
+async def test_the_shards_of_a_cluster_are_json_too(start: Start, open_limiter: Open) -> None:
+    cluster = Cluster(start)
+    limiter = open_limiter(cluster.url)
+    assert limiter.health().shards == ()
+    await limiter.start()
+    shards = json.loads(json.dumps(limiter.health().as_dict()))["shards"]
+    assert [shard["address"] for shard in shards] == sorted(f"127.0.0.1:{node.port}" for node in cluster.nodes)
+    assert all(datetime.fromisoformat(shard.pop("since")).tzinfo is not None for shard in shards)
+    expected = {"state": "closed", "backend": "module", "last_error": None, "opened": 0, "tracking": False}
+    assert [{**shard, "address": ""} for shard in shards] == [{**expected, "unanswered": 0, "address": ""}] * 3
+
+
+def test_requests_are_served_while_a_shard_is_available() -> None:
+    now = datetime.now(timezone.utc)
+    lost = ShardHealth("a:1", "open", now, "module", "gone", 1, False, 0)
+    health = Health("open", now, "module", "deny", "gone", 1, False, 0, 0, 0, 0, ())
+    assert not health.serving
+    assert not replace(health, shards=(lost,)).serving
+    assert replace(health, shards=(lost, replace(lost, state="closed"))).serving

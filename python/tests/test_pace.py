@@ -126,5 +126,5 @@ async def test_a_caller_notices_that_an_operator_allows_the_key_again(start: Sta
 
 
 def _denied(server: Server) -> int:
-    denied: int = server.db().execute_command("RL.STATS")[b"denied"]
+    denied: int = server.db(protocol=3).execute_command("RL.STATS")[b"denied"]
     return denied

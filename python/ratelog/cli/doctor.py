@@ -6,12 +6,15 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import AuthenticationError, NoPermissionError, ResponseError
+from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from ..connection.client import clients_of
+from ..connection.cluster_nodes import ClusterNodes
+from ..connection.sync_executor import SyncExecutor
 from ..connection.target import Target
 from ..engine.classify import TRANSPORT_ERRORS
+from ..engine.topology import Topology
 from ..errors import ConfigError
 from ..prefix import Prefix
 from ..settings import load
@@ -54,33 +57,60 @@ def _examine_configuration(config: str | None, url: str | None, timeout: float) 
     settings = settings.model_copy(
         update={"timeout": timeout, "connect_timeout": max(settings.connect_timeout, timeout)}
     )
-    clients: list[Any] = []
+    clients: dict[str, Any] = {}
     try:
-        clients.append(target.client("redis", settings))
-        return [configuration, *_examine_servers(_nodes_of(clients[0], target), target, settings)]
+        if target.kind == "cluster":
+            nodes = ClusterNodes.of_target(target)
+            clients.update(
+                {address: nodes.client("redis", address, settings) for address in _primaries(nodes, settings)}
+            )
+        else:
+            clients["server"] = target.client("redis", settings)
+            clients["server"].ping()
+        return [configuration, *_examine_servers(clients, target, settings)]
     except TRANSPORT_ERRORS as error:
         return [configuration, Finding("error", "server", _way_out(error, timeout))]
     finally:
-        for client in clients:
+        for client in clients.values():
             for each in clients_of(client):
                 each.close()
 
 
-def _nodes_of(client: Any, target: Target) -> dict[str, Any]:
-    """A client for each primary, by name."""
-    if target.kind != "cluster":
-        client.ping()
-        return {"server": client}
-    primaries = sorted(client.get_primaries(), key=lambda node: str(node.name))
-    return {str(node.name): client.get_redis_connection(node) for node in primaries}
+def _primaries(nodes: ClusterNodes, settings: Settings) -> list[str]:
+    """The addresses of a cluster's primaries, from the first node of the URL that knows them.
+
+    Raises:
+        RedisError: no node knows them.
+    """
+    error: Exception | None = None
+    for seed in nodes.seeds:
+        create = partial(nodes.client, "redis", seed, settings)
+        executor = SyncExecutor(create, owns_client=True, timeout=settings.timeout, max_connections=1)
+        try:
+            (reply,) = executor.execute([("CLUSTER", "SLOTS")])
+            if isinstance(reply, Exception):
+                raise reply
+            return sorted({address for _, _, address in Topology.from_reply(reply, seed).ranges})
+        except TRANSPORT_ERRORS as failure:
+            error = failure
+        finally:
+            executor.close()
+    raise error or RedisError("the URL names no node")
 
 
 def _examine_servers(nodes: Mapping[str, Any], target: Target, settings: Settings) -> list[Finding]:
     infos: dict[str, Info] = {}
+    lost: list[Finding] = []
     differences: list[int] = []
     for name, client in nodes.items():
         started = time.time()
-        infos[name] = client.info(*SECTIONS)
+        try:
+            infos[name] = client.info(*SECTIONS)
+        except TRANSPORT_ERRORS as error:
+            if len(nodes) == 1:
+                raise
+            lost.append(Finding("error", "server", f"{name}: {_way_out(error, settings.timeout)}"))
+            continue
         if (server_time := infos[name].get("server_time_usec")) is not None:
             differences.append(round(server_time / 1000 - (started + time.time()) * 500))
     modules = {
@@ -88,9 +118,12 @@ def _examine_servers(nodes: Mapping[str, Any], target: Target, settings: Setting
     }
 
     def each(examination: Callable[[str], Finding]) -> list[Finding]:
-        return merge({name: examination(name) for name in nodes})
+        return merge({name: examination(name) for name in infos})
 
+    if not infos:
+        return lost
     return [
+        *lost,
         *each(lambda name: examine.examine_server(infos[name])),
         *each(lambda name: examine.examine_module(infos[name], settings)),
         *each(lambda name: check_rights(nodes[name], settings, module=modules[name])),
@@ -117,7 +150,7 @@ def _examine_cluster(nodes: Mapping[str, Any], infos: Mapping[str, Info], target
     if len(digests) > 1:
         text = f"policies differ (digest {infos[name].get('rl_policies_digest')}); RL.POLICY SYNC shows which nodes"
         return Finding("warning", "cluster", text)
-    return Finding("ok", "cluster", f"{len(nodes)} primaries, state ok, the same policies on all")
+    return Finding("ok", "cluster", f"{len(infos)} primaries, state ok, the same policies on all")
 
 
 def _save_of(client: Any) -> str | None:

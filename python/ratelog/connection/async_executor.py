@@ -1,4 +1,4 @@
-"""Sends commands through redis-py's asyncio client.
+"""Sends commands to one server through redis-py's asyncio client.
 
 Commands of one event loop iteration are sent as one pipeline on one connection, in the same iteration. Commands that
 arrive while all connections are busy are sent together as soon as one is idle. A busy process therefore pays redis-py's
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from ..engine.classify import TRANSPORT_ERRORS, LimiterClosedError
 from .batch import Batch
-from .cluster_pool import ClusterPool
 from .compat import timeout as timeout_after
 from .server_pool import ServerPool
 
@@ -20,30 +19,23 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..engine.commands import Command, Reply
-    from .pool import Pool
 
 
 class AsyncExecutor:
     """Executes commands in batches, on the connections of one client in one event loop."""
 
-    def __init__(
-        self, client: Any, *, cluster: bool, timeout: float, connect_timeout: float, max_connections: int
-    ) -> None:
+    def __init__(self, client: Any, *, timeout: float, connect_timeout: float, max_connections: int) -> None:
         """`timeout` and `connect_timeout` are seconds. At most `max_connections` batches are in progress at once."""
         self._timeout = timeout
         self._loop = asyncio.get_running_loop()
         self._next: Batch | None = None
         self._in_progress: set[Batch] = set()
         self._close_error: BaseException | None = None
-        self._pool: Pool = (
-            ClusterPool(client, max_connections=max_connections)
-            if cluster
-            else ServerPool(
-                client.connection_pool,
-                max_connections=max_connections,
-                connect_timeout=connect_timeout,
-                on_connected=self._on_connected,
-            )
+        self._pool = ServerPool(
+            client.connection_pool,
+            max_connections=max_connections,
+            connect_timeout=connect_timeout,
+            on_connected=self._on_connected,
         )
 
     def execute(self, commands: Sequence[Command]) -> asyncio.Future[list[Reply]]:

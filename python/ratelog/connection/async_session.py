@@ -15,6 +15,7 @@ from .invalidation import InvalidationListener
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
 
+    from ..check import Check
     from ..engine.commands import Command, Reply
     from ..engine.engine import Engine
     from ..engine.operation import AsyncExecute
@@ -28,12 +29,11 @@ class AsyncSession:
         settings = engine.settings
         self.loop = asyncio.get_running_loop()
         self.invalidations: InvalidationListener | None = None
-        self._engine = engine
-        if engine.deny_cache is not None and not engine.cluster:
+        self.engine = engine
+        if engine.deny_cache is not None:
             self.invalidations = InvalidationListener(client, engine.deny_cache, settings)
         self._executor = AsyncExecutor(
             client,
-            cluster=engine.cluster,
             timeout=settings.timeout,
             connect_timeout=settings.connect_timeout,
             max_connections=max_connections_of(client, settings.max_connections),
@@ -45,12 +45,25 @@ class AsyncSession:
         self._probe_task: asyncio.Task[None] | None = None
         self._start_task = self.loop.create_task(self._start())
 
+    @property
+    def is_tracking(self) -> bool:
+        """Whether the server reports changed keys."""
+        return self.invalidations is not None and self.invalidations.is_tracking
+
     async def started(self) -> None:
         """Waits for the answer to the first probe."""
         # One caller may be cancelled while others still wait for the task.
         await asyncio.wait([self._start_task])
         if not self._start_task.cancelled():
             self._start_task.result()
+
+    async def execute_unbatched(self, commands: Sequence[Command], timeout: float) -> list[Reply]:
+        """Sends commands. See `AsyncExecutor.execute_unbatched`."""
+        return await self._executor.execute_unbatched(commands, timeout)
+
+    def cache_denial(self, check: Check) -> bool:
+        """Caches a denial that the server will invalidate. Returns false if the server does not report changed keys."""
+        return self.invalidations is not None and self.invalidations.cache_denial(check, self.engine.backend.dialect)
 
     def start_probing(self) -> None:
         """Starts to probe the server, unless probes are running."""
@@ -72,15 +85,15 @@ class AsyncSession:
             self.start_probing()
 
     async def _probe_until_available(self) -> None:
-        settings = self._engine.settings
+        settings = self.engine.settings
         for interval in ProbeBackoff(settings.probe_min_interval, settings.probe_max_interval):
             # redis-py may lose the cancellation of `close`. Another event loop may have closed the breaker.
-            if self._is_closed or self._engine.breaker.is_closed or await self._probe():
+            if self._is_closed or self.engine.breaker.is_closed or await self._probe():
                 return
             await asyncio.sleep(interval)
 
     def _probe(self) -> Coroutine[Any, Any, bool]:
-        return run_async(self._engine.probe(), self._execute_probe)
+        return run_async(self.engine.probe(), self._execute_probe)
 
     async def _execute_probe(self, commands: Sequence[Command]) -> list[Reply]:
-        return await self._executor.execute_unbatched(commands, self._engine.settings.connect_timeout)
+        return await self._executor.execute_unbatched(commands, self.engine.settings.connect_timeout)

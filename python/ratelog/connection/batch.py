@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+from ..engine.commands import Command, Reply
 
 if TYPE_CHECKING:
     import asyncio
 
-    from .pool import PendingCommands
+PendingCommands = list[tuple[Sequence[Command], "asyncio.Future[list[Reply]]"]]
+"""Commands, each with the future that receives their replies."""
 
 
 class Batch:

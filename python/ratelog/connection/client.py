@@ -40,10 +40,20 @@ def is_cluster(client: Any) -> bool:
     return "Cluster" in type(client).__name__
 
 
+def options_of(client: Any) -> Mapping[str, Any]:
+    """The options of a client's connections."""
+    owner = getattr(client, "connection_pool", None) or getattr(client, "nodes_manager", None)
+    return getattr(client, "connection_kwargs", None) or getattr(owner, "connection_kwargs", None) or {}
+
+
 def user_of(client: Any) -> str:
     """Names the user whose credentials a client sends, for error messages."""
-    owner = getattr(client, "connection_pool", None) or getattr(client, "nodes_manager", None)
-    return user_in(getattr(client, "connection_kwargs", None) or getattr(owner, "connection_kwargs", None) or {})
+    return user_in(options_of(client))
+
+
+def address_in(options: Mapping[str, Any]) -> str:
+    """The server in the options of a client: `host:port`, or the path of a socket; empty if it is unknown."""
+    return options.get("path") or (f"{options['host']}:{options.get('port', 6379)}" if options.get("host") else "")
 
 
 def user_in(options: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from ..engine.commands import Reply
-    from .pool import PendingCommands
+    from .batch import PendingCommands
 
 IDLE_TIMEOUT = 1.0
 """Seconds for which an idle connection is kept. redis-py's pool checks each connection that it lends."""

@@ -1,4 +1,4 @@
-"""Sends commands through redis-py's blocking client, from any number of threads."""
+"""Sends commands to one server through redis-py's blocking client, from any number of threads."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from redis.exceptions import ResponseError
 
 from ..engine.classify import LimiterClosedError, classify, connect_error
 from .client import clients_of
-from .cluster_pool import EXPLICITLY_ROUTED, all_primaries, combine, target_nodes
 from .compat import get_connection, pack_commands
 
 if TYPE_CHECKING:
@@ -30,11 +29,10 @@ class SyncExecutor:
         create_client: Callable[[], Any],
         *,
         owns_client: bool,
-        cluster: bool,
         timeout: float,
         max_connections: int,
     ) -> None:
-        """`create_client` is called on first use: a cluster's client connects to the nodes when it is created.
+        """`create_client` is called on first use.
 
         A client that is owned is closed with the executor, also by the garbage collector or when the program exits.
         """
@@ -46,7 +44,6 @@ class SyncExecutor:
         self._max_connections = max_connections
         self._semaphore = BoundedSemaphore(max_connections)
         self._is_closed = False
-        self._send = self._send_to_cluster if cluster else self._send_to_server
 
     def execute(self, commands: Sequence[Command]) -> list[Reply]:
         """Returns the replies, in which errors of the server are exceptions. Fails after the client's timeout."""
@@ -77,7 +74,7 @@ class SyncExecutor:
                 break
         self._close_client()
 
-    def _send_to_server(self, commands: Sequence[Command]) -> list[Reply]:
+    def _send(self, commands: Sequence[Command]) -> list[Reply]:
         """Sends a pipeline. Does not use redis-py's, which may send a command again after a lost reply."""
         pool = self._client.connection_pool
         connection = self._get_connection(pool)
@@ -115,28 +112,6 @@ class SyncExecutor:
             # redis-py returned the connection to its pool before the handshake was complete.
             pool.disconnect(inuse_connections=False)
             raise connect_error(error) from (None if isinstance(error, ResponseError) else error)
-
-    def _send_to_cluster(self, commands: Sequence[Command]) -> list[Reply]:
-        return [self._send_to_shard(command) for command in commands]
-
-    def _send_to_shard(self, command: Command) -> Reply:
-        if primaries := all_primaries(self._client, command):
-            return combine({str(node.name): self._send_to(node, command) for node in primaries})
-        return self._send_to(None, command)
-
-    def _send_to(self, node: Any, command: Command) -> Reply:
-        client = self._client
-        options = {}
-        try:
-            if command[0] in EXPLICITLY_ROUTED:
-                options["target_nodes"] = node or target_nodes(client, command)
-            reply: Reply = client.execute_command(*command, **options)
-        except ResponseError as error:
-            return error
-        except RuntimeError as error:
-            # Threads that look for the nodes at the same time change each other's list in redis-py before 6.4.
-            raise exceptions.RedisClusterException(f"cannot find the nodes: {error}") from error
-        return reply
 
 
 def _close(client: Any, process_id: int) -> None:

@@ -11,8 +11,9 @@ from ..engine.operation import run
 from .sync_executor import SyncExecutor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from ..engine.commands import Command, Reply
     from ..engine.engine import Engine
     from ..engine.operation import Operation
 
@@ -27,11 +28,10 @@ class SyncSession:
     ) -> None:
         """`owns_client` says whether to close the client with the session."""
         self.process_id = os.getpid()
-        self._engine = engine
+        self.engine = engine
         self._executor = SyncExecutor(
             create_client,
             owns_client=owns_client,
-            cluster=engine.cluster,
             timeout=engine.settings.timeout,
             max_connections=max_connections,
         )
@@ -47,6 +47,10 @@ class SyncSession:
     def run(self, operation: Operation[T]) -> T:
         """Runs an operation."""
         return run(operation, self._executor.execute)
+
+    def execute(self, commands: Sequence[Command]) -> list[Reply]:
+        """Sends commands. See `SyncExecutor.execute`."""
+        return self._executor.execute(commands)
 
     def start_probing(self) -> None:
         """Starts to probe the server, unless probes are running."""
@@ -68,10 +72,10 @@ class SyncSession:
         self._executor.close()
 
     def _probe_until_available(self) -> None:
-        settings = self._engine.settings
+        settings = self.engine.settings
         for interval in ProbeBackoff(settings.probe_min_interval, settings.probe_max_interval):
             if self._closed.is_set() or self._probe() or self._closed.wait(interval):
                 return
 
     def _probe(self) -> bool:
-        return run(self._engine.probe(), self._executor.execute)
+        return run(self.engine.probe(), self._executor.execute)

@@ -13,7 +13,7 @@ from redis.connection import parse_url
 from redis.exceptions import RedisError
 
 from ..errors import ConfigError
-from .client import user_in
+from .client import address_in, user_in
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -37,6 +37,21 @@ _KINDS: dict[str, Kind] = {
 
 # Does not quote the host, which is the password if the `@` is missing.
 _EXPECTED_HOST = "url: expected host:port after the scheme and the credentials, and commas between several"
+
+
+def common_options(module: ClientModule, settings: Settings) -> dict[str, Any]:
+    """The options of redis-py for connections to each kind of server."""
+    return {
+        "retry": importlib.import_module(f"{module}.retry").Retry(NoBackoff(), 0),
+        "socket_connect_timeout": settings.connect_timeout,
+        # The asynchronous executor times whole batches itself.
+        "socket_timeout": settings.timeout if module == "redis" else None,
+        "max_connections": settings.max_connections + 2,
+        "client_name": "ratelog",
+        # With RESP3, redis-py subscribes to maintenance notifications and then uses connections that the server has
+        # closed.
+        "protocol": 2,
+    }
 
 
 @dataclass(frozen=True)
@@ -89,27 +104,21 @@ class Target:
         """Names the user whose credentials the URL has, for error messages."""
         return user_in(self.options)
 
+    @property
+    def address(self) -> str:
+        """Names the server in events: `host:port`, the path of a socket, or the service of Sentinels."""
+        return self.service or address_in(self.options)
+
     def client(self, module: ClientModule, settings: Settings) -> Any:
-        """Creates a client of redis-py that never retries: a check without a reply may have been recorded."""
+        """Creates a client of redis-py that never retries: a check without a reply may have been recorded.
+
+        `ClusterNodes` creates the clients of a cluster.
+        """
         redis = importlib.import_module(module)
-        common: dict[str, Any] = {
-            "retry": importlib.import_module(f"{module}.retry").Retry(NoBackoff(), 0),
-            "socket_connect_timeout": settings.connect_timeout,
-            # The asynchronous executor times whole batches itself.
-            "socket_timeout": settings.timeout if module == "redis" else None,
-            "max_connections": settings.max_connections + 2,
-            "client_name": "ratelog",
-            # With RESP3, redis-py subscribes to maintenance notifications and then uses connections that the server
-            # has closed.
-            "protocol": 2,
-        }
+        common = common_options(module, settings)
         if self.kind == "single":
             return redis.Redis.from_url(self.url, **common)
-        options = {**common, **self.options}
-        if self.kind == "cluster":
-            nodes = [importlib.import_module(f"{module}.cluster").ClusterNode(host, port) for host, port in self.hosts]
-            return redis.RedisCluster(startup_nodes=nodes, **options)
-        return self._sentinel_client(redis, options)
+        return self._sentinel_client(redis, {**common, **self.options})
 
     def _sentinel_client(self, redis: ModuleType, options: dict[str, Any]) -> Any:
         sentinel_options = {key: options[key] for key in ("socket_connect_timeout", "retry")}

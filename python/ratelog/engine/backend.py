@@ -5,9 +5,9 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from redis.crc import key_slot
+from redis.exceptions import ResponseError
 
-from .._core import Decision, Policies
+from .._core import Decision, Policies, hash_slot
 from ..check import MAX_COST, has_recorded, unrecorded, with_excessive_cost
 from .classify import TRANSPORT_ERRORS, classify
 from .commands import (
@@ -31,6 +31,7 @@ from .commands import (
     to_public_error,
 )
 from .overrides import parse_map, parse_rules, text
+from .redirect import is_about_slot, is_split
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -113,6 +114,9 @@ class Backend:
                 dialect, replies = yield from self._execute(_mcheck, checks, *queries)
             except CannotCombineError:
                 pass
+            except ResponseError as error:
+                if not is_split(error):
+                    raise
             else:
                 decisions = parse_decisions(replies[0], dialect.source, [check.key for check in checks])
         if decisions is None:
@@ -168,7 +172,7 @@ class Backend:
     def probe(self) -> Operation[None]:
         """Checks that the server is available, and detects its dialect."""
         (reply,) = yield (probe(self.probe_key),)
-        if isinstance(reply, Exception) and classify(reply):
+        if isinstance(reply, Exception) and classify(reply) and not self._is_about_slot(reply):
             raise reply
         self._set_dialect(reply)
 
@@ -187,7 +191,8 @@ class Backend:
             recorded = [
                 index
                 for index, (check, reply) in enumerate(zip(checks, replies, strict=True))
-                if check.is_recorded and _is_recorded(reply, dialect)
+                if not isinstance(reply, Exception)
+                and has_recorded(check, Decision.from_reply(reply, dialect.source, check.key))
             ]
             for index in recorded:
                 outcomes[index] = unrecorded(_or_raise(outcomes[index]), checks[index].cost)
@@ -220,7 +225,7 @@ class Backend:
         dialect = self.dialect
         module_probe = self._module_probe()
         replies = list((yield [*build(dialect, *arguments), *module_probe]))
-        if module_probe and not classify(reply := replies.pop()):
+        if module_probe and (not classify(reply := replies.pop()) or self._is_about_slot(reply)):
             self._set_dialect(reply)
         for reply in replies:
             if isinstance(reply, Exception):
@@ -281,8 +286,12 @@ class Backend:
             fields = parse_map(reply)
             self._policies.insert(policy, parse_rules(fields["rules"]), text(fields["mode"]) == "shadow")
 
+    def _is_about_slot(self, reply: Reply) -> bool:
+        """Whether a node is available, but another one owns the slot of the key."""
+        return self._cluster and is_about_slot(reply)
+
     def _is_one_slot(self, checks: Sequence[Check]) -> bool:
-        return not self._cluster or len({key_slot(check.key) for check in checks}) == 1
+        return not self._cluster or len({hash_slot(self.dialect.stored_name(check.key)) for check in checks}) == 1
 
 
 def _check_each(dialect: Dialect, checks: Sequence[Check], record: bool, *others: Command) -> Sequence[Command]:
@@ -303,10 +312,6 @@ def _refund_each(dialect: Dialect, checks: Sequence[Check]) -> Sequence[Command]
 
 def _reset(dialect: Dialect, key: bytes) -> Sequence[Command]:
     return (dialect.reset(key),)
-
-
-def _is_recorded(reply: Reply, dialect: Dialect) -> bool:
-    return not isinstance(reply, Exception) and has_recorded(Decision.from_reply(reply, dialect.source))
 
 
 def _or_raise(outcome: Decision | Exception) -> Decision:

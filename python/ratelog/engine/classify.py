@@ -44,6 +44,13 @@ class LimiterClosedError(ConnectionAbortedError):
     """The limiter was closed while a command was in progress. Says nothing about the server."""
 
 
+class OtherShardError(ConnectionAbortedError):
+    """The node to which this server redirected a command is unavailable. Says nothing about this server."""
+
+
+UNCOUNTED_ERRORS = (LimiterClosedError, OtherShardError)
+"""The errors that say nothing about the server that the command was for."""
+
 _TRANSIENT = (
     asyncio.TimeoutError,
     AskError,

@@ -21,6 +21,7 @@ Reply = object
 
 SCRIPT_HASH = sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
 LOAD_SCRIPT: Command = ("SCRIPT", "LOAD", SCRIPT)
+_SUFFIX = SCRIPT_SUFFIX.encode()
 
 UNKNOWN_HERE = "is known in this process"
 """The end of the error for a policy without a server that has the module."""
@@ -36,6 +37,9 @@ class Dialect(Protocol):
 
     source: Source
 
+    def stored_name(self, key: bytes) -> bytes:
+        """The name under which the server stores a key. Its hash slot decides the shard of a cluster."""
+
     def check(self, check: Check) -> Command: ...
     def peek(self, check: Check) -> Command: ...
     def mcheck(self, checks: Sequence[Check]) -> Command:
@@ -49,6 +53,9 @@ class ModuleDialect:
     """The module's commands."""
 
     source: Source = "module"
+
+    def stored_name(self, key: bytes) -> bytes:
+        return key
 
     def check(self, check: Check) -> Command:
         if check.cost == 1:
@@ -91,6 +98,9 @@ class ScriptDialect:
     def __init__(self, policies: Policies) -> None:
         self._policies = policies
 
+    def stored_name(self, key: bytes) -> bytes:
+        return key + _SUFFIX
+
     def check(self, check: Check) -> Command:
         return self._decide("check" if check.is_recorded else "peek", check)
 
@@ -118,8 +128,7 @@ class ScriptDialect:
         return (*self._call(check.key), name, check.valid_cost, *rules.script_args)
 
     def _call(self, *keys: bytes) -> Command:
-        suffix = SCRIPT_SUFFIX.encode()
-        return ("EVALSHA", SCRIPT_HASH, len(keys), *(key + suffix for key in keys))
+        return ("EVALSHA", SCRIPT_HASH, len(keys), *map(self.stored_name, keys))
 
 
 def resolve_policy(policies: Policies, check: Check) -> tuple[Limits, bool]:

@@ -8,15 +8,24 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from .._core import Breaker, Decision, DenyCache, LocalLimiter, Policies
-from ..check import Check, with_prefix
+from ..check import Check, has_recorded, with_prefix
 from ..errors import NoPolicyError, UnavailableError
 from ..events import CIRCUIT_OPEN, CheckCompleted, EventPublisher, ServerRecovered, ServerUnavailable
 from ..health import Health
 from ..problems import Problems
 from .backend import Backend
-from .classify import TRANSPORT_ERRORS, LimiterClosedError, classify, describe, is_rejection
+from .classify import (
+    TRANSPORT_ERRORS,
+    UNCOUNTED_ERRORS,
+    LimiterClosedError,
+    OtherShardError,
+    classify,
+    describe,
+    is_rejection,
+)
 from .commands import UNKNOWN_HERE, Command, Reply, find_unknown, module_required, to_public_error
 from .fallback import Fallback
+from .reset_all import reset_keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -25,7 +34,12 @@ if TYPE_CHECKING:
     from ..settings import Settings
     from .operation import Operation
 
-    Errors = dict[Check, str]
+
+Errors = dict[Check, str]
+"""The type of the error because of which the fallback decided a check."""
+
+VERIFIED_KEY = b"{ip:0.0.0.0}:*"
+"""The key, after the prefix, of the checks that verify limits."""
 
 
 class Engine:
@@ -39,9 +53,12 @@ class Engine:
         remote: bool,
         cluster: bool,
         user: str = "user 'default'",
+        server: str = "",
         clock: ManualClock | None = None,
+        shared: Engine | None = None,
     ) -> None:
-        """`user` names the owner of the credentials. `clock` replaces the clock of this process, in tests."""
+        """`user` names the owner of the credentials, and `server` the server. `clock` replaces the clock of this
+        process, in tests. `shared` has the state of this process that the shards of a cluster share."""
         self.settings = settings
         self.events = events
         self.remote = remote
@@ -49,11 +66,18 @@ class Engine:
         self.enabled = settings.enabled
         """Whether checks are made. If not, each is allowed."""
         self._user = user
+        self._server = server
         self.breaker = Breaker(settings.failure_threshold)
-        self.policies = Policies(settings.policies, clock=clock)
-        self.local = LocalLimiter(settings.local_max_bytes, instances=settings.instances, clock=clock)
-        self.fallback = Fallback(self.local, self.policies, settings.fallback, int(settings.probe_max_interval * 1000))
-        self.deny_cache = DenyCache(settings.deny_cache, clock=clock) if settings.deny_cache and remote else None
+        if shared is None:
+            retry_after_ms = int(settings.probe_max_interval * 1000)
+            self.policies = Policies(settings.policies, clock=clock)
+            self.local = LocalLimiter(settings.local_max_bytes, instances=settings.instances, clock=clock)
+            self.fallback = Fallback(self.local, self.policies, settings.fallback, retry_after_ms)
+            self.deny_cache = DenyCache(settings.deny_cache, clock=clock) if settings.deny_cache and remote else None
+            self.problems = Problems()
+        else:
+            self.policies, self.local, self.fallback = shared.policies, shared.local, shared.fallback
+            self.deny_cache, self.problems = shared.deny_cache, shared.problems
         self.backend = Backend(
             settings,
             self.policies,
@@ -61,7 +85,8 @@ class Engine:
             record_failure=self.record_failure,
             invalidate=self.invalidate,
         )
-        self.problems = Problems()
+        if settings.prefix:
+            self.backend.probe_key = with_prefix(settings.prefix, b"probe")
         self.unanswered = 0
         """The number of checks that the server did not answer although the circuit was closed."""
         self._is_reported_unavailable = False
@@ -100,7 +125,7 @@ class Engine:
         """
         deny_cache = self.deny_cache if record and use_deny_cache and self.enabled else None
         if deny_cache is not None:
-            cached, versions = _cached(deny_cache, checks)
+            cached, versions = cached_denials(deny_cache, checks)
             if cached is not None:
                 return cached
         without_server = self._decide_without_server(checks, record, lenient, errors)
@@ -130,16 +155,17 @@ class Engine:
         """Returns the number of units removed."""
         return (yield from self._change(key, self.backend.reset(key), self.local.reset))
 
-    def take_back(self, recorded: Sequence[tuple[Check, Decision]]) -> Operation[None]:
-        """Takes back the units of checks that recorded them, each where it was decided.
+    def take_back(self, decided: Sequence[tuple[Check, Decision]]) -> Operation[None]:
+        """Takes back the units that checks have recorded, each where it was decided.
 
         If this fails, the units stay for their window: the limit is never exceeded.
         """
-        remote = [check for check, decision in recorded if decision.source in ("module", "script")]
+        recorded = [(check, decision) for check, decision in decided if has_recorded(check, decision)]
+        remote = [check for check, decision in recorded if decision.source != "local"]
         for check, decision in recorded:
             if decision.source == "local":
                 self.local.refund(check.key, check.cost)
-        if not remote or not self.remote or not self.breaker.is_closed:
+        if not remote or not self.remote or not self._is_available():
             return
         try:
             rejected = yield from self.backend.take_back(remote)
@@ -157,7 +183,7 @@ class Engine:
         Returns nothing if the server is unavailable.
         """
         # A key as that of a request: rights may depend on more than the prefix.
-        key = with_prefix(prefix, b"{ip:0.0.0.0}:*")
+        key = with_prefix(prefix, VERIFIED_KEY)
         checks = [Check(key, rules) for rules in limits]
         if not self.remote:
             errors: Sequence[Exception | None] = find_unknown(self.policies, checks)
@@ -214,11 +240,12 @@ class Engine:
             self._report_unavailable(text)
             return False
         self.breaker.record_recovery()
-        if self._is_reported_unavailable:
-            self._is_reported_unavailable = False
-            downtime = max(0.0, time.time() - unavailable_since)
-            self.events.log_and_publish(ServerRecovered(downtime, self.backend.dialect.source))
+        self._report_recovery(unavailable_since, self.backend.dialect.source)
         return True
+
+    def reset_keys(self, prefix: str) -> Operation[int]:
+        """Deletes the units of all keys with a prefix on the server. Returns the number of keys."""
+        return reset_keys(self.backend.dialect, prefix)
 
     def replace_local(self, local: LocalLimiter) -> None:
         """Replaces the limiter in this process: a new one has no units, and may have another clock."""
@@ -231,7 +258,7 @@ class Engine:
 
     def record_failure(self, error: BaseException) -> bool:
         """Counts an error towards the breaker if it means that the server is unavailable. Returns whether it does."""
-        if isinstance(error, LimiterClosedError):
+        if isinstance(error, UNCOUNTED_ERRORS):
             return True
         kind = classify(error)
         if kind is None:
@@ -241,6 +268,13 @@ class Engine:
             self._report_unavailable(text)
             self.start_probing()
         return True
+
+    def count_unanswered(self, checks: int, error: Exception) -> None:
+        """Counts and logs checks that the fallback decides because of an error while the circuit is closed."""
+        if self.breaker.is_closed:
+            # Otherwise, the outage is reported.
+            self.unanswered += checks
+            self.events.log_unanswered(describe(error, self._user), self.unanswered, self._server)
 
     def health(self) -> Health:
         """The state of the limiter now."""
@@ -324,10 +358,8 @@ class Engine:
     def _decide_after_failure(
         self, checks: Sequence[Check], record: bool, error: Exception, errors: Errors | None
     ) -> list[Decision | None]:
-        if self.breaker.is_closed and not isinstance(error, LimiterClosedError):
-            # Otherwise, the outage is reported.
-            self.unanswered += len(checks)
-            self.events.log_unanswered(describe(error, self._user), self.unanswered)
+        if not isinstance(error, UNCOUNTED_ERRORS):
+            self.count_unanswered(len(checks), error)
         if errors is not None:
             errors.update(dict.fromkeys(checks, _name(error)))
         return list(self.fallback.decide(checks, record))
@@ -367,19 +399,28 @@ class Engine:
         self.start_probing()
         return False
 
+    def _report_recovery(self, unavailable_since: float, backend: str) -> None:
+        if self._is_reported_unavailable:
+            self._is_reported_unavailable = False
+            downtime = max(0.0, time.time() - unavailable_since)
+            self.events.log_and_publish(ServerRecovered(downtime, backend, self._server))
+
     def _report_unavailable(self, error: str) -> None:
         if self.deny_cache is not None:
             self.deny_cache.invalidate_all()
         if not self._is_reported_unavailable:
             self._is_reported_unavailable = True
-            self.events.log_and_publish(ServerUnavailable(error, self.settings.fallback))
+            self.events.log_and_publish(ServerUnavailable(error, self.settings.fallback, self._server))
 
     def _unavailable_error(self) -> UnavailableError:
-        return UnavailableError(f"the server is unavailable: {self.breaker.last_error or 'not connected yet'}")
+        return UnavailableError(f"the server is unavailable: {self._unavailable_reason() or 'not connected yet'}")
+
+    def _unavailable_reason(self) -> str | None:
+        return self.breaker.last_error
 
 
 def _name(error: BaseException) -> str:
-    kind = type(error)
+    kind = type(error.__cause__ if isinstance(error, OtherShardError) and error.__cause__ else error)
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
@@ -389,7 +430,9 @@ def _rejection(check: Check, error: Exception) -> str:
     return f"the server rejects checks under {check.limits}: {describe(to_public_error(error))}"
 
 
-def _cached(deny_cache: DenyCache, checks: Sequence[Check]) -> tuple[list[Decision | None] | None, list[KeyVersion]]:
+def cached_denials(
+    deny_cache: DenyCache, checks: Sequence[Check]
+) -> tuple[list[Decision | None] | None, list[KeyVersion]]:
     """The cached denials of the checks, if there is one; otherwise the versions to insert new denials with."""
     cached = [deny_cache.get(check.key, check.limits, check.valid_cost) for check in checks]
     if any(decision is not None for decision in cached):

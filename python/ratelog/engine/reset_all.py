@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from .._core import SCRIPT_SUFFIX
 from ..errors import ConfigError
-from .node_command import ALL_PRIMARIES, NodeCommand, by_node
+from .overrides import text, to_bytes
 
 if TYPE_CHECKING:
-    from .commands import Reply
-    from .engine import Engine
+    from .._core import DenyCache, LocalLimiter
+    from .commands import Dialect, Reply
     from .operation import Operation
 
 PAGE = 1000
@@ -20,44 +19,18 @@ PAGE = 1000
 _SUFFIX = SCRIPT_SUFFIX.encode()
 
 
-class KeyScan:
-    """The keys with a prefix, page by page, of all primaries."""
+class Resettable(Protocol):
+    """An engine, as this module sees it."""
 
-    def __init__(self, prefix: str) -> None:
-        escaped = re.sub(r"([\\*?\[\]^])", r"\\\1", prefix)
-        self._options = ("MATCH", f"{escaped}:*", "COUNT", PAGE)
-        self._cursors: dict[str, str] | None = None
+    local: LocalLimiter
+    deny_cache: DenyCache | None
+    remote: bool
 
-    def next_page(self) -> Operation[list[bytes] | None]:
-        """Returns the next keys, or `None` after the last page."""
-        if self._cursors is None:
-            (reply,) = yield (self._command("0", ALL_PRIMARIES),)
-            self._cursors = {}
-            return self._read(by_node(_no_error(reply)))
-        if not self._cursors:
-            return None
-        node, cursor = self._cursors.popitem()
-        (reply,) = yield (self._command(cursor, node),)
-        return self._read({node: _no_error(reply)})
-
-    def _command(self, cursor: str, nodes: str) -> NodeCommand:
-        return NodeCommand("SCAN", cursor, *self._options, nodes=nodes)
-
-    def _read(self, pages: Mapping[str, Reply]) -> list[bytes]:
-        found: list[bytes] = []
-        for node, page in pages.items():
-            cursor, keys = cast("tuple[Any, list[bytes | str]]", _no_error(page))
-            if isinstance(cursor, Mapping):
-                # redis-py's clients of a cluster return the cursor of each node.
-                (cursor,) = cursor.values()
-            found += [key.encode() if isinstance(key, str) else key for key in keys]
-            text = cursor.decode() if isinstance(cursor, bytes) else str(cursor)
-            if text != "0" and self._cursors is not None:
-                self._cursors[node] = text
-        return found
+    def reset_keys(self, prefix: str) -> Operation[int]:
+        """Deletes the units of all keys with a prefix on the servers. Returns the number of keys."""
 
 
-def reset_all(engine: Engine, prefix: str) -> Operation[int]:
+def reset_all(engine: Resettable, prefix: str) -> Operation[int]:
     """Deletes the units of all keys with a prefix, on the server and in this process. Returns the number of keys.
 
     Overrides stay. Keys of other types are left alone.
@@ -73,17 +46,27 @@ def reset_all(engine: Engine, prefix: str) -> Operation[int]:
         engine.deny_cache.invalidate_all()
     if not engine.remote:
         return reset
+    return (yield from engine.reset_keys(prefix))
+
+
+def reset_keys(dialect: Dialect, prefix: str) -> Operation[int]:
+    """Deletes the units of all keys of one server that have a prefix. Returns the number of keys."""
+    options = ("MATCH", f"{_escape(prefix)}:*", "COUNT", PAGE)
+    cursor = "0"
     reset = 0
-    scan = KeyScan(prefix)
-    while (page := (yield from scan.next_page())) is not None:
-        keys = [key.removesuffix(_SUFFIX) for key in page]
-        if keys:
-            replies = yield [engine.backend.dialect.reset(key) for key in keys]
+    while True:
+        (page,) = yield (("SCAN", cursor, *options),)
+        if isinstance(page, Exception):
+            raise page
+        next_cursor, keys = cast("tuple[Reply, list[Reply]]", page)
+        names = [to_bytes(key).removesuffix(_SUFFIX) for key in keys]
+        if names:
+            replies = yield [dialect.reset(name) for name in names]
             reset += sum(type(reply) is int and reply > 0 for reply in replies)
-    return reset
+        cursor = text(next_cursor)
+        if cursor == "0":
+            return reset
 
 
-def _no_error(reply: Reply) -> Reply:
-    if isinstance(reply, Exception):
-        raise reply
-    return reply
+def _escape(prefix: str) -> str:
+    return re.sub(r"([\\*?\[\]^])", r"\\\1", prefix)

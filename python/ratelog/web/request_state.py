@@ -176,8 +176,7 @@ class RequestState:
 
     def _is_recorded(self, index: int) -> bool:
         """Whether a check has recorded units that were not taken back."""
-        is_recorded = self._checks[index].is_recorded and has_recorded(self._decisions[index])
-        return is_recorded and index not in self._unrecorded
+        return index not in self._unrecorded and has_recorded(self._checks[index], self._decisions[index])
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         """The rate limit headers for all decisions so far."""

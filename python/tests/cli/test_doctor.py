@@ -9,7 +9,7 @@ import pytest
 from ratelog.cli.doctor import _examine_cluster, diagnose
 from ratelog.connection.target import Target
 from support.broken_servers import SilentServer
-from support.cluster import Cluster
+from support.cluster import PARTIAL, Cluster
 from support.command_line import CommandLine
 from support.roles import USERS, password_of
 from support.sentinel import Sentinels
@@ -174,6 +174,17 @@ def test_differences_between_primaries_are_shown(start: Start, capsys: pytest.Ca
     rights = [finding for finding in findings if finding["subject"] == "rights"]
     statuses = {finding["text"].partition(": ")[0]: finding["status"] for finding in rights}
     assert statuses == {f"127.0.0.1:{node.port}": "error" if node is odd else "ok" for node in cluster.nodes}
+
+
+def test_a_lost_shard_is_shown_beside_the_others(start: Start, capsys: pytest.CaptureFixture[str]) -> None:
+    cluster = Cluster(start, 3, PARTIAL)
+    lost, *others = cluster.nodes
+    lost.kill()
+    command = CommandLine(capsys, "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in others))
+    servers = [finding for finding in command.json("doctor", status=1) if finding["subject"] == "server"]
+    assert (servers[0]["status"], servers[0]["text"].partition(": ")[0]) == ("error", f"127.0.0.1:{lost.port}")
+    assert "start the server" in servers[0]["text"]
+    assert [finding["status"] for finding in servers[1:]] == ["ok"]
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,8 @@ async def test_a_slow_connect_delays_no_check(server: Server) -> None:
                     await asyncio.sleep(0)
                 assert {decision.source for decision in await asyncio.gather(*tasks)} == {"module"}
             # All checks used the first connection: the second is not open yet.
-            executor: Any = limiter._sessions._by_loop[asyncio.get_running_loop()]._executor
+            session: Any = limiter._sessions._by_loop[asyncio.get_running_loop()]
+            executor = session._executor
             assert executor._pool._connecting is not None
             proxy.forwards.set()
             await until("the second connection is open", lambda: len(executor._pool._idle) == 2)

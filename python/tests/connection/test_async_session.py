@@ -51,6 +51,7 @@ async def test_close_ends_checks_in_progress(start: Any) -> None:
 async def test_close_ends_the_probes_if_redis_py_loses_the_cancellation(monkeypatch: pytest.MonkeyPatch) -> None:
     limiter = RateLimiter(f"redis://127.0.0.1:{free_port()}", **FAST)
     await limiter.start()
+    session: Any
     (session,) = limiter._sessions._by_loop.values()
     is_probing = asyncio.Event()
 

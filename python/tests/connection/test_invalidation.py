@@ -71,7 +71,8 @@ async def test_the_server_decides_without_permission_to_peek(start: Start) -> No
 
 async def test_a_denial_that_ended_before_tracking_is_not_cached(server: Server) -> None:
     async with await tracking_limiter(server) as limiter:
-        listener: Any = limiter._sessions._by_loop[asyncio.get_running_loop()].invalidations
+        session: Any = limiter._sessions._by_loop[asyncio.get_running_loop()]
+        listener = session.invalidations
         check = Check(b"k", Limits(HOURLY))
         deny_cache = limiter._engine.deny_cache
         assert deny_cache is not None

@@ -69,7 +69,7 @@ async def test_an_unexpected_error_fails_the_batch_and_is_reported() -> None:
 
     reported: list[Any] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context["exception"]))
-    executor = AsyncExecutor(Client(), cluster=False, timeout=30, connect_timeout=30, max_connections=1)
+    executor = AsyncExecutor(Client(), timeout=30, connect_timeout=30, max_connections=1)
     for _ in range(2):
         with pytest.raises(ConnectionAbortedError, match=r"^RuntimeError$"):
             await executor.execute([("PING",)])

@@ -5,12 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-import pytest
-from redis.exceptions import RedisClusterException
-
 from ratelog import SyncRateLimiter
-from ratelog.connection.sync_executor import SyncExecutor
-from ratelog.engine.classify import classify
 from support.driver import FAST
 
 if TYPE_CHECKING:
@@ -38,14 +33,3 @@ def test_a_thread_waits_for_a_connection_at_most_for_the_timeout(start: Start) -
         decisions = list(threads.map(lambda _: limiter.check("k", "9/minute"), range(4)))
         assert {decision.source for decision in decisions} == {"local"}
         server.resume()
-
-
-def test_a_failed_search_for_the_nodes_of_a_cluster_is_transient() -> None:
-    class Cluster:
-        def execute_command(self, *_: object) -> None:
-            raise RuntimeError("dictionary changed size during iteration")
-
-    executor = SyncExecutor(Cluster, owns_client=False, cluster=True, timeout=1.0, max_connections=1)
-    with pytest.raises(RedisClusterException, match="cannot find the nodes: dictionary changed size") as raised:
-        executor.execute([("RL.CHECK", "k", 9, "1m")])
-    assert classify(raised.value) == "transient"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from support.sentinel import Sentinels
@@ -20,6 +21,7 @@ async def test_a_primary_promoted_by_sentinels_is_found(start: Start, open_limit
     assert await limiter.source() == "module"
     primary.kill()
     assert await limiter.source() == "local"
+    await asyncio.to_thread(sentinels.replace_primary)
     await until("the new primary is found", lambda: limiter.health().state == "closed")
     assert await limiter.source() == "module"
     assert replica.db().exists("k")

@@ -24,8 +24,7 @@ WITHOUT_TESTS_OF_THEIR_OWN = {
         "__main__",
     },
     "cli": set[str](),
-    # An interface; test_server_pool.py and test_cluster_pool.py test its implementations.
-    "connection": {"pool"},
+    "connection": set[str](),
     "engine": set[str](),
     "retry": set[str](),
     # Types only; contract/test_public_api.py checks what objects of `web` hold.

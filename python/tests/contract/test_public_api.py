@@ -30,7 +30,7 @@ NAMES = [
     "Check", "CheckCompleted", "ConfigError", "Decision", "Denial", "DeniedError", "Endpoint", "Event", "Health",
     "Limits", "LocalLimiter", "NeedsModuleError", "NoPolicyError", "Override", "Pace", "RateLimitDependency",
     "RateLimitMiddleware", "RateLimiter", "RatelogError", "ServerRecovered", "ServerUnavailable", "Settings",
-    "SettingsReloaded", "SyncPace", "SyncRateLimiter", "UnavailableError", "__version__", "hashed",
+    "SettingsReloaded", "ShardHealth", "SyncPace", "SyncRateLimiter", "UnavailableError", "__version__", "hashed",
 ]  # fmt: skip
 
 

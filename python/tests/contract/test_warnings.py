@@ -113,7 +113,7 @@ def test_a_program_with_one_server_warns_of_nothing(server: Server, name: str, d
 def test_a_program_with_a_cluster_warns_of_nothing(start: Start) -> None:
     cluster = Cluster(start)
     for name in OF_ANY_SERVER:
-        run_strictly("-c", (APP + PROGRAMS[name]).format(url=cluster.url, deny_cache=0))
+        run_strictly("-c", (APP + PROGRAMS[name]).format(url=cluster.url, deny_cache=100))
 
 
 def test_a_program_with_sentinels_warns_of_nothing(start: Start) -> None:

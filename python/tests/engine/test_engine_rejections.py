@@ -89,16 +89,20 @@ def test_other_errors_are_raised() -> None:
         run_with(create_engine().decide([PLAIN]), [PERMISSION])
 
 
-def decision(source: Any) -> Decision:
-    return Decision(True, 5, 4, 0, 60_000, 60_000, source)
+def decision(source: Any, reset_after_ms: int = 60_000) -> Decision:
+    return Decision(True, 5, 4, 0, reset_after_ms, 60_000, source)
 
 
 def test_units_are_taken_back_where_they_were_recorded() -> None:
     engine = create_engine(deny_cache=9)
     local = Check(b"local", Limits("5/minute"), 2)
     engine.local.check(local.key, local.limits, 3)
-    recorded = [(PLAIN, decision("module")), (local, decision("local")), (GOLD, decision("fallback"))]
-    assert run_with(engine.take_back(recorded), [1]) is None
+    decided = [(PLAIN, decision("module")), (local, decision("local")), (GOLD, decision("fallback"))]
+    assert run_with(engine.take_back(decided), [1]) is None
+    assert engine.local.peek(b"local", local.limits).remaining == 4
+    # An override and a shadow policy allow checks that record nothing.
+    allowed = [(check, decision(source, 50_000)) for check, source in ((PLAIN, "module"), (local, "local"))]
+    assert run_with(engine.take_back([*allowed, (Check(b"plain", PLAIN.limits, 0), decision("module"))])) is None
     assert engine.local.peek(b"local", local.limits).remaining == 4
     # If the server is lost, the units stay for their window.
     assert run_with(engine.take_back([(PLAIN, decision("module"))]), LOST) is None

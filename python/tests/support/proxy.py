@@ -25,6 +25,9 @@ class Proxy:
         self.forwards = threading.Event()
         """Until it is set, connections are accepted but nothing is forwarded."""
         self.forwards.set()
+        self.is_whole = threading.Event()
+        """Until it is set, no byte arrives in either direction, and no connection is closed."""
+        self.is_whole.set()
         self.dropped = 0
         self.round_trips = 0
         """The number of commands or pipelines that were forwarded, each with its replies."""
@@ -38,6 +41,7 @@ class Proxy:
 
     def __exit__(self, *_: object) -> None:
         self.forwards.set()
+        self.is_whole.set()
         for end in (self._listener, *self._sockets):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
@@ -47,8 +51,12 @@ class Proxy:
             end.close()
 
     @property
+    def port(self) -> int:
+        return int(self._listener.getsockname()[1])
+
+    @property
     def url(self) -> str:
-        return f"redis://127.0.0.1:{self._listener.getsockname()[1]}/0"
+        return f"redis://127.0.0.1:{self.port}/0"
 
     def redirect(self, port: int, *, closes: bool = True) -> None:
         """Forwards new connections to another server. Closes the existing ones if `closes` is set."""
@@ -75,8 +83,10 @@ class Proxy:
             while command := near.recv(65536):
                 drops = self.drops_replies and self._drop_at in command
                 self.round_trips += 1
+                self.is_whole.wait()
                 far.sendall(command)
                 reply = far.recv(65536)
+                self.is_whole.wait()
                 if drops:
                     self.dropped += 1
                     break

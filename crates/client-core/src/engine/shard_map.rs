@@ -59,8 +59,22 @@ impl<S> ShardMap<S> {
     /// The state of the shard that owns the key's slot; `None` if no node does.
     #[must_use]
     pub fn of_key(&self, key: &[u8]) -> Option<&S> {
-        let owner = *self.owners.get(usize::from(hash_slot(key)))?;
+        self.of_slot(hash_slot(key))
+    }
+
+    /// The state of the shard that owns a slot; `None` if no node does.
+    #[must_use]
+    pub fn of_slot(&self, slot: u16) -> Option<&S> {
+        let owner = *self.owners.get(usize::from(slot))?;
         self.shards.get(usize::from(owner)).map(|(_, state)| state)
+    }
+
+    /// The slots that a node owns, in ascending order.
+    #[must_use]
+    pub fn slots_of(&self, address: &str) -> Vec<u16> {
+        let index = self.index(address).and_then(|index| u16::try_from(index).ok());
+        let slots = (0..SLOT_COUNT).zip(&self.owners);
+        slots.filter(|(_, owner)| Some(**owner) == index).map(|(slot, _)| slot).collect()
     }
 
     /// The state of a node.
@@ -143,8 +157,19 @@ mod tests {
     }
 
     #[test]
+    fn the_slots_of_a_node_are_known() {
+        let mut map = two();
+        assert_eq!(map.slots_of("a:1"), (0..=8_191).collect::<Vec<_>>());
+        assert!(map.set_owner(16_383, "a:1"));
+        assert_eq!(map.slots_of("b:2"), (8_192..=16_382).collect::<Vec<_>>());
+        assert_eq!([0, 16_382, 16_383].map(|slot| map.of_slot(slot).copied()), [1, 2, 1].map(Some));
+        assert_eq!((map.slots_of("c:3"), map.of_slot(16_384)), (vec![], None));
+    }
+
+    #[test]
     fn slots_without_an_owner_have_no_shard() {
         assert_eq!(ShardMap::<u32>::default().of_key(b"foo"), None);
+        assert!(ShardMap::<u32>::default().slots_of("a:1").is_empty());
         let map = ShardMap::from_ranges([(0..=100, "a:1"), (16_000..=u16::MAX, "b:2")], |_| ());
         assert_eq!((map.of_key(b"foo"), map.of_key(b"bar")), (None, None));
     }

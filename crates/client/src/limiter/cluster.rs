@@ -21,6 +21,7 @@ use tokio::task::JoinSet;
 
 use super::connector::Connector;
 use super::deadline::Deadline;
+use super::failovers::Failovers;
 use super::health::Health;
 use super::outage_log::OutageLog;
 use super::redirect::Redirect;
@@ -44,6 +45,7 @@ pub(super) struct Cluster {
     /// The state of the search for nodes until the first one answers.
     discovery: Breaker,
     outage_log: OutageLog,
+    failovers: Failovers,
     /// Checks of keys whose slot no node owns.
     unowned_log: UnansweredLog,
     /// Asks for the topology: a shard is lost, or its slots have moved.
@@ -68,6 +70,7 @@ impl Cluster {
             addresses: Mutex::default(),
             discovery: Breaker::new(settings.failure_threshold, Clock::system_now()),
             outage_log: OutageLog::default(),
+            failovers: Failovers::default(),
             unowned_log: UnansweredLog::default(),
             doubt: Arc::default(),
             next: AtomicUsize::new(0),
@@ -187,8 +190,19 @@ impl Cluster {
         if is_changed {
             self.invalidate_denials();
         }
-        *current = shards;
+        let previous = std::mem::replace(&mut *current, shards);
         drop(current);
+        let current = self.shards();
+        for (address, shard) in previous.iter() {
+            if current.get(address).is_none() {
+                self.failovers.add(shard, previous.slots_of(address));
+            }
+        }
+        let replaced = self.failovers.take_ended(&current);
+        drop(current);
+        for shard in replaced {
+            shard.log_replacement();
+        }
         if is_first {
             self.discovery.record_recovery(Clock::system_now());
             self.outage_log.recovered(&self.name());

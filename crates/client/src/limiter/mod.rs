@@ -11,6 +11,7 @@ mod connection;
 pub(crate) mod connector;
 pub(crate) mod deadline;
 mod engine;
+mod failovers;
 mod fallback;
 mod health;
 mod local;

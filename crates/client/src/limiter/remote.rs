@@ -47,8 +47,9 @@ pub(super) struct Remote {
     started: OnceCell<()>,
     /// The waits before the first probe of an outage that follows soon after a recovery.
     relapses: Mutex<Relapses>,
-    /// Notified when the server becomes unavailable and after each failed probe, if it is a shard of a cluster.
-    on_lost: Option<Arc<Notify>>,
+    /// Notified when the server becomes unavailable, after each failed probe, and when it recovers, if it is a shard of
+    /// a cluster: other nodes may own its slots by then.
+    doubt: Option<Arc<Notify>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -79,7 +80,7 @@ impl Remote {
         settings: Settings,
         deny_cache: Option<Arc<DenyCache>>,
         clock: Clock,
-        on_lost: Option<Arc<Notify>>,
+        doubt: Option<Arc<Notify>>,
     ) -> Self {
         Self {
             name: connector.to_string(),
@@ -99,7 +100,7 @@ impl Remote {
                 recovered_at: None,
                 waits: ProbeBackoff::new(settings.probe_min_interval, settings.probe_max_interval),
             }),
-            on_lost,
+            doubt,
         }
     }
 
@@ -132,13 +133,13 @@ impl Remote {
             }
             Err(error) => error,
         };
-        if self.on_lost.is_some()
+        if self.doubt.is_some()
             && let Some(redirect) = Redirect::from_error(&error)
         {
             self.breaker.record_success();
             return Err(QueryError::Redirected(redirect));
         }
-        if self.on_lost.is_some() && error.is_about_slot() {
+        if self.doubt.is_some() && error.is_about_slot() {
             self.breaker.record_success();
             return Err(QueryError::Split(error));
         }
@@ -183,6 +184,16 @@ impl Remote {
         if checks > 0 && self.is_available() {
             self.unanswered_log.record(&self.name, checks, error, Clock::monotonic_now());
         }
+    }
+
+    /// Logs no outage from now on, except the end of the one in progress. Returns whether there is one.
+    pub(super) fn leave(&self) -> bool {
+        self.outage_log.leave()
+    }
+
+    /// Logs the end of the outage of a shard that has left: other nodes serve its slots.
+    pub(super) fn log_replacement(&self) {
+        self.outage_log.replaced(&self.name);
     }
 
     pub(super) fn last_error(&self) -> String {
@@ -250,7 +261,7 @@ impl Remote {
         if self.breaker.record_failure(error, kind, Clock::system_now()) {
             self.outage_log.unavailable(&self.name, &self.last_error());
             self.drop_connection();
-            self.report_lost();
+            self.report_doubt();
             tokio::spawn(recover(Arc::downgrade(self)));
         }
     }
@@ -274,9 +285,9 @@ impl Remote {
         relapses.waits.next().unwrap_or(max)
     }
 
-    fn report_lost(&self) {
-        if let Some(on_lost) = &self.on_lost {
-            on_lost.notify_one();
+    fn report_doubt(&self) {
+        if let Some(doubt) = &self.doubt {
+            doubt.notify_one();
         }
     }
 
@@ -297,12 +308,14 @@ impl Remote {
             Ok(()) => {
                 self.breaker.record_recovery(Clock::system_now());
                 self.relapses().recovered_at = Some(Clock::monotonic_now());
-                self.outage_log.recovered(&self.name);
+                if self.outage_log.recovered(&self.name) {
+                    self.report_doubt();
+                }
             }
             Err(error) => {
                 self.breaker.record_probe_failure(error.to_string(), Clock::system_now());
                 self.outage_log.unavailable(&self.name, &self.last_error());
-                self.report_lost();
+                self.report_doubt();
             }
         }
         connected.is_ok()
@@ -320,7 +333,7 @@ impl Remote {
         let mut connection = self.connector.connect(self.settings.connect_timeout, on_push).await?;
         let has_module = match connection.rl_query(&command::refund(PROBE_KEY, Cost::ONE)).await {
             // Another shard owns the slot of the key, or none does.
-            Err(error) if self.on_lost.is_some() && error.is_about_slot() => true,
+            Err(error) if self.doubt.is_some() && error.is_about_slot() => true,
             Err(error) if error.failure_kind().is_some() => return Err(error),
             // Any other reply shows that the server is available.
             result => !result.is_err_and(|error| error.is_unknown_command()),

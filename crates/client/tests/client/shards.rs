@@ -9,6 +9,7 @@ use ratelog_client::{RateLimiter, Source};
 use ratelog_test_support::{Cluster, Server, Stop};
 
 use crate::load::Load;
+use crate::log::Log;
 use crate::proxy::Proxy;
 use crate::support::{fast_probes, rules, until};
 
@@ -181,6 +182,28 @@ async fn a_replica_takes_over_for_a_stopped_primary() {
     cluster[0].resume();
     until("it is a replica", async || cluster[0].connect().read_replica()).await;
     until_whole(&limiter, &keys).await;
+}
+
+#[tokio::test]
+async fn the_log_has_the_end_of_the_outage_of_a_replaced_primary() {
+    let (log, _guard) = Log::capture();
+    let cluster = Cluster::impatient(3, 1, &PARTIAL);
+    let keys = key_of_each(&cluster);
+    let limiter = patient(&url(&cluster[0])).build().await.unwrap();
+    until_whole(&limiter, &keys).await;
+    cluster[0].pause();
+    cluster.primary_after(0, &keys[0]);
+    until_whole(&limiter, &keys).await;
+    let outages = || {
+        let events = log.take_events();
+        events.into_iter().filter(|event| event.starts_with("server_")).collect::<Vec<_>>()
+    };
+    assert_eq!(outages(), ["server_unavailable", "server_recovered"]);
+    // The old primary is no shard any more.
+    cluster[0].resume();
+    until("it is a replica", async || cluster[0].connect().read_replica()).await;
+    until_whole(&limiter, &keys).await;
+    assert_eq!(outages(), Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +11,7 @@ from redis.crc import key_slot
 from redis.exceptions import ResponseError
 
 from ratelog import Decision, Limits, NoPolicyError, RateLimiter, UnavailableError
-from support.cluster import SLOTS, Cluster
+from support.cluster import SLOTS, Cluster, keys_of_one_slot
 from support.driver import Driver
 from support.load import Load
 from support.server import free_port
@@ -55,6 +56,42 @@ async def test_a_cluster_without_the_module_runs_the_script_on_every_node(start:
     cluster.nodes[1].db().script_flush()
     decisions = await asyncio.gather(*[limiter.check(f"k:{n}", "9/minute") for n in range(12)])
     assert {d.remaining for d in decisions} == {7}
+
+
+async def test_the_script_runs_on_the_node_that_stores_the_log(start: Start, open_limiter: Open) -> None:
+    cluster = Cluster(start, module=False)
+    limiter = open_limiter(cluster.url)
+    await limiter.start()
+    # Without a hash tag, a key and its log have different slots.
+    names = [f"user:{number}" for number in range(30)]
+    for name in names:
+        assert (await limiter.check(name, "9/minute", 2)).source == "script"
+    assert [await limiter.refund(name) for name in names] == [1] * len(names)
+    assert {(await limiter.peek(name, "9/minute")).remaining for name in names} == {8}
+    both = await limiter.mcheck([(name.decode(), "9/minute") for name in keys_of_one_slot()])
+    assert [(decision.source, decision.remaining) for decision in both] == [("script", 8)] * 2
+    assert [await limiter.reset(name) for name in names] == [1] * len(names)
+    assert cluster.redirects() == 0
+
+
+async def test_a_denial_by_the_script_is_cached_until_its_log_changes(start: Start) -> None:
+    cluster = Cluster(start, module=False)
+    limiter = Driver("async", cluster.url, deny_cache=100)
+    await limiter.start()
+    await until("each shard reports changes", lambda: limiter.health().tracking)
+
+    async def is_cached(name: str) -> bool:
+        return bool((await limiter.check(name, "1/hour")).source == "deny-cache")
+
+    async def is_allowed(name: str) -> bool:
+        return bool((await limiter.check(name, "1/hour")).allowed)
+
+    for name in (f"k{number}" for number in range(6)):
+        await until("the denial is cached", partial(is_cached, name))
+        for node in cluster.nodes:
+            node.db().flushall()
+        await until("the change is known", partial(is_allowed, name))
+    await limiter.close()
 
 
 async def test_checks_continue_while_a_cluster_under_load_is_killed(start: Start, open_limiter: Open) -> None:

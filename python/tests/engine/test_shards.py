@@ -1,0 +1,43 @@
+"""The shards of a cluster, and their slots."""
+
+from __future__ import annotations
+
+from ratelog.engine.redirect import Redirect
+from ratelog.engine.topology import Topology
+from support.fake_cluster import OF_A, OF_B, SLOT_OF_B, SLOTS, FakeCluster
+
+
+def addresses(cluster: FakeCluster) -> list[str]:
+    return [shard.address for shard in cluster.engine.shards.owners()]
+
+
+def test_a_key_belongs_to_the_shard_that_owns_its_slot() -> None:
+    shards = FakeCluster().engine.shards
+    assert [getattr(shards.of_key(key), "address", None) for key in (OF_A, OF_B)] == ["a:1", "b:2"]
+    assert shards.of_key(OF_A) is shards.get("a:1")
+    assert (len(shards), shards.get("c:3")) == (2, None)
+    assert FakeCluster(is_known=False).engine.shards.of_key(OF_A) is None
+
+
+def test_a_redirect_for_the_slot_changes_its_owner_and_one_for_a_command_does_not() -> None:
+    cluster = FakeCluster()
+    shards = cluster.engine.shards
+    asked, is_moved = shards.redirected(Redirect(SLOT_OF_B, "d:4", is_ask=True))
+    assert (asked.address, is_moved, addresses(cluster)) == ("d:4", False, ["a:1", "b:2"])
+    moved, is_moved = shards.redirected(Redirect(SLOT_OF_B, "d:4", is_ask=False))
+    assert (moved is asked, is_moved, addresses(cluster)) == (True, True, ["a:1", "b:2", "d:4"])
+    assert shards.of_key(OF_B) is moved
+    assert shards.redirected(Redirect(SLOT_OF_B, "d:4", is_ask=False)) == (moved, False)
+
+
+def test_a_new_topology_keeps_the_shards_that_it_has_and_drops_the_others() -> None:
+    cluster = FakeCluster()
+    shards = cluster.engine.shards
+    a, b = shards.owners()
+    assert shards.install(Topology.from_reply(SLOTS, "a:1")) == (False, {})
+    topology = Topology.from_reply([[0, 8_191, [b"a", 1]], [8_192, 16_383, [b"c", 3]]], "a:1")
+    kept, new = shards.add(topology)
+    assert (kept is a, new.address, addresses(cluster)) == (True, "c:3", ["a:1", "b:2"])
+    assert shards.install(topology) == (True, {b: list(range(8_192, 16_384))})
+    assert shards.owners() == [a, new]
+    assert shards.get("b:2") is None
