@@ -1,0 +1,14 @@
+//! The dashboard against real servers, one file per subject.
+//!
+//! `SERVER` names the server's binary (default: `redis-server`), and `RATELOG_MODULE` the module (default: it is
+//! built).
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod program;
+mod sign_in;
+mod support;
