@@ -1,6 +1,7 @@
 //! The record of changes: a stream in the servers, and lines of JSON on standard output.
 
 use std::collections::VecDeque;
+use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -115,7 +116,8 @@ impl Audit {
 
     async fn record(&self, entry: Entry) {
         if let Ok(line) = serde_json::to_string(&entry) {
-            println!("{line}");
+            // A reader that has gone must not fail the change.
+            let _ = writeln!(std::io::stdout(), "{line}");
         }
         let mut add = redis::cmd("XADD");
         add.arg(STREAM).arg("MAXLEN").arg("~").arg(MAX_ENTRIES).arg("*");
