@@ -11,4 +11,4 @@ mod snapshot;
 pub use node_status::{NodeState, NodeStatus};
 pub use poller::Poller;
 pub use problem::Problem;
-pub use snapshot::Snapshot;
+pub use snapshot::{Snapshot, seconds};
