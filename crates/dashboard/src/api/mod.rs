@@ -5,6 +5,7 @@ mod history;
 mod keys;
 mod openapi;
 mod overview;
+mod parameters;
 mod policies;
 
 use axum::Router;
@@ -33,7 +34,10 @@ pub fn router() -> Router<App> {
         .route("/keys/{key}/reset", post(keys::reset))
         .route("/keys/{key}/refund", post(keys::refund))
         .route("/policies", get(policies::list))
-        .route("/policies/import", post(policies::import))
-        .route("/policies/{*name}", get(policies::read).put(policies::set).delete(policies::delete))
+        .route(
+            "/policies/{*name}",
+            get(policies::read).put(policies::set).delete(policies::delete).post(policies::import),
+        )
         .fallback(async || Failure::NotFound("there is no such path".to_owned()).into_response())
+        .method_not_allowed_fallback(async || Failure::WrongMethod.into_response())
 }
