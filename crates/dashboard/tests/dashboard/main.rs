@@ -9,6 +9,16 @@
     reason = "a test fails by panicking"
 )]
 
+mod faults;
+mod hostile_names;
+mod keys;
+mod live;
+mod metrics;
+mod nodes;
+mod permissions;
+mod policies;
 mod program;
+mod requests;
+mod roles;
 mod sign_in;
 mod support;
