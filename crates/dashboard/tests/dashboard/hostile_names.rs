@@ -108,9 +108,8 @@ async fn every_key_is_shown_and_acted_on_by_pages() {
     let chosen: Vec<_> = overrides
         .tags
         .iter()
-        .filter_map(|tag| {
-            (tag.attributes.get("type")? == "checkbox").then(|| tag.attributes["value"].clone())
-        })
+        .filter(|tag| tag.attributes.get("type").is_some_and(|kind| kind == "checkbox"))
+        .map(|tag| tag.attributes["value"].clone())
         .collect();
     assert_eq!(chosen.len(), keys().len());
     for (_, shown) in keys() {

@@ -106,7 +106,7 @@ async fn a_node_of_a_cluster_is_killed_or_stopped_and_the_others_go_on() {
     cluster[1].pause();
     until_state(&dashboard, &stopped, "down").await;
     // The others are polled on: a new override is counted.
-    let key = (0..).map(|n| format!("k{n}")).find(|key| {
+    let key = (0..1_000).map(|n| format!("k{n}")).find(|key| {
         cluster[0].connect().attempt::<()>(&format!("RL.OVERRIDE SET {key} DENY")).is_ok()
     });
     let first = address(&cluster[0]);

@@ -1,4 +1,4 @@
-//! Who a request is from: passwords, sessions, tokens, proxies.
+//! The users of requests: passwords, sessions, tokens, proxies.
 
 use std::time::Duration;
 

@@ -326,5 +326,5 @@ pub async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
 
 /// Sends each byte of a key as an escape, as any client may.
 pub fn escaped(key: &[u8]) -> String {
-    key.iter().map(|byte| format!("%{byte:02X}")).collect()
+    key.iter().fold(String::new(), |text, byte| format!("{text}%{byte:02X}"))
 }
