@@ -108,7 +108,7 @@ pub async fn what_if(app: &App, key: &[u8], rules: &Rules) -> Result<WhatIf, Fai
 /// Errors of the servers.
 pub async fn reset(app: &App, identity: &Identity, key: &[u8]) -> Result<u64, Failure> {
     let change = change("reset", key, units(app, key).await, "0 units".to_owned());
-    let make = async { Ok(app.operator.query(&command::reset(key)).await?) };
+    let make = async { Ok(app.operator().await.query(&command::reset(key)).await?) };
     app.audit.run(identity, change, make).await
 }
 
@@ -126,7 +126,7 @@ pub async fn refund(
         .ok_or_else(|| Failure::Invalid("the number of units is at least 1".to_owned()))?;
     let before = units(app, key).await;
     let change = change("refund", key, before, format!("{units_back} units less"));
-    let make = async { Ok(app.operator.query(&command::refund(key, cost)).await?) };
+    let make = async { Ok(app.operator().await.query(&command::refund(key, cost)).await?) };
     app.audit.run(identity, change, make).await
 }
 
@@ -142,7 +142,8 @@ pub async fn set_override(
 ) -> Result<(), Failure> {
     let before = override_before(app, key).await;
     let change = change("set_override", key, before, describe_override(key_override));
-    let make = async { Ok(app.operator.query(&command::set_override(key, key_override)).await?) };
+    let make =
+        async { Ok(app.operator().await.query(&command::set_override(key, key_override)).await?) };
     app.audit.run(identity, change, make).await
 }
 
@@ -152,7 +153,7 @@ pub async fn set_override(
 /// Errors of the servers.
 pub async fn delete_override(app: &App, identity: &Identity, key: &[u8]) -> Result<bool, Failure> {
     let change = change("delete_override", key, override_before(app, key).await, "none".to_owned());
-    let make = async { Ok(app.operator.query(&command::del_override(key)).await?) };
+    let make = async { Ok(app.operator().await.query(&command::del_override(key)).await?) };
     app.audit.run(identity, change, make).await
 }
 

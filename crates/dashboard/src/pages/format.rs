@@ -80,6 +80,18 @@ pub fn key_link(base: &str, key: &[u8]) -> Markup {
     html! { a.key href={ (base) "/keys/" (key_name::encode(key)) } { bdi { (key_name::show(key)) } } }
 }
 
+/// A key in a list of `RL.TOP`: a link, unless its name is shortened.
+pub fn top_key(base: &str, name: &[u8]) -> Markup {
+    if key_name::is_shortened(name) {
+        return html! {
+            span.key title="The servers shorten long keys in this list. Search for the prefix to open the key." {
+                bdi { (key_name::show_whole(name)) }
+            }
+        };
+    }
+    key_link(base, name)
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;

@@ -13,6 +13,7 @@ use super::layout::Page;
 use super::{PageFailure, format};
 use crate::app::App;
 use crate::auth::{Identity, Viewer};
+use crate::operations::failure::Failure;
 use crate::operations::key::{self, KeyState};
 use crate::operations::key_name;
 use crate::operations::what_if::RecordedUnits;
@@ -25,7 +26,7 @@ pub struct KeyQuery {
 }
 
 /// The key in the path of a request.
-pub fn key_of(app: &App, OriginalUri(uri): &OriginalUri) -> Vec<u8> {
+pub fn key_of(app: &App, OriginalUri(uri): &OriginalUri) -> Result<Vec<u8>, Failure> {
     let rest = uri.path().strip_prefix(&*app.path("/keys/")).unwrap_or_default();
     key_name::decode(rest.split('/').next().unwrap_or_default())
 }
@@ -37,7 +38,7 @@ pub async fn page(
     uri: OriginalUri,
     Query(query): Query<KeyQuery>,
 ) -> Result<Response, PageFailure> {
-    let key = key_of(&app, &uri);
+    let key = key_of(&app, &uri)?;
     let text = query.rules.filter(|text| !text.trim().is_empty());
     let rules = text.as_deref().map(|text| key::parse_rule_source(text.trim())).transpose()?;
     let state = key::read(&app, &key, rules.as_ref()).await?;
@@ -83,7 +84,7 @@ impl View<'_> {
         html! {
             p.toolbar {
                 button.quiet type="button" data-copy=(String::from_utf8_lossy(self.key)) { "Copy key" }
-                button.quiet type="button" data-copy=(key_name::encode(self.key)) { "Copy percent-encoded" }
+                button.quiet type="button" data-copy=(key_name::percent_encoded(self.key)) { "Copy percent-encoded" }
                 a href=(self.path) { "Reload" }
             }
         }

@@ -11,6 +11,7 @@ use super::layout::Page;
 use super::{PageFailure, format, key};
 use crate::app::App;
 use crate::auth::{Identity, Operator, Viewer};
+use crate::operations::failure::Failure;
 use crate::operations::{self, key_name, overrides};
 
 #[derive(Deserialize)]
@@ -64,7 +65,7 @@ pub async fn delete(
     Operator(identity): Operator,
     body: String,
 ) -> Result<Response, PageFailure> {
-    let (keys, is_confirmed) = chosen(&body);
+    let (keys, is_confirmed) = chosen(&body)?;
     if is_confirmed {
         let mut removed = 0;
         for key in &keys {
@@ -109,11 +110,11 @@ pub async fn delete(
 }
 
 /// The keys of a form, and whether it confirms.
-fn chosen(body: &str) -> (Vec<Vec<u8>>, bool) {
+fn chosen(body: &str) -> Result<(Vec<Vec<u8>>, bool), Failure> {
     let fields: Vec<(String, String)> = axum_form(body);
     let keys = fields.iter().filter(|(name, _)| name == "key");
-    let keys = keys.map(|(_, value)| key_name::decode(value)).collect();
-    (keys, fields.iter().any(|(name, _)| name == "confirm"))
+    let keys = keys.map(|(_, value)| key_name::decode(value)).collect::<Result<_, _>>()?;
+    Ok((keys, fields.iter().any(|(name, _)| name == "confirm")))
 }
 
 fn axum_form(body: &str) -> Vec<(String, String)> {

@@ -57,6 +57,18 @@ pub async fn add_headers(request: Request, next: Next) -> Response {
     response
 }
 
+/// Goes on with a change whose client has gone, so that it is made and recorded, or neither.
+pub async fn finish_changes(request: Request, next: Next) -> Response {
+    if request.method().is_safe() {
+        return next.run(request).await;
+    }
+    let answered = tokio::spawn(next.run(request)).await;
+    answered.unwrap_or_else(|error| {
+        tracing::error!(%error, "a change was not finished");
+        StatusCode::INTERNAL_SERVER_ERROR.into_response()
+    })
+}
+
 /// Finds out who makes a request for a page. Others are sent to the login page.
 pub async fn sign_in_for_pages(
     State(app): State<App>,

@@ -33,6 +33,7 @@ pub fn dashboard(app: &App) -> Router {
     };
     routes
         .fallback(pages::not_found)
+        .layer(from_fn(guard::finish_changes))
         .layer(CsrfLayer::new())
         .layer(from_fn_with_state(app.clone(), guard::check_host))
         .layer(from_fn(guard::add_headers))
