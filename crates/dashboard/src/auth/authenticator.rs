@@ -68,7 +68,7 @@ impl Authenticator {
             return Err(StartError(format!(
                 "the dashboard does not listen on {} without passwords, because other machines reach it: set \
                  --operator-password-hash (see `ratelog-dashboard hash-password`), or --trusted-proxy and --operator \
-                 if a proxy authenticates users, or --oidc-issuer, or listen on 127.0.0.1",
+                 if a proxy authenticates users, or listen on 127.0.0.1",
                 settings.listen
             )));
         }

@@ -259,7 +259,7 @@ async fn every_name_of_a_policy_can_be_acted_on() {
         dashboard
             .submit("/policies", &form)
             .await
-            .assert_has(&format!("The policy {name} is stored."));
+            .assert_has(&format!("The policy {name} is stored, on 1 of 1 nodes."));
         assert_eq!(db.run::<Vec<String>>("RL.POLICY LIST"), [name]);
         let list = dashboard.get("/policies").await.page();
         let link = list.values("a", "href").find(|link| link.contains("/policy?name="));
@@ -268,7 +268,7 @@ async fn every_name_of_a_policy_can_be_acted_on() {
         page.page().assert_has(&format!("Policy {name}"));
         let form = [("name", name)];
         let page = dashboard.submit("/policies/delete", &form).await;
-        page.assert_has(&format!("The policy {name} is deleted."));
+        page.assert_has(&format!("The policy {name} is deleted, on 1 of 1 nodes."));
         assert_eq!(db.run::<Vec<String>>("RL.POLICY LIST"), [""; 0]);
         let escaped = match name {
             "." | ".." => format!("@hex:{}", "2e".repeat(name.len())),

@@ -15,6 +15,8 @@ mod keys;
 mod live;
 mod metrics;
 mod nodes;
+#[cfg(feature = "oidc")]
+mod oidc;
 mod permissions;
 mod policies;
 mod program;

@@ -18,7 +18,10 @@ async fn a_policy_is_created_changed_switched_and_deleted() {
     dashboard.until_up(1).await;
     dashboard.get("/policies").await.page().assert_has("There are no policies.");
     let form = [("name", "api"), ("rules", "10/second; 1000/hour"), ("mode", "enforce")];
-    dashboard.submit("/policies", &form).await.assert_has("The policy api is stored.");
+    dashboard
+        .submit("/policies", &form)
+        .await
+        .assert_has("The policy api is stored, on 1 of 1 nodes.");
     let list = dashboard.get("/policies").await.page();
     list.assert_has("10/second; 1000/hour");
     // The button that switches the mode sends the fields of its form.
@@ -32,7 +35,10 @@ async fn a_policy_is_created_changed_switched_and_deleted() {
     let fields = ["name", "rules", "mode"].map(|name| (name, hidden(name)));
     let form = fields.each_ref().map(|(name, value)| (*name, &**value));
     assert_eq!(form[2], ("mode", "shadow"));
-    dashboard.submit("/policies", &form).await.assert_has("The policy api is stored.");
+    dashboard
+        .submit("/policies", &form)
+        .await
+        .assert_has("The policy api is stored, on 1 of 1 nodes.");
     let body = json!({"rules": "10/second; 1000/hour", "mode": "shadow"});
     assert_eq!(dashboard.json("/policies/api").await, body);
     assert_eq!(dashboard.json("/policies").await, json!({"api": body}));
@@ -52,7 +58,7 @@ async fn a_policy_is_created_changed_switched_and_deleted() {
     dashboard
         .submit("/policies/delete", &[("name", "api")])
         .await
-        .assert_has("The policy api is deleted.");
+        .assert_has("The policy api is deleted, on 1 of 1 nodes.");
     assert_eq!(names(&server), [""; 0]);
     assert_eq!(dashboard.get("/policy?name=api").await.status, 404);
     let reply = dashboard.api(Method::GET, "/policies/api", None).await;
@@ -85,7 +91,7 @@ async fn an_import_shows_its_changes_before_it_is_applied() {
     let json = diff.text.split_once('{').map(|(_, rest)| format!("{{{rest}")).unwrap();
     let json = &json[..=json.rfind('}').unwrap()];
     let page = dashboard.submit("/policies/import", &[("json", json), ("apply", "true")]).await;
-    page.assert_has("The policies are imported.");
+    page.assert_has("The policies are imported, on 1 of 1 nodes.");
     assert_eq!(parsed(&db.run::<String>("RL.POLICY EXPORT")), parsed(new));
     for wrong in [
         "",
@@ -132,7 +138,7 @@ async fn a_change_has_an_outcome_on_each_primary() {
     }
     let form = [("name", "api"), ("rules", "2/second"), ("mode", "enforce")];
     let page = dashboard.submit("/policies", &form).await;
-    page.assert_has(&format!("The policy api is stored. {lost}: failed ("));
+    page.assert_has(&format!("The policy api is stored, on 2 of 3 nodes. {lost}: failed ("));
     page.assert_has(&format!("cannot connect to {lost}"));
     assert_eq!(names(&cluster[0]), ["api"]);
 }
@@ -159,7 +165,7 @@ async fn nodes_that_differ_are_shown_and_made_equal() {
         let source = address(source);
         page.assert_has(&format!("Give all nodes the policies of {source}"));
         let page = dashboard.submit("/policies/make-equal", &[("source", &source)]).await;
-        page.assert_has(&format!("The nodes have the policies of {source}."));
+        page.assert_has(&format!("The nodes have the policies of {source}, on 1 of 1 nodes."));
         let expected: &[&str] =
             if source == address(&primary) { &["common"] } else { &["common", "own"] };
         until("both have the policies of the source", async || {
