@@ -4,8 +4,7 @@ use axum::extract::{OriginalUri, Query, State};
 use axum::response::Response;
 use maud::{Markup, html};
 use ratelog_client::command::{Explanation, Inspection, Override};
-use ratelog_client::{DecidedBy, Decision, RuleSource};
-use ratelog_core::OwnedRuleSource;
+use ratelog_client::{DecidedBy, Decision};
 use serde::Deserialize;
 
 use super::flash::LastAction;
@@ -64,7 +63,7 @@ pub async fn page(
         (contents(state.inspection.as_ref()))
         (view.decision(&state, &app.poller.snapshot()))
         (view.actions(state.inspection.as_ref()))
-        (view.what_if(rules.as_ref()))
+        (view.what_if(state.explanation.as_ref()))
         (view.timeline(&hits, query.before))
     };
     Ok(LastAction::shown_in(last.0.is_some(), &app, page.render(&body)))
@@ -98,7 +97,7 @@ impl View<'_> {
                         input name="rules" list="policies" value=[self.text] placeholder="api or 10/second; 1000/hour" spellcheck="false" autocomplete="off";
                     }
                     datalist id="policies" { @for name in snapshot.rules.keys() { option value=(name) {} } }
-                    button type="submit" { "Explain" }
+                    button.quiet type="submit" { "Explain" }
                 }
                 @match &state.explanation {
                     None => p.empty { "Rules are not stored in a key: choose those of its checks." },
@@ -115,11 +114,11 @@ impl View<'_> {
                 @if self.identity.is_operator() {
                     div.actions {
                         form method="post" action={ (self.path) "/reset" } data-confirm="Forget all units of this key?" {
-                            button type="submit" { "Reset" } span.hint { "forgets all units; an override stays" }
+                            button.danger type="submit" { "Reset" } span.hint { "forgets all units; an override stays" }
                         }
                         form method="post" action={ (self.path) "/refund" } {
                             label { "Units" input type="number" name="units" value="1" min="1" max="1000000" required; }
-                            button type="submit" { "Refund" } span.hint { "takes back the newest units" }
+                            button.quiet type="submit" { "Refund" } span.hint { "takes back the newest units" }
                         }
                         form method="post" action={ (self.path) "/override" } {
                             (override_fields())
@@ -127,7 +126,7 @@ impl View<'_> {
                         }
                         @if has_override {
                             form method="post" action={ (self.path) "/override/delete" } data-confirm="Remove the override of this key?" {
-                                button type="submit" { "Remove override" }
+                                button.danger type="submit" { "Remove override" }
                             }
                         }
                     }
@@ -136,13 +135,10 @@ impl View<'_> {
         }
     }
 
-    fn what_if(&self, rules: Option<&OwnedRuleSource>) -> Markup {
-        let first = match rules {
-            Some(RuleSource::Rules(rules)) => Some(rules.first()),
-            _ => None,
-        };
-        let limit = first.map_or(100, |rule| rule.limit().units());
-        let window = first.map_or(60, |rule| rule.window().millis().div_ceil(1000));
+    fn what_if(&self, explanation: Option<&Explanation>) -> Markup {
+        let first = explanation.and_then(|explanation| explanation.rules.first());
+        let limit = first.map_or(100, Decision::limit);
+        let window = first.map_or(60, |rule| rule.window().as_millis().div_ceil(1000));
         html! {
             section.what-if data-what-if={ (self.base) "/api/v1/keys/" (key_name::encode(self.key)) "/what-if" } {
                 h2 { "What if" }
@@ -162,7 +158,7 @@ impl View<'_> {
             section { h2 { "Timeline" }
                 @if hits.is_empty() { p.empty { "No units" @if before.is_some() { " before this instant" } "." } }
                 @else {
-                    div.chart data-chart="usage" data-hits={ (self.base) "/api/v1/keys/" (key_name::encode(self.key)) "/hits" } {}
+                    div.chart data-chart="usage" data-hits={ (self.base) "/api/v1/keys/" (key_name::encode(self.key)) "/hits" @if let Some(before) = before { "?before=" (before) } } {}
                     details { summary { (hits.len()) " instants, newest first" }
                         div.scroll { table {
                             thead { tr { th { "Instant" } th.number { "Units" } } }
@@ -256,13 +252,25 @@ fn explained(explanation: &Explanation) -> Markup {
             tbody { @for (index, rule) in explanation.rules.iter().enumerate() {
                 tr.decides[explanation.rule == Some(index)] {
                     td { (rule.limit()) " in " (format::duration(rule.window())) @if explanation.rule == Some(index) { " (decides)" } }
-                    td.number { meter min="0" max=(rule.limit().max(1)) value=(rule.limit().saturating_sub(rule.remaining())) {} " " (format::grouped(rule.limit().saturating_sub(rule.remaining()))) }
+                    td.number { (used_meter(rule)) " " (format::grouped(used(rule))) }
                     td.number { (format::grouped(rule.remaining())) }
                     td { @if rule.allowed() { "yes" } @else { "no. " (retry(rule)) } }
                     td { (format::duration(rule.reset_after())) }
                 }
             } }
         } }
+    }
+}
+
+fn used(rule: &Decision) -> u64 {
+    rule.limit().saturating_sub(rule.remaining())
+}
+
+/// A bar that is green, near the limit yellow, and at the limit red.
+fn used_meter(rule: &Decision) -> Markup {
+    let limit = rule.limit().max(1);
+    html! {
+        meter aria-label="Used share of the limit" min="0" low=(limit * 4 / 5) high=(limit - 1) max=(limit) optimum="0" value=(used(rule)) {}
     }
 }
 
