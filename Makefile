@@ -66,4 +66,4 @@ publish-crates: setup ## publish the crates on crates.io (see RELEASING.md)
 
 clean: ## remove everything that the other targets made here
 	@scripts/cargo clean
-	@rm -rf .venv .servers .cache fuzz/target tests/clients/node_modules
+	@rm -rf .venv .servers .cache fuzz/target tests/*/node_modules
