@@ -26,6 +26,7 @@ test: setup ## run every test, on the installed server or on SERVER=/path/to/red
 	@scripts/test-python
 	@scripts/test-clients
 	@scripts/test-contrib
+	@scripts/test-dashboard
 
 test-servers: setup ## run the server tests on Redis 7.0, Redis 8.2 and Valkey 9.1
 	@scripts/test-servers
