@@ -2,7 +2,7 @@ use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{OriginalUri, State};
 use ratelog_client::command::{Override, Ranked};
-use ratelog_client::{Action, DecidedBy, Decision, Limit, Rule, Rules, Window};
+use ratelog_client::{Action, DecidedBy, Decision, Rules};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -289,10 +289,7 @@ pub async fn what_if(
     uri: OriginalUri,
     Parameters(query): Parameters<WhatIfQuery>,
 ) -> Result<Json<WhatIf>, Failure> {
-    let window = Window::parse(query.window.as_bytes(), Window::DEFAULT_MAX).ok_or_else(|| {
-        Failure::Invalid(format!("window '{}' is not a time such as 60, 60s or 1h", query.window))
-    })?;
-    let rules = Rules::one(Rule::new(Limit::new(query.limit), window));
+    let rules = Rules::one(key::parse_rule(query.limit, &query.window)?);
     Ok(Json(key::what_if(&app, &key_of(&app, &uri)?, &rules).await?))
 }
 

@@ -144,6 +144,8 @@ impl IntoResponse for Failure {
             let challenge = axum::http::HeaderValue::from_static("Bearer");
             response.headers_mut().insert("www-authenticate", challenge);
         }
+        // Pages show it in another form.
+        response.extensions_mut().insert(self);
         response
     }
 }

@@ -3,7 +3,9 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ratelog_client::command::{self, Explanation, Hit, HitsOptions, Inspection, Override};
-use ratelog_client::{Action, Check, Cost, PolicyName, RuleSource, Rules};
+use ratelog_client::{
+    Action, Check, Cost, Limit, PolicyName, Rule, RuleSource, Rules, Window,
+};
 use ratelog_core::OwnedRuleSource;
 
 use super::audit::Change;
@@ -39,6 +41,17 @@ pub fn parse_rule_source(text: &str) -> Result<OwnedRuleSource, Failure> {
             Failure::Invalid(format!("'{text}' is neither the name of a policy nor rules: {error}"))
         }),
     }
+}
+
+/// A rule of a limit and a window such as `60`, `60s` or `1h`.
+///
+/// # Errors
+/// [`Failure::Invalid`] for another text.
+pub fn parse_rule(limit: u32, window: &str) -> Result<Rule, Failure> {
+    let window = Window::parse(window.as_bytes(), Window::DEFAULT_MAX).ok_or_else(|| {
+        Failure::Invalid(format!("window '{window}' is not a time such as 60, 60s or 1h"))
+    })?;
+    Ok(Rule::new(Limit::new(limit), window))
 }
 
 /// Reads a key.

@@ -92,8 +92,8 @@ pub const fn is_shortened(name: &[u8]) -> bool {
     name.len() > MAX_TOP_NAME
 }
 
-/// Writes a key for a page: control characters, marks of direction, invisible characters and bytes that are not UTF-8 are
-/// escaped, and a long key is cut.
+/// Writes a key for a page: control characters, marks of direction, invisible characters, spaces that a browser would drop
+/// and bytes that are not UTF-8 are escaped, and a long key is cut.
 #[must_use]
 pub fn show(key: &[u8]) -> String {
     let (shown, rest) = key.split_at(key.len().min(SHOWN_BYTES));
@@ -113,7 +113,8 @@ pub fn show_whole(name: &[u8]) -> String {
     let mut text = String::with_capacity(name.len());
     for chunk in name.utf8_chunks() {
         for c in chunk.valid().chars() {
-            if is_hidden(c) {
+            let is_dropped = c == ' ' && (text.is_empty() || text.ends_with(' '));
+            if is_hidden(c) || is_dropped {
                 text.extend(c.escape_unicode());
             } else {
                 text.push(c);
@@ -123,12 +124,17 @@ pub fn show_whole(name: &[u8]) -> String {
             let _ = write!(text, "\\x{byte:02x}");
         }
     }
+    if text.ends_with(' ') {
+        text.pop();
+        text.extend(' '.escape_unicode());
+    }
     text
 }
 
 /// Whether a character changes how a page shows others, or shows nothing itself.
 fn is_hidden(c: char) -> bool {
     c.is_control()
+        || (c.is_whitespace() && c != ' ')
         || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
@@ -173,6 +179,8 @@ mod tests {
         assert_eq!(show("a\nb\u{202e}c\u{0}".as_bytes()), "a\\u{a}b\\u{202e}c\\u{0}");
         assert_eq!(show(b"a\xffb"), "a\\xffb");
         assert_eq!(show("größe".as_bytes()), "größe");
+        assert_eq!(show(" a  b c\u{a0} ".as_bytes()), "\\u{20}a \\u{20}b c\\u{a0}\\u{20}");
+        assert_eq!(show(b" "), "\\u{20}");
         let long = show(&[b'x'; 1000]);
         assert!(long.ends_with("x… (1000 bytes)"), "{long}");
         assert_eq!(show(b""), "(empty)");

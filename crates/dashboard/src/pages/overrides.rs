@@ -40,7 +40,7 @@ pub async fn page(
     let body = html! {
         form.search action={ (base) "/overrides" } {
             input type="search" name="match" value=[pattern.as_deref()] placeholder="user:*" aria-label="Pattern of keys" autocomplete="off" spellcheck="false";
-            button type="submit" { "Filter" }
+            button.quiet type="submit" { "Filter" }
         }
         @for reason in &found.incomplete { p.notice.warning { "Not all overrides are shown: " (reason) "." } }
         @if found.overrides.is_empty() {
@@ -101,7 +101,7 @@ pub async fn delete(
             form method="post" action={ (base) "/overrides/delete" } {
                 ul.results { @for key in &keys { li { (format::key_link(base, key)) input type="hidden" name="key" value=(key_name::encode(key)); } } }
                 input type="hidden" name="confirm" value="true";
-                button type="submit" { "Remove " (keys.len()) " overrides" }
+                button.danger type="submit" { "Remove " (keys.len()) " overrides" }
             }
         }
         p { a href={ (base) "/overrides" } { "Back to the overrides" } }
@@ -140,7 +140,7 @@ fn list(found: &[ListedOverride], base: &str, identity: &Identity) -> Markup {
         @if identity.is_operator() {
             form method="post" action={ (base) "/overrides/delete" } {
                 (table)
-                button type="submit" { "Remove chosen…" }
+                button.danger type="submit" { "Remove chosen…" }
             }
         } @else { (table) }
     }

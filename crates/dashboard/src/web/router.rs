@@ -1,5 +1,5 @@
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::response::Redirect;
 use axum::routing::get;
 use tower_http::csrf::CsrfLayer;
@@ -15,7 +15,7 @@ pub fn dashboard(app: &App) -> Router {
         .nest("/api/v1", api::router())
         .layer(from_fn_with_state(app.clone(), guard::sign_in_for_data));
     let signed_in =
-        pages::router().layer(from_fn_with_state(app.clone(), guard::sign_in_for_pages));
+        pages::router(app).layer(from_fn_with_state(app.clone(), guard::sign_in_for_pages));
     let overview = Redirect::to(&app.path("/overview"));
     let home = move || std::future::ready(overview.clone());
     let routes = Router::new()
@@ -36,7 +36,7 @@ pub fn dashboard(app: &App) -> Router {
         .layer(from_fn(guard::finish_changes))
         .layer(CsrfLayer::new())
         .layer(from_fn_with_state(app.clone(), guard::check_host))
-        .layer(from_fn(guard::add_headers))
+        .layer(from_fn_with_state(app.clone(), guard::add_headers))
 }
 
 /// The routes of the listener for metrics.
