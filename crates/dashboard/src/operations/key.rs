@@ -3,9 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ratelog_client::command::{self, Explanation, Hit, HitsOptions, Inspection, Override};
-use ratelog_client::{
-    Action, Check, Cost, Limit, PolicyName, Rule, RuleSource, Rules, Window,
-};
+use ratelog_client::{Action, Check, Cost, Limit, PolicyName, Rule, RuleSource, Rules, Window};
 use ratelog_core::OwnedRuleSource;
 
 use super::audit::Change;

@@ -144,7 +144,10 @@ mod tests {
             (1_798_761_600_001, "2027-01-01T00:00:00.001Z"),
             (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
         ] {
-            assert!(instant(unix_ms).into_string().contains(&format!("title=\"{exact}\"")), "{exact}");
+            assert!(
+                instant(unix_ms).into_string().contains(&format!("title=\"{exact}\"")),
+                "{exact}"
+            );
         }
         assert!(instant(0).into_string().ends_with(">1970-01-01 00:00:00 UTC</time>"));
     }
