@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 HOSTILE_KEYS = [
     b"<script>alert(1)</script>",
-    b"\"><img src=x onerror=alert(1)>",
+    b'"><img src=x onerror=alert(1)>',
     b"'-alert(1)-'",
     b"javascript:alert(1)",
     b"{{7*7}}${7*7}",
