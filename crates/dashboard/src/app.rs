@@ -9,8 +9,9 @@ use crate::operations::audit::Audit;
 use crate::poll::Poller;
 use crate::settings::Settings;
 
-/// The time for which an action waits for a server.
-const TIMEOUT: Duration = Duration::from_secs(1);
+/// The time for which an action waits for a server. It ends before that of a poll, so that a connection on which nothing
+/// arrives is given up, and not only the poll.
+const TIMEOUT: Duration = Duration::from_millis(800);
 
 /// The state that all requests share. Cheap to clone.
 pub type App = Arc<AppState>;

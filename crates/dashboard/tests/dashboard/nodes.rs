@@ -1,8 +1,13 @@
 //! The nodes of every kind of deployment, and what happens to pages when nodes fail.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use ratelog_client::redis;
 use ratelog_test_support::{Cluster, Module, Sentinels, Server, Stop};
 use serde_json::Value;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 use crate::support::{Dashboard, address, until, url};
 
@@ -115,8 +120,7 @@ async fn a_node_of_a_cluster_is_killed_or_stopped_and_the_others_go_on() {
             nodes.iter().any(|node| node["address"] == *first && node["overrides"] == 1)
         })
         .await;
-    let up = dashboard.json("/nodes").await;
-    assert_eq!(up.as_array().unwrap().iter().filter(|node| node["state"] == "up").count(), 5);
+    dashboard.until_up(5).await;
     // Lists say what they do not show.
     let overrides = dashboard.json("/overrides").await;
     assert_eq!(overrides["overrides"][0]["key"], *key.unwrap());
@@ -253,4 +257,54 @@ async fn errors_and_evictions_are_problems() {
         problems(&dashboard).await.contains("keys in the last minutes: their limits start anew")
     })
     .await;
+}
+
+/// A network that loses a connection does so without a word.
+#[tokio::test]
+async fn a_connection_on_which_nothing_arrives_is_given_up() {
+    let server = Server::start();
+    let proxy = Proxy::start(server.port()).await;
+    let dashboard = Dashboard::start(&format!("redis://127.0.0.1:{}/", proxy.port)).await;
+    dashboard.until_up(1).await;
+    let connections = proxy.connections.load(Ordering::Relaxed);
+    proxy.cut.send_modify(|cuts| *cuts += 1);
+    until("another connection is opened", async || {
+        proxy.connections.load(Ordering::Relaxed) > connections
+    })
+    .await;
+    dashboard.until_up(1).await;
+    dashboard.submit("/keys/k/reset", &[]).await.assert_has("0 units are forgotten.");
+}
+
+/// Passes bytes on to a server.
+struct Proxy {
+    port: u16,
+    connections: Arc<AtomicUsize>,
+    /// The number of times that all connections so far were cut, which stay open.
+    cut: watch::Sender<usize>,
+}
+
+impl Proxy {
+    async fn start(server: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (cut, cuts) = watch::channel(0);
+        let connections = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&connections);
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                counted.fetch_add(1, Ordering::Relaxed);
+                let mut cuts = cuts.clone();
+                cuts.mark_unchanged();
+                tokio::spawn(async move {
+                    let mut server = TcpStream::connect(("127.0.0.1", server)).await.unwrap();
+                    tokio::select! {
+                        _ = tokio::io::copy_bidirectional(&mut client, &mut server) => {}
+                        _ = cuts.changed() => std::future::pending().await,
+                    }
+                });
+            }
+        });
+        Self { port, connections, cut }
+    }
 }
