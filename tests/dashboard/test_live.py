@@ -123,9 +123,7 @@ def test_the_rates_and_the_rules_that_deny_are_shown(server: Server, operator: V
         expect(row).to_contain_text("100.0 %")
 
 
-def test_a_notice_says_that_the_dashboard_is_away(
-    db: Any, start: Callable[..., Dashboard], visit: Visit
-) -> None:
+def test_a_notice_says_that_the_dashboard_is_away(db: Any, start: Callable[..., Dashboard], visit: Visit) -> None:
     visitor = visit(at=start())
     page = visitor.page
     visitor.allow("ERR_")
