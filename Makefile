@@ -1,7 +1,7 @@
 # The commands that people and CI run. The work is done in scripts/, which you can also run directly.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run dashboard example test test-servers test-python-floors lint audit bench coverage leaks fuzz docs site dist publish-crates clean
+.PHONY: help setup build run dashboard example test test-servers test-python-floors lint audit bench coverage leaks fuzz screenshots docs site dist publish-crates clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-19s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ leaks: setup ## run the server tests under valgrind and AddressSanitizer
 
 fuzz: setup ## run each fuzz target for FUZZ_SECONDS (60)
 	@scripts/fuzz
+
+screenshots: setup ## render the pictures of the dashboard: docs/assets/dashboard
+	@scripts/screenshots
 
 docs: setup ## build the Rust documentation: target/doc
 	@scripts/cargo doc --workspace --no-deps --locked

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from support.wait import until_sync
 
-from .scene import HOSTILE_KEYS, deny, key_path, shown
+from .scene import HOSTILE_KEYS, LONG_KEY, deny, key_path, shown
 from .traffic import Traffic
 
 if TYPE_CHECKING:
@@ -203,7 +203,8 @@ def test_a_hostile_key_is_shown_and_never_run(db: Any, operator: Visitor, key: b
     page = operator.page
     deny(db, key)
     text = shown(key)
-    for path in ["/keys", "/overview", "/keys?match=*"]:
+    # A list of the heaviest keys shortens a long key, so that it cannot be opened there.
+    for path in ["/keys", "/overview", "/keys?match=*"] if key != LONG_KEY else ["/keys?match=*"]:
         operator.goto(path)
         # Playwright compares texts without the space around them.
         link = page.locator(f"main a[href='{key_path(key)}']").first

@@ -94,7 +94,8 @@ def test_pages_work_behind_a_base_path(db: Any, start: Callable[..., Dashboard],
         assert visitor.page.url.startswith(prefix), path
         targets = visitor.page.evaluate("""() => [
             ...[...document.links].map((link) => link.href),
-            ...[...document.forms].filter((form) => form.method !== "dialog").map((form) => form.action),
+            ...[...document.forms].filter((form) => form.method !== "dialog")
+                .map((form) => new URL(form.getAttribute("action"), location).href),
         ]""")
         assert [target for target in targets if not target.startswith(prefix)] == [], path
 

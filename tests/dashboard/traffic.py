@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
+    from typing_extensions import Self
+
     from support.server import Server
 
 Check = tuple[str, ...]
@@ -27,7 +29,7 @@ class Traffic:
         self._failure: Exception | None = None
         self._thread = threading.Thread(target=self._run)
 
-    def __enter__(self) -> Traffic:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
