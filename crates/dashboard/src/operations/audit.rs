@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -64,6 +65,7 @@ pub struct Audit {
     deployment: Arc<Deployment>,
     /// The newest entries that the servers have not stored yet, oldest first, and why.
     unstored: Mutex<(VecDeque<Entry>, Option<String>)>,
+    last_instant: AtomicU64,
 }
 
 /// The newest entries.
@@ -79,7 +81,7 @@ impl Audit {
     /// A record in the stream of these servers.
     #[must_use]
     pub fn new(deployment: Arc<Deployment>) -> Self {
-        Self { deployment, unstored: Mutex::default() }
+        Self { deployment, unstored: Mutex::default(), last_instant: AtomicU64::new(0) }
     }
 
     /// Makes a change and records it, whatever its outcome.
@@ -99,7 +101,7 @@ impl Audit {
             Err(failure) => ("failed", failure.detail()),
         };
         let entry = Entry {
-            at_ms: unix_millis(),
+            at_ms: self.next_instant(),
             user: identity.user.clone(),
             method: identity.method.to_string(),
             address: identity.address.to_string(),
@@ -112,6 +114,14 @@ impl Audit {
         };
         self.record(entry).await;
         result
+    }
+
+    /// The time, in milliseconds since the epoch; another one for each entry, so that no two are equal.
+    fn next_instant(&self) -> u64 {
+        let now = unix_millis();
+        let next = |last: u64| Some(now.max(last + 1));
+        let last = self.last_instant.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
+        now.max(last.unwrap_or_default() + 1)
     }
 
     async fn record(&self, entry: Entry) {
