@@ -1,11 +1,11 @@
 //! Live pages: their events, and what they cost the servers.
 
 use ratelog_client::redis;
-use ratelog_test_support::{Cluster, Server};
+use ratelog_test_support::Server;
 use reqwest::{Method, Response};
 use serde_json::Value;
 
-use crate::support::{Dashboard, Page, Reply, User, address, url};
+use crate::support::{Dashboard, Page, Reply, User, address, cluster_with_replicas, url};
 
 /// The next event of a stream: its name and its data.
 struct Events {
@@ -135,7 +135,7 @@ async fn a_hundred_open_pages_are_one_poll() {
 
 #[tokio::test]
 async fn each_node_of_a_cluster_gets_three_commands_a_poll() {
-    let cluster = Cluster::start(3, 1);
+    let cluster = cluster_with_replicas(&[]);
     let dashboard = Dashboard::start(&format!("redis+cluster://{}", address(&cluster[0]))).await;
     dashboard.until_up(6).await;
     for place in [0, 4] {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use crate::support::{Dashboard, address, until, url};
+use crate::support::{Dashboard, address, cluster_with_replicas, until, url};
 
 async fn until_state(dashboard: &Dashboard, address: &str, state: &str) {
     until(&format!("{address} is {state}"), async || {
@@ -101,7 +101,7 @@ async fn a_replica_is_shown_and_its_loss_is_a_problem() {
 
 #[tokio::test]
 async fn a_node_of_a_cluster_is_killed_or_stopped_and_the_others_go_on() {
-    let mut cluster = Cluster::start(3, 1);
+    let mut cluster = cluster_with_replicas(&[]);
     let dashboard = Dashboard::start(&cluster_url(&cluster)).await;
     dashboard.until_up(6).await;
     let nodes = dashboard.json("/nodes").await;
@@ -171,6 +171,8 @@ async fn the_primary_that_sentinels_promote_gets_the_changes() {
     dashboard.until_up(2).await;
     let form = [("action", "deny"), ("rules", ""), ("ttl", "600")];
     dashboard.submit("/keys/k/override", &form).await.assert_has("The override is set");
+    until("the replica has the override", async || replica.connect().run::<u64>("EXISTS k") == 1)
+        .await;
     let (old, new) = (address(&primary), address(&replica));
     primary.stop(Stop::Kill);
     until_state(&dashboard, &old, "down").await;

@@ -8,7 +8,7 @@ use argon2::password_hash::PasswordHasher;
 use argon2::{Algorithm, Argon2, Params, Version};
 use clap::Parser;
 use ratelog_dashboard::{CommandLine, Running, StartError, serve};
-use ratelog_test_support::{Server, scaled_timeout};
+use ratelog_test_support::{Cluster, Server, scaled_timeout};
 use reqwest::header::{HeaderMap, LOCATION};
 use reqwest::redirect::Policy;
 use reqwest::{Method, RequestBuilder};
@@ -313,6 +313,15 @@ pub fn url(server: &Server) -> String {
 
 pub fn address(server: &Server) -> String {
     format!("127.0.0.1:{}", server.port())
+}
+
+/// A cluster whose nodes list their replicas. Redis does so only after the first write.
+pub fn cluster_with_replicas(lines: &[&str]) -> Cluster {
+    let cluster = Cluster::with(3, 1, lines);
+    for place in 0..3 {
+        cluster[place].connect().run::<()>("FLUSHALL");
+    }
+    cluster
 }
 
 /// Waits until `condition` is true, without blocking the runtime. Fails the test if that takes too long.
