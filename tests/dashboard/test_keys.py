@@ -222,7 +222,7 @@ def test_a_hostile_key_is_shown_and_never_run(db: Any, operator: Visitor, key: b
     operator.goto("/overrides")
     page.get_by_role("checkbox").check()
     page.get_by_role("button", name="Remove chosen…").click()
-    page.get_by_role("button", name="Remove 1 overrides").click()
-    notice(page).to_have_text("1 overrides are removed.")
+    page.get_by_role("button", name="Remove 1 override").click()
+    notice(page).to_have_text("1 override is removed.")
     assert not db.execute_command("RL.OVERRIDE", "GET", key)
     assert operator.questions == []

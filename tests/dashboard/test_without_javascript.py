@@ -64,7 +64,7 @@ def test_keys_are_searched_explained_and_changed(db: Any, plain: Visitor) -> Non
     page.get_by_role("button", name="Explain").click()
     expect(page.locator(".decision")).to_contain_text("Denied by the rules. It will be allowed in 59 min")
     page.get_by_role("button", name="Refund").click()
-    expect(page.locator("p[role=status]")).to_have_text("1 units are taken back.")
+    expect(page.locator("p[role=status]")).to_have_text("1 unit is taken back.")
     page.get_by_role("button", name="Set override").click()
     expect(page.locator("p[role=status]")).to_contain_text("The override is set: allow")
     page.get_by_role("button", name="Reset").click()

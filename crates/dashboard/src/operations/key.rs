@@ -7,6 +7,7 @@ use ratelog_client::{Action, Check, Cost, Limit, PolicyName, Rule, RuleSource, R
 use ratelog_core::OwnedRuleSource;
 
 use super::audit::Change;
+use super::counted::counted;
 use super::failure::Failure;
 use super::key_name;
 use super::what_if::{self, RecordedUnits, WhatIf};
@@ -136,7 +137,8 @@ pub async fn refund(
     let cost = Cost::new(units_back)
         .ok_or_else(|| Failure::Invalid("the number of units is at least 1".to_owned()))?;
     let before = units(app, key).await;
-    let change = change("refund", key, before, format!("{units_back} units less"));
+    let change =
+        change("refund", key, before, counted(u64::from(units_back), "unit less", "units less"));
     let make = async { Ok(app.operator().await.query(&command::refund(key, cost)).await?) };
     app.audit.run(identity, change, make).await
 }
@@ -222,7 +224,7 @@ fn change(action: &'static str, key: &[u8], before: String, after: String) -> Ch
 
 async fn units(app: &App, key: &[u8]) -> String {
     match app.viewer.query(&command::inspect(key)).await {
-        Ok(inspection) => format!("{} units", inspection.map_or(0, |found| found.units)),
+        Ok(inspection) => counted(inspection.map_or(0, |found| found.units), "unit", "units"),
         Err(_) => "not read".to_owned(),
     }
 }

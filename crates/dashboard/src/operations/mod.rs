@@ -1,6 +1,7 @@
 //! The operations of pages and of the API, once for both.
 
 pub mod audit;
+pub mod counted;
 pub mod failure;
 pub mod key;
 pub mod key_name;

@@ -14,6 +14,7 @@ use super::key::key_of;
 use crate::app::App;
 use crate::auth::Operator;
 use crate::operations::audit::Change;
+use crate::operations::counted::counted;
 use crate::operations::failure::Failure;
 use crate::operations::policy_nodes::{self, NodeOutcome};
 use crate::operations::{key, key_name, policies};
@@ -76,7 +77,11 @@ pub async fn reset(
 ) -> Result<Response, PageFailure> {
     let key = key_of(&app, &uri)?;
     let outcome = key::reset(&app, &identity, &key).await;
-    Ok(to_key(&app, &key, Flash::of(outcome, |units| format!("{units} units are forgotten."))))
+    Ok(to_key(
+        &app,
+        &key,
+        Flash::of(outcome, |units| counted(units, "unit is forgotten.", "units are forgotten.")),
+    ))
 }
 
 pub async fn refund(
@@ -87,7 +92,11 @@ pub async fn refund(
 ) -> Result<Response, PageFailure> {
     let key = key_of(&app, &uri)?;
     let outcome = key::refund(&app, &identity, &key, form.units).await;
-    Ok(to_key(&app, &key, Flash::of(outcome, |units| format!("{units} units are taken back."))))
+    Ok(to_key(
+        &app,
+        &key,
+        Flash::of(outcome, |units| counted(units, "unit is taken back.", "units are taken back.")),
+    ))
 }
 
 pub async fn set_override(

@@ -11,6 +11,7 @@ use super::layout::Page;
 use super::{PageFailure, format, key};
 use crate::app::App;
 use crate::auth::{Identity, Operator, Viewer};
+use crate::operations::counted::counted;
 use crate::operations::failure::Failure;
 use crate::operations::{self, key_name, overrides};
 
@@ -70,7 +71,7 @@ pub async fn delete(
         let mut removed = 0;
         for key in &keys {
             match operations::key::delete_override(&app, &identity, key).await {
-                Ok(had_one) => removed += u32::from(had_one),
+                Ok(had_one) => removed += u64::from(had_one),
                 Err(failure) => {
                     let text = format!(
                         "{removed} of {} overrides are removed. {}: {}",
@@ -82,7 +83,7 @@ pub async fn delete(
                 }
             }
         }
-        let text = format!("{removed} overrides are removed.");
+        let text = counted(removed, "override is removed.", "overrides are removed.");
         return Ok(Flash { text, is_failure: false }.redirect(&app, "/overrides"));
     }
     let page = Page {
@@ -101,7 +102,7 @@ pub async fn delete(
             form method="post" action={ (base) "/overrides/delete" } {
                 ul.results { @for key in &keys { li { (format::key_link(base, key)) input type="hidden" name="key" value=(key_name::encode(key)); } } }
                 input type="hidden" name="confirm" value="true";
-                button.danger type="submit" { "Remove " (keys.len()) " overrides" }
+                button.danger type="submit" { "Remove " (counted(keys.len() as u64, "override", "overrides")) }
             }
         }
         p { a href={ (base) "/overrides" } { "Back to the overrides" } }

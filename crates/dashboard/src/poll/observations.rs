@@ -30,7 +30,7 @@ pub struct Observations {
 }
 
 impl Observations {
-    /// Keeps the records of nodes that there still are.
+    /// Keeps the records of nodes that there still are, and the histories of their policies.
     pub fn follow(&mut self, nodes: &[Node]) {
         self.nodes.retain(|address, _| nodes.iter().any(|node| node.address() == address));
         for node in nodes {
@@ -38,6 +38,14 @@ impl Observations {
             let new = || NodeRecord::new(node.role().clone());
             self.nodes.entry(address).or_insert_with(new).role = node.role().clone();
         }
+        let Self { nodes, policies, .. } = self;
+        let is_known = |name: &String| {
+            nodes
+                .values()
+                .filter_map(NodeRecord::stats)
+                .any(|stats| stats.policies.contains_key(name))
+        };
+        policies.retain(|name, _| is_known(name));
     }
 
     /// Whether a node does not answer, or none is known.

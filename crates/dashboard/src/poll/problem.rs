@@ -115,7 +115,7 @@ impl fmt::Display for Problem {
                 "{node} has evicted {keys} keys in the last minutes: their limits start anew; raise maxmemory"
             ),
             Self::PermanentOverrides { node, count } => {
-                write!(f, "{node} has {count} overrides without an end")
+                write!(f, "{node} has overrides without an end: {count}")
             }
             Self::BrokenReplication { node } => {
                 write!(f, "the replica {node} is not connected to its primary")

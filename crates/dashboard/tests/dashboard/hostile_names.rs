@@ -97,7 +97,7 @@ async fn every_key_is_shown_and_acted_on_by_pages() {
         let name = key[..key.len().min(40)].escape_ascii().to_string();
         let path = found.get(&shown).unwrap_or_else(|| panic!("no page of {name}: {found:?}"));
         let page = dashboard.submit(&format!("{path}/reset"), &[]).await;
-        page.assert_has("1 units are forgotten.");
+        page.assert_has("1 unit is forgotten.");
         assert_eq!(units(&server, &key), 0, "{name}");
         let form = [("action", "deny"), ("rules", ""), ("ttl", "600")];
         let page = dashboard.submit(&format!("{path}/override"), &form).await;

@@ -153,7 +153,7 @@ async fn a_cluster_is_resharded_while_it_is_polled() {
     });
     assert_eq!(dashboard.json(&format!("/keys/{key}")).await["units"], 1);
     let page = dashboard.submit(&format!("/keys/{key}/reset"), &[]).await;
-    page.assert_has("1 units are forgotten.");
+    page.assert_has("1 unit is forgotten.");
     let found = dashboard.json("/keys?match=user:").await;
     assert_eq!(found["incomplete"], serde_json::json!([]));
     dashboard.until_up(2).await;
