@@ -25,6 +25,7 @@ test: setup ## run every test, on the installed server or on SERVER=/path/to/red
 	@scripts/test
 	@scripts/test-python
 	@scripts/test-clients
+	@scripts/test-js
 	@scripts/test-contrib
 
 test-servers: setup ## run the server tests on Redis 7.0, Redis 8.2 and Valkey 9.1
@@ -66,4 +67,4 @@ publish-crates: setup ## publish the crates on crates.io (see RELEASING.md)
 
 clean: ## remove everything that the other targets made here
 	@scripts/cargo clean
-	@rm -rf .venv .servers .cache fuzz/target tests/clients/node_modules
+	@rm -rf .venv .servers .cache fuzz/target tests/clients/node_modules js/coverage js/dist js/node_modules

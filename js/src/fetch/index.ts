@@ -1,0 +1,1 @@
+export { type RetryHint, readRetryHint } from "./retry-hint.ts";
