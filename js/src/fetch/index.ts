@@ -1,1 +1,2 @@
-export { type RetryHint, readRetryHint } from "./retry-hint.ts";
+export type { WaitReason } from "./action.ts";
+export { createFetch, type FetchOptions, type Wait } from "./create-fetch.ts";

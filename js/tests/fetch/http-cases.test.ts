@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { afterResponse, isIdempotent } from "../../src/fetch/action.ts";
 import { readRetryHint } from "../../src/fetch/retry-hint.ts";
 import { readTable } from "../support/tables.ts";
 
@@ -11,6 +12,15 @@ interface Table {
     received_at: number;
     wait: number | null;
     remaining: number | null;
+  }[];
+  retry: {
+    name: string;
+    method: string;
+    request_headers: Lines;
+    status: number;
+    response_headers: Lines;
+    received_at: number;
+    action: "stop" | "backoff" | { wait: number };
   }[];
 }
 
@@ -27,5 +37,18 @@ describe("the shared table of HTTP headers", () => {
     const waitMs = hint.retryAfterMs ?? hint.exhaustedForMs;
     expect(waitMs === undefined ? null : waitMs / 1000).toBe(wait);
     expect(hint.remaining ?? null).toBe(remaining);
+  });
+
+  test.each(table.retry)("retry: $name", (row) => {
+    const hint = readRetryHint(normalize(row.response_headers), row.received_at * 1000);
+    const idempotent = isIdempotent(row.method, new Headers(row.request_headers));
+    const action = afterResponse(row.status, hint, idempotent);
+    if (row.action === "stop") {
+      expect(action).toBeUndefined();
+    } else if (row.action === "backoff") {
+      expect(action).toEqual({ reason: "backoff", waitMs: 0 });
+    } else {
+      expect(action?.waitMs).toBe(row.action.wait * 1000);
+    }
   });
 });
