@@ -1,7 +1,7 @@
 import { defineConfig } from "tsdown";
 
 export default defineConfig({
-  entry: { fetch: "src/fetch/index.ts" },
+  entry: { index: "src/index.ts", fetch: "src/fetch/index.ts" },
   platform: "neutral",
   target: "es2023",
   dts: { oxc: true },

@@ -30,8 +30,9 @@ export function parseRateLimit(value: string): RateLimitItem[] {
     if (!member) {
       return [];
     }
-    comma = member[3];
-    const item = member[1]?.startsWith("(") ? undefined : parseItem(member[2] ?? "");
+    const [, name, parameters, next] = member as unknown as [string, string, string, string?];
+    comma = next;
+    const item = name.startsWith("(") ? undefined : parseItem(parameters);
     if (item) {
       items.push(item);
     }
