@@ -1,8 +1,10 @@
 import { afterResponse, isIdempotent, type RetryAction, type WaitReason } from "./action.ts";
 import { Backoff } from "./backoff.ts";
-import { Origins } from "./origins.ts";
+import { warnUnlessReadable } from "./cors.ts";
+import { originOf } from "./origin.ts";
 import { readRetryHint } from "./retry-hint.ts";
 import { sleep } from "./sleep.ts";
+import { Throttles } from "./throttles.ts";
 
 /** A wait that begins. */
 export interface Wait {
@@ -39,8 +41,8 @@ export interface FetchOptions {
   readonly onWait?: (wait: Wait) => void;
 }
 
-/** The number of origins that are remembered. */
-const MAX_ORIGINS = 1000;
+/** The number of origins whose limits are remembered. */
+const MAX_THROTTLES = 1000;
 
 /**
  * Creates a `fetch` that waits as the server says when a limit is exhausted, and sends the request again.
@@ -64,7 +66,7 @@ export function createFetch(options: FetchOptions = {}): typeof globalThis.fetch
   if (!(maxWaitMs >= 0)) {
     throw new RangeError(`maxWaitMs must be 0 or more, not ${maxWaitMs}`);
   }
-  const origins = new Origins(MAX_ORIGINS);
+  const throttles = new Throttles(MAX_THROTTLES);
 
   return async (input, init) => {
     const started = performance.now();
@@ -75,7 +77,8 @@ export function createFetch(options: FetchOptions = {}): typeof globalThis.fetch
       new Headers(init?.headers ?? request?.headers),
     );
     const replayable = !isStream(init?.body);
-    const origin = origins.get(request?.url ?? String(input));
+    const origin = originOf(request?.url ?? String(input));
+    const throttle = pace ? throttles.get(origin) : undefined;
     const backoff = new Backoff(maxTries, maxWaitMs);
 
     try {
@@ -84,21 +87,17 @@ export function createFetch(options: FetchOptions = {}): typeof globalThis.fetch
         let action: RetryAction | undefined;
         let error: unknown;
         const copy = request?.clone() ?? input;
-        if (pace) {
-          await origin.throttle.acquire(started + maxWaitMs, signal, (waitMs) =>
-            onWait?.({ waitMs, attempt: attempt - 1, reason: "pace", response }),
-          );
-        }
+        await throttle?.acquire(started + maxWaitMs, signal, (waitMs) =>
+          onWait?.({ waitMs, attempt: attempt - 1, reason: "pace", response }),
+        );
         try {
           response = await send(copy, init);
           const { status, headers, type } = response;
           const hint = readRetryHint(headers, Date.now());
           action = afterResponse(status, hint, idempotent);
-          if (pace) {
-            origin.throttle.onResponse(status === 429, hint);
-          }
+          throttle?.onResponse(status === 429, hint);
           if (status === 429 && type === "cors") {
-            origin.warnUnlessReadable(headers);
+            warnUnlessReadable(origin, headers);
           }
         } catch (thrown) {
           if (response) {
@@ -109,9 +108,7 @@ export function createFetch(options: FetchOptions = {}): typeof globalThis.fetch
             action = { reason: "network-error", waitMs: 0 };
           }
         } finally {
-          if (pace) {
-            origin.throttle.release();
-          }
+          throttle?.release();
         }
         const waitMs =
           action && replayable

@@ -30,22 +30,36 @@ test("a denial without readable headers names the header to expose, once for eac
       'ratelog: https://api.example.com denied a request (429), but the browser hides how long to wait. The server must send "Access-Control-Expose-Headers: Retry-After, RateLimit".',
     ],
   ]);
+  await fetchOnce(denied);
+  expect(warn).toHaveBeenCalledTimes(1);
   await waiting("https://other.example.com/");
   expect(warn).toHaveBeenCalledTimes(2);
 });
 
 test("nothing is said if a header can be read, nor elsewhere", async () => {
-  await fetchOnce(crossOrigin(429, { "Retry-After": "0" }));
-  await fetchOnce(crossOrigin(429, { RateLimit: "malformed;" }));
-  await fetchOnce(crossOrigin(429, { "X-RateLimit-Remaining": "0" }));
-  await fetchOnce(crossOrigin(503, {}));
-  await fetchOnce(crossOrigin(429, {}, "basic"));
+  for (const readable of [
+    crossOrigin(429, { "Retry-After": "0" }),
+    crossOrigin(429, { RateLimit: "malformed;" }),
+    crossOrigin(429, { "X-RateLimit-Remaining": "0" }),
+    crossOrigin(503, {}),
+    crossOrigin(429, {}, "basic"),
+  ]) {
+    await fetchOnce(readable, "https://readable.example.com/");
+  }
   expect(warn).not.toHaveBeenCalled();
 });
 
 test("a URL may be relative to the page", async () => {
   vi.stubGlobal("location", { href: "https://www.example.com/page" });
   const fake = async () => crossOrigin(429, {})() as unknown as Response;
-  await createFetch({ fetch: fake, maxTries: 1 })("//api.example.com/");
-  expect(warn.mock.calls[0]?.[0]).toContain("https://api.example.com");
+  await createFetch({ fetch: fake, maxTries: 1 })("//static.example.com/");
+  expect(warn.mock.calls[0]?.[0]).toContain("https://static.example.com");
+});
+
+test("the number of warnings is bounded", async () => {
+  const waiting = createFetch({ fetch: fakeFetch(crossOrigin(429, {})), maxTries: 1 });
+  for (let n = 0; n < 200; n++) {
+    await waiting(`https://${n}.example.com/`);
+  }
+  expect(warn.mock.calls.length).toBeLessThanOrEqual(100);
 });

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { createFetch, type Wait } from "../../src/fetch/index.ts";
-import { Origins } from "../../src/fetch/origins.ts";
+import { Throttles } from "../../src/fetch/throttles.ts";
 import { answer, fakeFetch, settle } from "../support/server.ts";
 
 const URL_ = "https://api.example.com/";
@@ -146,10 +146,10 @@ test("a hold that another response interrupts is announced once", async () => {
 });
 
 test("the least recently used origin is forgotten", () => {
-  const origins = new Origins(2);
-  const [a, b] = [origins.get("https://a.example.com/1"), origins.get("https://b.example.com/1")];
-  expect(origins.get("https://a.example.com/2")).toBe(a);
-  origins.get("https://c.example.com/");
-  expect(origins.get("https://a.example.com/3")).toBe(a);
-  expect(origins.get("https://b.example.com/1")).not.toBe(b);
+  const throttles = new Throttles(2);
+  const [a, b] = [throttles.get("https://a.example.com"), throttles.get("https://b.example.com")];
+  expect(throttles.get("https://a.example.com")).toBe(a);
+  throttles.get("https://c.example.com");
+  expect(throttles.get("https://a.example.com")).toBe(a);
+  expect(throttles.get("https://b.example.com")).not.toBe(b);
 });
