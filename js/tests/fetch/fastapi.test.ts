@@ -1,35 +1,11 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { createFetch, type Wait } from "../../src/fetch/index.ts";
-
-/** A Python with the package `ratelog`, FastAPI and uvicorn. */
-const python = process.env.RATELOG_PYTHON;
-const app = fileURLToPath(new URL("../support/limited_app.py", import.meta.url));
-
-/** Runs the application, and stops it also if the test fails. */
-async function withApp(headers: string, run: (url: string) => Promise<void>): Promise<void> {
-  const child = spawn(python ?? "python3", [app, headers], { stdio: ["pipe", "pipe", "inherit"] });
-  const exited = once(child, "exit");
-  try {
-    const lines = createInterface({ input: child.stdout });
-    const [url] = await Promise.race([once(lines, "line"), exited.then(() => [])]);
-    expect(url, "the application prints its URL").toBeTypeOf("string");
-    await run(url);
-  } finally {
-    child.stdin.end();
-    const killer = setTimeout(() => child.kill("SIGKILL"), 5000);
-    await exited;
-    clearTimeout(killer);
-  }
-}
+import { python, withApp } from "../support/fastapi.ts";
 
 test.skipIf(!python).for(["draft-11", "x-ratelimit-epoch", "none"])(
   "a FastAPI application denies nothing in the end: %s",
   async (headers) => {
-    await withApp(headers, async (url) => {
+    await withApp({ headers }, async (url) => {
       const waits: Wait[] = [];
       const waiting = createFetch({ onWait: (wait) => waits.push(wait) });
       const calls = [1, 2, 3].map((n) => waiting(url, { method: "POST", body: `text ${n}` }));
@@ -49,7 +25,7 @@ test.skipIf(!python).for(["draft-11", "x-ratelimit-epoch", "none"])(
 test.skipIf(!python)(
   "a FastAPI application denies nothing at all if requests are paced",
   async () => {
-    await withApp("draft-11", async (url) => {
+    await withApp({}, async (url) => {
       const waits: Wait[] = [];
       const waiting = createFetch({ pace: true, onWait: (wait) => waits.push(wait) });
       for (let n = 0; n < 4; n++) {

@@ -1,19 +1,25 @@
-"""A FastAPI application with limits, on a free port of 127.0.0.1. Prints its URL, and ends when its input is closed."""
+"""A FastAPI application with limits, on a free port of 127.0.0.1. Prints its URL, and ends when its input is closed.
+
+Its argument has settings of the limiter, as JSON.
+"""
 # ruff: noqa: INP001 - a script
 
 from __future__ import annotations
 
+import json
 import sys
 import threading
 from time import sleep
 
 import uvicorn
 from fastapi import FastAPI, Request
+from fastapi.middleware.cors import CORSMiddleware
 
 from ratelog import RateLimiter
 
-limiter = RateLimiter("memory://", headers=sys.argv[1], default="2/second")
+limiter = RateLimiter("memory://", **{"default": "2/second", **json.loads(sys.argv[1])})
 app = FastAPI()
+app.add_middleware(CORSMiddleware, allow_origins=["*"])
 limiter.protect(app)
 
 
