@@ -1,7 +1,7 @@
 # The commands that people and CI run. The work is done in scripts/, which you can also run directly.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run dashboard example test test-servers test-python-floors lint audit bench coverage leaks fuzz docs site dist publish-crates clean
+.PHONY: help setup build run dashboard example test test-servers test-python-floors lint audit bench coverage leaks fuzz screenshots docs site dist publish-crates clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-19s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,7 @@ test: setup ## run every test, on the installed server or on SERVER=/path/to/red
 	@scripts/test-clients
 	@scripts/test-js
 	@scripts/test-contrib
+	@scripts/test-dashboard
 
 test-servers: setup ## run the server tests on Redis 7.0, Redis 8.2 and Valkey 9.1
 	@scripts/test-servers
@@ -53,6 +54,9 @@ leaks: setup ## run the server tests under valgrind and AddressSanitizer
 fuzz: setup ## run each fuzz target for FUZZ_SECONDS (60)
 	@scripts/fuzz
 
+screenshots: setup ## render the pictures of the dashboard: docs/assets/dashboard
+	@scripts/screenshots
+
 docs: setup ## build the Rust documentation: target/doc
 	@scripts/cargo doc --workspace --no-deps --locked
 
@@ -67,4 +71,4 @@ publish-crates: setup ## publish the crates on crates.io (see RELEASING.md)
 
 clean: ## remove everything that the other targets made here
 	@scripts/cargo clean
-	@rm -rf .venv .servers .cache fuzz/target tests/clients/node_modules js/coverage js/dist js/node_modules
+	@rm -rf .venv .servers .cache fuzz/target tests/*/node_modules js/coverage js/dist js/node_modules

@@ -1,13 +1,20 @@
 // Buttons that copy, and forms that ask before they act.
 
-/** Copies the text of a button that is pressed. */
+/** Copies the text of a button that is pressed, and says so on the button for a moment. */
 export function copyOnClick() {
+  /** @type {WeakSet<Element>} */
+  const busy = new WeakSet();
   document.addEventListener("click", async (event) => {
     const button = event.target instanceof Element ? event.target.closest("[data-copy]") : null;
-    if (!(button instanceof HTMLElement)) return;
+    if (!(button instanceof HTMLElement) || busy.has(button)) return;
+    busy.add(button);
     const label = button.textContent;
     button.textContent = (await copy(button.dataset.copy ?? "")) ? "Copied" : "Not copied";
-    setTimeout(() => (button.textContent = label), 1500);
+    button.focus();
+    setTimeout(() => {
+      button.textContent = label;
+      busy.delete(button);
+    }, 1500);
   });
 }
 

@@ -1,7 +1,17 @@
 // The charts: rates over time, and the usage of a key.
+import { reportConnection } from "./connection.js";
 import uPlot from "./uplot.js";
 
-const COLORS = { allowed: "#2f9e5f", denied: "#d9453c", shadow: "#c98a00", line: "#2458c5" };
+const COLORS = { allowed: "#2f9e5f", denied: "#d9453c", shadow: "#c98a00", usage: "#4d7fe8", line: "#8884" };
+const HEIGHT = 220;
+/** The seconds between two marks of the axis of time. */
+const STEPS = [1, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400, 172800, 604800];
+
+const withSeconds = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+const withMinutes = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
+const withDate = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
+const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const numbers = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
 
 /** Draws the charts of the page. */
 export function showCharts() {
@@ -18,26 +28,63 @@ export function showCharts() {
  * @param {uPlot.AlignedData} data
  */
 function draw(element, series, data) {
-  const style = getComputedStyle(document.body);
-  const axis = { stroke: style.color, grid: { stroke: "#8884", width: 1 }, ticks: { stroke: "#8884", width: 1 } };
+  const stroke = () => getComputedStyle(element).color;
+  const lines = { stroke: COLORS.line, width: 1 };
+  const width = () => Math.max(200, element.clientWidth - 16);
+  /** @type {uPlot.Options} */
   const options = {
-    width: Math.max(200, element.clientWidth - 16),
-    height: 220,
-    series: [{}, ...series],
-    axes: [axis, { ...axis, size: 60 }],
-    scales: { y: { range: (/** @type {uPlot} */ _, /** @type {number} */ _low, /** @type {number} */ high) => [0, high > 0 ? high * 1.1 : 1] } },
+    width: width(),
+    height: HEIGHT,
+    series: [
+      { label: "Time", value: (_, seconds) => (seconds === null ? "–" : exact.format(seconds * 1000)) },
+      ...series.map((line) => ({
+        width: 1.5,
+        points: { show: false },
+        value: (/** @type {uPlot} */ _, /** @type {number | null} */ value) => (value === null ? "–" : numbers.format(value)),
+        ...line,
+      })),
+    ],
+    axes: [
+      { stroke, grid: lines, ticks: lines, space: 90, size: 32, incrs: STEPS, values: (_, marks, _axis, _space, step) => marks.map((mark) => clock(mark, step)) },
+      { stroke, grid: lines, ticks: lines, size: 60 },
+    ],
+    scales: {
+      x: { range: (_, first, last) => (last === null ? [0, 60] : [Math.min(first, last - 60), last]) },
+      y: { range: (_, _low, high) => [0, high > 0 ? high * 1.1 : 1] },
+    },
+    hooks: { setData: [showNewest], setLegend: [showNewest] },
   };
-  const chart = new uPlot(/** @type {uPlot.Options} */ (options), data, element);
-  new ResizeObserver(() => chart.setSize({ width: Math.max(200, element.clientWidth - 16), height: 220 })).observe(element);
+  const chart = new uPlot(options, data, element);
+  new ResizeObserver(() => chart.setSize({ width: width(), height: HEIGHT })).observe(element);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => chart.redraw());
   return chart;
+}
+
+/**
+ * A mark of the axis of time.
+ * @param {number} seconds
+ * @param {number} step
+ */
+function clock(seconds, step) {
+  const format = step < 60 ? withSeconds : step < 86400 ? withMinutes : withDate;
+  return format.format(seconds * 1000);
+}
+
+/**
+ * The legend has the newest values, or those under the pointer.
+ * @param {uPlot} chart
+ */
+function showNewest(chart) {
+  const isPointed = (chart.cursor.left ?? -1) >= 0;
+  if (!isPointed && chart.data[0].length > 0) chart.setLegend({ idx: chart.data[0].length - 1 }, false);
 }
 
 /** @param {HTMLElement} element */
 async function showChecks(element) {
   const series = [
-    { label: "Allowed", stroke: COLORS.allowed, width: 1.5 },
-    { label: "Denied", stroke: COLORS.denied, width: 1.5 },
-    { label: "Shadow-denied", stroke: COLORS.shadow, width: 1.5 },
+    { label: "Allowed", stroke: COLORS.allowed },
+    { label: "Denied", stroke: COLORS.denied },
+    { label: "Shadow-denied", stroke: COLORS.shadow },
   ];
   const chart = draw(element, series, [[], [], [], []]);
   const url = new URL(element.dataset.history ?? "", location.href);
@@ -45,10 +92,8 @@ async function showChecks(element) {
   let range = "15m";
   const load = async () => {
     url.searchParams.set("range", range);
-    const response = await fetch(url);
-    if (!response.ok) return;
-    const history = await response.json();
-    chart.setData([history.times, history.allowed, history.denied, history.shadow_denied]);
+    const history = await fetchJson(url);
+    if (history) chart.setData([history.times, history.allowed, history.denied, history.shadow_denied]);
   };
   await load();
   document.querySelector(".live")?.addEventListener("point", (event) => {
@@ -79,6 +124,21 @@ async function showChecks(element) {
 }
 
 /**
+ * Returns nothing if the dashboard does not answer, or refuses.
+ * @param {string | URL} url
+ */
+async function fetchJson(url) {
+  try {
+    const response = await fetch(url);
+    reportConnection(response.ok);
+    return response.ok ? await response.json() : undefined;
+  } catch {
+    reportConnection(false);
+    return undefined;
+  }
+}
+
+/**
  * The units in use over time, as steps: each unit counts for a window.
  * @param {{at_ms: number, units: number}[]} hits newest first
  * @param {number} window in milliseconds
@@ -104,19 +164,18 @@ export function usage(hits, window) {
 
 /** @param {HTMLElement} element */
 async function showUsage(element) {
-  const response = await fetch(element.dataset.hits ?? "");
-  if (!response.ok) return;
-  const hits = await response.json();
+  const hits = await fetchJson(element.dataset.hits ?? "");
+  if (!hits) return;
   const limit = () => Number(/** @type {HTMLInputElement | null} */ (document.querySelector("[name=limit]"))?.value ?? 0);
   const window = () => Number(/** @type {HTMLInputElement | null} */ (document.querySelector("[name=window]"))?.value ?? 60) * 1000;
   const data = () => {
     const [times, used] = usage(hits, window());
     return /** @type {uPlot.AlignedData} */ ([times, used, times.map(limit)]);
   };
-  const steps = uPlot.paths.stepped?.({ align: 1 });
+  const paths = uPlot.paths.stepped?.({ align: 1 });
   const chart = draw(element, [
-    { label: "Units in the window", stroke: COLORS.line, fill: "#2458c522", width: 1.5, paths: steps },
-    { label: "Limit", stroke: COLORS.denied, dash: [6, 4], width: 1.5 },
+    { label: "Units in the window", stroke: COLORS.usage, fill: `${COLORS.usage}22`, paths },
+    { label: "Limit", stroke: COLORS.denied, dash: [6, 4] },
   ], data());
   document.addEventListener("what-if", () => chart.setData(data()));
 }

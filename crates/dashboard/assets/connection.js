@@ -1,14 +1,20 @@
-// Says when live parts of a page are no longer live.
+// Says when a page is no longer live.
 
-/** Shows a notice while no events arrive. */
-export function watchConnection() {
+/**
+ * Shows or hides the notice that the dashboard does not answer.
+ * @param {boolean} isUp
+ */
+export function reportConnection(isUp) {
   const notice = document.getElementById("connection");
+  if (notice) notice.hidden = isUp;
+}
+
+/** Shows the notice while no events arrive on a page that has them. */
+export function watchConnection() {
   const live = document.querySelector(".live");
-  if (!notice || !live) return;
+  if (!live) return;
   let last = Date.now();
   live.addEventListener("point", () => (last = Date.now()));
-  setInterval(() => {
-    notice.hidden = document.hidden || Date.now() - last < 4000;
-  }, 500);
+  setInterval(() => reportConnection(document.hidden || Date.now() - last < 4000), 500);
   document.addEventListener("visibilitychange", () => (last = Date.now()));
 }

@@ -1,6 +1,6 @@
 // Instants in the browser's zone, and countdowns.
 
-const short = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const format = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 
 /** Writes all instants of the page, also of parts that arrive later. */
 export function showTimes() {
@@ -10,26 +10,24 @@ export function showTimes() {
       if (change.target instanceof Element) write(change.target);
     }
   }).observe(document.body, { childList: true, subtree: true });
-  setInterval(() => count(document.body), 1000);
+  setInterval(count, 1000);
 }
 
 /** @param {Element} root */
 function write(root) {
   for (const time of root.querySelectorAll("time[data-ms]")) {
-    if (!(time instanceof HTMLTimeElement) || time.dateTime) continue;
-    const instant = new Date(Number(time.dataset.ms));
-    time.dateTime = instant.toISOString();
-    time.title = instant.toISOString();
-    time.textContent = short.format(instant);
+    if (!(time instanceof HTMLTimeElement) || time.dataset.shown === time.dataset.ms) continue;
+    time.dataset.shown = time.dataset.ms;
+    // The title keeps the exact instant.
+    time.textContent = format.format(Number(time.dataset.ms));
   }
 }
 
-/** @param {Element} root */
-function count(root) {
-  for (const element of root.querySelectorAll(".countdown")) {
+function count() {
+  for (const element of document.querySelectorAll(".countdown")) {
     if (!(element instanceof HTMLElement)) continue;
-    const rest = Math.max(0, Math.ceil((Number(element.dataset.ends) - Date.now()) / 1000));
-    element.textContent = rest > 0 ? duration(rest) : "now";
+    const rest = Math.ceil((Number(element.dataset.ends) - Date.now()) / 1000);
+    element.textContent = duration(Math.max(0, rest));
   }
 }
 

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ratelog_client::nodes::Deployment;
+use ratelog_client::nodes::{Deployment, Node};
 
 use crate::auth::{Authenticator, StartError};
 use crate::demo::Demo;
@@ -9,8 +9,9 @@ use crate::operations::audit::Audit;
 use crate::poll::Poller;
 use crate::settings::Settings;
 
-/// The time for which an action waits for a server.
-const TIMEOUT: Duration = Duration::from_secs(1);
+/// The time for which an action waits for a server. It ends before that of a poll, so that a connection on which nothing
+/// arrives is given up, and not only the poll.
+const TIMEOUT: Duration = Duration::from_millis(800);
 
 /// The state that all requests share. Cheap to clone.
 pub type App = Arc<AppState>;
@@ -21,8 +22,7 @@ pub struct AppState {
     pub settings: Settings,
     /// The servers, with the rights to read.
     pub viewer: Arc<Deployment>,
-    /// The servers, with the rights to make changes.
-    pub operator: Arc<Deployment>,
+    operator: Arc<Deployment>,
     /// The polls of the nodes.
     pub poller: Arc<Poller>,
     /// Identifies the users of requests.
@@ -58,6 +58,18 @@ impl AppState {
             operator,
             settings,
         }))
+    }
+
+    /// The servers, with the rights to make changes. Only the nodes of `viewer` are looked for while nothing changes, so
+    /// this follows a failover that the polls have found.
+    pub async fn operator(&self) -> &Deployment {
+        let (known, polled) = (self.operator.nodes(), self.viewer.nodes());
+        let same = |(a, b): (&Node, &Node)| a.address() == b.address() && a.role() == b.role();
+        if known.len() != polled.len() || !known.iter().zip(polled.iter()).all(same) {
+            // An error is that of the change as well.
+            let _ = self.operator.discover().await;
+        }
+        &self.operator
     }
 
     /// The path of a page, behind the base path.

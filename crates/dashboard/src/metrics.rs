@@ -17,7 +17,7 @@ use prometheus_client::registry::Registry;
 use crate::app::App;
 use crate::auth::ClientAddress;
 use crate::operations::failure::Failure;
-use crate::poll::{NodeState, NodeStatus, Snapshot};
+use crate::poll::{NodeState, NodeStatus, Snapshot, seconds};
 
 const TEXT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -65,12 +65,17 @@ impl Collector for Metrics {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
         let nodes = &self.0.nodes;
         let up = nodes.iter().map(|node| (of(node), u64::from(node.state == NodeState::Up)));
-        gauges(&mut encoder, "ratelog_up", "Whether the node answers", up)?;
+        gauges(&mut encoder, "ratelog_up", "1 if the node answered, else 0.", up)?;
         let roles = nodes.iter().map(|node| {
             let role = if node.is_primary() { "primary" } else { "replica" };
             (with(node, [("role", role)]), 1)
         });
-        gauges(&mut encoder, "ratelog_node_role_info", "The role of the node", roles)?;
+        gauges(
+            &mut encoder,
+            "ratelog_node_role_info",
+            "1. The role is primary or replica.",
+            roles,
+        )?;
         self.checks(&mut encoder)?;
         self.info(&mut encoder)
     }
@@ -97,11 +102,16 @@ impl Metrics {
                 by_rule.push((node, policy, rule, denied));
             }
         }
-        counters(encoder, "ratelog_checks", "Checks, by policy and result", checks.into_iter())?;
+        counters(
+            encoder,
+            "ratelog_checks",
+            "Checks, each with one result: allowed, denied or shadow_denied. The policy is empty for checks that named none.",
+            checks.into_iter(),
+        )?;
         counters(
             encoder,
             "ratelog_near_limit",
-            "Checks that left at most a fifth of their limit",
+            "Allowed checks that left at most a fifth of the limit.",
             near.into_iter(),
         )?;
         let by_rule = by_rule.iter().map(|(node, policy, rule, denied)| {
@@ -110,25 +120,31 @@ impl Metrics {
         counters(
             encoder,
             "ratelog_denied_by_rule",
-            "Checks that a rule of a policy denied",
+            "Checks that a policy denied, or would have denied in shadow mode, by the binding rule, such as 100/60s.",
             by_rule,
         )?;
         let overridden = nodes.iter().filter_map(|node| Some((of(node), node.total?.overridden)));
-        counters(encoder, "ratelog_overridden", "Checks that an override decided", overridden)?;
-        let limits: Vec<_> =
-            self.0
-                .rules
-                .iter()
-                .flat_map(|(name, policy)| {
-                    policy.rules.iter().map(move |rule| {
-                        (name, seconds(rule.window().millis()), rule.limit().units())
-                    })
-                })
-                .collect();
+        counters(encoder, "ratelog_overridden", "Checks that an override decided.", overridden)?;
+        let limits: Vec<_> = self
+            .0
+            .rules
+            .iter()
+            .flat_map(|(name, policy)| {
+                policy
+                    .rules
+                    .iter()
+                    .map(move |rule| (name, seconds(rule.window()), rule.limit().units()))
+            })
+            .collect();
         let limits = limits.iter().map(|(name, window, limit)| {
             (vec![("policy", &***name), ("window", &**window)], *limit)
         });
-        gauges(encoder, "ratelog_policy_limit", "The limit of each rule of a policy", limits)
+        gauges(
+            encoder,
+            "ratelog_policy_limit",
+            "The limit of a policy in a window of so many seconds.",
+            limits,
+        )
     }
 
     fn info(&self, encoder: &mut DescriptorEncoder) -> Result<(), fmt::Error> {
@@ -140,36 +156,46 @@ impl Metrics {
         gauges(
             encoder,
             "ratelog_policies_digest_info",
-            "The digest of the node's policies: equal nodes have equal policies",
+            "1. Nodes with the same policies have the same digest.",
             digests,
         )?;
         let overrides = infos
             .iter()
             .filter_map(|(node, info)| Some((of(node), info.module.as_ref()?.overrides)));
-        gauges(encoder, "ratelog_overrides", "Keys with an override", overrides)?;
+        gauges(encoder, "ratelog_overrides", "Keys with an override.", overrides)?;
         let permanent = self.0.nodes.iter();
         let permanent = permanent.filter_map(|node| Some((of(node), node.overrides_without_end?)));
         gauges(
             encoder,
             "ratelog_overrides_without_end",
-            "Keys with an override that does not end",
+            "Keys with an override that has no end.",
             permanent,
         )?;
         let memory = infos.iter().map(|(node, info)| (of(node), info.used_memory));
-        gauges(encoder, "ratelog_memory_used_bytes", "The memory that the server uses", memory)?;
+        gauges(encoder, "ratelog_memory_used_bytes", "Memory that the node uses.", memory)?;
         let lag = infos
             .iter()
             .filter_map(|(node, info)| Some((of(node), info.replication?.lag_seconds?)));
         gauges(
             encoder,
             "ratelog_replication_lag_seconds",
-            "The time since the replica last heard from its primary",
+            "Seconds since a replica last heard from its primary. Replicas only.",
             lag,
         )?;
         let errors = infos.iter().map(|(node, info)| (of(node), info.nopolicy_errors));
-        counters(encoder, "ratelog_nopolicy_errors", "NOPOLICY errors of the server", errors)?;
+        counters(
+            encoder,
+            "ratelog_nopolicy_errors",
+            "Checks that named a policy that the node does not have.",
+            errors,
+        )?;
         let evicted = infos.iter().map(|(node, info)| (of(node), info.evicted_keys));
-        counters(encoder, "ratelog_evicted_keys", "Keys that the server evicted", evicted)
+        counters(
+            encoder,
+            "ratelog_evicted_keys",
+            "Keys that the node evicted because its memory was full.",
+            evicted,
+        )
     }
 }
 
@@ -211,10 +237,4 @@ fn gauges<'a>(
         ConstGauge::new(value as f64).encode(family.encode_family(&labels)?)?;
     }
     Ok(())
-}
-
-/// A time in seconds, as short as it can be written.
-fn seconds(millis: u64) -> String {
-    let text = format!("{}.{:03}", millis / 1000, millis % 1000);
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

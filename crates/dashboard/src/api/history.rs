@@ -1,9 +1,10 @@
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::overview::Rates;
+use super::parameters::Parameters;
 use crate::app::App;
 use crate::auth::Viewer;
 use crate::history::Range;
@@ -65,7 +66,7 @@ impl HistoryPoint {
 pub async fn history(
     State(app): State<App>,
     Viewer(_): Viewer,
-    Query(query): Query<HistoryQuery>,
+    Parameters(query): Parameters<HistoryQuery>,
 ) -> Result<Json<History>, Failure> {
     let range = match query.range.as_deref() {
         None | Some("15m") => Range::Minutes15,

@@ -1,11 +1,12 @@
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{OriginalUri, Query, State};
+use axum::extract::{OriginalUri, State};
 use ratelog_client::command::{Override, Ranked};
-use ratelog_client::{Action, DecidedBy, Decision, Limit, Rule, Rules, Window};
+use ratelog_client::{Action, DecidedBy, Decision, Rules};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::parameters::Parameters;
 use crate::app::App;
 use crate::auth::{Operator, Viewer};
 use crate::operations::failure::Failure;
@@ -35,8 +36,11 @@ pub struct Keys {
 /// A key in a list.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ListedKey {
-    /// The key, percent-encoded.
+    /// The key as in the paths of the API: percent-encoded, or a reference that begins with `@`. A reference to a long key
+    /// works until many others have been listed.
     key: String,
+    /// Whether `key` is only the start of a long key, with its length and its hash, as `RL.TOP` shortens it.
+    shortened: bool,
     /// The estimated count of its checks, in a list of the heaviest keys.
     count: Option<u64>,
 }
@@ -51,8 +55,10 @@ pub struct KeyQuery {
 /// A key.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct KeyDetails {
-    /// The key, percent-encoded.
+    /// The key as in the paths of the API.
     key: String,
+    /// All its bytes, percent-encoded.
+    percent_encoded: String,
     /// Whether the key has units or an override.
     exists: bool,
     /// The units in its log.
@@ -192,13 +198,14 @@ impl DecisionBody {
 pub async fn list(
     State(app): State<App>,
     Viewer(_): Viewer,
-    Query(query): Query<KeysQuery>,
+    Parameters(query): Parameters<KeysQuery>,
 ) -> Result<Json<Keys>, Failure> {
     let heaviest = |ranked: &[Ranked]| Keys {
         keys: ranked
             .iter()
             .map(|ranked| ListedKey {
                 key: key_name::encode(&ranked.key),
+                shortened: key_name::is_shortened(&ranked.key),
                 count: Some(ranked.count),
             })
             .collect(),
@@ -210,8 +217,11 @@ pub async fn list(
         (Some("checked"), None) => Ok(Json(heaviest(&snapshot.top_checked))),
         (None, Some(pattern)) => {
             let found = key_search::search(&app, &pattern).await?;
-            let keys =
-                found.keys.iter().map(|key| ListedKey { key: key_name::encode(key), count: None });
+            let keys = found.keys.iter().map(|key| ListedKey {
+                key: key_name::encode(key),
+                shortened: false,
+                count: None,
+            });
             Ok(Json(Keys { keys: keys.collect(), incomplete: found.incomplete }))
         }
         _ => Err(Failure::Invalid("give either top=denied, top=checked or match=".to_owned())),
@@ -219,14 +229,14 @@ pub async fn list(
 }
 
 /// A key, and the decision on its next check.
-#[utoipa::path(get, path = "/api/v1/keys/{key}", params(("key" = String, Path, description = "The key, percent-encoded"), KeyQuery), responses((status = 200, body = KeyDetails)))]
+#[utoipa::path(get, path = "/api/v1/keys/{key}", params(("key" = String, Path, description = "The key, percent-encoded, or the reference of a list"), KeyQuery), responses((status = 200, body = KeyDetails)))]
 pub async fn read(
     State(app): State<App>,
     Viewer(_): Viewer,
     uri: OriginalUri,
-    Query(query): Query<KeyQuery>,
+    Parameters(query): Parameters<KeyQuery>,
 ) -> Result<Json<KeyDetails>, Failure> {
-    let name = key_of(&app, &uri);
+    let name = key_of(&app, &uri)?;
     let rules = query.rules.as_deref().map(key::parse_rule_source).transpose()?;
     let state = key::read(&app, &name, rules.as_ref()).await?;
     let inspection = state.inspection.as_ref();
@@ -246,6 +256,7 @@ pub async fn read(
     });
     Ok(Json(KeyDetails {
         key: key_name::encode(&name),
+        percent_encoded: key_name::percent_encoded(&name),
         exists: inspection.is_some(),
         units: inspection.map_or(0, |found| found.units),
         oldest_ms: inspection.and_then(|found| found.oldest).map(unix_ms),
@@ -260,33 +271,30 @@ pub async fn read(
 }
 
 /// A key's units, newest first, at most 1,000 instants.
-#[utoipa::path(get, path = "/api/v1/keys/{key}/hits", params(("key" = String, Path, description = "The key, percent-encoded"), HitsQuery), responses((status = 200, body = Vec<RecordedUnits>)))]
+#[utoipa::path(get, path = "/api/v1/keys/{key}/hits", params(("key" = String, Path, description = "The key, percent-encoded, or the reference of a list"), HitsQuery), responses((status = 200, body = Vec<RecordedUnits>)))]
 pub async fn hits(
     State(app): State<App>,
     Viewer(_): Viewer,
     uri: OriginalUri,
-    Query(query): Query<HitsQuery>,
+    Parameters(query): Parameters<HitsQuery>,
 ) -> Result<Json<Vec<RecordedUnits>>, Failure> {
-    Ok(Json(key::hits(&app, &key_of(&app, &uri), query.before).await?))
+    Ok(Json(key::hits(&app, &key_of(&app, &uri)?, query.before).await?))
 }
 
 /// The decisions of another rule on a key's recorded units.
-#[utoipa::path(get, path = "/api/v1/keys/{key}/what-if", params(("key" = String, Path, description = "The key, percent-encoded"), WhatIfQuery), responses((status = 200, body = WhatIf)))]
+#[utoipa::path(get, path = "/api/v1/keys/{key}/what-if", params(("key" = String, Path, description = "The key, percent-encoded, or the reference of a list"), WhatIfQuery), responses((status = 200, body = WhatIf)))]
 pub async fn what_if(
     State(app): State<App>,
     Viewer(_): Viewer,
     uri: OriginalUri,
-    Query(query): Query<WhatIfQuery>,
+    Parameters(query): Parameters<WhatIfQuery>,
 ) -> Result<Json<WhatIf>, Failure> {
-    let window = Window::parse(query.window.as_bytes(), Window::DEFAULT_MAX).ok_or_else(|| {
-        Failure::Invalid(format!("window '{}' is not a time such as 60, 60s or 1h", query.window))
-    })?;
-    let rules = Rules::one(Rule::new(Limit::new(query.limit), window));
-    Ok(Json(key::what_if(&app, &key_of(&app, &uri), &rules).await?))
+    let rules = Rules::one(key::parse_rule(query.limit, &query.window)?);
+    Ok(Json(key::what_if(&app, &key_of(&app, &uri)?, &rules).await?))
 }
 
 /// Sets a key's override.
-#[utoipa::path(put, path = "/api/v1/keys/{key}/override", params(("key" = String, Path, description = "The key, percent-encoded")), request_body = OverrideBody, responses((status = 200, body = OverrideBody)))]
+#[utoipa::path(put, path = "/api/v1/keys/{key}/override", params(("key" = String, Path, description = "The key, percent-encoded, or the reference of a list")), request_body = OverrideBody, responses((status = 200, body = OverrideBody)))]
 pub async fn set_override(
     State(app): State<App>,
     Operator(identity): Operator,
@@ -295,34 +303,34 @@ pub async fn set_override(
 ) -> Result<Json<OverrideBody>, Failure> {
     let body = json(body)?;
     let key_override = key::parse_override(&body.action, body.rules.as_deref(), body.ttl)?;
-    key::set_override(&app, &identity, &key_of(&app, &uri), &key_override).await?;
+    key::set_override(&app, &identity, &key_of(&app, &uri)?, &key_override).await?;
     Ok(Json(OverrideBody::of(&key_override)))
 }
 
 /// Deletes a key's override.
-#[utoipa::path(delete, path = "/api/v1/keys/{key}/override", params(("key" = String, Path, description = "The key, percent-encoded")), responses((status = 200, body = DeletedBody)))]
+#[utoipa::path(delete, path = "/api/v1/keys/{key}/override", params(("key" = String, Path, description = "The key, percent-encoded, or the reference of a list")), responses((status = 200, body = DeletedBody)))]
 pub async fn delete_override(
     State(app): State<App>,
     Operator(identity): Operator,
     uri: OriginalUri,
 ) -> Result<Json<DeletedBody>, Failure> {
-    let deleted = key::delete_override(&app, &identity, &key_of(&app, &uri)).await?;
+    let deleted = key::delete_override(&app, &identity, &key_of(&app, &uri)?).await?;
     Ok(Json(DeletedBody { deleted }))
 }
 
 /// Deletes a key's units. Returns their number.
-#[utoipa::path(post, path = "/api/v1/keys/{key}/reset", params(("key" = String, Path, description = "The key, percent-encoded")), responses((status = 200, body = UnitsBody)))]
+#[utoipa::path(post, path = "/api/v1/keys/{key}/reset", params(("key" = String, Path, description = "The key, percent-encoded, or the reference of a list")), responses((status = 200, body = UnitsBody)))]
 pub async fn reset(
     State(app): State<App>,
     Operator(identity): Operator,
     uri: OriginalUri,
 ) -> Result<Json<UnitsBody>, Failure> {
-    let units = key::reset(&app, &identity, &key_of(&app, &uri)).await?;
+    let units = key::reset(&app, &identity, &key_of(&app, &uri)?).await?;
     Ok(Json(UnitsBody { units }))
 }
 
 /// Takes back a key's newest units. Returns how many.
-#[utoipa::path(post, path = "/api/v1/keys/{key}/refund", params(("key" = String, Path, description = "The key, percent-encoded")), request_body = RefundBody, responses((status = 200, body = UnitsBody)))]
+#[utoipa::path(post, path = "/api/v1/keys/{key}/refund", params(("key" = String, Path, description = "The key, percent-encoded, or the reference of a list")), request_body = RefundBody, responses((status = 200, body = UnitsBody)))]
 pub async fn refund(
     State(app): State<App>,
     Operator(identity): Operator,
@@ -330,7 +338,7 @@ pub async fn refund(
     body: Result<Json<RefundBody>, JsonRejection>,
 ) -> Result<Json<UnitsBody>, Failure> {
     let units = json(body)?.units;
-    let units = key::refund(&app, &identity, &key_of(&app, &uri), units).await?;
+    let units = key::refund(&app, &identity, &key_of(&app, &uri)?, units).await?;
     Ok(Json(UnitsBody { units }))
 }
 
@@ -340,7 +348,7 @@ pub fn json<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, Failure> {
 }
 
 /// The key in the path of a request.
-fn key_of(app: &App, OriginalUri(uri): &OriginalUri) -> Vec<u8> {
+fn key_of(app: &App, OriginalUri(uri): &OriginalUri) -> Result<Vec<u8>, Failure> {
     let rest = uri.path().strip_prefix(&*app.path("/api/v1/keys/")).unwrap_or_default();
     key_name::decode(rest.split('/').next().unwrap_or_default())
 }

@@ -5,6 +5,7 @@ mod history;
 mod keys;
 mod openapi;
 mod overview;
+mod parameters;
 mod policies;
 
 use axum::Router;
@@ -39,4 +40,5 @@ pub fn router() -> Router<App> {
             get(policies::read).put(policies::set).delete(policies::delete).post(policies::import),
         )
         .fallback(async || Failure::NotFound("there is no such path".to_owned()).into_response())
+        .method_not_allowed_fallback(async || Failure::WrongMethod.into_response())
 }

@@ -1,10 +1,11 @@
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use ratelog_client::nodes::Role;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::keys::OverrideBody;
+use super::parameters::Parameters;
 use crate::app::App;
 use crate::auth::Viewer;
 use crate::history::Bucket;
@@ -101,7 +102,7 @@ pub struct OverrideList {
 /// An override and its key.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct OverrideEntry {
-    /// The key, percent-encoded.
+    /// The key as in the paths of the API.
     key: String,
     /// The number of its database.
     database: u32,
@@ -191,7 +192,7 @@ pub async fn audit(State(app): State<App>, Viewer(_): Viewer) -> Json<Entries> {
 pub async fn overrides(
     State(app): State<App>,
     Viewer(_): Viewer,
-    Query(query): Query<MatchQuery>,
+    Parameters(query): Parameters<MatchQuery>,
 ) -> Result<Json<OverrideList>, Failure> {
     let found = overrides::list(&app, query.pattern.as_deref()).await?;
     let overrides = found.overrides.iter().map(|listed| OverrideEntry {

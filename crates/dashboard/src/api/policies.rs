@@ -1,9 +1,9 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
+use axum::extract::rejection::{JsonRejection, StringRejection};
 use axum::extract::{Path, Query, State};
-use ratelog_client::{Mode, Policy};
+use ratelog_client::{Mode, Policy, PolicyName};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -63,7 +63,7 @@ pub async fn read(
     Viewer(_): Viewer,
     Path(name): Path<String>,
 ) -> Result<Json<PolicyBody>, Failure> {
-    let policy = policies::get(&app, &policies::parse_name(&name)?).await?;
+    let policy = policies::get(&app, &parse_name(&name)?).await?;
     Ok(Json(PolicyBody::of(&policy)))
 }
 
@@ -76,7 +76,7 @@ pub async fn set(
     body: Result<Json<PolicyBody>, JsonRejection>,
 ) -> Result<Json<Vec<NodeOutcome>>, Failure> {
     let body = json(body)?;
-    let name = policies::parse_name(&name)?;
+    let name = parse_name(&name)?;
     let policy = policies::parse(&body.rules, &body.mode)?;
     Ok(Json(policies::set(&app, &identity, &name, &policy).await?))
 }
@@ -88,7 +88,7 @@ pub async fn delete(
     Operator(identity): Operator,
     Path(name): Path<String>,
 ) -> Result<Json<Vec<NodeOutcome>>, Failure> {
-    let name = policies::parse_name(&name)?;
+    let name = parse_name(&name)?;
     Ok(Json(policies::delete(&app, &identity, &name).await?))
 }
 
@@ -109,12 +109,22 @@ pub async fn what_if(
 pub async fn import(
     State(app): State<App>,
     Operator(identity): Operator,
-    Path(name): Path<String>,
-    body: String,
+    Path(path): Path<String>,
+    body: Result<String, StringRejection>,
 ) -> Result<Json<Vec<NodeOutcome>>, Failure> {
-    // A policy may have this name, too.
-    if name != "import" {
-        return Err(Failure::NotFound("only /policies/import takes a POST".to_owned()));
+    // A policy may have this name as well.
+    if path != "import" {
+        return Err(Failure::WrongMethod);
     }
+    let body = body.map_err(|error| Failure::Invalid(error.body_text()))?;
     Ok(Json(policies::import(&app, &identity, &body).await?))
+}
+
+/// The name of a policy in a path. Browsers take `.` and `..` for other paths, so these are `@hex:2e` and `@hex:2e2e`.
+fn parse_name(path: &str) -> Result<PolicyName, Failure> {
+    policies::parse_name(match path {
+        "@hex:2e" => ".",
+        "@hex:2e2e" => "..",
+        name => name,
+    })
 }

@@ -2,8 +2,8 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, HeaderValue};
 use axum_extra::extract::PrivateCookieJar;
 #[cfg(feature = "oidc")]
 use axum_extra::extract::cookie::SameSite;
@@ -68,7 +68,7 @@ impl Authenticator {
             return Err(StartError(format!(
                 "the dashboard does not listen on {} without passwords, because other machines reach it: set \
                  --operator-password-hash (see `ratelog-dashboard hash-password`), or --trusted-proxy and --operator \
-                 if a proxy authenticates users, or --oidc-issuer, or listen on 127.0.0.1",
+                 if a proxy authenticates users, or listen on 127.0.0.1",
                 settings.listen
             )));
         }
@@ -193,10 +193,12 @@ impl Authenticator {
         PrivateCookieJar::from_headers(headers, self.key.clone())
     }
 
-    /// The user of a request. A request with an invalid token has none, even if it has a cookie.
+    /// The user of a request. A request with an invalid token has none, even if it has a cookie. A password of HTTP is
+    /// for the proxy that asked for it.
     #[must_use]
     pub fn identify(&self, headers: &HeaderMap, address: IpAddr) -> Option<Identity> {
-        if let Some(authorization) = headers.get(AUTHORIZATION) {
+        let authorization = headers.get(AUTHORIZATION);
+        if let Some(authorization) = authorization.filter(|value| !is_basic(value)) {
             let secret = bearer(authorization.to_str().ok()?)?;
             let (role, _) = self.tokens.iter().find(|(_, token)| token.matches(secret))?;
             let user = match role {
@@ -315,6 +317,10 @@ fn oidc(settings: &Settings) -> Result<Option<Oidc>, StartError> {
         }
         _ => Ok(None),
     }
+}
+
+fn is_basic(authorization: &HeaderValue) -> bool {
+    authorization.as_bytes().get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"basic "))
 }
 
 fn bearer(authorization: &str) -> Option<&str> {

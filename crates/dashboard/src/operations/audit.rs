@@ -1,7 +1,9 @@
 //! The record of changes: a stream in the servers, and lines of JSON on standard output.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ratelog_client::command::{Command, Routing};
@@ -33,7 +35,7 @@ pub struct Entry {
     pub address: String,
     /// What: `reset`, `refund`, `set_override`, `delete_override`, `set_policy`, `delete_policy`, `import_policies`.
     pub action: String,
-    /// The key, percent-encoded, or the policy.
+    /// The key as in the paths of the API, or the policy.
     pub target: String,
     /// The value before.
     pub before: String,
@@ -50,7 +52,7 @@ pub struct Entry {
 pub struct Change {
     /// What: see [`Entry::action`].
     pub action: &'static str,
-    /// The key, percent-encoded, or the policy.
+    /// The key as in the paths of the API, or the policy.
     pub target: String,
     /// The value before.
     pub before: String,
@@ -61,8 +63,9 @@ pub struct Change {
 /// Records changes.
 pub struct Audit {
     deployment: Arc<Deployment>,
-    /// The newest entries that the servers did not store, and why.
+    /// The newest entries that the servers have not stored yet, oldest first, and why.
     unstored: Mutex<(VecDeque<Entry>, Option<String>)>,
+    last_instant: AtomicU64,
 }
 
 /// The newest entries.
@@ -78,7 +81,7 @@ impl Audit {
     /// A record in the stream of these servers.
     #[must_use]
     pub fn new(deployment: Arc<Deployment>) -> Self {
-        Self { deployment, unstored: Mutex::default() }
+        Self { deployment, unstored: Mutex::default(), last_instant: AtomicU64::new(0) }
     }
 
     /// Makes a change and records it, whatever its outcome.
@@ -98,7 +101,7 @@ impl Audit {
             Err(failure) => ("failed", failure.detail()),
         };
         let entry = Entry {
-            at_ms: unix_millis(),
+            at_ms: self.next_instant(),
             user: identity.user.clone(),
             method: identity.method.to_string(),
             address: identity.address.to_string(),
@@ -113,34 +116,41 @@ impl Audit {
         result
     }
 
+    /// The time, in milliseconds since the epoch; another one for each entry, so that no two are equal.
+    fn next_instant(&self) -> u64 {
+        let now = unix_millis();
+        let next = |last: u64| Some(now.max(last + 1));
+        let last = self.last_instant.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
+        now.max(last.unwrap_or_default() + 1)
+    }
+
     async fn record(&self, entry: Entry) {
         if let Ok(line) = serde_json::to_string(&entry) {
-            println!("{line}");
+            // A reader that has gone must not fail the change.
+            let _ = writeln!(std::io::stdout(), "{line}");
         }
-        let mut add = redis::cmd("XADD");
-        add.arg(STREAM).arg("MAXLEN").arg("~").arg(MAX_ENTRIES).arg("*");
-        add.arg("at_ms").arg(entry.at_ms);
-        for (name, value) in [
-            ("user", &entry.user),
-            ("method", &entry.method),
-            ("address", &entry.address),
-            ("action", &entry.action),
-            ("target", &entry.target),
-            ("before", &entry.before),
-            ("after", &entry.after),
-            ("outcome", &entry.outcome),
-            ("error", &entry.error),
-        ] {
-            add.arg(name).arg(value);
+        // Those that the servers have not stored before come first.
+        let mut entries = std::mem::take(&mut self.unstored().0);
+        entries.push_back(entry);
+        while let Some(entry) = entries.front() {
+            let add = Command::other(add(entry), Routing::Primary(1));
+            if let Err(error) = self.deployment.query(&add).await {
+                tracing::warn!(%error, "an entry of the audit is not stored in the servers");
+                let mut unstored = self.unstored();
+                entries.append(&mut unstored.0);
+                while entries.len() > MAX_UNSTORED {
+                    entries.pop_front();
+                }
+                *unstored = (entries, Some(error.to_string()));
+                return;
+            }
+            entries.pop_front();
         }
-        let stored = self.deployment.query(&Command::other(add, Routing::Primary(1))).await;
-        if let Err(error) = stored {
-            tracing::warn!(%error, "an entry of the audit is not stored in the servers");
-            let mut unstored = self.unstored.lock().unwrap_or_else(PoisonError::into_inner);
-            unstored.0.push_front(entry);
-            unstored.0.truncate(MAX_UNSTORED);
-            unstored.1 = Some(error.to_string());
-        }
+        self.unstored().1 = None;
+    }
+
+    fn unstored(&self) -> MutexGuard<'_, (VecDeque<Entry>, Option<String>)> {
+        self.unstored.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The newest entries, at most `count`.
@@ -148,17 +158,38 @@ impl Audit {
         let mut range = redis::cmd("XREVRANGE");
         range.arg(STREAM).arg("+").arg("-").arg("COUNT").arg(count);
         let reply = self.deployment.query(&Command::other(range, Routing::Primary(1))).await;
-        let (unstored, mut error) =
-            self.unstored.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (unstored, mut error) = self.unstored().clone();
         let mut entries: Vec<_> = unstored.into();
         match reply {
             Ok(reply) => entries.extend(parse(reply)),
             Err(failure) => error = Some(failure.to_string()),
         }
         entries.sort_by_key(|entry| std::cmp::Reverse(entry.at_ms));
+        // A server that did not answer may have stored an entry, which was then sent again.
+        entries.dedup();
         entries.truncate(count);
         Entries { entries, error }
     }
+}
+
+fn add(entry: &Entry) -> redis::Cmd {
+    let mut add = redis::cmd("XADD");
+    add.arg(STREAM).arg("MAXLEN").arg("~").arg(MAX_ENTRIES).arg("*");
+    add.arg("at_ms").arg(entry.at_ms);
+    for (name, value) in [
+        ("user", &entry.user),
+        ("method", &entry.method),
+        ("address", &entry.address),
+        ("action", &entry.action),
+        ("target", &entry.target),
+        ("before", &entry.before),
+        ("after", &entry.after),
+        ("outcome", &entry.outcome),
+        ("error", &entry.error),
+    ] {
+        add.arg(name).arg(value);
+    }
+    add
 }
 
 /// Parses the reply of `XREVRANGE`. Entries of another form are left out.

@@ -19,6 +19,8 @@ pub enum Failure {
     Forbidden(String),
     /// There is no such thing.
     NotFound(String),
+    /// The path has other methods.
+    WrongMethod,
     /// The servers reject the operation.
     Rejected(String),
     /// There are too many requests; with the seconds to wait.
@@ -51,6 +53,7 @@ impl Failure {
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
             Self::Rejected(_) => StatusCode::CONFLICT,
             Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -66,6 +69,7 @@ impl Failure {
             Self::Unauthorized => "Not signed in",
             Self::Forbidden(_) => "Not permitted",
             Self::NotFound(_) => "Not found",
+            Self::WrongMethod => "Method not allowed",
             Self::Rejected(_) => "Rejected by the server",
             Self::TooMany(_) => "Too many requests",
             Self::Unavailable(_) => "Server unavailable",
@@ -78,6 +82,9 @@ impl Failure {
     pub fn detail(&self) -> String {
         match self {
             Self::Unauthorized => "Sign in, or send a valid bearer token.".to_owned(),
+            Self::WrongMethod => {
+                "This path has other methods: see /api/v1/openapi.json.".to_owned()
+            }
             Self::TooMany(seconds) => format!("Try again in {seconds} s."),
             Self::Unknown(text) => {
                 format!("{text}. The server may have done it: look before you try again.")
@@ -137,6 +144,8 @@ impl IntoResponse for Failure {
             let challenge = axum::http::HeaderValue::from_static("Bearer");
             response.headers_mut().insert("www-authenticate", challenge);
         }
+        // Pages show it in another form.
+        response.extensions_mut().insert(self);
         response
     }
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ratelog_client::command::{self, Explanation, Hit, HitsOptions, Inspection, Override};
-use ratelog_client::{Action, Check, Cost, PolicyName, RuleSource, Rules};
+use ratelog_client::{Action, Check, Cost, Limit, PolicyName, Rule, RuleSource, Rules, Window};
 use ratelog_core::OwnedRuleSource;
 
 use super::audit::Change;
@@ -39,6 +39,17 @@ pub fn parse_rule_source(text: &str) -> Result<OwnedRuleSource, Failure> {
             Failure::Invalid(format!("'{text}' is neither the name of a policy nor rules: {error}"))
         }),
     }
+}
+
+/// A rule of a limit and a window such as `60`, `60s` or `1h`.
+///
+/// # Errors
+/// [`Failure::Invalid`] for another text.
+pub fn parse_rule(limit: u32, window: &str) -> Result<Rule, Failure> {
+    let window = Window::parse(window.as_bytes(), Window::DEFAULT_MAX).ok_or_else(|| {
+        Failure::Invalid(format!("window '{window}' is not a time such as 60, 60s or 1h"))
+    })?;
+    Ok(Rule::new(Limit::new(limit), window))
 }
 
 /// Reads a key.
@@ -108,7 +119,7 @@ pub async fn what_if(app: &App, key: &[u8], rules: &Rules) -> Result<WhatIf, Fai
 /// Errors of the servers.
 pub async fn reset(app: &App, identity: &Identity, key: &[u8]) -> Result<u64, Failure> {
     let change = change("reset", key, units(app, key).await, "0 units".to_owned());
-    let make = async { Ok(app.operator.query(&command::reset(key)).await?) };
+    let make = async { Ok(app.operator().await.query(&command::reset(key)).await?) };
     app.audit.run(identity, change, make).await
 }
 
@@ -126,7 +137,7 @@ pub async fn refund(
         .ok_or_else(|| Failure::Invalid("the number of units is at least 1".to_owned()))?;
     let before = units(app, key).await;
     let change = change("refund", key, before, format!("{units_back} units less"));
-    let make = async { Ok(app.operator.query(&command::refund(key, cost)).await?) };
+    let make = async { Ok(app.operator().await.query(&command::refund(key, cost)).await?) };
     app.audit.run(identity, change, make).await
 }
 
@@ -142,7 +153,8 @@ pub async fn set_override(
 ) -> Result<(), Failure> {
     let before = override_before(app, key).await;
     let change = change("set_override", key, before, describe_override(key_override));
-    let make = async { Ok(app.operator.query(&command::set_override(key, key_override)).await?) };
+    let make =
+        async { Ok(app.operator().await.query(&command::set_override(key, key_override)).await?) };
     app.audit.run(identity, change, make).await
 }
 
@@ -152,7 +164,7 @@ pub async fn set_override(
 /// Errors of the servers.
 pub async fn delete_override(app: &App, identity: &Identity, key: &[u8]) -> Result<bool, Failure> {
     let change = change("delete_override", key, override_before(app, key).await, "none".to_owned());
-    let make = async { Ok(app.operator.query(&command::del_override(key)).await?) };
+    let make = async { Ok(app.operator().await.query(&command::del_override(key)).await?) };
     app.audit.run(identity, change, make).await
 }
 

@@ -36,7 +36,9 @@ pub struct Found {
 /// [`Failure::Unavailable`] if no primary is known.
 pub async fn search(app: &App, pattern: &str) -> Result<Found, Failure> {
     let is_prefix = !pattern.contains(['*', '?', '[']);
-    let pattern = if is_prefix { format!("{pattern}*") } else { pattern.to_owned() };
+    // A backslash of a prefix stands for itself.
+    let prefix = || format!("{}*", pattern.replace('\\', "\\\\"));
+    let pattern = if is_prefix { prefix() } else { pattern.to_owned() };
     let nodes = app.viewer.nodes();
     if nodes.is_empty() {
         return Err(Failure::Unavailable("no server is known".to_owned()));

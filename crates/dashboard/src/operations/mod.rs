@@ -5,6 +5,7 @@ pub mod failure;
 pub mod key;
 pub mod key_name;
 pub mod key_search;
+mod long_keys;
 pub mod overrides;
 pub mod policies;
 pub mod policy_differences;

@@ -60,7 +60,7 @@ pub async fn set(
     let before = before(app, name).await;
     let change =
         Change { action: "set_policy", target: name.to_string(), before, after: describe(policy) };
-    let make = policy_nodes::run(&app.operator, || command::set_policy(name, policy));
+    let make = policy_nodes::run(app.operator().await, || command::set_policy(name, policy));
     app.audit.run(identity, change, make).await
 }
 
@@ -79,7 +79,7 @@ pub async fn delete(
         before: before(app, name).await,
         after: "none".to_owned(),
     };
-    let make = policy_nodes::run(&app.operator, || command::del_policy(name));
+    let make = policy_nodes::run(app.operator().await, || command::del_policy(name));
     app.audit.run(identity, change, make).await
 }
 
@@ -105,7 +105,7 @@ pub async fn import(
         before: describe(|change| &change.before),
         after: describe(|change| &change.after),
     };
-    let make = policy_nodes::run(&app.operator, || command::import_policies(json));
+    let make = policy_nodes::run(app.operator().await, || command::import_policies(json));
     app.audit.run(identity, change, make).await
 }
 

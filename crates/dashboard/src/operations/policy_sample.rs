@@ -10,8 +10,6 @@ use crate::app::App;
 
 /// The keys of a sample.
 const SAMPLE: usize = 20;
-/// `RL.TOP` shortens names of this length and more, so they may be those of other keys.
-const SHORTENED: usize = 256;
 
 /// The decisions of rules on the recorded units of some keys.
 #[derive(Debug, Default, Serialize, ToSchema)]
@@ -27,6 +25,9 @@ pub struct Sample {
 /// A key of a sample.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SampledKey {
+    /// The key.
+    #[serde(skip)]
+    pub name: Vec<u8>,
     /// The key, percent-encoded.
     pub key: String,
     /// Its recorded units.
@@ -45,7 +46,7 @@ pub async fn what_if(app: &App, rules: &Rules, pattern: Option<&str>) -> Result<
         None => app.poller.snapshot().top_checked.iter().map(|ranked| ranked.key.clone()).collect(),
     };
     let mut sample = Sample::default();
-    for name in keys.into_iter().filter(|key| pattern.is_some() || key.len() < SHORTENED) {
+    for name in keys.into_iter().filter(|key| pattern.is_some() || !key_name::is_shortened(key)) {
         let result = key::what_if(app, &name, rules).await?;
         if result.units == 0 {
             continue;
@@ -54,6 +55,7 @@ pub async fn what_if(app: &App, rules: &Rules, pattern: Option<&str>) -> Result<
         sample.denied_units += result.denied_units;
         sample.keys.push(SampledKey {
             key: key_name::encode(&name),
+            name,
             units: result.units,
             denied_units: result.denied_units,
         });

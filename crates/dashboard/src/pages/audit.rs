@@ -49,7 +49,12 @@ fn row(entry: &Entry, base: &str) -> Markup {
             td { (entry.user) " " span.hint { (entry.method) } }
             td { (entry.address) }
             td { (entry.action.replace('_', " ")) }
-            td { @if is_key { (format::key_link(base, &key_name::decode(&entry.target))) } @else { (entry.target) } }
+            td {
+                @match key_name::decode(&entry.target) {
+                    Ok(key) if is_key => (format::key_link(base, &key)),
+                    _ => (entry.target),
+                }
+            }
             td.text { (entry.before) }
             td.text { (entry.after) }
             td {

@@ -49,18 +49,42 @@ pub fn bytes(bytes: u64) -> String {
 /// A time in its two largest units.
 pub fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
-    match seconds {
-        0 => format!("{} ms", duration.as_millis()),
-        1..60 => format!("{seconds} s"),
-        60..3_600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        3_600..86_400 => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
-        _ => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3_600),
+    let (number, unit, rest, rest_unit) = match seconds {
+        0 => return format!("{} ms", duration.as_millis()),
+        1..60 => (seconds, "s", 0, ""),
+        60..3_600 => (seconds / 60, "min", seconds % 60, "s"),
+        3_600..86_400 => (seconds / 3_600, "h", seconds % 3_600 / 60, "min"),
+        _ => (seconds / 86_400, "d", seconds % 86_400 / 3_600, "h"),
+    };
+    if rest == 0 {
+        return format!("{number} {unit}");
     }
+    format!("{number} {unit} {rest} {rest_unit}")
 }
 
-/// An instant. A script shows it in the browser's zone.
+/// An instant, in UTC. A script shows it in the browser's zone; the title keeps the exact instant.
 pub fn instant(unix_ms: u64) -> Markup {
-    html! { time data-ms=(unix_ms) { (unix_ms) " ms since 1970" } }
+    let exact = iso_8601(unix_ms);
+    let shown = exact.get(..19).unwrap_or(&exact).replace('T', " ");
+    html! { time datetime=(exact) title=(exact) data-ms=(unix_ms) { (shown) " UTC" } }
+}
+
+/// An instant as `2026-01-31T12:00:00.000Z`.
+fn iso_8601(unix_ms: u64) -> String {
+    let (seconds, millis) = (unix_ms / 1_000, unix_ms % 1_000);
+    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    // Howard Hinnant's civil_from_days: years begin in March, so that the leap day is the last one.
+    let days = days + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    let (hour, minute, second) = (second / 3_600, second % 3_600 / 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
 }
 
 /// An instant of the system's clock.
@@ -80,11 +104,23 @@ pub fn key_link(base: &str, key: &[u8]) -> Markup {
     html! { a.key href={ (base) "/keys/" (key_name::encode(key)) } { bdi { (key_name::show(key)) } } }
 }
 
+/// A key in a list of `RL.TOP`: a link, unless its name is shortened.
+pub fn top_key(base: &str, name: &[u8]) -> Markup {
+    if key_name::is_shortened(name) {
+        return html! {
+            span.key title="The servers shorten long keys in this list. Search for the prefix to open the key." {
+                bdi { (key_name::show_whole(name)) }
+            }
+        };
+    }
+    key_link(base, name)
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::{bytes, duration, grouped, percent, rate};
+    use super::{bytes, duration, grouped, instant, percent, rate};
 
     #[test]
     fn numbers_are_short() {
@@ -96,5 +132,23 @@ mod tests {
         assert_eq!(duration(Duration::from_millis(5)), "5 ms");
         assert_eq!(duration(Duration::from_secs(3_725)), "1 h 2 min");
         assert_eq!(duration(Duration::from_secs(90_000)), "1 d 1 h");
+        assert_eq!(duration(Duration::from_secs(3_600)), "1 h");
+    }
+
+    #[test]
+    fn instants_are_exact() {
+        for (unix_ms, exact) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (951_782_399_999, "2000-02-28T23:59:59.999Z"),
+            (951_782_400_000, "2000-02-29T00:00:00.000Z"),
+            (1_798_761_600_001, "2027-01-01T00:00:00.001Z"),
+            (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
+        ] {
+            assert!(
+                instant(unix_ms).into_string().contains(&format!("title=\"{exact}\"")),
+                "{exact}"
+            );
+        }
+        assert!(instant(0).into_string().ends_with(">1970-01-01 00:00:00 UTC</time>"));
     }
 }

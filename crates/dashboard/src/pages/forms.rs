@@ -8,6 +8,7 @@ use axum::response::Response;
 use ratelog_client::command;
 use serde::Deserialize;
 
+use super::PageFailure;
 use super::flash::Flash;
 use super::key::key_of;
 use crate::app::App;
@@ -72,10 +73,10 @@ pub async fn reset(
     State(app): State<App>,
     Operator(identity): Operator,
     uri: OriginalUri,
-) -> Response {
-    let key = key_of(&app, &uri);
+) -> Result<Response, PageFailure> {
+    let key = key_of(&app, &uri)?;
     let outcome = key::reset(&app, &identity, &key).await;
-    to_key(&app, &key, Flash::of(outcome, |units| format!("{units} units are forgotten.")))
+    Ok(to_key(&app, &key, Flash::of(outcome, |units| format!("{units} units are forgotten."))))
 }
 
 pub async fn refund(
@@ -83,10 +84,10 @@ pub async fn refund(
     Operator(identity): Operator,
     uri: OriginalUri,
     Form(form): Form<RefundForm>,
-) -> Response {
-    let key = key_of(&app, &uri);
+) -> Result<Response, PageFailure> {
+    let key = key_of(&app, &uri)?;
     let outcome = key::refund(&app, &identity, &key, form.units).await;
-    to_key(&app, &key, Flash::of(outcome, |units| format!("{units} units are taken back.")))
+    Ok(to_key(&app, &key, Flash::of(outcome, |units| format!("{units} units are taken back."))))
 }
 
 pub async fn set_override(
@@ -94,24 +95,24 @@ pub async fn set_override(
     Operator(identity): Operator,
     uri: OriginalUri,
     Form(form): Form<OverrideForm>,
-) -> Response {
-    let key = key_of(&app, &uri);
+) -> Result<Response, PageFailure> {
+    let key = key_of(&app, &uri)?;
     let outcome = set(&app, &identity, &key, &form).await;
-    to_key(&app, &key, Flash::of(outcome, |text| format!("The override is set: {text}.")))
+    Ok(to_key(&app, &key, Flash::of(outcome, |text| format!("The override is set: {text}."))))
 }
 
 pub async fn delete_override(
     State(app): State<App>,
     Operator(identity): Operator,
     uri: OriginalUri,
-) -> Response {
-    let key = key_of(&app, &uri);
+) -> Result<Response, PageFailure> {
+    let key = key_of(&app, &uri)?;
     let outcome = key::delete_override(&app, &identity, &key).await;
     let describe = |had_one| {
         let text = if had_one { "The override is removed." } else { "The key had no override." };
         text.to_owned()
     };
-    to_key(&app, &key, Flash::of(outcome, describe))
+    Ok(to_key(&app, &key, Flash::of(outcome, describe)))
 }
 
 pub async fn add_override(
@@ -119,11 +120,14 @@ pub async fn add_override(
     Operator(identity): Operator,
     Form(form): Form<OverrideForm>,
 ) -> Response {
-    let key = form.key.clone().unwrap_or_default().into_bytes();
-    let outcome = set(&app, &identity, &key, &form).await;
-    let flash = Flash::of(outcome, |text| {
-        format!("The override of {} is set: {text}.", key_name::show(&key))
-    });
+    let outcome = async {
+        // The empty key is one of its own.
+        let key =
+            form.key.as_ref().ok_or_else(|| Failure::Invalid("a key is missing".to_owned()))?;
+        let text = set(&app, &identity, key.as_bytes(), &form).await?;
+        Ok(format!("The override of {} is set: {text}.", key_name::show(key.as_bytes())))
+    };
+    let flash = Flash::of(outcome.await, |text| text);
     flash.redirect(&app, "/overrides")
 }
 
@@ -176,7 +180,7 @@ pub async fn make_policies_equal(
             before: "different on the nodes".to_owned(),
             after: format!("those of {}", form.source),
         };
-        let make = policy_nodes::run(&app.operator, || command::import_policies(&json));
+        let make = policy_nodes::run(app.operator().await, || command::import_policies(&json));
         app.audit.run(&identity, change, make).await
     };
     let flash = Flash::of(outcome.await, |outcomes| {

@@ -4,8 +4,7 @@ use axum::extract::{OriginalUri, Query, State};
 use axum::response::Response;
 use maud::{Markup, html};
 use ratelog_client::command::{Explanation, Inspection, Override};
-use ratelog_client::{DecidedBy, Decision, RuleSource};
-use ratelog_core::OwnedRuleSource;
+use ratelog_client::{DecidedBy, Decision, Rule, Rules};
 use serde::Deserialize;
 
 use super::flash::LastAction;
@@ -13,19 +12,23 @@ use super::layout::Page;
 use super::{PageFailure, format};
 use crate::app::App;
 use crate::auth::{Identity, Viewer};
+use crate::operations::failure::Failure;
 use crate::operations::key::{self, KeyState};
 use crate::operations::key_name;
-use crate::operations::what_if::RecordedUnits;
+use crate::operations::what_if::{RecordedUnits, WhatIf};
 use crate::poll::Snapshot;
 
 #[derive(Deserialize)]
 pub struct KeyQuery {
     rules: Option<String>,
     before: Option<u64>,
+    /// The limit and the window, in seconds, that are tried on the recorded units.
+    limit: Option<u32>,
+    window: Option<u64>,
 }
 
 /// The key in the path of a request.
-pub fn key_of(app: &App, OriginalUri(uri): &OriginalUri) -> Vec<u8> {
+pub fn key_of(app: &App, OriginalUri(uri): &OriginalUri) -> Result<Vec<u8>, Failure> {
     let rest = uri.path().strip_prefix(&*app.path("/keys/")).unwrap_or_default();
     key_name::decode(rest.split('/').next().unwrap_or_default())
 }
@@ -37,11 +40,18 @@ pub async fn page(
     uri: OriginalUri,
     Query(query): Query<KeyQuery>,
 ) -> Result<Response, PageFailure> {
-    let key = key_of(&app, &uri);
+    let key = key_of(&app, &uri)?;
     let text = query.rules.filter(|text| !text.trim().is_empty());
     let rules = text.as_deref().map(|text| key::parse_rule_source(text.trim())).transpose()?;
     let state = key::read(&app, &key, rules.as_ref()).await?;
     let hits = key::hits(&app, &key, query.before).await?;
+    let tried = match (query.limit, query.window) {
+        (Some(limit), Some(window)) => {
+            let rule = key::parse_rule(limit, &window.to_string())?;
+            Some((rule, key::what_if(&app, &key, &Rules::one(rule)).await?))
+        }
+        _ => None,
+    };
     let title = key_name::show(&key);
     let page = Page {
         app: &app,
@@ -63,7 +73,7 @@ pub async fn page(
         (contents(state.inspection.as_ref()))
         (view.decision(&state, &app.poller.snapshot()))
         (view.actions(state.inspection.as_ref()))
-        (view.what_if(rules.as_ref()))
+        (view.what_if(state.explanation.as_ref(), tried.as_ref()))
         (view.timeline(&hits, query.before))
     };
     Ok(LastAction::shown_in(last.0.is_some(), &app, page.render(&body)))
@@ -83,7 +93,7 @@ impl View<'_> {
         html! {
             p.toolbar {
                 button.quiet type="button" data-copy=(String::from_utf8_lossy(self.key)) { "Copy key" }
-                button.quiet type="button" data-copy=(key_name::encode(self.key)) { "Copy percent-encoded" }
+                button.quiet type="button" data-copy=(key_name::percent_encoded(self.key)) { "Copy percent-encoded" }
                 a href=(self.path) { "Reload" }
             }
         }
@@ -97,7 +107,7 @@ impl View<'_> {
                         input name="rules" list="policies" value=[self.text] placeholder="api or 10/second; 1000/hour" spellcheck="false" autocomplete="off";
                     }
                     datalist id="policies" { @for name in snapshot.rules.keys() { option value=(name) {} } }
-                    button type="submit" { "Explain" }
+                    button.quiet type="submit" { "Explain" }
                 }
                 @match &state.explanation {
                     None => p.empty { "Rules are not stored in a key: choose those of its checks." },
@@ -114,11 +124,11 @@ impl View<'_> {
                 @if self.identity.is_operator() {
                     div.actions {
                         form method="post" action={ (self.path) "/reset" } data-confirm="Forget all units of this key?" {
-                            button type="submit" { "Reset" } span.hint { "forgets all units; an override stays" }
+                            button.danger type="submit" { "Reset" } span.hint { "forgets all units; an override stays" }
                         }
                         form method="post" action={ (self.path) "/refund" } {
                             label { "Units" input type="number" name="units" value="1" min="1" max="1000000" required; }
-                            button type="submit" { "Refund" } span.hint { "takes back the newest units" }
+                            button.quiet type="submit" { "Refund" } span.hint { "takes back the newest units" }
                         }
                         form method="post" action={ (self.path) "/override" } {
                             (override_fields())
@@ -126,7 +136,7 @@ impl View<'_> {
                         }
                         @if has_override {
                             form method="post" action={ (self.path) "/override/delete" } data-confirm="Remove the override of this key?" {
-                                button type="submit" { "Remove override" }
+                                button.danger type="submit" { "Remove override" }
                             }
                         }
                     }
@@ -135,23 +145,30 @@ impl View<'_> {
         }
     }
 
-    fn what_if(&self, rules: Option<&OwnedRuleSource>) -> Markup {
-        let first = match rules {
-            Some(RuleSource::Rules(rules)) => Some(rules.first()),
-            _ => None,
+    fn what_if(&self, explanation: Option<&Explanation>, tried: Option<&(Rule, WhatIf)>) -> Markup {
+        let first = explanation.and_then(|explanation| explanation.rules.first());
+        let (limit, window_ms) = match (tried, first) {
+            (Some((rule, _)), _) => (rule.limit().units(), u128::from(rule.window().millis())),
+            (None, Some(rule)) => (rule.limit(), rule.window().as_millis()),
+            (None, None) => (100, 60_000),
         };
-        let limit = first.map_or(100, |rule| rule.limit().units());
-        let window = first.map_or(60, |rule| rule.window().millis().div_ceil(1000));
         html! {
             section.what-if data-what-if={ (self.base) "/api/v1/keys/" (key_name::encode(self.key)) "/what-if" } {
                 h2 { "What if" }
                 p.hint { "How many of the recorded units another limit would have denied. Checks that were denied are not in the log, so they are not counted." }
-                div.sliders {
-                    label { "Limit " input type="number" name="limit" value=(limit) min="0" max="1000000"; input type="range" data-scale="limit" aria-label="Limit" min="0" max="1000" value="500"; }
-                    label { "Window, in seconds " input type="number" name="window" value=(window) min="1" max="31622400"; input type="range" data-scale="window" aria-label="Window" min="0" max="1000" value="500"; }
+                form.sliders action=(self.path) {
+                    @if let Some(text) = self.text { input type="hidden" name="rules" value=(text); }
+                    div {
+                        label { "Limit" input type="number" name="limit" value=(limit) min="0" max="1000000" required; }
+                        input type="range" data-scale="limit" aria-label="Limit" min="0" max="1000";
+                    }
+                    div {
+                        label { "Window, in seconds" input type="number" name="window" value=(window_ms.div_ceil(1000)) min="1" max="31622400" required; }
+                        input type="range" data-scale="window" aria-label="Window" min="0" max="1000";
+                    }
+                    noscript { button.quiet type="submit" { "Try" } }
                 }
-                output aria-live="polite" { "Move a slider." }
-                noscript { p.empty { "Without JavaScript, ask the API: " code { "GET …/what-if?limit=100&window=60s" } } }
+                output aria-live="polite" { @if let Some((_, result)) = tried { (denied(result)) } }
             }
         }
     }
@@ -161,7 +178,7 @@ impl View<'_> {
             section { h2 { "Timeline" }
                 @if hits.is_empty() { p.empty { "No units" @if before.is_some() { " before this instant" } "." } }
                 @else {
-                    div.chart data-chart="usage" data-hits={ (self.base) "/api/v1/keys/" (key_name::encode(self.key)) "/hits" } {}
+                    div.chart data-chart="usage" data-hits={ (self.base) "/api/v1/keys/" (key_name::encode(self.key)) "/hits" @if let Some(before) = before { "?before=" (before) } } {}
                     details { summary { (hits.len()) " instants, newest first" }
                         div.scroll { table {
                             thead { tr { th { "Instant" } th.number { "Units" } } }
@@ -175,6 +192,19 @@ impl View<'_> {
                     }
                 }
             }
+        }
+    }
+}
+
+fn denied(result: &WhatIf) -> Markup {
+    html! {
+        @match (result.denied.first(), result.denied.last()) {
+            _ if result.units == 0 => "There are no recorded units.",
+            (Some(first), Some(last)) => {
+                (result.denied_units) " of " (result.units) " units would have been denied, the first at "
+                (format::instant(first.at_ms.unsigned_abs())) ", the last at " (format::instant(last.at_ms.unsigned_abs())) "."
+            }
+            _ => { "None of " (result.units) " units would have been denied." }
         }
     }
 }
@@ -255,13 +285,25 @@ fn explained(explanation: &Explanation) -> Markup {
             tbody { @for (index, rule) in explanation.rules.iter().enumerate() {
                 tr.decides[explanation.rule == Some(index)] {
                     td { (rule.limit()) " in " (format::duration(rule.window())) @if explanation.rule == Some(index) { " (decides)" } }
-                    td.number { meter min="0" max=(rule.limit().max(1)) value=(rule.limit().saturating_sub(rule.remaining())) {} " " (format::grouped(rule.limit().saturating_sub(rule.remaining()))) }
+                    td.number { (used_meter(rule)) " " (format::grouped(used(rule))) }
                     td.number { (format::grouped(rule.remaining())) }
                     td { @if rule.allowed() { "yes" } @else { "no. " (retry(rule)) } }
                     td { (format::duration(rule.reset_after())) }
                 }
             } }
         } }
+    }
+}
+
+fn used(rule: &Decision) -> u64 {
+    rule.limit().saturating_sub(rule.remaining())
+}
+
+/// A bar that is green, near the limit yellow, and at the limit red.
+fn used_meter(rule: &Decision) -> Markup {
+    let limit = rule.limit().max(1);
+    html! {
+        meter aria-label="Used share of the limit" min="0" low=(limit * 4 / 5) high=(limit - 1) max=(limit) optimum="0" value=(used(rule)) {}
     }
 }
 

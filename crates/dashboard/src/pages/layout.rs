@@ -88,22 +88,6 @@ impl Page<'_> {
     }
 }
 
-/// A page without navigation: for users who are not signed in, and for failures.
-pub fn bare(title: &str, body: &Markup) -> Markup {
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                title { (title) " · Ratelog" }
-            }
-            body { main id="content" { (body) } }
-        }
-    }
-}
-
 /// The parts of a page's head.
 pub fn head(title: &str, base: &str) -> Markup {
     html! {
@@ -115,7 +99,8 @@ pub fn head(title: &str, base: &str) -> Markup {
         link rel="icon" href={ (base) "/assets/icon.svg" } type="image/svg+xml";
         link rel="stylesheet" href={ (base) "/assets/uplot.min.css" };
         link rel="stylesheet" href={ (base) "/assets/style.css" };
-        script src={ (base) "/assets/htmx.min.js" } defer {}
+        // Not deferred: it then waits for the whole document, and for its extension.
+        script src={ (base) "/assets/htmx.min.js" } {}
         script src={ (base) "/assets/hx-sse.min.js" } defer {}
         script src={ (base) "/assets/app.js" } type="module" {}
     }
@@ -124,7 +109,8 @@ pub fn head(title: &str, base: &str) -> Markup {
 /// A live part of a page.
 pub fn live_region(base: &str, page: &str, content: &str) -> Markup {
     html! {
-        div.live hx-sse:connect={ (base) "/live/" (page) } hx-swap="innerMorph" {
+        // After a failure, the page tries again within some seconds.
+        div.live hx-sse:connect={ (base) "/live/" (page) } hx-swap="innerMorph" hx-config=r#"{"sse":{"reconnectMaxDelay":3000}}"# {
             (maud::PreEscaped(content))
         }
     }

@@ -2,8 +2,9 @@
 
 use axum::Form;
 use axum::extract::{Query, State};
+use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use maud::{DOCTYPE, Markup, html};
 use serde::Deserialize;
 
@@ -38,7 +39,7 @@ pub async fn page(
                 let cookies = app.authenticator.cookies(&headers).add(cookie);
                 (cookies, Redirect::to(&app.path("/overview"))).into_response()
             }
-            Err(failure) => (failure.status(), form(&app, "", Some(&failure))).into_response(),
+            Err(failure) => refused(failure.status(), &app, "", &failure),
         };
     }
     form(&app, query.next.as_deref().unwrap_or_default(), None).into_response()
@@ -63,9 +64,17 @@ pub async fn sign_in(
                 Failure::Invalid(_) => StatusCode::UNAUTHORIZED,
                 _ => failure.status(),
             };
-            (status, form(&app, &next, Some(&failure))).into_response()
+            refused(status, &app, &next, &failure)
         }
     }
+}
+
+fn refused(status: StatusCode, app: &App, next: &str, failure: &Failure) -> Response {
+    let wait = match failure {
+        Failure::TooMany(seconds) => Some([(RETRY_AFTER, seconds.to_string())]),
+        _ => None,
+    };
+    (status, wait.map(AppendHeaders), form(app, next, Some(failure))).into_response()
 }
 
 /// Ends the session.

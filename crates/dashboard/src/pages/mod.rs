@@ -21,11 +21,15 @@ mod problems;
 mod ranking;
 
 use axum::Router;
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
+use self::layout::Page;
 use crate::app::App;
+use crate::auth::Identity;
 use crate::operations::failure::Failure;
 use crate::poll::Snapshot;
 
@@ -68,7 +72,7 @@ pub fn render_live(page: LivePage, snapshot: &Snapshot, base: &str) -> String {
 }
 
 /// The pages for users who are signed in.
-pub fn router() -> Router<App> {
+pub fn router(app: &App) -> Router<App> {
     Router::new()
         .route("/overview", get(overview::page))
         .route("/keys", get(keys::page))
@@ -89,6 +93,7 @@ pub fn router() -> Router<App> {
         .route("/demo", post(forms::set_demo))
         .route("/nodes", get(nodes::page))
         .route("/audit", get(audit::page))
+        .layer(from_fn_with_state(app.clone(), show_failure))
 }
 
 /// The pages for everybody.
@@ -107,7 +112,7 @@ pub async fn not_found() -> Response {
     (StatusCode::NOT_FOUND, "There is no such page.\n").into_response()
 }
 
-/// A failure as a page.
+/// A failure of a page, which [`show_failure`] renders.
 pub struct PageFailure(pub Failure);
 
 impl From<Failure> for PageFailure {
@@ -118,18 +123,27 @@ impl From<Failure> for PageFailure {
 
 impl IntoResponse for PageFailure {
     fn into_response(self) -> Response {
-        let status = self.0.status();
-        (
-            status,
-            layout::bare(
-                self.0.title(),
-                &maud::html! {
-                    h1 { (self.0.title()) }
-                    p { (self.0.detail()) }
-                    p { "Go back, or open the overview." }
-                },
-            ),
-        )
-            .into_response()
+        self.0.into_response()
     }
+}
+
+/// Shows a failure in the frame of the pages.
+async fn show_failure(State(app): State<App>, request: Request, next: Next) -> Response {
+    let identity = request.extensions().get::<Identity>().cloned();
+    let response = next.run(request).await;
+    let failure = response.extensions().get::<Failure>();
+    let (Some(identity), Some(failure)) = (identity, failure) else { return response };
+    let page = Page {
+        app: &app,
+        identity: &identity,
+        flash: None,
+        title: failure.title(),
+        active: "",
+        is_live: false,
+    };
+    let body = maud::html! {
+        p.notice.failure role="alert" { (failure.detail()) }
+        p { "Go back, or open the " a href={ (app.path("/overview")) } { "overview" } "." }
+    };
+    (failure.status(), page.render(&body)).into_response()
 }

@@ -11,6 +11,7 @@ use super::layout::Page;
 use super::{PageFailure, format, key};
 use crate::app::App;
 use crate::auth::{Identity, Operator, Viewer};
+use crate::operations::failure::Failure;
 use crate::operations::{self, key_name, overrides};
 
 #[derive(Deserialize)]
@@ -39,7 +40,7 @@ pub async fn page(
     let body = html! {
         form.search action={ (base) "/overrides" } {
             input type="search" name="match" value=[pattern.as_deref()] placeholder="user:*" aria-label="Pattern of keys" autocomplete="off" spellcheck="false";
-            button type="submit" { "Filter" }
+            button.quiet type="submit" { "Filter" }
         }
         @for reason in &found.incomplete { p.notice.warning { "Not all overrides are shown: " (reason) "." } }
         @if found.overrides.is_empty() {
@@ -64,7 +65,7 @@ pub async fn delete(
     Operator(identity): Operator,
     body: String,
 ) -> Result<Response, PageFailure> {
-    let (keys, is_confirmed) = chosen(&body);
+    let (keys, is_confirmed) = chosen(&body)?;
     if is_confirmed {
         let mut removed = 0;
         for key in &keys {
@@ -100,7 +101,7 @@ pub async fn delete(
             form method="post" action={ (base) "/overrides/delete" } {
                 ul.results { @for key in &keys { li { (format::key_link(base, key)) input type="hidden" name="key" value=(key_name::encode(key)); } } }
                 input type="hidden" name="confirm" value="true";
-                button type="submit" { "Remove " (keys.len()) " overrides" }
+                button.danger type="submit" { "Remove " (keys.len()) " overrides" }
             }
         }
         p { a href={ (base) "/overrides" } { "Back to the overrides" } }
@@ -109,11 +110,11 @@ pub async fn delete(
 }
 
 /// The keys of a form, and whether it confirms.
-fn chosen(body: &str) -> (Vec<Vec<u8>>, bool) {
+fn chosen(body: &str) -> Result<(Vec<Vec<u8>>, bool), Failure> {
     let fields: Vec<(String, String)> = axum_form(body);
     let keys = fields.iter().filter(|(name, _)| name == "key");
-    let keys = keys.map(|(_, value)| key_name::decode(value)).collect();
-    (keys, fields.iter().any(|(name, _)| name == "confirm"))
+    let keys = keys.map(|(_, value)| key_name::decode(value)).collect::<Result<_, _>>()?;
+    Ok((keys, fields.iter().any(|(name, _)| name == "confirm")))
 }
 
 fn axum_form(body: &str) -> Vec<(String, String)> {
@@ -139,7 +140,7 @@ fn list(found: &[ListedOverride], base: &str, identity: &Identity) -> Markup {
         @if identity.is_operator() {
             form method="post" action={ (base) "/overrides/delete" } {
                 (table)
-                button type="submit" { "Remove chosen…" }
+                button.danger type="submit" { "Remove chosen…" }
             }
         } @else { (table) }
     }

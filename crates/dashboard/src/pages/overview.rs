@@ -62,9 +62,15 @@ pub fn live(snapshot: &Snapshot, base: &str) -> Markup {
             p.empty { "No checks in the last seconds. The dashboard counts " code { "RL.CHECK" } " and " code { "RL.MCHECK" } " of all clients." }
         }
         (policies(snapshot, base))
-        section {
-            h2 { "Keys denied most" }
-            (ranking(&snapshot.top_denied, base, 10, "No check was denied in the last minutes."))
+        div.columns {
+            section {
+                h2 { "Keys denied most" }
+                (ranking(&snapshot.top_denied, base, 10, "No check was denied in the last minutes."))
+            }
+            section {
+                h2 { "Keys checked most" }
+                (ranking(&snapshot.top_checked, base, 10, "No key was checked in the last minutes."))
+            }
         }
         section {
             h2 { "Nodes" }

@@ -49,7 +49,7 @@ pub async fn page(
                 (policies::form(base, &name.to_string(), Some(&policy)))
                 form.inline method="post" action={ (base) "/policies/delete" } data-confirm={ "Delete the policy " (name) "? Checks that name it then fail." } {
                     input type="hidden" name="name" value=(name);
-                    button type="submit" { "Delete" }
+                    button.danger type="submit" { "Delete policy" }
                 }
             }
         }

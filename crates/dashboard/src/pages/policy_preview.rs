@@ -10,9 +10,9 @@ use super::policies::diff_table;
 use super::{PageFailure, format};
 use crate::app::App;
 use crate::auth::Viewer;
+use crate::operations::failure::Failure;
 use crate::operations::policies::{self, PolicyChange};
 use crate::operations::policy_sample::{self, Sample};
-use crate::operations::{failure::Failure, key_name};
 
 #[derive(Deserialize)]
 pub struct PreviewQuery {
@@ -89,7 +89,7 @@ fn sample_table(sample: &Sample, base: &str) -> Markup {
                 thead { tr { th { "Key" } th.number { "Units" } th.number { "Denied" } } }
                 tbody { @for sampled in &sample.keys {
                     tr {
-                        td { (format::key_link(base, &key_name::decode(&sampled.key))) }
+                        td { (format::key_link(base, &sampled.name)) }
                         td.number { (format::grouped(sampled.units)) }
                         td.number { (format::grouped(sampled.denied_units)) }
                     }

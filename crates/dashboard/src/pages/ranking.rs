@@ -14,7 +14,7 @@ pub fn ranking(keys: &[Ranked], base: &str, count: usize, if_empty: &str) -> Mar
                 thead { tr { th { "Key" } th.number { "Checks, about" } } }
                 tbody {
                     @for ranked in keys.iter().take(count) {
-                        tr { td { (format::key_link(base, &ranked.key)) } td.number { (format::grouped(ranked.count)) } }
+                        tr { td { (format::top_key(base, &ranked.key)) } td.number { (format::grouped(ranked.count)) } }
                     }
                 }
             } }

@@ -16,7 +16,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub use node_status::{NodeState, NodeStatus};
 pub use poller::Poller;
 pub use problem::Problem;
-pub use snapshot::Snapshot;
+pub use snapshot::{Snapshot, seconds};
 
 /// The seconds over which the rates of a snapshot are taken.
 const RATE_SECONDS: u64 = 5;

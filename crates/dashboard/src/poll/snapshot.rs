@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::time::SystemTime;
 
-use ratelog_client::Policy;
 use ratelog_client::command::Ranked;
+use ratelog_client::{Policy, Window};
 
 use super::node_status::NodeStatus;
 use super::policy_rates::PolicyRates;
@@ -67,14 +67,17 @@ impl Snapshot {
         }
     }
 
-    /// The checks that each rule of each policy denied on a node: the policy, the rule, the count.
+    /// The checks that each rule of each policy denied on a node: the policy, the rule such as `100/60s`, the count.
     pub fn denied_by_rule<'a>(
         &'a self,
         node: &'a NodeStatus,
     ) -> impl Iterator<Item = (&'a str, String, u64)> {
         node.policies.iter().flat_map(|(name, stats)| {
             let rules = self.rules.get(name).map(|policy| policy.rules.iter());
-            let named = rules.into_iter().flatten().map(|rule| rule.to_string());
+            let named = rules
+                .into_iter()
+                .flatten()
+                .map(|rule| format!("{}/{}s", rule.limit().units(), seconds(rule.window())));
             named.zip(&stats.denied_by_rule).map(|(rule, denied)| (&**name, rule, *denied))
         })
     }
@@ -83,4 +86,12 @@ impl Snapshot {
     pub fn primaries(&self) -> impl Iterator<Item = &NodeStatus> {
         self.nodes.iter().filter(|node| node.is_primary())
     }
+}
+
+/// A window in seconds, as short as it can be written.
+#[must_use]
+pub fn seconds(window: Window) -> String {
+    let millis = window.millis();
+    let text = format!("{}.{:03}", millis / 1000, millis % 1000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

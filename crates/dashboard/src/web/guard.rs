@@ -18,6 +18,9 @@ use crate::operations::failure::Failure;
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
     form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
+/// The hosts that browsers trust without TLS.
+const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
+
 /// Answers only requests for the dashboard's own hosts: a page elsewhere cannot point its name at this address.
 pub async fn check_host(State(app): State<App>, request: Request, next: Next) -> Response {
     let host = host(request.uri(), request.headers());
@@ -40,7 +43,10 @@ pub async fn check_host(State(app): State<App>, request: Request, next: Next) ->
 }
 
 /// Adds the headers that keep browsers from running and sharing what is not the dashboard's.
-pub async fn add_headers(request: Request, next: Next) -> Response {
+pub async fn add_headers(State(app): State<App>, request: Request, next: Next) -> Response {
+    // Browsers complain about this header over plain HTTP from another machine.
+    let host = host(request.uri(), request.headers());
+    let is_isolated = app.settings.https || host.is_some_and(|host| LOOPBACK.contains(&host));
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     for (name, value) in [
@@ -48,13 +54,28 @@ pub async fn add_headers(request: Request, next: Next) -> Response {
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (X_FRAME_OPTIONS, "DENY"),
         (REFERRER_POLICY, "no-referrer"),
-        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
         (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
+    if is_isolated {
+        let name = HeaderName::from_static("cross-origin-opener-policy");
+        headers.insert(name, HeaderValue::from_static("same-origin"));
+    }
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
+}
+
+/// Goes on with a change whose client has gone, so that it is made and recorded, or neither.
+pub async fn finish_changes(request: Request, next: Next) -> Response {
+    if request.method().is_safe() {
+        return next.run(request).await;
+    }
+    let answered = tokio::spawn(next.run(request)).await;
+    answered.unwrap_or_else(|error| {
+        tracing::error!(%error, "a change was not finished");
+        StatusCode::INTERNAL_SERVER_ERROR.into_response()
+    })
 }
 
 /// Finds out who makes a request for a page. Others are sent to the login page.

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 
 use axum::extract::{Path, State};
+use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::Stream;
 use tokio_stream::StreamExt;
@@ -17,13 +18,16 @@ use crate::pages::{self, LivePage};
 /// Sends the live part of a page with each snapshot, and the newest point of the charts.
 pub async fn live(
     State(app): State<App>,
-    Viewer(_): Viewer,
+    Viewer(identity): Viewer,
+    headers: HeaderMap,
     Path(page): Path<String>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Failure> {
     let page = LivePage::named(&page)
         .ok_or_else(|| Failure::NotFound(format!("there is no live page '{page}'")))?;
     let base = app.settings.base_path.clone();
-    let snapshots = WatchStream::new(app.poller.subscribe());
+    // The events end with the session.
+    let snapshots = WatchStream::new(app.poller.subscribe())
+        .take_while(move |_| app.authenticator.identify(&headers, identity.address).is_some());
     let events = snapshots.map(move |snapshot| {
         let html = pages::render_live(page, &snapshot, &base);
         let point = serde_json::to_string(&HistoryPoint::of(&snapshot)).unwrap_or_default();

@@ -15,7 +15,7 @@ pub fn dashboard(app: &App) -> Router {
         .nest("/api/v1", api::router())
         .layer(from_fn_with_state(app.clone(), guard::sign_in_for_data));
     let signed_in =
-        pages::router().layer(from_fn_with_state(app.clone(), guard::sign_in_for_pages));
+        pages::router(app).layer(from_fn_with_state(app.clone(), guard::sign_in_for_pages));
     let overview = Redirect::to(&app.path("/overview"));
     let home = move || std::future::ready(overview.clone());
     let routes = Router::new()
@@ -33,9 +33,10 @@ pub fn dashboard(app: &App) -> Router {
     };
     routes
         .fallback(pages::not_found)
+        .layer(from_fn(guard::finish_changes))
         .layer(CsrfLayer::new())
         .layer(from_fn_with_state(app.clone(), guard::check_host))
-        .layer(from_fn(guard::add_headers))
+        .layer(from_fn_with_state(app.clone(), guard::add_headers))
 }
 
 /// The routes of the listener for metrics.

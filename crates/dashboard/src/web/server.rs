@@ -45,7 +45,7 @@ pub async fn serve(mut settings: Settings) -> Result<Running, StartError> {
     let demo = app.clone();
     tasks.spawn(until(stopped, async move {
         if let Some(traffic) = &demo.demo {
-            traffic.run(&demo.operator).await;
+            traffic.run(demo.operator().await).await;
         }
     }));
     tracing::info!(%address, "listening");

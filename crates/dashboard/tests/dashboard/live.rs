@@ -1,0 +1,145 @@
+//! Live pages: their events, and what they cost the servers.
+
+use ratelog_client::redis;
+use ratelog_test_support::Server;
+use reqwest::{Method, Response};
+use serde_json::Value;
+
+use crate::support::{Dashboard, Page, Reply, User, address, cluster_with_replicas, url};
+
+/// The next event of a stream: its name and its data.
+struct Events {
+    response: Response,
+    text: String,
+}
+
+impl Events {
+    async fn open(dashboard: &Dashboard, page: &str) -> Self {
+        let request = dashboard.request(User::Viewer, Method::GET, &format!("/live/{page}"));
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), 200, "{page}");
+        Self { response, text: String::new() }
+    }
+
+    async fn next(&mut self) -> (String, String) {
+        loop {
+            if let Some((event, rest)) = self.text.split_once("\n\n") {
+                let (event, rest) = (event.to_owned(), rest.to_owned());
+                self.text = rest;
+                let field = |name: &str| -> Vec<String> {
+                    let lines = event.lines().filter_map(|line| line.strip_prefix(name));
+                    lines.map(|line| line.trim_start().to_owned()).collect()
+                };
+                if event.starts_with(':') {
+                    continue;
+                }
+                return (field("event:").concat(), field("data:").join("\n"));
+            }
+            let chunk = self.response.chunk().await.unwrap().expect("the events go on");
+            self.text.push_str(std::str::from_utf8(&chunk).unwrap());
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_poll_sends_the_page_and_a_point() {
+    let server = Server::start();
+    let mut db = server.connect();
+    let dashboard = Dashboard::start(&url(&server)).await;
+    dashboard.until_up(1).await;
+    for page in ["overview", "keys", "nodes"] {
+        let mut events = Events::open(&dashboard, page).await;
+        let (mut last, mut has_denied) = (0, false);
+        for _ in 0..20 {
+            db.run::<redis::Value>("RL.CHECK user:1 1 1h");
+            let (name, html) = events.next().await;
+            assert_eq!(name, "");
+            Page::parse(&html);
+            let (name, point) = events.next().await;
+            assert_eq!(name, "point");
+            let point: Value = serde_json::from_str(&point).unwrap();
+            let time = point["time"].as_u64().unwrap();
+            assert!(time >= last);
+            last = time;
+            has_denied = point["denied"].as_f64().unwrap() > 0.0
+                && (page == "nodes" || html.contains("user:1"));
+            if has_denied {
+                break;
+            }
+        }
+        assert!(has_denied, "{page}");
+    }
+    let reply = dashboard.get("/live/audit").await;
+    assert_eq!(reply.status, 404);
+    assert_eq!(reply.json()["detail"], "there is no live page 'audit'");
+    let anonymous = dashboard.request(User::Nobody, Method::GET, "/live/nodes");
+    assert_eq!(Reply::of(anonymous).await.status, 401);
+}
+
+/// The commands that clients have sent to a server since it started, but for those that ask for the count.
+fn commands(server: &Server) -> u64 {
+    let info: String = server.connect().run("INFO commandstats");
+    let lines = info.lines().filter_map(|line| line.strip_prefix("cmdstat_"));
+    let of_polls =
+        ["rl.stats:", "rl.top:", "info:", "cluster|slots:", "rl.policy|export:", "scan:"];
+    let lines =
+        lines.filter(|line| of_polls.iter().any(|name| line.to_lowercase().starts_with(name)));
+    let counts = lines.map(|line| {
+        let (_, calls) = line.split_once(":calls=").unwrap();
+        calls.split_once(',').unwrap().0.parse::<u64>().unwrap()
+    });
+    counts.sum()
+}
+
+/// The number of polls is the number of points with another time.
+async fn commands_in_polls(dashboard: &Dashboard, server: &Server, polls: u64) -> u64 {
+    let mut events = Events::open(dashboard, "nodes").await;
+    events.next().await;
+    events.next().await;
+    events.next().await;
+    let before = commands(server);
+    for _ in 0..polls {
+        events.next().await;
+        events.next().await;
+    }
+    // Each look is one `INFO` itself.
+    commands(server) - before - 1
+}
+
+#[tokio::test]
+async fn a_hundred_open_pages_are_one_poll() {
+    let server = Server::start();
+    let dashboard = Dashboard::start(&url(&server)).await;
+    dashboard.until_up(1).await;
+    let alone = commands_in_polls(&dashboard, &server, 6).await;
+    let mut pages = Vec::new();
+    for index in 0..100 {
+        let page = ["overview", "keys", "nodes"][index % 3];
+        let mut events = Events::open(&dashboard, page).await;
+        events.next().await;
+        pages.push(tokio::spawn(async move {
+            loop {
+                events.next().await;
+            }
+        }));
+    }
+    let together = commands_in_polls(&dashboard, &server, 6).await;
+    for page in pages {
+        page.abort();
+    }
+    for commands in [alone, together] {
+        // A poll may have begun before the first count or after the last one.
+        assert!((12..=3 * 7).contains(&commands), "{alone} {together}");
+    }
+}
+
+#[tokio::test]
+async fn each_node_of_a_cluster_gets_three_commands_a_poll() {
+    let cluster = cluster_with_replicas(&[]);
+    let dashboard = Dashboard::start(&format!("redis+cluster://{}", address(&cluster[0]))).await;
+    dashboard.until_up(6).await;
+    for place in [0, 4] {
+        let commands = commands_in_polls(&dashboard, &cluster[place], 6).await;
+        assert!((12..=3 * 7).contains(&commands), "{place}: {commands}");
+    }
+}

@@ -1,0 +1,179 @@
+//! Policies: changes on every primary, imports with a diff, and nodes that differ.
+
+use ratelog_client::redis;
+use ratelog_test_support::{Cluster, Server, Stop};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{Dashboard, address, until, url};
+
+fn names(server: &Server) -> Vec<String> {
+    server.connect().run("RL.POLICY LIST")
+}
+
+#[tokio::test]
+async fn a_policy_is_created_changed_switched_and_deleted() {
+    let server = Server::start();
+    let dashboard = Dashboard::start(&url(&server)).await;
+    dashboard.until_up(1).await;
+    dashboard.get("/policies").await.page().assert_has("There are no policies.");
+    let form = [("name", "api"), ("rules", "10/second; 1000/hour"), ("mode", "enforce")];
+    dashboard
+        .submit("/policies", &form)
+        .await
+        .assert_has("The policy api is stored, on 1 of 1 nodes.");
+    let list = dashboard.get("/policies").await.page();
+    list.assert_has("10/second; 1000/hour");
+    // The button that switches the mode sends the fields of its form.
+    let hidden = |name: &str| {
+        let inputs = list.tags.iter().filter(|tag| tag.name == "input");
+        let mut inputs =
+            inputs.filter(|tag| tag.attributes.get("type").is_some_and(|t| t == "hidden"));
+        let input = inputs.find(|tag| tag.attributes["name"] == name).expect("a field");
+        input.attributes["value"].clone()
+    };
+    let fields = ["name", "rules", "mode"].map(|name| (name, hidden(name)));
+    let form = fields.each_ref().map(|(name, value)| (*name, &**value));
+    assert_eq!(form[2], ("mode", "shadow"));
+    dashboard
+        .submit("/policies", &form)
+        .await
+        .assert_has("The policy api is stored, on 1 of 1 nodes.");
+    let body = json!({"rules": "10/second; 1000/hour", "mode": "shadow"});
+    assert_eq!(dashboard.json("/policies/api").await, body);
+    assert_eq!(dashboard.json("/policies").await, json!({"api": body}));
+    let page = dashboard.get("/policy?name=api").await.page();
+    page.assert_has("shadow: counts what it would deny, and denies nothing");
+    for (form, error) in [
+        ([("name", "api"), ("rules", "x"), ("mode", "enforce")], "rules 'x': "),
+        (
+            [("name", "api"), ("rules", "1/second"), ("mode", "off")],
+            "mode is one of enforce, shadow",
+        ),
+        ([("name", ""), ("rules", "1/second"), ("mode", "enforce")], "a policy's name is"),
+    ] {
+        dashboard.submit("/policies", &form).await.assert_has(error);
+    }
+    assert_eq!(dashboard.json("/policies/api").await, body);
+    dashboard
+        .submit("/policies/delete", &[("name", "api")])
+        .await
+        .assert_has("The policy api is deleted, on 1 of 1 nodes.");
+    assert_eq!(names(&server), [""; 0]);
+    assert_eq!(dashboard.get("/policy?name=api").await.status, 404);
+    let reply = dashboard.api(Method::GET, "/policies/api", None).await;
+    assert_eq!((reply.status, &reply.json()["detail"]), (404, &"there is no policy 'api'".into()));
+}
+
+#[tokio::test]
+async fn an_import_shows_its_changes_before_it_is_applied() {
+    let server = Server::start();
+    let mut db = server.connect();
+    for command in ["SET kept 1 1s", "SET changed 1 1s", "SET removed 5 1m"] {
+        db.run::<()>(&format!("RL.POLICY {command}"));
+    }
+    let before: String = db.run("RL.POLICY EXPORT");
+    let dashboard = Dashboard::start(&url(&server)).await;
+    dashboard.until_up(1).await;
+    let exported = dashboard.get("/policies/export").await;
+    assert!(exported.header("content-disposition").contains("policies.json"));
+    let parsed = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+    assert_eq!(exported.json(), parsed(&before));
+    let same = dashboard.post("/policies/import", &[("json", &before)]).await.page();
+    same.assert_has("nothing would change");
+    let new = r#"{"policies":[{"name":"added","rules":[{"limit":2,"window":"1h"}]},{"name":"changed","shadow":true,"rules":[{"limit":1,"window":"1s"}]},{"name":"kept","rules":[{"limit":1,"window":"1s"}]}]}"#;
+    let diff = dashboard.post("/policies/import", &[("json", new)]).await.page();
+    for text in ["added", "2/hour", "shadow: 1/second", "removed", "5/minute", "Apply 3 changes"] {
+        diff.assert_has(text);
+    }
+    diff.assert_lacks("kept 1/second");
+    assert_eq!(db.run::<String>("RL.POLICY EXPORT"), before, "nothing is applied yet");
+    let json = diff.text.split_once('{').map(|(_, rest)| format!("{{{rest}")).unwrap();
+    let json = &json[..=json.rfind('}').unwrap()];
+    let page = dashboard.submit("/policies/import", &[("json", json), ("apply", "true")]).await;
+    page.assert_has("The policies are imported, on 1 of 1 nodes.");
+    assert_eq!(parsed(&db.run::<String>("RL.POLICY EXPORT")), parsed(new));
+    for wrong in [
+        "",
+        "[]",
+        r#"{"policies":[{"name":"a b","rules":[]}]}"#,
+        r#"{"policies":[{"name":"a","rules":[]}]}"#,
+    ] {
+        assert_eq!(dashboard.post("/policies/import", &[("json", wrong)]).await.status, 400);
+        let page =
+            dashboard.submit("/policies/import", &[("json", wrong), ("apply", "true")]).await;
+        page.assert_has("Invalid request: ");
+    }
+    assert_eq!(parsed(&db.run::<String>("RL.POLICY EXPORT")), parsed(new));
+    let reply =
+        dashboard.request(crate::support::User::Operator, Method::POST, "/api/v1/policies/import");
+    let reply = crate::support::Reply::of(reply.body(before.clone())).await;
+    assert_eq!(reply.json(), json!([{"node": address(&server), "outcome": "done", "error": null}]));
+    assert_eq!(parsed(&db.run::<String>("RL.POLICY EXPORT")), parsed(&before));
+}
+
+#[tokio::test]
+async fn a_change_has_an_outcome_on_each_primary() {
+    let mut cluster = Cluster::start(3, 0);
+    let dashboard = Dashboard::start(&format!("redis+cluster://{}", address(&cluster[0]))).await;
+    dashboard.until_up(3).await;
+    let body = json!({"rules": "1/second", "mode": "enforce"});
+    let reply = dashboard.api(Method::PUT, "/policies/api", Some(&body)).await;
+    let outcomes = reply.json();
+    assert_eq!(outcomes.as_array().unwrap().len(), 3);
+    assert!(outcomes.as_array().unwrap().iter().all(|outcome| outcome["outcome"] == "done"));
+    for node in cluster.each_node() {
+        assert_eq!(names(node), ["api"]);
+    }
+    let lost = address(&cluster[1]);
+    cluster[1].stop(Stop::Kill);
+    let down = async || dashboard.state_of(&lost).await.as_deref() == Some("down");
+    until("the node is down", down).await;
+    let reply = dashboard.api(Method::DELETE, "/policies/api", None).await;
+    assert_eq!(reply.status, 200, "{}", reply.text);
+    for outcome in reply.json().as_array().unwrap() {
+        let is_lost = outcome["node"] == *lost;
+        assert_eq!(outcome["outcome"], if is_lost { "failed" } else { "done" }, "{outcome}");
+        assert_eq!(outcome["error"].is_string(), is_lost);
+    }
+    let form = [("name", "api"), ("rules", "2/second"), ("mode", "enforce")];
+    let page = dashboard.submit("/policies", &form).await;
+    page.assert_has(&format!("The policy api is stored, on 2 of 3 nodes. {lost}: failed ("));
+    page.assert_has(&format!("cannot connect to {lost}"));
+    assert_eq!(names(&cluster[0]), ["api"]);
+}
+
+/// A replica that accepts writes can get policies of its own.
+#[tokio::test]
+async fn nodes_that_differ_are_shown_and_made_equal() {
+    let primary = Server::start();
+    let replica = primary.start_replica(&["replica-read-only no"]);
+    primary.connect().run::<()>("RL.POLICY SET common 1 1s");
+    until("the replica has the policy", async || names(&replica) == ["common"]).await;
+    let dashboard = Dashboard::start(&url(&primary)).await;
+    dashboard.until_up(2).await;
+    let differ = async || {
+        let problems = dashboard.json("/overview").await["problems"].clone();
+        problems.to_string().contains("nodes have different policies")
+    };
+    for source in [&primary, &replica] {
+        replica.connect().run::<redis::Value>("RL.POLICY SET own 2 1s");
+        assert_ne!(names(&primary), names(&replica));
+        until("the difference is seen", differ).await;
+        let page = dashboard.get("/policies").await.page();
+        page.assert_has("Nodes have different policies");
+        let source = address(source);
+        page.assert_has(&format!("Give all nodes the policies of {source}"));
+        let page = dashboard.submit("/policies/make-equal", &[("source", &source)]).await;
+        page.assert_has(&format!("The nodes have the policies of {source}, on 1 of 1 nodes."));
+        let expected: &[&str] =
+            if source == address(&primary) { &["common"] } else { &["common", "own"] };
+        until("both have the policies of the source", async || {
+            names(&primary) == expected && names(&replica) == expected
+        })
+        .await;
+        until("the difference is gone", async || !differ().await).await;
+    }
+    let page = dashboard.submit("/policies/make-equal", &[("source", "192.0.2.1:1")]).await;
+    page.assert_has("there is no node 192.0.2.1:1");
+}
