@@ -25,6 +25,7 @@ test: setup ## run every test, on the installed server or on SERVER=/path/to/red
 	@scripts/test
 	@scripts/test-python
 	@scripts/test-clients
+	@scripts/test-js
 	@scripts/test-contrib
 	@scripts/test-dashboard
 
@@ -70,4 +71,4 @@ publish-crates: setup ## publish the crates on crates.io (see RELEASING.md)
 
 clean: ## remove everything that the other targets made here
 	@scripts/cargo clean
-	@rm -rf .venv .servers .cache fuzz/target tests/*/node_modules
+	@rm -rf .venv .servers .cache fuzz/target tests/*/node_modules js/coverage js/dist js/node_modules

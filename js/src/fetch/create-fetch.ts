@@ -1,0 +1,153 @@
+import { afterResponse, isIdempotent, type RetryAction, type WaitReason } from "./action.ts";
+import { Backoff } from "./backoff.ts";
+import { warnUnlessReadable } from "./cors.ts";
+import { originOf } from "./origin.ts";
+import { readRetryHint } from "./retry-hint.ts";
+import { sleep } from "./sleep.ts";
+import { Throttles } from "./throttles.ts";
+
+/** A wait that begins. */
+export interface Wait {
+  /** The length of the wait in milliseconds. */
+  readonly waitMs: number;
+  /** The number of times that the request was sent. 0 before the first try. */
+  readonly attempt: number;
+  /** Why it waits. */
+  readonly reason: WaitReason;
+  /** The response after which the request is sent again, if there was one. Its body is discarded after the call. */
+  readonly response: Response | undefined;
+}
+
+/** Options of {@link createFetch}. */
+export interface FetchOptions {
+  /** Sends the requests. Default: the global `fetch`. */
+  readonly fetch?: typeof globalThis.fetch;
+  /**
+   * How often a request is sent at most, an integer from 1 on. Default: any number of times after waits that the server
+   * gives, and 5 times if it gives none.
+   */
+  readonly maxTries?: number;
+  /**
+   * The time from the call to the last try at most, in milliseconds. A longer wait is not begun. A try in progress is not
+   * aborted; pass `AbortSignal.timeout()` for that. Default: 60,000.
+   */
+  readonly maxWaitMs?: number;
+  /**
+   * Whether to hold requests back while the last response from their origin says that nothing remains, so that most of
+   * them are never denied. Default: `false`.
+   */
+  readonly pace?: boolean;
+  /** Is called when a wait begins. An error that it throws rejects the request. */
+  readonly onWait?: (wait: Wait) => void;
+}
+
+/** The number of origins whose limits are remembered. */
+const MAX_THROTTLES = 1000;
+
+/**
+ * Creates a `fetch` that waits as the server says when a limit is exhausted, and sends the request again.
+ *
+ * It waits for `Retry-After`, otherwise for the reset in `RateLimit` or `X-RateLimit` headers, and otherwise for a time
+ * that grows from try to try. Jitter is only added. A 429 is sent again whatever the method; a 408, 502, 503, 504 or
+ * network error only if the method is idempotent or the request has an `Idempotency-Key`. A stream is sent once. The
+ * body of a `Request` object is kept in memory until a response arrives.
+ *
+ * When there is no further try, it returns the last response or throws the last error, as `fetch` does. An aborted
+ * `signal` ends a wait at once, and rejects with the signal's reason.
+ *
+ * @throws {RangeError} `maxTries` or `maxWaitMs` is out of range.
+ */
+export function createFetch(options: FetchOptions = {}): typeof globalThis.fetch {
+  const { maxTries, maxWaitMs = 60_000, pace, onWait } = options;
+  const send: typeof globalThis.fetch = options.fetch ?? ((...args) => globalThis.fetch(...args));
+  if (maxTries !== undefined && !(maxTries >= 1)) {
+    throw new RangeError(`maxTries must be 1 or more, not ${maxTries}`);
+  }
+  if (!(maxWaitMs >= 0)) {
+    throw new RangeError(`maxWaitMs must be 0 or more, not ${maxWaitMs}`);
+  }
+  const throttles = new Throttles(MAX_THROTTLES);
+
+  return async (input, init) => {
+    const started = performance.now();
+    const request = typeof input === "object" && "clone" in input ? input : undefined;
+    const signal = init?.signal === undefined ? request?.signal : init.signal;
+    const idempotent = isIdempotent(
+      init?.method ?? request?.method ?? "GET",
+      new Headers(init?.headers ?? request?.headers),
+    );
+    const replayable = !isStream(init?.body);
+    const origin = originOf(request?.url ?? String(input));
+    const throttle = pace ? throttles.get(origin) : undefined;
+    const backoff = new Backoff(maxTries, maxWaitMs);
+
+    try {
+      for (let attempt = 1; ; attempt++) {
+        let response: Response | undefined;
+        let action: RetryAction | undefined;
+        let error: unknown;
+        const copy = request?.clone() ?? input;
+        await throttle?.acquire(started + maxWaitMs, signal, (waitMs) =>
+          onWait?.({ waitMs, attempt: attempt - 1, reason: "pace", response }),
+        );
+        try {
+          response = await send(copy, init);
+          const { status, headers, type } = response;
+          const hint = readRetryHint(headers, Date.now());
+          action = afterResponse(status, hint, idempotent);
+          throttle?.onResponse(status === 429, hint);
+          if (status === 429 && type === "cors") {
+            warnUnlessReadable(origin, headers);
+          }
+        } catch (thrown) {
+          if (response) {
+            throw thrown;
+          }
+          error = thrown;
+          if (idempotent && error instanceof TypeError && (request || isValid(input, init))) {
+            action = { reason: "network-error", waitMs: 0 };
+          }
+        } finally {
+          throttle?.release();
+        }
+        const waitMs =
+          action && replayable
+            ? backoff.next(action.waitMs, performance.now() - started)
+            : undefined;
+        if (!action || waitMs === undefined) {
+          if (response) {
+            return response;
+          }
+          throw error;
+        }
+        signal?.throwIfAborted();
+        onWait?.({ waitMs, attempt, reason: action.reason, response });
+        discard(response?.body);
+        await sleep(waitMs, signal);
+      }
+    } finally {
+      discard(request?.body);
+    }
+  };
+}
+
+/** Returns whether a body can be sent only once. */
+function isStream(body: unknown): boolean {
+  return (
+    !!body && typeof body === "object" && ("getReader" in body || Symbol.asyncIterator in body)
+  );
+}
+
+/** Returns whether `fetch` accepts these arguments. If it does not, another try throws the same `TypeError`. */
+function isValid(input: RequestInfo | URL, init?: RequestInit): boolean {
+  try {
+    return !!new Request(input, { ...init, signal: null });
+  } catch {
+    return false;
+  }
+}
+
+/** Frees the connection and the memory of a body that nobody will read. */
+function discard(body: ReadableStream | null | undefined): void {
+  body?.cancel().catch(() => {});
+}

@@ -1,0 +1,2 @@
+export type { WaitReason } from "./action.ts";
+export { createFetch, type FetchOptions, type Wait } from "./create-fetch.ts";

@@ -1,0 +1,89 @@
+import { jitter } from "./backoff.ts";
+import type { RetryHint } from "./retry-hint.ts";
+import { sleep } from "./sleep.ts";
+
+/** A request in the queue. */
+interface Waiter {
+  /** Makes it try again. */
+  wake?: () => void;
+}
+
+/**
+ * Holds the requests to one origin back while nothing remains. They are sent in order, at most as many at a time as
+ * the last response said remain, and at least one. All times are milliseconds of `performance.now()`.
+ */
+export class Throttle {
+  readonly #queue: Set<Waiter> = new Set();
+  /** The end of the period in which nothing remains. */
+  #until = 0;
+  /** The same with jitter, because other clients were given the same end. */
+  #resumeAt = 0;
+  /** The units that remained after the last response; `undefined` if it reported no limit. */
+  #remaining: number | undefined;
+  #inFlight = 0;
+
+  /**
+   * Waits until the request may be sent, at most until `deadline`. Then call {@link release} when it ends.
+   *
+   * A period that ends after the deadline holds nothing back, because the request would have to be sent before it
+   * ends. Calls `onWait` with the length of a period that holds the request back.
+   *
+   * Rejects with the reason of `signal` if it is aborted.
+   */
+  async acquire(
+    deadline: number,
+    signal: AbortSignal | null | undefined,
+    onWait: (waitMs: number) => void,
+  ): Promise<void> {
+    const waiter: Waiter = {};
+    let announced: number | undefined;
+    this.#queue.add(waiter);
+    try {
+      for (let now = performance.now(); now < deadline; now = performance.now()) {
+        let end = deadline;
+        if (this.#first() === waiter) {
+          if (this.#until <= deadline && now < this.#resumeAt) {
+            end = Math.min(this.#resumeAt, deadline);
+            if (end !== announced) {
+              announced = end;
+              onWait(end - now);
+            }
+          } else if (this.#inFlight < Math.max(this.#remaining ?? Infinity, 1)) {
+            break;
+          }
+        }
+        await sleep(end - now, signal, (wake) => {
+          waiter.wake = wake;
+        });
+      }
+      this.#inFlight++;
+    } finally {
+      this.#queue.delete(waiter);
+      this.#first()?.wake?.();
+    }
+  }
+
+  /** Records a response. `denied` is whether its status is 429. */
+  onResponse(denied: boolean, hint: RetryHint): void {
+    const now = performance.now();
+    const wait = (denied ? hint.retryAfterMs : undefined) ?? hint.exhaustedForMs;
+    if (wait !== undefined && now + wait > this.#until) {
+      this.#until = now + wait;
+      this.#resumeAt = this.#until + jitter(wait);
+    }
+    const remaining = hint.remaining ?? (denied ? 0 : undefined);
+    if (remaining !== undefined || now >= this.#resumeAt) {
+      this.#remaining = remaining;
+    }
+  }
+
+  /** Ends a request that was sent, with or without a response. */
+  release(): void {
+    this.#inFlight--;
+    this.#first()?.wake?.();
+  }
+
+  #first(): Waiter | undefined {
+    return this.#queue.values().next().value;
+  }
+}

@@ -1,0 +1,5 @@
+export type { Decision } from "./decision.ts";
+export { type CheckOptions, LocalLimiter, type LocalLimiterOptions } from "./local-limiter.ts";
+export { ParseRulesError } from "./parse-rules-error.ts";
+export type { Rule } from "./rule.ts";
+export { Rules } from "./rules.ts";

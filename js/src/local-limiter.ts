@@ -1,0 +1,200 @@
+import { check, type Decision, peek } from "./decision.ts";
+import { Log } from "./log.ts";
+import { MAX_LIMIT } from "./rule.ts";
+import { Rules } from "./rules.ts";
+
+/** Options of {@link LocalLimiter}. */
+export interface LocalLimiterOptions {
+  /** The maximum memory in bytes, approximately. Default: 64 MiB, for about 100,000 keys with few units. */
+  readonly maxBytes?: number;
+  /** Returns the time in milliseconds since the Unix epoch. Default: `Date.now`. */
+  readonly now?: () => number;
+}
+
+/** Options of a check. */
+export interface CheckOptions {
+  /** The units that the check uses, an integer from 1 on. Default: 1. */
+  readonly cost?: number;
+}
+
+const DEFAULT_MAX_BYTES = 64 * 2 ** 20;
+/** The approximate memory of a key without its log and the characters of its name. */
+const KEY_BYTES = 120;
+/** The number of keys that a new key examines, to remove those whose units have expired. */
+const EXAMINED_PER_KEY = 2;
+/** The number of keys that are spared, because they were checked recently, before one is evicted. */
+const MAX_SPARED = 16;
+/** The number of texts whose rules are remembered. */
+const MAX_TEXTS = 1000;
+
+/** The log of a key. */
+class KeyLog extends Log {
+  isRecent = true;
+}
+
+/**
+ * An exact limiter in this process, with bounded memory. It decides exactly as the server's module does, for the checks
+ * of one process.
+ *
+ * ```ts
+ * const limiter = new LocalLimiter();
+ * const { allowed } = limiter.check("user:42", "10/second; 1000/hour");
+ * ```
+ *
+ * When the memory is full, each new key evicts one that was not checked recently. Its units no longer count, so it may
+ * use up its limit once more within a window. While {@link evicted} is 0, every decision was exact.
+ */
+export class LocalLimiter {
+  readonly #logs: Map<string, KeyLog> = new Map();
+  readonly #rules: Map<string, Rules> = new Map();
+  readonly #maxBytes: number;
+  readonly #now: () => number;
+  /** Examines the keys in turn. It stays at its place while keys come and go. */
+  #hand: Iterator<[string, KeyLog]> = this.#logs.entries();
+  #bytes = 0;
+  #evicted = 0;
+
+  /** @throws {RangeError} `maxBytes` is not positive. */
+  constructor({ maxBytes = DEFAULT_MAX_BYTES, now = Date.now }: LocalLimiterOptions = {}) {
+    if (!(maxBytes > 0)) {
+      throw new RangeError(`maxBytes must be positive, not ${maxBytes}`);
+    }
+    this.#maxBytes = maxBytes;
+    this.#now = now;
+  }
+
+  /** The number of keys, including those whose units have expired but that are not removed yet. */
+  get size(): number {
+    return this.#logs.size;
+  }
+
+  /** The used memory in bytes, approximately. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** The number of keys that were evicted while they had unexpired units. */
+  get evicted(): number {
+    return this.#evicted;
+  }
+
+  /**
+   * Decides a check of a key, and records its units if it is allowed.
+   *
+   * @throws {ParseRulesError} `rules` is a text that is not rules.
+   * @throws {RangeError} `cost` is not an integer from 1 to 4,294,967,295.
+   */
+  check(key: string, rules: string | Rules, { cost = 1 }: CheckOptions = {}): Decision {
+    const [parsed, units, now] = [this.#parse(rules), validCost(cost), this.#now()];
+    const known = this.#logs.get(key);
+    const log = known ?? new KeyLog();
+    const before = log.bytes;
+    const decision = check(log, now, parsed, units);
+    if (known) {
+      known.isRecent = true;
+      this.#bytes += known.bytes - before;
+    } else if (decision.allowed) {
+      this.#sweep(now);
+      this.#logs.set(key, log);
+      this.#bytes += bytesOf(key, log);
+    }
+    this.#makeRoom(now);
+    return decision;
+  }
+
+  /** Returns the decision that a check would get. Records nothing, and throws the errors of {@link check}. */
+  peek(key: string, rules: string | Rules, { cost = 1 }: CheckOptions = {}): Decision {
+    const log = this.#logs.get(key) ?? new Log();
+    return peek(log, this.#now(), this.#parse(rules), validCost(cost));
+  }
+
+  /**
+   * Takes the newest units of a key back. Returns how many there were, at most `cost`.
+   *
+   * @throws {RangeError} `cost` is not an integer from 1 to 4,294,967,295.
+   */
+  refund(key: string, { cost = 1 }: CheckOptions = {}): number {
+    const units = validCost(cost);
+    const log = this.#logs.get(key);
+    if (!log) {
+      return 0;
+    }
+    const before = log.bytes;
+    const refunded = log.refund(this.#now(), units);
+    this.#bytes += log.bytes - before;
+    if (log.isEmpty) {
+      this.#remove(key, log);
+    }
+    return refunded;
+  }
+
+  /** Forgets the units of a key. Returns their number. */
+  reset(key: string): number {
+    return this.refund(key, { cost: MAX_LIMIT });
+  }
+
+  #parse(rules: string | Rules): Rules {
+    if (typeof rules !== "string") {
+      return rules;
+    }
+    let parsed = this.#rules.get(rules);
+    if (!parsed) {
+      parsed = Rules.parse(rules);
+      if (this.#rules.size >= MAX_TEXTS) {
+        this.#rules.clear();
+      }
+      this.#rules.set(rules, parsed);
+    }
+    return parsed;
+  }
+
+  /** Removes keys whose units have expired, a few for each new key. */
+  #sweep(now: number): void {
+    for (let examined = 0; examined < EXAMINED_PER_KEY; examined++) {
+      const next = this.#nextKey();
+      if (next?.[1].isExpired(now)) {
+        this.#remove(...next);
+      }
+    }
+  }
+
+  #makeRoom(now: number): void {
+    for (let spared = 0; this.#bytes > this.#maxBytes; ) {
+      const [key, log] = this.#nextKey() as [string, KeyLog];
+      const isExpired = log.isExpired(now);
+      if (log.isRecent && !isExpired && spared < MAX_SPARED) {
+        log.isRecent = false;
+        spared++;
+      } else {
+        this.#evicted += isExpired ? 0 : 1;
+        this.#remove(key, log);
+      }
+    }
+  }
+
+  /** Returns the next key in turn; `undefined` if there is none. */
+  #nextKey(): [string, KeyLog] | undefined {
+    const next = this.#hand.next();
+    if (!next.done) {
+      return next.value;
+    }
+    this.#hand = this.#logs.entries();
+    return this.#hand.next().value;
+  }
+
+  #remove(key: string, log: KeyLog): void {
+    this.#logs.delete(key);
+    this.#bytes -= bytesOf(key, log);
+  }
+}
+
+function bytesOf(key: string, log: KeyLog): number {
+  return KEY_BYTES + 2 * key.length + log.bytes;
+}
+
+function validCost(cost: number): number {
+  if (!Number.isInteger(cost) || cost < 1 || cost > MAX_LIMIT) {
+    throw new RangeError(`cost must be an integer from 1 to ${MAX_LIMIT}, not ${cost}`);
+  }
+  return cost;
+}

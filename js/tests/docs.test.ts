@@ -1,0 +1,113 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import ts from "typescript";
+import { beforeAll, expect, test } from "vitest";
+
+interface Block {
+  readonly name: string;
+  readonly code: string;
+  readonly output: string | undefined;
+}
+
+/** The blocks are inside the package, so that they import it by its name, as users do. It must be built. */
+const folder = fileURLToPath(new URL("../dist/docs/", import.meta.url));
+const page = ["../../docs/typescript.md", "../README.md"]
+  .map((path) => readFileSync(new URL(path, import.meta.url), "utf8"))
+  .join("\n");
+const blocks: Block[] = [...page.matchAll(/```ts\n(.*?)```\n(?:\n```text\n(.*?)```)?/gs)].map(
+  ([, code = "", output], index) => ({
+    name: /^\/\/ (\w+)\.ts$/m.exec(code)?.[1] ?? `block-${index + 1}`,
+    code,
+    output,
+  }),
+);
+const programs = blocks.filter(({ output }) => output !== undefined);
+/** Writes a program in JavaScript, and returns its path. */
+function write(name: string, code: string): string {
+  const { outputText } = ts.transpileModule(code, {
+    compilerOptions: { target: ts.ScriptTarget.ES2023, module: ts.ModuleKind.ESNext },
+  });
+  const path = `${folder}${name}.mjs`;
+  writeFileSync(path, outputText);
+  return path;
+}
+
+/** Runs the server of the page on a free port, and stops it also if the test fails. */
+async function withServer(run: (url: string) => Promise<void>): Promise<void> {
+  const code = blocks.find(({ name }) => name === "server")?.code ?? "";
+  const free = code.replace(
+    '.listen(8000, "127.0.0.1")',
+    '.listen(0, "127.0.0.1", function () { console.log(this.address().port); })',
+  );
+  expect(free).not.toBe(code);
+  const path = write("server", free);
+  const child = spawn(process.execPath, [path], { stdio: ["ignore", "pipe", "inherit"] });
+  const exited = once(child, "exit");
+  try {
+    const lines = createInterface({ input: child.stdout });
+    const [port] = await Promise.race([once(lines, "line"), exited.then(() => [])]);
+    expect(port, "the server prints its port").toMatch(/^\d+$/);
+    await run(`http://127.0.0.1:${port}/`);
+  } finally {
+    child.kill("SIGKILL");
+    await exited;
+  }
+}
+
+/** Runs a program, and returns what it prints. */
+async function runProgram(path: string): Promise<string> {
+  const child = spawn(process.execPath, [path], { stdio: ["ignore", "pipe", "inherit"] });
+  const exited = once(child, "exit");
+  try {
+    let printed = "";
+    for await (const chunk of child.stdout) {
+      printed += chunk;
+    }
+    expect((await exited)[0]).toBe(0);
+    return printed;
+  } finally {
+    child.kill("SIGKILL");
+  }
+}
+
+beforeAll(() => {
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+});
+
+test("the pages have programs", () => {
+  expect(programs.length).toBeGreaterThanOrEqual(4);
+});
+
+test("every block compiles", () => {
+  const paths = blocks.map(({ name, code }) => {
+    const path = `${folder}${name}.ts`;
+    // Each block is a module, with or without imports.
+    writeFileSync(path, `${code}\nexport {};\n`);
+    return path;
+  });
+  const program = ts.createProgram(paths, {
+    target: ts.ScriptTarget.ES2023,
+    lib: ["lib.es2023.d.ts", "lib.dom.d.ts", "lib.dom.iterable.d.ts"],
+    types: ["node"],
+    module: ts.ModuleKind.Preserve,
+    moduleResolution: ts.ModuleResolutionKind.Bundler,
+    strict: true,
+    noEmit: true,
+    skipLibCheck: true,
+  });
+  const messages = ts
+    .getPreEmitDiagnostics(program)
+    .map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, "\n"));
+  expect(messages).toEqual([]);
+});
+
+test.each(programs)("$name prints what its page says", async ({ name, code, output }) => {
+  await withServer(async (url) => {
+    const path = write(name, code.replaceAll("http://127.0.0.1:8000/", url));
+    expect(await runProgram(path)).toBe(output);
+  });
+});

@@ -1,0 +1,97 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { createFetch } from "../../src/fetch/index.ts";
+import { answer, fakeFetch, settle } from "../support/server.ts";
+
+const URL_ = "https://api.example.com/upload";
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+function stream(): ReadableStream {
+  return new Blob(["text"]).stream();
+}
+
+function form(): FormData {
+  const data = new FormData();
+  data.append("name", "text");
+  return data;
+}
+
+async function* generate() {
+  yield new TextEncoder().encode("text");
+}
+
+test.each([
+  ["a string", () => "text", 2],
+  ["a Blob", () => new Blob(["text"]), 2],
+  ["an ArrayBuffer", () => new TextEncoder().encode("text").buffer, 2],
+  ["a typed array", () => new TextEncoder().encode("text"), 2],
+  ["parameters", () => new URLSearchParams({ text: "" }), 2],
+  ["a form", form, 2],
+  ["null", () => null, 2],
+  ["a stream", stream, 1],
+  ["an asynchronous iterable", generate, 1],
+])("%s is sent as often as it may be", async (_, body, tries) => {
+  const fake = fakeFetch(answer(429, { "Retry-After": "1" }), answer(200));
+  const init = { method: "PUT", body: body(), duplex: "half" } as RequestInit;
+  const call = createFetch({ fetch: fake })(URL_, init);
+  await settle(call);
+  expect((await call).status).toBe(tries === 2 ? 200 : 429);
+  expect(fake.sent).toHaveLength(tries);
+  expect(fake.sent.every((text) => text.includes("text") || body() === null)).toBe(true);
+});
+
+test("a stream is not sent again after an error", async () => {
+  const error = new TypeError("fetch failed");
+  const fake = fakeFetch(error);
+  const init = { method: "PUT", body: stream(), duplex: "half" } as RequestInit;
+  await expect(createFetch({ fetch: fake })(URL_, init)).rejects.toBe(error);
+  expect(fake.times).toHaveLength(1);
+});
+
+test("the body of a Request is sent again, and is used in the end", async () => {
+  const fake = fakeFetch(answer(503), new TypeError("fetch failed"), answer(200));
+  const request = new Request(URL_, { method: "PUT", body: "text" });
+  const call = createFetch({ fetch: fake })(request);
+  await settle(call);
+  expect((await call).status).toBe(200);
+  expect(fake.sent).toEqual(["text", "text", "text"]);
+  expect(request.bodyUsed).toBe(true);
+});
+
+test("a Request whose body is used is an error at once", async () => {
+  const fake = fakeFetch(answer(200));
+  const request = new Request(URL_, { method: "PUT", body: "text" });
+  await request.text();
+  await expect(createFetch({ fetch: fake })(request)).rejects.toThrow(TypeError);
+  expect(fake.times).toEqual([]);
+});
+
+test("the body of a response is discarded when it is not returned", async () => {
+  const cancelled = vi.fn();
+  const body = new ReadableStream({ cancel: cancelled });
+  const fetches = vi
+    .fn<typeof fetch>()
+    .mockResolvedValueOnce(new Response(body, { status: 503 }))
+    .mockResolvedValueOnce(new Response("fine"));
+  const call = createFetch({ fetch: fetches })(URL_);
+  await settle(call);
+  expect(await (await call).text()).toBe("fine");
+  expect(cancelled).toHaveBeenCalledOnce();
+});
+
+test("onWait may read the body of the response", async () => {
+  let text: Promise<string> | undefined;
+  const fake = fakeFetch(new Response("why", { status: 503 }), answer(200));
+  const onWait = ({ response }: { response: Response | undefined }) => {
+    text = response?.text();
+  };
+  const call = createFetch({ fetch: fake, onWait })(URL_);
+  await settle(call);
+  expect((await call).status).toBe(200);
+  expect(await text).toBe("why");
+});

@@ -1,0 +1,155 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { createFetch, type Wait } from "../../src/fetch/index.ts";
+import { Throttles } from "../../src/fetch/throttles.ts";
+import { answer, fakeFetch, settle } from "../support/server.ts";
+
+const URL_ = "https://api.example.com/";
+const exhausted = answer(200, { RateLimit: '"a";r=0;t=5' });
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  expect(vi.getTimerCount()).toBe(0);
+  vi.useRealTimers();
+});
+
+/** A `fetch` that never answers by itself; and a function that answers the oldest request. */
+function pending() {
+  const open: ((response: Response) => void)[] = [];
+  const urls: string[] = [];
+  const fetches = (input: RequestInfo | URL) => {
+    urls.push(String(input));
+    return new Promise<Response>((resolve) => open.push(resolve));
+  };
+  const respond = async (response: Response) => {
+    await vi.advanceTimersByTimeAsync(0);
+    open.shift()?.(response);
+    await vi.advanceTimersByTimeAsync(0);
+  };
+  return { fetches: fetches as typeof fetch, urls, open, respond };
+}
+
+test("requests wait until something remains, and onWait knows it", async () => {
+  const waits: Wait[] = [];
+  const fake = fakeFetch(exhausted, answer(200, { RateLimit: '"a";r=9;t=5' }));
+  const paced = createFetch({ fetch: fake, pace: true, onWait: (wait) => waits.push(wait) });
+  await paced(URL_);
+  const calls = Promise.all([paced(URL_), paced(`${URL_}other`)]);
+  const passed = await settle(calls);
+  expect(passed).toBeGreaterThanOrEqual(5000);
+  expect(passed).toBeLessThanOrEqual(5501);
+  expect((await calls).map(({ status }) => status)).toEqual([200, 200]);
+  expect(waits).toEqual([
+    { waitMs: expect.any(Number), attempt: 0, reason: "pace", response: undefined },
+  ]);
+});
+
+test("requests to other origins do not wait, nor do those without pace", async () => {
+  const paced = createFetch({ fetch: fakeFetch(exhausted), pace: true });
+  await paced(URL_);
+  await paced("https://other.example.com/");
+  const unpaced = createFetch({ fetch: fakeFetch(exhausted) });
+  await unpaced(URL_);
+  await unpaced(URL_);
+});
+
+test("no more requests are in flight than remained, in order", async () => {
+  const { fetches, urls, open, respond } = pending();
+  const paced = createFetch({ fetch: fetches, pace: true });
+  const first = paced(`${URL_}0`);
+  await respond(answer(200, { RateLimit: '"a";r=2;t=60' }));
+  const rest = [1, 2, 3, 4, 5].map((n) => paced(`${URL_}${n}`));
+  await vi.advanceTimersByTimeAsync(0);
+  expect(open).toHaveLength(2);
+  await respond(answer(200, { RateLimit: '"a";r=1;t=60' }));
+  expect(open).toHaveLength(1);
+  await respond(answer(200, { RateLimit: '"a";r=2;t=60' }));
+  expect(open).toHaveLength(2);
+  await respond(answer(200));
+  await respond(answer(200));
+  await respond(answer(200));
+  await respond(answer(200));
+  await Promise.all([first, ...rest]);
+  expect(urls).toEqual([0, 1, 2, 3, 4, 5].map((n) => `${URL_}${n}`));
+});
+
+test("after a denial without a wait, one request is in flight", async () => {
+  const { fetches, open, respond } = pending();
+  const paced = createFetch({ fetch: fetches, pace: true, maxTries: 1 });
+  const first = paced(URL_);
+  await respond(answer(429));
+  const rest = [paced(URL_), paced(URL_)];
+  await vi.advanceTimersByTimeAsync(0);
+  expect(open).toHaveLength(1);
+  await respond(answer(200));
+  await respond(answer(200));
+  await Promise.all([first, ...rest]);
+});
+
+test("a shorter wait does not end a longer one, and a denied request waits with the others", async () => {
+  const { fetches, open, respond } = pending();
+  const paced = createFetch({ fetch: fetches, pace: true });
+  const calls = [paced(URL_), paced(URL_)];
+  await respond(answer(429, { "Retry-After": "20" }));
+  await respond(answer(200, { RateLimit: '"a";r=0;t=1' }));
+  await vi.advanceTimersByTimeAsync(19_999);
+  expect(open).toHaveLength(0);
+  await vi.advanceTimersByTimeAsync(2001);
+  expect(open).toHaveLength(1);
+  await respond(answer(200));
+  await Promise.all(calls);
+});
+
+test("no request is held back beyond its deadline, nor by a wait that ends after it", async () => {
+  const { fetches, open, respond } = pending();
+  const paced = createFetch({ fetch: fetches, pace: true, maxWaitMs: 10_000 });
+  const first = paced(URL_);
+  await respond(answer(200, { RateLimit: '"a";r=0;t=3600' }));
+  await first;
+  const second = paced(URL_);
+  const third = paced(URL_);
+  await vi.advanceTimersByTimeAsync(0);
+  expect(open).toHaveLength(1);
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(open).toHaveLength(2);
+  await respond(answer(200));
+  await respond(answer(200));
+  await Promise.all([second, third]);
+});
+
+test("a request that fails makes room for the next one", async () => {
+  const fake = fakeFetch(
+    answer(200, { RateLimit: '"a";r=1;t=60' }),
+    new RangeError("no"),
+    answer(200),
+  );
+  const paced = createFetch({ fetch: fake, pace: true });
+  await paced(URL_);
+  const [failed, next] = await Promise.allSettled([paced(URL_), paced(URL_)]);
+  expect([failed?.status, next?.status]).toEqual(["rejected", "fulfilled"]);
+});
+
+test("a hold that another response interrupts is announced once", async () => {
+  const { fetches, respond } = pending();
+  const onWait = vi.fn();
+  const paced = createFetch({ fetch: fetches, pace: true, onWait });
+  const calls = [paced(URL_), paced(URL_)];
+  await respond(answer(200, { RateLimit: '"a";r=0;t=5' }));
+  calls.push(paced(URL_));
+  await vi.advanceTimersByTimeAsync(1000);
+  await respond(answer(200));
+  await vi.advanceTimersByTimeAsync(5000);
+  await respond(answer(200));
+  await Promise.all(calls);
+  expect(onWait).toHaveBeenCalledOnce();
+});
+
+test("the least recently used origin is forgotten", () => {
+  const throttles = new Throttles(2);
+  const [a, b] = [throttles.get("https://a.example.com"), throttles.get("https://b.example.com")];
+  expect(throttles.get("https://a.example.com")).toBe(a);
+  throttles.get("https://c.example.com");
+  expect(throttles.get("https://a.example.com")).toBe(a);
+  expect(throttles.get("https://b.example.com")).not.toBe(b);
+});

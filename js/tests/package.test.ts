@@ -1,0 +1,56 @@
+import { execFile } from "node:child_process";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { expect, test } from "vitest";
+import * as fetch from "../src/fetch/index.ts";
+import * as main from "../src/index.ts";
+
+const run = promisify(execFile);
+const root = fileURLToPath(new URL("..", import.meta.url));
+
+const PROGRAM = `
+import { LocalLimiter } from "ratelog";
+import { createFetch } from "ratelog/fetch";
+import { createRequire } from "node:module";
+
+console.log(new LocalLimiter().check("key", "2/minute").remaining);
+const response = await createFetch()("data:text/plain,fine");
+console.log(await response.text());
+if (process.features.require_module) {
+  console.log(createRequire(import.meta.url)("ratelog/fetch").createFetch === createFetch);
+} else {
+  console.log(true);
+}
+`;
+
+test("the public names are exactly these", () => {
+  expect(Object.keys(main).sort()).toEqual(["LocalLimiter", "ParseRulesError", "Rules"]);
+  expect(Object.keys(fetch)).toEqual(["createFetch"]);
+});
+
+test("the package installs into an empty project, and runs there", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "ratelog-"));
+  try {
+    await run("npm", ["pack", "--ignore-scripts", "--pack-destination", folder], { cwd: root });
+    const [archive = ""] = readdirSync(folder);
+    writeFileSync(join(folder, "package.json"), '{ "private": true }');
+    const options = ["--offline", "--no-audit", "--no-fund", "--ignore-scripts"];
+    await run("npm", ["install", ...options, `./${archive}`], { cwd: folder });
+    expect(readdirSync(join(folder, "node_modules/ratelog")).sort()).toEqual([
+      "LICENSE-APACHE",
+      "LICENSE-MIT",
+      "README.md",
+      "dist",
+      "package.json",
+    ]);
+    expect(readdirSync(join(folder, "node_modules"))).toEqual([".package-lock.json", "ratelog"]);
+    writeFileSync(join(folder, "program.mjs"), PROGRAM);
+    const { stdout } = await run(process.execPath, ["program.mjs"], { cwd: folder });
+    expect(stdout).toBe("1\nfine\ntrue\n");
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
