@@ -104,7 +104,7 @@ class SyncPace(BasePace):
         """
         started = time.monotonic()
         deadline = self._deadline(started)
-        if not self._head.acquire(timeout=-1 if self._max_wait is None else self._max_wait):
+        if not self._head.acquire(timeout=-1 if self._max_wait is None else min(self._max_wait, threading.TIMEOUT_MAX)):
             raise self._not_in_time()
         try:
             while (wait := self._wait_after(self._check(), deadline)) is not None:

@@ -172,9 +172,16 @@ class Backend:
     def probe(self) -> Operation[None]:
         """Checks that the server is available, and detects its dialect."""
         (reply,) = yield (probe(self.probe_key),)
+        self._raise_if_unavailable(reply)
+        if is_unknown_command(reply):
+            # A server rejects an unknown command before it looks whether it accepts writes.
+            (unlinked,) = yield (("UNLINK", self._script.stored_name(self.probe_key)),)
+            self._raise_if_unavailable(unlinked)
+        self._set_dialect(reply)
+
+    def _raise_if_unavailable(self, reply: Reply) -> None:
         if isinstance(reply, Exception) and classify(reply) and not self._is_about_slot(reply):
             raise reply
-        self._set_dialect(reply)
 
     def _check_separately(
         self, checks: Sequence[Check], record: bool, queries: Sequence[Command]

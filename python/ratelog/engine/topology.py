@@ -44,6 +44,9 @@ class Topology:
 
 
 def _address(node: Any, answering: str) -> str | None:
+    # A node whose address was forgotten has port 0 and no host.
+    if node[1] == 0:
+        return None
     host = "" if node[0] is None else text(node[0])
     if host == _UNKNOWN_HOST:
         # The preferred name is unknown, but perhaps not the address.

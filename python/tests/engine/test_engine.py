@@ -6,7 +6,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from redis.exceptions import BusyLoadingError, NoScriptError, ResponseError
+from redis.exceptions import BusyLoadingError, NoPermissionError, NoScriptError, ReadOnlyError, ResponseError
 from redis.exceptions import ConnectionError as Lost
 from redis.exceptions import TimeoutError as Late
 
@@ -49,8 +49,17 @@ class Run:
 def create_engine(probed: object = 0, **settings: Any) -> Engine:
     """An engine whose server gave this reply to the first probe."""
     engine = Engine(load(**settings), EventPublisher(), remote=True, cluster=False)
-    assert Run(engine.probe(), [probed]).outcome is True
+    replies = [[probed], [0]] if probed is UNKNOWN else [[probed]]
+    assert Run(engine.probe(), *replies).outcome is True
     return engine
+
+
+def test_a_server_without_the_module_is_available_if_it_accepts_writes() -> None:
+    engine = Engine(load(), EventPublisher(), remote=True, cluster=False)
+    for reply, is_available in [(ReadOnlyError("READONLY"), False), (NoPermissionError("NOPERM"), True), (0, True)]:
+        run = Run(engine.probe(), [UNKNOWN], [reply])
+        assert run.names() == [["RL.REFUND"], ["UNLINK"]]
+        assert run.outcome is is_available
 
 
 def test_a_denial_holds_if_the_refund_fails() -> None:

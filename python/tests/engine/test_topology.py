@@ -16,6 +16,7 @@ def test_primaries_own_slots_and_replicas_are_known() -> None:
         [6000, 9_999, [None, 3]],
         [10_000, 16_383, [b"?", 7, b"id", [b"ip", b"192.0.2.7"]]],
         [16_383, 16_383],
+        [16_383, 16_383, [b"", 0]],
     ]
     topology = Topology.from_reply(reply, "example.com:7")
     assert topology.ranges == [

@@ -8,8 +8,9 @@ use ratelog_client_core::Clock;
 use ratelog_client_core::engine::{
     Breaker, BreakerStatus, DenyCache, FailureKind, Policies, ProbeBackoff,
 };
-use ratelog_client_core::script::key_of_log;
+use ratelog_client_core::script::{key_of_log, log_of_key};
 use ratelog_core::{Cost, PolicyName};
+use redis::aio::ConnectionLike;
 use redis::{PushInfo, PushKind, Value};
 use tokio::sync::{Notify, OnceCell};
 
@@ -25,7 +26,8 @@ use super::unanswered_log::UnansweredLog;
 use crate::command;
 use crate::{AsyncCommands, Error};
 
-/// The key of the probe: a refund that changes nothing. It is a write, so replicas and loading servers reject it.
+/// The key of the probe: a refund that changes nothing, or, on a server without the module, the deletion of a log that does
+/// not exist. It is a write, so replicas and loading servers reject it.
 const PROBE_KEY: &str = "ratelog:probe";
 
 pub(super) struct Remote {
@@ -331,13 +333,23 @@ impl Remote {
             Ok::<(), redis::aio::SendError>(())
         };
         let mut connection = self.connector.connect(self.settings.connect_timeout, on_push).await?;
-        let has_module = match connection.rl_query(&command::refund(PROBE_KEY, Cost::ONE)).await {
+        let refunded = connection.rl_query(&command::refund(PROBE_KEY, Cost::ONE)).await;
+        let has_module = !refunded.as_ref().is_err_and(Error::is_unknown_command);
+        let probed = if has_module {
+            refunded.map(drop)
+        } else {
+            // A server rejects an unknown command before it looks whether it accepts writes.
+            let unlink = redis::cmd("UNLINK").arg(log_of_key(PROBE_KEY.as_bytes())).to_owned();
+            let reply = connection.req_packed_command(&unlink).await;
+            reply.and_then(Value::extract_error).map(drop).map_err(Error::from)
+        };
+        match probed {
             // Another shard owns the slot of the key, or none does.
-            Err(error) if self.doubt.is_some() && error.is_about_slot() => true,
+            Err(error) if self.doubt.is_some() && error.is_about_slot() => {}
             Err(error) if error.failure_kind().is_some() => return Err(error),
             // Any other reply shows that the server is available.
-            result => !result.is_err_and(|error| error.is_unknown_command()),
-        };
+            _ => {}
+        }
         let uses_script = match self.settings.backend {
             Backend::Auto => !has_module,
             Backend::Module => false,

@@ -62,6 +62,10 @@ impl Topology {
 fn address(node: &Value, answering_host: &str) -> Option<String> {
     let Value::Array(fields) = node else { return None };
     let [host, Value::Int(port), others @ ..] = fields.as_slice() else { return None };
+    // A node whose address was forgotten has port 0 and no host.
+    if *port == 0 {
+        return None;
+    }
     let host = match host {
         Value::BulkString(host) => std::str::from_utf8(host).ok()?,
         Value::Nil => "",
@@ -108,6 +112,7 @@ mod tests {
             row(5462, 5999, vec![node("?", 5), node("2001:db8::1", 6)]),
             row(6000, 9_999, vec![unnamed]),
             row(10_000, 16_383, vec![with_metadata]),
+            row(16_383, 16_383, vec![node("", 0)]),
         ]);
         let topology = Topology::from_reply(&reply, "example.com");
         let ranges: Vec<_> =

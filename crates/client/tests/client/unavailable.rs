@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use ratelog_client::limiter::{BreakerState, Fallback};
 use ratelog_client::{Checks, Cost, Error, Source};
-use ratelog_test_support::{Client, Server, Stop};
+use ratelog_test_support::{Client, Module, Server, Stop};
 use tokio::net::TcpListener;
 
 use crate::load::Load;
@@ -200,6 +200,29 @@ async fn a_replica_is_unavailable_until_it_is_promoted() {
     replica.follow(&primary);
     until("the demotion is noticed", async || source(&limiter).await == Source::Local).await;
     assert_ne!(limiter.health().state, BreakerState::Closed);
+}
+
+#[tokio::test]
+async fn a_replica_without_the_module_is_unavailable_until_it_is_promoted() {
+    let primary = Server::configured(Module::Absent, &[]);
+    let replica = Server::configured(Module::Absent, &[]);
+    let limiter = fast_probes(&url(&replica)).build().await.unwrap();
+    assert_eq!(source(&limiter).await, Source::Script);
+    replica.follow(&primary);
+    until("the demotion is noticed", async || {
+        source(&limiter).await == Source::Local && limiter.health().state != BreakerState::Closed
+    })
+    .await;
+    // Probes do not take the replica for available.
+    let opened = limiter.health().opened;
+    for _ in 0..50 {
+        assert_eq!(source(&limiter).await, Source::Local);
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    assert_eq!(limiter.health().opened, opened);
+    replica.connect().run::<()>("REPLICAOF NO ONE");
+    until_state(&limiter, BreakerState::Closed).await;
+    assert_eq!(source(&limiter).await, Source::Script);
 }
 
 #[tokio::test]
