@@ -44,11 +44,12 @@ export function runWhatIf() {
   ask();
 }
 
-/** @param {{units: number, denied_units: number, denied: {at_ms: number}[]}} answer */
+/** @param {{units: number, denied_units: number, denied: {at_ms: number}[], incomplete: boolean}} answer */
 function describe(answer) {
+  const counted = answer.incomplete ? " Only the newest 50,000 instants are counted." : "";
   if (answer.units === 0) return "There are no recorded units.";
-  if (answer.denied_units === 0) return `None of ${answer.units} units would have been denied.`;
+  if (answer.denied_units === 0) return `None of ${answer.units} units would have been denied.${counted}`;
   const times = answer.denied.map((hit) => new Date(hit.at_ms).toLocaleTimeString());
   const [first, last] = [times[0], times[times.length - 1]];
-  return `${answer.denied_units} of ${answer.units} units would have been denied, the first at ${first}, the last at ${last}.`;
+  return `${answer.denied_units} of ${answer.units} units would have been denied, the first at ${first}, the last at ${last}.${counted}`;
 }

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand};
 use ipnet::IpNet;
 
@@ -56,7 +57,7 @@ pub struct Settings {
     #[arg(long = "host", env = "RATELOG_DASHBOARD_HOSTS", value_delimiter = ',')]
     pub hosts: Vec<String>,
     /// Browsers reach the dashboard over HTTPS, through a proxy: cookies are sent over HTTPS only.
-    #[arg(long, env = "RATELOG_DASHBOARD_HTTPS")]
+    #[arg(long, env = "RATELOG_DASHBOARD_HTTPS", value_parser = BoolishValueParser::new())]
     pub https: bool,
     /// The key of cookies, at least 64 characters. Default: a random one, so that sessions end when the program does.
     #[arg(long, env = "RATELOG_DASHBOARD_SECRET", hide_env_values = true)]
@@ -96,6 +97,14 @@ pub struct Settings {
     /// A file with the viewer's token.
     #[arg(long, env = "RATELOG_DASHBOARD_VIEWER_TOKEN_FILE", conflicts_with = "viewer_token")]
     pub viewer_token_file: Option<PathBuf>,
+    /// A network of proxies whose header X-Forwarded-For names the address of the client, for example 192.0.2.0/24. The
+    /// attempts to sign in are limited by this address, and the audit records it.
+    #[arg(
+        long = "forwarding-proxy",
+        env = "RATELOG_DASHBOARD_FORWARDING_PROXIES",
+        value_delimiter = ','
+    )]
+    pub forwarding_proxies: Vec<IpNet>,
     /// A network of proxies that authenticate users, for example 192.0.2.0/24.
     #[arg(
         long = "trusted-proxy",

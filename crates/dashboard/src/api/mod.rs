@@ -9,11 +9,13 @@ mod parameters;
 mod policies;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::response::IntoResponse;
 use axum::routing::{get, post, put};
 
 use crate::app::App;
 use crate::operations::failure::Failure;
+use crate::operations::policies::MAX_DOCUMENT;
 
 pub use history::HistoryPoint;
 
@@ -37,7 +39,11 @@ pub fn router() -> Router<App> {
         .route("/what-if", get(policies::what_if))
         .route(
             "/policies/{*name}",
-            get(policies::read).put(policies::set).delete(policies::delete).post(policies::import),
+            get(policies::read)
+                .put(policies::set)
+                .delete(policies::delete)
+                .post(policies::import)
+                .layer(DefaultBodyLimit::max(MAX_DOCUMENT)),
         )
         .fallback(async || Failure::NotFound("there is no such path".to_owned()).into_response())
         .method_not_allowed_fallback(async || Failure::WrongMethod.into_response())

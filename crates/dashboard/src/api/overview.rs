@@ -85,7 +85,7 @@ pub struct NodeOverview {
 /// Which keys.
 #[derive(Deserialize, IntoParams)]
 pub struct MatchQuery {
-    /// A pattern of keys, as of `SCAN`.
+    /// A prefix, or a pattern as of `SCAN`.
     #[serde(rename = "match")]
     pattern: Option<String>,
 }

@@ -2,12 +2,13 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, StringRejection};
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use ratelog_client::{Mode, Policy, PolicyName};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::keys::json;
+use super::parameters::Parameters;
 use crate::app::App;
 use crate::auth::{Operator, Viewer};
 use crate::operations::failure::Failure;
@@ -97,7 +98,7 @@ pub async fn delete(
 pub async fn what_if(
     State(app): State<App>,
     Viewer(_): Viewer,
-    Query(query): Query<SampleQuery>,
+    Parameters(query): Parameters<SampleQuery>,
 ) -> Result<Json<Sample>, Failure> {
     let policy = policies::parse(&query.rules, "enforce")?;
     let pattern = query.pattern.as_deref().filter(|pattern| !pattern.is_empty());

@@ -9,7 +9,9 @@ use axum_extra::extract::PrivateCookieJar;
 use axum_extra::extract::cookie::SameSite;
 use axum_extra::extract::cookie::{Cookie, Key};
 use ipnet::IpNet;
+use sha2::{Digest, Sha512};
 
+use super::forwarded;
 use super::identity::{Identity, Method, Role};
 use super::login_limit::LoginLimit;
 #[cfg(feature = "oidc")]
@@ -31,6 +33,7 @@ pub struct Authenticator {
     passwords: [(Role, Option<Password>); 2],
     tokens: Vec<(Role, Token)>,
     metrics_token: Option<Token>,
+    forwarding_proxies: Vec<IpNet>,
     trusted_proxies: Vec<IpNet>,
     user_header: String,
     operators: Vec<String>,
@@ -91,7 +94,9 @@ impl Authenticator {
         }
         let key = match &settings.secret {
             None => Key::generate(),
-            Some(secret) if secret.len() >= 64 => Key::from(secret.as_bytes()),
+            Some(secret) if secret.len() >= 64 => {
+                cookie_key(secret, settings, [&operator, &viewer])
+            }
             Some(_) => return Err(StartError("--secret has less than 64 characters".to_owned())),
         };
         let login = format!("http://{}{}/login", settings.listen, settings.base_path);
@@ -101,6 +106,7 @@ impl Authenticator {
             passwords: [(Role::Operator, operator), (Role::Viewer, viewer)],
             tokens,
             metrics_token: token("metrics-token", settings.metrics_token.as_deref(), None)?,
+            forwarding_proxies: settings.forwarding_proxies.clone(),
             trusted_proxies: settings.trusted_proxies.clone(),
             user_header: settings.user_header.to_ascii_lowercase(),
             operators: settings.operators.clone(),
@@ -153,9 +159,8 @@ impl Authenticator {
         headers: &HeaderMap,
         state: &str,
         code: String,
-        address: IpAddr,
+        peer: IpAddr,
     ) -> Result<PrivateCookieJar, Failure> {
-        self.login_limit.attempt(address).map_err(Failure::TooMany)?;
         let cookies = self.cookies(headers);
         let attempt = cookies.get(oidc::COOKIE);
         let attempt = attempt.and_then(|cookie| serde_json::from_str(cookie.value()).ok());
@@ -164,6 +169,8 @@ impl Authenticator {
                 "This browser has not begun to sign in, or has done so twice.".to_owned(),
             )
         })?;
+        // Only attempts of this browser count: any page could use up others, by images of this URL.
+        self.login_limit.attempt(self.client(headers, peer)).map_err(Failure::TooMany)?;
         let user = self.oidc()?.end(attempt, state, code).await?;
         let role = self.role_of(&user);
         let cookies = cookies.remove(self.sessions.cookie(oidc::COOKIE, String::new()));
@@ -193,10 +200,17 @@ impl Authenticator {
         PrivateCookieJar::from_headers(headers, self.key.clone())
     }
 
-    /// The user of a request. A request with an invalid token has none, even if it has a cookie. A password of HTTP is
+    /// The address of the client of a request, which comes from `peer`.
+    #[must_use]
+    pub fn client(&self, headers: &HeaderMap, peer: IpAddr) -> IpAddr {
+        forwarded::client(headers, peer, &self.forwarding_proxies)
+    }
+
+    /// The user of a request, which comes from `peer`. A request with an invalid token has none, even if it has a cookie. A password of HTTP is
     /// for the proxy that asked for it.
     #[must_use]
-    pub fn identify(&self, headers: &HeaderMap, address: IpAddr) -> Option<Identity> {
+    pub fn identify(&self, headers: &HeaderMap, peer: IpAddr) -> Option<Identity> {
+        let address = self.client(headers, peer);
         let authorization = headers.get(AUTHORIZATION);
         if let Some(authorization) = authorization.filter(|value| !is_basic(value)) {
             let secret = bearer(authorization.to_str().ok()?)?;
@@ -212,7 +226,7 @@ impl Authenticator {
                 address,
             });
         }
-        self.of_proxy(headers, address).or_else(|| {
+        self.of_proxy(headers, peer).or_else(|| {
             let cookies = self.cookies(headers);
             let session = self.sessions.read(&cookies.get(COOKIE)?)?;
             Some(Identity {
@@ -226,13 +240,13 @@ impl Authenticator {
 
     /// Whether a request may read the metrics.
     #[must_use]
-    pub fn may_read_metrics(&self, headers: &HeaderMap, address: IpAddr) -> bool {
+    pub fn may_read_metrics(&self, headers: &HeaderMap, peer: IpAddr) -> bool {
         let secret = headers.get(AUTHORIZATION).and_then(|value| bearer(value.to_str().ok()?));
         let is_metrics_token = || {
             let token = self.metrics_token.as_ref();
             token.is_some_and(|token| secret.is_some_and(|secret| token.matches(secret)))
         };
-        is_metrics_token() || self.identify(headers, address).is_some()
+        is_metrics_token() || self.identify(headers, peer).is_some()
     }
 
     /// Signs in with a password. Returns the cookie of the session.
@@ -263,9 +277,9 @@ impl Authenticator {
     /// Signs in with the secret of the link. Returns the cookie of the session.
     ///
     /// # Errors
-    /// As [`Self::sign_in`].
-    pub fn redeem(&self, secret: &str, address: IpAddr) -> Result<Cookie<'static>, Failure> {
-        self.login_limit.attempt(address).map_err(Failure::TooMany)?;
+    /// [`Failure::Invalid`] for another secret.
+    pub fn redeem(&self, secret: &str) -> Result<Cookie<'static>, Failure> {
+        // Nobody guesses it, so attempts are not limited: any page could use them up, by images of this URL.
         if self.link.as_ref().is_some_and(|link| link.redeem(secret)) {
             return Ok(self.sessions.begin("operator", Role::Operator, Method::Link));
         }
@@ -283,8 +297,8 @@ impl Authenticator {
         cookies.remove(self.sessions.cookie(COOKIE, String::new()))
     }
 
-    fn of_proxy(&self, headers: &HeaderMap, address: IpAddr) -> Option<Identity> {
-        if !self.trusted_proxies.iter().any(|network| network.contains(&address)) {
+    fn of_proxy(&self, headers: &HeaderMap, peer: IpAddr) -> Option<Identity> {
+        if !self.trusted_proxies.iter().any(|network| network.contains(&peer)) {
             return None;
         }
         let mut users = headers.get_all(&self.user_header).iter();
@@ -294,6 +308,7 @@ impl Authenticator {
             return None;
         }
         let role = self.role_of(user);
+        let address = self.client(headers, peer);
         Some(Identity { user: user.to_owned(), role, method: Method::Proxy, address })
     }
 }
@@ -317,6 +332,18 @@ fn oidc(settings: &Settings) -> Result<Option<Oidc>, StartError> {
         }
         _ => Ok(None),
     }
+}
+
+/// The key of cookies that outlive the program, until a password or the list of operators changes.
+fn cookie_key(secret: &str, settings: &Settings, passwords: [&Option<Password>; 2]) -> Key {
+    let passwords = passwords.map(|password| password.as_ref().map_or("", Password::hash));
+    let operators = settings.operators.iter().map(String::as_str);
+    let mut digest = Sha512::new();
+    for part in [secret].into_iter().chain(passwords).chain(operators) {
+        digest.update(part.len().to_le_bytes());
+        digest.update(part);
+    }
+    Key::from(&digest.finalize())
 }
 
 fn is_basic(authorization: &HeaderValue) -> bool {

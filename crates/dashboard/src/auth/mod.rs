@@ -2,6 +2,7 @@
 
 mod authenticator;
 mod client_address;
+mod forwarded;
 mod identity;
 mod login_limit;
 #[cfg(feature = "oidc")]

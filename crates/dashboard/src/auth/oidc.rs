@@ -1,7 +1,10 @@
 //! Signing in at an OIDC provider, by the authorization code flow with PKCE.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use openidconnect::core::{
-    CoreAuthenticationFlow, CoreClient, CoreIdTokenClaims, CoreJwsSigningAlgorithm,
+    CoreAuthenticationFlow, CoreClient, CoreIdToken, CoreIdTokenClaims, CoreJwsSigningAlgorithm,
     CoreProviderMetadata,
 };
 use openidconnect::reqwest::redirect::Policy;
@@ -12,7 +15,7 @@ use openidconnect::{
     TokenResponse,
 };
 use serde::{Deserialize, Serialize};
-use tokio::sync::OnceCell;
+use tokio::sync::Mutex;
 
 use super::start_error::StartError;
 use super::token::Token;
@@ -36,6 +39,9 @@ struct Provider {
 /// The name of the cookie of a sign-in that has begun.
 pub const COOKIE: &str = "ratelog_dashboard_sign_in";
 
+/// The time for which a sign-in waits for the provider.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
 /// An OIDC provider.
 pub struct Oidc {
     issuer: IssuerUrl,
@@ -43,8 +49,8 @@ pub struct Oidc {
     client_secret: Option<ClientSecret>,
     redirect_url: RedirectUrl,
     http: Client,
-    /// The provider's endpoints and keys, read when somebody first signs in.
-    provider: OnceCell<Provider>,
+    /// The provider's endpoints and keys, read when somebody first signs in, and again when its keys have changed.
+    provider: Mutex<Option<Arc<Provider>>>,
 }
 
 /// The secrets of a sign-in that has begun. They stay with the browser that began it.
@@ -65,7 +71,7 @@ impl Oidc {
     ) -> Result<Self, StartError> {
         let invalid = |option: &str, error: String| StartError(format!("--{option}: {error}"));
         // A provider that redirects the requests of this program could have them sent anywhere.
-        let http = ClientBuilder::new().redirect(Policy::none()).build();
+        let http = ClientBuilder::new().redirect(Policy::none()).timeout(TIMEOUT).build();
         Ok(Self {
             issuer: IssuerUrl::new(issuer.to_owned())
                 .map_err(|error| invalid("oidc-issuer", error.to_string()))?,
@@ -74,7 +80,7 @@ impl Oidc {
             redirect_url: RedirectUrl::new(redirect_url.to_owned())
                 .map_err(|error| invalid("oidc-redirect-url", error.to_string()))?,
             http: http.map_err(|error| invalid("oidc-issuer", error.to_string()))?,
-            provider: OnceCell::new(),
+            provider: Mutex::default(),
         })
     }
 
@@ -130,14 +136,27 @@ impl Oidc {
         let token = tokens
             .id_token()
             .ok_or_else(|| Failure::Invalid("The provider sends no ID token.".to_owned()))?;
-        let verifier = provider.client.id_token_verifier();
-        let verifier = verifier.set_allowed_algs(provider.algorithms.iter().cloned());
-        let claims =
-            token.claims(&verifier, &attempt.nonce).map_err(|error| invalid(error.to_string()))?;
-        Ok(user(claims))
+        if let Ok(user) = provider.user(token, &attempt.nonce) {
+            return Ok(user);
+        }
+        // Providers change their keys from time to time.
+        let provider = self.discover().await?;
+        let user = provider.user(token, &attempt.nonce).map_err(invalid)?;
+        *self.provider.lock().await = Some(Arc::new(provider));
+        Ok(user)
     }
 
-    async fn provider(&self) -> Result<&Provider, Failure> {
+    async fn provider(&self) -> Result<Arc<Provider>, Failure> {
+        let mut known = self.provider.lock().await;
+        if let Some(provider) = &*known {
+            return Ok(Arc::clone(provider));
+        }
+        let provider = Arc::new(self.discover().await?);
+        *known = Some(Arc::clone(&provider));
+        Ok(provider)
+    }
+
+    async fn discover(&self) -> Result<Provider, Failure> {
         let discover = async || {
             let metadata =
                 CoreProviderMetadata::discover_async(self.issuer.clone(), &self.http).await?;
@@ -149,11 +168,18 @@ impl Oidc {
             let client = client.set_redirect_uri(self.redirect_url.clone());
             Ok(Provider { client, algorithms })
         };
-        self.provider.get_or_try_init(discover).await.map_err(
-            |error: openidconnect::DiscoveryError<_>| {
-                Failure::Unavailable(format!("the OIDC provider {}: {error}", *self.issuer))
-            },
-        )
+        discover().await.map_err(|error: openidconnect::DiscoveryError<_>| {
+            Failure::Unavailable(format!("the OIDC provider {}: {error}", *self.issuer))
+        })
+    }
+}
+
+impl Provider {
+    /// The user whom a token of this provider names.
+    fn user(&self, token: &CoreIdToken, nonce: &Nonce) -> Result<String, String> {
+        let verifier = self.client.id_token_verifier();
+        let verifier = verifier.set_allowed_algs(self.algorithms.iter().cloned());
+        token.claims(&verifier, nonce).map(user).map_err(|error| error.to_string())
     }
 }
 

@@ -25,6 +25,11 @@ impl Password {
         }
     }
 
+    /// The hash.
+    pub fn hash(&self) -> &str {
+        &self.0
+    }
+
     /// Whether this is the password. Without a hash it takes as long, so that nobody learns which users there are.
     pub async fn verify(hash: Option<&Self>, password: String) -> bool {
         let Ok(_permit) = CONCURRENT.acquire().await else { return false };

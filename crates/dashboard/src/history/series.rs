@@ -29,6 +29,12 @@ impl Default for Series {
 }
 
 impl Series {
+    /// The counts of the last seconds only, for a rate.
+    #[must_use]
+    pub fn of_seconds(seconds: usize) -> Self {
+        Self { seconds: Ring::new(1, seconds), minutes: Ring::new(60, 1) }
+    }
+
     /// Adds the counts of the `span` seconds until `now`, which is in seconds since the epoch.
     pub fn add(&mut self, now: u64, span: u32, counts: Counts) {
         let span = span.clamp(1, MAX_SPREAD);

@@ -13,12 +13,15 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::failure::Failure;
+use super::policy_nodes::{self, NodeOutcome};
 use crate::auth::Identity;
 
 /// The key of the stream.
 pub const STREAM: &str = "ratelog:audit";
 /// The entries that the stream keeps, about.
 const MAX_ENTRIES: u32 = 10_000;
+/// The most bytes of a value before or after: the import of many policies has long ones.
+const MAX_TEXT: usize = 4_096;
 /// The entries that this process keeps if the servers do not store them.
 const MAX_UNSTORED: usize = 500;
 
@@ -41,9 +44,9 @@ pub struct Entry {
     pub before: String,
     /// The value after.
     pub after: String,
-    /// `done`, `failed` or `unknown`.
+    /// `done`, `failed` or `unknown`. A change on several nodes is `done` if it is on all of them.
     pub outcome: String,
-    /// Why it failed, or why its outcome is unknown.
+    /// Why it failed, or why its outcome is unknown; of a change on several nodes, on which of them.
     pub error: String,
 }
 
@@ -94,9 +97,35 @@ impl Audit {
         change: Change,
         make: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        let result = Box::pin(make).await;
+        let make = Box::pin(make);
+        self.run_and_judge(identity, change, make, |_| ("done", String::new())).await
+    }
+
+    /// Makes a change on every primary and records it, whatever its outcome on each.
+    ///
+    /// # Errors
+    /// That of the change.
+    pub async fn run_on_nodes(
+        &self,
+        identity: &Identity,
+        change: Change,
+        make: impl Future<Output = Result<Vec<NodeOutcome>, Failure>>,
+    ) -> Result<Vec<NodeOutcome>, Failure> {
+        let make = Box::pin(make);
+        self.run_and_judge(identity, change, make, |nodes| policy_nodes::summary(nodes)).await
+    }
+
+    /// Makes a change and records it. `judge` returns the outcome of one that did not fail as a whole, and the errors.
+    async fn run_and_judge<T>(
+        &self,
+        identity: &Identity,
+        change: Change,
+        make: impl Future<Output = Result<T, Failure>>,
+        judge: impl FnOnce(&T) -> (&'static str, String),
+    ) -> Result<T, Failure> {
+        let result = make.await;
         let (outcome, error) = match &result {
-            Ok(_) => ("done", String::new()),
+            Ok(done) => judge(done),
             Err(failure) if failure.is_outcome_unknown() => ("unknown", failure.detail()),
             Err(failure) => ("failed", failure.detail()),
         };
@@ -112,7 +141,7 @@ impl Audit {
             outcome: outcome.to_owned(),
             error,
         };
-        self.record(entry).await;
+        Box::pin(self.record(entry)).await;
         result
     }
 
@@ -124,10 +153,14 @@ impl Audit {
         now.max(last.unwrap_or_default() + 1)
     }
 
-    async fn record(&self, entry: Entry) {
+    async fn record(&self, mut entry: Entry) {
         if let Ok(line) = serde_json::to_string(&entry) {
             // A reader that has gone must not fail the change.
             let _ = writeln!(std::io::stdout(), "{line}");
+        }
+        // The servers have the memory for the limits first.
+        for text in [&mut entry.before, &mut entry.after, &mut entry.error] {
+            shorten(text);
         }
         // Those that the servers have not stored before come first.
         let mut entries = std::mem::take(&mut self.unstored().0);
@@ -170,6 +203,19 @@ impl Audit {
         entries.truncate(count);
         Entries { entries, error }
     }
+}
+
+fn shorten(text: &mut String) {
+    if text.len() <= MAX_TEXT {
+        return;
+    }
+    let length = text.len();
+    let end = (0..=MAX_TEXT).rev().find(|end| text.is_char_boundary(*end)).unwrap_or_default();
+    text.truncate(end);
+    let _ = std::fmt::Write::write_fmt(
+        text,
+        format_args!("… ({length} bytes; the whole is on the standard output)"),
+    );
 }
 
 fn add(entry: &Entry) -> redis::Cmd {
@@ -218,4 +264,23 @@ fn parse(reply: Value) -> Vec<Entry> {
 fn unix_millis() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MAX_TEXT, shorten};
+
+    #[test]
+    fn long_texts_are_shortened() {
+        let shortened = |text: String| {
+            let mut text = text;
+            shorten(&mut text);
+            text
+        };
+        let fits = "x".repeat(MAX_TEXT);
+        assert_eq!(shortened(fits.clone()), fits);
+        let long = shortened("ä".repeat(MAX_TEXT) + "x");
+        assert!(long.starts_with(&"ä".repeat(MAX_TEXT / 2)), "{long}");
+        assert!(long.ends_with("ä… (8193 bytes; the whole is on the standard output)"), "{long}");
+    }
 }

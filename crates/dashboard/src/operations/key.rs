@@ -47,7 +47,7 @@ pub fn parse_rule_source(text: &str) -> Result<OwnedRuleSource, Failure> {
 /// # Errors
 /// [`Failure::Invalid`] for another text.
 pub fn parse_rule(limit: u32, window: &str) -> Result<Rule, Failure> {
-    let window = Window::parse(window.as_bytes(), Window::DEFAULT_MAX).ok_or_else(|| {
+    let window = Window::parse(window.as_bytes(), Window::MAX).ok_or_else(|| {
         Failure::Invalid(format!("window '{window}' is not a time such as 60, 60s or 1h"))
     })?;
     Ok(Rule::new(Limit::new(limit), window))
@@ -97,19 +97,21 @@ pub async fn hits(
 pub async fn what_if(app: &App, key: &[u8], rules: &Rules) -> Result<WhatIf, Failure> {
     let mut all: Vec<RecordedUnits> = Vec::new();
     let mut options = HitsOptions::default().with_count(10_000);
+    let mut incomplete = false;
     loop {
         let page = app.viewer.query(&command::hits(key, &options)).await?;
         let Some(oldest) = page.last() else { break };
         options = options.with_before(oldest.at);
         let is_last = page.len() < 10_000;
         all.extend(page.into_iter().map(recorded));
-        if is_last || all.len() >= MAX_INSTANTS {
+        incomplete = !is_last && all.len() >= MAX_INSTANTS;
+        if is_last || incomplete {
             break;
         }
     }
     all.reverse();
     let rules = rules.clone();
-    tokio::task::spawn_blocking(move || what_if::replay(&all, &rules))
+    tokio::task::spawn_blocking(move || WhatIf { incomplete, ..what_if::replay(&all, &rules) })
         .await
         .map_err(|error| Failure::Unavailable(error.to_string()))
 }

@@ -30,15 +30,22 @@ pub struct Found {
     pub incomplete: Vec<String>,
 }
 
-/// Searches for keys. A pattern without one of `*?[` is a prefix. The search ends when its caller is gone.
+/// The pattern that a user means: a text without one of `*?[` is a prefix.
+#[must_use]
+pub fn pattern(text: &str) -> String {
+    if text.contains(['*', '?', '[']) {
+        return text.to_owned();
+    }
+    // A backslash of a prefix stands for itself.
+    format!("{}*", text.replace('\\', "\\\\"))
+}
+
+/// Searches for keys with a prefix or a pattern. The search ends when its caller is gone.
 ///
 /// # Errors
 /// [`Failure::Unavailable`] if no primary is known.
-pub async fn search(app: &App, pattern: &str) -> Result<Found, Failure> {
-    let is_prefix = !pattern.contains(['*', '?', '[']);
-    // A backslash of a prefix stands for itself.
-    let prefix = || format!("{}*", pattern.replace('\\', "\\\\"));
-    let pattern = if is_prefix { prefix() } else { pattern.to_owned() };
+pub async fn search(app: &App, text: &str) -> Result<Found, Failure> {
+    let pattern = pattern(text);
     let nodes = app.viewer.nodes();
     if nodes.is_empty() {
         return Err(Failure::Unavailable("no server is known".to_owned()));

@@ -3,6 +3,7 @@
 use ratelog_client::command::{self, ListOptions, ListedOverride};
 
 use super::failure::Failure;
+use super::key_search;
 use crate::app::App;
 
 /// The most overrides that a list has.
@@ -17,14 +18,14 @@ pub struct Overrides {
     pub incomplete: Vec<String>,
 }
 
-/// Lists overrides whose keys match a pattern; all if there is none.
+/// Lists overrides whose keys match a prefix or a pattern; all if there is none.
 ///
 /// # Errors
 /// [`Failure::Unavailable`] if no primary is known.
 pub async fn list(app: &App, pattern: Option<&str>) -> Result<Overrides, Failure> {
     let mut options = ListOptions::default().with_count(1_000);
     if let Some(pattern) = pattern {
-        options = options.with_pattern(pattern);
+        options = options.with_pattern(key_search::pattern(pattern));
     }
     let nodes = app.viewer.nodes();
     if nodes.is_empty() {

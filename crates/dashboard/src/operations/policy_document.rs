@@ -68,11 +68,10 @@ fn rule_fields(rule: Rule) -> RuleFields {
 
 fn policy(fields: &PolicyFields) -> Result<Policy, String> {
     let rules = fields.rules.iter().map(|rule| {
-        Window::parse(rule.window.as_bytes(), Window::DEFAULT_MAX)
+        // The servers have bounds of their own.
+        Window::parse(rule.window.as_bytes(), Window::MAX)
             .map(|window| Rule::new(Limit::new(rule.limit), window))
-            .ok_or_else(|| {
-                format!("'{}' is not a window of at most {}", rule.window, Window::DEFAULT_MAX)
-            })
+            .ok_or_else(|| format!("'{}' is not a window of at most {}", rule.window, Window::MAX))
     });
     let rules = Rules::new(rules.collect::<Result<Vec<_>, _>>()?)
         .ok_or_else(|| format!("{} rules; a policy has 1 to {}", fields.rules.len(), Rules::MAX))?;

@@ -54,3 +54,37 @@ pub async fn run<T: Send>(
         Err(failure)
     }
 }
+
+/// The outcome on all nodes together, and the errors of those that did not do it.
+pub fn summary(nodes: &[NodeOutcome]) -> (&'static str, String) {
+    let missing: Vec<_> = nodes.iter().filter(|node| node.outcome != "done").collect();
+    let outcome = ["unknown", "failed"]
+        .into_iter()
+        .find(|outcome| missing.iter().any(|node| node.outcome == *outcome));
+    let Some(outcome) = outcome else { return ("done", String::new()) };
+    let errors = missing.iter().map(|node| {
+        format!("{}: {} ({})", node.node, node.outcome, node.error.as_deref().unwrap_or_default())
+    });
+    let errors = errors.collect::<Vec<_>>().join("; ");
+    let done = nodes.len() - missing.len();
+    (outcome, format!("done on {done} of {} nodes; {errors}", nodes.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{NodeOutcome, summary};
+
+    #[test]
+    fn a_change_is_done_if_all_nodes_have_done_it() {
+        let node = |name: &str, outcome| {
+            let error = (outcome != "done").then(|| "why".to_owned());
+            NodeOutcome { node: name.to_owned(), outcome, error }
+        };
+        let (a, b, c) = (node("a", "done"), node("b", "failed"), node("c", "unknown"));
+        assert_eq!(summary(&[a.clone(), a.clone()]), ("done", String::new()));
+        let failed = "done on 1 of 2 nodes; b: failed (why)".to_owned();
+        assert_eq!(summary(&[a.clone(), b.clone()]), ("failed", failed));
+        let unknown = "done on 1 of 3 nodes; b: failed (why); c: unknown (why)".to_owned();
+        assert_eq!(summary(&[a, b, c]), ("unknown", unknown));
+    }
+}

@@ -20,6 +20,8 @@ pub struct Sample {
     pub units: u64,
     /// The units that the rules would have denied.
     pub denied_units: u64,
+    /// Whether older units of a key, which are not counted here, may be in its log.
+    pub incomplete: bool,
 }
 
 /// A key of a sample.
@@ -53,6 +55,7 @@ pub async fn what_if(app: &App, rules: &Rules, pattern: Option<&str>) -> Result<
         }
         sample.units += result.units;
         sample.denied_units += result.denied_units;
+        sample.incomplete |= result.incomplete;
         sample.keys.push(SampledKey {
             key: key_name::encode(&name),
             name,

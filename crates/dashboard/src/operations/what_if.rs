@@ -22,6 +22,8 @@ pub struct WhatIf {
     pub denied_units: u64,
     /// The instants of these units.
     pub denied: Vec<RecordedUnits>,
+    /// Whether older units, which are not counted here, may be in the log: only the newest 50,000 instants are read.
+    pub incomplete: bool,
 }
 
 /// Applies rules to recorded units, given oldest first, as if each were a check of one unit at its instant.
@@ -33,11 +35,7 @@ pub fn replay(recorded: &[RecordedUnits], rules: &Rules) -> WhatIf {
     let mut log = Log::new();
     let mut result = WhatIf::default();
     for hit in recorded {
-        let now = Instant::from_clock(hit.at_ms);
-        let allowed = (0..hit.units)
-            .take_while(|_| ratelog_core::check(&mut log, now, rules, Cost::ONE).allowed)
-            .count() as u64;
-        let denied = hit.units - allowed;
+        let denied = hit.units - record(&mut log, hit, rules);
         result.units += hit.units;
         if denied > 0 {
             result.denied_units += denied;
@@ -47,8 +45,27 @@ pub fn replay(recorded: &[RecordedUnits], rules: &Rules) -> WhatIf {
     result
 }
 
+/// Checks the units of an instant one by one, until one is denied. Returns how many are allowed.
+fn record(log: &mut Log, hit: &RecordedUnits, rules: &Rules) -> u64 {
+    let now = Instant::from_clock(hit.at_ms);
+    let (mut allowed, mut units) = (0, hit.units.min(1));
+    // `remaining` is how many more are allowed at this instant: one check of these is the same as many of one.
+    while units > 0 {
+        let cost = Cost::new(u32::try_from(units).unwrap_or(u32::MAX)).unwrap_or(Cost::ONE);
+        let decision = ratelog_core::check(log, now, rules, cost);
+        if !decision.allowed {
+            break;
+        }
+        allowed += cost.units();
+        units = decision.remaining.min(hit.units - allowed);
+    }
+    allowed
+}
+
 #[cfg(test)]
 mod tests {
+    use ratelog_core::{Limit, Rule, Rules, Window};
+
     use super::{RecordedUnits, WhatIf, replay};
 
     fn hits(pairs: &[(i64, u64)]) -> Vec<RecordedUnits> {
@@ -72,10 +89,19 @@ mod tests {
     fn units_over_the_limit_are_denied_and_do_not_count() {
         let rules = "2/second".parse().unwrap();
         let recorded = hits(&[(1000, 1), (1500, 3), (2000, 1), (2499, 1), (2500, 2)]);
-        let expected =
-            WhatIf { units: 8, denied_units: 4, denied: hits(&[(1500, 2), (2499, 1), (2500, 1)]) };
+        let denied = hits(&[(1500, 2), (2499, 1), (2500, 1)]);
+        let expected = WhatIf { units: 8, denied_units: 4, denied, incomplete: false };
         assert_eq!(replay(&recorded, &rules), expected);
         assert_eq!(replay(&[], &rules), WhatIf::default());
+    }
+
+    #[test]
+    fn many_units_of_an_instant_are_decided_at_once() {
+        let rules = Rules::one(Rule::new(Limit::new(u32::MAX), Window::DEFAULT_MAX));
+        let recorded =
+            hits(&[(1000, u64::from(u32::MAX) - 1), (1001, 5), (1002, u64::from(u32::MAX))]);
+        let found = replay(&recorded, &rules);
+        assert_eq!(found.denied, hits(&[(1001, 4), (1002, u64::from(u32::MAX))]));
     }
 
     #[test]

@@ -190,7 +190,7 @@ pub async fn make_policies_equal(
             after: format!("those of {}", form.source),
         };
         let make = policy_nodes::run(app.operator().await, || command::import_policies(&json));
-        app.audit.run(&identity, change, make).await
+        app.audit.run_on_nodes(&identity, change, make).await
     };
     let flash = Flash::of(outcome.await, |outcomes| {
         describe(&format!("The nodes have the policies of {}", form.source), &outcomes)

@@ -206,6 +206,7 @@ fn denied(result: &WhatIf) -> Markup {
             }
             _ => { "None of " (result.units) " units would have been denied." }
         }
+        @if result.incomplete { " Only the newest 50,000 instants are counted." }
     }
 }
 

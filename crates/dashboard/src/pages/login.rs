@@ -29,12 +29,11 @@ pub struct LoginForm {
 /// The login page; or, with the token of the link on the terminal, the overview.
 pub async fn page(
     State(app): State<App>,
-    ClientAddress(address): ClientAddress,
     Query(query): Query<LoginQuery>,
     headers: HeaderMap,
 ) -> Response {
     if let Some(token) = query.token {
-        return match app.authenticator.redeem(&token, address) {
+        return match app.authenticator.redeem(&token) {
             Ok(cookie) => {
                 let cookies = app.authenticator.cookies(&headers).add(cookie);
                 (cookies, Redirect::to(&app.path("/overview"))).into_response()
@@ -53,6 +52,7 @@ pub async fn sign_in(
     Form(login): Form<LoginForm>,
 ) -> Response {
     let next = login.next.unwrap_or_default();
+    let address = app.authenticator.client(&headers, address);
     match app.authenticator.sign_in(&login.user, login.password, address).await {
         Ok(cookie) => {
             let cookies = app.authenticator.cookies(&headers).add(cookie);

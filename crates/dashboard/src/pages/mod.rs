@@ -21,7 +21,7 @@ mod problems;
 mod ranking;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -31,6 +31,7 @@ use self::layout::Page;
 use crate::app::App;
 use crate::auth::Identity;
 use crate::operations::failure::Failure;
+use crate::operations::policies::MAX_DOCUMENT;
 use crate::poll::Snapshot;
 
 /// A page with a live part.
@@ -84,7 +85,10 @@ pub fn router(app: &App) -> Router<App> {
         .route("/policies", get(policies::page).post(forms::set_policy))
         .route("/policies/preview", get(policy_preview::page))
         .route("/policies/export", get(policies::export))
-        .route("/policies/import", post(policies::import))
+        .route(
+            "/policies/import",
+            post(policies::import).layer(DefaultBodyLimit::max(MAX_DOCUMENT)),
+        )
         .route("/policies/delete", post(forms::delete_policy))
         .route("/policies/make-equal", post(forms::make_policies_equal))
         .route("/policy", get(policy::page))

@@ -40,7 +40,7 @@ pub async fn page(
     };
     let body = html! {
         form.search action={ (base) "/overrides" } {
-            input type="search" name="match" value=[pattern.as_deref()] placeholder="user:*" aria-label="Pattern of keys" autocomplete="off" spellcheck="false";
+            input type="search" name="match" value=[pattern.as_deref()] placeholder="user: or user:*:search" aria-label="Prefix or pattern of keys" autocomplete="off" spellcheck="false";
             button.quiet type="submit" { "Filter" }
         }
         @for reason in &found.incomplete { p.notice.warning { "Not all overrides are shown: " (reason) "." } }

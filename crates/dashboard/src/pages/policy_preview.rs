@@ -84,7 +84,7 @@ fn sample_table(sample: &Sample, base: &str) -> Markup {
     html! {
         @if sample.keys.is_empty() { p.empty { "No such key has units." } }
         @else {
-            p { (format::grouped(sample.denied_units)) " of " (format::grouped(sample.units)) " units would have been denied." }
+            p { (format::grouped(sample.denied_units)) " of " (format::grouped(sample.units)) " units would have been denied." @if sample.incomplete { " Of each key, only the newest 50,000 instants are counted." } }
             div.scroll { table {
                 thead { tr { th { "Key" } th.number { "Units" } th.number { "Denied" } } }
                 tbody { @for sampled in &sample.keys {

@@ -14,8 +14,10 @@ use super::snapshot::{Rendered, Snapshot};
 use super::{RATE_SECONDS, unix_seconds};
 use crate::history::{Bucket, Range, Series};
 
-/// The policies with a history of their own: those with the most checks.
+/// The policies with a history of their own: those that were used first. Of the others, only the rate is known.
 const MAX_SERIES: usize = 100;
+/// The seconds that are kept of the others, some more than those of the rate.
+const OTHER_SECONDS: usize = 8;
 
 /// The results of all polls so far.
 #[derive(Default)]
@@ -23,6 +25,8 @@ pub struct Observations {
     nodes: BTreeMap<String, NodeRecord>,
     total: Series,
     policies: BTreeMap<String, Series>,
+    /// The counts of the policies without a history.
+    other_policies: BTreeMap<String, Series>,
     /// The policies, and the digest that they were read with.
     rules: BTreeMap<String, Policy>,
     rules_digest: String,
@@ -38,14 +42,13 @@ impl Observations {
             let new = || NodeRecord::new(node.role().clone());
             self.nodes.entry(address).or_insert_with(new).role = node.role().clone();
         }
-        let Self { nodes, policies, .. } = self;
+        let Self { nodes, policies, other_policies, .. } = self;
         let is_known = |name: &String| {
-            nodes
-                .values()
-                .filter_map(NodeRecord::stats)
-                .any(|stats| stats.policies.contains_key(name))
+            let mut stats = nodes.values().filter_map(NodeRecord::stats);
+            stats.any(|stats| stats.policies.contains_key(name))
         };
         policies.retain(|name, _| is_known(name));
+        other_policies.retain(|name, _| is_known(name));
     }
 
     /// Whether a node does not answer, or none is known.
@@ -55,10 +58,10 @@ impl Observations {
     }
 
     pub fn record(&mut self, address: &str, replies: Replies) {
-        let Self { nodes, total, policies, .. } = self;
+        let Self { nodes, total, policies, other_policies, .. } = self;
         let Some(record) = nodes.get_mut(address) else { return };
         if let Some(progress) = record.record(replies) {
-            count([total, &mut record.series], policies, &progress);
+            count([total, &mut record.series], [policies, other_policies], &progress);
         }
     }
 
@@ -120,8 +123,8 @@ impl Observations {
                 *sums.entry(name).or_default() += stats.clone();
             }
         }
-        let rate =
-            |name: &str| self.policies.get(name).map(|series| series.rate(now, RATE_SECONDS));
+        let series = |name: &str| self.policies.get(name).or_else(|| self.other_policies.get(name));
+        let rate = |name: &str| series(name).map(|series| series.rate(now, RATE_SECONDS));
         let mut rates: Vec<_> = sums
             .into_iter()
             .map(|(name, stats)| PolicyRates {
@@ -139,7 +142,11 @@ impl Observations {
 }
 
 /// Adds the checks since a node's reply before.
-fn count(all: [&mut Series; 2], policies: &mut BTreeMap<String, Series>, progress: &Progress) {
+fn count(
+    all: [&mut Series; 2],
+    [policies, others]: [&mut BTreeMap<String, Series>; 2],
+    progress: &Progress,
+) {
     let Progress { seconds, before, after } = progress;
     let (now, seconds) = (unix_seconds(), *seconds);
     let counts = difference(before.total, after.total);
@@ -151,8 +158,13 @@ fn count(all: [&mut Series; 2], policies: &mut BTreeMap<String, Series>, progres
         let counts = difference(earlier, stats.counts);
         if let Some(series) = policies.get_mut(name) {
             series.add(now, seconds, counts);
+        } else if let Some(series) = others.get_mut(name) {
+            series.add(now, seconds, counts);
         } else if counts.checks > 0 && policies.len() < MAX_SERIES {
             policies.entry(name.clone()).or_default().add(now, seconds, counts);
+        } else if counts.checks > 0 {
+            let series = others.entry(name.clone());
+            series.or_insert_with(|| Series::of_seconds(OTHER_SECONDS)).add(now, seconds, counts);
         }
     }
 }

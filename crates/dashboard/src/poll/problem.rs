@@ -79,7 +79,8 @@ impl Problem {
             NodeState::Unknown => Vec::new(),
             NodeState::Up => {
                 let permanent = status.overrides_without_end.filter(|count| *count > 0);
-                if let Some(count) = permanent {
+                // A replica's are counted no more since it was a primary.
+                if let Some(count) = permanent.filter(|_| status.is_primary()) {
                     return vec![Self::PermanentOverrides { node, count }];
                 }
                 let replication = status.info.as_ref().and_then(|info| info.replication);
@@ -133,7 +134,7 @@ mod tests {
 
     use super::Problem;
     use crate::history::Bucket;
-    use crate::poll::node_info::{ModuleInfo, NodeInfo};
+    use crate::poll::node_info::{ModuleInfo, NodeInfo, Replication};
     use crate::poll::{NodeState, NodeStatus};
 
     fn node(address: &str, digest: &str) -> NodeStatus {
@@ -160,6 +161,20 @@ mod tests {
         let problems = Problem::of_nodes(&[node("a", "1"), node("b", "2"), node("c", "2")]);
         let texts: Vec<_> = problems.iter().map(Problem::to_string).collect();
         assert_eq!(texts, ["nodes have different policies: 2 on b, c; 1 on a"]);
+    }
+
+    #[test]
+    fn a_replica_that_was_a_primary_has_the_problems_of_a_replica() {
+        let mut replica = node("b", "1");
+        replica.overrides_without_end = Some(3);
+        let permanent = Problem::PermanentOverrides { node: "b".to_owned(), count: 3 };
+        assert_eq!(Problem::of_nodes(&[replica.clone()]), [permanent]);
+        replica.role = Role::Replica { of: "a".to_owned() };
+        let link = Replication { is_connected: false, lag_seconds: None };
+        let info = NodeInfo { replication: Some(link), ..NodeInfo::default() };
+        replica.info = Some(info);
+        let broken = Problem::BrokenReplication { node: "b".to_owned() };
+        assert_eq!(Problem::of_nodes(&[replica]), [broken]);
     }
 
     #[test]

@@ -11,14 +11,15 @@ use tokio_stream::wrappers::WatchStream;
 
 use crate::api::HistoryPoint;
 use crate::app::App;
-use crate::auth::Viewer;
+use crate::auth::{ClientAddress, Viewer};
 use crate::operations::failure::Failure;
 use crate::pages::{self, LivePage};
 
 /// Sends the live part of a page with each snapshot, and the newest point of the charts.
 pub async fn live(
     State(app): State<App>,
-    Viewer(identity): Viewer,
+    Viewer(_): Viewer,
+    ClientAddress(address): ClientAddress,
     headers: HeaderMap,
     Path(page): Path<String>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Failure> {
@@ -27,7 +28,7 @@ pub async fn live(
     let base = app.settings.base_path.clone();
     // The events end with the session.
     let snapshots = WatchStream::new(app.poller.subscribe())
-        .take_while(move |_| app.authenticator.identify(&headers, identity.address).is_some());
+        .take_while(move |_| app.authenticator.identify(&headers, address).is_some());
     let events = snapshots.map(move |snapshot| {
         let html = pages::render_live(page, &snapshot, &base);
         let point = serde_json::to_string(&HistoryPoint::of(&snapshot)).unwrap_or_default();

@@ -23,7 +23,6 @@ pub fn dashboard(app: &App) -> Router {
         .merge(data)
         .merge(pages::login_router())
         .route("/metrics", get(metrics::guarded))
-        .route("/healthz", get(metrics::health))
         .route("/assets/{name}", get(assets::serve))
         .route("/", get(home.clone()))
         .with_state(app.clone());
@@ -31,11 +30,15 @@ pub fn dashboard(app: &App) -> Router {
         "" => routes,
         base => Router::new().nest(base, routes).route(&format!("{base}/"), get(home)),
     };
+    // A supervisor asks by an address that nobody configures.
+    let health =
+        Router::new().route(&app.path("/healthz"), get(metrics::health)).with_state(app.clone());
     routes
         .fallback(pages::not_found)
         .layer(from_fn(guard::finish_changes))
         .layer(CsrfLayer::new())
         .layer(from_fn_with_state(app.clone(), guard::check_host))
+        .merge(health)
         .layer(from_fn_with_state(app.clone(), guard::add_headers))
 }
 

@@ -131,6 +131,28 @@ async fn what_if_agrees_with_a_naive_count() {
 }
 
 #[tokio::test]
+async fn what_if_says_that_it_has_not_read_all_units() {
+    let (server, dashboard) = start().await;
+    let mut db = server.connect();
+    let now = db.now_ms();
+    let hits: Vec<_> = (0..50_001).map(|i| (now - 60_000 + i, 2)).collect();
+    db.record("long", HOUR, &hits);
+    db.record("short", HOUR, &hits[..100]);
+    let found = dashboard.json("/keys/long/what-if?limit=100000&window=1h").await;
+    assert_eq!(
+        (&found["units"], &found["denied_units"], &found["incomplete"]),
+        (&100_000.into(), &0.into(), &true.into())
+    );
+    let found = dashboard.json("/keys/short/what-if?limit=100000&window=1h").await;
+    assert_eq!((&found["units"], &found["incomplete"]), (&200.into(), &false.into()));
+    let only = "Only the newest 50,000 instants are counted.";
+    dashboard.get("/keys/long?limit=1&window=1").await.page().assert_has(only);
+    dashboard.get("/keys/short?limit=1&window=1").await.page().assert_lacks(only);
+    let preview = "/policies/preview?name=p&rules=1/second&mode=enforce&match=";
+    dashboard.get(&format!("{preview}long")).await.page().assert_has("only the newest 50,000");
+}
+
+#[tokio::test]
 async fn units_are_taken_back_and_forgotten() {
     let (server, dashboard) = start().await;
     let mut db = server.connect();
@@ -230,6 +252,7 @@ async fn an_override_without_a_key_is_refused() {
     let page = dashboard.submit("/overrides", &form).await;
     page.assert_has("The override of user:1 is set: deny, for 60 s.");
     dashboard.get("/overrides?match=user:*").await.page().assert_has("user:1");
+    dashboard.get("/overrides?match=user:").await.page().assert_has("user:1");
     dashboard.get("/overrides?match=tenant:*").await.page().assert_lacks("user:1");
     let nothing = dashboard.post("/overrides/delete", &[]).await.page();
     nothing.assert_has("No override is chosen.");

@@ -5,7 +5,7 @@ use ratelog_test_support::Server;
 use reqwest::{Method, Response};
 use serde_json::Value;
 
-use crate::support::{Dashboard, Page, Reply, User, address, cluster_with_replicas, url};
+use crate::support::{Dashboard, Page, Reply, User, address, cluster_with_replicas, until, url};
 
 /// The next event of a stream: its name and its data.
 struct Events {
@@ -142,4 +142,25 @@ async fn each_node_of_a_cluster_gets_three_commands_a_poll() {
         let commands = commands_in_polls(&dashboard, &cluster[place], 6).await;
         assert!((12..=3 * 7).contains(&commands), "{place}: {commands}");
     }
+}
+
+#[tokio::test]
+async fn every_one_of_many_policies_has_a_rate() {
+    let server = Server::start();
+    let mut db = server.connect();
+    for index in 0..130 {
+        db.run::<()>(&format!("RL.POLICY SET p{index} 1000000 1h"));
+    }
+    let dashboard = Dashboard::start(&url(&server)).await;
+    dashboard.until_up(1).await;
+    until("all policies have a rate", async || {
+        for index in 0..130 {
+            db.run::<redis::Value>(&format!("RL.CHECK k POLICY p{index}"));
+        }
+        let overview = dashboard.json("/overview").await;
+        let policies = overview["policies"].as_array().unwrap();
+        let has_rate = |policy: &Value| policy["rates"]["allowed"].as_f64() > Some(0.0);
+        policies.len() == 130 && policies.iter().all(has_rate)
+    })
+    .await;
 }

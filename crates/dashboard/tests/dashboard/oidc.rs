@@ -26,7 +26,7 @@ const REDIRECT: &str = "http://127.0.0.1/login/oidc/end";
 /// A provider that signs everybody in as one user.
 struct Provider {
     issuer: String,
-    key: CoreEdDsaPrivateSigningKey,
+    key: Mutex<CoreEdDsaPrivateSigningKey>,
     /// The claims of the next token that are not as they should be.
     claims: Mutex<Value>,
     /// The nonces of the sign-ins that have begun.
@@ -39,9 +39,7 @@ impl Provider {
     async fn start() -> Arc<Self> {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let issuer = format!("http://{}", listener.local_addr().unwrap());
-        let pem = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap().serialize_pem();
-        let id = Some(JsonWebKeyId::new("1".to_owned()));
-        let key = CoreEdDsaPrivateSigningKey::from_ed25519_pem(&pem, id).unwrap();
+        let key = Mutex::new(new_key("1"));
         let (claims, nonce) = (Mutex::new(json!({})), Mutex::default());
         let provider = Arc::new(Self { issuer, key, claims, nonce });
         let routes = Router::new()
@@ -52,6 +50,11 @@ impl Provider {
             .with_state(Arc::clone(&provider));
         tokio::spawn(async move { axum::serve(listener, routes).await });
         provider
+    }
+
+    /// Signs the next tokens with another key.
+    fn change_key(&self, id: &str) {
+        *self.key.lock().unwrap() = new_key(id);
     }
 
     /// Changes claims of the next tokens.
@@ -75,8 +78,16 @@ impl Provider {
         claims.as_object_mut().unwrap().extend(changed.as_object().unwrap().clone());
         let claims: CoreIdTokenClaims = serde_json::from_value(claims).unwrap();
         let algorithm = CoreJwsSigningAlgorithm::EdDsa;
-        CoreIdToken::new(claims, &self.key, algorithm, None, None).unwrap().to_string()
+        CoreIdToken::new(claims, &*self.key.lock().unwrap(), algorithm, None, None)
+            .unwrap()
+            .to_string()
     }
+}
+
+fn new_key(id: &str) -> CoreEdDsaPrivateSigningKey {
+    let pem = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap().serialize_pem();
+    let id = Some(JsonWebKeyId::new(id.to_owned()));
+    CoreEdDsaPrivateSigningKey::from_ed25519_pem(&pem, id).unwrap()
 }
 
 async fn configuration(State(provider): State<Arc<Provider>>) -> Json<Value> {
@@ -93,7 +104,7 @@ async fn configuration(State(provider): State<Arc<Provider>>) -> Json<Value> {
 }
 
 async fn keys(State(provider): State<Arc<Provider>>) -> Json<Value> {
-    Json(json!({ "keys": [provider.key.as_verification_key()] }))
+    Json(json!({ "keys": [provider.key.lock().unwrap().as_verification_key()] }))
 }
 
 async fn authorize(
@@ -204,6 +215,27 @@ async fn a_token_that_is_not_for_this_sign_in_is_refused() {
     let path = answer_of_provider(&dashboard).await.replace(CODE, "another-code");
     assert_eq!(get_as_nobody(&dashboard, &path).await.status, 400);
     assert_eq!(get_as_nobody(&dashboard, "/overview").await.status, 303);
+}
+
+#[tokio::test]
+async fn a_provider_may_change_its_key() {
+    let (server, provider) = (Server::start(), Provider::start().await);
+    let dashboard = dashboard(&server, &provider.issuer).await;
+    assert_eq!(sign_in(&dashboard).await.status, 200);
+    provider.change_key("2");
+    let signed_in = sign_in(&dashboard).await;
+    assert_eq!(signed_in.status, 200, "{}", signed_in.text);
+}
+
+#[tokio::test]
+async fn answers_that_no_browser_has_asked_for_do_not_count() {
+    let (server, provider) = (Server::start(), Provider::start().await);
+    let dashboard = dashboard(&server, &provider.issuer).await;
+    for _ in 0..10 {
+        let reply = get_as_nobody(&dashboard, "/login/oidc/end?state=x&code=x").await;
+        assert_eq!(reply.status, 400, "{}", reply.text);
+    }
+    assert_eq!(sign_in(&dashboard).await.status, 200);
 }
 
 #[tokio::test]

@@ -71,6 +71,9 @@ async fn only_the_hosts_of_the_dashboard_are_answered() {
         let reply = with(host).await;
         assert_eq!(reply.status, 421, "{host}");
         assert!(reply.text.contains("Start it with --host"), "{}", reply.text);
+        // Supervisors ask by addresses.
+        let health = dashboard.request(User::Nobody, Method::GET, "/healthz").header(HOST, host);
+        assert_eq!(Reply::of(health).await.status, 200, "{host}");
     }
     // Without a host, and with the host in the request's target.
     for (request, status) in [

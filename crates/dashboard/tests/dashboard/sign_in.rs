@@ -107,11 +107,23 @@ async fn cookies_outlive_the_program_only_with_a_secret() {
     assert_eq!(status_with(&second, &session(&reply)).await, 200);
     let third = with_passwords(&["--secret", &"y".repeat(64)]).await;
     assert_eq!(status_with(&third, &session(&reply)).await, 303);
+    // A user who is no longer trusted has to sign in again.
+    let hash = ratelog_dashboard::hash_password("another password").unwrap();
+    let arguments = ["--secret", &secret, "--viewer-password-hash", &hash];
+    let fourth = Dashboard::with(NO_SERVER, &arguments).await;
+    assert_eq!(status_with(&fourth, &session(&reply)).await, 303);
+    let fifth = with_passwords(&["--secret", &secret, "--operator", "ada"]).await;
+    assert_eq!(status_with(&fifth, &session(&reply)).await, 303);
 }
 
 #[tokio::test]
 async fn wrong_passwords_are_refused_and_limited() {
     let dashboard = with_passwords(&[]).await;
+    // The images of any page can ask for these, so they must not count.
+    for _ in 0..10 {
+        let link = dashboard.request(User::Nobody, Method::GET, "/login?token=x");
+        assert_eq!(Reply::of(link).await.status, 400);
+    }
     for (user, password) in
         [("operator", "wrong"), ("nobody", PASSWORD), ("", ""), ("viewer", "\u{0}")]
     {
@@ -129,7 +141,35 @@ async fn wrong_passwords_are_refused_and_limited() {
     reply.page().assert_has(&format!("Try again in {wait} s."));
     assert!(reply.cookies().is_empty());
     let link = dashboard.request(User::Nobody, Method::GET, "/login?token=x");
-    assert_eq!(Reply::of(link).await.status, 429);
+    assert_eq!(Reply::of(link).await.status, 400);
+}
+
+#[tokio::test]
+async fn attempts_behind_a_proxy_are_those_of_its_clients() {
+    let server = Server::start();
+    let passwords = ["--operator-password-hash", &*PASSWORD_HASH];
+    for (proxies, wrong, right) in [("127.0.0.0/8", 401, 303), ("192.0.2.0/24", 401, 429)] {
+        let proxied = [&passwords[..], &["--forwarding-proxy", proxies]].concat();
+        let dashboard = Dashboard::with(&url(&server), &proxied).await;
+        dashboard.until_up(1).await;
+        let sign_in = async |client: &str, password| {
+            let form = [("user", "operator"), ("password", password)];
+            let request = dashboard.request(User::Nobody, Method::POST, "/login").form(&form);
+            Reply::of(request.header("X-Forwarded-For", client)).await.status
+        };
+        for index in 0..5 {
+            // The client adds another address each time.
+            let client = format!("198.51.100.{index}, 203.0.113.9");
+            assert_eq!(sign_in(&client, "wrong").await, wrong);
+        }
+        assert_eq!(sign_in("198.51.100.1, 203.0.113.9", PASSWORD).await, 429);
+        assert_eq!(sign_in("198.51.100.1", PASSWORD).await, right, "{proxies}");
+        let reset = dashboard.request(User::Operator, Method::POST, "/api/v1/keys/k/reset");
+        assert_eq!(Reply::of(reset.header("X-Forwarded-For", "198.51.100.1")).await.status, 200);
+        let audit = dashboard.json("/audit").await;
+        let address = if right == 303 { "198.51.100.1" } else { "127.0.0.1" };
+        assert_eq!(audit["entries"][0]["address"], address);
+    }
 }
 
 #[tokio::test]
