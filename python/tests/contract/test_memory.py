@@ -51,5 +51,6 @@ async def test_remote_checks_leave_no_memory_behind(server: Server) -> None:
             after = await many(100)
         finally:
             tracemalloc.stop()
-        # A leaked timer per check would show after 10,000 checks in 100 batches.
-        assert after - before < 20_000
+        # A leaked timer for each of the 10,000 checks would be over a million bytes. Less may belong to the last
+        # checks, which fetch denials in the background.
+        assert after - before < 200_000
