@@ -97,9 +97,10 @@ impl Error {
         }
     }
 
-    /// Whether the server does not know the command, so it does not have the module.
+    /// Whether the server does not know the command: it does not have the module, or has an older one.
     #[cfg(feature = "limiter")]
-    pub(crate) fn is_unknown_command(&self) -> bool {
+    #[must_use]
+    pub fn is_unknown_command(&self) -> bool {
         let Self::Redis(error) = self else { return false };
         error.detail().is_some_and(|detail| detail.starts_with("unknown command"))
     }

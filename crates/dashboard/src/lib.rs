@@ -6,6 +6,7 @@
 mod api;
 mod app;
 mod auth;
+mod clock;
 mod demo;
 mod history;
 mod metrics;

@@ -236,15 +236,7 @@ impl Cluster {
                 Deadline::after(timeout).run(query).await
             });
         }
-        let mut error = Error::Unavailable("no node is known".to_owned());
-        while let Some(answer) = queries.join_next().await {
-            match answer {
-                Ok(Ok(topology)) => return Ok(topology),
-                Ok(Err(failure)) => error = failure,
-                Err(_) => {}
-            }
-        }
-        Err(error)
+        Topology::first(queries).await
     }
 
     /// All nodes that may know the topology.

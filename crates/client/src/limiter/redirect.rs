@@ -4,6 +4,9 @@ use redis::{ErrorKind, ServerErrorKind};
 
 use crate::Error;
 
+/// The most redirects that a query follows. One moves to a slot's new owner, and one more finds it in migration.
+pub(crate) const MAX_REDIRECTS: usize = 5;
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Redirect {
     pub(crate) slot: u16,

@@ -9,12 +9,10 @@ use super::cluster::Cluster;
 use super::deadline::Deadline;
 use super::health::Health;
 use super::operation::Operation;
+use super::redirect::MAX_REDIRECTS;
 use super::remote::{QueryError, Remote, Settings};
 use super::target::Target;
 use crate::Error;
-
-/// The most redirects that a query follows. One moves to a slot's new owner, and one more finds it in migration.
-const MAX_REDIRECTS: usize = 5;
 
 pub(super) struct Servers {
     kind: Kind,

@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 
 use redis::Value;
 use redis::aio::ConnectionLike;
+use tokio::task::JoinSet;
 
 use super::connection::Connection;
 use crate::Error;
@@ -28,6 +29,19 @@ impl Topology {
             return Err(Error::Reply { command: "CLUSTER SLOTS".to_owned(), reason });
         }
         Ok(topology)
+    }
+
+    /// The first answer of several nodes that were asked at once; if none answers, an error of one of them.
+    pub(crate) async fn first(mut queries: JoinSet<Result<Self, Error>>) -> Result<Self, Error> {
+        let mut error = Error::Unavailable("no node is known".to_owned());
+        while let Some(answer) = queries.join_next().await {
+            match answer {
+                Ok(Ok(topology)) => return Ok(topology),
+                Ok(Err(failure)) => error = failure,
+                Err(_) => {}
+            }
+        }
+        Err(error)
     }
 
     /// The addresses of all nodes.

@@ -14,15 +14,12 @@ use crate::command::Command;
 use crate::limiter::connector::Connector;
 #[cfg(feature = "sentinel")]
 use crate::limiter::deadline::Deadline;
-use crate::limiter::redirect::Redirect;
+use crate::limiter::redirect::{MAX_REDIRECTS, Redirect};
 use crate::limiter::seeds::Seeds;
 use crate::limiter::target::Target;
 use crate::limiter::topology::Topology;
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// The most redirects that a query follows. One moves to a slot's new owner, and one more finds it in migration.
-const MAX_REDIRECTS: usize = 5;
 
 /// The servers behind a URL: one server and its replicas, the servers that Sentinels monitor, or a cluster.
 ///
@@ -221,15 +218,7 @@ impl Deployment {
                 link.run(false, async |connection| Topology::query(connection, &host).await).await
             });
         }
-        let mut error = Error::Unavailable("no node is known".to_owned());
-        while let Some(answer) = queries.join_next().await {
-            match answer {
-                Ok(Ok(topology)) => return Ok(topology),
-                Ok(Err(failure)) => error = failure,
-                Err(_) => {}
-            }
-        }
-        Err(error)
+        Topology::first(queries).await
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {

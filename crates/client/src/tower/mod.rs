@@ -71,7 +71,7 @@ pub use future::ResponseFuture;
 pub use key::{IntoKey, Key};
 pub use layer::RateLimitLayer;
 pub use ratelog_client_core::http::{
-    NetworkError, ProxyHeader, TrustedProxies, UnknownProxyHeader,
+    NetworkError, ProxyHeader, TrustedProxies, UnknownProxyHeader, client_network,
 };
 pub use request_checks::RequestChecks;
 pub use route_limits::RouteLimits;

@@ -7,6 +7,7 @@ use super::overview::Rates;
 use super::parameters::Parameters;
 use crate::app::App;
 use crate::auth::Viewer;
+use crate::clock::unix_ms;
 use crate::history::Range;
 use crate::operations::failure::Failure;
 use crate::poll::Snapshot;
@@ -49,10 +50,9 @@ impl HistoryPoint {
     /// The rates of a snapshot.
     #[must_use]
     pub fn of(snapshot: &Snapshot) -> Self {
-        let since = snapshot.at.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         let policies = snapshot.policies.iter();
         Self {
-            time: since.as_secs(),
+            time: unix_ms(snapshot.at) / 1_000,
             rates: Rates::of(snapshot.rate),
             policies: policies
                 .map(|policy| (policy.name.clone(), Rates::of(policy.rate)))

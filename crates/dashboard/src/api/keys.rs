@@ -9,6 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::parameters::Parameters;
 use crate::app::App;
 use crate::auth::{Operator, Viewer};
+use crate::clock::unix_ms;
 use crate::operations::failure::Failure;
 use crate::operations::key;
 use crate::operations::what_if::{RecordedUnits, WhatIf};
@@ -240,10 +241,6 @@ pub async fn read(
     let rules = query.rules.as_deref().map(key::parse_rule_source).transpose()?;
     let state = key::read(&app, &name, rules.as_ref()).await?;
     let inspection = state.inspection.as_ref();
-    let unix_ms = |instant: std::time::SystemTime| {
-        let since = instant.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-    };
     let next_check = state.explanation.map(|explanation| NextCheck {
         decision: DecisionBody::of(&explanation.decision),
         decided_by: match explanation.decided_by {

@@ -9,9 +9,9 @@ use axum_extra::extract::PrivateCookieJar;
 use axum_extra::extract::cookie::SameSite;
 use axum_extra::extract::cookie::{Cookie, Key};
 use ipnet::IpNet;
+use ratelog_client::tower::TrustedProxies;
 use sha2::{Digest, Sha512};
 
-use super::forwarded;
 use super::identity::{Identity, Method, Role};
 use super::login_limit::LoginLimit;
 #[cfg(feature = "oidc")]
@@ -33,7 +33,7 @@ pub struct Authenticator {
     passwords: [(Role, Option<Password>); 2],
     tokens: Vec<(Role, Token)>,
     metrics_token: Option<Token>,
-    forwarding_proxies: Vec<IpNet>,
+    forwarding_proxies: TrustedProxies,
     trusted_proxies: Vec<IpNet>,
     user_header: String,
     operators: Vec<String>,
@@ -106,7 +106,7 @@ impl Authenticator {
             passwords: [(Role::Operator, operator), (Role::Viewer, viewer)],
             tokens,
             metrics_token: token("metrics-token", settings.metrics_token.as_deref(), None)?,
-            forwarding_proxies: settings.forwarding_proxies.clone(),
+            forwarding_proxies: forwarding_proxies(settings)?,
             trusted_proxies: settings.trusted_proxies.clone(),
             user_header: settings.user_header.to_ascii_lowercase(),
             operators: settings.operators.clone(),
@@ -203,11 +203,11 @@ impl Authenticator {
     /// The address of the client of a request, which comes from `peer`.
     #[must_use]
     pub fn client(&self, headers: &HeaderMap, peer: IpAddr) -> IpAddr {
-        forwarded::client(headers, peer, &self.forwarding_proxies)
+        self.forwarding_proxies.client_address(peer, headers)
     }
 
-    /// The user of a request, which comes from `peer`. A request with an invalid token has none, even if it has a cookie. A password of HTTP is
-    /// for the proxy that asked for it.
+    /// The user of a request, which comes from `peer`. A request with an invalid token has none, even if it has a cookie.
+    /// Basic credentials are for the proxy that asked for them.
     #[must_use]
     pub fn identify(&self, headers: &HeaderMap, peer: IpAddr) -> Option<Identity> {
         let address = self.client(headers, peer);
@@ -332,6 +332,12 @@ fn oidc(settings: &Settings) -> Result<Option<Oidc>, StartError> {
         }
         _ => Ok(None),
     }
+}
+
+fn forwarding_proxies(settings: &Settings) -> Result<TrustedProxies, StartError> {
+    let networks = settings.forwarding_proxies.iter().map(IpNet::to_string);
+    TrustedProxies::x_forwarded_for(networks)
+        .map_err(|error| StartError(format!("--forwarding-proxy: {error}")))
 }
 
 /// The key of cookies that outlive the program, until a password or the list of operators changes.

@@ -1,10 +1,12 @@
 //! The limit of attempts to sign in, by Ratelog's own core.
 
 use std::net::IpAddr;
-use std::time::{SystemTime, UNIX_EPOCH};
 
+use ratelog_client::tower::client_network;
 use ratelog_core::limiter::Limiter;
 use ratelog_core::{Cost, Instant, Limit, Rule, Rules, Window};
+
+use crate::clock;
 
 /// Attempts of one address, and of all addresses together.
 pub struct LoginLimit {
@@ -24,13 +26,10 @@ impl LoginLimit {
 
     /// Counts an attempt. The error is the number of seconds to wait.
     pub fn attempt(&self, address: IpAddr) -> Result<(), u64> {
-        let address = match address {
-            IpAddr::V4(ip) => ip.to_string(),
-            // A host of IPv6 has a whole network of 64 bits.
-            IpAddr::V6(ip) => format!("{:x?}", &ip.segments()[..4]),
-        };
-        for (key, rules) in [(address.as_bytes(), &self.of_address), (b"all", &self.of_all)] {
-            let decision = self.limiter.check(key, now(), rules, Cost::ONE);
+        let network = client_network(address);
+        let now = Instant::from_clock(clock::now_ms().try_into().unwrap_or(i64::MAX));
+        for (key, rules) in [(network.as_bytes(), &self.of_address), (b"all", &self.of_all)] {
+            let decision = self.limiter.check(key, now, rules, Cost::ONE);
             if !decision.allowed {
                 return Err(decision.retry_after.unwrap_or(60_000).div_ceil(1_000).max(1));
             }
@@ -44,11 +43,6 @@ fn rules(pairs: &[(u32, u64)]) -> Rules {
         Some(Rule::new(Limit::new(limit), Window::from_millis(window)?))
     });
     Rules::new(rules).unwrap_or_else(|| Rules::one(Rule::new(Limit::new(0), Window::MAX)))
-}
-
-fn now() -> Instant {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Instant::from_clock(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 mod authenticator;
 mod client_address;
-mod forwarded;
 mod identity;
 mod login_limit;
 #[cfg(feature = "oidc")]

@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use axum_extra::extract::cookie::{Cookie, SameSite};
 use serde::{Deserialize, Serialize};
 
 use super::identity::{Method, Role};
 use super::token;
+use crate::clock::now_seconds;
 
 /// The name of the cookie.
 pub const COOKIE: &str = "ratelog_dashboard";
@@ -41,7 +42,7 @@ impl Sessions {
 
     /// The cookie of a new session.
     pub fn begin(&self, user: &str, role: Role, method: Method) -> Cookie<'static> {
-        let ends = now() + self.length.as_secs();
+        let ends = now_seconds() + self.length.as_secs();
         let session = Session { user: user.to_owned(), role, method, ends, id: token::random() };
         self.cookie(COOKIE, serde_json::to_string(&session).unwrap_or_default())
     }
@@ -50,13 +51,13 @@ impl Sessions {
     pub fn read(&self, cookie: &Cookie<'_>) -> Option<Session> {
         let session: Session = serde_json::from_str(cookie.value()).ok()?;
         let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        (session.ends > now() && !ended.contains_key(&session.id)).then_some(session)
+        (session.ends > now_seconds() && !ended.contains_key(&session.id)).then_some(session)
     }
 
     /// Ends a session, wherever its cookie is.
     pub fn end(&self, session: &Session) {
         let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        ended.retain(|_, ends| *ends > now());
+        ended.retain(|_, ends| *ends > now_seconds());
         ended.insert(session.id.clone(), session.ends);
     }
 
@@ -69,10 +70,6 @@ impl Sessions {
             .secure(self.is_secure)
             .build()
     }
-}
-
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(u64::MAX, |time| time.as_secs())
 }
 
 #[cfg(test)]

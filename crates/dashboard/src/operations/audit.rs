@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use ratelog_client::command::{Command, Routing};
 use ratelog_client::nodes::Deployment;
@@ -15,6 +14,7 @@ use utoipa::ToSchema;
 use super::failure::Failure;
 use super::policy_nodes::{self, NodeOutcome};
 use crate::auth::Identity;
+use crate::clock::now_ms;
 
 /// The key of the stream.
 pub const STREAM: &str = "ratelog:audit";
@@ -147,7 +147,7 @@ impl Audit {
 
     /// The time, in milliseconds since the epoch; another one for each entry, so that no two are equal.
     fn next_instant(&self) -> u64 {
-        let now = unix_millis();
+        let now = now_ms();
         let next = |last: u64| Some(now.max(last + 1));
         let last = self.last_instant.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
         now.max(last.unwrap_or_default() + 1)
@@ -259,11 +259,6 @@ fn parse(reply: Value) -> Vec<Entry> {
             })
         })
         .collect()
-}
-
-fn unix_millis() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

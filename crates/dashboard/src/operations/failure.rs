@@ -116,9 +116,9 @@ impl From<Error> for Failure {
                 "The dashboard's user on the server has not the right: {text}. redis.conf.example lists the rights \
                  of the users `operator` and `dashboard`; set --operator-url."
             )),
-            Error::Redis(redis) if redis.detail().is_some_and(|text| text.starts_with("unknown command")) => {
-                Self::Rejected("The server does not have the Ratelog module: load libratelog.so in its configuration.".to_owned())
-            }
+            _ if error.is_unknown_command() => Self::Rejected(
+                "The server does not have the Ratelog module: load libratelog.so in its configuration.".to_owned(),
+            ),
             _ if error.is_unavailable() => Self::Unavailable(text),
             _ => Self::Rejected(text),
         }

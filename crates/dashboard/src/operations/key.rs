@@ -1,6 +1,6 @@
 //! One key: its state, its units, and what an operator does with it.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use ratelog_client::command::{self, Explanation, Hit, HitsOptions, Inspection, Override};
 use ratelog_client::{Action, Check, Cost, Limit, PolicyName, Rule, RuleSource, Rules, Window};
@@ -13,6 +13,7 @@ use super::key_name;
 use super::what_if::{self, RecordedUnits, WhatIf};
 use crate::app::App;
 use crate::auth::Identity;
+use crate::clock::unix_ms;
 
 /// The units of a page of `RL.HITS`.
 const PAGE: u32 = 1_000;
@@ -206,14 +207,20 @@ pub fn parse_override(
     }
 }
 
-/// An override in words: its action, and the time until it ends.
+/// The action of an override in words.
 #[must_use]
-pub fn describe_override(key_override: &Override) -> String {
-    let action = match &key_override.action {
+pub fn describe_action(action: &Action) -> String {
+    match action {
         Action::Allow => "allow".to_owned(),
         Action::Deny => "deny".to_owned(),
         Action::Limit(rules) => format!("limit {rules}"),
-    };
+    }
+}
+
+/// An override in words: its action, and the time until it ends.
+#[must_use]
+pub fn describe_override(key_override: &Override) -> String {
+    let action = describe_action(&key_override.action);
     match key_override.ttl {
         None => format!("{action}, without an end"),
         Some(ttl) => format!("{action}, for {} s", ttl.as_secs()),
@@ -240,8 +247,7 @@ async fn override_before(app: &App, key: &[u8]) -> String {
 }
 
 fn recorded(hit: Hit) -> RecordedUnits {
-    let since = hit.at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    RecordedUnits { at_ms: i64::try_from(since.as_millis()).unwrap_or(i64::MAX), units: hit.units }
+    RecordedUnits { at_ms: unix_ms(hit.at).try_into().unwrap_or(i64::MAX), units: hit.units }
 }
 
 #[cfg(test)]

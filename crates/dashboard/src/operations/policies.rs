@@ -112,6 +112,31 @@ pub async fn import(
     app.audit.run_on_nodes(identity, change, make).await
 }
 
+/// Gives all primaries the policies of one node. Returns the outcome on each.
+///
+/// # Errors
+/// [`Failure::NotFound`] if there is no such node; that of a node, if it failed on all of them.
+pub async fn make_equal(
+    app: &App,
+    identity: &Identity,
+    source: &str,
+) -> Result<Vec<NodeOutcome>, Failure> {
+    let change = Change {
+        action: "import_policies",
+        target: "all policies".to_owned(),
+        before: "different on the nodes".to_owned(),
+        after: format!("those of {source}"),
+    };
+    let make = async {
+        let nodes = app.viewer.nodes();
+        let node = nodes.iter().find(|node| node.address() == source);
+        let node = node.ok_or_else(|| Failure::NotFound(format!("there is no node {source}")))?;
+        let json = node.query(&command::export_policies()).await?;
+        policy_nodes::run(app.operator().await, || command::import_policies(&json)).await
+    };
+    app.audit.run_on_nodes(identity, change, make).await
+}
+
 /// The changes that an import of a document would make.
 ///
 /// # Errors

@@ -1,9 +1,10 @@
 //! Numbers, times and keys on pages.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use maud::{Markup, html};
 
+use crate::clock::now_ms;
 use crate::operations::key_name;
 
 /// A rate in a second.
@@ -64,38 +65,15 @@ pub fn duration(duration: Duration) -> String {
 
 /// An instant, in UTC. A script shows it in the browser's zone; the title keeps the exact instant.
 pub fn instant(unix_ms: u64) -> Markup {
-    let exact = iso_8601(unix_ms);
+    let instant = UNIX_EPOCH + Duration::from_millis(unix_ms);
+    let exact = humantime::format_rfc3339_millis(instant).to_string();
     let shown = exact.get(..19).unwrap_or(&exact).replace('T', " ");
     html! { time datetime=(exact) title=(exact) data-ms=(unix_ms) { (shown) " UTC" } }
 }
 
-/// An instant as `2026-01-31T12:00:00.000Z`.
-fn iso_8601(unix_ms: u64) -> String {
-    let (seconds, millis) = (unix_ms / 1_000, unix_ms % 1_000);
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    // Howard Hinnant's civil_from_days: years begin in March, so that the leap day is the last one.
-    let days = days + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    let (hour, minute, second) = (second / 3_600, second % 3_600 / 60, second % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
-}
-
-/// An instant of the system's clock.
-pub fn unix_ms(instant: SystemTime) -> u64 {
-    let since = instant.duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
-
 /// A countdown. A script counts.
 pub fn countdown(rest: Duration) -> Markup {
-    let ends = unix_ms(SystemTime::now() + rest);
+    let ends = now_ms() + u64::try_from(rest.as_millis()).unwrap_or(u64::MAX);
     html! { span.countdown data-ends=(ends) { (duration(rest)) } }
 }
 

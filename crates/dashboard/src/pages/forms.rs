@@ -5,7 +5,6 @@ use std::fmt::Write;
 use axum::Form;
 use axum::extract::{OriginalUri, State};
 use axum::response::Response;
-use ratelog_client::command;
 use serde::Deserialize;
 
 use super::PageFailure;
@@ -13,10 +12,9 @@ use super::flash::Flash;
 use super::key::key_of;
 use crate::app::App;
 use crate::auth::Operator;
-use crate::operations::audit::Change;
 use crate::operations::counted::counted;
 use crate::operations::failure::Failure;
-use crate::operations::policy_nodes::{self, NodeOutcome};
+use crate::operations::policy_nodes::NodeOutcome;
 use crate::operations::{key, key_name, policies};
 
 #[derive(Deserialize)]
@@ -177,22 +175,8 @@ pub async fn make_policies_equal(
     Operator(identity): Operator,
     Form(form): Form<SourceForm>,
 ) -> Response {
-    let outcome = async {
-        let nodes = app.viewer.nodes();
-        let source = nodes.iter().find(|node| node.address() == form.source);
-        let source =
-            source.ok_or_else(|| Failure::NotFound(format!("there is no node {}", form.source)))?;
-        let json = source.query(&command::export_policies()).await?;
-        let change = Change {
-            action: "import_policies",
-            target: "all policies".to_owned(),
-            before: "different on the nodes".to_owned(),
-            after: format!("those of {}", form.source),
-        };
-        let make = policy_nodes::run(app.operator().await, || command::import_policies(&json));
-        app.audit.run_on_nodes(&identity, change, make).await
-    };
-    let flash = Flash::of(outcome.await, |outcomes| {
+    let outcome = policies::make_equal(&app, &identity, &form.source).await;
+    let flash = Flash::of(outcome, |outcomes| {
         describe(&format!("The nodes have the policies of {}", form.source), &outcomes)
     });
     flash.redirect(&app, "/policies")

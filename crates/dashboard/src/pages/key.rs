@@ -12,6 +12,7 @@ use super::layout::Page;
 use super::{PageFailure, format};
 use crate::app::App;
 use crate::auth::{Identity, Viewer};
+use crate::clock::unix_ms;
 use crate::operations::failure::Failure;
 use crate::operations::key::{self, KeyState};
 use crate::operations::key_name;
@@ -217,8 +218,8 @@ fn contents(inspection: Option<&Inspection>) -> Markup {
                 None => p.empty { "The key does not exist: it has no units and no override. It is created by its next allowed check." },
                 Some(found) => dl.facts {
                     dt { "Units" } dd { (format::grouped(found.units)) }
-                    @if let Some(oldest) = found.oldest { dt { "Oldest" } dd { (format::instant(format::unix_ms(oldest))) } }
-                    @if let Some(newest) = found.newest { dt { "Newest" } dd { (format::instant(format::unix_ms(newest))) } }
+                    @if let Some(oldest) = found.oldest { dt { "Oldest" } dd { (format::instant(unix_ms(oldest))) } }
+                    @if let Some(newest) = found.newest { dt { "Newest" } dd { (format::instant(unix_ms(newest))) } }
                     dt { "Kept for" } dd { (format::duration(found.retention)) }
                     dt { "Memory" } dd { (format::bytes(found.bytes)) }
                     dt { "Override" } dd { (override_text(found.key_override.as_ref())) }
@@ -233,20 +234,10 @@ fn override_text(key_override: Option<&Override>) -> Markup {
         @match key_override {
             None => "none",
             Some(found) => {
-                (action(found))
+                (key::describe_action(&found.action))
                 @match found.ttl { None => ", without an end", Some(ttl) => { ", ends in " (format::countdown(ttl)) } }
             }
         }
-    }
-}
-
-/// The action of an override.
-pub fn action(key_override: &Override) -> String {
-    use ratelog_client::Action;
-    match &key_override.action {
-        Action::Allow => "allow".to_owned(),
-        Action::Deny => "deny".to_owned(),
-        Action::Limit(rules) => format!("limit {rules}"),
     }
 }
 

@@ -130,7 +130,7 @@ fn list(found: &[ListedOverride], base: &str, identity: &Identity) -> Markup {
                 tr {
                     @if identity.is_operator() { td { input type="checkbox" name="key" value=(key_name::encode(&listed.key)) aria-label={ "Choose " (key_name::show(&listed.key)) }; } }
                     td { (format::key_link(base, &listed.key)) }
-                    td { (key::action(&listed.key_override)) }
+                    td { (operations::key::describe_action(&listed.key_override.action)) }
                     td { @match listed.key_override.ttl { Some(ttl) => (format::countdown(ttl)), None => "never" } }
                     td.number { (listed.database) }
                 }

@@ -11,8 +11,6 @@ mod poller;
 mod problem;
 mod snapshot;
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 pub use node_status::{NodeState, NodeStatus};
 pub use poller::Poller;
 pub use problem::Problem;
@@ -20,7 +18,3 @@ pub use snapshot::{Snapshot, seconds};
 
 /// The seconds over which the rates of a snapshot are taken.
 const RATE_SECONDS: u64 = 5;
-
-fn unix_seconds() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
-}

@@ -1,16 +1,16 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use ratelog_client::Error;
 use ratelog_client::command::{OverrideCursor, Ranked, Stats};
 use ratelog_client::nodes::Role;
 
+use super::RATE_SECONDS;
 use super::node_info::NodeInfo;
 use super::node_poll::Replies;
 use super::node_status::{NodeState, NodeStatus};
 use super::override_count::OverrideCount;
 use super::problem::Problem;
-use super::{RATE_SECONDS, unix_seconds};
+use crate::clock::now_seconds;
 use crate::history::Series;
 
 /// The time over which errors and evictions are counted as a problem.
@@ -83,7 +83,7 @@ impl NodeRecord {
                 let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
                 (self.role == Role::Primary).then_some(Progress { seconds, before, after: stats })
             }
-            Err(error) if is_unknown_command(&error) => {
+            Err(error) if error.is_unknown_command() => {
                 self.state = NodeState::NoModule;
                 self.last_reply = now;
                 None
@@ -116,7 +116,7 @@ impl NodeRecord {
             role: self.role.clone(),
             state: self.state.clone(),
             info: self.info.clone(),
-            rate: self.series.rate(unix_seconds(), RATE_SECONDS),
+            rate: self.series.rate(now_seconds(), RATE_SECONDS),
             total: stats.map(|stats| stats.total),
             policies: stats.map(|stats| stats.policies.clone()).unwrap_or_default(),
             overrides_without_end: self.overrides.without_end(),
@@ -135,9 +135,4 @@ impl NodeRecord {
         let evictions = (keys > 0).then_some(Problem::Evictions { node, keys });
         errors.into_iter().chain(evictions).collect()
     }
-}
-
-fn is_unknown_command(error: &Error) -> bool {
-    let Error::Redis(error) = error else { return false };
-    error.detail().is_some_and(|detail| detail.starts_with("unknown command"))
 }

@@ -5,13 +5,14 @@ use ratelog_client::Policy;
 use ratelog_client::command::{Counts, OverrideCursor, PolicyStats, Ranked};
 use ratelog_client::nodes::{Node, Role};
 
+use super::RATE_SECONDS;
 use super::node_poll::{Replies, TOP_KEYS};
 use super::node_record::{NodeRecord, Progress};
 use super::node_status::NodeState;
 use super::policy_rates::PolicyRates;
 use super::problem::Problem;
 use super::snapshot::{Rendered, Snapshot};
-use super::{RATE_SECONDS, unix_seconds};
+use crate::clock::now_seconds;
 use crate::history::{Bucket, Range, Series};
 
 /// The policies with a history of their own: those that were used first. Of the others, only the rate is known.
@@ -92,7 +93,7 @@ impl Observations {
     }
 
     pub fn snapshot(&self, is_cluster: bool) -> Snapshot {
-        let now = unix_seconds();
+        let now = now_seconds();
         let nodes: Vec<_> =
             self.nodes.iter().map(|(address, record)| record.status(address)).collect();
         let mut problems = Problem::of_nodes(&nodes);
@@ -148,7 +149,7 @@ fn count(
     progress: &Progress,
 ) {
     let Progress { seconds, before, after } = progress;
-    let (now, seconds) = (unix_seconds(), *seconds);
+    let (now, seconds) = (now_seconds(), *seconds);
     let counts = difference(before.total, after.total);
     for series in all {
         series.add(now, seconds, counts);
