@@ -56,7 +56,7 @@ class Dashboard:
         self.base_path = base_path
         self._prints_link = not passwords
         # Sessions survive a restart.
-        self._options = ["--url", url, "--secret", "s" * 64, "--host", "dashboard.test", *options]
+        self._options = ["--url", url, "--secret", "s" * 64, "--allowed-host", "dashboard.test", *options]
         if base_path:
             self._options += ["--base-path", base_path]
         if passwords:

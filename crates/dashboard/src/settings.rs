@@ -54,8 +54,8 @@ pub struct Settings {
     #[arg(long, env = "RATELOG_DASHBOARD_BASE_PATH", default_value = "", value_parser = parse_base_path)]
     pub base_path: String,
     /// A host name under which browsers reach the dashboard, besides the address that it listens on.
-    #[arg(long = "host", env = "RATELOG_DASHBOARD_HOSTS", value_delimiter = ',')]
-    pub hosts: Vec<String>,
+    #[arg(long = "allowed-host", env = "RATELOG_DASHBOARD_ALLOWED_HOSTS", value_delimiter = ',')]
+    pub extra_hosts: Vec<String>,
     /// Browsers reach the dashboard over HTTPS, through a proxy: cookies are sent over HTTPS only.
     #[arg(long, env = "RATELOG_DASHBOARD_HTTPS", value_parser = BoolishValueParser::new())]
     pub https: bool,
@@ -158,7 +158,8 @@ impl Settings {
     /// The hosts whose requests are answered, without a port and in lower case.
     #[must_use]
     pub fn allowed_hosts(&self) -> Vec<String> {
-        let mut hosts: Vec<_> = self.hosts.iter().map(|host| host.to_ascii_lowercase()).collect();
+        let mut hosts: Vec<_> =
+            self.extra_hosts.iter().map(|host| host.to_ascii_lowercase()).collect();
         hosts.extend(["localhost", "127.0.0.1", "[::1]"].map(str::to_owned));
         match self.listen.ip() {
             IpAddr::V4(ip) if ip != Ipv4Addr::UNSPECIFIED => hosts.push(ip.to_string()),
@@ -234,7 +235,7 @@ mod tests {
         };
         let own = ["localhost", "127.0.0.1", "[::1]"];
         assert_eq!(hosts(&["--listen", "0.0.0.0:80"]), own);
-        let named = hosts(&["--listen", "192.0.2.1:80", "--host", "Limits.example.com"]);
+        let named = hosts(&["--listen", "192.0.2.1:80", "--allowed-host", "Limits.example.com"]);
         assert_eq!(named, ["limits.example.com", own[0], own[1], own[2], "192.0.2.1"]);
     }
 }

@@ -17,6 +17,8 @@ use crate::clock::unix_ms;
 
 /// The units of a page of `RL.HITS`.
 const PAGE: u32 = 1_000;
+/// The longest time of an override, which is that of the servers.
+const MAX_TTL_SECONDS: u64 = Window::MAX.millis() / 1_000;
 /// The most instants that a what-if reads.
 const MAX_INSTANTS: usize = 50_000;
 
@@ -203,6 +205,9 @@ pub fn parse_override(
         Some(0) => {
             Err(invalid("ttl is at least 1 second; leave it out for an override without an end"))
         }
+        Some(seconds) if seconds > MAX_TTL_SECONDS => {
+            Err(invalid(&format!("ttl is at most {MAX_TTL_SECONDS} seconds")))
+        }
         Some(seconds) => Ok(key_override.with_ttl(Duration::from_secs(seconds))),
     }
 }
@@ -264,6 +269,7 @@ mod tests {
         };
         assert_eq!(describe("allow", None, None).unwrap(), "allow, without an end");
         assert_eq!(describe("deny", Some(" "), Some(60)).unwrap(), "deny, for 60 s");
+        assert!(describe("deny", None, Some(316_224_000)).is_ok());
         assert_eq!(
             describe("limit", Some("10/second"), Some(1)).unwrap(),
             "limit 10/second, for 1 s"
@@ -274,6 +280,7 @@ mod tests {
             ("limit", None, None),
             ("limit", Some("1 per fortnight"), None),
             ("deny", None, Some(0)),
+            ("deny", None, Some(316_224_001)),
         ] {
             let failure = describe(action, rules, ttl).unwrap_err();
             assert!(matches!(failure, Failure::Invalid(_)), "{failure:?}");

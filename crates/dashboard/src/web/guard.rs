@@ -32,7 +32,7 @@ pub async fn check_host(State(app): State<App>, request: Request, next: Next) ->
         return next.run(request).await;
     }
     let text = format!(
-        "The dashboard does not serve the host '{}'. Start it with --host and this name if browsers should reach it there.\n",
+        "The dashboard does not serve the host '{}'. Start it with --allowed-host and this name if browsers should reach it there.\n",
         host.unwrap_or_default()
             .chars()
             .filter(char::is_ascii_graphic)

@@ -53,7 +53,7 @@ async fn changes_that_other_sites_ask_for_are_refused() {
 #[tokio::test]
 async fn only_the_hosts_of_the_dashboard_are_answered() {
     let server = Server::start();
-    let arguments = ["--host", "limits.example.com"];
+    let arguments = ["--allowed-host", "limits.example.com"];
     let dashboard = Dashboard::with(&url(&server), &arguments).await;
     let port = dashboard.port();
     let with = async |host: &str| {
@@ -70,7 +70,7 @@ async fn only_the_hosts_of_the_dashboard_are_answered() {
     {
         let reply = with(host).await;
         assert_eq!(reply.status, 421, "{host}");
-        assert!(reply.text.contains("Start it with --host"), "{}", reply.text);
+        assert!(reply.text.contains("Start it with --allowed-host"), "{}", reply.text);
         // Supervisors ask by addresses.
         let health = dashboard.request(User::Nobody, Method::GET, "/healthz").header(HOST, host);
         assert_eq!(Reply::of(health).await.status, 200, "{host}");
