@@ -1,6 +1,7 @@
 //! `RL.POLICY SET|GET|DEL|LIST|EXPORT|IMPORT|HELP`
 
 use std::ffi::CStr;
+use std::time::SystemTime;
 
 use ratelog_core::PolicyName;
 
@@ -69,7 +70,9 @@ const WRITE: Spec = Spec {
 /// Applies and replicates a change. In a cluster, it also sends the change to the other nodes.
 fn commit(ctx: &Context<'_>, effect: PolicyEffect) {
     let effect = match ctx.cluster_node() {
-        Some(node) => POLICIES.with(ctx, |policies| effect.with_version(policies, node, ctx.now())),
+        Some(node) => {
+            POLICIES.with(ctx, |policies| effect.with_version(policies, node, SystemTime::now()))
+        }
         None => effect,
     };
     let (word, text) = effect.to_args();

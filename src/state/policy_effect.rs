@@ -3,8 +3,9 @@
 
 use std::collections::BTreeSet;
 use std::ffi::CStr;
+use std::time::SystemTime;
 
-use ratelog_core::{Instant, Policy, PolicyName};
+use ratelog_core::{Policy, PolicyName};
 
 use super::policies::Policies;
 use super::policy_change::PolicyChange;
@@ -59,7 +60,7 @@ impl PolicyEffect {
 
     /// Returns the effect that makes the same change in a cluster at `now`, with a version of `node`.
     #[must_use]
-    pub fn with_version(self, policies: &Policies, node: NodeId, now: Instant) -> Self {
+    pub fn with_version(self, policies: &Policies, node: NodeId, now: SystemTime) -> Self {
         let version = Some(policies.versions().next(node, now));
         Self::Merge(match self {
             Self::Set(name, policy) => vec![PolicyChange { name, version, policy: Some(policy) }],
@@ -97,9 +98,10 @@ impl PolicyEffect {
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::PolicyEffect;
     use crate::state::{NodeId, Policies};
-    use ratelog_core::Instant;
 
     #[test]
     fn every_effect_round_trips() {
@@ -122,7 +124,7 @@ mod tests {
         let mut policies = Policies::default();
         let mut apply = |word: &str, text: &str| {
             let effect = PolicyEffect::parse(word.as_bytes(), text.as_bytes()).unwrap();
-            let effect = effect.with_version(&policies, node, Instant::from_clock(0));
+            let effect = effect.with_version(&policies, node, SystemTime::UNIX_EPOCH);
             let (word, text) = effect.to_args();
             assert_eq!(PolicyEffect::parse(word.to_bytes(), text.as_bytes()), Ok(effect.clone()));
             effect.apply(&mut policies);

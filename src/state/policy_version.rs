@@ -1,4 +1,5 @@
 use std::fmt;
+use std::time::{Duration, SystemTime};
 
 /// The ID of a cluster node: 40 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -6,7 +7,7 @@ pub struct NodeId([u8; Self::LEN]);
 
 /// The version of a policy, or of its deletion. Of two versions of one policy, all nodes keep the greater one.
 ///
-/// Each change gets a counter above all counters that its node has seen, and no less than the time in milliseconds. Nodes
+/// Each change gets a counter above all counters that its node has seen, and no less than the time in microseconds. Nodes
 /// that change a policy at the same time may choose the same counter; then the greater ID decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PolicyVersion {
@@ -41,6 +42,20 @@ impl fmt::Debug for NodeId {
 impl PolicyVersion {
     /// The greatest counter. No real counter comes near it.
     pub const MAX_COUNTER: u64 = 1 << 62;
+
+    /// The greatest difference between another node's counter and this node's clock: 100 years.
+    const MAX_AHEAD: Duration = Duration::from_secs(100 * 366 * 86_400);
+
+    /// Returns the least counter of a change at `now`: the microseconds since the Unix epoch.
+    pub fn counter_at(now: SystemTime) -> u64 {
+        let since_epoch = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since_epoch.as_micros()).unwrap_or(Self::MAX_COUNTER)
+    }
+
+    /// Returns whether the version is of the distant future at `now`. No later change could replace it.
+    pub fn is_of_the_distant_future(&self, now: SystemTime) -> bool {
+        self.counter > Self::counter_at(now + Self::MAX_AHEAD)
+    }
 
     /// Parses the text that `Display` writes.
     pub fn parse(text: &str) -> Option<Self> {

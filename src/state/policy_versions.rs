@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::SystemTime;
 
-use ratelog_core::{Instant, PolicyName};
+use ratelog_core::PolicyName;
 use sha2::{Digest, Sha256};
 
 use super::policy_version::{NodeId, PolicyVersion};
@@ -52,10 +53,12 @@ impl PolicyVersions {
 
     /// Returns the version of the next change that `node` makes, at `now`.
     ///
-    /// The counter is the time in milliseconds, or more if the node has seen a greater one. So the change of a node that
-    /// restarts from old data is greater than those that it made before. A counter is never greater than nodes accept.
-    pub fn next(&self, node: NodeId, now: Instant) -> PolicyVersion {
-        let counter = self.counter.saturating_add(1).max(now.unix_millis().unsigned_abs());
+    /// The counter is the time in microseconds, or more if the node has seen a greater one. So the change of a node that
+    /// restarts from old data is greater than those that it made before, and a change that a client sends to a node after
+    /// one to another node is greater although the node may not have heard of that one. A counter is never greater than
+    /// nodes accept.
+    pub fn next(&self, node: NodeId, now: SystemTime) -> PolicyVersion {
+        let counter = self.counter.saturating_add(1).max(PolicyVersion::counter_at(now));
         PolicyVersion { counter: counter.min(PolicyVersion::MAX_COUNTER), node }
     }
 
@@ -143,7 +146,9 @@ pub fn first_bytes(text: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use ratelog_core::{Instant, PolicyName};
+    use std::time::{Duration, SystemTime};
+
+    use ratelog_core::PolicyName;
 
     use super::{BUCKETS, MAX_DELETIONS, PolicyVersions, bucket};
     use crate::state::policy_version::{NodeId, PolicyVersion};
@@ -152,8 +157,8 @@ mod tests {
         PolicyVersion { counter, node: NodeId::parse(digit.repeat(40).as_bytes()).unwrap() }
     }
 
-    fn at(millis: i64) -> Instant {
-        Instant::from_unix_millis(millis).unwrap()
+    fn at(micros: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_micros(micros)
     }
 
     fn name(text: &str) -> PolicyName {
@@ -183,6 +188,18 @@ mod tests {
         assert_ne!(one.digests(), other.digests());
         assert!(!one.set(&name("c"), version(3, "c"), Some(5)));
         assert!(!one.set(&name("c"), version(2, "d"), Some(5)));
+    }
+
+    #[test]
+    fn a_later_change_is_greater_than_those_that_its_node_has_not_seen() {
+        let mut busy = PolicyVersions::default();
+        let [one, other] = ["a", "b"].map(|digit| version(0, digit).node);
+        for change in 0..10 {
+            let next = busy.next(other, at(1_000_000 + 20 * change));
+            busy.set(&name("p"), next, Some(change));
+        }
+        let later = PolicyVersions::default().next(one, at(1_000_200));
+        assert!(later > busy.get(&name("p")).unwrap());
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 use std::ffi::{c_char, c_uchar, c_void};
 use std::ptr::null_mut;
+use std::time::SystemTime;
 
 use redis_module::raw::{self, RedisModuleCtx};
 
@@ -17,8 +18,6 @@ use crate::state::{NodeId, PolicyChange, PolicyEffect, PolicySummary};
 
 /// The time between two messages with digests, in milliseconds.
 const PERIOD_MS: i64 = 1_000;
-/// The greatest difference between a counter and this node's clock, in milliseconds: 100 years.
-const MAX_AHEAD_MS: u64 = 100 * 366 * 86_400_000;
 /// The maximum number of changes in one message.
 const MAX_CHANGES: usize = 200;
 
@@ -82,11 +81,11 @@ unsafe extern "C" fn on_changes(
         if may_change(&ctx)
             && let Ok(mut changes) = policy_json::parse_changes(bytes)
         {
-            // Without a version, a change would replace any other. With one of the distant future, no later change could
-            // replace it.
-            let latest = ctx.now().unix_millis().unsigned_abs() + MAX_AHEAD_MS;
-            changes
-                .retain(|change| change.version.is_some_and(|version| version.counter <= latest));
+            // Without a version, a change would replace any other.
+            let now = SystemTime::now();
+            changes.retain(|change| {
+                change.version.is_some_and(|version| !version.is_of_the_distant_future(now))
+            });
             apply(&ctx, changes);
         }
     });

@@ -24,9 +24,11 @@ fn client(server: &Server) -> redis::Client {
     redis::Client::open(("127.0.0.1", server.port())).unwrap()
 }
 
+/// A client of the `redis` crate. Its default timeout of a second for connections is too short on a busy machine.
 pub fn cluster_client(cluster: &Cluster) -> redis::cluster::ClusterClient {
     let url = format!("redis://127.0.0.1:{}/", cluster[0].port());
-    redis::cluster::ClusterClient::new([url]).unwrap()
+    let timeout = ratelog_test_support::scaled_timeout(Duration::from_secs(40));
+    redis::cluster::ClusterClient::builder([url]).connection_timeout(timeout).build().unwrap()
 }
 
 #[tokio::test]

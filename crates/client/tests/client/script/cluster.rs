@@ -6,14 +6,14 @@ use ratelog_test_support::{Cluster, Module};
 
 use super::log::name;
 use super::{cost, rules};
+use crate::commands::cluster_client;
 
 const HOUR: u64 = 3_600_000;
 
 #[test]
 fn keys_of_every_shard_can_be_checked_and_several_in_one_slot() {
     let cluster = Cluster::configured(Module::Absent, 3, 0, &[]);
-    let node = format!("redis://127.0.0.1:{}/", cluster[0].port());
-    let mut db = redis::cluster::ClusterClient::new([node]).unwrap().get_connection().unwrap();
+    let mut db = cluster_client(&cluster).get_connection().unwrap();
     db.rl_query(&load()).unwrap();
 
     let two = rules([(2, HOUR)]);
