@@ -1,7 +1,9 @@
 //! The nodes of every kind of deployment, and what happens to pages when nodes fail.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use ratelog_client::redis;
 use ratelog_test_support::{Cluster, Module, Sentinels, Server, Stop};
@@ -259,6 +261,53 @@ async fn errors_and_evictions_are_problems() {
         problems(&dashboard).await.contains("keys in the last minutes: their limits start anew")
     })
     .await;
+}
+
+#[tokio::test]
+async fn overrides_without_an_end_are_a_problem() {
+    let server = Server::start();
+    let mut db = server.connect();
+    db.run::<()>("RL.OVERRIDE SET ends DENY EX 1000");
+    let dashboard = Dashboard::start(&url(&server)).await;
+    until("the overrides are counted", async || {
+        let metrics = dashboard.get("/metrics").await.text;
+        let mut lines = metrics.lines();
+        lines.any(|line| line.starts_with("ratelog_overrides_without_end{") && line.ends_with(" 0.0"))
+    })
+    .await;
+    assert!(!problems(&dashboard).await.contains("without an end"));
+    for key in ["one", "two"] {
+        db.run::<()>(&format!("RL.OVERRIDE SET {key} ALLOW"));
+    }
+    // The next count is made a minute after the last one, by a dashboard that has one.
+    let dashboard = Dashboard::start(&url(&server)).await;
+    until("the overrides are a problem", async || {
+        problems(&dashboard).await.contains("has overrides without an end: 2")
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_traffic_of_a_demonstration_stops_and_starts() {
+    let server = Server::start();
+    let dashboard = Dashboard::with(&url(&server), &["--demo"]).await;
+    let checks = || {
+        let stats: HashMap<String, redis::Value> = server.connect().run("RL.STATS");
+        redis::from_redis_value::<u64>(stats["checks"].clone()).unwrap()
+    };
+    until("there is traffic", async || checks() > 0).await;
+    let page = dashboard.submit("/demo", &[("run", "false")]).await;
+    page.assert_has("The demo traffic has stopped.");
+    page.assert_has("Start demo traffic");
+    until("nothing is checked for ten rounds", async || {
+        let before = checks();
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        checks() == before
+    })
+    .await;
+    let before = checks();
+    dashboard.submit("/demo", &[("run", "true")]).await.assert_has("The demo traffic runs.");
+    until("there is traffic again", async || checks() > before).await;
 }
 
 /// A network that loses a connection does so without a word.

@@ -5,7 +5,7 @@ use ratelog_test_support::{Cluster, Server, Stop};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Dashboard, address, until, url};
+use crate::support::{Dashboard, Page, address, until, url};
 
 fn names(server: &Server) -> Vec<String> {
     server.connect().run("RL.POLICY LIST")
@@ -25,15 +25,7 @@ async fn a_policy_is_created_changed_switched_and_deleted() {
     let list = dashboard.get("/policies").await.page();
     list.assert_has("10/second; 1000/hour");
     // The button that switches the mode sends the fields of its form.
-    let hidden = |name: &str| {
-        let inputs = list.tags.iter().filter(|tag| tag.name == "input");
-        let mut inputs =
-            inputs.filter(|tag| tag.attributes.get("type").is_some_and(|t| t == "hidden"));
-        let input = inputs.find(|tag| tag.attributes["name"] == name).expect("a field");
-        input.attributes["value"].clone()
-    };
-    let fields = ["name", "rules", "mode"].map(|name| (name, hidden(name)));
-    let form = fields.each_ref().map(|(name, value)| (*name, &**value));
+    let form = hidden_fields(&list);
     assert_eq!(form[2], ("mode", "shadow"));
     dashboard
         .submit("/policies", &form)
@@ -63,6 +55,45 @@ async fn a_policy_is_created_changed_switched_and_deleted() {
     assert_eq!(dashboard.get("/policy?name=api").await.status, 404);
     let reply = dashboard.api(Method::GET, "/policies/api", None).await;
     assert_eq!((reply.status, &reply.json()["detail"]), (404, &"there is no policy 'api'".into()));
+}
+
+#[tokio::test]
+async fn a_preview_shows_the_decisions_and_applies_what_it_shows() {
+    let server = Server::start();
+    let mut db = server.connect();
+    db.run::<()>("RL.POLICY SET api 10 1s 1000 1h");
+    for (key, units) in [("user:1", 5), ("user:2", 2), ("job", 9)] {
+        for _ in 0..units {
+            db.run::<redis::Value>(&format!("RL.CHECK {key} 10 1h"));
+        }
+    }
+    let dashboard = Dashboard::start(&url(&server)).await;
+    dashboard.until_up(1).await;
+    let query = "name=api&rules=3/hour&mode=enforce&match=user:*";
+    let preview = dashboard.get(&format!("/policies/preview?{query}")).await.page();
+    for text in ["10/second; 1000/hour", "3/hour", "2 of 7 units would have been denied", "user:2"]
+    {
+        preview.assert_has(text);
+    }
+    preview.assert_lacks("job");
+    let sample = dashboard.json("/what-if?rules=3/hour&match=user:*").await;
+    assert_eq!((&sample["units"], &sample["denied_units"]), (&json!(7), &json!(2)), "{sample}");
+    let before = dashboard.json("/policies/api").await;
+    assert_eq!(before["rules"], "10/second; 1000/hour", "nothing is applied yet");
+    let page = dashboard.submit("/policies", &hidden_fields(&preview)).await;
+    page.assert_has("The policy api is stored, on 1 of 1 nodes.");
+    assert_eq!(dashboard.json("/policies/api").await["rules"], "3/hour");
+}
+
+/// The hidden fields of the page's first form about a policy.
+fn hidden_fields(page: &Page) -> [(&str, &str); 3] {
+    ["name", "rules", "mode"].map(|name| {
+        let wanted = [("type", "hidden"), ("name", name)];
+        let mut inputs = page.tags.iter().map(|tag| &tag.attributes).filter(|attributes| {
+            wanted.iter().all(|(key, value)| attributes.get(*key).is_some_and(|v| v == value))
+        });
+        (name, &*inputs.next().expect("a hidden field")["value"])
+    })
 }
 
 #[tokio::test]
@@ -192,6 +223,8 @@ async fn nodes_that_differ_are_shown_and_made_equal() {
         until("the difference is seen", differ).await;
         let page = dashboard.get("/policies").await.page();
         page.assert_has("Nodes have different policies");
+        page.assert_has("own");
+        page.assert_has("2/second");
         let source = address(source);
         page.assert_has(&format!("Give all nodes the policies of {source}"));
         let page = dashboard.submit("/policies/make-equal", &[("source", &source)]).await;
