@@ -87,3 +87,16 @@ impl Bucket {
 fn ratio(part: f32, whole: f32) -> f32 {
     if whole > 0.0 { part / whole } else { 0.0 }
 }
+
+#[cfg(test)]
+#[expect(clippy::float_cmp, reason = "all values are exact")]
+mod tests {
+    use super::Bucket;
+
+    #[test]
+    fn ratios_are_shares_of_all_checks() {
+        let counts = Bucket { allowed: 6.0, denied: 2.0, near: 4.0, ..Bucket::default() };
+        assert_eq!((counts.denial_ratio(), counts.near_ratio()), (0.25, 0.5));
+        assert_eq!(Bucket::default().near_ratio(), 0.0);
+    }
+}
