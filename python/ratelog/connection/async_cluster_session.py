@@ -32,6 +32,8 @@ class AsyncClusterSession:
         self._sessions: dict[str, AsyncSession] = {}
         self._leaving: dict[AsyncSession, asyncio.Task[None]] = {}
         """The sessions of shards that own no slots any more. They are closed when commands in progress have ended."""
+        self._shards_version = 0
+        """The version of the shards for which sessions were closed last. Another event loop may drop shards."""
         self._is_closed = False
         self._refresh_task: asyncio.Task[None] | None = None
         self._start_task = self.loop.create_task(self._start())
@@ -103,10 +105,15 @@ class AsyncClusterSession:
         sessions = [self.session_of(shard) for shard in self._engine.shards.add(topology)]
         await asyncio.gather(*[session.started() for session in sessions if session is not None])
         self._engine.install(topology)
+        self._close_left()
+        return True
+
+    def _close_left(self) -> None:
+        """Closes the sessions of shards that were dropped, soon."""
+        self._shards_version = self._engine.shards.version
         for address, session in self._sessions.items():
             if self._engine.shards.get(address) is None:
                 self._close_later(session)
-        return True
 
     def _close_later(self, session: AsyncSession) -> None:
         if session not in self._leaving:
@@ -121,6 +128,8 @@ class AsyncClusterSession:
 
     async def execute(self, commands: Sequence[Command]) -> Sequence[Reply]:
         """Sends the commands of each node as one pipeline."""
+        if self._shards_version != self._engine.shards.version and not self._is_closed:
+            self._close_left()
         by_node = split_by_node(commands)
         if len(by_node) == 1:
             ((address, part),) = by_node.items()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +40,7 @@ class SyncExecutor:
         self._owns_client = owns_client
         self._close_client: Callable[[], object] = lambda: None
         self._created_client: Any = None
+        self._client_lock = Lock()
         self._timeout = timeout
         self._max_connections = max_connections
         self._semaphore = BoundedSemaphore(max_connections)
@@ -58,11 +59,14 @@ class SyncExecutor:
 
     @property
     def _client(self) -> Any:
-        # Needs no lock: only the first probe runs before the client exists.
         if self._created_client is None:
-            client = self._created_client = self._create_client()
-            if self._owns_client:
-                self._close_client = weakref.finalize(self, _close, client, os.getpid())
+            with self._client_lock:
+                # Another thread may have created it.
+                if self._created_client is None:
+                    client = self._create_client()
+                    if self._owns_client:
+                        self._close_client = weakref.finalize(self, _close, client, os.getpid())
+                    self._created_client = client
         return self._created_client
 
     def close(self) -> None:

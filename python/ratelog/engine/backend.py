@@ -91,13 +91,14 @@ class Backend:
         replies = yield (dialect.check(check) if record else dialect.peek(check),)
         if isinstance(replies[0], Exception):
             dialect, replies = yield from self._recover(dialect, replies, _check_each, checks, record)
+            _raise_unavailable(replies)
         return [self._parse(check, replies[0], dialect)]
 
     def _fetching(self, policies: Sequence[str], operation: Operation[list[Decision]]) -> Operation[list[Decision]]:
         """Runs a check that fetches policies. If it fails, later checks fetch them."""
         try:
             return (yield from operation)
-        except Exception:
+        except BaseException:  # also a check that is given up
             for policy in policies:
                 self._policies.fetch_failed(policy)
             raise
@@ -162,12 +163,24 @@ class Backend:
         """Runs a command that only the module has."""
         (reply,) = yield (command,)
         if is_unknown_command(reply):
-            if self._settings.backend == "auto":
-                self.dialect = self._script
+            self.lack_module()
             raise module_required(feature)
         if isinstance(reply, Exception):
             raise to_public_error(reply)
         return reply
+
+    def lack_module(self) -> bool:
+        """Uses the script from now on, if the settings allow it. Returns whether they do."""
+        if self._settings.backend != "auto":
+            return False
+        if self.has_module:
+            self.dialect = self._script
+            self._next_module_probe = monotonic() + MODULE_PROBE_INTERVAL
+        return True
+
+    def is_module_probe(self, command: Command) -> bool:
+        """Whether a command asks whether this server has the module."""
+        return command == probe(self.probe_key)
 
     def probe(self) -> Operation[None]:
         """Checks that the server is available, and detects its dialect."""
@@ -190,7 +203,7 @@ class Backend:
 
         Returns the replies, too.
         """
-        dialect, all_replies = yield from self._execute(_check_each, checks, record, *queries)
+        dialect, all_replies = yield from self._send(_check_each, checks, record, *queries)
         replies = all_replies[: len(checks)]
         outcomes = [self._parse_or_error(check, reply, dialect) for check, reply in zip(checks, replies, strict=True)]
         if record and not all(isinstance(outcome, Decision) and outcome for outcome in outcomes):
@@ -212,6 +225,7 @@ class Backend:
                 finally:
                     for index in recorded:
                         self._invalidate(checks[index].key)
+        _raise_unavailable(all_replies)
         return [_or_raise(outcome) for outcome in outcomes], all_replies
 
     def _parse_or_error(self, check: Check, reply: Reply, dialect: Dialect) -> Decision | Exception:
@@ -228,7 +242,18 @@ class Backend:
     def _execute(
         self, build: Callable[..., Sequence[Command]], *arguments: object
     ) -> Operation[tuple[Dialect, Sequence[Reply]]]:
-        """Sends the commands that `build` makes for the server's dialect. Returns the replies and their dialect."""
+        """Sends the commands that `build` makes for the server's dialect. Returns the replies and their dialect.
+
+        Raises the error of a server that is unavailable.
+        """
+        dialect, replies = yield from self._send(build, *arguments)
+        _raise_unavailable(replies)
+        return dialect, replies
+
+    def _send(
+        self, build: Callable[..., Sequence[Command]], *arguments: object
+    ) -> Operation[tuple[Dialect, Sequence[Reply]]]:
+        """Does what `_execute` does, and returns the errors of an unavailable server with the other replies."""
         dialect = self.dialect
         module_probe = self._module_probe()
         replies = list((yield [*build(dialect, *arguments), *module_probe]))
@@ -247,21 +272,23 @@ class Backend:
         Sends those commands again that were not executed. Returns the replies and the dialect that they are in.
         """
         replies = list(received)
-        if dialect is self._module and self._settings.backend == "auto" and is_unknown_command(replies[0]):
-            self.dialect = dialect = self._script
+        if dialect is self._module and is_unknown_command(replies[0]) and self.lack_module():
+            dialect = self._script
             replies = list((yield build(dialect, *arguments)))
-        if any(map(is_missing_script, replies)):
+        # Several nodes of a cluster may lack the script: it is loaded into the one that replied last.
+        for _ in replies:
+            # A command that was executed is not sent again.
+            missing = [index for index, reply in enumerate(replies) if is_missing_script(reply)]
+            if not missing:
+                break
             (loaded,) = yield (LOAD_SCRIPT,)
             if isinstance(loaded, Exception):
-                raise loaded
-            # Only some nodes of a cluster may lack the script. A command that was executed is not sent again.
-            missing = [index for index, reply in enumerate(replies) if is_missing_script(reply)]
-            commands = build(dialect, *arguments)
-            for index, reply in zip(missing, (yield [commands[index] for index in missing]), strict=False):
+                received = [loaded] * len(missing)
+            else:
+                commands = build(dialect, *arguments)
+                received = yield [commands[index] for index in missing]
+            for index, reply in zip(missing, received, strict=True):
                 replies[index] = reply
-        for reply in replies:
-            if isinstance(reply, Exception) and classify(reply):
-                raise reply
         return dialect, replies
 
     def _module_probe(self) -> tuple[Command, ...]:
@@ -319,6 +346,12 @@ def _refund_each(dialect: Dialect, checks: Sequence[Check]) -> Sequence[Command]
 
 def _reset(dialect: Dialect, key: bytes) -> Sequence[Command]:
     return (dialect.reset(key),)
+
+
+def _raise_unavailable(replies: Sequence[Reply]) -> None:
+    for reply in replies:
+        if isinstance(reply, Exception) and classify(reply):
+            raise reply
 
 
 def _or_raise(outcome: Decision | Exception) -> Decision:

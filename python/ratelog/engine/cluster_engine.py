@@ -11,11 +11,13 @@ from redis.exceptions import ResponseError
 from ..errors import UnavailableError
 from .classify import describe
 from .cluster_health import health_of_cluster
+from .commands import key_of
 from .discovery import Discovery
 from .engine import VERIFIED_KEY, Engine, cached_denials
 from .failovers import Failovers
 from .node_command import ALL_PRIMARIES, ONE_PRIMARY, NodeCommand, NodeReplies
 from .partition import Partition, is_denied, unrecord
+from .redirect import NO_OWNER
 from .routing import Router, together
 from .shard import Shard
 from .shards import Shards
@@ -35,10 +37,6 @@ if TYPE_CHECKING:
     from .topology import Topology
 
 T = TypeVar("T")
-
-NO_OWNER = "no node of the cluster owns the key's hash slot"
-_KEY_INDEX = {"RL.OVERRIDE": 2}
-"""The position of the key in the commands in which it does not follow the name."""
 
 
 class ClusterEngine(Engine):
@@ -62,7 +60,7 @@ class ClusterEngine(Engine):
         """Caches a denial that the shard will invalidate; returns false if the shard does not track keys."""
         self.is_shard_tracking: Callable[[Shard], bool] = lambda _: False
         """Whether a shard reports changed keys."""
-        self._router = Router(self._redirected)
+        self._router = Router(self._redirected, self.report_doubt)
         self._discovery = Discovery(seeds)
         self._failovers = Failovers()
         self._opened_before = 0
@@ -137,7 +135,7 @@ class ClusterEngine(Engine):
             )
 
         if not isinstance(command, NodeCommand):
-            return (yield from execute(self._shard_of(_key_of(command))))
+            return (yield from execute(self._shard_of(key_of(command) or b"")))
         if command.nodes == ALL_PRIMARIES and (shards := self.shards.owners()):
             replies = _raise_first((yield from together([execute(shard) for shard in shards])))
             return NodeReplies(zip((shard.address for shard in shards), replies, strict=True))
@@ -212,7 +210,7 @@ class ClusterEngine(Engine):
 
     def _run_on(self, shard: Shard | None, operation: Callable[[Engine], Operation[T]]) -> Operation[T]:
         """Runs an operation on a shard; on this engine if no shard owns the key."""
-        return operation(self) if shard is None else self._router.run(shard, operation(shard))
+        return operation(self) if shard is None else self._router.run(shard, operation)
 
     def _redirected(self, redirect: Redirect) -> Shard:
         shard, is_moved = self.shards.redirected(redirect)
@@ -252,11 +250,6 @@ class ClusterEngine(Engine):
 
     def _unavailable_reason(self) -> str | None:
         return NO_OWNER if len(self.shards) else super()._unavailable_reason()
-
-
-def _key_of(command: Command) -> bytes:
-    key = command[_KEY_INDEX.get(str(command[0]), 1)]
-    return key if isinstance(key, bytes) else str(key).encode()
 
 
 def _raise_first(outcomes: Sequence[T | Exception]) -> list[T]:

@@ -22,6 +22,8 @@ Reply = object
 SCRIPT_HASH = sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
 LOAD_SCRIPT: Command = ("SCRIPT", "LOAD", SCRIPT)
 _SUFFIX = SCRIPT_SUFFIX.encode()
+_KEY_INDEX = {"RL.MCHECK": 2, "RL.OVERRIDE": 2, "EVALSHA": 3, "SCRIPT": None, "RL.POLICY": None}
+"""The position of the key in the commands in which it does not follow the name. Those with `None` have no key."""
 
 UNKNOWN_HERE = "is known in this process"
 """The end of the error for a policy without a server that has the module."""
@@ -141,6 +143,13 @@ def resolve_policy(policies: Policies, check: Check) -> tuple[Limits, bool]:
         return policies.resolve(check.limits)
     except LookupError:
         raise NoPolicyError(f"no policy named '{check.limits}' {UNKNOWN_HERE}") from None
+
+
+def key_of(command: Command) -> bytes | None:
+    """The key, or the first key, of a command; `None` if it has none."""
+    index = _KEY_INDEX.get(str(command[0]), 1)
+    key = command[index] if index is not None and index < len(command) else None
+    return key.encode() if isinstance(key, str) else key if isinstance(key, bytes) else None
 
 
 def probe(key: bytes) -> Command:

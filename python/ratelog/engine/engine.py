@@ -214,6 +214,8 @@ class Engine:
         try:
             reply = yield from self.backend.execute_module_command(feature, command)
         except TRANSPORT_ERRORS as error:
+            if isinstance(error, OtherShardError):
+                raise UnavailableError(str(error)) from None
             if self.record_failure(error):
                 raise self._unavailable_error() from None  # the server may quote the password in `error`
             self.breaker.record_success()

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from redis.exceptions import AskError, MovedError, ResponseError, TryAgainError
 
-_NO_OWNER = "Hash slot not served"
+NO_OWNER = "no node of the cluster owns the key's hash slot"
+_NOT_SERVED = "Hash slot not served"
 """The end of the error of a slot that no node owns. The code of it also says that the whole cluster is down."""
 
 
@@ -38,7 +39,7 @@ def is_about_slot(reply: object) -> bool:
     """Whether a node rejects a command only because another node, or none, owns the slot of its key."""
     if not isinstance(reply, ResponseError):
         return False
-    return _words(reply)[0] in ("ASK", "MOVED") or str(reply).endswith(_NO_OWNER)
+    return _words(reply)[0] in ("ASK", "MOVED") or str(reply).endswith(_NOT_SERVED)
 
 
 def is_split(error: ResponseError) -> bool:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from .classify import OtherShardError, describe
+from .commands import is_missing_script, is_unknown_command, key_of
 from .node_command import NodeCommand, NodeFailure
-from .redirect import Redirect
+from .redirect import NO_OWNER, Redirect, is_about_slot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,58 +24,104 @@ MAX_REDIRECTS = 5
 """The most redirects of one command. One leads to a slot's new owner, and one more follows if the slot is moving on."""
 
 
+class _Target(NamedTuple):
+    """Where a command goes."""
+
+    shard: Shard
+    is_asking: bool
+    """Whether the node only imports the slot."""
+
+
+class _LacksModuleError(OtherShardError):
+    """The node to which a command was redirected did not execute it, because it lacks the module."""
+
+
 class Router:
-    """Sends the commands of an operation to a shard, and follows redirects."""
+    """Sends the commands of operations to shards, and follows redirects."""
 
-    def __init__(self, find: Callable[[Redirect], Shard]) -> None:
-        """`find` returns the shard that a redirect names."""
-        self._find = find
+    def __init__(self, find: Callable[[Redirect], Shard], report_doubt: Callable[[], None]) -> None:
+        """`find` returns the shard that a redirect names. `report_doubt` is called if no node owns a slot."""
+        self.find = find
+        self.report_doubt = report_doubt
 
-    def run(self, shard: Shard, operation: Operation[T]) -> Operation[T]:
-        """Runs an operation of `shard`.
+    def run(self, shard: Shard, start: Callable[[Shard], Operation[T]]) -> Operation[T]:
+        """Runs an operation that `start` begins for `shard`.
 
-        After a redirect, the other commands of the operation go to the same node: it may lack the script, too.
+        If all of its first commands are redirected to a node that lacks the module, it is begun again for that node.
         """
-        at, is_asking = shard, False
-        try:
-            commands = next(operation)
-            while True:
-                replies, at, is_asking = yield from self._send(shard, commands, at, is_asking)
-                failure = next((reply for reply in replies if isinstance(reply, NodeFailure)), None)
-                commands = operation.send(replies) if failure is None else operation.throw(failure.error)
-        except StopIteration as stop:
-            result: T = stop.value
-            return result
-        finally:
-            operation.close()
+        route = _Route(self, _Target(shard, is_asking=False))
+        while True:
+            operation = start(route.origin.shard)
+            try:
+                replies = yield from route.send(next(operation))
+                if all(isinstance(reply, _LacksModuleError) for reply in replies):
+                    route = _Route(self, route.last)
+                    continue
+                while True:
+                    failure = next((reply for reply in replies if isinstance(reply, NodeFailure)), None)
+                    commands = operation.send(replies) if failure is None else operation.throw(failure.error)
+                    replies = yield from route.send(commands)
+            except StopIteration as stop:
+                result: T = stop.value
+                return result
+            finally:
+                operation.close()
 
-    def _send(
-        self, origin: Shard, commands: Sequence[Command], shard: Shard, is_asking: bool
-    ) -> Operation[tuple[list[Reply], Shard, bool]]:
-        """Returns the replies and the node that sent the last one."""
+
+class _Route:
+    """Where the commands of one operation go."""
+
+    def __init__(self, router: Router, origin: _Target) -> None:
+        self.origin = origin
+        self.last = origin
+        """The target of the last redirect, or the last one that lacked the script. Commands without a key go to it."""
+        self._router = router
+        self._by_key: dict[bytes | None, _Target] = {}
+        """The targets of the keys that were redirected."""
+
+    def send(self, commands: Sequence[Command]) -> Operation[list[Reply]]:
+        """Returns the replies. A failure of another shard than the origin is an `OtherShardError`."""
         replies: list[Reply] = [None] * len(commands)
-        routes = dict.fromkeys(range(len(commands)), (shard, is_asking))
+        targets = dict(enumerate(map(self._target, commands)))
         for _ in range(1 + MAX_REDIRECTS):
-            received = iter((yield _addressed(commands, routes)))
-            redirected: dict[int, tuple[Shard, bool]] = {}
-            for index, (at, asking) in routes.items():
-                if asking:
+            received = iter((yield _addressed(commands, targets)))
+            redirected: dict[int, _Target] = {}
+            for index, target in targets.items():
+                if target.is_asking:
                     next(received)
-                reply = replies[index] = next(received)
-                if isinstance(reply, NodeFailure) and at is not origin:
-                    at.record_failure(reply.error)
-                    at.count_unanswered(1, reply.error)
-                    replies[index] = _failure_elsewhere(at, reply.error)
-                elif (redirect := Redirect.from_reply(reply, at.address)) is not None:
-                    shard, is_asking = self._find(redirect), redirect.is_ask
-                    if shard.is_lost:
-                        replies[index] = _failure_elsewhere(shard, None)
-                    else:
-                        redirected[index] = (shard, is_asking)
+                replies[index], redirect = self._follow(commands[index], target, next(received))
+                if redirect is not None:
+                    redirected[index] = redirect
             if not redirected:
                 break
-            routes = redirected
-        return replies, shard, is_asking
+            targets = redirected
+        return replies
+
+    def _target(self, command: Command) -> _Target:
+        key = key_of(command)
+        return self.last if key is None else self._by_key.get(key, self.origin)
+
+    def _follow(self, command: Command, target: _Target, reply: Reply) -> tuple[Reply, _Target | None]:
+        """Returns the reply to the operation, and the node to ask instead if there is one."""
+        if target.shard is not self.origin.shard:
+            reply = _from_other_shard(target.shard, command, reply)
+        if self.origin.shard.backend.is_module_probe(command):
+            # Another node says nothing about this one.
+            return reply, None
+        redirect = Redirect.from_reply(reply, target.shard.address)
+        if redirect is None:
+            if is_about_slot(reply):
+                self._router.report_doubt()
+                reply = OtherShardError(NO_OWNER)
+            elif is_missing_script(reply):
+                self.last = target
+            return reply, None
+        target = _Target(self._router.find(redirect), redirect.is_ask)
+        if target.shard.is_lost:
+            return _unavailable(target.shard), None
+        self.last = target
+        self._by_key[key_of(command)] = target
+        return OtherShardError(f"the command is redirected more than {MAX_REDIRECTS} times"), target
 
 
 def together(operations: Sequence[Operation[T]]) -> Operation[list[T | Exception]]:
@@ -101,9 +148,9 @@ def together(operations: Sequence[Operation[T]]) -> Operation[list[T | Exception
     return [results[index] for index in range(len(operations))]
 
 
-def _addressed(commands: Sequence[Command], routes: dict[int, tuple[Shard, bool]]) -> list[NodeCommand]:
+def _addressed(commands: Sequence[Command], targets: dict[int, _Target]) -> list[NodeCommand]:
     addressed = []
-    for index, (shard, is_asking) in routes.items():
+    for index, (shard, is_asking) in targets.items():
         if is_asking:
             # Concerns the next command of the connection. The commands for a node stay together.
             addressed.append(NodeCommand("ASKING", nodes=shard.address))
@@ -111,8 +158,18 @@ def _addressed(commands: Sequence[Command], routes: dict[int, tuple[Shard, bool]
     return addressed
 
 
-def _failure_elsewhere(shard: Shard, error: Exception | None) -> NodeFailure:
+def _from_other_shard(shard: Shard, command: Command, reply: Reply) -> Reply:
+    if isinstance(reply, NodeFailure):
+        shard.record_failure(reply.error)
+        shard.count_unanswered(1, reply.error)
+        return _unavailable(shard, reply.error)
+    if is_unknown_command(reply) and command[0] != "EVALSHA" and shard.backend.lack_module():
+        return _LacksModuleError(f"the shard {shard.address} lacks the module")
+    return reply
+
+
+def _unavailable(shard: Shard, error: Exception | None = None) -> OtherShardError:
     reason = shard.breaker.last_error if error is None else describe(error)
     failure = OtherShardError(f"the shard {shard.address} is unavailable: {reason}")
     failure.__cause__ = error
-    return NodeFailure(failure)
+    return failure

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,8 @@ class Shard(Engine):
         )
         self.enabled = True  # the cluster's engine makes no checks if the limiter is disabled
         self.address = address
+        self.redirected_at = -math.inf
+        """The monotonic time of the last redirect to it."""
         self._report_doubt = report_doubt
         self._has_left = False
         """Whether it owns no slots any more. Connections to it may exist for a while."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
 from .._core import ShardMap
@@ -12,6 +13,10 @@ if TYPE_CHECKING:
     from .redirect import Redirect
     from .shard import Shard
     from .topology import Topology
+
+
+REDIRECT_SECONDS = 60.0
+"""The time after its last redirect for which a shard without slots is remembered."""
 
 
 class _State(NamedTuple):
@@ -35,6 +40,8 @@ class Shards:
         """`create` creates the shard of an address."""
         self._create = create
         self._state = _State(ShardMap(), {})
+        self.version = 0
+        """Changes whenever shards may have been dropped."""
 
     def __len__(self) -> int:
         return len(self._state.owners.addresses())
@@ -72,6 +79,7 @@ class Shards:
         """
         state = self._state
         shard = self._get_or_create(state, redirect.address)
+        shard.redirected_at = monotonic()
         if not shard.is_available and not shard.is_lost:
             shard.breaker.record_recovery()
         is_moved = not redirect.is_ask and state.owners.set_owner(redirect.slot, redirect.address)
@@ -85,12 +93,19 @@ class Shards:
     def install(self, topology: Topology) -> tuple[bool, dict[Shard, list[int]]]:
         """Makes the nodes of the topology the owners of their slots, and drops the others.
 
-        Returns whether a slot has another owner now, and the dropped shards with the slots that they had.
+        A shard without slots to which a slot is moving stays, so that it is known if it is lost. Returns whether a slot
+        has another owner now, and the dropped shards with the slots that they had.
         """
         before = self._state
         owners = ShardMap(topology.ranges)
         by_address = {address: self._get_or_create(before, address) for address in owners.addresses()}
+        had_slots = before.owners.addresses()
+        since = monotonic() - REDIRECT_SECONDS
+        for address, shard in before.by_address.copy().items():
+            if address not in had_slots and shard.redirected_at >= since:
+                by_address.setdefault(address, shard)
         self._state = _State(owners, by_address)
+        self.version += 1
         dropped = {
             shard: before.owners.slots_of(address)
             for address, shard in before.by_address.items()

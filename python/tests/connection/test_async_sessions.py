@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ratelog import RateLimiter
 from support.cluster import PARTIAL, Cluster
@@ -12,8 +12,12 @@ from support.driver import FAST
 from support.wait import until
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from support.server import Server
     from support.types import Start
+
+T = TypeVar("T")
 
 
 async def test_event_loops_in_several_threads_share_a_limiter(server: Server) -> None:
@@ -69,6 +73,46 @@ async def test_event_loops_in_several_threads_share_the_shards_of_a_cluster(star
         allowed = [await asyncio.wrap_future(loop) for loop in loops]
     assert sum(allowed) == 150
     assert (limiter.health().opened, limiter.health().last_error) == (0, None)
+
+
+async def test_every_event_loop_closes_its_connections_to_a_shard_that_has_left(start: Start) -> None:
+    cluster = Cluster(start, 3, PARTIAL, replicas=True)
+    keys = cluster.key_of_each()
+    old = cluster.nodes[0].db()
+    limiter = RateLimiter(cluster.url, **FAST)
+    other = asyncio.new_event_loop()
+
+    def connections() -> int:
+        return sum(client["name"].startswith("ratelog") for client in old.client_list())
+
+    async def in_other_loop(operation: Coroutine[Any, Any, T]) -> T:
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(operation, other))
+
+    async def check_all() -> set[str]:
+        return {(await limiter.check(key, "9/minute")).source for key in keys}
+
+    with ThreadPoolExecutor(1) as thread:
+        running = thread.submit(other.run_forever)
+        try:
+            assert await check_all() == {"module"}
+            await until("the other loop is connected, too", lambda: in_other_loop(check_all()))
+            cluster.promote(3)
+            left = f"127.0.0.1:{cluster.nodes[0].port}"
+
+            async def has_left() -> bool:
+                await check_all()
+                return left not in {shard.address for shard in limiter.health().shards}
+
+            await until("the old primary has left", has_left)
+            # The other loop asks other shards only, and no slot has moved that it uses.
+            await in_other_loop(limiter.check(keys[1], "9/minute"))
+            await until("all connections to it are closed", lambda: connections() == 0)
+        finally:
+            await in_other_loop(limiter.aclose())
+            other.call_soon_threadsafe(other.stop)
+            running.result()
+            other.close()
+            await limiter.aclose()
 
 
 async def test_a_shard_is_probed_after_the_loop_that_lost_it_is_closed(start: Start) -> None:

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from threading import Barrier, BrokenBarrierError
 from typing import TYPE_CHECKING
 
+import pytest
+from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+
 from ratelog import SyncRateLimiter
+from ratelog.connection.sync_executor import SyncExecutor
 from support.driver import FAST
+from support.wait import TIMEOUT
 
 if TYPE_CHECKING:
     from support.server import Server
@@ -22,6 +30,30 @@ def test_a_limit_is_exact_across_threads(server: Server) -> None:
         # The number of connections is within the maximum.
         names = [client["name"] for client in server.db().client_list()]
         assert 1 <= names.count("ratelog") <= 2
+
+
+def test_threads_that_begin_together_create_one_client() -> None:
+    created: list[None] = []
+    beginning, meeting = Barrier(8), Barrier(2)
+
+    def create() -> Redis:
+        created.append(None)
+        # Two threads that are here at the same time meet.
+        with suppress(BrokenBarrierError):
+            meeting.wait(0.2)
+        return Redis(port=1)
+
+    executor = SyncExecutor(create, owns_client=True, timeout=TIMEOUT, max_connections=8)
+
+    def execute(_: int) -> None:
+        beginning.wait()
+        with pytest.raises(RedisConnectionError):
+            executor.execute([("PING",)])
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(execute, range(8)))
+    executor.close()
+    assert len(created) == 1
 
 
 def test_a_thread_waits_for_a_connection_at_most_for_the_timeout(start: Start) -> None:

@@ -8,8 +8,8 @@ import pytest
 from redis.exceptions import MovedError
 
 from ratelog import UnavailableError
-from ratelog.engine.cluster_engine import NO_OWNER
 from ratelog.engine.node_command import ALL_PRIMARIES, ONE_PRIMARY, NodeCommand, NodeFailure
+from ratelog.engine.redirect import NO_OWNER
 from ratelog.events import ServerRecovered, ServerUnavailable
 from support.fake_cluster import BOTH, DENIED, GONE, OF_A, OF_B, RULES, SLOTS, FakeCluster
 

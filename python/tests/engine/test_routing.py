@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import pytest
-from redis.exceptions import AskError, MovedError, NoScriptError, ResponseError
+from redis.exceptions import AskError, ClusterDownError, MovedError, NoScriptError, ResponseError
 from redis.exceptions import ConnectionError as Lost
 from redis.exceptions import TimeoutError as Late
 
-from ratelog import Check, Limits
+from ratelog import Check, Limits, NeedsModuleError, UnavailableError
 from ratelog.engine.node_command import NodeFailure
 from ratelog.engine.routing import MAX_REDIRECTS, together
 from ratelog.events import CheckCompleted
-from support.fake_cluster import ALLOWED, DENIED, OF_A, OF_B, FakeCluster
+from support.fake_cluster import ALLOWED, DENIED, GONE, OF_A, OF_B, RULES, FakeCluster
 
 UNKNOWN = ResponseError("unknown command 'RL.CHECK'")
 TO_B, TO_C = MovedError("5061 b:2"), MovedError("5061 c:3")
 ASK_C = AskError("5061 c:3")
-CHECK = [Check(OF_A, Limits("9/minute"))]
+CHECK = [Check(OF_A, RULES)]
+TWO = [*CHECK, Check(b"k2", RULES)]
+"""Keys of the first shard in different slots."""
 
 
 def check(cluster: FakeCluster) -> str:
@@ -94,12 +96,110 @@ def test_a_redirect_to_a_new_shard_does_not_wait_for_its_probe() -> None:
 
 def test_only_the_checks_that_are_redirected_are_sent_again() -> None:
     cluster = FakeCluster()
-    # Both keys belong to the first shard, in different slots.
-    checks = [*CHECK, Check(b"k3", Limits("9/minute"))]
     cluster.reply("a:1", "RL.CHECK", TO_B, ALLOWED)
-    decisions = cluster.run(cluster.engine.check(checks))
+    decisions = cluster.run(cluster.engine.check(TWO))
     assert [decision.source for decision in decisions if decision is not None] == ["module", "module"]
     assert cluster.names() == ["a:1 RL.CHECK", "a:1 RL.CHECK", "b:2 RL.CHECK"]
+
+
+@pytest.mark.parametrize("redirect", [TO_B, AskError("5061 b:2")])
+def test_a_node_without_the_module_runs_the_script_and_the_one_before_keeps_the_module(redirect: ResponseError) -> None:
+    cluster = FakeCluster()
+    a, b = cluster.engine.shards.owners()
+    cluster.reply("a:1", "RL.CHECK", redirect)
+    cluster.reply("b:2", "RL.CHECK", UNKNOWN)
+    cluster.reply("b:2", "EVALSHA", ALLOWED)
+    assert check(cluster) == "script"
+    names = [name for name in cluster.names() if "ASKING" not in name]
+    assert names == ["a:1 RL.CHECK", "b:2 RL.CHECK", "b:2 EVALSHA"]
+    assert (a.backend.has_module, b.backend.has_module) == (True, False)
+    assert cluster.check(TWO[1]) == [("module", True, 8)]
+
+
+def test_checks_that_meet_a_node_without_the_module_together_run_the_script_there() -> None:
+    cluster = FakeCluster()
+    a, _ = cluster.engine.shards.owners()
+    cluster.reply("a:1", "RL.CHECK", TO_B, TO_B)
+    cluster.reply("b:2", "RL.CHECK", UNKNOWN, UNKNOWN)
+    cluster.reply("b:2", "EVALSHA", ALLOWED, ALLOWED)
+    outcomes = cluster.run(together([cluster.engine.check(CHECK) for _ in range(2)]))
+    assert [[one and one.source for one in outcome] for outcome in outcomes if isinstance(outcome, list)] == [
+        ["script"],
+        ["script"],
+    ]
+    assert a.backend.has_module
+
+
+def test_a_node_without_the_module_is_an_error_if_the_module_is_required() -> None:
+    cluster = FakeCluster(backend="module")
+    cluster.reply("a:1", "RL.CHECK", TO_B)
+    cluster.reply("b:2", "RL.CHECK", UNKNOWN)
+    with pytest.raises(NeedsModuleError):
+        check(cluster)
+
+
+@pytest.mark.parametrize("failure", [GONE, UNKNOWN])
+def test_what_others_recorded_is_taken_back_if_one_check_is_redirected_in_vain(failure: object) -> None:
+    cluster = FakeCluster()
+    cluster.reply("a:1", "RL.CHECK", TO_B, ALLOWED)
+    cluster.reply("b:2", "RL.CHECK", failure)
+    assert cluster.check(*TWO) == [("local", True, 8)] * 2
+    assert cluster.names() == ["a:1 RL.CHECK", "a:1 RL.CHECK", "b:2 RL.CHECK", "a:1 RL.REFUND"]
+    assert cluster.sent[-1][2] == b"k2"
+
+
+def test_a_slot_without_an_owner_is_no_failure_of_the_node_that_says_so() -> None:
+    cluster = FakeCluster(failure_threshold=1)
+    a, _ = cluster.engine.shards.owners()
+    cluster.reply("a:1", "RL.CHECK", ClusterDownError("Hash slot not served"))
+    assert check(cluster) == "local"
+    assert (a.breaker.state, a.breaker.last_error) == ("closed", None)
+    # Another node may own it by now.
+    assert cluster.engine.is_in_doubt
+    # The whole cluster is down.
+    cluster.reply("a:1", "RL.CHECK", ClusterDownError("The cluster is down"))
+    assert check(cluster) == "local"
+    assert a.breaker.state == "open"
+
+
+def test_the_script_is_loaded_into_each_node_that_lacks_it() -> None:
+    cluster = FakeCluster()
+    cluster.use_script()
+    cluster.reply("a:1", "EVALSHA", TO_B, MovedError("2724 c:3"))
+    cluster.reply("b:2", "EVALSHA", NoScriptError("none"), NoScriptError("none"), ALLOWED)
+    cluster.reply("c:3", "EVALSHA", NoScriptError("none"), ALLOWED)
+    assert cluster.check(*TWO) == [("script", True, 8)] * 2
+    assert [name for name in cluster.names() if "SCRIPT" in name] == ["c:3 SCRIPT", "b:2 SCRIPT"]
+
+
+def test_a_node_that_cannot_load_the_script_is_an_error() -> None:
+    cluster = FakeCluster()
+    cluster.use_script()
+    cluster.reply("a:1", "EVALSHA", NoScriptError("none"))
+    cluster.reply("a:1", "SCRIPT", ResponseError("NOPERM no permissions"))
+    with pytest.raises(ResponseError, match="NOPERM"):
+        check(cluster)
+
+
+def test_a_probe_for_the_module_says_nothing_about_the_node_that_it_is_redirected_to() -> None:
+    cluster = FakeCluster()
+    a, _ = cluster.engine.shards.owners()
+    a.backend.dialect = a.backend._script
+    cluster.reply("a:1", "EVALSHA", ALLOWED)
+    cluster.reply("a:1", "RL.REFUND", TO_B)
+    cluster.reply("b:2", "RL.REFUND", UNKNOWN)
+    assert check(cluster) == "script"
+    # A node that redirects the command knows it.
+    assert a.backend.has_module
+    assert cluster.names() == ["a:1 EVALSHA", "a:1 RL.REFUND"]
+
+
+def test_a_command_of_operators_names_the_shard_that_is_lost() -> None:
+    cluster = FakeCluster()
+    cluster.reply("a:1", "RL.OVERRIDE", TO_B)
+    cluster.reply("b:2", "RL.OVERRIDE", GONE)
+    with pytest.raises(UnavailableError, match="the shard b:2 is unavailable: gone"):
+        cluster.run(cluster.engine.execute_module_command("an override", ("RL.OVERRIDE", "GET", OF_A)))
 
 
 def test_operations_that_run_together_share_their_round_trips() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ratelog.engine.redirect import Redirect
+from ratelog.engine.shards import REDIRECT_SECONDS
 from ratelog.engine.topology import Topology
 from support.fake_cluster import OF_A, OF_B, SLOT_OF_B, SLOTS, FakeCluster
 
@@ -41,3 +42,20 @@ def test_a_new_topology_keeps_the_shards_that_it_has_and_drops_the_others() -> N
     assert shards.install(topology) == (True, {b: list(range(8_192, 16_384))})
     assert shards.owners() == [a, new]
     assert shards.get("b:2") is None
+
+
+def test_a_shard_without_slots_is_remembered_while_commands_are_redirected_to_it() -> None:
+    cluster = FakeCluster()
+    shards = cluster.engine.shards
+    importing, _ = shards.redirected(Redirect(SLOT_OF_B, "d:4", is_ask=True))
+    importing.breaker.record_failure("gone", True)
+    version = shards.version
+    cluster.refresh()
+    assert (shards.get("d:4"), len(shards)) == (importing, 2)
+    assert shards.version != version
+    # It is still known to be lost.
+    again, _ = shards.redirected(Redirect(SLOT_OF_B, "d:4", is_ask=True))
+    assert again.is_lost
+    importing.redirected_at -= REDIRECT_SECONDS + 1
+    cluster.refresh()
+    assert shards.get("d:4") is None
