@@ -1,6 +1,7 @@
 //! The HTTP server.
 
 mod assets;
+mod connections;
 mod guard;
 mod live;
 mod router;

@@ -1,11 +1,10 @@
 use std::net::SocketAddr;
 
-use axum::Router;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::router;
+use super::{connections, router};
 use crate::app::AppState;
 use crate::auth::StartError;
 use crate::settings::Settings;
@@ -36,9 +35,9 @@ pub async fn serve(mut settings: Settings) -> Result<Running, StartError> {
     let app = AppState::new(settings)?;
     let (stop, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
-    tasks.spawn(serve_until(listener, router::dashboard(&app), stopped.clone()));
+    tasks.spawn(connections::serve(listener, router::dashboard(&app), stopped.clone()));
     if let Some(metrics) = metrics {
-        tasks.spawn(serve_until(metrics, router::metrics(&app), stopped.clone()));
+        tasks.spawn(connections::serve(metrics, router::metrics(&app), stopped.clone()));
     }
     let poller = app.poller.clone();
     tasks.spawn(until(stopped.clone(), async move { poller.run().await }));
@@ -79,14 +78,4 @@ async fn listen(option: &str, address: SocketAddr) -> Result<TcpListener, StartE
 
 fn local_address(listener: &TcpListener) -> Result<SocketAddr, StartError> {
     listener.local_addr().map_err(|error| StartError(error.to_string()))
-}
-
-async fn serve_until(listener: TcpListener, router: Router, mut stopped: watch::Receiver<bool>) {
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let served = axum::serve(listener, service).with_graceful_shutdown(async move {
-        let _ = stopped.wait_for(|stopped| *stopped).await;
-    });
-    if let Err(error) = served.await {
-        tracing::error!(%error, "the listener has ended");
-    }
 }

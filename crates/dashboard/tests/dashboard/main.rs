@@ -9,6 +9,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod connections;
 mod faults;
 mod hostile_names;
 mod keys;

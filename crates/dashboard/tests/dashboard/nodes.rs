@@ -272,7 +272,9 @@ async fn overrides_without_an_end_are_a_problem() {
     until("the overrides are counted", async || {
         let metrics = dashboard.get("/metrics").await.text;
         let mut lines = metrics.lines();
-        lines.any(|line| line.starts_with("ratelog_overrides_without_end{") && line.ends_with(" 0.0"))
+        lines.any(|line| {
+            line.starts_with("ratelog_overrides_without_end{") && line.ends_with(" 0.0")
+        })
     })
     .await;
     assert!(!problems(&dashboard).await.contains("without an end"));
