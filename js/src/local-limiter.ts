@@ -1,4 +1,5 @@
 import { check, type Decision, peek } from "./decision.ts";
+import type { Check, CheckOptions, Limiter, RuleSource } from "./limiter.ts";
 import { Log } from "./log.ts";
 import { MAX_LIMIT } from "./rule.ts";
 import { Rules } from "./rules.ts";
@@ -9,12 +10,8 @@ export interface LocalLimiterOptions {
   readonly maxBytes?: number;
   /** Returns the time in milliseconds since the Unix epoch. Default: `Date.now`. */
   readonly now?: () => number;
-}
-
-/** Options of a check. */
-export interface CheckOptions {
-  /** The units that the check uses, an integer from 1 on. Default: 1. */
-  readonly cost?: number;
+  /** The rules of policies, by name, for checks with `{ policy: name }`. Default: none. */
+  readonly policies?: Readonly<Record<string, string | Rules>>;
 }
 
 const DEFAULT_MAX_BYTES = 64 * 2 ** 20;
@@ -44,9 +41,10 @@ class KeyLog extends Log {
  * When the memory is full, each new key evicts one that was not checked recently. Its units no longer count, so it may
  * use up its limit once more within a window. While {@link evicted} is 0, every decision was exact.
  */
-export class LocalLimiter {
+export class LocalLimiter implements Limiter {
   readonly #logs: Map<string, KeyLog> = new Map();
   readonly #rules: Map<string, Rules> = new Map();
+  readonly #policies: ReadonlyMap<string, Rules>;
   readonly #maxBytes: number;
   readonly #now: () => number;
   /** Examines the keys in turn. It stays at its place while keys come and go. */
@@ -54,13 +52,23 @@ export class LocalLimiter {
   #bytes = 0;
   #evicted = 0;
 
-  /** @throws {RangeError} `maxBytes` is not positive. */
-  constructor({ maxBytes = DEFAULT_MAX_BYTES, now = Date.now }: LocalLimiterOptions = {}) {
+  /**
+   * @throws {RangeError} `maxBytes` is not positive.
+   * @throws {ParseRulesError} The rules of a policy are a text that is not rules.
+   */
+  constructor({
+    maxBytes = DEFAULT_MAX_BYTES,
+    now = Date.now,
+    policies = {},
+  }: LocalLimiterOptions = {}) {
     if (!(maxBytes > 0)) {
       throw new RangeError(`maxBytes must be positive, not ${maxBytes}`);
     }
     this.#maxBytes = maxBytes;
     this.#now = now;
+    this.#policies = new Map(
+      Object.entries(policies).map(([name, rules]) => [name, this.#parse(rules)]),
+    );
   }
 
   /** The number of keys, including those whose units have expired but that are not removed yet. */
@@ -82,28 +90,45 @@ export class LocalLimiter {
    * Decides a check of a key, and records its units if it is allowed.
    *
    * @throws {ParseRulesError} `rules` is a text that is not rules.
-   * @throws {RangeError} `cost` is not an integer from 1 to 4,294,967,295.
+   * @throws {RangeError} `cost` is not an integer from 1 to 4,294,967,295, or there is no policy of that name.
    */
-  check(key: string, rules: string | Rules, { cost = 1 }: CheckOptions = {}): Decision {
+  check(key: string, rules: RuleSource, { cost = 1 }: CheckOptions = {}): Decision {
     const [parsed, units, now] = [this.#parse(rules), validCost(cost), this.#now()];
-    const known = this.#logs.get(key);
-    const log = known ?? new KeyLog();
-    const before = log.bytes;
-    const decision = check(log, now, parsed, units);
-    if (known) {
-      known.isRecent = true;
-      this.#bytes += known.bytes - before;
-    } else if (decision.allowed) {
-      this.#sweep(now);
-      this.#logs.set(key, log);
-      this.#bytes += bytesOf(key, log);
-    }
+    const decision = this.#check(key, parsed, units, now);
     this.#makeRoom(now);
     return decision;
   }
 
+  /**
+   * Checks several keys, all or nothing: the units are recorded on every key or on none. Returns a decision for each, in
+   * order. If one denies, the others are those of a peek. A key that is given twice uses twice the units.
+   *
+   * Throws the errors of {@link check}, before anything is recorded.
+   */
+  checkAll(checks: readonly Check[], { cost = 1 }: CheckOptions = {}): Decision[] {
+    const [units, now] = [validCost(cost), this.#now()];
+    /** The units that the earlier checks will record. */
+    const pending = new Map<string, number>();
+    const evaluated = checks.map(({ key, rules }) => {
+      const before = pending.get(key) ?? 0;
+      const parsed = this.#parse(rules);
+      const decision = peek(this.#logs.get(key) ?? new Log(), now, parsed, before + units);
+      pending.set(key, before + (decision.allowed ? units : 0));
+      return { key, parsed, decision };
+    });
+    if (evaluated.every(({ decision }) => decision.allowed)) {
+      const decisions = evaluated.map(({ key, parsed }) => this.#check(key, parsed, units, now));
+      this.#makeRoom(now);
+      return decisions;
+    }
+    for (const key of pending.keys()) {
+      this.#logs.get(key)?.shift(now);
+    }
+    return evaluated.map(({ decision }) => decision);
+  }
+
   /** Returns the decision that a check would get. Records nothing, and throws the errors of {@link check}. */
-  peek(key: string, rules: string | Rules, { cost = 1 }: CheckOptions = {}): Decision {
+  peek(key: string, rules: RuleSource, { cost = 1 }: CheckOptions = {}): Decision {
     const log = this.#logs.get(key) ?? new Log();
     return peek(log, this.#now(), this.#parse(rules), validCost(cost));
   }
@@ -133,9 +158,25 @@ export class LocalLimiter {
     return this.refund(key, { cost: MAX_LIMIT });
   }
 
-  #parse(rules: string | Rules): Rules {
-    if (typeof rules !== "string") {
-      return rules;
+  #check(key: string, rules: Rules, units: number, now: number): Decision {
+    const known = this.#logs.get(key);
+    const log = known ?? new KeyLog();
+    const before = log.bytes;
+    const decision = check(log, now, rules, units);
+    if (known) {
+      known.isRecent = true;
+      this.#bytes += known.bytes - before;
+    } else if (decision.allowed) {
+      this.#sweep(now);
+      this.#logs.set(key, log);
+      this.#bytes += bytesOf(key, log);
+    }
+    return decision;
+  }
+
+  #parse(rules: RuleSource): Rules {
+    if (typeof rules === "object") {
+      return "policy" in rules ? this.#policy(rules.policy) : rules;
     }
     let parsed = this.#rules.get(rules);
     if (!parsed) {
@@ -146,6 +187,14 @@ export class LocalLimiter {
       this.#rules.set(rules, parsed);
     }
     return parsed;
+  }
+
+  #policy(name: string): Rules {
+    const rules = this.#policies.get(name);
+    if (!rules) {
+      throw new RangeError(`no policy named '${name}'`);
+    }
+    return rules;
   }
 
   /** Removes keys whose units have expired, a few for each new key. */

@@ -1,0 +1,35 @@
+import type { Decision } from "./decision.ts";
+import type { Rules } from "./rules.ts";
+
+/** The name of a policy: rules that are stored under a name. */
+export interface PolicyReference {
+  readonly policy: string;
+}
+
+/** Rules, as text or parsed, or a policy that has them. */
+export type RuleSource = string | Rules | PolicyReference;
+
+/** Options of a check. */
+export interface CheckOptions {
+  /** The units that the check uses, an integer from 1 on. Default: 1. */
+  readonly cost?: number;
+}
+
+/** A key and its rules, for a check of several keys. */
+export interface Check {
+  readonly key: string;
+  readonly rules: RuleSource;
+}
+
+/** A limiter, in this process or with a server. The middleware and the store work with any. */
+export interface Limiter {
+  /** Decides a check of a key, and records its units if it is allowed. */
+  check(key: string, rules: RuleSource, options?: CheckOptions): Decision | Promise<Decision>;
+  /** Checks several keys, all or nothing: the units are recorded on every key or on none. Returns a decision for each. */
+  checkAll(
+    checks: readonly Check[],
+    options?: CheckOptions,
+  ): readonly Decision[] | Promise<readonly Decision[]>;
+  /** Takes the newest units of a key back. Returns how many there were, at most `cost`. */
+  refund(key: string, options?: CheckOptions): number | Promise<number>;
+}
