@@ -14,3 +14,15 @@ export function toRow(decision: Decision): Row {
   const { allowed, limit, remaining, retryAfterMs, resetAfterMs, windowMs } = decision;
   return [Number(allowed), limit, remaining, retryAfterMs ?? -1, resetAfterMs, windowMs];
 }
+
+export function fromRow(row: Row): Decision {
+  const [allowed, limit, remaining, retryAfterMs, resetAfterMs, windowMs] = row;
+  return {
+    allowed: allowed === 1,
+    limit,
+    remaining,
+    retryAfterMs: retryAfterMs === -1 ? null : retryAfterMs,
+    resetAfterMs,
+    windowMs,
+  };
+}

@@ -1,0 +1,11 @@
+export type {
+  Denial,
+  HeaderFamily,
+  LimitOptions,
+  ProxyHeader,
+  RequestChecks,
+  ResponseHead,
+} from "../http/index.ts";
+export { hashed } from "../http/keys.ts";
+export { checksOf } from "../http/request-checks.ts";
+export { type ExpressOptions, rateLimit } from "./rate-limit.ts";

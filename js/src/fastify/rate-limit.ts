@@ -1,0 +1,131 @@
+import type { FastifyPluginCallback, FastifyReply, FastifyRequest } from "fastify";
+import { HttpLimiter, type Outcome, type ScopedLimits } from "../http/http-limiter.ts";
+import { finishNode, joined, nodeHead } from "../http/node.ts";
+import type { Awaitable, Denial, HttpOptions, LimitOptions } from "../http/options.ts";
+import { RequestState } from "../http/request-checks.ts";
+import type { RequestLimit } from "../http/request-limit.ts";
+import { ownResponse, PROBLEM_JSON } from "../http/responses.ts";
+
+/** The limits of a route, in addition to those of the plugin. `false` exempts the route from all limits. */
+export type RouteLimits =
+  | LimitOptions<FastifyRequest>
+  | readonly LimitOptions<FastifyRequest>[]
+  | false;
+
+/** Options of {@link rateLimit}. Without a limit, only the routes with limits of their own are limited. */
+export interface FastifyOptions extends HttpOptions<FastifyRequest> {
+  /**
+   * Returns the payload of the response to a denied request, in place of problem details, or sends it. The status is 429
+   * unless the function sets another, and the rate limit headers are added.
+   */
+  readonly onDenied?: (
+    request: FastifyRequest,
+    reply: FastifyReply,
+    denial: Denial,
+  ) => Awaitable<unknown>;
+}
+
+declare module "fastify" {
+  interface FastifyContextConfig {
+    /** The limits of the route by Ratelog's plugin, which are named by the method and the URL of the route. */
+    ratelog?: RouteLimits;
+  }
+}
+
+/**
+ * A plugin for Fastify 5 that limits the requests of the instance that registers it, and of its children.
+ *
+ * ```ts
+ * await app.register(rateLimit, { limiter, limit: "100/minute; 1000/day" });
+ * app.post("/login", { config: { ratelog: { limit: "5/minute" } } }, login);
+ * ```
+ *
+ * Either all limits of a request count it or none does. A request that it cannot check because of an unexpected error is
+ * served, unless `onError` is `deny`. Registering it fails with a `TypeError`, `RangeError` or `ParseRulesError` if the
+ * options are invalid.
+ */
+export const rateLimit: FastifyPluginCallback<FastifyOptions> = (instance, options, done) => {
+  const limiter = new HttpLimiter(options, false);
+  const scope = instance.prefix ? `${instance.prefix}/*` : "*";
+  const compiled = new WeakMap<object, readonly RequestLimit<FastifyRequest>[]>();
+  /** The replies that have their headers. */
+  const finished = new WeakSet<FastifyReply>();
+
+  const limitsOf = (limits: Exclude<RouteLimits, false>) => {
+    let found = compiled.get(limits);
+    if (!found) {
+      found = limiter.compile("length" in limits ? limits : [limits]);
+      compiled.set(limits, found);
+    }
+    return found;
+  };
+
+  instance.addHook("onRoute", ({ config }) => {
+    if (config?.ratelog) {
+      limitsOf(config.ratelog);
+    }
+  });
+
+  instance.addHook("onRequest", async (request, reply) => {
+    const { ratelog } = request.routeOptions.config;
+    if (ratelog === false) {
+      return undefined;
+    }
+    const scoped: ScopedLimits<FastifyRequest>[] = [{ limits: limiter.limits, scope }];
+    if (ratelog) {
+      scoped.push({ limits: limitsOf(ratelog), scope: routeScope(request) });
+    }
+    const head = nodeHead(request.raw, request.url);
+    const outcome = await limiter.check(request, request, head, scoped);
+    finishNode(request, request.raw, reply.raw, () => finished.has(reply));
+    return outcome === "serve" || reply.sent ? undefined : deny(options, request, reply, outcome);
+  });
+
+  instance.addHook("onSend", async (request, reply) => {
+    const state = RequestState.of(request);
+    if (state.isEmpty || finished.has(reply)) {
+      return;
+    }
+    finished.add(reply);
+    const head = {
+      status: reply.statusCode,
+      header: (name: string) => joined(reply.getHeader(name)),
+    };
+    const isCrossOrigin = request.headers.origin !== undefined;
+    const { fields, refunded } = state.finish(head, isCrossOrigin, Date.now());
+    for (const [name, value] of fields) {
+      reply.header(name, value);
+    }
+    await refunded;
+  });
+
+  done();
+};
+
+// The hooks are for the instance that registers the plugin: as `fastify-plugin` does.
+Object.assign(rateLimit, {
+  [Symbol.for("skip-override")]: true,
+  [Symbol.for("fastify.display-name")]: "ratelog",
+  [Symbol.for("plugin-meta")]: { name: "ratelog", fastify: "5.x" },
+});
+
+async function deny(
+  { onDenied }: FastifyOptions,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  outcome: Exclude<Outcome, "serve">,
+): Promise<FastifyReply> {
+  const { status, body } = ownResponse(outcome);
+  reply.code(status);
+  if (!onDenied || outcome === "unavailable") {
+    return reply.type(PROBLEM_JSON).send(body);
+  }
+  const payload = await onDenied(request, reply, outcome);
+  return reply.sent ? reply : reply.send(payload);
+}
+
+/** The methods and the URL of a route: `GET /users/:id`. */
+function routeScope({ routeOptions }: FastifyRequest): string {
+  const methods = [routeOptions.method].flat().map((name) => (name === "HEAD" ? "GET" : name));
+  return `${[...new Set(methods)].join(",")} ${routeOptions.url}`;
+}

@@ -1,0 +1,108 @@
+import type { Context, Env, MiddlewareHandler } from "hono";
+import { matchedRoutes } from "hono/route";
+import { denialResponse, fetchHead, hasHeaders } from "../http/fetch.ts";
+import { HttpLimiter } from "../http/http-limiter.ts";
+import type { Awaitable, Denial, HttpOptions } from "../http/options.ts";
+import { RequestState } from "../http/request-checks.ts";
+
+/** Options of {@link rateLimit}. */
+export interface HonoOptions<E extends Env = Env> extends HttpOptions<Context<E>> {
+  /**
+   * Returns the address of the peer, such as `(c) => getConnInfo(c).remote.address` with the `getConnInfo` of your
+   * platform. Default: that of `@hono/node-server`.
+   */
+  readonly address?: (c: Context<E>) => string | undefined;
+  /**
+   * Responds to a denied request, in place of 429 and problem details. A status 200 becomes 429, and the rate limit
+   * headers are added.
+   */
+  readonly onDenied?: (c: Context<E>, denial: Denial) => Awaitable<Response>;
+}
+
+/**
+ * Creates a middleware for Hono 4 that limits requests: for an application, a path or a route.
+ *
+ * ```ts
+ * app.use(rateLimit({ limiter, limit: "100/minute; 1000/day" }));
+ * app.post("/login", rateLimit({ limiter, limit: "5/minute" }), login);
+ * ```
+ *
+ * Either all limits of a request count it or none does, also those of several middleware. A request that it cannot check
+ * because of an unexpected error is served, unless `onError` is `deny`.
+ *
+ * @throws {TypeError} The limits are not given, or `names` are given to a function.
+ * @throws {RangeError} An option is out of range.
+ * @throws {ParseRulesError} A limit is a text that is not rules.
+ */
+export function rateLimit<E extends Env = Env>(options: HonoOptions<E>): MiddlewareHandler<E> {
+  const limiter = new HttpLimiter(options);
+  const { address = nodeAddress, onDenied } = options;
+
+  return async (c, next) => {
+    const scoped = [{ limits: limiter.limits, scope: scopeOf(c) }];
+    const head = fetchHead(c.req.raw, c.req.path, addressOf(address, c));
+    const outcome = await limiter.check(c, c, head, scoped);
+    const isFirst = !finishing.has(c);
+    finishing.add(c);
+    if (outcome === "serve") {
+      await next();
+    } else {
+      c.res = await denialResponse(outcome, onDenied && ((denial) => onDenied(c, denial)));
+    }
+    if (isFirst) {
+      await finishResponse(c);
+    }
+  };
+}
+
+/** The requests whose headers the first middleware sets. */
+const finishing: WeakSet<Context> = new WeakSet();
+
+/** Sets the headers at the end, also on the response to an error. */
+async function finishResponse(c: Context): Promise<void> {
+  const state = RequestState.of(c);
+  if (state.isEmpty || !hasHeaders(c.res)) {
+    return;
+  }
+  const { status, headers } = c.res;
+  const head = { status, header: (name: string) => headers.get(name) ?? undefined };
+  const isCrossOrigin = c.req.raw.headers.has("origin");
+  const { fields, refunded } = state.finish(head, isCrossOrigin, Date.now());
+  for (const [name, value] of fields) {
+    c.header(name, value);
+  }
+  await refunded;
+}
+
+/** The scope of a middleware: `GET /users/:id` on a route, `/admin/*` on a path, and `*` on the application. */
+function scopeOf(c: Context): string {
+  const route = matchedRoutes(c)[c.req.routeIndex];
+  const path = route?.path ?? "*";
+  if (path === "*" || path === "/*") {
+    return "*";
+  }
+  const isPath = route?.method === "ALL" && path.endsWith("*");
+  return isPath ? path : `${route?.method === "ALL" ? "*" : route?.method} ${path}`;
+}
+
+function addressOf<E extends Env>(
+  address: (c: Context<E>) => string | undefined,
+  c: Context<E>,
+): string | undefined {
+  try {
+    return address(c);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The address of the peer, as `@hono/node-server` has it. */
+function nodeAddress(c: Context): string | undefined {
+  const { server, incoming } = (c.env ?? {}) as NodeBindings;
+  return (server?.incoming ?? incoming)?.socket?.remoteAddress;
+}
+
+interface NodeBindings {
+  readonly incoming?: { readonly socket?: { readonly remoteAddress?: string } };
+  readonly server?: NodeBindings;
+}

@@ -1,0 +1,132 @@
+import type { Decision } from "../decision.ts";
+import type { Limiter } from "../limiter.ts";
+import type { NamedRules } from "./named-rules.ts";
+import type { AppliedLimit } from "./request-limit.ts";
+import type { Warnings } from "./warnings.ts";
+
+/** A limit that applies to a request, and the key that counts it. */
+export interface KeyedLimit extends AppliedLimit {
+  readonly key: string;
+}
+
+/** A decision, and what made it, where the limiter says so. */
+type SourcedDecision = Decision & { readonly source?: unknown };
+
+/** A limiter that can decide without recording. */
+type PeekingLimiter = Limiter & { readonly peek?: Limiter["check"] };
+
+/** A limit of a request, with its decision. */
+export class DecidedLimit {
+  readonly key: string;
+  readonly named: NamedRules;
+  readonly #limiter: Limiter;
+  readonly #cost: number;
+  #decision: SourcedDecision;
+  #isRecorded: boolean;
+
+  constructor(limiter: Limiter, limit: KeyedLimit, decision: Decision, isRecorded: boolean) {
+    this.key = limit.key;
+    this.named = limit.named;
+    this.#limiter = limiter;
+    this.#cost = limit.cost;
+    this.#decision = decision;
+    this.#isRecorded = isRecorded && this.isCounted;
+  }
+
+  /** The decision, as if the units had not been recorded if they were taken back. */
+  get decision(): Decision {
+    return this.#decision;
+  }
+
+  /** Whether the decision is based on units. A fixed fallback counts none. */
+  get isCounted(): boolean {
+    return this.#decision.source !== "fallback";
+  }
+
+  /** Takes the recorded units back. A second call takes back nothing. Returns how many there were. */
+  async takeBack(): Promise<number> {
+    if (!this.#isRecorded) {
+      return 0;
+    }
+    this.#isRecorded = false;
+    this.#decision = unrecorded(this.#decision, this.#cost);
+    return await this.#limiter.refund(this.key, { cost: this.#cost });
+  }
+}
+
+/** Takes back the units of limits. An error is logged: the units stay for their window. */
+export async function takeBackAll(
+  limits: readonly DecidedLimit[],
+  warnings: Warnings,
+): Promise<void> {
+  const results = await Promise.allSettled(limits.map((limit) => limit.takeBack()));
+  for (const result of results) {
+    if (result.status === "rejected") {
+      warnings.warn("units were not taken back, and stay for their window", result.reason);
+    }
+  }
+}
+
+/**
+ * Checks all limits of a request, all or none. Limits with the same cost are checked together. If the limits of one cost
+ * deny, the units that those of another have recorded are taken back, and the others are left out.
+ */
+export async function decide(
+  limiter: Limiter,
+  limits: readonly KeyedLimit[],
+  warnings: Warnings,
+): Promise<DecidedLimit[]> {
+  const decided: DecidedLimit[] = [];
+  const costs = new Set(limits.map(({ cost }) => cost).sort((one, other) => one - other));
+  for (const cost of costs) {
+    const group = limits.filter((limit) => limit.cost === cost);
+    let decisions: readonly Decision[];
+    try {
+      decisions = await checkGroup(limiter, group, cost, warnings);
+    } catch (error) {
+      await takeBackAll(decided, warnings);
+      throw error;
+    }
+    const isAllowed = decisions.every(({ allowed }) => allowed);
+    for (const [index, limit] of group.entries()) {
+      const decision = decisions[index] as Decision;
+      decided.push(new DecidedLimit(limiter, limit, decision, isAllowed && cost > 0));
+    }
+    if (!isAllowed) {
+      await takeBackAll(decided, warnings);
+      break;
+    }
+  }
+  const position = ({ key }: DecidedLimit) => limits.findIndex((limit) => limit.key === key);
+  return decided.sort((one, other) => position(one) - position(other));
+}
+
+async function checkGroup(
+  limiter: PeekingLimiter,
+  group: readonly KeyedLimit[],
+  cost: number,
+  warnings: Warnings,
+): Promise<readonly Decision[]> {
+  if (cost === 0 && limiter.peek) {
+    return await Promise.all(group.map(({ key, rules }) => limiter.peek?.(key, rules) as Decision));
+  }
+  const options = { cost: Math.max(1, cost) };
+  const [first, ...others] = group as [KeyedLimit, ...KeyedLimit[]];
+  const decisions = others.length
+    ? await limiter.checkAll(group, options)
+    : [await limiter.check(first.key, first.rules, options)];
+  if (cost > 0 || !decisions.every(({ allowed }) => allowed)) {
+    return decisions;
+  }
+  const free = group.map(
+    (limit, index) =>
+      new DecidedLimit(limiter, { ...limit, cost: 1 }, decisions[index] as Decision, true),
+  );
+  await takeBackAll(free, warnings);
+  return free.map(({ decision }) => decision);
+}
+
+/** An allowed decision as it would be if its units had not been recorded. */
+function unrecorded(decision: SourcedDecision, cost: number): SourcedDecision {
+  return { ...decision, remaining: Math.min(decision.limit, decision.remaining + cost) };
+}

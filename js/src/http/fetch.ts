@@ -1,0 +1,33 @@
+import type { Outcome, RequestHead } from "./http-limiter.ts";
+import type { Denial } from "./options.ts";
+import { ownResponse, PROBLEM_JSON } from "./responses.ts";
+
+/** The head of a `Request`. */
+export function fetchHead(
+  { method, headers }: Request,
+  path: string,
+  peer: string | undefined,
+): RequestHead {
+  return { method, path, peer, header: (name) => headers.get(name) ?? undefined };
+}
+
+/** The response to a request that is not served. `onDenied` responds to denied requests. */
+export async function denialResponse(
+  outcome: Exclude<Outcome, "serve">,
+  onDenied: ((denial: Denial) => Response | Promise<Response>) | undefined,
+): Promise<Response> {
+  const { status, body } = ownResponse(outcome);
+  if (!onDenied || outcome === "unavailable") {
+    return new Response(body, { status, headers: { "content-type": PROBLEM_JSON } });
+  }
+  const response = await onDenied(outcome);
+  // A function that sets no status means this one.
+  return response.status === 200
+    ? new Response(response.body, { status, headers: response.headers })
+    : response;
+}
+
+/** Whether the headers of a response can be set: not those of a network error, or of a switch of protocols. */
+export function hasHeaders({ status }: Response): boolean {
+  return status >= 200;
+}

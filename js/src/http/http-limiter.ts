@@ -1,0 +1,158 @@
+import type { Limiter } from "../limiter.ts";
+import { isPreflight } from "./cors.ts";
+import { type DecidedLimit, decide, type KeyedLimit } from "./decided-limit.ts";
+import { validFamily } from "./header-family.ts";
+import { clientNetwork } from "./ip-address.ts";
+import { subjectKey } from "./keys.ts";
+import type { Denial, HttpOptions, LimitOptions } from "./options.ts";
+import { ExemptPaths } from "./paths.ts";
+import { RequestState, type ResponseSettings } from "./request-checks.ts";
+import { type AppliedLimit, RequestLimit } from "./request-limit.ts";
+import { TrustedProxies } from "./trusted-proxies.ts";
+import { Warnings } from "./warnings.ts";
+
+/** The parts of a request that all frameworks have. */
+export interface RequestHead {
+  readonly method: string;
+  /** The path, without the query. */
+  readonly path: string;
+  /** The address of the peer, if it has one. */
+  readonly peer: string | undefined;
+  /** Returns the value of a header, with its lines joined by commas. */
+  header(name: string): string | undefined;
+}
+
+/** Limits with the same default scope. */
+export interface ScopedLimits<R> {
+  readonly limits: readonly RequestLimit<R>[];
+  readonly scope: string;
+}
+
+/** What to do with a request: `serve` it, or deny it, or respond that it could not be checked. */
+export type Outcome = "serve" | "unavailable" | Denial;
+
+/** Checks the requests of any framework. */
+export class HttpLimiter<R> {
+  /** The limits of the options. */
+  readonly limits: readonly RequestLimit<R>[];
+  readonly warnings: Warnings;
+  readonly #limiter: Limiter;
+  readonly #prefix: string;
+  readonly #proxies: TrustedProxies;
+  readonly #exempt: ExemptPaths;
+  readonly #options: HttpOptions<R>;
+  readonly #settings: ResponseSettings;
+
+  /**
+   * @throws {TypeError} The limits are not given, or `names` are given to a function.
+   * @throws {RangeError} An option is out of range.
+   * @throws {ParseRulesError} A limit is a text that is not rules.
+   */
+  constructor(options: HttpOptions<R>, needsLimits: boolean = true) {
+    const { limit, plans, limits } = options;
+    if (limits && (limit !== undefined || plans)) {
+      throw new TypeError("expected either limits, or one limit");
+    }
+    const isNone = !needsLimits && limit === undefined && !plans && !limits;
+    this.#options = options;
+    this.#limiter = options.limiter;
+    this.#prefix = options.prefix ?? "ratelog";
+    this.#proxies = new TrustedProxies(
+      options.trustedProxies ?? [],
+      options.proxyHeader ?? "x-forwarded-for",
+    );
+    this.#exempt = new ExemptPaths(options.exempt ?? [], options.exemptHealth ?? true);
+    this.warnings = new Warnings(options.warn);
+    this.limits = this.compile(isNone ? [] : (limits ?? [options]));
+    this.#settings = {
+      family: validFamily(options.headers ?? "draft-11"),
+      exposes: options.exposeHeaders ?? true,
+      countIf: options.countIf,
+      warnings: this.warnings,
+    };
+  }
+
+  /** Verifies limits. Those that would have the same keys get different scopes. */
+  compile(limits: readonly LimitOptions<R>[]): RequestLimit<R>[] {
+    return limits.map((limit, index) => {
+      const same = limits.slice(0, index).filter((one) => RequestLimit.haveSameKeys(one, limit));
+      return new RequestLimit(limit, this.warnings, "#".repeat(same.length));
+    });
+  }
+
+  /** Checks a request. `owner` is an object that lives as long as the request, for `checksOf`. */
+  async check(
+    owner: object,
+    request: R,
+    head: RequestHead,
+    scoped: readonly ScopedLimits<R>[],
+  ): Promise<Outcome> {
+    const { countPreflight, onError } = this.#options;
+    const isPreflightExempt = !countPreflight && isPreflight(head.method, head.header);
+    if (isPreflightExempt || this.#exempt.has(head.path) || (await this.#skips(request))) {
+      return "serve";
+    }
+    try {
+      const state = RequestState.of(owner);
+      const limits = await this.#apply(request, head, scoped, state);
+      if (!limits.length) {
+        return "serve";
+      }
+      const decided: DecidedLimit[] = await decide(this.#limiter, limits, this.warnings);
+      return (await state.add(decided, this.#settings)) ?? "serve";
+    } catch (error) {
+      const isServed = onError !== "deny";
+      this.warnings.warn(
+        `requests could not be checked, and are ${isServed ? "served" : "denied"}`,
+        error,
+      );
+      return isServed ? "serve" : "unavailable";
+    }
+  }
+
+  async #skips(request: R): Promise<boolean> {
+    try {
+      return !!(await this.#options.skip?.(request));
+    } catch (error) {
+      this.warnings.warn("the function skip failed, so the request is checked", error);
+      return false;
+    }
+  }
+
+  async #apply(
+    request: R,
+    head: RequestHead,
+    scoped: readonly ScopedLimits<R>[],
+    state: RequestState,
+  ): Promise<KeyedLimit[]> {
+    const keyed: KeyedLimit[] = [];
+    const used = new Set(state.keys);
+    for (const { limits, scope } of scoped) {
+      for (const limit of limits) {
+        const applied = await limit.apply(request, scope);
+        if (applied) {
+          let key = await this.#key(applied, head);
+          // A key has one log, so two limits with the same key would use twice the units.
+          while (used.has(key)) {
+            key += "#";
+          }
+          used.add(key);
+          keyed.push({ ...applied, key });
+        }
+      }
+    }
+    return keyed;
+  }
+
+  #key({ subject, scope }: AppliedLimit, head: RequestHead): string | Promise<string> {
+    return subjectKey(this.#prefix, subject ?? this.#address(head), scope);
+  }
+
+  #address(head: RequestHead): string {
+    const address = this.#proxies.clientAddress(head.peer, head.header);
+    if (!address) {
+      this.warnings.warn("the address of a client is not known, so all such clients share a limit");
+    }
+    return `ip:${address ? clientNetwork(address) : "unknown"}`;
+  }
+}

@@ -1,0 +1,74 @@
+import type { RequestHead } from "./http-limiter.ts";
+import { pathOf } from "./paths.ts";
+import { RequestState } from "./request-checks.ts";
+
+/** The parts of Node's `IncomingMessage` that a limiter reads. */
+export interface NodeRequest {
+  readonly method?: string | undefined;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly socket?: { readonly remoteAddress?: string | undefined };
+}
+
+/** The parts of Node's `ServerResponse` that a limiter uses. */
+export interface NodeResponse {
+  statusCode: number;
+  readonly headersSent: boolean;
+  getHeader(name: string): number | string | string[] | undefined;
+  setHeader(name: string, value: string): unknown;
+  // biome-ignore lint/suspicious/noExplicitAny: the overloads of Node.
+  writeHead(...args: any[]): any;
+}
+
+/** The responses whose headers are finished, or will be when they are written. */
+const finished: WeakSet<NodeResponse> = new WeakSet();
+
+/** The head of a request of Node with the target of its request line. */
+export function nodeHead(request: NodeRequest, target: string): RequestHead {
+  return {
+    method: request.method ?? "GET",
+    path: pathOf(target),
+    peer: request.socket?.remoteAddress,
+    header: (name) => joined(request.headers[name]),
+  };
+}
+
+/**
+ * Adds the rate limit headers to a response when its headers are written, so that streams and the responses to errors have
+ * them. Refunds are not waited for. `isDone` says whether the framework has added the headers before.
+ */
+export function finishNode(
+  owner: object,
+  request: NodeRequest,
+  response: NodeResponse,
+  isDone: () => boolean = () => false,
+): void {
+  const state = RequestState.of(owner);
+  if (state.isEmpty || finished.has(response)) {
+    return;
+  }
+  finished.add(response);
+  const { writeHead } = response;
+  let isWritten = false;
+  response.writeHead = function (this: NodeResponse, ...args: unknown[]): unknown {
+    if (!isWritten && !this.headersSent && !isDone()) {
+      isWritten = true;
+      const status = typeof args[0] === "number" ? args[0] : this.statusCode;
+      const head = {
+        status,
+        header: (name: string) => joined(this.getHeader(name)),
+      };
+      const { fields } = state.finish(head, request.headers.origin !== undefined, Date.now());
+      for (const [name, value] of fields) {
+        this.setHeader(name, value);
+      }
+    }
+    return writeHead.apply(this, args);
+  };
+}
+
+/** The lines of a header, joined by commas. */
+export function joined(value: number | string | readonly string[] | undefined): string | undefined {
+  return value === undefined || typeof value === "string"
+    ? value
+    : (Array.isArray(value) ? value : [value]).join(", ");
+}

@@ -1,0 +1,161 @@
+import type { Decision } from "../decision.ts";
+import { exposedHeaders } from "./cors.ts";
+import { type DecidedLimit, takeBackAll } from "./decided-limit.ts";
+import type { HeaderFamily } from "./header-family.ts";
+import { type Decisions, type Field, LimitSet } from "./limit-set.ts";
+import { mostBinding } from "./most-binding.ts";
+import type { NamedRules } from "./named-rules.ts";
+import type { Denial, ResponseHead } from "./options.ts";
+import type { Warnings } from "./warnings.ts";
+
+/** The checks of a request. */
+export interface RequestChecks {
+  /** The decisions, one for each limit. */
+  readonly decisions: readonly Decision[];
+  /** The keys that count the request, one for each limit. */
+  readonly keys: readonly string[];
+  /**
+   * Takes back the units that the request has recorded, as if it had not come. Returns the number of units. A second
+   * call takes back nothing. Rejects with the limiter's error.
+   */
+  refund(): Promise<number>;
+}
+
+/** What a middleware does to a response. */
+export interface ResponseSettings {
+  readonly family: HeaderFamily;
+  readonly exposes: boolean;
+  readonly countIf: ((response: ResponseHead) => boolean) | undefined;
+  readonly warnings: Warnings;
+}
+
+/** The limits that one middleware has checked. */
+interface Stage {
+  readonly settings: ResponseSettings;
+  readonly limits: readonly DecidedLimit[];
+}
+
+/** The headers to set on a response, and the end of its refunds. */
+export interface Finish {
+  readonly fields: readonly Field[];
+  readonly refunded: Promise<unknown>;
+}
+
+const states: WeakMap<object, RequestState> = new WeakMap();
+/** The sets of requests with one limit, which are most. */
+const sets: WeakMap<NamedRules, LimitSet> = new WeakMap();
+
+/** Returns the checks of a request, and `undefined` if it was not checked. */
+export function checksOf(request: object): RequestChecks | undefined {
+  const state = states.get(request);
+  return state?.isEmpty ? undefined : state;
+}
+
+/** The checks that all middleware on a request have made. */
+export class RequestState implements RequestChecks {
+  readonly #stages: Stage[] = [];
+
+  /** The state of a request, which is made at the first call. */
+  static of(request: object): RequestState {
+    let state = states.get(request);
+    if (!state) {
+      state = new RequestState();
+      states.set(request, state);
+    }
+    return state;
+  }
+
+  get isEmpty(): boolean {
+    return !this.#stages.length;
+  }
+
+  get decisions(): Decision[] {
+    return this.#limits.map(({ decision }) => decision);
+  }
+
+  get keys(): string[] {
+    return this.#limits.map(({ key }) => key);
+  }
+
+  async refund(): Promise<number> {
+    const units = await Promise.all(this.#limits.map((limit) => limit.takeBack()));
+    return units.reduce((sum, one) => sum + one, 0);
+  }
+
+  get #limits(): DecidedLimit[] {
+    return this.#stages.flatMap(({ limits }) => limits);
+  }
+
+  /** Adds the decisions of a middleware. If they deny the request, the units of the others are taken back. */
+  async add(
+    limits: readonly DecidedLimit[],
+    settings: ResponseSettings,
+  ): Promise<Denial | undefined> {
+    this.#stages.push({ limits, settings });
+    if (limits.every(({ decision }) => decision.allowed)) {
+      return undefined;
+    }
+    await takeBackAll(this.#limits, settings.warnings);
+    const decisions = this.decisions as unknown as Decisions;
+    return {
+      decision: mostBinding(decisions),
+      decisions,
+      problem: limitSet(this.#limits).problem(decisions),
+    };
+  }
+
+  /**
+   * Takes back the units of a response that does not count, and returns the headers to set on it. `isCrossOrigin` is
+   * whether the request came from a page of another origin.
+   */
+  finish(response: ResponseHead, isCrossOrigin: boolean, nowMs: number): Finish {
+    const refunded = this.#stages
+      .filter(({ settings }) => !counts(settings, response))
+      .map(({ limits, settings }) => takeBackAll(limits, settings.warnings));
+    // The refunds have begun, so the headers are those after them.
+    return {
+      fields: this.#fields(response, isCrossOrigin, nowMs),
+      refunded: Promise.all(refunded),
+    };
+  }
+
+  #fields(response: ResponseHead, isCrossOrigin: boolean, nowMs: number): readonly Field[] {
+    const limits = this.#limits;
+    const { settings } = this.#stages.at(-1) as Stage;
+    const family = limits.some(({ isCounted }) => isCounted) ? settings.family : "none";
+    const decisions = this.decisions as unknown as Decisions;
+    const fields = limitSet(limits)
+      .headers(family, decisions, nowMs)
+      // The function for denials may have set its own.
+      .filter(([name]) => name !== "retry-after" || response.header(name) === undefined);
+    if (!isCrossOrigin || !settings.exposes || !fields.length) {
+      return fields;
+    }
+    const exposed = exposedHeaders(response.header(EXPOSE), fields);
+    return [...fields, [EXPOSE, exposed]];
+  }
+}
+
+const EXPOSE = "access-control-expose-headers";
+
+function limitSet(limits: readonly DecidedLimit[]): LimitSet {
+  const [first, ...others] = limits as [DecidedLimit, ...DecidedLimit[]];
+  if (others.length) {
+    return new LimitSet(limits.map(({ named }) => named));
+  }
+  let set = sets.get(first.named);
+  if (!set) {
+    set = new LimitSet([first.named]);
+    sets.set(first.named, set);
+  }
+  return set;
+}
+
+function counts({ countIf, warnings }: ResponseSettings, response: ResponseHead): boolean {
+  try {
+    return countIf?.(response) ?? true;
+  } catch (error) {
+    warnings.warn("the function countIf failed, so the request counts", error);
+    return true;
+  }
+}

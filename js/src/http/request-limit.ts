@@ -1,0 +1,187 @@
+import type { RuleSource } from "../limiter.ts";
+import { MAX_LIMIT } from "../rule.ts";
+import { Rules } from "../rules.ts";
+import { NamedRules } from "./named-rules.ts";
+import type { LimitOptions } from "./options.ts";
+import type { Warnings } from "./warnings.ts";
+
+/** The number of texts whose rules are remembered. */
+const MAX_TEXTS = 1000;
+
+/** The rules of a check, with their names. */
+interface Source {
+  readonly rules: Rules | { readonly policy: string };
+  readonly named: NamedRules;
+}
+
+/** A limit that applies to a request. */
+export interface AppliedLimit extends Source {
+  /** The subject of the request; `undefined` for the client's address. */
+  readonly subject: string | undefined;
+  readonly scope: string;
+  /** An integer from 0 on. */
+  readonly cost: number;
+}
+
+/** One limit of a middleware: finds the rules, the subject and the cost of a request. */
+export class RequestLimit<R> {
+  readonly #options: LimitOptions<R>;
+  readonly #warnings: Warnings;
+  /** The sources that do not depend on the request. */
+  readonly #fixed: Source | undefined;
+  readonly #plans: ReadonlyMap<string, Source>;
+  /** Distinguishes limits of one middleware that would have the same keys. */
+  readonly #suffix: string;
+
+  /**
+   * @throws {TypeError} There is neither a limit nor plans, or `names` are given to a policy or a function.
+   * @throws {ParseRulesError} A text is not rules.
+   * @throws {RangeError} `names` or `cost` is invalid.
+   */
+  constructor(options: LimitOptions<R>, warnings: Warnings, suffix: string) {
+    const { limit, plans, plan, names, cost } = options;
+    if ((limit === undefined) === (plans === undefined) || !plans !== !plan) {
+      throw new TypeError("expected either limit, or plans with a function plan");
+    }
+    if (names && typeof limit !== "string" && !(limit instanceof Rules)) {
+      throw new TypeError("names are for a limit that is rules, and no policy or function");
+    }
+    if (typeof cost === "number" && !isCost(cost)) {
+      throw new RangeError(`cost must be an integer from 0 to ${MAX_LIMIT}, not ${cost}`);
+    }
+    this.#fixed =
+      limit === undefined || typeof limit === "function" ? undefined : toSource(limit, names);
+    this.#plans = new Map(
+      Object.entries(plans ?? {}).map(([name, source]) => [name, toSource(source)]),
+    );
+    if (plans && !this.#plans.size) {
+      throw new TypeError("expected at least one plan");
+    }
+    this.#options = options;
+    this.#warnings = warnings;
+    this.#suffix = suffix;
+  }
+
+  /** Whether another limit counts the same requests for the same subjects. */
+  static haveSameKeys<R>(one: LimitOptions<R>, other: LimitOptions<R>): boolean {
+    return one.key === other.key && one.scope === other.scope;
+  }
+
+  /** Returns how the limit applies to a request, and `undefined` if the request is exempt. */
+  async apply(request: R, scope: string): Promise<AppliedLimit | undefined> {
+    const source = this.#fixed ?? (await this.#source(request));
+    const subject = source && (await this.#subject(request));
+    if (!source || subject === null) {
+      return undefined;
+    }
+    return {
+      ...source,
+      subject,
+      scope: (this.#options.scope ?? scope) + this.#suffix,
+      cost: bounded(await this.#cost(request), source.rules),
+    };
+  }
+
+  async #source(request: R): Promise<Source | undefined> {
+    const { limit, plan } = this.#options;
+    if (typeof limit === "function") {
+      const source = await limit(request);
+      return source === null ? undefined : cachedSource(source);
+    }
+    const name = await plan?.(request);
+    const source = this.#plans.get(name ?? "");
+    if (source) {
+      return source;
+    }
+    const [[first, least]] = this.#plans as Iterable<[string, Source]> as [[string, Source]];
+    this.#warnings.warn(`a request has a plan that is not listed, so the plan ${first} is used`);
+    return least;
+  }
+
+  /** A function that fails must not exempt the request. */
+  async #subject(request: R): Promise<string | null | undefined> {
+    let subject: unknown;
+    try {
+      subject = await this.#options.key?.(request);
+    } catch (error) {
+      this.#warnings.warn("a key function failed, so the client's address is used", error);
+    }
+    switch (typeof subject) {
+      case "string":
+        return subject || undefined;
+      case "number":
+      case "bigint":
+        return `${subject}`;
+      case "undefined":
+        return undefined;
+      default:
+        if (subject !== null) {
+          this.#warnings.warn(
+            `a key function returned a value of the type ${typeof subject}, so the client's address is used`,
+          );
+          return undefined;
+        }
+        return null;
+    }
+  }
+
+  /** Clients often choose the cost, so no result is an error. */
+  async #cost(request: R): Promise<number> {
+    const { cost = 1 } = this.#options;
+    if (typeof cost === "number") {
+      return cost;
+    }
+    try {
+      const units: unknown = await cost(request);
+      if (typeof units === "number" && Number.isInteger(units) && units >= 0) {
+        return units;
+      }
+      this.#warnings.warn(
+        "a cost function returned a value that is no integer from 0 on; such requests cost 1",
+      );
+    } catch (error) {
+      this.#warnings.warn("a cost function failed; such requests cost 1", error);
+    }
+    return 1;
+  }
+}
+
+const sources: Map<string, Source> = new Map();
+
+function cachedSource(source: RuleSource): Source {
+  if (typeof source !== "string") {
+    return toSource(source);
+  }
+  let cached = sources.get(source);
+  if (!cached) {
+    cached = toSource(source);
+    if (sources.size >= MAX_TEXTS) {
+      sources.clear();
+    }
+    sources.set(source, cached);
+  }
+  return cached;
+}
+
+function toSource(source: RuleSource, names?: readonly string[]): Source {
+  if (typeof source === "object" && source !== null && "policy" in source) {
+    return { rules: source, named: NamedRules.ofPolicy(source) };
+  }
+  const rules: unknown = typeof source === "string" ? Rules.parse(source) : source;
+  if (!(rules instanceof Rules)) {
+    throw new TypeError("a limit must be a text, Rules or { policy }");
+  }
+  return { rules, named: NamedRules.of(rules, names) };
+}
+
+function isCost(cost: number): boolean {
+  return Number.isInteger(cost) && cost >= 0 && cost <= MAX_LIMIT;
+}
+
+/** A cost over each limit is decided as the least such cost, which a server accepts. */
+function bounded(cost: number, rules: Source["rules"]): number {
+  if ("policy" in rules) {
+    return Math.min(cost, MAX_LIMIT);
+  }
+  return Math.min(cost, Math.max(...rules.list.map(({ limit }) => limit)) + 1, MAX_LIMIT);
+}

@@ -1,0 +1,16 @@
+export type {
+  Denial,
+  HeaderFamily,
+  LimitOptions,
+  ProxyHeader,
+  RequestChecks,
+  ResponseHead,
+} from "../http/index.ts";
+export { hashed } from "../http/keys.ts";
+export { checksOf } from "../http/request-checks.ts";
+export {
+  type CheckedRequest,
+  type RequestContext,
+  rateLimit,
+  type WebOptions,
+} from "./rate-limit.ts";

@@ -1,0 +1,90 @@
+import { denialResponse, fetchHead, hasHeaders } from "../http/fetch.ts";
+import { HttpLimiter } from "../http/http-limiter.ts";
+import type { Awaitable, Denial, HttpOptions } from "../http/options.ts";
+import { RequestState } from "../http/request-checks.ts";
+
+/** Options of {@link rateLimit}. */
+export interface WebOptions extends HttpOptions<Request> {
+  /** Responds to a denied request, in place of 429 and problem details. The rate limit headers are added. */
+  readonly onDenied?: (request: Request, denial: Denial) => Awaitable<Response>;
+}
+
+/** What a `Request` does not say. */
+export interface RequestContext {
+  /** The address of the peer, from the server or the platform. */
+  readonly address?: string | undefined;
+  /** The pattern of the route, such as `/users/[id]`. Default: all routes count together. */
+  readonly route?: string | null | undefined;
+}
+
+/** A request that was checked. */
+export interface CheckedRequest {
+  /** The response to a request that is denied; `undefined` if it is allowed. */
+  readonly denied: Response | undefined;
+  /**
+   * Adds the rate limit headers to the response of an allowed request, and takes its units back if the response does not
+   * count. Returns the same response, or a copy if its headers cannot be set.
+   */
+  finish(response: Response): Promise<Response>;
+}
+
+/**
+ * Creates a function that limits requests for any framework with the standard `Request`, such as Next.js and SvelteKit.
+ *
+ * ```ts
+ * const limit = rateLimit({ limiter, limit: "100/minute" });
+ * const { denied, finish } = await limit(request, { address });
+ * return denied ?? finish(await respond(request));
+ * ```
+ *
+ * Either all limits of a request count it or none does. A request that it cannot check because of an unexpected error is
+ * served, unless `onError` is `deny`.
+ *
+ * @throws {TypeError} The limits are not given, or `names` are given to a function.
+ * @throws {RangeError} An option is out of range.
+ * @throws {ParseRulesError} A limit is a text that is not rules.
+ */
+export function rateLimit(
+  options: WebOptions,
+): (request: Request, context?: RequestContext) => Promise<CheckedRequest> {
+  const limiter = new HttpLimiter(options);
+  const { onDenied } = options;
+
+  return async (request, { address, route } = {}) => {
+    const method = request.method === "HEAD" ? "GET" : request.method;
+    const scoped = [{ limits: limiter.limits, scope: route ? `${method} ${route}` : "*" }];
+    const head = fetchHead(request, new URL(request.url).pathname, address);
+    const outcome = await limiter.check(request, request, head, scoped);
+    const finish = (response: Response) => finishResponse(request, response);
+    if (outcome === "serve") {
+      return { denied: undefined, finish };
+    }
+    const respond = onDenied && ((denial: Denial) => onDenied(request, denial));
+    return { denied: await finish(await denialResponse(outcome, respond)), finish };
+  };
+}
+
+async function finishResponse(request: Request, response: Response): Promise<Response> {
+  const state = RequestState.of(request);
+  if (state.isEmpty || !hasHeaders(response)) {
+    return response;
+  }
+  const { status, headers } = response;
+  const head = { status, header: (name: string) => headers.get(name) ?? undefined };
+  const isCrossOrigin = request.headers.has("origin");
+  const { fields, refunded } = state.finish(head, isCrossOrigin, Date.now());
+  await refunded;
+  try {
+    for (const [name, value] of fields) {
+      headers.set(name, value);
+    }
+    return response;
+  } catch {
+    // The headers of a response of `fetch` or `Response.redirect` cannot be set.
+    const copy = new Response(response.body, response);
+    for (const [name, value] of fields) {
+      copy.headers.set(name, value);
+    }
+    return copy;
+  }
+}
