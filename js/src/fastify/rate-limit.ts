@@ -1,4 +1,4 @@
-import type { FastifyPluginCallback, FastifyReply, FastifyRequest } from "fastify";
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from "fastify";
 import { HttpLimiter, type Outcome, type ScopedLimits } from "../http/http-limiter.ts";
 import { finishNode, joined, nodeHead } from "../http/node.ts";
 import type { Awaitable, Denial, HttpOptions, LimitOptions } from "../http/options.ts";
@@ -44,7 +44,7 @@ declare module "fastify" {
  * served, unless `onError` is `deny`. Registering it fails with a `TypeError`, `RangeError` or `ParseRulesError` if the
  * options are invalid.
  */
-export const rateLimit: FastifyPluginCallback<FastifyOptions> = (instance, options, done) => {
+export const rateLimit: FastifyPluginAsync<FastifyOptions> = async (instance, options) => {
   const limiter = new HttpLimiter(options, false);
   const scope = instance.prefix ? `${instance.prefix}/*` : "*";
   const compiled = new WeakMap<object, readonly RequestLimit<FastifyRequest>[]>();
@@ -98,8 +98,6 @@ export const rateLimit: FastifyPluginCallback<FastifyOptions> = (instance, optio
     }
     await refunded;
   });
-
-  done();
 };
 
 // The hooks are for the instance that registers the plugin: as `fastify-plugin` does.

@@ -1,0 +1,1 @@
+export { RatelogStore, type RatelogStoreOptions, type StoreHits } from "./ratelog-store.ts";
