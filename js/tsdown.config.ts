@@ -1,7 +1,15 @@
 import { defineConfig } from "tsdown";
 
 export default defineConfig({
-  entry: { index: "src/index.ts", fetch: "src/fetch/index.ts" },
+  entry: {
+    index: "src/index.ts",
+    express: "src/express/index.ts",
+    fastify: "src/fastify/index.ts",
+    fetch: "src/fetch/index.ts",
+    hono: "src/hono/index.ts",
+    store: "src/store/index.ts",
+    web: "src/web/index.ts",
+  },
   platform: "neutral",
   target: "es2023",
   dts: { oxc: true },

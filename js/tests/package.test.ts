@@ -5,8 +5,13 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
+import * as express from "../src/express/index.ts";
+import * as fastify from "../src/fastify/index.ts";
 import * as fetch from "../src/fetch/index.ts";
+import * as hono from "../src/hono/index.ts";
 import * as main from "../src/index.ts";
+import * as store from "../src/store/index.ts";
+import * as web from "../src/web/index.ts";
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -14,9 +19,14 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const PROGRAM = `
 import { LocalLimiter } from "ratelog";
 import { createFetch } from "ratelog/fetch";
+import { rateLimit as forExpress } from "ratelog/express";
+import { rateLimit as forFastify } from "ratelog/fastify";
+import { RatelogStore } from "ratelog/store";
+import { rateLimit as forRequests } from "ratelog/web";
 import { createRequire } from "node:module";
 
 console.log(new LocalLimiter().check("key", "2/minute").remaining);
+console.log([forExpress, forFastify, forRequests, RatelogStore].map((value) => typeof value).join());
 const response = await createFetch()("data:text/plain,fine");
 console.log(await response.text());
 if (process.features.require_module) {
@@ -29,6 +39,10 @@ if (process.features.require_module) {
 test("the public names are exactly these", () => {
   expect(Object.keys(main).sort()).toEqual(["LocalLimiter", "ParseRulesError", "Rules"]);
   expect(Object.keys(fetch)).toEqual(["createFetch"]);
+  for (const names of [express, fastify, hono, web].map(Object.keys)) {
+    expect(names.sort()).toEqual(["checksOf", "hashed", "rateLimit"]);
+  }
+  expect(Object.keys(store)).toEqual(["RatelogStore"]);
 });
 
 test("the package installs into an empty project, and runs there", async () => {
@@ -49,7 +63,7 @@ test("the package installs into an empty project, and runs there", async () => {
     expect(readdirSync(join(folder, "node_modules"))).toEqual([".package-lock.json", "ratelog"]);
     writeFileSync(join(folder, "program.mjs"), PROGRAM);
     const { stdout } = await run(process.execPath, ["program.mjs"], { cwd: folder });
-    expect(stdout).toBe("1\nfine\ntrue\n");
+    expect(stdout).toBe("1\nfunction,function,function,function\nfine\ntrue\n");
   } finally {
     rmSync(folder, { recursive: true });
   }

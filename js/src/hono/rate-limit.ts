@@ -76,13 +76,15 @@ async function finishResponse(c: Context): Promise<void> {
 
 /** The scope of a middleware: `GET /users/:id` on a route, `/admin/*` on a path, and `*` on the application. */
 function scopeOf(c: Context): string {
-  const route = matchedRoutes(c)[c.req.routeIndex];
-  const path = route?.path ?? "*";
+  // No route is matched by the function for paths that are not found.
+  const { method, path } = matchedRoutes(c)[c.req.routeIndex] ?? { method: "ALL", path: "*" };
+  if (method !== "ALL") {
+    return `${method} ${path}`;
+  }
   if (path === "*" || path === "/*") {
     return "*";
   }
-  const isPath = route?.method === "ALL" && path.endsWith("*");
-  return isPath ? path : `${route?.method === "ALL" ? "*" : route?.method} ${path}`;
+  return path.endsWith("*") ? path : `* ${path}`;
 }
 
 function addressOf<E extends Env>(

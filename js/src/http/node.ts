@@ -11,7 +11,6 @@ export interface NodeRequest {
 
 /** The parts of Node's `ServerResponse` that a limiter uses. */
 export interface NodeResponse {
-  statusCode: number;
   readonly headersSent: boolean;
   getHeader(name: string): number | string | string[] | undefined;
   setHeader(name: string, value: string): unknown;
@@ -48,13 +47,10 @@ export function finishNode(
   }
   finished.add(response);
   const { writeHead } = response;
-  let isWritten = false;
   response.writeHead = function (this: NodeResponse, ...args: unknown[]): unknown {
-    if (!isWritten && !this.headersSent && !isDone()) {
-      isWritten = true;
-      const status = typeof args[0] === "number" ? args[0] : this.statusCode;
+    if (!this.headersSent && !isDone()) {
       const head = {
-        status,
+        status: Number(args[0]),
         header: (name: string) => joined(this.getHeader(name)),
       };
       const { fields } = state.finish(head, request.headers.origin !== undefined, Date.now());

@@ -1,5 +1,6 @@
 import type { Decision } from "../decision.ts";
 import type { Limiter } from "../limiter.ts";
+import type { Rule } from "../rule.ts";
 import { Rules } from "../rules.ts";
 
 /** Options of {@link RatelogStore}. */
@@ -118,8 +119,8 @@ export class RatelogStore {
   /** Takes all hits of a client back. */
   async resetKey(key: string): Promise<void> {
     this.#denied.delete(key);
-    const [rule] = this.#initialized();
-    await this.#limiter.refund(this.prefix + key, { cost: Math.max(1, rule?.limit ?? 1) });
+    const { limit } = this.#initialized().list[0] as Rule;
+    await this.#limiter.refund(this.prefix + key, { cost: Math.max(1, limit) });
   }
 
   /** Returns the hits of a client; `undefined` if there are none, or if the limiter cannot say. */

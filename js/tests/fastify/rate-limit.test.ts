@@ -1,0 +1,163 @@
+import fastify, { type FastifyInstance } from "fastify";
+import { expect, test, vi } from "vitest";
+import { checksOf, rateLimit } from "../../src/fastify/index.ts";
+import { LocalLimiter } from "../../src/index.ts";
+
+const limiter = () => new LocalLimiter();
+
+/** Listens on a free port, and closes the application also if the test fails. */
+async function withApp(
+  configure: (app: FastifyInstance) => Promise<void>,
+  run: (url: string) => Promise<void>,
+): Promise<void> {
+  const app = fastify();
+  try {
+    await configure(app);
+    await run(await app.listen({ port: 0, host: "127.0.0.1" }));
+  } finally {
+    await app.close();
+  }
+}
+
+async function statuses(url: string, ...paths: string[]): Promise<number[]> {
+  const found: number[] = [];
+  for (const path of paths) {
+    found.push((await fetch(url + path)).status);
+  }
+  return found;
+}
+
+test("a route has its own limits, or none", async () => {
+  await withApp(
+    async (app) => {
+      await app.register(rateLimit, { limiter: limiter(), limit: "3/minute" });
+      const ratelog = [{ limit: "1/minute" }, { limit: "9/hour", scope: "reports" }];
+      app.route({
+        method: ["GET", "PUT"],
+        url: "/report",
+        config: { ratelog },
+        handler: async (request) => checksOf(request)?.keys,
+      });
+      app.get(
+        "/free",
+        { config: { ratelog: false } },
+        async (request) => checksOf(request) ?? "free",
+      );
+      app.get("/", async () => "fine");
+    },
+    async (url) => {
+      const response = await fetch(`${url}/report`);
+      expect(await response.json()).toEqual([
+        "ratelog:{ip:127.0.0.1}:*",
+        "ratelog:{ip:127.0.0.1}:GET,PUT /report",
+        "ratelog:{ip:127.0.0.1}:reports",
+      ]);
+      expect(await statuses(url, "/report", "/free", "/free", "/", "/", "/", "/free")).toEqual([
+        429, 200, 200, 200, 200, 429, 200,
+      ]);
+      expect((await fetch(`${url}/free`)).headers.get("ratelimit")).toBeNull();
+    },
+  );
+});
+
+test("a plugin of an instance with a prefix counts by the prefix", async () => {
+  await withApp(
+    async (app) => {
+      await app.register(
+        async (admin) => {
+          await admin.register(rateLimit, { limiter: limiter(), limit: "1/minute" });
+          admin.get("/status", async (request) => checksOf(request)?.keys);
+        },
+        { prefix: "/admin" },
+      );
+      app.get("/", async () => "fine");
+    },
+    async (url) => {
+      const response = await fetch(`${url}/admin/status`);
+      expect(await response.json()).toEqual(["ratelog:{ip:127.0.0.1}:/admin/*"]);
+      expect(await statuses(url, "/admin/status", "/", "/")).toEqual([429, 200, 200]);
+    },
+  );
+});
+
+test("a mistake in a route is an error when it is added", async () => {
+  const app = fastify();
+  await app.register(rateLimit, { limiter: limiter() });
+  const options = { config: { ratelog: { limit: "many" } } };
+  expect(() => app.get("/", options, async () => "fine")).toThrow("expected a limit");
+  await app.close();
+});
+
+test("limits of routes that were added before the plugin are found, too", async () => {
+  const warn = vi.fn();
+  await withApp(
+    async (app) => {
+      app.get("/", { config: { ratelog: { limit: "1/minute" } } }, async () => "fine");
+      await app.register(rateLimit, { limiter: limiter(), warn });
+    },
+    async (url) => {
+      expect(await statuses(url, "/")).toEqual([200]);
+    },
+  );
+});
+
+test("a reply that the handler writes itself has the headers", async () => {
+  await withApp(
+    async (app) => {
+      await app.register(rateLimit, { limiter: limiter(), limit: "1/minute" });
+      app.get("/", (_, reply) => {
+        reply.hijack();
+        reply.raw.writeHead(200, { "Content-Type": "text/event-stream" });
+        reply.raw.end("data: 1\n\n");
+      });
+    },
+    async (url) => {
+      const response = await fetch(url);
+      expect(await response.text()).toBe("data: 1\n\n");
+      expect(response.headers.get("ratelimit")).toBe('"1/minute";r=0;t=60');
+    },
+  );
+});
+
+test("the function for denials can send the reply", async () => {
+  await withApp(
+    async (app) => {
+      await app.register(rateLimit, {
+        limiter: limiter(),
+        limit: "0/minute",
+        onDenied: (request, reply, { decision }) => {
+          if (request.url === "/error") {
+            throw new Error("no response");
+          }
+          return reply.code(403).send({ limit: decision.limit });
+        },
+      });
+    },
+    async (url) => {
+      const response = await fetch(url);
+      expect([response.status, await response.json()]).toEqual([403, { limit: 0 }]);
+      expect(response.headers.get("ratelimit")).toBe('"0/minute";r=0;t=1');
+      expect((await fetch(`${url}/error`)).status).toBe(429);
+    },
+  );
+});
+
+test("a second plugin adds its limits", async () => {
+  await withApp(
+    async (app) => {
+      const common = { limiter: limiter(), scope: "all" };
+      await app.register(rateLimit, { ...common, limit: "5/minute" });
+      await app.register(rateLimit, { ...common, limit: "1/minute" });
+      app.get("/", async (request) => checksOf(request)?.keys);
+    },
+    async (url) => {
+      const response = await fetch(url);
+      expect(await response.json()).toEqual([
+        "ratelog:{ip:127.0.0.1}:all",
+        "ratelog:{ip:127.0.0.1}:all#",
+      ]);
+      expect(response.headers.get("ratelimit")).toBe('"5/minute";r=4;t=60, "1/minute";r=0;t=60');
+      expect((await fetch(url)).headers.get("ratelimit")).toMatch(/^"5\/minute";r=4;t=60, /);
+    },
+  );
+});

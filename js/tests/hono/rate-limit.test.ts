@@ -1,0 +1,110 @@
+import { Hono } from "hono";
+import { cors } from "hono/cors";
+import { expect, test, vi } from "vitest";
+import { checksOf, type HonoOptions, rateLimit } from "../../src/hono/index.ts";
+import { LocalLimiter } from "../../src/index.ts";
+
+const limited = (options: Partial<HonoOptions> = {}) =>
+  rateLimit({
+    limiter: new LocalLimiter(),
+    limit: "2/minute",
+    address: () => "192.0.2.7",
+    ...options,
+  });
+
+test("the scope is the method and the pattern of the route, or the path of the middleware", async () => {
+  const app = new Hono();
+  app.use("*", limited({ limit: "9/minute" }));
+  app.use("/api/*", limited({ limit: "9/minute" }));
+  const api = new Hono().get("/users/:id", limited(), (c) => c.json(checksOf(c)?.keys));
+  api.all("/any", limited(), (c) => c.json(checksOf(c)?.keys));
+  app.route("/api", api);
+  const keysOf = async (path: string) => await (await app.request(path)).json();
+  const common = ["ratelog:{ip:192.0.2.7}:*", "ratelog:{ip:192.0.2.7}:/api/*"];
+  expect(await keysOf("/api/users/7")).toEqual([
+    ...common,
+    "ratelog:{ip:192.0.2.7}:GET /api/users/:id",
+  ]);
+  expect(await keysOf("/api/any")).toEqual([...common, "ratelog:{ip:192.0.2.7}:* /api/any"]);
+  expect((await app.request("/api/users/%38", { method: "HEAD" })).status).toBe(200);
+  expect((await app.request("/api/users/9")).status).toBe(429);
+});
+
+test("paths that are not found can be limited", async () => {
+  const app = new Hono();
+  const limit = limited({ limit: "1/minute" });
+  app.notFound(async (c) => (await limit(c, async () => {})) ?? c.text("missing", 404));
+  expect((await app.request("/a")).status).toBe(404);
+  expect((await app.request("/b")).status).toBe(429);
+});
+
+test("clients without an address share a limit, which is logged", async () => {
+  for (const address of [
+    undefined,
+    () => undefined,
+    () => {
+      throw new Error("not on this platform");
+    },
+  ]) {
+    const warn = vi.fn();
+    const app = new Hono();
+    const options = { limiter: new LocalLimiter(), limit: "1/minute", warn };
+    app.use(rateLimit(address ? { ...options, address } : options));
+    app.get("/", (c) => c.json(checksOf(c)?.keys));
+    expect(await (await app.request("/")).json()).toEqual(["ratelog:{ip:unknown}:*"]);
+    expect((await app.request("/")).status).toBe(429);
+    expect(warn).toHaveBeenCalledOnce();
+  }
+});
+
+test("the address is that of a server's bindings", async () => {
+  const app = new Hono();
+  app.use(rateLimit({ limiter: new LocalLimiter(), limit: "1/minute" }));
+  app.get("/", (c) => c.json(checksOf(c)?.keys));
+  const incoming = { socket: { remoteAddress: "192.0.2.9" } };
+  for (const bindings of [{ incoming }, { server: { incoming } }]) {
+    const response = await app.request("/", {}, bindings);
+    expect(response.status).toBe("incoming" in bindings ? 200 : 429);
+  }
+});
+
+test("responses that cannot be changed get the headers, except a switch of protocols", async () => {
+  const app = new Hono();
+  app.use(limited({ limit: "9/minute" }));
+  app.get("/redirect", () => Response.redirect("http://127.0.0.1/x"));
+  app.get("/switch", (c) => {
+    c.res = Object.defineProperty(new Response(null), "status", { value: 101 });
+    return c.res;
+  });
+  const response = await app.request("/redirect");
+  expect([response.status, response.headers.get("ratelimit")]).toEqual([
+    302,
+    '"9/minute";r=8;t=60',
+  ]);
+  expect((await app.request("/switch")).headers.get("ratelimit")).toBeNull();
+});
+
+test("a denial has the headers of the CORS middleware", async () => {
+  const app = new Hono();
+  app.use(cors({ origin: "https://www.example.com", exposeHeaders: ["ETag"] }));
+  app.use(limited({ limit: "0/minute" }));
+  const headers = { Origin: "https://www.example.com" };
+  const denied = await app.request("/", { headers });
+  expect(denied.status).toBe(429);
+  expect(denied.headers.get("access-control-allow-origin")).toBe("https://www.example.com");
+  expect(denied.headers.get("access-control-expose-headers")).toBe(
+    "ETag, RateLimit-Policy, RateLimit",
+  );
+});
+
+test("the function for denials sets the status, or it is 429", async () => {
+  for (const [status, expected] of [
+    [200, 429],
+    [403, 403],
+  ] as const) {
+    const app = new Hono();
+    app.use(limited({ limit: "0/minute", onDenied: (c) => c.json({ own: true }, status) }));
+    const response = await app.request("/");
+    expect([response.status, await response.json()]).toEqual([expected, { own: true }]);
+  }
+});

@@ -1,0 +1,193 @@
+import fc from "fast-check";
+import { expect, test, vi } from "vitest";
+import { decide, type KeyedLimit, takeBackAll } from "../../src/http/decided-limit.ts";
+import { mostBinding } from "../../src/http/most-binding.ts";
+import { NamedRules } from "../../src/http/named-rules.ts";
+import { RequestState, type ResponseSettings } from "../../src/http/request-checks.ts";
+import { Warnings } from "../../src/http/warnings.ts";
+import { type Decision, type Limiter, LocalLimiter, Rules } from "../../src/index.ts";
+import { fromRow } from "../support/rows.ts";
+
+const START = 1_700_000_000_000;
+
+function keyed(key: string, text: string, cost = 1): KeyedLimit {
+  const rules = Rules.parse(text);
+  return { key, rules, named: NamedRules.of(rules), cost, scope: "*", subject: key };
+}
+
+/** A limiter that can do no more than its interface, with functions of its own in place of some. */
+function minimal(limiter: LocalLimiter, own: Partial<Limiter> = {}): Limiter {
+  return {
+    check: (...args) => limiter.check(...args),
+    checkAll: (...args) => limiter.checkAll(...args),
+    refund: (...args) => limiter.refund(...args),
+    ...own,
+  };
+}
+
+function warnings() {
+  const warn = vi.fn();
+  return { warn, warnings: new Warnings(warn) };
+}
+
+test("limits with different costs are all or none", async () => {
+  const limiter = new LocalLimiter();
+  const limits = [
+    keyed("big", "10/minute", 5),
+    keyed("a", "9/minute"),
+    keyed("free", "1/minute", 0),
+  ];
+  const remaining = async () => {
+    const decided = await decide(limiter, limits, warnings().warnings);
+    return decided.map(({ key, decision }) => [key, decision.allowed, decision.remaining]);
+  };
+  expect(await remaining()).toEqual([
+    ["big", true, 5],
+    ["a", true, 8],
+    ["free", true, 1],
+  ]);
+  expect(await remaining()).toEqual([
+    ["big", true, 0],
+    ["a", true, 7],
+    ["free", true, 1],
+  ]);
+  expect(await remaining()).toEqual([
+    ["big", false, 0],
+    ["a", true, 7],
+    ["free", true, 1],
+  ]);
+  expect(limiter.peek("a", "9/minute").remaining).toBe(7);
+  // Those that were not decided are left out.
+  limiter.check("free", "1/minute");
+  expect(await remaining()).toEqual([["free", false, 0]]);
+});
+
+test("a free request is not counted, also by a limiter that cannot peek", async () => {
+  const local = new LocalLimiter();
+  for (const limiter of [local, minimal(local)]) {
+    for (const limits of [
+      [keyed("a", "2/minute", 0)],
+      [keyed("a", "2/minute", 0), keyed("b", "1/minute", 0)],
+    ]) {
+      for (let n = 0; n < 3; n++) {
+        const decided = await decide(limiter, limits, warnings().warnings);
+        expect(decided.map(({ decision }) => [decision.allowed, decision.remaining])).toEqual(
+          limits.map(({ rules }) => [true, (rules as Rules).list[0]?.limit]),
+        );
+      }
+    }
+  }
+  local.check("a", "1/minute");
+  const [denied] = await decide(minimal(local), [keyed("a", "1/minute", 0)], warnings().warnings);
+  expect(denied?.decision.allowed).toBe(false);
+});
+
+test("an error takes back the units that were recorded before", async () => {
+  const local = new LocalLimiter();
+  const fail = () => Promise.reject(new Error("broken"));
+  const limiter = minimal(local, {
+    check: (key, ...rest) => (key === "b" ? fail() : local.check(key, ...rest)),
+  });
+  const limits = [keyed("a", "2/minute"), keyed("b", "9/minute", 2)];
+  await expect(decide(limiter, limits, warnings().warnings)).rejects.toThrow("broken");
+  expect(local.size).toBe(0);
+});
+
+test("a refund that fails is logged, and is not tried again", async () => {
+  const { warn, warnings: log } = warnings();
+  const refund = vi.fn(() => Promise.reject(new Error("broken")));
+  const limiter = minimal(new LocalLimiter(), { refund });
+  const decided = await decide(limiter, [keyed("a", "2/minute")], log);
+  await takeBackAll(decided, log);
+  await takeBackAll(decided, log);
+  expect(refund).toHaveBeenCalledOnce();
+  expect(warn.mock.calls).toEqual([
+    ["ratelog: units were not taken back, and stay for their window", new Error("broken")],
+  ]);
+});
+
+test("a decision by a fixed fallback has recorded nothing and is not reported", async () => {
+  const refund = vi.fn(() => 1);
+  const decision = { ...fromRow([1, 2, 1, 0, 60_000, 60_000]), source: "fallback" };
+  const limiter = minimal(new LocalLimiter(), { refund, check: () => decision as Decision });
+  const { warnings: log } = warnings();
+  const decided = await decide(limiter, [keyed("a", "2/minute")], log);
+  const settings: ResponseSettings = {
+    family: "draft-11",
+    exposes: true,
+    countIf: () => false,
+    warnings: log,
+  };
+  const state = new RequestState();
+  expect(await state.add(decided, settings)).toBeUndefined();
+  const { fields, refunded } = state.finish({ status: 200, header: () => undefined }, true, START);
+  await refunded;
+  expect([fields, refund.mock.calls]).toEqual([[], []]);
+});
+
+test("a log remembers a bounded number of warnings", () => {
+  const { warn, warnings: log } = warnings();
+  for (let n = 0; n <= 100; n++) {
+    log.warn(`warning ${n}`);
+  }
+  log.warn("warning 100");
+  expect(warn).toHaveBeenCalledTimes(101);
+  log.warn("warning 0");
+  expect(warn).toHaveBeenCalledTimes(102);
+});
+
+test("a request that is denied uses no units, and one that is allowed uses all", async () => {
+  const limit = fc.record({
+    key: fc.constantFrom("a", "b", "c", "d"),
+    limit: fc.integer({ min: 0, max: 8 }),
+    cost: fc.integer({ min: 0, max: 3 }),
+  });
+  const request = fc.uniqueArray(limit, { minLength: 1, maxLength: 4, selector: ({ key }) => key });
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(request, { maxLength: 12 }),
+      fc.boolean(),
+      async (requests, peeks) => {
+        const local = new LocalLimiter({ now: () => START });
+        const limiter = peeks ? local : minimal(local);
+        const used = new Map<string, number>();
+        for (const limits of requests) {
+          const given = limits.map(({ key, limit, cost }) => keyed(key, `${limit}/hour`, cost));
+          const decided = await decide(limiter, given, warnings().warnings);
+          const isAllowed = limits.every(
+            ({ key, limit, cost }) => (used.get(key) ?? 0) + Math.max(1, cost) <= limit,
+          );
+          expect(decided.every(({ decision }) => decision.allowed)).toBe(isAllowed);
+          for (const { key, cost } of isAllowed ? limits : []) {
+            used.set(key, (used.get(key) ?? 0) + cost);
+          }
+          for (const [key, units] of used) {
+            expect(local.peek(key, "99/hour").remaining).toBe(99 - units);
+          }
+          for (const { key, decision } of decided) {
+            const remaining = Math.max(0, decision.limit - (used.get(key) ?? 0));
+            expect([key, decision.remaining]).toEqual([key, remaining]);
+          }
+        }
+      },
+    ),
+  );
+});
+
+test("the most binding decision is the longest denial, or the least that remains", () => {
+  const decision = fc.record({
+    allowed: fc.boolean(),
+    remaining: fc.integer({ min: 0, max: 3 }),
+    retryAfterMs: fc.option(fc.integer({ min: 1, max: 3 })),
+  });
+  fc.assert(
+    fc.property(fc.array(decision, { minLength: 1, maxLength: 6 }), (parts) => {
+      const decisions = parts.map((part) => ({ ...fromRow([1, 9, 0, 0, 60, 60]), ...part }));
+      const rank = ({ allowed, remaining, retryAfterMs }: Decision) =>
+        allowed ? 1000 + remaining : -(retryAfterMs ?? 100);
+      const least = Math.min(...decisions.map(rank));
+      const first = decisions.find((one) => rank(one) === least);
+      expect(mostBinding(decisions as [Decision, ...Decision[]])).toBe(first);
+    }),
+  );
+});

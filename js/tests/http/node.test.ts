@@ -1,0 +1,49 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { expect, test } from "vitest";
+import { HttpLimiter } from "../../src/http/http-limiter.ts";
+import { finishNode, nodeHead } from "../../src/http/node.ts";
+import { LocalLimiter } from "../../src/index.ts";
+import { serve } from "../support/http-server.ts";
+
+test("headers are added once, before the head of a response is written", async () => {
+  const counted: unknown[] = [];
+  const limiter = new HttpLimiter<IncomingMessage>({
+    limiter: new LocalLimiter(),
+    limit: "5/minute",
+    countIf: ({ status, header }) =>
+      counted.push([status, header("x-count"), header("x-none")]) > 0,
+  });
+  const respond = async (request: IncomingMessage, response: ServerResponse) => {
+    const scoped = [{ limits: limiter.limits, scope: "*" }];
+    await limiter.check(request, request, nodeHead(request, "/"), scoped);
+    finishNode(request, request, response);
+    finishNode(request, request, response);
+    response.setHeader("X-Count", 5);
+    response.writeHead(201, { "X-Own": "yes" });
+    expect(() => response.writeHead(200)).toThrow("after they are sent");
+    response.end("fine");
+  };
+  const server = await serve((request, response) => {
+    respond(request, response).catch((error) => response.destroy(error));
+  });
+  try {
+    const response = await fetch(server.url);
+    expect([response.status, await response.text()]).toEqual([201, "fine"]);
+    expect(response.headers.get("ratelimit")).toBe('"5/minute";r=4;t=60');
+    expect(counted).toEqual([[201, "5", undefined]]);
+  } finally {
+    await server[Symbol.asyncDispose]();
+  }
+});
+
+test("a request may lack a method and a socket", () => {
+  const head = nodeHead({ headers: { "x-many": ["a", "b"] } }, "/path?query");
+  const { method, path, peer } = head;
+  expect([method, path, peer, head.header("x-many"), head.header("x-none")]).toEqual([
+    "GET",
+    "/path",
+    undefined,
+    "a, b",
+    undefined,
+  ]);
+});

@@ -1,0 +1,250 @@
+import { describe, expect, test, vi } from "vitest";
+import { LocalLimiter, Rules } from "../../src/index.ts";
+import { checksOf, hashed, rateLimit, type WebOptions } from "../../src/web/index.ts";
+
+const CONTEXT = { address: "192.0.2.7" };
+
+/** Checks requests with a limiter of its own. */
+function limited(options: Partial<WebOptions>) {
+  const limiter = new LocalLimiter({ policies: { gold: "3/minute" } });
+  const warn = vi.fn();
+  const given = { limiter, warn, ...options };
+  const limit = rateLimit(
+    "limits" in options || "plans" in options ? given : { limit: "2/minute", ...given },
+  );
+  const check = async (init?: RequestInit & { path?: string; route?: string }) => {
+    const request = new Request(`http://example.com${init?.path ?? "/"}`, init);
+    const { denied, finish } = await limit(request, { ...CONTEXT, route: init?.route });
+    const response = denied ?? (await finish(new Response("fine")));
+    return { request, response, keys: checksOf(request)?.keys, warn };
+  };
+  return { check, limiter, warn };
+}
+
+describe("limits", () => {
+  test("a plan has its own limits, and an unknown plan gets the first", async () => {
+    const { check, warn } = limited({
+      plans: { free: "1/minute", pro: "5/minute" },
+      plan: async (request) => request.headers.get("x-plan") ?? undefined,
+    });
+    const policyOf = async (plan?: string) =>
+      (await check(plan ? { headers: { "X-Plan": plan } } : {})).response.headers.get(
+        "ratelimit-policy",
+      );
+    expect(await policyOf("pro")).toBe('"5/minute";q=5;w=60');
+    expect(await policyOf("free")).toBe('"1/minute";q=1;w=60');
+    expect(warn).not.toHaveBeenCalled();
+    expect(await policyOf("toString")).toBe('"1/minute";q=1;w=60');
+    expect(await policyOf()).toBe('"1/minute";q=1;w=60');
+    expect(warn.mock.calls).toEqual([
+      ["ratelog: a request has a plan that is not listed, so the plan free is used", undefined],
+    ]);
+  });
+
+  test("a policy is named by its name", async () => {
+    const { check } = limited({ limit: { policy: "gold" } });
+    const { headers } = (await check()).response;
+    expect(headers.get("ratelimit")).toBe('"gold:3/minute";r=2;t=60');
+    const free = limited({ limit: { policy: "gold" }, cost: () => 1e300 });
+    expect((await free.check()).response.status).toBe(429);
+  });
+
+  test("a function returns rules, a policy or nothing", async () => {
+    const limits = ["2/minute", Rules.parse("3/hour"), { policy: "gold" }, null, "2/minute"];
+    let index = 0;
+    const { check } = limited({ limit: async () => limits[index++] ?? null });
+    const found: unknown[] = [];
+    for (const _ of limits) {
+      found.push((await check()).response.headers.get("ratelimit")?.split(";")[0]);
+    }
+    expect(found).toEqual(['"2/minute"', '"3/hour"', '"gold:3/minute"', undefined, '"2/minute"']);
+  });
+
+  test("a function that fails is an unexpected error", async () => {
+    for (const limit of [
+      () => undefined as never,
+      () => "many",
+      () => {
+        throw new Error("broken");
+      },
+    ]) {
+      expect((await limited({ limit }).check()).response.status).toBe(200);
+      const { check, warn } = limited({ limit, onError: "deny" });
+      expect((await check()).response.status).toBe(503);
+      expect(warn).toHaveBeenCalledOnce();
+    }
+  });
+
+  test("more texts than are remembered are parsed correctly", async () => {
+    let n = 0;
+    const { check } = limited({ limit: () => `${++n}/hour` });
+    for (let index = 1; index <= 1100; index++) {
+      const { headers } = (await check()).response;
+      expect(headers.get("ratelimit-policy")).toBe(`"${index}/hour";q=${index};w=3600`);
+    }
+  });
+
+  test.each<[object, string]>([
+    [{}, "expected either limit, or plans with a function plan"],
+    [{ limit: "1/s", plans: {}, plan: () => "a" }, "expected either limit, or plans"],
+    [{ plans: { free: "1/s" } }, "expected either limit, or plans"],
+    [{ limit: "1/s", plan: () => "a" }, "expected either limit, or plans"],
+    [{ plans: {}, plan: () => "a" }, "expected at least one plan"],
+    [{ limit: "1/s", limits: [] }, "expected either limits, or one limit"],
+    [{ limits: [{}] }, "expected either limit, or plans"],
+    [{ limit: () => "1/s", names: ["a"] }, "names are for a limit that is rules"],
+    [{ limit: { policy: "a" }, names: ["a"] }, "names are for a limit that is rules"],
+    [{ limit: 5 }, "a limit must be a text, Rules or { policy }"],
+    [{ limit: "1/s", cost: -1 }, "cost must be an integer from 0 to 4294967295, not -1"],
+    [{ limit: "1/s", cost: 0.5 }, "cost must be an integer from 0 to 4294967295, not 0.5"],
+    [{ limit: "1/s", headers: "draft-7" }, "headers must be one of draft-11, x-ratelimit"],
+    [{ limit: "1/s", exempt: ["x"] }, "expected a path that begins with '/', not 'x'"],
+    [{ limit: "1/s", trustedProxies: ["x"] }, "is neither a network"],
+  ])("wrong options are errors: %j", (options, message) => {
+    const given = { limiter: new LocalLimiter(), ...options } as WebOptions;
+    expect(() => rateLimit(given)).toThrow(message);
+  });
+});
+
+describe("keys", () => {
+  test.each([
+    ["user:42", "user:42"],
+    [42, "42"],
+    [42n, "42"],
+    ["", "ip:192.0.2.7"],
+    [undefined, "ip:192.0.2.7"],
+    ["a b{c}\n", "a%20b%7Bc%7D%0A"],
+    ["ä\ud800", "%C3%A4%EF%BF%BD"],
+    ["x".repeat(128), "x".repeat(128)],
+  ])("the subject %s is written as %s", async (subject, written) => {
+    const { check } = limited({ key: async () => subject, prefix: "shop" });
+    expect((await check()).keys).toEqual([`shop:{${written}}:*`]);
+  });
+
+  test("long subjects are hashed, and different ones differ", async () => {
+    const keysOf = async (subject: string) =>
+      (await limited({ key: () => subject }).check()).keys?.[0];
+    const [one, other] = [await keysOf("x".repeat(129)), await keysOf(" ".repeat(50))];
+    expect(one).toMatch(/^ratelog:\{hash:[\da-f]{32}\}:\*$/);
+    expect(other).toMatch(/^ratelog:\{hash:[\da-f]{32}\}:\*$/);
+    expect(one).not.toBe(other);
+    expect(await hashed("s3cr3t")).toBe("4e738ca5563c06cfd0018299933d58db");
+  });
+
+  test("null exempts a request", async () => {
+    const { check, limiter } = limited({ key: () => null });
+    const { response, keys } = await check();
+    expect([response.headers.get("ratelimit"), keys, limiter.size]).toEqual([null, undefined, 0]);
+  });
+
+  test("a function that fails does not exempt a request", async () => {
+    for (const key of [
+      () => ({ id: 1 }) as never,
+      () => true as never,
+      () => Promise.reject(new Error("no user")),
+    ]) {
+      const { check, warn } = limited({ key });
+      expect((await check()).keys).toEqual(["ratelog:{ip:192.0.2.7}:*"]);
+      await check();
+      expect((await check()).response.status).toBe(429);
+      expect(warn).toHaveBeenCalledOnce();
+    }
+  });
+
+  test("a prefix may be empty, and a scope shares units between routes", async () => {
+    const { check } = limited({ prefix: "", scope: "api" });
+    expect((await check({ route: "/a" })).keys).toEqual(["{ip:192.0.2.7}:api"]);
+    await check({ route: "/b" });
+    expect((await check({ route: "/c" })).response.status).toBe(429);
+  });
+
+  test("limits of one subject and scope have keys of their own", async () => {
+    const key = () => "a";
+    const { check } = limited({
+      limits: [
+        { limit: "9/second" },
+        { limit: "9/minute" },
+        { limit: "9/hour", key },
+        { limit: "9/day", key: () => "a" },
+        { limit: "9/day", scope: "*#" },
+      ],
+    });
+    expect((await check()).keys).toEqual([
+      "ratelog:{ip:192.0.2.7}:*",
+      "ratelog:{ip:192.0.2.7}:*#",
+      "ratelog:{a}:*",
+      "ratelog:{a}:*#",
+      "ratelog:{ip:192.0.2.7}:*##",
+    ]);
+  });
+
+  test("a route is its method and pattern, and HEAD counts as GET", async () => {
+    const { check } = limited({});
+    expect((await check({ method: "HEAD", route: "/users/[id]" })).keys).toEqual([
+      "ratelog:{ip:192.0.2.7}:GET /users/[id]",
+    ]);
+  });
+});
+
+describe("functions that fail", () => {
+  test("neither skip, countIf nor the log fails a request", async () => {
+    const fail = () => {
+      throw new Error("broken");
+    };
+    const { check } = limited({ skip: fail, countIf: fail, warn: fail });
+    expect((await check()).response.headers.get("ratelimit")).toBe('"2/minute";r=1;t=60');
+  });
+
+  test("the console gets the warnings by default", async () => {
+    const warn = vi.spyOn(console, "warn").mockImplementation(() => {});
+    const limit = rateLimit({ limiter: new LocalLimiter(), limit: "1/minute" });
+    await limit(new Request("http://example.com/"));
+    const fail = () => Promise.reject(new Error("broken"));
+    await rateLimit({ limiter: new LocalLimiter(), limit: "1/minute", cost: fail })(
+      new Request("http://example.com/"),
+      CONTEXT,
+    );
+    expect(warn.mock.calls).toEqual([
+      ["ratelog: the address of a client is not known, so all such clients share a limit"],
+      ["ratelog: a cost function failed; such requests cost 1", new Error("broken")],
+    ]);
+    warn.mockRestore();
+  });
+
+  test("a log is not flooded, and does not grow", async () => {
+    const warn = vi.fn();
+    const plans = { a: "1/minute" };
+    const limit = rateLimit({ limiter: new LocalLimiter(), plans, plan: () => "b", warn });
+    for (let n = 0; n < 10; n++) {
+      await limit(new Request("http://example.com/"), CONTEXT);
+    }
+    expect(warn).toHaveBeenCalledOnce();
+  });
+});
+
+describe("responses", () => {
+  test("a copy is returned if the headers of a response cannot be set", async () => {
+    const limit = rateLimit({ limiter: new LocalLimiter(), limit: "9/minute" });
+    const request = new Request("http://example.com/");
+    const { finish } = await limit(request, CONTEXT);
+    const own = new Response("fine");
+    expect(await finish(own)).toBe(own);
+    const redirect = await finish(Response.redirect("http://example.com/x"));
+    expect([redirect.status, redirect.headers.get("ratelimit")]).toEqual([
+      302,
+      '"9/minute";r=8;t=60',
+    ]);
+    const fetched = await finish(await fetch("data:text/plain,fine"));
+    expect([await fetched.text(), fetched.headers.has("ratelimit")]).toEqual(["fine", true]);
+    const error = Response.error();
+    expect(await finish(error)).toBe(error);
+  });
+
+  test("an exempt request keeps its response", async () => {
+    const limit = rateLimit({ limiter: new LocalLimiter(), limit: "1/minute", skip: () => true });
+    const { denied, finish } = await limit(new Request("http://example.com/"));
+    const response = new Response("fine");
+    expect([denied, await finish(response)]).toEqual([undefined, response]);
+    expect(response.headers.has("ratelimit")).toBe(false);
+  });
+});
