@@ -1,7 +1,7 @@
 # The commands that people and CI run. The work is done in scripts/, which you can also run directly.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run dashboard example test test-servers test-python-floors lint audit bench coverage leaks fuzz screenshots docs site dist publish-crates clean
+.PHONY: help setup build run dashboard example example-js test test-servers test-python-floors lint audit bench coverage leaks fuzz screenshots docs site dist publish-crates clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-19s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ dashboard: setup ## run a server with demo traffic, and the dashboard on PORT (8
 
 example: setup ## run a FastAPI application with limits on PORT (8000), and a client that waits
 	@scripts/example
+
+example-js: setup ## run an Express application with limits and its page on PORT (8000), and a client that waits
+	@scripts/example-js
 
 test: setup ## run every test, on the installed server or on SERVER=/path/to/redis-server
 	@scripts/test

@@ -10,21 +10,40 @@ interface Block {
   readonly name: string;
   readonly code: string;
   readonly output: string | undefined;
+  /** The code of the last server before the block. */
+  readonly server: string;
 }
+
+/** Prints the ports of the servers that a program starts. */
+const PRELOAD = `
+import net from "node:net";
+const { listen } = net.Server.prototype;
+net.Server.prototype.listen = function (...options) {
+  this.once("listening", () => console.log(this.address().port));
+  return listen.apply(this, options);
+};
+`;
 
 /** The blocks are inside the package, so that they import it by its name, as users do. It must be built. */
 const folder = fileURLToPath(new URL("../dist/docs/", import.meta.url));
 const page = ["../../docs/typescript.md", "../README.md"]
   .map((path) => readFileSync(new URL(path, import.meta.url), "utf8"))
   .join("\n");
+let server = "";
 const blocks: Block[] = [...page.matchAll(/```ts\n(.*?)```\n(?:\n```text\n(.*?)```)?/gs)].map(
-  ([, code = "", output], index) => ({
-    name: /^\/\/ (\w+)\.ts$/m.exec(code)?.[1] ?? `block-${index + 1}`,
-    code,
-    output,
-  }),
+  ([, code = "", output], index) => {
+    server = isServer(code) ? code : server;
+    const name = /^\/\/ (\w+)\.ts$/m.exec(code)?.[1] ?? `block-${index + 1}`;
+    return { name, code, output, server };
+  },
 );
 const programs = blocks.filter(({ output }) => output !== undefined);
+
+/** Whether a block starts a server. */
+function isServer(code: string): boolean {
+  return /\b(listen|serve)\(.*\b8000\b/.test(code);
+}
+
 /** Writes a program in JavaScript, and returns its path. */
 function write(name: string, code: string): string {
   const { outputText } = ts.transpileModule(code, {
@@ -35,16 +54,16 @@ function write(name: string, code: string): string {
   return path;
 }
 
-/** Runs the server of the page on a free port, and stops it also if the test fails. */
-async function withServer(run: (url: string) => Promise<void>): Promise<void> {
-  const code = blocks.find(({ name }) => name === "server")?.code ?? "";
-  const free = code.replace(
-    '.listen(8000, "127.0.0.1")',
-    '.listen(0, "127.0.0.1", function () { console.log(this.address().port); })',
-  );
-  expect(free).not.toBe(code);
-  const path = write("server", free);
-  const child = spawn(process.execPath, [path], { stdio: ["ignore", "pipe", "inherit"] });
+/** Runs the server of a block on a free port, and stops it also if the test fails. */
+async function withServer(
+  { name, server: code }: Block,
+  run: (url: string) => Promise<void>,
+): Promise<void> {
+  const path = write(`${name}-server`, code.replace(/\b8000\b/, "0"));
+  const preload = write("preload", PRELOAD);
+  const child = spawn(process.execPath, ["--import", preload, path], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   const exited = once(child, "exit");
   try {
     const lines = createInterface({ input: child.stdout });
@@ -79,7 +98,7 @@ beforeAll(() => {
 });
 
 test("the pages have programs", () => {
-  expect(programs.length).toBeGreaterThanOrEqual(4);
+  expect(programs.length).toBeGreaterThanOrEqual(11);
 });
 
 test("every block compiles", () => {
@@ -105,9 +124,9 @@ test("every block compiles", () => {
   expect(messages).toEqual([]);
 });
 
-test.each(programs)("$name prints what its page says", async ({ name, code, output }) => {
-  await withServer(async (url) => {
-    const path = write(name, code.replaceAll("http://127.0.0.1:8000/", url));
-    expect(await runProgram(path)).toBe(output);
+test.each(programs)("$name prints what its page says", async (block) => {
+  await withServer(block, async (url) => {
+    const path = write(block.name, block.code.replaceAll("http://127.0.0.1:8000/", url));
+    expect(await runProgram(path)).toBe(block.output);
   });
 });

@@ -1,6 +1,6 @@
 import type { Context, Env, MiddlewareHandler } from "hono";
 import { matchedRoutes } from "hono/route";
-import { denialResponse, fetchHead, hasHeaders } from "../http/fetch.ts";
+import { denialResponse, fetchHead, hasHeaders, withFields } from "../http/fetch.ts";
 import { HttpLimiter } from "../http/http-limiter.ts";
 import type { Awaitable, Denial, HttpOptions } from "../http/options.ts";
 import { RequestState } from "../http/request-checks.ts";
@@ -68,8 +68,9 @@ async function finishResponse(c: Context): Promise<void> {
   const head = { status, header: (name: string) => headers.get(name) ?? undefined };
   const isCrossOrigin = c.req.raw.headers.has("origin");
   const { fields, refunded } = state.finish(head, isCrossOrigin, Date.now());
-  for (const [name, value] of fields) {
-    c.header(name, value);
+  const response = withFields(c.res, fields);
+  if (response !== c.res) {
+    c.res = response;
   }
   await refunded;
 }

@@ -1,4 +1,5 @@
 import type { Outcome, RequestHead } from "./http-limiter.ts";
+import type { Field } from "./limit-set.ts";
 import type { Denial } from "./options.ts";
 import { ownResponse, PROBLEM_JSON } from "./responses.ts";
 
@@ -25,6 +26,24 @@ export async function denialResponse(
   return response.status === 200
     ? new Response(response.body, { status, headers: response.headers })
     : response;
+}
+
+/** Sets headers on a response. Returns the same, or a copy if it is immutable, as those of `fetch` are. */
+export function withFields(response: Response, fields: readonly Field[]): Response {
+  try {
+    setAll(response.headers, fields);
+    return response;
+  } catch {
+    const copy = new Response(response.body, response);
+    setAll(copy.headers, fields);
+    return copy;
+  }
+}
+
+function setAll(headers: Headers, fields: readonly Field[]): void {
+  for (const [name, value] of fields) {
+    headers.set(name, value);
+  }
 }
 
 /** Whether the headers of a response can be set: not those of a network error, or of a switch of protocols. */

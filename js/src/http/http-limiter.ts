@@ -28,7 +28,7 @@ export interface ScopedLimits<R> {
   readonly scope: string;
 }
 
-/** What to do with a request: `serve` it, or deny it, or respond that it could not be checked. */
+/** The outcome for a request: `serve` it, or deny it, or respond that it could not be checked. */
 export type Outcome = "serve" | "unavailable" | Denial;
 
 /** Checks the requests of any framework. */

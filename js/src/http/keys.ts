@@ -1,5 +1,7 @@
 /** The maximum length of a subject in a key, in characters. */
 const MAX_LENGTH = 128;
+/** The maximum length of a scope. A path of a request may be longer. */
+const MAX_SCOPE_LENGTH = 256;
 const SAFE = /^[\w:/.@~+=,-]+$/;
 
 /**
@@ -27,10 +29,19 @@ export function subjectKey(
   scope: string,
 ): string | Promise<string> {
   const tag = keySafe(subject);
-  const start = prefix ? `${prefix}:` : "";
-  return typeof tag === "string"
-    ? `${start}{${tag}}:${scope}`
-    : tag.then((text) => `${start}{${text}}:${scope}`);
+  if (typeof tag === "string" && scope.length <= MAX_SCOPE_LENGTH) {
+    return joinKey(prefix, tag, scope);
+  }
+  const bounded = scope.length <= MAX_SCOPE_LENGTH ? scope : hashOf(scope);
+  return Promise.all([tag, bounded]).then(([tag, scope]) => joinKey(prefix, tag, scope));
+}
+
+function joinKey(prefix: string, tag: string, scope: string): string {
+  return `${prefix ? `${prefix}:` : ""}{${tag}}:${scope}`;
+}
+
+async function hashOf(text: string): Promise<string> {
+  return `hash:${await hashed(text)}`;
 }
 
 /** Escapes a subject: bounded in length, and without spaces, braces and characters that are not ASCII. */
@@ -44,7 +55,7 @@ function keySafe(subject: string): string | Promise<string> {
       return escaped;
     }
   }
-  return hashed(subject).then((hash) => `hash:${hash}`);
+  return hashOf(subject);
 }
 
 function escapeBytes(text: string): string {

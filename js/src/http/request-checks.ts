@@ -21,7 +21,7 @@ export interface RequestChecks {
   refund(): Promise<number>;
 }
 
-/** What a middleware does to a response. */
+/** The settings of a middleware for responses. */
 export interface ResponseSettings {
   readonly family: HeaderFamily;
   readonly exposes: boolean;

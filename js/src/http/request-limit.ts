@@ -133,7 +133,11 @@ export class RequestLimit<R> {
     }
     try {
       const units: unknown = await cost(request);
-      if (typeof units === "number" && Number.isInteger(units) && units >= 0) {
+      if (
+        typeof units === "number" &&
+        (Number.isInteger(units) || units === Infinity) &&
+        units >= 0
+      ) {
         return units;
       }
       this.#warnings.warn(

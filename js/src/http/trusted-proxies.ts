@@ -116,6 +116,18 @@ function parseElement(element: string): IpAddress | undefined {
   return others.length || isBareIpv6 ? undefined : parseHost(node);
 }
 
+/** Trims spaces and tabs. A regular expression for the end would take quadratic time. */
 function trim(text: string): string {
-  return text.replace(/^[ \t]+|[ \t]+$/g, "");
+  let [start, end] = [0, text.length];
+  while (start < end && isBlank(text[start])) {
+    start++;
+  }
+  while (end > start && isBlank(text[end - 1])) {
+    end--;
+  }
+  return text.slice(start, end);
+}
+
+function isBlank(character: string | undefined): boolean {
+  return character === " " || character === "\t";
 }

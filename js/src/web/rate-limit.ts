@@ -1,4 +1,4 @@
-import { denialResponse, fetchHead, hasHeaders } from "../http/fetch.ts";
+import { denialResponse, fetchHead, hasHeaders, withFields } from "../http/fetch.ts";
 import { HttpLimiter } from "../http/http-limiter.ts";
 import type { Awaitable, Denial, HttpOptions } from "../http/options.ts";
 import { RequestState } from "../http/request-checks.ts";
@@ -9,7 +9,7 @@ export interface WebOptions extends HttpOptions<Request> {
   readonly onDenied?: (request: Request, denial: Denial) => Awaitable<Response>;
 }
 
-/** What a `Request` does not say. */
+/** The parts of a request that a `Request` does not have. */
 export interface RequestContext {
   /** The address of the peer, from the server or the platform. */
   readonly address?: string | undefined;
@@ -74,17 +74,5 @@ async function finishResponse(request: Request, response: Response): Promise<Res
   const isCrossOrigin = request.headers.has("origin");
   const { fields, refunded } = state.finish(head, isCrossOrigin, Date.now());
   await refunded;
-  try {
-    for (const [name, value] of fields) {
-      headers.set(name, value);
-    }
-    return response;
-  } catch {
-    // The headers of a response of `fetch` or `Response.redirect` cannot be set.
-    const copy = new Response(response.body, response);
-    for (const [name, value] of fields) {
-      copy.headers.set(name, value);
-    }
-    return copy;
-  }
+  return withFields(response, fields);
 }

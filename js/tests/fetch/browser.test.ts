@@ -1,20 +1,9 @@
-import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { withPage } from "../support/chromium.ts";
+import { chromium, withPage } from "../support/chromium.ts";
 import { python, withApp } from "../support/fastapi.ts";
 import { serve } from "../support/http-server.ts";
 
-/** Chromium, if it is installed. */
-function findChromium(): string | undefined {
-  try {
-    return execFileSync("which", ["chromium"], { encoding: "utf8", stdio: "pipe" }).trim();
-  } catch {
-    return undefined;
-  }
-}
-
-const chromium = findChromium();
 /** The module as it is published. It must be built. */
 const script = new URL("../../dist/fetch.js", import.meta.url);
 

@@ -49,6 +49,13 @@ describe("limits", () => {
     expect((await free.check()).response.status).toBe(429);
   });
 
+  test("an infinite cost is over each limit", async () => {
+    const { check, warn } = limited({ cost: () => Number("1e999") });
+    const { response } = await check();
+    expect([response.status, response.headers.get("retry-after")]).toEqual([429, null]);
+    expect(warn).not.toHaveBeenCalled();
+  });
+
   test("a function returns rules, a policy or nothing", async () => {
     const limits = ["2/minute", Rules.parse("3/hour"), { policy: "gold" }, null, "2/minute"];
     let index = 0;
@@ -129,6 +136,16 @@ describe("keys", () => {
     expect(other).toMatch(/^ratelog:\{hash:[\da-f]{32}\}:\*$/);
     expect(one).not.toBe(other);
     expect(await hashed("s3cr3t")).toBe("4e738ca5563c06cfd0018299933d58db");
+  });
+
+  test("a long scope is hashed", async () => {
+    const keysOf = async (route: string, key = "a") =>
+      (await limited({ key: () => key }).check({ route })).keys?.[0];
+    expect(await keysOf(`/${"x".repeat(251)}`)).toBe(`ratelog:{a}:GET /${"x".repeat(251)}`);
+    expect(await keysOf(`/${"x".repeat(252)}`)).toMatch(/^ratelog:\{a\}:hash:[\da-f]{32}$/);
+    expect(await keysOf(`/${"x".repeat(252)}`, "y".repeat(200))).toMatch(
+      /^ratelog:\{hash:[\da-f]{32}\}:hash:[\da-f]{32}$/,
+    );
   });
 
   test("null exempts a request", async () => {
