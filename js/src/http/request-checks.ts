@@ -42,8 +42,14 @@ export interface Finish {
 }
 
 const states: WeakMap<object, RequestState> = new WeakMap();
-/** The sets of requests with one limit, which are most. */
-const sets: WeakMap<NamedRules, LimitSet> = new WeakMap();
+
+/** The sets that begin with the same limits, for requests with the same limits as earlier ones. */
+interface KnownSets {
+  readonly next: WeakMap<NamedRules, KnownSets>;
+  set?: LimitSet;
+}
+
+const knownSets: KnownSets = { next: new WeakMap() };
 
 /** Returns the checks of a request, and `undefined` if it was not checked. */
 export function checksOf(request: object): RequestChecks | undefined {
@@ -139,16 +145,17 @@ export class RequestState implements RequestChecks {
 const EXPOSE = "access-control-expose-headers";
 
 function limitSet(limits: readonly DecidedLimit[]): LimitSet {
-  const [first, ...others] = limits as [DecidedLimit, ...DecidedLimit[]];
-  if (others.length) {
-    return new LimitSet(limits.map(({ named }) => named));
+  let known = knownSets;
+  for (const { named } of limits) {
+    let next = known.next.get(named);
+    if (!next) {
+      next = { next: new WeakMap() };
+      known.next.set(named, next);
+    }
+    known = next;
   }
-  let set = sets.get(first.named);
-  if (!set) {
-    set = new LimitSet([first.named]);
-    sets.set(first.named, set);
-  }
-  return set;
+  known.set ??= new LimitSet(limits.map(({ named }) => named));
+  return known.set;
 }
 
 function counts({ countIf, warnings }: ResponseSettings, response: ResponseHead): boolean {

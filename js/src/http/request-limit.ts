@@ -88,7 +88,13 @@ export class RequestLimit<R> {
       const source = await limit(request);
       return source === null ? undefined : cachedSource(source);
     }
-    const name = await plan?.(request);
+    let name: string | undefined;
+    try {
+      name = await plan?.(request);
+    } catch (error) {
+      this.#warnings.warn("a plan function failed, so the first plan is used", error);
+      return this.#plans.values().next().value;
+    }
     const source = this.#plans.get(name ?? "");
     if (source) {
       return source;

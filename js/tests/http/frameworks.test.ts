@@ -2,7 +2,8 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { describe, expect, test, vi } from "vitest";
 import { type Limiter, LocalLimiter } from "../../src/index.ts";
-import { type AnyOptions, frameworks } from "../support/frameworks.ts";
+import type { AnyOptions } from "../support/frameworks/framework.ts";
+import { frameworks } from "../support/frameworks/index.ts";
 
 function limited(options: Partial<AnyOptions> = {}): AnyOptions {
   const limit = options.limits || options.plans ? {} : { limit: "2/minute" };

@@ -41,6 +41,16 @@ describe("limits", () => {
     ]);
   });
 
+  test("a plan function that fails does not exempt a request", async () => {
+    const plan = () => Promise.reject(new Error("no user"));
+    const { check, warn } = limited({ plans: { free: "1/minute", pro: "5/minute" }, plan });
+    expect((await check()).response.headers.get("ratelimit")).toBe('"1/minute";r=0;t=60');
+    expect((await check()).response.status).toBe(429);
+    expect(warn.mock.calls).toEqual([
+      ["ratelog: a plan function failed, so the first plan is used", new Error("no user")],
+    ]);
+  });
+
   test("a policy is named by its name", async () => {
     const { check } = limited({ limit: { policy: "gold" } });
     const { headers } = (await check()).response;
