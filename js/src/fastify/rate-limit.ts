@@ -15,6 +15,11 @@ export type RouteLimits =
 /** Options of {@link rateLimit}. Without a limit, only the routes with limits of their own are limited. */
 export interface FastifyOptions extends HttpOptions<FastifyRequest> {
   /**
+   * When requests are checked: `onRequest`, before the body is read, or `preHandler`, so that the functions of the options
+   * can use the body. Default: `onRequest`.
+   */
+  readonly hook?: "onRequest" | "preHandler";
+  /**
    * Returns the payload of the response to a denied request, in place of problem details, or sends it. The status is 429
    * unless the function sets another, and the rate limit headers are added.
    */
@@ -66,7 +71,7 @@ export const rateLimit: FastifyPluginAsync<FastifyOptions> = async (instance, op
     }
   });
 
-  instance.addHook("onRequest", async (request, reply) => {
+  const check = async (request: FastifyRequest, reply: FastifyReply): Promise<unknown> => {
     const { ratelog } = request.routeOptions.config;
     if (ratelog === false) {
       return undefined;
@@ -79,7 +84,12 @@ export const rateLimit: FastifyPluginAsync<FastifyOptions> = async (instance, op
     const outcome = await limiter.check(request, request, head, scoped);
     finishNode(request, request.raw, reply.raw, () => finished.has(reply));
     return outcome === "serve" || reply.sent ? undefined : deny(options, request, reply, outcome);
-  });
+  };
+  if (options.hook === "preHandler") {
+    instance.addHook("preHandler", check);
+  } else {
+    instance.addHook("onRequest", check);
+  }
 
   instance.addHook("onSend", async (request, reply) => {
     const state = RequestState.of(request);

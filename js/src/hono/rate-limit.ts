@@ -6,7 +6,8 @@ import type { Awaitable, Denial, HttpOptions } from "../http/options.ts";
 import { RequestState } from "../http/request-checks.ts";
 
 /** Options of {@link rateLimit}. */
-export interface HonoOptions<E extends Env = Env> extends HttpOptions<Context<E>> {
+// biome-ignore lint/suspicious/noExplicitAny: functions can use variables of an application without naming its type.
+export interface HonoOptions<E extends Env = any> extends HttpOptions<Context<E>> {
   /**
    * Returns the address of the peer, such as `(c) => getConnInfo(c).remote.address` with the `getConnInfo` of your
    * platform. Default: that of `@hono/node-server`.
@@ -30,11 +31,14 @@ export interface HonoOptions<E extends Env = Env> extends HttpOptions<Context<E>
  * Either all limits of a request count it or none does, also those of several middleware. A request that it cannot check
  * because of an unexpected error is served, unless `onError` is `deny`.
  *
+ * `rateLimit<Env>` gives the functions of the options the types of an application.
+ *
  * @throws {TypeError} The limits are not given, or `names` are given to a function.
  * @throws {RangeError} An option is out of range.
  * @throws {ParseRulesError} A limit is a text that is not rules.
  */
-export function rateLimit<E extends Env = Env>(options: HonoOptions<E>): MiddlewareHandler<E> {
+// biome-ignore lint/suspicious/noExplicitAny: as above.
+export function rateLimit<E extends Env = any>(options: HonoOptions<E>): MiddlewareHandler<E> {
   const limiter = new HttpLimiter(options);
   const { address = nodeAddress, onDenied } = options;
 

@@ -5,7 +5,10 @@ import { RequestState } from "../http/request-checks.ts";
 
 /** Options of {@link rateLimit}. */
 export interface WebOptions extends HttpOptions<Request> {
-  /** Responds to a denied request, in place of 429 and problem details. The rate limit headers are added. */
+  /**
+   * Responds to a denied request, in place of 429 and problem details. A status 200 becomes 429, and the rate limit
+   * headers are added.
+   */
   readonly onDenied?: (request: Request, denial: Denial) => Awaitable<Response>;
 }
 

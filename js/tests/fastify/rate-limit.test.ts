@@ -101,6 +101,30 @@ test("limits of routes that were added before the plugin are found, too", async 
   );
 });
 
+test("a request can be checked after its body was read", async () => {
+  await withApp(
+    async (app) => {
+      await app.register(rateLimit, {
+        limiter: limiter(),
+        limit: "5/minute",
+        hook: "preHandler",
+        cost: (request) => (request.body as string[]).length,
+      });
+      app.post("/", async (request) => request.body);
+    },
+    async (url) => {
+      const post = async (items: number) => {
+        const headers = { "Content-Type": "application/json" };
+        const body = JSON.stringify(Array(items).fill("x"));
+        return (await fetch(url, { method: "POST", headers, body })).status;
+      };
+      expect([await post(3), await post(3), await post(2), await post(1)]).toEqual([
+        200, 429, 200, 429,
+      ]);
+    },
+  );
+});
+
 test("a reply that the handler writes itself has the headers", async () => {
   await withApp(
     async (app) => {

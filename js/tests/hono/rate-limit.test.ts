@@ -84,6 +84,25 @@ test("responses that cannot be changed get the headers, except a switch of proto
   expect((await app.request("/switch")).headers.get("ratelimit")).toBeNull();
 });
 
+test("the functions of the options have the types of the application", async () => {
+  type Variables = { user: { id: number; pages: number } };
+  const app = new Hono<{ Variables: Variables }>();
+  app.use(async (c, next) => {
+    c.set("user", { id: 42, pages: 2 });
+    await next();
+  });
+  const common = { limiter: new LocalLimiter(), limit: "3/minute" };
+  app.use(rateLimit({ ...common, key: (c) => c.var.user.id, scope: "all" }));
+  const typed = rateLimit<{ Variables: Variables }>({
+    ...common,
+    key: (c) => c.var.user.id,
+    cost: (c) => c.get("user").pages,
+  });
+  app.get("/", typed, (c) => c.json(checksOf(c)?.keys));
+  expect(await (await app.request("/")).json()).toEqual(["ratelog:{42}:all", "ratelog:{42}:GET /"]);
+  expect((await app.request("/")).status).toBe(429);
+});
+
 test("a denial has the headers of the CORS middleware", async () => {
   const app = new Hono();
   app.use(cors({ origin: "https://www.example.com", exposeHeaders: ["ETag"] }));
