@@ -3,8 +3,9 @@ import { request as send } from "node:http";
 import { connect } from "node:net";
 import { describe, expect, test } from "vitest";
 import { checksOf, type ExpressOptions, rateLimit } from "../../src/express/index.ts";
-import { type Limiter, LocalLimiter, type Rules } from "../../src/index.ts";
+import type { Limiter, Rules } from "../../src/index.ts";
 import { listener, versions } from "../support/express.ts";
+import { frozenLimiter } from "../support/frozen-limiter.ts";
 import { serve } from "../support/http-server.ts";
 
 type App = ReturnType<(typeof versions)[number][1]>;
@@ -38,10 +39,10 @@ describe.each(versions)("%s", (_, create) => {
   }
 
   const limited = (options: Partial<ExpressOptions> = {}) =>
-    rateLimit({ limiter: new LocalLimiter(), limit: "2/minute", ...options } as ExpressOptions);
+    rateLimit({ limiter: frozenLimiter(), limit: "2/minute", ...options } as ExpressOptions);
 
   test("each route counts by its pattern, and HEAD counts as GET", async () => {
-    const limiter = new LocalLimiter();
+    const limiter = frozenLimiter();
     const keys = new Set<string>();
     await withApp(
       (app) => {
@@ -266,7 +267,7 @@ describe.each(versions)("%s", (_, create) => {
 
   test("a response that is sent during the check stays", async () => {
     let respond = () => {};
-    const slow: Limiter = new Proxy(new LocalLimiter(), {
+    const slow: Limiter = new Proxy(frozenLimiter(), {
       get: (limiter, name) =>
         name === "check"
           ? async (key: string, rules: Rules) => {
@@ -290,6 +291,33 @@ describe.each(versions)("%s", (_, create) => {
       },
       async (url) => {
         expect(await statuses(url, "/", "/", "/")).toEqual([408, 408, 408]);
+      },
+    );
+  });
+
+  test("a request counts if its client goes away", async () => {
+    const limiter = frozenLimiter();
+    let arrived = () => {};
+    const arrival = new Promise<void>((resolve) => {
+      arrived = resolve;
+    });
+    let closed: Promise<unknown> = Promise.resolve();
+    await withApp(
+      (app) => {
+        const countIf = ({ status }: { status: number }) => status === 500;
+        app.get("/", limited({ limiter, limit: "1/minute", countIf }), (_, response) => {
+          closed = once(response, "close");
+          arrived();
+        });
+      },
+      async (url) => {
+        const controller = new AbortController();
+        const gone = fetch(url, { signal: controller.signal }).catch(() => "gone");
+        await arrival;
+        controller.abort();
+        expect(await gone).toBe("gone");
+        await closed;
+        expect(await statuses(url, "/")).toEqual([429]);
       },
     );
   });

@@ -1,9 +1,9 @@
 import fastify, { type FastifyInstance } from "fastify";
 import { expect, test, vi } from "vitest";
 import { checksOf, rateLimit } from "../../src/fastify/index.ts";
-import { LocalLimiter } from "../../src/index.ts";
+import { frozenLimiter } from "../support/frozen-limiter.ts";
 
-const limiter = () => new LocalLimiter();
+const limiter = () => frozenLimiter();
 
 /** Listens on a free port, and closes the application also if the test fails. */
 async function withApp(

@@ -2,11 +2,11 @@ import { Hono } from "hono";
 import { cors } from "hono/cors";
 import { expect, test, vi } from "vitest";
 import { checksOf, type HonoOptions, rateLimit } from "../../src/hono/index.ts";
-import { LocalLimiter } from "../../src/index.ts";
+import { frozenLimiter } from "../support/frozen-limiter.ts";
 
 const limited = (options: Partial<HonoOptions> = {}) =>
   rateLimit({
-    limiter: new LocalLimiter(),
+    limiter: frozenLimiter(),
     limit: "2/minute",
     address: () => "192.0.2.7",
     ...options,
@@ -48,7 +48,7 @@ test("clients without an address share a limit, which is logged", async () => {
   ]) {
     const warn = vi.fn();
     const app = new Hono();
-    const options = { limiter: new LocalLimiter(), limit: "1/minute", warn };
+    const options = { limiter: frozenLimiter(), limit: "1/minute", warn };
     app.use(rateLimit(address ? { ...options, address } : options));
     app.get("/", (c) => c.json(checksOf(c)?.keys));
     expect(await (await app.request("/")).json()).toEqual(["ratelog:{ip:unknown}:*"]);
@@ -59,7 +59,7 @@ test("clients without an address share a limit, which is logged", async () => {
 
 test("the address is that of a server's bindings", async () => {
   const app = new Hono();
-  app.use(rateLimit({ limiter: new LocalLimiter(), limit: "1/minute" }));
+  app.use(rateLimit({ limiter: frozenLimiter(), limit: "1/minute" }));
   app.get("/", (c) => c.json(checksOf(c)?.keys));
   const incoming = { socket: { remoteAddress: "192.0.2.9" } };
   for (const bindings of [{ incoming }, { server: { incoming } }]) {
@@ -91,7 +91,7 @@ test("the functions of the options have the types of the application", async () 
     c.set("user", { id: 42, pages: 2 });
     await next();
   });
-  const common = { limiter: new LocalLimiter(), limit: "3/minute" };
+  const common = { limiter: frozenLimiter(), limit: "3/minute" };
   app.use(rateLimit({ ...common, key: (c) => c.var.user.id, scope: "all" }));
   const typed = rateLimit<{ Variables: Variables }>({
     ...common,

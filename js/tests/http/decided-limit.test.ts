@@ -5,7 +5,8 @@ import { mostBinding } from "../../src/http/most-binding.ts";
 import { NamedRules } from "../../src/http/named-rules.ts";
 import { RequestState, type ResponseSettings } from "../../src/http/request-checks.ts";
 import { Warnings } from "../../src/http/warnings.ts";
-import { type Decision, type Limiter, LocalLimiter, Rules } from "../../src/index.ts";
+import { type Decision, type Limiter, type LocalLimiter, Rules } from "../../src/index.ts";
+import { frozenLimiter } from "../support/frozen-limiter.ts";
 import { fromRow } from "../support/rows.ts";
 
 const START = 1_700_000_000_000;
@@ -31,7 +32,7 @@ function warnings() {
 }
 
 test("limits with different costs are all or none", async () => {
-  const limiter = new LocalLimiter();
+  const limiter = frozenLimiter();
   const limits = [
     keyed("big", "10/minute", 5),
     keyed("a", "9/minute"),
@@ -63,7 +64,7 @@ test("limits with different costs are all or none", async () => {
 });
 
 test("a free request is not counted, also by a limiter that cannot peek", async () => {
-  const local = new LocalLimiter();
+  const local = frozenLimiter();
   for (const limiter of [local, minimal(local)]) {
     for (const limits of [
       [keyed("a", "2/minute", 0)],
@@ -83,7 +84,7 @@ test("a free request is not counted, also by a limiter that cannot peek", async 
 });
 
 test("an error takes back the units that were recorded before", async () => {
-  const local = new LocalLimiter();
+  const local = frozenLimiter();
   const fail = () => Promise.reject(new Error("broken"));
   const limiter = minimal(local, {
     check: (key, ...rest) => (key === "b" ? fail() : local.check(key, ...rest)),
@@ -96,7 +97,7 @@ test("an error takes back the units that were recorded before", async () => {
 test("a refund that fails is logged, and is not tried again", async () => {
   const { warn, warnings: log } = warnings();
   const refund = vi.fn(() => Promise.reject(new Error("broken")));
-  const limiter = minimal(new LocalLimiter(), { refund });
+  const limiter = minimal(frozenLimiter(), { refund });
   const decided = await decide(limiter, [keyed("a", "2/minute")], log);
   await takeBackAll(decided, log);
   await takeBackAll(decided, log);
@@ -109,7 +110,7 @@ test("a refund that fails is logged, and is not tried again", async () => {
 test("a decision by a fixed fallback has recorded nothing and is not reported", async () => {
   const refund = vi.fn(() => 1);
   const decision = { ...fromRow([1, 2, 1, 0, 60_000, 60_000]), source: "fallback" };
-  const limiter = minimal(new LocalLimiter(), { refund, check: () => decision as Decision });
+  const limiter = minimal(frozenLimiter(), { refund, check: () => decision as Decision });
   const { warnings: log } = warnings();
   const decided = await decide(limiter, [keyed("a", "2/minute")], log);
   const settings: ResponseSettings = {
@@ -148,7 +149,7 @@ test("a request that is denied uses no units, and one that is allowed uses all",
       fc.array(request, { maxLength: 12 }),
       fc.boolean(),
       async (requests, peeks) => {
-        const local = new LocalLimiter({ now: () => START });
+        const local = frozenLimiter();
         const limiter = peeks ? local : minimal(local);
         const used = new Map<string, number>();
         for (const limits of requests) {

@@ -1,13 +1,14 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 import { describe, expect, test, vi } from "vitest";
-import { type Limiter, LocalLimiter } from "../../src/index.ts";
+import type { Limiter } from "../../src/index.ts";
 import type { AnyOptions } from "../support/frameworks/framework.ts";
 import { frameworks } from "../support/frameworks/index.ts";
+import { frozenLimiter } from "../support/frozen-limiter.ts";
 
 function limited(options: Partial<AnyOptions> = {}): AnyOptions {
   const limit = options.limits || options.plans ? {} : { limit: "2/minute" };
-  return { limiter: new LocalLimiter(), ...limit, ...options };
+  return { limiter: frozenLimiter(), ...limit, ...options };
 }
 
 /** Sends requests in order, and returns their statuses. */
@@ -42,15 +43,13 @@ describe.each(frameworks)("$name", ({ name, run }) => {
       expect(denied.headers.get("content-type")).toMatch(/^application\/problem\+json/);
       expect(denied.headers.get("retry-after")).toBe("60");
       expect(denied.headers.get("ratelimit")).toBe('"2/minute";r=0;t=60');
-      const problem = (await denied.json()) as { retry_after_ms: number };
-      expect(problem).toEqual({
+      expect(await denied.json()).toEqual({
         type: "https://iana.org/assignments/http-problem-types#quota-exceeded",
         title: "Request cannot be satisfied as assigned quota has been exceeded",
         status: 429,
         "violated-policies": ["2/minute"],
-        retry_after_ms: expect.any(Number),
+        retry_after_ms: 60_000,
       });
-      expect(problem.retry_after_ms).toBeGreaterThan(50_000);
     });
   });
 
@@ -63,7 +62,7 @@ describe.each(frameworks)("$name", ({ name, run }) => {
 
   test("a route counts by its pattern", async () => {
     const countIf = vi.fn(() => true);
-    const limiter = new LocalLimiter();
+    const limiter = frozenLimiter();
     await run({ user: limited({ limiter, countIf }) }, async (url) => {
       expect(await statuses(url, "/users/7", "/users/%37?x=1", "/users/8")).toEqual([
         200, 200, 429,
@@ -76,7 +75,7 @@ describe.each(frameworks)("$name", ({ name, run }) => {
   });
 
   test("all limits of a request count it or none does", async () => {
-    const limiter = new LocalLimiter();
+    const limiter = frozenLimiter();
     const all = limited({ limiter, limit: "5/minute", names: ["all"] });
     const limits = [
       { limit: "3/minute", names: ["route"] },
@@ -91,8 +90,8 @@ describe.each(frameworks)("$name", ({ name, run }) => {
       expect(denied.headers.get("ratelimit-policy")).toBe(
         '"all";q=5;w=60, "route";q=3;w=60, "9/minute";q=9;w=60, "2/hour";q=2;w=3600',
       );
-      expect(denied.headers.get("ratelimit")).toMatch(
-        /^"all";r=3;t=\d+, "route";r=1;t=\d+, "9\/minute";r=7;t=\d+, "2\/hour";r=0;t=\d+$/,
+      expect(denied.headers.get("ratelimit")).toBe(
+        '"all";r=3;t=60, "route";r=1;t=60, "9/minute";r=7;t=60, "2/hour";r=0;t=3600',
       );
       expect(await denied.json()).toHaveProperty("violated-policies", ["2/hour"]);
       // The denied request is not counted.
@@ -289,7 +288,7 @@ describe.each(frameworks)("$name", ({ name, run }) => {
 
   test("wrong options are errors when the application starts", async () => {
     const start = async (options: object) =>
-      await run({ all: { limiter: new LocalLimiter(), ...options } as AnyOptions }, async () => {});
+      await run({ all: { limiter: frozenLimiter(), ...options } as AnyOptions }, async () => {});
     await expect(start({ limit: "2/month" })).rejects.toThrow("a month has no fixed length");
     await expect(start({ limit: "2/minute", names: [] })).rejects.toThrow("0 names are given");
     if (name !== "Fastify 5") {

@@ -2,13 +2,13 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { expect, test } from "vitest";
 import { HttpLimiter } from "../../src/http/http-limiter.ts";
 import { finishNode, nodeHead } from "../../src/http/node.ts";
-import { LocalLimiter } from "../../src/index.ts";
+import { frozenLimiter } from "../support/frozen-limiter.ts";
 import { serve } from "../support/http-server.ts";
 
 test("headers are added once, before the head of a response is written", async () => {
   const counted: unknown[] = [];
   const limiter = new HttpLimiter<IncomingMessage>({
-    limiter: new LocalLimiter(),
+    limiter: frozenLimiter(),
     limit: "5/minute",
     countIf: ({ status, header }) =>
       counted.push([status, header("x-count"), header("x-none")]) > 0,

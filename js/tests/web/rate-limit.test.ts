@@ -1,12 +1,13 @@
 import { describe, expect, test, vi } from "vitest";
-import { LocalLimiter, Rules } from "../../src/index.ts";
+import { Rules } from "../../src/index.ts";
 import { checksOf, hashed, rateLimit, type WebOptions } from "../../src/web/index.ts";
+import { frozenLimiter } from "../support/frozen-limiter.ts";
 
 const CONTEXT = { address: "192.0.2.7" };
 
 /** Checks requests with a limiter of its own. */
 function limited(options: Partial<WebOptions>) {
-  const limiter = new LocalLimiter({ policies: { gold: "3/minute" } });
+  const limiter = frozenLimiter({ policies: { gold: "3/minute" } });
   const warn = vi.fn();
   const given = { limiter, warn, ...options };
   const limit = rateLimit(
@@ -118,7 +119,7 @@ describe("limits", () => {
     [{ limit: "1/s", exempt: ["x"] }, "expected a path that begins with '/', not 'x'"],
     [{ limit: "1/s", trustedProxies: ["x"] }, "is neither a network"],
   ])("wrong options are errors: %j", (options, message) => {
-    const given = { limiter: new LocalLimiter(), ...options } as WebOptions;
+    const given = { limiter: frozenLimiter(), ...options } as WebOptions;
     expect(() => rateLimit(given)).toThrow(message);
   });
 });
@@ -224,10 +225,10 @@ describe("functions that fail", () => {
 
   test("the console gets the warnings by default", async () => {
     const warn = vi.spyOn(console, "warn").mockImplementation(() => {});
-    const limit = rateLimit({ limiter: new LocalLimiter(), limit: "1/minute" });
+    const limit = rateLimit({ limiter: frozenLimiter(), limit: "1/minute" });
     await limit(new Request("http://example.com/"));
     const fail = () => Promise.reject(new Error("broken"));
-    await rateLimit({ limiter: new LocalLimiter(), limit: "1/minute", cost: fail })(
+    await rateLimit({ limiter: frozenLimiter(), limit: "1/minute", cost: fail })(
       new Request("http://example.com/"),
       CONTEXT,
     );
@@ -241,7 +242,7 @@ describe("functions that fail", () => {
   test("a log is not flooded, and does not grow", async () => {
     const warn = vi.fn();
     const plans = { a: "1/minute" };
-    const limit = rateLimit({ limiter: new LocalLimiter(), plans, plan: () => "b", warn });
+    const limit = rateLimit({ limiter: frozenLimiter(), plans, plan: () => "b", warn });
     for (let n = 0; n < 10; n++) {
       await limit(new Request("http://example.com/"), CONTEXT);
     }
@@ -251,7 +252,7 @@ describe("functions that fail", () => {
 
 describe("responses", () => {
   test("a copy is returned if the headers of a response cannot be set", async () => {
-    const limit = rateLimit({ limiter: new LocalLimiter(), limit: "9/minute" });
+    const limit = rateLimit({ limiter: frozenLimiter(), limit: "9/minute" });
     const request = new Request("http://example.com/");
     const { finish } = await limit(request, CONTEXT);
     const own = new Response("fine");
@@ -268,7 +269,7 @@ describe("responses", () => {
   });
 
   test("an exempt request keeps its response", async () => {
-    const limit = rateLimit({ limiter: new LocalLimiter(), limit: "1/minute", skip: () => true });
+    const limit = rateLimit({ limiter: frozenLimiter(), limit: "1/minute", skip: () => true });
     const { denied, finish } = await limit(new Request("http://example.com/"));
     const response = new Response("fine");
     expect([denied, await finish(response)]).toEqual([undefined, response]);
