@@ -11,6 +11,9 @@ import { type AppliedLimit, RequestLimit } from "./request-limit.ts";
 import { TrustedProxies } from "./trusted-proxies.ts";
 import { Warnings } from "./warnings.ts";
 
+/** The highest cost that servers accept by default. */
+const MAX_SERVER_COST = 1_000_000;
+
 /** The parts of a request that all frameworks have. */
 export interface RequestHead {
   readonly method: string;
@@ -92,16 +95,19 @@ export class HttpLimiter<R> {
     if (isPreflightExempt || this.#exempt.has(head.path) || (await this.#skips(request))) {
       return "serve";
     }
+    let isExcessive = false;
     try {
       const state = RequestState.of(owner);
       const limits = await this.#apply(request, head, scoped, state);
       if (!limits.length) {
         return "serve";
       }
+      isExcessive = limits.some(({ cost }) => cost > MAX_SERVER_COST);
       const decided: DecidedLimit[] = await decide(this.#limiter, limits, this.warnings);
       return (await state.add(decided, this.#settings)) ?? "serve";
     } catch (error) {
-      const isServed = onError !== "deny";
+      // A client that chooses a cost that the server rejects must not be served for it.
+      const isServed = onError !== "deny" && !isExcessive;
       this.warnings.warn(
         `requests could not be checked, and are ${isServed ? "served" : "denied"}`,
         error,

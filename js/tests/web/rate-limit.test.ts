@@ -60,6 +60,25 @@ describe("limits", () => {
     expect((await free.check()).response.status).toBe(429);
   });
 
+  test("a cost that a server rejects does not exempt a request", async () => {
+    const limiter = {
+      ...frozenLimiter(),
+      check: (_: string, __: unknown, { cost = 1 }: { cost?: number } = {}) => {
+        throw new Error(`cost '${cost}' is not an integer from 1 to 1000000`);
+      },
+    } as unknown as WebOptions["limiter"];
+    const statusOf = async (limit: WebOptions["limit"] & object, cost: number) =>
+      (await limited({ limiter, limit, cost: () => cost }).check()).response.status;
+    expect([
+      await statusOf({ policy: "gold" }, 1_000_001),
+      await statusOf({ policy: "gold" }, Infinity),
+      await statusOf(Rules.parse("1000000/day"), 2_000_000),
+      // Other errors are not caused by the client.
+      await statusOf({ policy: "gold" }, 1_000_000),
+      await statusOf(Rules.parse("5/day"), 2_000_000),
+    ]).toEqual([503, 503, 503, 200, 200]);
+  });
+
   test("an infinite cost is over each limit", async () => {
     const { check, warn } = limited({ cost: () => Number("1e999") });
     const { response } = await check();
