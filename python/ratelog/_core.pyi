@@ -318,6 +318,11 @@ class Backoff:
 
     def __new__(cls, policy: RetryPolicy, method: str, headers: Headers, idempotent: bool | None = None) -> Self:
         """`idempotent` overrides what the method and the headers imply."""
+    @staticmethod
+    def of_checks(max_total: float) -> Backoff:
+        """The waits between the checks of one caller, for at most `max_total` seconds."""
+    def after_denial(self, retry_after_ms: int | None, elapsed: float) -> float | None:
+        """Seconds to wait before the next check; `None` if this denial is final."""
     def after_response(self, status: int, headers: Headers, now: float, elapsed: float) -> float | None:
         """Seconds to wait before the next attempt; `None` if this response is final."""
     def after_error(self, may_have_arrived: bool, elapsed: float) -> float | None:

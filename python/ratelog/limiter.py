@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -13,6 +14,7 @@ from .connection.async_sessions import AsyncSessions
 from .connection.event_loop import reject_trio
 from .engine.cluster_engine import ClusterEngine
 from .errors import ConfigError
+from .waiting import DEFAULT_MAX_WAIT, waits
 
 if TYPE_CHECKING:
     import inspect
@@ -130,6 +132,34 @@ class RateLimiter(BaseLimiter):
         Otherwise it is one pipeline; if a check is denied, the units that the others recorded are taken back.
         """
         return await self._sessions.run(self._mcheck(checks, cost))
+
+    async def until_allowed(
+        self, key: str | bytes, limits: LimitsLike, cost: int = 1, *, max_wait: float = DEFAULT_MAX_WAIT
+    ) -> Decision:
+        """Repeats `check` until it is allowed, after the waits that the decisions give. Returns the allowed decision.
+
+        The waits have some jitter, so that callers who were denied together do not come back together.
+
+        Args:
+            key: the key, in front of which the prefix is set.
+            limits: the limits, as for `check`.
+            cost: the units to use.
+            max_wait: seconds in which the last check is made.
+
+        Raises:
+            DeniedError: the next wait does not end within `max_wait`, or no wait changes the denial: the cost exceeds
+                the limit, or an operator denied the key.
+            ValueError: `max_wait` is negative, and those of `check`.
+        """
+        steps = waits(max_wait)
+        wait = next(steps)
+        try:
+            while True:
+                await asyncio.sleep(wait)
+                wait = steps.send(await self.check(key, limits, cost))
+        except StopIteration as stop:
+            allowed: Decision = stop.value
+            return allowed
 
     def pace(self, key: str | bytes, rule: str, *, max_wait: float | None = None) -> Pace:
         """Returns a pace: at most `rule`, spread evenly over all processes that use the key.

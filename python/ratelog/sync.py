@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 import weakref
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,6 +16,7 @@ from .connection.sync_cluster_session import SyncClusterSession
 from .connection.sync_session import SyncSession
 from .engine.cluster_engine import ClusterEngine
 from .engine.operation import no_server, run
+from .waiting import DEFAULT_MAX_WAIT, waits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,6 +80,20 @@ class SyncRateLimiter(BaseLimiter):
     def mcheck(self, checks: Sequence[tuple[str | bytes, LimitsLike]], cost: int = 1) -> list[Decision]:
         """See `RateLimiter.mcheck`."""
         return self._run(self._mcheck(checks, cost))
+
+    def until_allowed(
+        self, key: str | bytes, limits: LimitsLike, cost: int = 1, *, max_wait: float = DEFAULT_MAX_WAIT
+    ) -> Decision:
+        """See `RateLimiter.until_allowed`."""
+        steps = waits(max_wait)
+        wait = next(steps)
+        try:
+            while True:
+                time.sleep(wait)
+                wait = steps.send(self.check(key, limits, cost))
+        except StopIteration as stop:
+            allowed: Decision = stop.value
+            return allowed
 
     def pace(self, key: str | bytes, rule: str, *, max_wait: float | None = None) -> SyncPace:
         """See `RateLimiter.pace`."""

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use pyo3::prelude::*;
 use ratelog_client_core::retry::{self, Idempotency, RetryAction};
 
@@ -55,6 +57,17 @@ impl Backoff {
             Some(false) => Idempotency::Never,
         };
         Self { backoff: policy.0.backoff(), idempotency }
+    }
+
+    #[staticmethod]
+    fn of_checks(max_total: f64) -> PyResult<Self> {
+        let policy = retry::RetryPolicy::default().max_total(seconds("max_wait", max_total)?);
+        Ok(Self { backoff: policy.backoff(), idempotency: Idempotency::Never })
+    }
+
+    fn after_denial(&mut self, retry_after_ms: Option<u64>, elapsed: f64) -> PyResult<Option<f64>> {
+        let wait = retry_after_ms.map(Duration::from_millis);
+        self.next(wait.map_or(RetryAction::Stop, RetryAction::After), elapsed)
     }
 
     fn after_response(
