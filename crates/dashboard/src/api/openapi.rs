@@ -2,8 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
-use utoipa::openapi::Server;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder, Server};
 use utoipa::{Modify, OpenApi};
 
 use super::{history, keys, overview, policies};
@@ -36,7 +36,7 @@ use crate::auth::Viewer;
     ),
     components(schemas(crate::operations::failure::ProblemDetails)),
     security(("token" = [])),
-    modifiers(&Token)
+    modifiers(&Token, &Errors)
 )]
 struct Document;
 
@@ -47,6 +47,26 @@ impl Modify for Token {
         let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
         let components = document.components.get_or_insert_with(Default::default);
         components.add_security_scheme("token", SecurityScheme::Http(scheme));
+    }
+}
+
+struct Errors;
+
+impl Modify for Errors {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let details = ContentBuilder::new().schema(Some(Ref::from_schema_name("ProblemDetails")));
+        let response = ResponseBuilder::new()
+            .description("Any error, as RFC 9457 defines it.")
+            .content("application/problem+json", details.build())
+            .build();
+        for item in document.paths.paths.values_mut() {
+            for operation in [&mut item.get, &mut item.put, &mut item.post, &mut item.delete] {
+                if let Some(operation) = operation {
+                    let responses = &mut operation.responses.responses;
+                    responses.insert("default".to_owned(), response.clone().into());
+                }
+            }
+        }
     }
 }
 

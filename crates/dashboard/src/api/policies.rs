@@ -79,7 +79,7 @@ pub async fn set(
     let body = json(body)?;
     let name = parse_name(&name)?;
     let policy = policies::parse(&body.rules, &body.mode)?;
-    Ok(Json(policies::set(&app, &identity, &name, &policy).await?))
+    Ok(Json(policies::set(&app, &identity, &name, &policy, None).await?))
 }
 
 /// Deletes a policy on every primary. Returns the outcome on each.
@@ -118,7 +118,7 @@ pub async fn import(
         return Err(Failure::WrongMethod);
     }
     let body = body.map_err(|error| Failure::Invalid(error.body_text()))?;
-    Ok(Json(policies::import(&app, &identity, &body).await?))
+    Ok(Json(policies::import(&app, &identity, &body, None).await?))
 }
 
 /// The name of a policy in a path. Browsers take `.` and `..` for other paths, so these are `@hex:2e` and `@hex:2e2e`.

@@ -36,7 +36,8 @@ pub async fn list(app: &App, pattern: Option<&str>) -> Result<Overrides, Failure
         let mut page = match node.query(&command::override_pages(&options)).await {
             Ok(pages) => pages.into_iter().next(),
             Err(error) => {
-                incomplete.push(format!("{}: {error}", node.address()));
+                let failure = Failure::from(error);
+                incomplete.push(format!("{}: {}", node.address(), failure.detail()));
                 continue;
             }
         };
@@ -47,7 +48,10 @@ pub async fn list(app: &App, pattern: Option<&str>) -> Result<Overrides, Failure
             };
             match node.query(&command::next_override_page(&cursor, &options)).await {
                 Ok(next) => page = Some(next),
-                Err(error) => incomplete.push(format!("{}: {error}", node.address())),
+                Err(error) => {
+                    let failure = Failure::from(error);
+                    incomplete.push(format!("{}: {}", node.address(), failure.detail()));
+                }
             }
         }
     }

@@ -3,6 +3,7 @@
 use ratelog_client::command;
 use ratelog_client::{Mode, Policy, PolicyName};
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 use super::audit::Change;
@@ -50,20 +51,32 @@ pub async fn get(app: &App, name: &PolicyName) -> Result<Policy, Failure> {
     found.ok_or_else(|| Failure::NotFound(format!("there is no policy '{name}'")))
 }
 
-/// Sets a policy on every primary. Returns the outcome on each.
+/// Sets a policy on every primary, unless it is not as its user saw it: `seen` is what [`seen`] returned then.
+///
+/// Returns the outcome on each.
 ///
 /// # Errors
-/// That of a node, if it failed on all of them.
+/// [`Failure::Rejected`] if the policy is another one now; that of a node, if it failed on all of them.
 pub async fn set(
     app: &App,
     identity: &Identity,
     name: &PolicyName,
     policy: &Policy,
+    seen: Option<&str>,
 ) -> Result<Vec<NodeOutcome>, Failure> {
     let before = before(app, name).await;
     let change =
         Change { action: "set_policy", target: name.to_string(), before, after: describe(policy) };
-    let make = policy_nodes::run(app.operator().await, || command::set_policy(name, policy));
+    let make = async {
+        if let Some(seen) = seen {
+            let now = self::seen(list(app).await?.get(name));
+            if now != seen {
+                let text = format!("The policy {name} has changed since you saw it: it is {now}");
+                return Err(Failure::Rejected(text));
+            }
+        }
+        policy_nodes::run(app.operator().await, || command::set_policy(name, policy)).await
+    };
     app.audit.run_on_nodes(identity, change, make).await
 }
 
@@ -86,16 +99,19 @@ pub async fn delete(
     app.audit.run_on_nodes(identity, change, make).await
 }
 
-/// Replaces all policies by those of a document, on every primary. Returns the outcome on each.
+/// Replaces all policies by those of a document, on every primary, unless they are not as their user saw them: `seen` is
+/// what [`seen_all`] returned then. Returns the outcome on each.
 ///
 /// # Errors
-/// [`Failure::Invalid`] for an invalid document; that of a node, if it failed on all of them.
+/// [`Failure::Invalid`] for an invalid document; [`Failure::Rejected`] if the policies are others now; that of a node, if
+/// it failed on all of them.
 pub async fn import(
     app: &App,
     identity: &Identity,
     json: &str,
+    seen: Option<&str>,
 ) -> Result<Vec<NodeOutcome>, Failure> {
-    let changes = diff(app, json).await?;
+    let (changes, _) = diff(app, json).await?;
     let describe = |text: fn(&PolicyChange) -> &Option<String>| {
         let lines = changes.iter().filter_map(|change| {
             text(change).as_ref().map(|text| format!("{}: {text}", change.name))
@@ -108,7 +124,15 @@ pub async fn import(
         before: describe(|change| &change.before),
         after: describe(|change| &change.after),
     };
-    let make = policy_nodes::run(app.operator().await, || command::import_policies(json));
+    let make = async {
+        if let Some(seen) = seen
+            && seen_all(&list(app).await?) != seen
+        {
+            let text = "The policies have changed since you saw them: look at the changes again";
+            return Err(Failure::Rejected(text.to_owned()));
+        }
+        policy_nodes::run(app.operator().await, || command::import_policies(json)).await
+    };
     app.audit.run_on_nodes(identity, change, make).await
 }
 
@@ -137,13 +161,26 @@ pub async fn make_equal(
     app.audit.run_on_nodes(identity, change, make).await
 }
 
-/// The changes that an import of a document would make.
+/// The changes that an import of a document would make, and the policies that they change, for [`import`].
 ///
 /// # Errors
 /// [`Failure::Invalid`] for an invalid document; errors of the servers.
-pub async fn diff(app: &App, json: &str) -> Result<Vec<PolicyChange>, Failure> {
+pub async fn diff(app: &App, json: &str) -> Result<(Vec<PolicyChange>, String), Failure> {
     let after = policy_document::parse(json).map_err(Failure::Invalid)?;
-    Ok(changes(&list(app).await?, &after))
+    let before = list(app).await?;
+    Ok((changes(&before, &after), seen_all(&before)))
+}
+
+/// A policy as its user sees it, or that there is none.
+#[must_use]
+pub fn seen(policy: Option<&Policy>) -> String {
+    policy.map_or_else(|| "none".to_owned(), describe)
+}
+
+/// A digest of all policies.
+fn seen_all(policies: &Policies) -> String {
+    let digest = Sha256::digest(policy_document::write(policies));
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The policies that differ.
@@ -203,7 +240,7 @@ pub fn parse_name(text: &str) -> Result<PolicyName, Failure> {
 
 async fn before(app: &App, name: &PolicyName) -> String {
     match list(app).await {
-        Ok(policies) => policies.get(name).map_or_else(|| "none".to_owned(), describe),
+        Ok(policies) => seen(policies.get(name)),
         Err(_) => "not read".to_owned(),
     }
 }

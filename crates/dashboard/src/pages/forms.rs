@@ -35,6 +35,8 @@ pub struct PolicyForm {
     name: String,
     rules: String,
     mode: String,
+    /// The policy that the page showed.
+    seen: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -146,7 +148,7 @@ pub async fn set_policy(
     let outcome = async {
         let name = policies::parse_name(&form.name)?;
         let policy = policies::parse(&form.rules, &form.mode)?;
-        policies::set(&app, &identity, &name, &policy).await
+        policies::set(&app, &identity, &name, &policy, form.seen.as_deref()).await
     };
     let flash = Flash::of(outcome.await, |outcomes| {
         describe(&format!("The policy {} is stored", form.name), &outcomes)

@@ -23,6 +23,8 @@ pub struct ImportForm {
     /// Whether the import is to be made; if not, its changes are shown.
     #[serde(default)]
     apply: bool,
+    /// The policies that the page with the changes had.
+    seen: Option<String>,
 }
 
 pub async fn page(
@@ -93,13 +95,13 @@ pub async fn import(
     Form(import): Form<ImportForm>,
 ) -> Result<Response, PageFailure> {
     if import.apply {
-        let outcome = policies::import(&app, &identity, &import.json).await;
+        let outcome = policies::import(&app, &identity, &import.json, import.seen.as_deref()).await;
         let flash =
             Flash::of(outcome, |outcomes| forms::describe("The policies are imported", &outcomes));
         return Ok(flash.redirect(&app, "/policies"));
     }
     let base = &*app.settings.base_path;
-    let changes = policies::diff(&app, &import.json).await?;
+    let (changes, seen) = policies::diff(&app, &import.json).await?;
     let page = Page {
         app: &app,
         identity: &identity,
@@ -114,6 +116,7 @@ pub async fn import(
             (diff_table(&changes, ["Now", "After"]))
             form.stacked method="post" action={ (base) "/policies/import" } {
                 input type="hidden" name="apply" value="true";
+                input type="hidden" name="seen" value=(seen);
                 textarea name="json" hidden aria-label="JSON" { (import.json) }
                 button type="submit" { "Apply " (changes.len()) " changes" }
             }
@@ -146,6 +149,7 @@ fn switch_mode(base: &str, name: &str, policy: &Policy) -> Markup {
             input type="hidden" name="name" value=(name);
             input type="hidden" name="rules" value=(policy.rules);
             input type="hidden" name="mode" value=(if is_shadow { "enforce" } else { "shadow" });
+            input type="hidden" name="seen" value=(policies::seen(Some(policy)));
             button.quiet type="submit" aria-label={ (if is_shadow { "Enforce " } else { "Shadow " }) (name) } { (if is_shadow { "Enforce" } else { "Shadow" }) }
         }
     }

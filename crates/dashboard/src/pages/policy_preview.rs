@@ -63,6 +63,7 @@ pub async fn page(
         @if identity.is_operator() && is_changed {
             form.inline method="post" action={ (base) "/policies" } {
                 (fields)
+                input type="hidden" name="seen" value=(policies::seen(before.as_ref()));
                 button type="submit" { @if before.is_some() { "Apply" } @else { "Create" } }
             }
         }

@@ -80,20 +80,31 @@ async fn a_preview_shows_the_decisions_and_applies_what_it_shows() {
     assert_eq!((&sample["units"], &sample["denied_units"]), (&json!(7), &json!(2)), "{sample}");
     let before = dashboard.json("/policies/api").await;
     assert_eq!(before["rules"], "10/second; 1000/hour", "nothing is applied yet");
+    // Somebody else changes the policy meanwhile.
+    db.run::<()>("RL.POLICY SET api 11 1s");
+    let page = dashboard.submit("/policies", &hidden_fields(&preview)).await;
+    page.assert_has("The policy api has changed since you saw it: it is 11/second");
+    assert_eq!(dashboard.json("/policies/api").await["rules"], "11/second");
+    let audit = dashboard.json("/audit").await;
+    assert_eq!(audit["entries"][0]["outcome"], "failed", "{audit}");
+    let preview = dashboard.get(&format!("/policies/preview?{query}")).await.page();
     let page = dashboard.submit("/policies", &hidden_fields(&preview)).await;
     page.assert_has("The policy api is stored, on 1 of 1 nodes.");
     assert_eq!(dashboard.json("/policies/api").await["rules"], "3/hour");
 }
 
 /// The hidden fields of the page's first form about a policy.
-fn hidden_fields(page: &Page) -> [(&str, &str); 3] {
-    ["name", "rules", "mode"].map(|name| {
-        let wanted = [("type", "hidden"), ("name", name)];
-        let mut inputs = page.tags.iter().map(|tag| &tag.attributes).filter(|attributes| {
-            wanted.iter().all(|(key, value)| attributes.get(*key).is_some_and(|v| v == value))
-        });
-        (name, &*inputs.next().expect("a hidden field")["value"])
-    })
+fn hidden_fields(page: &Page) -> [(&str, &str); 4] {
+    ["name", "rules", "mode", "seen"].map(|name| (name, hidden_field(page, name)))
+}
+
+/// The value of the page's first hidden field of a name.
+fn hidden_field<'a>(page: &'a Page, name: &str) -> &'a str {
+    let wanted = [("type", "hidden"), ("name", name)];
+    let mut inputs = page.tags.iter().map(|tag| &tag.attributes).filter(|attributes| {
+        wanted.iter().all(|(key, value)| attributes.get(*key).is_some_and(|v| v == value))
+    });
+    &inputs.next().expect("a hidden field")["value"]
 }
 
 #[tokio::test]
@@ -121,7 +132,13 @@ async fn an_import_shows_its_changes_before_it_is_applied() {
     assert_eq!(db.run::<String>("RL.POLICY EXPORT"), before, "nothing is applied yet");
     let json = diff.text.split_once('{').map(|(_, rest)| format!("{{{rest}")).unwrap();
     let json = &json[..=json.rfind('}').unwrap()];
-    let page = dashboard.submit("/policies/import", &[("json", json), ("apply", "true")]).await;
+    let form = [("json", json), ("apply", "true"), ("seen", hidden_field(&diff, "seen"))];
+    db.run::<()>("RL.POLICY SET late 1 1s");
+    let page = dashboard.submit("/policies/import", &form).await;
+    page.assert_has("The policies have changed since you saw them");
+    assert_eq!(names(&server), ["changed", "kept", "late", "removed"]);
+    db.run::<u64>("RL.POLICY DEL late");
+    let page = dashboard.submit("/policies/import", &form).await;
     page.assert_has("The policies are imported, on 1 of 1 nodes.");
     assert_eq!(parsed(&db.run::<String>("RL.POLICY EXPORT")), parsed(new));
     for wrong in [

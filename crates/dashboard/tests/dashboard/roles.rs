@@ -112,7 +112,9 @@ async fn the_document_of_the_api_has_every_route() {
     for (path, methods) in document["paths"].as_object().unwrap() {
         let path = path.strip_prefix("/api/v1").unwrap().replace("{name}", "{*name}");
         let path = if path == "/policies/import" { "/policies/{*name}".to_owned() } else { path };
-        for method in methods.as_object().unwrap().keys() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let content = &operation["responses"]["default"]["content"]["application/problem+json"];
+            assert_eq!(content["schema"]["$ref"], "#/components/schemas/ProblemDetails", "{path}");
             documented.insert((method.to_ascii_uppercase(), path.clone()));
         }
     }
