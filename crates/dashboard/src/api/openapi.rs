@@ -60,11 +60,10 @@ impl Modify for Errors {
             .content("application/problem+json", details.build())
             .build();
         for item in document.paths.paths.values_mut() {
-            for operation in [&mut item.get, &mut item.put, &mut item.post, &mut item.delete] {
-                if let Some(operation) = operation {
-                    let responses = &mut operation.responses.responses;
-                    responses.insert("default".to_owned(), response.clone().into());
-                }
+            let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete];
+            for operation in operations.into_iter().flatten() {
+                let responses = &mut operation.responses.responses;
+                responses.insert("default".to_owned(), response.clone().into());
             }
         }
     }

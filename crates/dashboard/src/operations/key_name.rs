@@ -68,7 +68,8 @@ pub fn decode(text: &str) -> Result<Vec<u8>, Failure> {
     Ok(percent_decode_str(text).collect())
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text

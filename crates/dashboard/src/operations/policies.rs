@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::audit::Change;
 use super::failure::Failure;
+use super::key_name;
 use super::policy_document::{self, Policies};
 use super::policy_nodes::{self, NodeOutcome};
 use crate::app::App;
@@ -179,8 +180,7 @@ pub fn seen(policy: Option<&Policy>) -> String {
 
 /// A digest of all policies.
 fn seen_all(policies: &Policies) -> String {
-    let digest = Sha256::digest(policy_document::write(policies));
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    key_name::hex(&Sha256::digest(policy_document::write(policies)))
 }
 
 /// The policies that differ.
