@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from redis.exceptions import ResponseError
 
 from .._core import Decision, Policies, hash_slot
 from ..check import MAX_COST, has_recorded, unrecorded, with_excessive_cost
-from .classify import TRANSPORT_ERRORS, classify
+from .classify import TRANSPORT_ERRORS, LacksModuleError, classify
 from .commands import (
     LOAD_SCRIPT,
     PROBE_KEY,
@@ -43,6 +43,12 @@ if TYPE_CHECKING:
 
 MODULE_PROBE_INTERVAL = 30.0
 """Seconds between two probes for the module on a server that lacked it."""
+
+
+class _Answer(NamedTuple):
+    reply: Reply
+    dialect: Dialect
+    """That of the command."""
 
 
 class Backend:
@@ -90,8 +96,9 @@ class Backend:
         dialect: Dialect = self._module
         replies = yield (dialect.check(check) if record else dialect.peek(check),)
         if isinstance(replies[0], Exception):
-            dialect, replies = yield from self._recover(dialect, replies, _check_each, checks, record)
-            _raise_unavailable(replies)
+            ((reply, dialect),) = yield from self._recover(dialect, replies, _check_each, checks, record)
+            _raise_unavailable([reply])
+            return [self._parse(check, reply, dialect)]
         return [self._parse(check, replies[0], dialect)]
 
     def _fetching(self, policies: Sequence[str], operation: Operation[list[Decision]]) -> Operation[list[Decision]]:
@@ -104,43 +111,37 @@ class Backend:
             raise
 
     def _check(self, checks: Sequence[Check], record: bool, policies: Sequence[str]) -> Operation[list[Decision]]:
-        """Returns one decision per check. Stores the policies, which are fetched with them."""
+        """Returns one decision per check. Fetches the policies with them."""
         queries: Sequence[Command] = [("RL.POLICY", "GET", policy) for policy in policies] if policies else ()
-        decisions: list[Decision] | None = None
         if len(checks) == 1:
-            dialect, replies = yield from self._execute(_check_each, checks, record, *queries)
-            decisions = [self._parse(checks[0], replies[0], dialect)]
-        elif record and self._is_one_slot(checks):
+            answers = yield from self._execute(_check_each, checks, record, *queries)
+            return [self._parse(checks[0], *answers[0])]
+        if record and self._is_one_slot(checks):
             try:
-                dialect, replies = yield from self._execute(_mcheck, checks, *queries)
+                (reply, dialect), *_ = yield from self._execute(_mcheck, checks, *queries)
             except CannotCombineError:
                 pass
             except ResponseError as error:
                 if not is_split(error):
                     raise
             else:
-                decisions = parse_decisions(replies[0], dialect.source, [check.key for check in checks])
-        if decisions is None:
-            decisions, replies = yield from self._check_separately(checks, record, queries)
-        if policies:
-            for policy, reply in zip(policies, replies[-len(policies) :], strict=True):
-                self._store_policy(policy, reply)
-        return decisions
+                return parse_decisions(reply, dialect.source, [check.key for check in checks])
+        return (yield from self._check_separately(checks, record, queries))
 
     def refund(self, key: bytes, cost: int) -> Operation[int]:
         """Returns the number of units taken back."""
-        _, (reply,) = yield from self._execute(_refund, key, cost)
-        return parse_count(reply)
+        (answer,) = yield from self._execute(_refund, key, cost)
+        return parse_count(answer.reply)
 
     def reset(self, key: bytes) -> Operation[int]:
         """Returns the number of units removed."""
-        _, (reply,) = yield from self._execute(_reset, key)
-        return parse_count(reply)
+        (answer,) = yield from self._execute(_reset, key)
+        return parse_count(answer.reply)
 
     def take_back(self, checks: Sequence[Check]) -> Operation[Exception | None]:
         """Takes back the units of several checks. Returns the error if the server rejects it."""
-        _, replies = yield from self._execute(_refund_each, checks)
-        return next((reply for reply in replies if isinstance(reply, Exception)), None)
+        answers = yield from self._execute(_refund_each, checks)
+        return next((reply for reply, _ in answers if isinstance(reply, Exception)), None)
 
     def find_rejected(self, checks: Sequence[Check]) -> Operation[Sequence[Exception | None]]:
         """Returns the error of each check that the server rejects."""
@@ -150,20 +151,22 @@ class Backend:
             errors = find_unknown(self._policies, checks)
             unknown = {check: error for check, error in zip(checks, errors, strict=True) if error is not None}
         others = [check for check in checks if check not in unknown]
-        replies = (yield from self._execute(_check_each, others, False))[1] if others else ()
-        rejected = {check: reply for check, reply in zip(others, replies, strict=True) if isinstance(reply, Exception)}
+        answers = (yield from self._execute(_check_each, others, False)) if others else ()
+        replies = zip(others, (answer.reply for answer in answers), strict=True)
+        rejected = {check: reply for check, reply in replies if isinstance(reply, Exception)}
         return [unknown.get(check) or rejected.get(check) for check in checks]
 
     def find_rejected_write(self, key: bytes) -> Operation[Exception | None]:
         """Returns the error if the server rejects writes to a key. Changes nothing."""
-        _, (reply,) = yield from self._execute(_refund, key, 1)
-        return reply if isinstance(reply, Exception) else None
+        (answer,) = yield from self._execute(_refund, key, 1)
+        return answer.reply if isinstance(answer.reply, Exception) else None
 
     def execute_module_command(self, feature: str, command: Command) -> Operation[Reply]:
         """Runs a command that only the module has."""
         (reply,) = yield (command,)
         if is_unknown_command(reply):
             self.lack_module()
+        if is_unknown_command(reply) or isinstance(reply, LacksModuleError):
             raise module_required(feature)
         if isinstance(reply, Exception):
             raise to_public_error(reply)
@@ -198,37 +201,36 @@ class Backend:
 
     def _check_separately(
         self, checks: Sequence[Check], record: bool, queries: Sequence[Command]
-    ) -> Operation[tuple[list[Decision], Sequence[Reply]]]:
-        """Sends one command per check. If one is denied, takes back the units that the others recorded.
-
-        Returns the replies, too.
-        """
-        dialect, all_replies = yield from self._send(_check_each, checks, record, *queries)
-        replies = all_replies[: len(checks)]
-        outcomes = [self._parse_or_error(check, reply, dialect) for check, reply in zip(checks, replies, strict=True)]
+    ) -> Operation[list[Decision]]:
+        """Sends one command per check. If one is denied, takes back the units that the others recorded."""
+        answers = yield from self._send(_check_each, checks, record, *queries)
+        decided = list(zip(checks, answers, strict=False))
+        outcomes = [self._parse_or_error(check, answer) for check, answer in decided]
         if record and not all(isinstance(outcome, Decision) and outcome for outcome in outcomes):
             # With the script, a shadow policy may allow a check that recorded nothing.
             recorded = [
                 index
-                for index, (check, reply) in enumerate(zip(checks, replies, strict=True))
+                for index, (check, (reply, dialect)) in enumerate(decided)
                 if not isinstance(reply, Exception)
                 and has_recorded(check, Decision.from_reply(reply, dialect.source, check.key))
             ]
             for index in recorded:
                 outcomes[index] = unrecorded(_or_raise(outcomes[index]), checks[index].cost)
             if recorded:
+                taken_back = [(checks[index], answers[index].dialect) for index in recorded]
                 try:
                     # If this fails, the units stay for their window: the limit is never exceeded.
-                    yield [dialect.refund(checks[index].key, checks[index].cost) for index in recorded]
+                    yield [dialect.refund(check.key, check.cost) for check, dialect in taken_back]
                 except TRANSPORT_ERRORS as error:
                     self._record_failure(error)
                 finally:
-                    for index in recorded:
-                        self._invalidate(checks[index].key)
-        _raise_unavailable(all_replies)
-        return [_or_raise(outcome) for outcome in outcomes], all_replies
+                    for check, _ in taken_back:
+                        self._invalidate(check.key)
+        _raise_unavailable([answer.reply for answer in answers])
+        return [_or_raise(outcome) for outcome in outcomes]
 
-    def _parse_or_error(self, check: Check, reply: Reply, dialect: Dialect) -> Decision | Exception:
+    def _parse_or_error(self, check: Check, answer: _Answer) -> Decision | Exception:
+        reply, dialect = answer
         return to_public_error(reply) if isinstance(reply, Exception) else self._parse(check, reply, dialect)
 
     def _parse(self, check: Check, reply: Reply, dialect: Dialect) -> Decision:
@@ -239,57 +241,69 @@ class Backend:
             return decision.unenforced()
         return decision
 
-    def _execute(
-        self, build: Callable[..., Sequence[Command]], *arguments: object
-    ) -> Operation[tuple[Dialect, Sequence[Reply]]]:
-        """Sends the commands that `build` makes for the server's dialect. Returns the replies and their dialect.
+    def _execute(self, build: Callable[..., Sequence[Command]], *arguments: object) -> Operation[list[_Answer]]:
+        """Sends the commands that `build` makes for the server's dialect. Returns the answers.
 
         Raises the error of a server that is unavailable.
         """
-        dialect, replies = yield from self._send(build, *arguments)
-        _raise_unavailable(replies)
-        return dialect, replies
+        answers = yield from self._send(build, *arguments)
+        _raise_unavailable([answer.reply for answer in answers])
+        return answers
 
-    def _send(
-        self, build: Callable[..., Sequence[Command]], *arguments: object
-    ) -> Operation[tuple[Dialect, Sequence[Reply]]]:
-        """Does what `_execute` does, and returns the errors of an unavailable server with the other replies."""
+    def _send(self, build: Callable[..., Sequence[Command]], *arguments: object) -> Operation[list[_Answer]]:
+        """Does what `_execute` does, and returns the errors of an unavailable server with the other answers.
+
+        Stores the policies that the commands fetch.
+        """
         dialect = self.dialect
+        commands = build(dialect, *arguments)
         module_probe = self._module_probe()
-        replies = list((yield [*build(dialect, *arguments), *module_probe]))
+        replies = list((yield [*commands, *module_probe]))
         if module_probe and (not classify(reply := replies.pop()) or self._is_about_slot(reply)):
             self._set_dialect(reply)
+        for command, reply in zip(commands, replies, strict=True):
+            if command[0] == "RL.POLICY":
+                self._store_policy(str(command[2]), reply)
         for reply in replies:
             if isinstance(reply, Exception):
                 return (yield from self._recover(dialect, replies, build, *arguments))
-        return dialect, replies
+        return [_Answer(reply, dialect) for reply in replies]
 
     def _recover(
-        self, dialect: Dialect, received: Sequence[Reply], build: Callable[..., Sequence[Command]], *arguments: object
-    ) -> Operation[tuple[Dialect, Sequence[Reply]]]:
+        self, dialect: Dialect, replies: Sequence[Reply], build: Callable[..., Sequence[Command]], *arguments: object
+    ) -> Operation[list[_Answer]]:
         """Switches to the script if the server lacks the module, and loads the script if it is missing.
 
-        Sends those commands again that were not executed. Returns the replies and the dialect that they are in.
+        Sends those commands again that were not executed. Returns the answers.
         """
-        replies = list(received)
-        if dialect is self._module and is_unknown_command(replies[0]) and self.lack_module():
-            dialect = self._script
-            replies = list((yield build(dialect, *arguments)))
+        script = self._script
+        if dialect is self._module and self._settings.backend == "auto" and is_unknown_command(replies[0]):
+            self.lack_module()
+            dialect = script
+            replies = yield build(script, *arguments)
+        answers = [_Answer(reply, dialect) for reply in replies]
+
+        def send_again(places: Sequence[int]) -> Operation[None]:
+            commands = build(script, *arguments)
+            for place, reply in zip(places, (yield [commands[place] for place in places]), strict=True):
+                answers[place] = _Answer(reply, script)
+
+        # Other nodes of a cluster, to which commands were redirected, may lack the module.
+        lacking = [place for place, (reply, _) in enumerate(answers) if isinstance(reply, LacksModuleError)]
+        if lacking:
+            yield from send_again(lacking)
         # Several nodes of a cluster may lack the script: it is loaded into the one that replied last.
         for _ in replies:
-            # A command that was executed is not sent again.
-            missing = [index for index, reply in enumerate(replies) if is_missing_script(reply)]
+            missing = [place for place, (reply, _) in enumerate(answers) if is_missing_script(reply)]
             if not missing:
                 break
             (loaded,) = yield (LOAD_SCRIPT,)
             if isinstance(loaded, Exception):
-                received = [loaded] * len(missing)
+                for place in missing:
+                    answers[place] = _Answer(loaded, script)
             else:
-                commands = build(dialect, *arguments)
-                received = yield [commands[index] for index in missing]
-            for index, reply in zip(missing, received, strict=True):
-                replies[index] = reply
-        return dialect, replies
+                yield from send_again(missing)
+        return answers
 
     def _module_probe(self) -> tuple[Command, ...]:
         """From time to time, a probe for the module on a server that lacked it: it may have been loaded since."""

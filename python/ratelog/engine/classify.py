@@ -48,6 +48,10 @@ class OtherShardError(ConnectionAbortedError):
     """The node to which this server redirected a command is unavailable. Says nothing about this server."""
 
 
+class LacksModuleError(OtherShardError):
+    """The node to which this server redirected a command did not execute it, because it lacks the module."""
+
+
 UNCOUNTED_ERRORS = (LimiterClosedError, OtherShardError)
 """The errors that say nothing about the server that the command was for."""
 

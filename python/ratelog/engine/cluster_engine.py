@@ -163,7 +163,8 @@ class ClusterEngine(Engine):
     def health(self) -> Health:
         """The state of the limiter now."""
         own = replace(super().health(), opened=self._opened_before)
-        health = health_of_cluster(own, [shard.shard_health() for shard in self.shards.owners()])
+        shards = [*self.shards.owners(), *self.shards.lost_without_slots()]
+        health = health_of_cluster(own, [shard.shard_health() for shard in shards])
         return replace(health, last_error=NO_OWNER) if self._has_met_no_owner and not health.last_error else health
 
     def fetch_topology(self) -> Operation[Topology | None]:
@@ -210,7 +211,7 @@ class ClusterEngine(Engine):
 
     def _run_on(self, shard: Shard | None, operation: Callable[[Engine], Operation[T]]) -> Operation[T]:
         """Runs an operation on a shard; on this engine if no shard owns the key."""
-        return operation(self) if shard is None else self._router.run(shard, operation)
+        return operation(self) if shard is None else self._router.run(shard, operation(shard))
 
     def _redirected(self, redirect: Redirect) -> Shard:
         shard, is_moved = self.shards.redirected(redirect)

@@ -422,7 +422,11 @@ class Engine:
 
 
 def _name(error: BaseException) -> str:
-    kind = type(error.__cause__ if isinstance(error, OtherShardError) and error.__cause__ else error)
+    if isinstance(error, OtherShardError):
+        if error.__cause__ is None:
+            return CIRCUIT_OPEN
+        error = error.__cause__
+    kind = type(error)
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 

@@ -42,7 +42,7 @@ def is_about_slot(reply: object) -> bool:
     return _words(reply)[0] in ("ASK", "MOVED") or str(reply).endswith(_NOT_SERVED)
 
 
-def is_split(error: ResponseError) -> bool:
+def is_split(error: Exception) -> bool:
     """Whether a node has only some keys of a command, because their slot is moving: each key needs a command."""
     # Before 5.1, redis-py has no class for the code.
     return isinstance(error, TryAgainError) or str(error).startswith("TRYAGAIN ")

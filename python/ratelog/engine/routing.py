@@ -6,10 +6,11 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from .classify import OtherShardError, describe
+from .._core import hash_slot
+from .classify import LacksModuleError, OtherShardError, classify, describe
 from .commands import is_missing_script, is_unknown_command, key_of
 from .node_command import NodeCommand, NodeFailure
-from .redirect import NO_OWNER, Redirect, is_about_slot
+from .redirect import NO_OWNER, Redirect, is_about_slot, is_split
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,10 +33,6 @@ class _Target(NamedTuple):
     """Whether the node only imports the slot."""
 
 
-class _LacksModuleError(OtherShardError):
-    """The node to which a command was redirected did not execute it, because it lacks the module."""
-
-
 class Router:
     """Sends the commands of operations to shards, and follows redirects."""
 
@@ -44,40 +41,34 @@ class Router:
         self.find = find
         self.report_doubt = report_doubt
 
-    def run(self, shard: Shard, start: Callable[[Shard], Operation[T]]) -> Operation[T]:
-        """Runs an operation that `start` begins for `shard`.
-
-        If all of its first commands are redirected to a node that lacks the module, it is begun again for that node.
-        """
+    def run(self, shard: Shard, operation: Operation[T]) -> Operation[T]:
+        """Runs an operation of `shard`."""
         route = _Route(self, _Target(shard, is_asking=False))
-        while True:
-            operation = start(route.origin.shard)
-            try:
-                replies = yield from route.send(next(operation))
-                if all(isinstance(reply, _LacksModuleError) for reply in replies):
-                    route = _Route(self, route.last)
-                    continue
-                while True:
-                    failure = next((reply for reply in replies if isinstance(reply, NodeFailure)), None)
-                    commands = operation.send(replies) if failure is None else operation.throw(failure.error)
-                    replies = yield from route.send(commands)
-            except StopIteration as stop:
-                result: T = stop.value
-                return result
-            finally:
-                operation.close()
+        try:
+            commands = next(operation)
+            while True:
+                replies = yield from route.send(commands)
+                failure = next((reply for reply in replies if isinstance(reply, NodeFailure)), None)
+                commands = operation.send(replies) if failure is None else operation.throw(failure.error)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+        finally:
+            operation.close()
 
 
 class _Route:
     """Where the commands of one operation go."""
 
     def __init__(self, router: Router, origin: _Target) -> None:
-        self.origin = origin
-        self.last = origin
+        self._origin = origin
+        self._last = origin
         """The target of the last redirect, or the last one that lacked the script. Commands without a key go to it."""
         self._router = router
+        self._by_slot: dict[int, _Target] = {}
+        """The new owners of slots that have moved."""
         self._by_key: dict[bytes | None, _Target] = {}
-        """The targets of the keys that were redirected."""
+        """The importing nodes of keys. The old owner may still have other keys of their slots."""
 
     def send(self, commands: Sequence[Command]) -> Operation[list[Reply]]:
         """Returns the replies. A failure of another shard than the origin is an `OtherShardError`."""
@@ -86,10 +77,14 @@ class _Route:
         for _ in range(1 + MAX_REDIRECTS):
             received = iter((yield _addressed(commands, targets)))
             redirected: dict[int, _Target] = {}
+            failed: set[Shard] = set()
             for index, target in targets.items():
                 if target.is_asking:
                     next(received)
-                replies[index], redirect = self._follow(commands[index], target, next(received))
+                reply = next(received)
+                if target.shard is not self._origin.shard:
+                    reply = _from_other_shard(target.shard, commands[index], reply, failed)
+                replies[index], redirect = self._follow(commands[index], target, reply)
                 if redirect is not None:
                     redirected[index] = redirect
             if not redirected:
@@ -99,13 +94,14 @@ class _Route:
 
     def _target(self, command: Command) -> _Target:
         key = key_of(command)
-        return self.last if key is None else self._by_key.get(key, self.origin)
+        if key is None:
+            return self._last
+        target = self._by_key.get(key)
+        return self._by_slot.get(hash_slot(key), self._origin) if target is None else target
 
     def _follow(self, command: Command, target: _Target, reply: Reply) -> tuple[Reply, _Target | None]:
         """Returns the reply to the operation, and the node to ask instead if there is one."""
-        if target.shard is not self.origin.shard:
-            reply = _from_other_shard(target.shard, command, reply)
-        if self.origin.shard.backend.is_module_probe(command):
+        if self._origin.shard.backend.is_module_probe(command):
             # Another node says nothing about this one.
             return reply, None
         redirect = Redirect.from_reply(reply, target.shard.address)
@@ -113,14 +109,18 @@ class _Route:
             if is_about_slot(reply):
                 self._router.report_doubt()
                 reply = OtherShardError(NO_OWNER)
+                target.shard.count_unanswered(1, reply)
             elif is_missing_script(reply):
-                self.last = target
+                self._last = target
             return reply, None
         target = _Target(self._router.find(redirect), redirect.is_ask)
         if target.shard.is_lost:
             return _unavailable(target.shard), None
-        self.last = target
-        self._by_key[key_of(command)] = target
+        self._last = target
+        if target.is_asking:
+            self._by_key[key_of(command)] = target
+        else:
+            self._by_slot[redirect.slot] = target
         return OtherShardError(f"the command is redirected more than {MAX_REDIRECTS} times"), target
 
 
@@ -158,13 +158,21 @@ def _addressed(commands: Sequence[Command], targets: dict[int, _Target]) -> list
     return addressed
 
 
-def _from_other_shard(shard: Shard, command: Command, reply: Reply) -> Reply:
-    if isinstance(reply, NodeFailure):
-        shard.record_failure(reply.error)
-        shard.count_unanswered(1, reply.error)
-        return _unavailable(shard, reply.error)
+def _from_other_shard(shard: Shard, command: Command, reply: Reply, failed: set[Shard]) -> Reply:
+    """The reply to the operation of the shard that redirected the command.
+
+    `failed` are the shards that have failed in this round trip: one that is lost loses all commands that it was sent.
+    """
+    error = reply.error if isinstance(reply, NodeFailure) else reply
+    if isinstance(error, Exception) and classify(error) and not (is_about_slot(error) or is_split(error)):
+        if shard not in failed:
+            failed.add(shard)
+            shard.record_failure(error)
+        shard.count_unanswered(1, error)
+        return _unavailable(shard, error)
+    shard.breaker.record_success()
     if is_unknown_command(reply) and command[0] != "EVALSHA" and shard.backend.lack_module():
-        return _LacksModuleError(f"the shard {shard.address} lacks the module")
+        return LacksModuleError(f"the shard {shard.address} lacks the module")
     return reply
 
 

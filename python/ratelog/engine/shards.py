@@ -72,6 +72,12 @@ class Shards:
         state = self._state
         return [state.by_address[address] for address in sorted(state.owners.addresses())]
 
+    def lost_without_slots(self) -> list[Shard]:
+        """The shards that are lost and own no slots, but commands are redirected to them."""
+        owners = self._state.owners.addresses()
+        known = self._state.by_address.copy()
+        return [known[address] for address in sorted(known) if address not in owners and known[address].is_lost]
+
     def redirected(self, redirect: Redirect) -> tuple[Shard, bool]:
         """The shard that a node names instead of itself, and whether the slot's owner was another one.
 
@@ -102,7 +108,8 @@ class Shards:
         had_slots = before.owners.addresses()
         since = monotonic() - REDIRECT_SECONDS
         for address, shard in before.by_address.copy().items():
-            if address not in had_slots and shard.redirected_at >= since:
+            # A shard that leaves is healthy, unless nodes have not noticed yet that it is lost.
+            if shard.redirected_at >= since and (shard.is_lost or address not in had_slots):
                 by_address.setdefault(address, shard)
         self._state = _State(owners, by_address)
         self.version += 1

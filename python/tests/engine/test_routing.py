@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from redis.exceptions import AskError, ClusterDownError, MovedError, NoScriptError, ResponseError
+from redis.exceptions import AskError, BusyLoadingError, ClusterDownError, MovedError, NoScriptError, ResponseError
 from redis.exceptions import ConnectionError as Lost
 from redis.exceptions import TimeoutError as Late
 
@@ -82,6 +82,26 @@ def test_a_failure_after_a_redirect_is_that_of_the_other_shard() -> None:
     assert cluster.names() == ["a:1 RL.CHECK"]
 
 
+def test_successes_after_redirects_reset_the_failures_of_the_other_shard() -> None:
+    cluster = FakeCluster(failure_threshold=2)
+    _, b = cluster.engine.shards.owners()
+    ask = AskError("5061 b:2")
+    for reply in (NodeFailure(Late("late")), ALLOWED, BusyLoadingError("loading"), ALLOWED):
+        cluster.reply("a:1", "RL.CHECK", ask)
+        cluster.reply("b:2", "RL.CHECK", reply)
+        check(cluster)
+    assert (b.breaker.state, b.unanswered) == ("closed", 2)
+
+
+def test_a_round_trip_that_is_lost_after_redirects_is_one_failure() -> None:
+    cluster = FakeCluster(failure_threshold=2)
+    a, b = cluster.engine.shards.owners()
+    cluster.reply("a:1", "RL.CHECK", TO_B, MovedError("449 b:2"))
+    cluster.reply("b:2", "RL.CHECK", *[NodeFailure(Late("late"))] * 2)
+    assert cluster.check(*TWO) == [("local", True, 8)] * 2
+    assert (a.breaker.state, b.breaker.state, b.unanswered) == ("closed", "closed", 2)
+
+
 def test_a_redirect_to_a_new_shard_does_not_wait_for_its_probe() -> None:
     cluster = FakeCluster()
     cluster.reply("a:1", "RL.CHECK", TO_C)
@@ -102,16 +122,24 @@ def test_only_the_checks_that_are_redirected_are_sent_again() -> None:
     assert cluster.names() == ["a:1 RL.CHECK", "a:1 RL.CHECK", "b:2 RL.CHECK"]
 
 
-@pytest.mark.parametrize("redirect", [TO_B, AskError("5061 b:2")])
-def test_a_node_without_the_module_runs_the_script_and_the_one_before_keeps_the_module(redirect: ResponseError) -> None:
+@pytest.mark.parametrize(
+    ("redirect", "script"),
+    [(TO_B, ["b:2 EVALSHA"]), (AskError("5061 b:2"), ["a:1 EVALSHA", "b:2 EVALSHA"])],
+    ids=["moved", "ask"],
+)
+def test_a_node_without_the_module_runs_the_script_and_the_one_before_keeps_the_module(
+    redirect: ResponseError, script: list[str]
+) -> None:
     cluster = FakeCluster()
     a, b = cluster.engine.shards.owners()
     cluster.reply("a:1", "RL.CHECK", redirect)
     cluster.reply("b:2", "RL.CHECK", UNKNOWN)
+    # The old owner may have the script's log.
+    cluster.reply("a:1", "EVALSHA", redirect)
     cluster.reply("b:2", "EVALSHA", ALLOWED)
     assert check(cluster) == "script"
     names = [name for name in cluster.names() if "ASKING" not in name]
-    assert names == ["a:1 RL.CHECK", "b:2 RL.CHECK", "b:2 EVALSHA"]
+    assert names == ["a:1 RL.CHECK", "b:2 RL.CHECK", *script]
     assert (a.backend.has_module, b.backend.has_module) == (True, False)
     assert cluster.check(TWO[1]) == [("module", True, 8)]
 
@@ -138,11 +166,30 @@ def test_a_node_without_the_module_is_an_error_if_the_module_is_required() -> No
         check(cluster)
 
 
-@pytest.mark.parametrize("failure", [GONE, UNKNOWN])
-def test_what_others_recorded_is_taken_back_if_one_check_is_redirected_in_vain(failure: object) -> None:
+def test_only_the_checks_of_a_node_without_the_module_run_the_script() -> None:
     cluster = FakeCluster()
     cluster.reply("a:1", "RL.CHECK", TO_B, ALLOWED)
-    cluster.reply("b:2", "RL.CHECK", failure)
+    cluster.reply("b:2", "RL.CHECK", UNKNOWN)
+    cluster.reply("b:2", "EVALSHA", DENIED)
+    assert cluster.check(*TWO) == [("script", False, 0), ("module", True, 9)]
+    assert cluster.names()[2:] == ["b:2 RL.CHECK", "b:2 EVALSHA", "a:1 RL.REFUND"]
+
+
+def test_a_policy_that_is_fetched_decides_on_a_node_without_the_module() -> None:
+    cluster = FakeCluster()
+    policy = {"rules": [[3, 60_000]], "mode": "enforce"}
+    cluster.reply("a:1", "RL.CHECK", TO_B)
+    cluster.reply("a:1", "RL.POLICY", policy)
+    cluster.reply("b:2", "RL.CHECK", UNKNOWN)
+    cluster.reply("b:2", "EVALSHA", ALLOWED)
+    assert cluster.check(Check(OF_A, Limits.of_policy("gold"))) == [("script", True, 8)]
+    assert cluster.names() == ["a:1 RL.CHECK", "a:1 RL.POLICY", "b:2 RL.CHECK", "b:2 EVALSHA"]
+
+
+def test_what_others_recorded_is_taken_back_if_one_check_is_redirected_in_vain() -> None:
+    cluster = FakeCluster()
+    cluster.reply("a:1", "RL.CHECK", TO_B, ALLOWED)
+    cluster.reply("b:2", "RL.CHECK", GONE)
     assert cluster.check(*TWO) == [("local", True, 8)] * 2
     assert cluster.names() == ["a:1 RL.CHECK", "a:1 RL.CHECK", "b:2 RL.CHECK", "a:1 RL.REFUND"]
     assert cluster.sent[-1][2] == b"k2"
@@ -152,8 +199,12 @@ def test_a_slot_without_an_owner_is_no_failure_of_the_node_that_says_so() -> Non
     cluster = FakeCluster(failure_threshold=1)
     a, _ = cluster.engine.shards.owners()
     cluster.reply("a:1", "RL.CHECK", ClusterDownError("Hash slot not served"))
-    assert check(cluster) == "local"
+    cluster.run(cluster.engine.decide(CHECK))
     assert (a.breaker.state, a.breaker.last_error) == ("closed", None)
+    assert cluster.engine.health().unanswered == 1
+    event = cluster.events[-1]
+    assert isinstance(event, CheckCompleted)
+    assert event.errors == {CHECK[0]: "circuit_open"}
     # Another node may own it by now.
     assert cluster.engine.is_in_doubt
     # The whole cluster is down.

@@ -56,6 +56,22 @@ def test_a_shard_without_slots_is_remembered_while_commands_are_redirected_to_it
     # It is still known to be lost.
     again, _ = shards.redirected(Redirect(SLOT_OF_B, "d:4", is_ask=True))
     assert again.is_lost
+    assert [shard.address for shard in shards.lost_without_slots()] == ["d:4"]
+    assert [shard.address for shard in cluster.engine.health().shards] == ["a:1", "b:2", "d:4"]
     importing.redirected_at -= REDIRECT_SECONDS + 1
     cluster.refresh()
     assert shards.get("d:4") is None
+
+
+def test_a_lost_shard_that_leaves_is_remembered_while_commands_are_redirected_to_it() -> None:
+    cluster = FakeCluster()
+    shards = cluster.engine.shards
+    a, b = shards.owners()
+    for shard in (a, b):
+        shards.redirected(Redirect(SLOT_OF_B, shard.address, is_ask=True))
+    b.breaker.record_failure("gone", True)
+    # Other nodes own all slots now.
+    assert shards.install(Topology.from_reply([[0, 16_383, [b"c", 3]]], "c:3")) == (True, {a: list(range(8_192))})
+    assert (shards.get("a:1"), shards.get("b:2")) == (None, b)
+    b.redirected_at -= REDIRECT_SECONDS + 1
+    assert shards.install(Topology.from_reply([[0, 16_383, [b"c", 3]]], "c:3")) == (False, {b: []})
