@@ -1,5 +1,4 @@
 import type { Context, Env, MiddlewareHandler } from "hono";
-import { matchedRoutes } from "hono/route";
 import { denialResponse, fetchHead, hasHeaders, withFields } from "../http/fetch.ts";
 import { HttpLimiter } from "../http/http-limiter.ts";
 import type { Awaitable, Denial, HttpOptions } from "../http/options.ts";
@@ -51,7 +50,9 @@ export function rateLimit<E extends Env = any>(options: HonoOptions<E>): Middlew
     if (outcome === "serve") {
       await next();
     } else {
-      c.res = await denialResponse(outcome, onDenied && ((denial) => onDenied(c, denial)));
+      const respond = onDenied && ((denial: Denial) => onDenied(c, denial));
+      // Hono adds the headers that were set before.
+      c.res = await denialResponse(outcome, respond, (body, init) => c.newResponse(body, init));
     }
     if (isFirst) {
       await finishResponse(c);
@@ -74,6 +75,8 @@ async function finishResponse(c: Context): Promise<void> {
   const { fields, refunded } = state.finish(head, isCrossOrigin, Date.now());
   const response = withFields(c.res, fields);
   if (response !== c.res) {
+    // Otherwise Hono sets the headers of the old one on the new one.
+    c.res = undefined;
     c.res = response;
   }
   await refunded;
@@ -81,8 +84,10 @@ async function finishResponse(c: Context): Promise<void> {
 
 /** The scope of a middleware: `GET /users/:id` on a route, `/admin/*` on a path, and `*` on the application. */
 function scopeOf(c: Context): string {
+  // The function matchedRoutes of hono/route fails if the application uses another copy of Hono, such as that for require.
+  const routes = c.req.matchedRoutes;
   // No route is matched by the function for paths that are not found.
-  const { method, path } = matchedRoutes(c)[c.req.routeIndex] ?? { method: "ALL", path: "*" };
+  const { method, path } = routes[c.req.routeIndex] ?? { method: "ALL", path: "*" };
   if (method !== "ALL") {
     return `${method} ${path}`;
   }

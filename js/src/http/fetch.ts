@@ -12,14 +12,21 @@ export function fetchHead(
   return { method, path, peer, header: (name) => headers.get(name) ?? undefined };
 }
 
-/** The response to a request that is not served. `onDenied` responds to denied requests. */
+/** Creates a response. */
+type Create = (
+  body: string,
+  init: { status: 429 | 503; headers: Record<string, string> },
+) => Response;
+
+/** The response to a request that is not served. `onDenied` responds to denied requests, and `create` to others. */
 export async function denialResponse(
   outcome: Exclude<Outcome, "serve">,
   onDenied: ((denial: Denial) => Response | Promise<Response>) | undefined,
+  create: Create = (body, init) => new Response(body, init),
 ): Promise<Response> {
   const { status, body } = ownResponse(outcome);
   if (!onDenied || outcome === "unavailable") {
-    return new Response(body, { status, headers: { "content-type": PROBLEM_JSON } });
+    return create(body, { status, headers: { "content-type": PROBLEM_JSON } });
   }
   const response = await onDenied(outcome);
   // A function that sets no status means this one.

@@ -1,5 +1,7 @@
+import { createRequire } from "node:module";
 import { Hono } from "hono";
 import { cors } from "hono/cors";
+import { requestId } from "hono/request-id";
 import { expect, test, vi } from "vitest";
 import { checksOf, type HonoOptions, rateLimit } from "../../src/hono/index.ts";
 import { frozenLimiter } from "../support/frozen-limiter.ts";
@@ -28,6 +30,15 @@ test("the scope is the method and the pattern of the route, or the path of the m
   expect(await keysOf("/api/any")).toEqual([...common, "ratelog:{ip:192.0.2.7}:* /api/any"]);
   expect((await app.request("/api/users/%38", { method: "HEAD" })).status).toBe(200);
   expect((await app.request("/api/users/9")).status).toBe(429);
+});
+
+test("an application may use another copy of Hono, such as the one for require", async () => {
+  const copy: typeof import("hono") = createRequire(import.meta.url)("hono");
+  expect(copy.Hono).not.toBe(Hono);
+  const app = new copy.Hono().get("/users/:id", limited(), (c) => c.json(checksOf(c)?.keys));
+  expect(await (await app.request("/users/7")).json()).toEqual([
+    "ratelog:{ip:192.0.2.7}:GET /users/:id",
+  ]);
 });
 
 test("paths that are not found can be limited", async () => {
@@ -84,6 +95,24 @@ test("responses that cannot be changed get the headers, except a switch of proto
   expect((await app.request("/switch")).headers.get("ratelimit")).toBeNull();
 });
 
+test("the headers of a response from elsewhere do not replace those of the limits", async () => {
+  const app = new Hono();
+  app.use(limited({ limit: "9/minute" }));
+  const upstream = Response.redirect("http://127.0.0.1/x");
+  const headers = { RateLimit: '"other";r=1;t=1', "Access-Control-Expose-Headers": "ETag" };
+  // Its headers cannot be set, as those of `fetch`.
+  const fixed = new Headers(headers);
+  fixed.set = () => {
+    throw new TypeError("immutable");
+  };
+  app.get("/", () => Object.defineProperty(upstream, "headers", { value: fixed }));
+  const response = await app.request("/", { headers: { Origin: "https://www.example.com" } });
+  expect(response.headers.get("ratelimit")).toBe('"9/minute";r=8;t=60');
+  expect(response.headers.get("access-control-expose-headers")).toBe(
+    "ETag, RateLimit-Policy, RateLimit",
+  );
+});
+
 test("the functions of the options have the types of the application", async () => {
   type Variables = { user: { id: number; pages: number } };
   const app = new Hono<{ Variables: Variables }>();
@@ -114,6 +143,15 @@ test("a denial has the headers of the CORS middleware", async () => {
   expect(denied.headers.get("access-control-expose-headers")).toBe(
     "ETag, RateLimit-Policy, RateLimit",
   );
+});
+
+test("a denial has the headers that other middleware has set before", async () => {
+  const app = new Hono();
+  app.use(requestId({ generator: () => "r-1" }));
+  app.use(limited({ limit: "0/minute" }));
+  const denied = await app.request("/");
+  expect([denied.status, denied.headers.get("x-request-id")]).toEqual([429, "r-1"]);
+  expect(denied.headers.get("content-type")).toBe("application/problem+json");
 });
 
 test("the function for denials sets the status, or it is 429", async () => {
