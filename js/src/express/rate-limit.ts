@@ -31,15 +31,19 @@ export interface ExpressOptions extends HttpOptions<Request> {
  */
 export function rateLimit(options: ExpressOptions): RequestHandler {
   const limiter = new HttpLimiter(options);
-  const handle = async (request: Request, response: Response): Promise<boolean> => {
-    const scoped = [{ limits: limiter.limits, scope: scopeOf(request) }];
+  const handle = async (
+    request: Request,
+    response: Response,
+    next: NextFunction,
+  ): Promise<boolean> => {
+    const scoped = [{ limits: limiter.limits, scope: scopeOf(request, next) }];
     const head = nodeHead(request, request.originalUrl);
     const outcome = await limiter.check(request, request, head, scoped);
     finishNode(request, request, response);
     return outcome === "serve" || (await deny(options, request, response, outcome));
   };
   return (request: Request, response: Response, next: NextFunction): void => {
-    handle(request, response).then((isServed) => {
+    handle(request, response, next).then((isServed) => {
       if (isServed) {
         next();
       }

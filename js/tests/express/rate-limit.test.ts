@@ -106,6 +106,56 @@ describe.each(versions)("%s", (_, create) => {
     );
   });
 
+  test("a wildcard counts all of its paths together", async () => {
+    const isNew = create === versions[0]?.[1];
+    const mounts = isNew
+      ? ["/api/*rest", "/api{/*rest}", "/{*rest}"]
+      : ["/api/*", /^\/api\/(.*)/i, "*"];
+    for (const [index, mount] of mounts.entries()) {
+      const keys = new Set<string>();
+      await withApp(
+        (app) => {
+          app.use(mount, limited({ limit: "5/minute" }), (request, response) => {
+            for (const key of checksOf(request)?.keys ?? []) {
+              keys.add(key);
+            }
+            response.send("fine");
+          });
+        },
+        async (url) => {
+          const paths = ["/api/users/7", "/API/a%2Fb/", "/api/%C3%A4?x=1", "/api/api", "/api/x"];
+          expect(await statuses(url, ...paths, "/api/y")).toEqual([200, 200, 200, 200, 200, 429]);
+          expect(await statuses(url, "/api/%")).toEqual([400]);
+        },
+      );
+      expect([...keys]).toEqual([`ratelog:{ip:127.0.0.1}:${index < 2 ? "/api/*" : "*"}`]);
+    }
+  });
+
+  test("a route that passes a request on does not count it", async () => {
+    const keysOf = async (url: string) => await (await fetch(url)).json();
+    await withApp(
+      (app) => {
+        app.get("/search", (_request, _response, next) => next());
+        app.use(limited({ limit: "9/minute" }));
+        const route = limited({ limit: "9/minute" });
+        app.get(
+          "/search",
+          (request, response, next) => route(request, response, next),
+          (request, response) => void response.json(checksOf(request)?.keys),
+        );
+        app.get("/other", (request, response) => void response.json(checksOf(request)?.keys));
+      },
+      async (url) => {
+        expect(await keysOf(`${url}/other`)).toEqual(["ratelog:{ip:127.0.0.1}:*"]);
+        expect(await keysOf(`${url}/search`)).toEqual([
+          "ratelog:{ip:127.0.0.1}:*",
+          "ratelog:{ip:127.0.0.1}:GET /search",
+        ]);
+      },
+    );
+  });
+
   test("streams and errors have the headers", async () => {
     await withApp(
       (app) => {
