@@ -53,6 +53,10 @@ export const rateLimit: FastifyPluginAsync<FastifyOptions> = async (instance, op
   const limiter = new HttpLimiter(options, false);
   const scope = instance.prefix ? `${instance.prefix}/*` : "*";
   const compiled = new WeakMap<object, readonly RequestLimit<FastifyRequest>[]>();
+  /** The methods of routes with GET, by the URL. Fastify adds a route of its own for HEAD. */
+  const methods = new Map<string, string | string[]>();
+  /** The requests that came to the hook. Those that a handler passes to the one for missing paths come again. */
+  const checked = new WeakSet<FastifyRequest>();
   /** The replies that have their headers. */
   const finished = new WeakSet<FastifyReply>();
 
@@ -65,20 +69,24 @@ export const rateLimit: FastifyPluginAsync<FastifyOptions> = async (instance, op
     return found;
   };
 
-  instance.addHook("onRoute", ({ config }) => {
+  instance.addHook("onRoute", ({ config, method, url }) => {
     if (config?.ratelog) {
       limitsOf(config.ratelog);
+      if (method.includes("GET")) {
+        methods.set(url, method);
+      }
     }
   });
 
   const check = async (request: FastifyRequest, reply: FastifyReply): Promise<unknown> => {
     const { ratelog } = request.routeOptions.config;
-    if (ratelog === false) {
+    if (ratelog === false || checked.has(request)) {
       return undefined;
     }
+    checked.add(request);
     const scoped: ScopedLimits<FastifyRequest>[] = [{ limits: limiter.limits, scope }];
     if (ratelog) {
-      scoped.push({ limits: limitsOf(ratelog), scope: routeScope(request) });
+      scoped.push({ limits: limitsOf(ratelog), scope: routeScope(request, methods) });
     }
     const head = nodeHead(request.raw, request.url);
     const outcome = await limiter.check(request, request, head, scoped);
@@ -132,8 +140,12 @@ async function deny(
   return reply.sent ? reply : reply.send(payload);
 }
 
-/** The methods and the URL of a route: `GET /users/:id`. */
-function routeScope({ routeOptions }: FastifyRequest): string {
-  const methods = [routeOptions.method].flat().map((name) => (name === "HEAD" ? "GET" : name));
-  return `${[...new Set(methods)].join(",")} ${routeOptions.url}`;
+/** The methods and the URL of a route: `GET /users/:id`. The one for HEAD counts with that for GET. */
+function routeScope(
+  { routeOptions: { method, url = "" } }: FastifyRequest,
+  known: ReadonlyMap<string, string | string[]>,
+): string {
+  const own = (method === "HEAD" && known.get(url)) || method;
+  const methods = [own].flat().map((name) => (name === "HEAD" ? "GET" : name));
+  return `${[...new Set(methods)].join(",")} ${url}`;
 }

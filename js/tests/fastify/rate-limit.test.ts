@@ -185,3 +185,39 @@ test("a second plugin adds its limits", async () => {
     },
   );
 });
+
+test("HEAD counts as GET, also on a route with several methods", async () => {
+  await withApp(
+    async (app) => {
+      await app.register(rateLimit, { limiter: limiter() });
+      const config = { ratelog: { limit: "2/minute" } };
+      app.route({
+        method: ["GET", "POST"],
+        url: "/users/:id",
+        config,
+        handler: async () => "user",
+      });
+    },
+    async (url) => {
+      const send = async (method: string) => (await fetch(`${url}/users/7`, { method })).status;
+      expect([await send("GET"), await send("POST")]).toEqual([200, 200]);
+      expect([await send("HEAD"), await send("GET")]).toEqual([429, 429]);
+    },
+  );
+});
+
+test("a request that a handler passes to the function for missing paths is checked once", async () => {
+  await withApp(
+    async (app) => {
+      await app.register(rateLimit, { limiter: limiter(), limit: "5/minute", hook: "preHandler" });
+      app.get("/file", (_, reply) => void reply.callNotFound());
+    },
+    async (url) => {
+      const response = await fetch(`${url}/file`);
+      expect([response.status, response.headers.get("ratelimit")]).toEqual([
+        404,
+        '"5/minute";r=4;t=60',
+      ]);
+    },
+  );
+});
