@@ -54,8 +54,8 @@ export function rateLimit(
   const { onDenied } = options;
 
   return async (request, { address, route } = {}) => {
-    const method = request.method === "HEAD" ? "GET" : request.method;
-    const scoped = [{ limits: limiter.limits, scope: route ? `${method} ${route}` : "*" }];
+    const scope = route ? `${scopeMethod(request)} ${route}` : "*";
+    const scoped = [{ limits: limiter.limits, scope }];
     const head = fetchHead(request, new URL(request.url).pathname, address);
     const outcome = await limiter.check(request, request, head, scoped);
     const finish = (response: Response) => finishResponse(request, response);
@@ -65,6 +65,15 @@ export function rateLimit(
     const respond = onDenied && ((denial: Denial) => onDenied(request, denial));
     return { denied: await finish(await denialResponse(outcome, respond)), finish };
   };
+}
+
+/** The methods that count by themselves. */
+const METHODS: readonly string[] = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY"];
+
+/** The method in the scope of a route. Others count together: some servers accept those that a client makes up. */
+function scopeMethod({ method }: Request): string {
+  const counted = method === "HEAD" ? "GET" : method;
+  return METHODS.includes(counted) ? counted : "*";
 }
 
 async function finishResponse(request: Request, response: Response): Promise<Response> {

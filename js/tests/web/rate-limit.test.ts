@@ -233,6 +233,19 @@ describe("keys", () => {
   });
 });
 
+describe("methods", () => {
+  test("methods that a client makes up count together", async () => {
+    const { check } = limited({});
+    const route = "/search";
+    expect((await check({ method: "AAA", route })).keys).toEqual([
+      "ratelog:{ip:192.0.2.7}:* /search",
+    ]);
+    expect((await check({ method: "patch", route })).response.status).toBe(200);
+    expect((await check({ method: "CCC", route })).response.status).toBe(429);
+    expect((await check({ method: "PATCH", route })).response.status).toBe(200);
+  });
+});
+
 describe("functions that fail", () => {
   test("neither skip, countIf nor the log fails a request", async () => {
     const fail = () => {
