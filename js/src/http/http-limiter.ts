@@ -31,6 +31,12 @@ export interface ScopedLimits<R> {
   readonly scope: string;
 }
 
+/** A limit, and its scope on a request. */
+interface ScopedLimit<R> {
+  readonly limit: RequestLimit<R>;
+  readonly scope: string;
+}
+
 /** The outcome for a request: `serve` it, or deny it, or respond that it could not be checked. */
 export type Outcome = "serve" | "unavailable" | Denial;
 
@@ -91,14 +97,18 @@ export class HttpLimiter<R> {
     scoped: readonly ScopedLimits<R>[],
   ): Promise<Outcome> {
     const { countPreflight, onError } = this.#options;
+    const state = RequestState.of(owner);
+    // The scope of a limit must not depend on the subjects of other limits, nor on whether they apply.
+    const unique = scoped.flatMap(({ limits, scope }) =>
+      limits.map((limit) => ({ limit, scope: limit.scope ?? state.reserve(scope) })),
+    );
     const isPreflightExempt = !countPreflight && isPreflight(head.method, head.header);
     if (isPreflightExempt || this.#exempt.has(head.path) || (await this.#skips(request))) {
       return "serve";
     }
     let isExcessive = false;
     try {
-      const state = RequestState.of(owner);
-      const limits = await this.#apply(request, head, scoped, state);
+      const limits = await this.#apply(request, head, unique, state);
       if (!limits.length) {
         return "serve";
       }
@@ -128,23 +138,21 @@ export class HttpLimiter<R> {
   async #apply(
     request: R,
     head: RequestHead,
-    scoped: readonly ScopedLimits<R>[],
+    scoped: readonly ScopedLimit<R>[],
     state: RequestState,
   ): Promise<KeyedLimit[]> {
     const keyed: KeyedLimit[] = [];
     const used = new Set(state.keys);
-    for (const { limits, scope } of scoped) {
-      for (const limit of limits) {
-        const applied = await limit.apply(request, scope);
-        if (applied) {
-          let key = await this.#key(applied, head);
-          // A key has one log, so two limits with the same key would use twice the units.
-          while (used.has(key)) {
-            key += "#";
-          }
-          used.add(key);
-          keyed.push({ ...applied, key });
+    for (const { limit, scope } of scoped) {
+      const applied = await limit.apply(request, scope);
+      if (applied) {
+        let key = await this.#key(applied, head);
+        // A key has one log, so two limits with the same key would use twice the units.
+        while (used.has(key)) {
+          key += "#";
         }
+        used.add(key);
+        keyed.push({ ...applied, key });
       }
     }
     return keyed;

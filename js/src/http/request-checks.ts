@@ -60,6 +60,7 @@ export function checksOf(request: object): RequestChecks | undefined {
 /** The checks that all middleware on a request have made. */
 export class RequestState implements RequestChecks {
   readonly #stages: Stage[] = [];
+  readonly #scopes: Set<string> = new Set();
 
   /** The state of a request, which is made at the first call. */
   static of(request: object): RequestState {
@@ -90,6 +91,16 @@ export class RequestState implements RequestChecks {
 
   get #limits(): DecidedLimit[] {
     return this.#stages.flatMap(({ limits }) => limits);
+  }
+
+  /** Returns the scope, with a suffix if another limit of the request has it. */
+  reserve(scope: string): string {
+    let unique = scope;
+    while (this.#scopes.has(unique)) {
+      unique += "#";
+    }
+    this.#scopes.add(unique);
+    return unique;
   }
 
   /** Adds the decisions of a middleware. If they deny the request, the units of the others are taken back. */

@@ -25,15 +25,17 @@ export interface AppliedLimit extends Source {
 
 /** One limit of a middleware: finds the rules, the subject and the cost of a request. */
 export class RequestLimit<R> {
+  /** The scope of the options; `undefined` for that of the route. */
+  readonly scope: string | undefined;
   readonly #options: LimitOptions<R>;
   readonly #warnings: Warnings;
   /** The sources that do not depend on the request. */
   readonly #fixed: Source | undefined;
   readonly #plans: ReadonlyMap<string, Source>;
-  /** Distinguishes limits of one middleware that would have the same keys. */
-  readonly #suffix: string;
 
   /**
+   * `suffix` distinguishes limits of one middleware that would have the same keys.
+   *
    * @throws {TypeError} There is neither a limit nor plans, or `names` are given to a policy or a function.
    * @throws {ParseRulesError} A text is not rules.
    * @throws {RangeError} `names` or `cost` is invalid.
@@ -57,14 +59,14 @@ export class RequestLimit<R> {
     if (plans && !this.#plans.size) {
       throw new TypeError("expected at least one plan");
     }
+    this.scope = options.scope === undefined ? undefined : options.scope + suffix;
     this.#options = options;
     this.#warnings = warnings;
-    this.#suffix = suffix;
   }
 
-  /** Whether another limit counts the same requests for the same subjects. */
+  /** Whether two limits with scopes count the same requests for the same subjects. */
   static haveSameKeys<R>(one: LimitOptions<R>, other: LimitOptions<R>): boolean {
-    return one.key === other.key && one.scope === other.scope;
+    return one.scope !== undefined && one.scope === other.scope && one.key === other.key;
   }
 
   /** Returns how the limit applies to a request, and `undefined` if the request is exempt. */
@@ -77,7 +79,7 @@ export class RequestLimit<R> {
     return {
       ...source,
       subject,
-      scope: (this.#options.scope ?? scope) + this.#suffix,
+      scope,
       cost: bounded(await this.#cost(request), source.rules),
     };
   }

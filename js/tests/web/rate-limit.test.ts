@@ -219,10 +219,34 @@ describe("keys", () => {
     expect((await check()).keys).toEqual([
       "ratelog:{ip:192.0.2.7}:*",
       "ratelog:{ip:192.0.2.7}:*#",
-      "ratelog:{a}:*",
-      "ratelog:{a}:*#",
+      "ratelog:{a}:*##",
+      "ratelog:{a}:*###",
       "ratelog:{ip:192.0.2.7}:*##",
     ]);
+  });
+
+  test("a limit has the same key whoever the subjects of the other limits are", async () => {
+    const key = (request: Request) => request.headers.get("x-user") ?? undefined;
+    const headers = { "X-User": "user:7" };
+    const together = limited({ limits: [{ limit: "9/minute", key }, { limit: "2/hour" }] });
+    await together.check({ headers });
+    await together.check({ headers });
+    expect((await together.check()).response.status).toBe(429);
+
+    const common = { limiter: frozenLimiter(), limit: "9/minute" };
+    const limits = [
+      rateLimit({ ...common, key, exempt: ["/free"] }),
+      rateLimit({ ...common, limit: "2/hour" }),
+    ];
+    const statuses: unknown[] = [];
+    for (const [path, init] of [["/", { headers }], ["/free"], ["/"]] as const) {
+      const request = new Request(`http://example.com${path}`, init);
+      for (const limit of limits) {
+        const { denied } = await limit(request, CONTEXT);
+        statuses.push(denied?.status);
+      }
+    }
+    expect(statuses).toEqual([undefined, undefined, undefined, undefined, undefined, 429]);
   });
 
   test("a route is its method and pattern, and HEAD counts as GET", async () => {
