@@ -13,7 +13,7 @@ export interface NodeRequest {
 export interface NodeResponse {
   readonly headersSent: boolean;
   getHeader(name: string): number | string | string[] | undefined;
-  setHeader(name: string, value: string): unknown;
+  setHeader(name: string, value: number | string | readonly string[]): unknown;
   // biome-ignore lint/suspicious/noExplicitAny: the overloads of Node.
   writeHead(...args: any[]): any;
 }
@@ -49,6 +49,7 @@ export function finishNode(
   const { writeHead } = response;
   response.writeHead = function (this: NodeResponse, ...args: unknown[]): unknown {
     if (!this.headersSent && !isDone()) {
+      setGiven(this, args);
       const head = {
         status: Number(args[0]),
         header: (name: string) => joined(this.getHeader(name)),
@@ -60,6 +61,17 @@ export function finishNode(
     }
     return writeHead.apply(this, args);
   };
+}
+
+/** Sets the headers that `writeHead` is given as an object, so that they can be read, and takes them off. */
+function setGiven(response: NodeResponse, args: unknown[]): void {
+  const given = args.at(-1);
+  if (typeof given === "object" && given !== null && !Array.isArray(given)) {
+    for (const [name, value] of Object.entries(given)) {
+      response.setHeader(name, value);
+    }
+    args.pop();
+  }
 }
 
 /** The lines of a header, joined by commas. */

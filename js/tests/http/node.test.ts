@@ -11,7 +11,7 @@ test("headers are added once, before the head of a response is written", async (
     limiter: frozenLimiter(),
     limit: "5/minute",
     countIf: ({ status, header }) =>
-      counted.push([status, header("x-count"), header("x-none")]) > 0,
+      counted.push([status, header("x-count"), header("x-own"), header("x-none")]) > 0,
   });
   const respond = async (request: IncomingMessage, response: ServerResponse) => {
     const scoped = [{ limits: limiter.limits, scope: "*" }];
@@ -19,7 +19,7 @@ test("headers are added once, before the head of a response is written", async (
     finishNode(request, request, response);
     finishNode(request, request, response);
     response.setHeader("X-Count", 5);
-    response.writeHead(201, { "X-Own": "yes" });
+    response.writeHead(201, { "X-Own": "yes", "Access-Control-Expose-Headers": "ETag" });
     expect(() => response.writeHead(200)).toThrow("after they are sent");
     response.end("fine");
   };
@@ -27,10 +27,13 @@ test("headers are added once, before the head of a response is written", async (
     respond(request, response).catch((error) => response.destroy(error));
   });
   try {
-    const response = await fetch(server.url);
+    const response = await fetch(server.url, { headers: { Origin: "https://www.example.com" } });
+    expect(response.headers.get("access-control-expose-headers")).toBe(
+      "ETag, RateLimit-Policy, RateLimit",
+    );
     expect([response.status, await response.text()]).toEqual([201, "fine"]);
     expect(response.headers.get("ratelimit")).toBe('"5/minute";r=4;t=60');
-    expect(counted).toEqual([[201, "5", undefined]]);
+    expect(counted).toEqual([[201, "5", "yes", undefined]]);
   } finally {
     await server[Symbol.asyncDispose]();
   }
