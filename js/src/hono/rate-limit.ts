@@ -51,8 +51,13 @@ export function rateLimit<E extends Env = any>(options: HonoOptions<E>): Middlew
       await next();
     } else {
       const respond = onDenied && ((denial: Denial) => onDenied(c, denial));
-      // Hono adds the headers that were set before.
-      c.res = await denialResponse(outcome, respond, (body, init) => c.newResponse(body, init));
+      try {
+        // Hono adds the headers that were set before.
+        c.res = await denialResponse(outcome, respond, (body, init) => c.newResponse(body, init));
+      } catch (error) {
+        presetHeaders(c);
+        throw error;
+      }
     }
     if (isFirst) {
       await finishResponse(c);
@@ -80,6 +85,16 @@ async function finishResponse(c: Context): Promise<void> {
     c.res = response;
   }
   await refunded;
+}
+
+/** Sets the headers for the response to the error of a function for denials. */
+function presetHeaders(c: Context): void {
+  const head = { status: 429, header: () => undefined };
+  const isCrossOrigin = c.req.raw.headers.has("origin");
+  const { fields } = RequestState.of(c).finish(head, isCrossOrigin, Date.now());
+  for (const [name, value] of fields) {
+    c.header(name, value);
+  }
 }
 
 /** The scope of a middleware: `GET /users/:id` on a route, `/admin/*` on a path, and `*` on the application. */

@@ -1,6 +1,7 @@
 import { createRequire } from "node:module";
 import { Hono } from "hono";
 import { cors } from "hono/cors";
+import { HTTPException } from "hono/http-exception";
 import { requestId } from "hono/request-id";
 import { expect, test, vi } from "vitest";
 import { checksOf, type HonoOptions, rateLimit } from "../../src/hono/index.ts";
@@ -163,5 +164,25 @@ test("the function for denials sets the status, or it is 429", async () => {
     app.use(limited({ limit: "0/minute", onDenied: (c) => c.json({ own: true }, status) }));
     const response = await app.request("/");
     expect([response.status, await response.json()]).toEqual([expected, { own: true }]);
+  }
+});
+
+test("the function for denials may throw, and the response to the error has the headers", async () => {
+  const onDenied = () => {
+    throw new HTTPException(429, { message: "no more" });
+  };
+  for (const hasHandler of [false, true]) {
+    const app = new Hono();
+    if (hasHandler) {
+      app.onError((_, c) => c.text("no more", 429));
+    }
+    app.use(limited({ limit: "1/minute", onDenied }));
+    app.get("/", (c) => c.text("fine"));
+    await app.request("/");
+    const response = await app.request("/", { headers: { Origin: "https://www.example.com" } });
+    expect([response.status, await response.text()]).toEqual([429, "no more"]);
+    expect(response.headers.get("ratelimit")).toBe('"1/minute";r=0;t=60');
+    expect(response.headers.get("retry-after")).toBe("60");
+    expect(response.headers.get("access-control-expose-headers")).toMatch(/, Retry-After$/);
   }
 });
