@@ -56,7 +56,7 @@ export function rateLimit(
   return async (request, { address, route } = {}) => {
     const scope = route ? `${scopeMethod(request)} ${route}` : "*";
     const scoped = [{ limits: limiter.limits, scope }];
-    const head = fetchHead(request, new URL(request.url).pathname, address);
+    const head = fetchHead(request, pathOf(request), address);
     const outcome = await limiter.check(request, request, head, scoped);
     const finish = (response: Response) => finishResponse(request, response);
     if (outcome === "serve") {
@@ -65,6 +65,15 @@ export function rateLimit(
     const respond = onDenied && ((denial: Denial) => onDenied(request, denial));
     return { denied: await finish(await denialResponse(outcome, respond)), finish };
   };
+}
+
+/** The path of a request. Deno and Bun take any `Host`, so the URL may be invalid: no such path is exempt. */
+function pathOf({ url }: Request): string {
+  try {
+    return new URL(url).pathname;
+  } catch {
+    return "";
+  }
 }
 
 /** The methods that count by themselves. */

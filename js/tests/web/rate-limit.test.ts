@@ -257,7 +257,17 @@ describe("keys", () => {
   });
 });
 
-describe("methods", () => {
+describe("requests", () => {
+  test("a URL that is invalid, because the header Host is, fails no request", async () => {
+    const limit = rateLimit({ limiter: frozenLimiter(), limit: "1/minute", exempt: ["/*"] });
+    const statuses: unknown[] = [];
+    for (const url of ["http://a b/health", "/health"]) {
+      const request = Object.defineProperty(new Request("http://a/"), "url", { value: url });
+      statuses.push((await limit(request, CONTEXT)).denied?.status);
+    }
+    expect(statuses).toEqual([undefined, 429]);
+  });
+
   test("methods that a client makes up count together", async () => {
     const { check } = limited({});
     const route = "/search";
