@@ -37,6 +37,9 @@ declare module "fastify" {
   }
 }
 
+/** The requests that have the limits of their route from a plugin. A second plugin does not check them again. */
+const routed: WeakSet<FastifyRequest> = new WeakSet();
+
 /**
  * A plugin for Fastify 5 that limits the requests of the instance that registers it, and of its children.
  *
@@ -85,7 +88,8 @@ export const rateLimit: FastifyPluginAsync<FastifyOptions> = async (instance, op
     }
     checked.add(request);
     const scoped: ScopedLimits<FastifyRequest>[] = [{ limits: limiter.limits, scope }];
-    if (ratelog) {
+    if (ratelog && !routed.has(request)) {
+      routed.add(request);
       scoped.push({ limits: limitsOf(ratelog), scope: routeScope(request, methods) });
     }
     const head = nodeHead(request.raw, request.url);

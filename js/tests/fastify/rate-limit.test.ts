@@ -221,3 +221,26 @@ test("a request that a handler passes to the function for missing paths is check
     },
   );
 });
+
+test("the limits of a route are checked once if two plugins apply to it", async () => {
+  await withApp(
+    async (app) => {
+      const common = { limiter: limiter() };
+      await app.register(rateLimit, { ...common, limit: "9/minute" });
+      await app.register(
+        async (child) => {
+          await child.register(rateLimit, { ...common, limit: "5/minute" });
+          const config = { ratelog: { limit: "1/minute" } };
+          child.get("/users", { config }, async (request) => checksOf(request)?.keys);
+        },
+        { prefix: "/api" },
+      );
+    },
+    async (url) => {
+      const keys = await (await fetch(`${url}/api/users`)).json();
+      expect(keys).toEqual(
+        ["*", "GET /api/users", "/api/*"].map((scope) => `ratelog:{ip:127.0.0.1}:${scope}`),
+      );
+    },
+  );
+});
