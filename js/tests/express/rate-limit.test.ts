@@ -132,6 +132,19 @@ describe.each(versions)("%s", (_, create) => {
     }
   });
 
+  test("the path of a regular expression may be malformed", async () => {
+    await withApp(
+      (app) => {
+        app.use(/^\/[^/]+\/(\w+)/, limited(), (request, response) => {
+          response.json(checksOf(request)?.keys);
+        });
+      },
+      async (url) => {
+        expect(await (await fetch(`${url}/%/a`)).json()).toEqual(["ratelog:{ip:127.0.0.1}:/%/a/*"]);
+      },
+    );
+  });
+
   test("a route that passes a request on does not count it", async () => {
     const keysOf = async (url: string) => await (await fetch(url)).json();
     await withApp(

@@ -214,6 +214,9 @@ describe("keys", () => {
         { limit: "9/hour", key },
         { limit: "9/day", key: () => "a" },
         { limit: "9/day", scope: "*#" },
+        { limit: "9/second", scope: "api" },
+        { limit: "9/minute", scope: "api" },
+        { limit: "9/minute", scope: "api", key },
       ],
     });
     expect((await check()).keys).toEqual([
@@ -222,6 +225,9 @@ describe("keys", () => {
       "ratelog:{a}:*##",
       "ratelog:{a}:*###",
       "ratelog:{ip:192.0.2.7}:*##",
+      "ratelog:{ip:192.0.2.7}:api",
+      "ratelog:{ip:192.0.2.7}:api#",
+      "ratelog:{a}:api",
     ]);
   });
 
