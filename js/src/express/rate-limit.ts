@@ -25,7 +25,7 @@ export interface ExpressOptions extends HttpOptions<Request> {
  * Either all limits of a request count it or none does, also those of several middleware. A request that it cannot check
  * because of an unexpected error is served, unless `onError` is `deny`.
  *
- * @throws {TypeError} The limits are not given, or `names` are given to a function.
+ * @throws {TypeError} The limiter or the limits are not given, or `names` are given to a function.
  * @throws {RangeError} An option is out of range.
  * @throws {ParseRulesError} A limit is a text that is not rules.
  */

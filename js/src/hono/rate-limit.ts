@@ -32,7 +32,7 @@ export interface HonoOptions<E extends Env = any> extends HttpOptions<Context<E>
  *
  * `rateLimit<Env>` gives the functions of the options the types of an application.
  *
- * @throws {TypeError} The limits are not given, or `names` are given to a function.
+ * @throws {TypeError} The limiter or the limits are not given, or `names` are given to a function.
  * @throws {RangeError} An option is out of range.
  * @throws {ParseRulesError} A limit is a text that is not rules.
  */

@@ -53,18 +53,27 @@ export class HttpLimiter<R> {
   readonly #settings: ResponseSettings;
 
   /**
-   * @throws {TypeError} The limits are not given, or `names` are given to a function.
+   * @throws {TypeError} The limiter or the limits are not given, or `names` are given to a function.
    * @throws {RangeError} An option is out of range.
    * @throws {ParseRulesError} A limit is a text that is not rules.
    */
   constructor(options: HttpOptions<R>, needsLimits: boolean = true) {
-    const { limit, plans, limits } = options;
+    const { limiter, limit, plans, limits, onError = "allow" } = options;
+    if (typeof limiter?.check !== "function") {
+      throw new TypeError("expected a limiter, such as a LocalLimiter");
+    }
+    if (onError !== "allow" && onError !== "deny") {
+      throw new RangeError(`onError must be allow or deny, not '${onError}'`);
+    }
     if (limits && (limit !== undefined || plans)) {
       throw new TypeError("expected either limits, or one limit");
     }
+    if (needsLimits && limits && !limits.length) {
+      throw new TypeError("expected at least one limit");
+    }
     const isNone = !needsLimits && limit === undefined && !plans && !limits;
     this.#options = options;
-    this.#limiter = options.limiter;
+    this.#limiter = limiter;
     this.#prefix = options.prefix ?? "ratelog";
     this.#proxies = new TrustedProxies(
       options.trustedProxies ?? [],

@@ -41,12 +41,15 @@ export class RequestLimit<R> {
    * @throws {RangeError} `names` or `cost` is invalid.
    */
   constructor(options: LimitOptions<R>, warnings: Warnings, suffix: string) {
-    const { limit, plans, plan, names, cost } = options;
+    const { limit, plans, plan, names, cost, key } = options;
     if ((limit === undefined) === (plans === undefined) || !plans !== !plan) {
       throw new TypeError("expected either limit, or plans with a function plan");
     }
     if (names && typeof limit !== "string" && !(limit instanceof Rules)) {
       throw new TypeError("names are for a limit that is rules, and no policy or function");
+    }
+    if (key !== undefined && typeof key !== "function") {
+      throw new TypeError("key must be a function");
     }
     if (typeof cost === "number" && !isCost(cost)) {
       throw new RangeError(`cost must be an integer from 0 to ${MAX_LIMIT}, not ${cost}`);

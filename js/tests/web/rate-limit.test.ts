@@ -137,6 +137,10 @@ describe("limits", () => {
     [{ limit: "1/s", headers: "draft-7" }, "headers must be one of draft-11, x-ratelimit"],
     [{ limit: "1/s", exempt: ["x"] }, "expected a path that begins with '/', not 'x'"],
     [{ limit: "1/s", trustedProxies: ["x"] }, "is neither a network"],
+    [{ limit: "1/s", limiter: undefined }, "expected a limiter, such as a LocalLimiter"],
+    [{ limit: "1/s", onError: "block" }, "onError must be allow or deny, not 'block'"],
+    [{ limits: [] }, "expected at least one limit"],
+    [{ limit: "1/s", key: "ip" }, "key must be a function"],
   ])("wrong options are errors: %j", (options, message) => {
     const given = { limiter: frozenLimiter(), ...options } as WebOptions;
     expect(() => rateLimit(given)).toThrow(message);
