@@ -91,7 +91,7 @@ def test_the_operations_of_operators_are_the_same_in_both_limiters() -> None:
 
 OPERATIONS = [
     "admin", "check", "del_override", "get_override", "health", "mcheck", "pace", "peek", "prefix", "refund", "reload",
-    "reset", "reset_all", "set_override", "settings", "start",
+    "reset", "reset_all", "set_override", "settings", "start", "until_allowed",
 ]  # fmt: skip
 FOR_REQUESTS = ["exempt", "key", "limit", "on_denied", "plan", "protect", "refund_request", "reset_request"]
 
