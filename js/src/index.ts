@@ -1,4 +1,16 @@
+export type { Client } from "./clients/detect.ts";
 export type { Decision } from "./decision.ts";
+export type { BreakerState } from "./limiter/breaker.ts";
+export type { Fallback } from "./limiter/engine.ts";
+export { LimiterError, type LimiterErrorCode } from "./limiter/errors.ts";
+export type { LimiterEvent } from "./limiter/events.ts";
+export type { Health, ShardHealth } from "./limiter/health.ts";
+export type { LimiterDecision, Source } from "./limiter/limiter-decision.ts";
+export type { RateLimiterOptions } from "./limiter/options.ts";
+export { type LimiterCheck, RateLimiter } from "./limiter/rate-limiter.ts";
+export type { RuleSource } from "./limiter/rule-source.ts";
+export type { Backend } from "./limiter/shard.ts";
+export type { Check, Limiter } from "./limiter.ts";
 export { type CheckOptions, LocalLimiter, type LocalLimiterOptions } from "./local-limiter.ts";
 export { ParseRulesError } from "./parse-rules-error.ts";
 export type { Rule } from "./rule.ts";

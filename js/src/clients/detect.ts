@@ -1,0 +1,25 @@
+import type { Connection } from "./connection.ts";
+import { type IoredisClient, IoredisConnection } from "./ioredis.ts";
+import { type NodeRedisClient, NodeRedisConnection, type NodeRedisSentinel } from "./node-redis.ts";
+
+/**
+ * A client of node-redis 4, 5 or 6 (`createClient`, `createSentinel`) or of ioredis 5 or 6 or iovalkey (`Redis`).
+ */
+export type Client = NodeRedisClient | NodeRedisSentinel | IoredisClient;
+
+/**
+ * Returns the connection of a client, which is recognized by its methods: no library is imported.
+ *
+ * @throws {TypeError} It is no client of a supported library.
+ */
+export function connectionOf(client: Client): Connection {
+  const has = (name: string) => client !== null && typeof client === "object" && name in client;
+  if (has("call") && has("status")) {
+    return new IoredisConnection(client as IoredisClient);
+  }
+  if (has("sendCommand") && has("isReady")) {
+    const isSentinel = has("getSentinelNode");
+    return new NodeRedisConnection(client as NodeRedisClient | NodeRedisSentinel, isSentinel);
+  }
+  throw new TypeError("expected a client of node-redis, ioredis, iovalkey or valkey-glide");
+}

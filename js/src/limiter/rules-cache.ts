@@ -1,0 +1,26 @@
+import { Rules } from "../rules.ts";
+import type { ParsedSource, RuleSource } from "./rule-source.ts";
+
+/** The number of texts whose rules are remembered. */
+const MAX_TEXTS = 1000;
+
+/** Remembers the rules of texts. */
+export class RulesCache {
+  readonly #rules: Map<string, Rules> = new Map();
+
+  /** @throws {ParseRulesError} A text is not rules. */
+  parse(rules: RuleSource): ParsedSource {
+    if (typeof rules !== "string") {
+      return rules;
+    }
+    let parsed = this.#rules.get(rules);
+    if (!parsed) {
+      parsed = Rules.parse(rules);
+      if (this.#rules.size >= MAX_TEXTS) {
+        this.#rules.clear();
+      }
+      this.#rules.set(rules, parsed);
+    }
+    return parsed;
+  }
+}
