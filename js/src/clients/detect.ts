@@ -1,11 +1,19 @@
 import type { Connection } from "./connection.ts";
 import { type IoredisClient, IoredisConnection } from "./ioredis.ts";
+import { type IoredisCluster, IoredisClusterConnection } from "./ioredis-cluster.ts";
 import { type NodeRedisClient, NodeRedisConnection, type NodeRedisSentinel } from "./node-redis.ts";
+import { type NodeRedisCluster, NodeRedisClusterConnection } from "./node-redis-cluster.ts";
 
 /**
- * A client of node-redis 4, 5 or 6 (`createClient`, `createSentinel`) or of ioredis 5 or 6 or iovalkey (`Redis`).
+ * A client of node-redis 4, 5 or 6 (`createClient`, `createCluster`, `createSentinel`), or of ioredis 5 or 6 or iovalkey
+ * (`Redis`, also with Sentinel, and `Cluster`).
  */
-export type Client = NodeRedisClient | NodeRedisSentinel | IoredisClient;
+export type Client =
+  | NodeRedisClient
+  | NodeRedisCluster
+  | NodeRedisSentinel
+  | IoredisClient
+  | IoredisCluster;
 
 /**
  * Returns the connection of a client, which is recognized by its methods: no library is imported.
@@ -15,7 +23,12 @@ export type Client = NodeRedisClient | NodeRedisSentinel | IoredisClient;
 export function connectionOf(client: Client): Connection {
   const has = (name: string) => client !== null && typeof client === "object" && name in client;
   if (has("call") && has("status")) {
-    return new IoredisConnection(client as IoredisClient);
+    return has("nodes")
+      ? new IoredisClusterConnection(client as IoredisCluster)
+      : new IoredisConnection(client as IoredisClient);
+  }
+  if (has("sendCommand") && has("masters")) {
+    return new NodeRedisClusterConnection(client as NodeRedisCluster);
   }
   if (has("sendCommand") && has("isReady")) {
     const isSentinel = has("getSentinelNode");

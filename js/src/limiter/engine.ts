@@ -32,6 +32,7 @@ export interface EngineParts {
   readonly policies: Policies;
   readonly fallback: Fallback;
   readonly denyCache: DenyCache | undefined;
+  readonly timeoutMs: number;
   /** The wait that a denial by the fallback reports: until then there is at least one more probe. */
   readonly retryAfterMs: number;
   readonly report: (event: LimiterEvent) => void;
@@ -104,19 +105,27 @@ export class Engine {
     if (!shards) {
       return operation.local(local, policies);
     }
-    const shard = shards.ofKey(operation.key);
-    return this.runOn(shard, operation);
+    return this.runOn(() => shards.ofKey(operation.key), operation);
   }
 
-  async runOn<T>(shard: Shard, operation: Operation<T>): Promise<T> {
+  /** Runs an operation on a shard, which may be another one once the first has started. */
+  async runOn<T>(shardOf: () => Shard, operation: Operation<T>): Promise<T> {
+    const { policies, timeoutMs } = this.#parts;
+    let shard = shardOf();
+    let leftMs = timeoutMs;
     if (shard.started) {
-      await shard.started;
+      const end = performance.now() + timeoutMs;
+      while (shard.started && leftMs > 0) {
+        await shard.started;
+        shard = shardOf();
+        leftMs = end - performance.now();
+      }
     }
-    if (!shard.isAvailable) {
+    if (!shard.isAvailable || leftMs <= 0) {
       return this.#fallBack(operation, shard.lastError);
     }
     try {
-      return await shard.run(operation, this.#parts.policies);
+      return await shard.run(operation, policies, leftMs);
     } catch (error) {
       if (!(error instanceof NoAnswer)) {
         throw error;

@@ -79,7 +79,10 @@ export class OverrideAdmin {
       let cursor = "0";
       do {
         const command = ["RL.OVERRIDE", "LIST", "CURSOR", cursor, "COUNT", String(PAGE)];
-        const page = await this.#engine.runOn(shard, operation(shard.probeKey, command, parsePage));
+        const page = await this.#engine.runOn(
+          () => shard,
+          operation(shard.probeKey, command, parsePage),
+        );
         for (const override of page.overrides) {
           if (override.key.startsWith(this.#prefix)) {
             yield { ...override, key: override.key.slice(this.#prefix.length) };

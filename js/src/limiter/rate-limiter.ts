@@ -70,7 +70,12 @@ export class RateLimiter implements Limiter {
   constructor(client: Client | "memory://", options: RateLimiterOptions = {}) {
     validateOptions(options);
     const { now = monotonicNow, fallback = "local", onEvent: report = logEvent } = options;
-    const { probeMinIntervalMs = 100, localMaxBytes, denyCache: capacity = 0 } = options;
+    const {
+      probeMinIntervalMs = 100,
+      localMaxBytes,
+      denyCache: capacity = 0,
+      timeoutMs = 100,
+    } = options;
     const probeMaxIntervalMs = options.probeMaxIntervalMs ?? Math.max(5000, probeMinIntervalMs);
     const connection = client === "memory://" ? undefined : connectionOf(client);
     const policies = new Policies(options.policies ?? {});
@@ -81,7 +86,7 @@ export class RateLimiter implements Limiter {
     this.#shards =
       connection &&
       new Shards(connection satisfies Connection, {
-        timeoutMs: options.timeoutMs ?? 100,
+        timeoutMs,
         failureThreshold: options.failureThreshold ?? 5,
         probeMinIntervalMs,
         probeMaxIntervalMs,
@@ -95,6 +100,7 @@ export class RateLimiter implements Limiter {
       policies,
       fallback,
       denyCache,
+      timeoutMs,
       retryAfterMs: probeMaxIntervalMs,
       report,
       now,
@@ -228,7 +234,7 @@ export class RateLimiter implements Limiter {
     const shards = this.#shards?.all();
     return Promise.all(
       shards
-        ? shards.map((shard) => this.#engine.runOn(shard, operation(shard.probeKey)))
+        ? shards.map((shard) => this.#engine.runOn(() => shard, operation(shard.probeKey)))
         : [this.#engine.run(operation(""))],
     );
   }

@@ -49,6 +49,8 @@ export class Shard {
   readonly name: string;
   readonly #connection: Connection;
   readonly #settings: ShardSettings;
+  /** Whether the library is connected to the server. */
+  readonly #isReady: () => boolean;
   /** A key in a slot that the shard owns. */
   readonly probeKey: string;
   readonly #breaker: Breaker;
@@ -64,11 +66,18 @@ export class Shard {
   started: Promise<void> | undefined;
 
   /** Probes the server at once. */
-  constructor(name: string, connection: Connection, settings: ShardSettings, probeKey: string) {
+  constructor(
+    name: string,
+    connection: Connection,
+    settings: ShardSettings,
+    probeKey: string,
+    isReady: () => boolean = () => connection.isReady(name),
+  ) {
     const { probeMinIntervalMs, probeMaxIntervalMs, report } = settings;
     this.name = name;
     this.#connection = connection;
     this.#settings = settings;
+    this.#isReady = isReady;
     this.probeKey = probeKey;
     this.#breaker = new Breaker(settings.failureThreshold, "open", Date.now());
     this.#outageLog = new OutageLog(name, report);
@@ -109,18 +118,18 @@ export class Shard {
   }
 
   /**
-   * Runs an operation.
+   * Runs an operation, within a time in milliseconds.
    *
    * @throws {NoAnswer} The server is unavailable.
    * @throws {SlotMoving} The operation can be split, and has to be.
    * @throws {LimiterError} The server rejects the operation.
    */
-  async run<T>(operation: Operation<T>, policies: Policies): Promise<T> {
+  async run<T>(operation: Operation<T>, policies: Policies, timeoutMs: number): Promise<T> {
     try {
-      if (!this.#connection.isReady(this.name)) {
+      if (!this.#isReady()) {
         throw new Error("the client is not connected");
       }
-      const result = await Deadline.run(this.#settings.timeoutMs, (deadline) =>
+      const result = await Deadline.run(timeoutMs, (deadline) =>
         this.#query(operation, policies, deadline),
       );
       this.#breaker.recordSuccess();
@@ -291,7 +300,7 @@ export class Shard {
   async #isAnswered(command: Command, key: string, deadline: Deadline): Promise<boolean> {
     const connection = this.#connection;
     try {
-      if (connection.isReady(this.name)) {
+      if (this.#isReady()) {
         await connection.send(command, key, deadline);
       } else {
         await connection.probe(command, key, deadline);
@@ -308,7 +317,7 @@ export class Shard {
   /** Waits a while until the library is connected to the server. */
   async #untilReady(): Promise<void> {
     const end = performance.now() + CONNECT_TIMEOUT_MS;
-    while (!this.#connection.isReady(this.name) && performance.now() < end && !this.#isClosed) {
+    while (!this.#isReady() && performance.now() < end && !this.#isClosed) {
       await new Promise((resolve) => setTimeout(resolve, CONNECT_POLL_MS));
     }
   }

@@ -61,13 +61,22 @@ export class Shards {
 
   #ofSlot(slot: number): Shard {
     const name = this.#connection.shardOf(slot);
-    return name === undefined
-      ? (this.#byName.get(UNOWNED) ??
-          this.#create(
-            UNOWNED,
-            probeKey((other) => other === slot),
-          ))
-      : this.#named(name);
+    return name === undefined ? this.#unowned(slot) : this.#named(name);
+  }
+
+  /** It is ready as soon as the slot has an owner that is. */
+  #unowned(slot: number): Shard {
+    const isReady = () => {
+      const owner = this.#connection.shardOf(slot);
+      return owner !== undefined && this.#connection.isReady(owner);
+    };
+    const create = () =>
+      this.#create(
+        UNOWNED,
+        probeKey((other) => other === slot),
+        isReady,
+      );
+    return this.#byName.get(UNOWNED) ?? create();
   }
 
   #named(name: string): Shard {
@@ -93,8 +102,8 @@ export class Shards {
     }
   }
 
-  #create(name: string, key: string): Shard {
-    const shard = new Shard(name, this.#connection, this.#settings, key);
+  #create(name: string, key: string, isReady?: () => boolean): Shard {
+    const shard = new Shard(name, this.#connection, this.#settings, key, isReady);
     this.#byName.set(name, shard);
     return shard;
   }

@@ -1,9 +1,9 @@
-import { Redis as Ioredis } from "ioredis";
-import { Redis as Ioredis5 } from "ioredis-5";
-import { Redis as IoValkey } from "iovalkey";
-import { createClient } from "redis";
-import { createClient as createClient4 } from "redis-4";
-import { createClient as createClient5 } from "redis-5";
+import { Redis as Ioredis, Cluster as IoredisCluster } from "ioredis";
+import { Redis as Ioredis5, Cluster as Ioredis5Cluster } from "ioredis-5";
+import { Redis as IoValkey, Cluster as IoValkeyCluster } from "iovalkey";
+import { createClient, createCluster } from "redis";
+import { createClient as createClient4, createCluster as createCluster4 } from "redis-4";
+import { createClient as createClient5, createCluster as createCluster5 } from "redis-5";
 import type { Client } from "../../src/index.ts";
 
 /** A client of a library, and how to end it. */
@@ -58,3 +58,54 @@ export const LIBRARIES: Record<string, (url: string) => Opened> = {
     return { client, close: () => client.disconnect() };
   },
 };
+
+const clusterOptions = { clusterRetryStrategy: () => RECONNECT_MS };
+
+/** Opens a client of each library for a cluster, by the ports of nodes. */
+export const CLUSTER_LIBRARIES: Record<string, (ports: readonly number[]) => Opened> = {
+  "node-redis 6": (ports) => {
+    const client = createCluster({ rootNodes: urls(ports), defaults: { socket } });
+    client
+      .on("error", () => {})
+      .connect()
+      .catch(() => {});
+    return { client, close: () => client.destroy() };
+  },
+  "node-redis 5": (ports) => {
+    const client = createCluster5({ rootNodes: urls(ports), defaults: { socket } });
+    client
+      .on("error", () => {})
+      .connect()
+      .catch(() => {});
+    return { client, close: () => client.destroy() };
+  },
+  "node-redis 4": (ports) => {
+    const defaults = { socket: { reconnectStrategy: () => RECONNECT_MS } };
+    const client = createCluster4({ rootNodes: urls(ports), defaults });
+    client
+      .on("error", () => {})
+      .connect()
+      .catch(() => {});
+    return { client, close: () => void client.disconnect().catch(() => {}) };
+  },
+  "ioredis 6": (ports) => {
+    const client = new IoredisCluster(nodes(ports), clusterOptions).on("error", () => {});
+    return { client, close: () => client.disconnect() };
+  },
+  "ioredis 5": (ports) => {
+    const client = new Ioredis5Cluster(nodes(ports), clusterOptions).on("error", () => {});
+    return { client, close: () => client.disconnect() };
+  },
+  iovalkey: (ports) => {
+    const client = new IoValkeyCluster(nodes(ports), clusterOptions).on("error", () => {});
+    return { client, close: () => client.disconnect() };
+  },
+};
+
+function urls(ports: readonly number[]): { url: string }[] {
+  return ports.map((port) => ({ url: `redis://127.0.0.1:${port}` }));
+}
+
+function nodes(ports: readonly number[]): { host: string; port: number }[] {
+  return ports.map((port) => ({ host: "127.0.0.1", port }));
+}

@@ -27,8 +27,12 @@ export class RedisServer {
   #child: ChildProcess | undefined;
   readonly #killNow = () => this.#child?.kill("SIGKILL");
 
-  private constructor(port: number, options: readonly string[]) {
+  /** The port of the bus of a cluster. */
+  readonly busPort: number | undefined;
+
+  private constructor(port: number, options: readonly string[], busPort?: number) {
     this.port = port;
+    this.busPort = busPort;
     this.#options = options;
     process.once("exit", this.#killNow);
   }
@@ -37,15 +41,17 @@ export class RedisServer {
   static async start({
     hasModule = true,
     options = [],
+    busPort,
   }: {
     hasModule?: boolean;
     options?: readonly string[];
+    busPort?: number;
   } = {}): Promise<RedisServer> {
     if (hasModule && !MODULE) {
       throw new Error("RATELOG_MODULE is not set: scripts/test-js sets it");
     }
     const loading = hasModule ? ["--loadmodule", MODULE as string] : [];
-    const server = new RedisServer(await freePort(), [...options, ...loading]);
+    const server = new RedisServer(await freePort(), [...options, ...loading], busPort);
     await server.restart();
     return server;
   }
