@@ -4,16 +4,20 @@ import { type IoredisCluster, IoredisClusterConnection } from "./ioredis-cluster
 import { type NodeRedisClient, NodeRedisConnection, type NodeRedisSentinel } from "./node-redis.ts";
 import { type NodeRedisCluster, NodeRedisClusterConnection } from "./node-redis-cluster.ts";
 
+import { type GlideClient, GlideConnection } from "./valkey-glide.ts";
+import { GlideClusterConnection } from "./valkey-glide-cluster.ts";
+
 /**
- * A client of node-redis 4, 5 or 6 (`createClient`, `createCluster`, `createSentinel`), or of ioredis 5 or 6 or iovalkey
- * (`Redis`, also with Sentinel, and `Cluster`).
+ * A client of node-redis 4, 5 or 6 (`createClient`, `createCluster`, `createSentinel`), of ioredis 5 or 6 or iovalkey
+ * (`Redis`, also with Sentinel, and `Cluster`), or of valkey-glide (`GlideClient`, `GlideClusterClient`).
  */
 export type Client =
   | NodeRedisClient
   | NodeRedisCluster
   | NodeRedisSentinel
   | IoredisClient
-  | IoredisCluster;
+  | IoredisCluster
+  | GlideClient;
 
 /**
  * Returns the connection of a client, which is recognized by its methods: no library is imported.
@@ -33,6 +37,11 @@ export function connectionOf(client: Client): Connection {
   if (has("sendCommand") && has("isReady")) {
     const isSentinel = has("getSentinelNode");
     return new NodeRedisConnection(client as NodeRedisClient | NodeRedisSentinel, isSentinel);
+  }
+  if (has("customCommand")) {
+    return has("fcallWithRoute")
+      ? new GlideClusterConnection(client as GlideClient)
+      : new GlideConnection(client as GlideClient);
   }
   throw new TypeError("expected a client of node-redis, ioredis, iovalkey or valkey-glide");
 }

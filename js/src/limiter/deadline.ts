@@ -1,7 +1,7 @@
 /** The error of an operation that was not answered in time. */
 export class TimeoutFailure extends Error {
-  constructor(ms: number) {
-    super(`the server did not answer in ${Math.ceil(ms)} ms`);
+  constructor(ms: number | undefined) {
+    super(`the server did not answer in ${ms === undefined ? "time" : `${Math.ceil(ms)} ms`}`);
   }
 }
 

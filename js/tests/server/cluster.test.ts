@@ -33,12 +33,12 @@ function keyOf(primary: number): string {
   }
 }
 
-function limiterOf(
+async function limiterOf(
   library: string,
   options: RateLimiterOptions = {},
   { ports }: { ports: number[] } = cluster,
-): RateLimiter {
-  const client = CLUSTER_LIBRARIES[library]?.(ports) as Opened;
+): Promise<RateLimiter> {
+  const client = (await CLUSTER_LIBRARIES[library]?.(ports)) as Opened;
   const limiter = new RateLimiter(client.client, {
     timeoutMs: LONG_MS,
     probeMinIntervalMs: 10,
@@ -61,7 +61,7 @@ async function untilServed(limiter: RateLimiter): Promise<void> {
 
 describe.each(Object.keys(CLUSTER_LIBRARIES))("%s, with a cluster", (library) => {
   test("the shard of each key decides", async () => {
-    const limiter = limiterOf(library);
+    const limiter = await limiterOf(library);
     for (const key of [0, 1, 2, 0, 1, 2].map(keyOf)) {
       expect(await limiter.check(key, "2/minute")).toMatchObject({
         remaining: 1,
@@ -79,7 +79,7 @@ describe.each(Object.keys(CLUSTER_LIBRARIES))("%s, with a cluster", (library) =>
   });
 
   test("checks of several keys are all recorded, or none, also on several shards", async () => {
-    const limiter = limiterOf(library);
+    const limiter = await limiterOf(library);
     const one = keyOf(0);
     const groups = [
       [`{${one}}:a`, `{${one}}:b`],
@@ -95,7 +95,7 @@ describe.each(Object.keys(CLUSTER_LIBRARIES))("%s, with a cluster", (library) =>
   });
 
   test("a killed shard does not affect the others, and is found when it is back", async () => {
-    const limiter = limiterOf(library, { timeoutMs: 1000 });
+    const limiter = await limiterOf(library, { timeoutMs: 1000 });
     await untilServed(limiter);
     const lost = cluster.primaries[1] as RedisServer;
     await lost.kill();
@@ -117,7 +117,7 @@ describe.each(Object.keys(CLUSTER_LIBRARIES))("%s, with a cluster", (library) =>
   });
 
   test("a suspended shard costs at most five timeouts, and does not affect the others", async () => {
-    const limiter = limiterOf(library, { timeoutMs: 200 });
+    const limiter = await limiterOf(library, { timeoutMs: 200 });
     await untilServed(limiter);
     const lost = cluster.primaries[2] as RedisServer;
     lost.suspend();

@@ -25,8 +25,8 @@ afterAll(async () => {
   await server.stop();
 });
 
-function limiterOf(library: string, options: RateLimiterOptions = {}): RateLimiter {
-  const client = LIBRARIES[library]?.(server.url) as Opened;
+async function limiterOf(library: string, options: RateLimiterOptions = {}): Promise<RateLimiter> {
+  const client = (await LIBRARIES[library]?.(server.url)) as Opened;
   const limiter = new RateLimiter(client.client, {
     timeoutMs: LONG_MS,
     onEvent: () => {},
@@ -42,7 +42,7 @@ function newKey(): string {
 
 describe.each(Object.keys(LIBRARIES))("%s, on a server without the module", (library) => {
   test("the script decides as this process does", async () => {
-    const limiter = limiterOf(library, { policies: { gold: "3/minute" } });
+    const limiter = await limiterOf(library, { policies: { gold: "3/minute" } });
     const local = new LocalLimiter();
     const key = newKey();
     for (const cost of [1, 2, 1, 3, 4]) {
@@ -63,7 +63,7 @@ describe.each(Object.keys(LIBRARIES))("%s, on a server without the module", (lib
   });
 
   test("checks of several keys are all recorded, or none, and a lost script is loaded", async () => {
-    const limiter = limiterOf(library);
+    const limiter = await limiterOf(library);
     const [first, second] = [newKey(), newKey()];
     const checks = [
       { key: first, rules: "9/minute" },
@@ -76,12 +76,12 @@ describe.each(Object.keys(LIBRARIES))("%s, on a server without the module", (lib
   });
 
   test("what only the module has is an error", async () => {
-    const limiter = limiterOf(library);
+    const limiter = await limiterOf(library);
     await expect(limiter.overrides.set(newKey(), { action: "allow" })).rejects.toMatchObject({
       code: "needs-module",
     });
     await expect(
-      limiterOf(library, { backend: "module" }).check(newKey(), "1/minute"),
+      (await limiterOf(library, { backend: "module" })).check(newKey(), "1/minute"),
     ).rejects.toMatchObject({ code: "needs-module" });
   });
 });

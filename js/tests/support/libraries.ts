@@ -1,3 +1,4 @@
+import { GlideClient, GlideClusterClient, Logger } from "@valkey/valkey-glide";
 import { Redis as Ioredis, Cluster as IoredisCluster } from "ioredis";
 import { Redis as Ioredis5, Cluster as Ioredis5Cluster } from "ioredis-5";
 import { Redis as IoValkey, Cluster as IoValkeyCluster } from "iovalkey";
@@ -26,7 +27,7 @@ function ioredis<T extends Ioredis | Ioredis5 | IoValkey>(client: T): T {
 const ioredisOptions = { retryStrategy: () => RECONNECT_MS };
 
 /** Opens a client of each library, which connects by itself. */
-export const LIBRARIES: Record<string, (url: string) => Opened> = {
+export const LIBRARIES: Record<string, (url: string) => Opened | Promise<Opened>> = {
   "node-redis 6": (url) => {
     const client = createClient({ url, socket }).on("error", () => {});
     client.connect().catch(() => {});
@@ -57,12 +58,32 @@ export const LIBRARIES: Record<string, (url: string) => Opened> = {
     const client = ioredis(new IoValkey(url, ioredisOptions));
     return { client, close: () => client.disconnect() };
   },
+  // It is connected before anybody has it.
+  "valkey-glide": async (url) => {
+    const port = Number(new URL(url).port);
+    const client = await GlideClient.createClient({
+      addresses: [{ host: "127.0.0.1", port }],
+      advancedConfiguration: { connectionTimeout: 5000 },
+      ...glideOptions,
+    });
+    return { client, close: () => client.close() };
+  },
 };
+
+const glideOptions = {
+  requestTimeout: 5000,
+  connectionBackoff: { numberOfRetries: 5, factor: RECONNECT_MS, exponentBase: 1 },
+};
+// The library writes to the standard output.
+Logger.init("off");
 
 const clusterOptions = { clusterRetryStrategy: () => RECONNECT_MS };
 
 /** Opens a client of each library for a cluster, by the ports of nodes. */
-export const CLUSTER_LIBRARIES: Record<string, (ports: readonly number[]) => Opened> = {
+export const CLUSTER_LIBRARIES: Record<
+  string,
+  (ports: readonly number[]) => Opened | Promise<Opened>
+> = {
   "node-redis 6": (ports) => {
     const client = createCluster({ rootNodes: urls(ports), defaults: { socket } });
     client
@@ -99,6 +120,13 @@ export const CLUSTER_LIBRARIES: Record<string, (ports: readonly number[]) => Ope
   iovalkey: (ports) => {
     const client = new IoValkeyCluster(nodes(ports), clusterOptions).on("error", () => {});
     return { client, close: () => client.disconnect() };
+  },
+  "valkey-glide": async (ports) => {
+    const client = await GlideClusterClient.createClient({
+      addresses: nodes(ports),
+      ...glideOptions,
+    });
+    return { client, close: () => client.close() };
   },
 };
 
