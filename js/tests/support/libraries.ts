@@ -2,9 +2,13 @@ import { GlideClient, GlideClusterClient, Logger } from "@valkey/valkey-glide";
 import { Redis as Ioredis, Cluster as IoredisCluster } from "ioredis";
 import { Redis as Ioredis5, Cluster as Ioredis5Cluster } from "ioredis-5";
 import { Redis as IoValkey, Cluster as IoValkeyCluster } from "iovalkey";
-import { createClient, createCluster } from "redis";
+import { createClient, createCluster, createSentinel } from "redis";
 import { createClient as createClient4, createCluster as createCluster4 } from "redis-4";
-import { createClient as createClient5, createCluster as createCluster5 } from "redis-5";
+import {
+  createClient as createClient5,
+  createCluster as createCluster5,
+  createSentinel as createSentinel5,
+} from "redis-5";
 import type { Client } from "../../src/index.ts";
 
 /** A client of a library, and how to end it. */
@@ -128,6 +132,46 @@ export const CLUSTER_LIBRARIES: Record<
     });
     return { client, close: () => client.close() };
   },
+};
+
+/** Opens a client of each library that knows Sentinel, for the service `service` of a Sentinel on a port. */
+export const SENTINEL_LIBRARIES: Record<string, (port: number) => Opened> = {
+  "node-redis 6": (port) => {
+    const options = { name: "service", sentinelRootNodes: nodes([port]), scanInterval: 100 };
+    const client = createSentinel({ ...options, nodeClientOptions: { socket } });
+    client
+      .on("error", () => {})
+      .connect()
+      .catch(() => {});
+    return { client, close: () => void client.destroy().catch(() => {}) };
+  },
+  "node-redis 5": (port) => {
+    const options = { name: "service", sentinelRootNodes: nodes([port]), scanInterval: 100 };
+    const client = createSentinel5({ ...options, nodeClientOptions: { socket } });
+    client
+      .on("error", () => {})
+      .connect()
+      .catch(() => {});
+    return { client, close: () => void client.destroy().catch(() => {}) };
+  },
+  "ioredis 6": (port) => {
+    const client = ioredis(new Ioredis({ ...sentinelOptions, sentinels: nodes([port]) }));
+    return { client, close: () => client.disconnect() };
+  },
+  "ioredis 5": (port) => {
+    const client = ioredis(new Ioredis5({ ...sentinelOptions, sentinels: nodes([port]) }));
+    return { client, close: () => client.disconnect() };
+  },
+  iovalkey: (port) => {
+    const client = ioredis(new IoValkey({ ...sentinelOptions, sentinels: nodes([port]) }));
+    return { client, close: () => client.disconnect() };
+  },
+};
+
+const sentinelOptions = {
+  name: "service",
+  sentinelRetryStrategy: () => RECONNECT_MS,
+  ...ioredisOptions,
 };
 
 function urls(ports: readonly number[]): { url: string }[] {

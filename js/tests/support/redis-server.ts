@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -24,6 +24,7 @@ export class RedisServer {
   readonly port: number;
   readonly #options: readonly string[];
   readonly #folder = mkdtempSync(join(tmpdir(), "ratelog-js-"));
+  #config: string | undefined;
   #child: ChildProcess | undefined;
   readonly #killNow = () => this.#child?.kill("SIGKILL");
 
@@ -42,16 +43,24 @@ export class RedisServer {
     hasModule = true,
     options = [],
     busPort,
+    config,
   }: {
     hasModule?: boolean;
     options?: readonly string[];
     busPort?: number;
+    /** Lines of a configuration file, which the server may change. */
+    config?: (port: number) => string;
   } = {}): Promise<RedisServer> {
     if (hasModule && !MODULE) {
       throw new Error("RATELOG_MODULE is not set: scripts/test-js sets it");
     }
     const loading = hasModule ? ["--loadmodule", MODULE as string] : [];
-    const server = new RedisServer(await freePort(), [...options, ...loading], busPort);
+    const saving = options.includes("--sentinel") ? [] : ["--save", ""];
+    const server = new RedisServer(await freePort(), [...saving, ...options, ...loading], busPort);
+    if (config) {
+      server.#config = join(server.#folder, "server.conf");
+      writeFileSync(server.#config, config(server.port));
+    }
     await server.restart();
     return server;
   }
@@ -62,15 +71,24 @@ export class RedisServer {
 
   /** Starts the server again, on its port. */
   async restart(): Promise<void> {
-    const places = ["--port", String(this.port), "--bind", "127.0.0.1", "--dir", this.#folder];
-    const child = spawn(SERVER, [...places, "--save", "", ...this.#options], {
+    const config = this.#config ? [this.#config] : [];
+    const places = [
+      ...config,
+      "--port",
+      String(this.port),
+      "--bind",
+      "127.0.0.1",
+      "--dir",
+      this.#folder,
+    ];
+    const child = spawn(SERVER, [...places, ...this.#options], {
       stdio: ["ignore", "pipe", "inherit"],
     });
     this.#child = child;
     const printed: string[] = [];
     for await (const line of createInterface({ input: child.stdout })) {
       printed.push(line);
-      if (line.includes("Ready to accept connections")) {
+      if (/Ready to accept connections|Sentinel ID is/.test(line)) {
         child.stdout.resume();
         return;
       }
