@@ -30,6 +30,9 @@ import { RulesCache } from "./rules-cache.ts";
 import { Shards } from "./shards.ts";
 import { addStats, parseStats, type Stats } from "./stats.ts";
 
+/** More keys than a server reports. */
+const MAX_TOP = 10_000;
+
 /** A key, and its rules or the policy that has them. */
 export interface LimiterCheck {
   readonly key: string;
@@ -206,11 +209,10 @@ export class RateLimiter implements Limiter {
 
   /**
    * Returns the keys with the most denied checks, or the most checks, in the last minutes, the heaviest first: at most
-   * `count` of each server, 10 by default. Keys without the prefix of this limiter are left out. Throws the errors of
-   * {@link explain}.
+   * `count`, 10 by default. Keys without the prefix of this limiter are left out. Throws the errors of {@link explain}.
    */
   async top(by: "denied" | "checked", { count = 10 }: { count?: number } = {}): Promise<TopKey[]> {
-    const command = ["RL.TOP", by.toUpperCase(), "COUNT", String(count)];
+    const command = ["RL.TOP", by.toUpperCase(), "COUNT", String(MAX_TOP)];
     const all = (await this.#onEachShard(command, "the heaviest keys", parseTop)).flat();
     return all
       .filter(({ key }) => key.startsWith(this.#prefix))
