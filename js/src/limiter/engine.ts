@@ -220,10 +220,14 @@ export class Engine {
       this.#parts.local.refund(key, cost);
       return;
     }
+    const { shards, policies, timeoutMs, denyCache } = this.#parts;
     try {
-      await this.runAndInvalidate(new RefundOp(key, cost));
+      // Not by the fallback, which did not record them.
+      await (shards as Shards).ofKey(key).run(new RefundOp(key, cost), policies, timeoutMs);
     } catch {
       // The units stay for their window: the limit is never exceeded.
+    } finally {
+      denyCache?.invalidate(key);
     }
   }
 }

@@ -55,7 +55,9 @@ export class Reply {
 
   /** The fields of a map, by name. */
   fields(): Map<string, Reply> {
-    return new Map(this.#entries().map(([name, value]) => [name, this.#of(value)]));
+    return new Map(
+      this.#entries().map(([name, value]) => [this.#of(name).text(), this.#of(value)]),
+    );
   }
 
   /** A field of a map. */
@@ -106,10 +108,10 @@ export class Reply {
     return rules ? { rules, mode } : this.#fail("has no rules");
   }
 
-  #entries(): [string, unknown][] {
+  #entries(): (readonly [unknown, unknown])[] {
     const value = this.#value;
     if (value instanceof Map) {
-      return [...value].map(([name, field]) => [String(name), field]);
+      return [...value];
     }
     if (!Array.isArray(value)) {
       return value !== null && typeof value === "object"
@@ -117,12 +119,9 @@ export class Reply {
         : this.#fail("is not a map");
     }
     if (value.every(isPair)) {
-      return value.map(({ key, value: field }) => [String(key), field]);
+      return value.map(({ key, value: field }) => [key, field] as const);
     }
-    return Array.from({ length: value.length >> 1 }, (_, n) => [
-      String(value[2 * n]),
-      value[2 * n + 1],
-    ]);
+    return Array.from({ length: value.length >> 1 }, (_, n) => [value[2 * n], value[2 * n + 1]]);
   }
 
   #asText(): string | undefined {
