@@ -4,7 +4,8 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import ts from "typescript";
-import { beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { RedisServer } from "./support/redis-server.ts";
 
 interface Block {
   readonly name: string;
@@ -73,13 +74,20 @@ async function runProgram(path: string): Promise<string> {
   }
 }
 
-beforeAll(() => {
+let redis: RedisServer;
+
+beforeAll(async () => {
+  redis = await RedisServer.start();
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
 });
 
+afterAll(async () => {
+  await redis.stop();
+});
+
 test("the pages have programs", () => {
-  expect(programs.length).toBeGreaterThanOrEqual(4);
+  expect(programs.length).toBeGreaterThanOrEqual(8);
 });
 
 test("every block compiles", () => {
@@ -107,7 +115,12 @@ test("every block compiles", () => {
 
 test.each(programs)("$name prints what its page says", async ({ name, code, output }) => {
   await withServer(async (url) => {
-    const path = write(name, code.replaceAll("http://127.0.0.1:8000/", url));
+    const places = { "http://127.0.0.1:8000/": url, "redis://127.0.0.1:6379": redis.url };
+    const placed = Object.entries(places).reduce(
+      (text, [place, actual]) => text.replaceAll(place, actual),
+      code,
+    );
+    const path = write(name, placed);
     expect(await runProgram(path)).toBe(output);
   });
 });

@@ -1,19 +1,7 @@
 import type { Deadline } from "../limiter/deadline.ts";
 
-/**
- * A client library's connection to one server, or to the shards of a cluster. The library opens connections, finds
- * servers again and follows redirects.
- */
-export interface Connection {
-  /** Whether the servers are a cluster. */
-  readonly isCluster: boolean;
-
-  /** Returns the name of the shard that owns a hash slot; `undefined` if it is not known. One server owns all slots. */
-  shardOf(slot: number): string | undefined;
-
-  /** Returns the names of all known shards. */
-  shards(): readonly string[];
-
+/** What connections to one server and to a cluster have in common. Libraries open connections and follow redirects. */
+interface Sender {
   /** Returns whether a command to a shard is sent at once, and does not wait for a connection. */
   isReady(shard: string): boolean;
 
@@ -24,5 +12,25 @@ export interface Connection {
   probe(command: readonly string[], key: string, deadline: Deadline): Promise<unknown>;
 }
 
-/** The name of the only shard, if the servers are not a cluster. */
+/** A client library's connection to one server. */
+export interface ServerConnection extends Sender {
+  readonly isCluster: false;
+  /** The name or the address of the server. */
+  readonly name: string;
+}
+
+/** A client library's connection to the shards of a cluster. */
+export interface ClusterConnection extends Sender {
+  readonly isCluster: true;
+
+  /** Returns the name of the shard that owns a hash slot; `undefined` if it is not known. */
+  shardOf(slot: number): string | undefined;
+
+  /** Returns the names of all known shards. */
+  shards(): readonly string[];
+}
+
+export type Connection = ServerConnection | ClusterConnection;
+
+/** The name of a server whose client has none. */
 export const ONE_SERVER = "the server";

@@ -1,6 +1,6 @@
 import { errorCode } from "../limiter/failure-kind.ts";
 import { hashSlot } from "../limiter/hash-slot.ts";
-import type { Connection } from "./connection.ts";
+import type { ClusterConnection } from "./connection.ts";
 import { addressOf, type Callable, call, type IoredisClient, isReady } from "./ioredis.ts";
 
 /** A client of ioredis or iovalkey for a cluster. */
@@ -21,7 +21,7 @@ interface WithSlots {
  * whose connection was lost, although a server may have run it. So this sends commands to the nodes themselves, and leaves
  * only those to the library that a node redirects.
  */
-export class IoredisClusterConnection implements Connection {
+export class IoredisClusterConnection implements ClusterConnection {
   readonly isCluster = true;
   readonly #cluster: IoredisCluster;
 

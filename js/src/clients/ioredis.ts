@@ -1,4 +1,4 @@
-import { type Connection, ONE_SERVER } from "./connection.ts";
+import { ONE_SERVER, type ServerConnection } from "./connection.ts";
 
 /** What clients of one server and of a cluster have in common. */
 export interface Callable {
@@ -37,23 +37,15 @@ export function addressOf({ options }: IoredisClient): string {
 }
 
 /** ioredis or iovalkey, with one server, which Sentinel may choose. */
-export class IoredisConnection implements Connection {
+export class IoredisConnection implements ServerConnection {
   readonly isCluster = false;
   readonly #client: IoredisClient;
-  readonly #name: string;
+  readonly name: string;
 
   constructor(client: IoredisClient) {
     const { host, path, sentinels, name } = client.options ?? {};
     this.#client = client;
-    this.#name = (sentinels ? name : (path ?? (host && addressOf(client)))) ?? ONE_SERVER;
-  }
-
-  shardOf(): string {
-    return this.#name;
-  }
-
-  shards(): readonly string[] {
-    return [this.#name];
+    this.name = (sentinels ? name : (path ?? (host && addressOf(client)))) ?? ONE_SERVER;
   }
 
   isReady(): boolean {

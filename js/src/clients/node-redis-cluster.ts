@@ -1,7 +1,7 @@
 import type { Deadline } from "../limiter/deadline.ts";
 import { hashSlot } from "../limiter/hash-slot.ts";
 import { probeKey } from "../limiter/probe-key.ts";
-import type { Connection } from "./connection.ts";
+import type { ClusterConnection } from "./connection.ts";
 import { optionsOf } from "./node-redis.ts";
 
 /** A node of a cluster. Its client is made when it is needed. */
@@ -23,7 +23,7 @@ export interface NodeRedisCluster {
 }
 
 /** node-redis, with a cluster. */
-export class NodeRedisClusterConnection implements Connection {
+export class NodeRedisClusterConnection implements ClusterConnection {
   readonly isCluster = true;
   readonly #cluster: NodeRedisCluster;
 

@@ -1,5 +1,5 @@
 import type { Deadline } from "../limiter/deadline.ts";
-import { type Connection, ONE_SERVER } from "./connection.ts";
+import { ONE_SERVER, type ServerConnection } from "./connection.ts";
 
 /** Options of a command: `abortSignal` of node-redis 5 and 6, `signal` of 4. No timer of the library's own. */
 export interface CommandOptions {
@@ -28,26 +28,18 @@ export function optionsOf({ signal }: Deadline): CommandOptions {
 }
 
 /** node-redis, with one server, which Sentinel may choose. */
-export class NodeRedisConnection implements Connection {
+export class NodeRedisConnection implements ServerConnection {
   readonly isCluster = false;
   readonly #client: NodeRedisClient | NodeRedisSentinel;
   readonly #send: (args: string[], options: CommandOptions) => Promise<unknown>;
-  readonly #name: string;
+  readonly name: string;
 
   constructor(client: NodeRedisClient | NodeRedisSentinel, isSentinel: boolean) {
     this.#client = client;
-    this.#name = isSentinel ? ONE_SERVER : nameOf(client as NodeRedisClient);
+    this.name = isSentinel ? ONE_SERVER : nameOf(client as NodeRedisClient);
     this.#send = isSentinel
       ? (args, options) => (client as NodeRedisSentinel).sendCommand(false, args, options)
       : (args, options) => (client as NodeRedisClient).sendCommand(args, options);
-  }
-
-  shardOf(): string {
-    return this.#name;
-  }
-
-  shards(): readonly string[] {
-    return [this.#name];
   }
 
   isReady(): boolean {

@@ -1,5 +1,5 @@
 import { Reply } from "../limiter/reply.ts";
-import type { Connection } from "./connection.ts";
+import type { ClusterConnection } from "./connection.ts";
 import { type GlideClient, isOpen, sendByGlide } from "./valkey-glide.ts";
 
 /** A range of slots, and the address of their owner. */
@@ -13,7 +13,7 @@ interface SlotRange {
  * valkey-glide, with a cluster. The library routes commands, but does not say where to, so this reads the topology too:
  * at the start, and after each error.
  */
-export class GlideClusterConnection implements Connection {
+export class GlideClusterConnection implements ClusterConnection {
   readonly isCluster = true;
   readonly #client: GlideClient;
   #ranges: readonly SlotRange[] = [];

@@ -1,5 +1,5 @@
 import { TimeoutFailure } from "../limiter/deadline.ts";
-import { type Connection, ONE_SERVER } from "./connection.ts";
+import { ONE_SERVER, type ServerConnection } from "./connection.ts";
 
 /** A client of valkey-glide: `GlideClient`, or `GlideClusterClient`. */
 export interface GlideClient {
@@ -54,20 +54,13 @@ function serverError(error: Error): Error {
 }
 
 /** valkey-glide, with one server. The library holds commands back while it connects, at most its `requestTimeout`. */
-export class GlideConnection implements Connection {
+export class GlideConnection implements ServerConnection {
   readonly isCluster = false;
+  readonly name: string = ONE_SERVER;
   readonly #client: GlideClient;
 
   constructor(client: GlideClient) {
     this.#client = client;
-  }
-
-  shardOf(): string {
-    return ONE_SERVER;
-  }
-
-  shards(): readonly string[] {
-    return [ONE_SERVER];
   }
 
   isReady(): boolean {

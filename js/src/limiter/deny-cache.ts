@@ -11,7 +11,9 @@ interface Denial {
   readonly check: string;
   readonly decision: LimiterDecision;
   readonly validUntil: number;
-  /** The end of the wait that the decision reports. */
+  /** The wait that the decision reports. */
+  readonly retryAfterMs: number;
+  /** The end of that wait. */
   readonly retryAt: number;
 }
 
@@ -56,7 +58,7 @@ export class DenyCache {
     }
     const wait = Math.max(1, Math.ceil(denial.retryAt - now));
     const { decision } = denial;
-    const passed = Math.max(0, (decision.retryAfterMs ?? 0) - wait);
+    const passed = Math.max(0, denial.retryAfterMs - wait);
     const resetAfterMs = Math.max(0, decision.resetAfterMs - passed);
     return { ...decision, retryAfterMs: wait, resetAfterMs, source: "deny-cache" };
   }
@@ -89,6 +91,7 @@ export class DenyCache {
       check: describe(operation),
       decision,
       validUntil: version.readAt + maxAge,
+      retryAfterMs,
       retryAt: now + retryAfterMs,
     });
     if (this.#denials.size > this.#capacity) {

@@ -142,10 +142,12 @@ export class Engine {
       try {
         return operation.local(local, policies);
       } catch (error) {
-        if (error instanceof UnknownPolicies && operation.localAllowingUnknown) {
-          this.#reportUnknown(error.names);
-          return operation.localAllowingUnknown(local, policies);
+        if (!(error instanceof UnknownPolicies)) {
+          // It needs the module.
+          throw unavailable(reason, cause);
         }
+        this.#reportUnknown(error.names);
+        return (operation as Required<Operation<T>>).localAllowingUnknown(local, policies);
       }
     }
     const outcomes: Partial<Record<Fallback, FixedOutcome>> = {

@@ -1,6 +1,7 @@
 import { Rules } from "../rules.ts";
 import { type Command, ruleArguments } from "./commands.ts";
 import type { Engine } from "./engine.ts";
+import { needsModule } from "./errors.ts";
 import { ModuleOnlyOp } from "./operation.ts";
 import type { Reply } from "./reply.ts";
 import type { Shards } from "./shards.ts";
@@ -72,8 +73,7 @@ export class OverrideAdmin {
   /** Iterates over the overrides of keys with the prefix of the limiter. One that changes meanwhile can come twice. */
   async *list(): AsyncGenerator<ListedOverride, void> {
     if (!this.#shards) {
-      await this.#engine.run(operation("", ["RL.OVERRIDE", "LIST"], () => undefined));
-      return;
+      throw needsModule(NAME);
     }
     for (const shard of this.#shards.all()) {
       let cursor = "0";

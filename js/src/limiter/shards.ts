@@ -1,4 +1,4 @@
-import { type Connection, ONE_SERVER } from "../clients/connection.ts";
+import type { ClusterConnection, Connection } from "../clients/connection.ts";
 import { hashSlot } from "./hash-slot.ts";
 import { type Health, healthOf } from "./health.ts";
 import { PROBE_KEY, probeKey } from "./probe-key.ts";
@@ -19,7 +19,7 @@ export class Shards {
     this.#connection = connection;
     this.#settings = settings;
     if (!connection.isCluster) {
-      this.#one = this.#create(connection.shards()[0] ?? ONE_SERVER, PROBE_KEY);
+      this.#one = this.#create(connection.name, PROBE_KEY);
     }
   }
 
@@ -37,7 +37,7 @@ export class Shards {
     if (this.#one) {
       return [this.#one];
     }
-    return this.#connection.shards().map((name) => this.#named(name));
+    return this.#cluster.shards().map((name) => this.#named(name));
   }
 
   /** Returns whether one command can have all these keys. */
@@ -53,6 +53,10 @@ export class Shards {
     return healthOf([...this.#byName.values()].map(({ health }) => health));
   }
 
+  get #cluster(): ClusterConnection {
+    return this.#connection as ClusterConnection;
+  }
+
   close(): void {
     for (const shard of this.#byName.values()) {
       shard.close();
@@ -60,14 +64,14 @@ export class Shards {
   }
 
   #ofSlot(slot: number): Shard {
-    const name = this.#connection.shardOf(slot);
+    const name = this.#cluster.shardOf(slot);
     return name === undefined ? this.#unowned(slot) : this.#named(name);
   }
 
   /** It is ready as soon as the slot has an owner that is. */
   #unowned(slot: number): Shard {
     const isReady = () => {
-      const owner = this.#connection.shardOf(slot);
+      const owner = this.#cluster.shardOf(slot);
       return owner !== undefined && this.#connection.isReady(owner);
     };
     const create = () =>
@@ -87,13 +91,13 @@ export class Shards {
     this.#removeOthers();
     return this.#create(
       name,
-      probeKey((slot) => this.#connection.shardOf(slot) === name),
+      probeKey((slot) => this.#cluster.shardOf(slot) === name),
     );
   }
 
   /** Removes available shards that own no slots any more. */
   #removeOthers(): void {
-    const names = this.#connection.shards();
+    const names = this.#cluster.shards();
     for (const [name, shard] of this.#byName) {
       if (shard.isAvailable && !names.includes(name)) {
         shard.close();

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import type { ServerConnection } from "../../src/clients/connection.ts";
 import { connectionOf } from "../../src/clients/detect.ts";
 import { Deadline } from "../../src/limiter/deadline.ts";
 
@@ -35,7 +36,7 @@ test("each client is called as its library wants it", async () => {
 test("a server has the name that its client gives it, without a password", () => {
   const nodeRedis = (options?: object) => ({ isReady: true, sendCommand, options });
   const ioredis = (options?: object) => ({ status: "ready", call: sendCommand, options });
-  const nameOf = (client: object) => connectionOf(client as never).shards();
+  const nameOf = (client: object) => (connectionOf(client as never) as ServerConnection).name;
   expect(
     [
       nodeRedis(),
@@ -50,7 +51,7 @@ test("a server has the name that its client gives it, without a password", () =>
       ioredis({ host: "localhost", port: 6379, sentinels: [], name: "service" }),
       ioredis({ host: "localhost", port: 6379, sentinels: [] }),
       { customCommand: sendCommand },
-    ].flatMap(nameOf),
+    ].map(nameOf),
   ).toEqual([
     "the server",
     "example.com:7000",
@@ -65,6 +66,17 @@ test("a server has the name that its client gives it, without a password", () =>
     "the server",
     "the server",
   ]);
+});
+
+test("a probe of a server without a connection is not sent", async () => {
+  for (const client of [
+    { isReady: false, sendCommand },
+    { status: "end", call: sendCommand },
+  ]) {
+    const probe = () =>
+      Deadline.run(1000, (deadline) => connectionOf(client as never).probe([], "", deadline));
+    await expect(probe()).rejects.toThrow("the client is not connected");
+  }
 });
 
 test("a client without a connection is not ready", async () => {

@@ -1,5 +1,5 @@
 import { expect, test, vi } from "vitest";
-import type { Connection } from "../../src/clients/connection.ts";
+import type { ClusterConnection } from "../../src/clients/connection.ts";
 import { GlideConnection } from "../../src/clients/valkey-glide.ts";
 import { GlideClusterConnection } from "../../src/clients/valkey-glide-cluster.ts";
 import { Deadline, TimeoutFailure } from "../../src/limiter/deadline.ts";
@@ -47,7 +47,7 @@ test("the topology is read at the start, and again after an error", async () => 
     }
     return 1;
   });
-  const connection: Connection = new GlideClusterConnection({ customCommand });
+  const connection: ClusterConnection = new GlideClusterConnection({ customCommand });
   const command = ["RL.RESET", "key"];
   const send = () => Deadline.run(1000, (deadline) => connection.send(command, "key", deadline));
   expect(connection.shardOf(hashSlot("key"))).toBeUndefined();

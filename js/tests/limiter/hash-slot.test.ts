@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { hashSlot } from "../../src/limiter/hash-slot.ts";
+import { probeKey } from "../../src/limiter/probe-key.ts";
 
 /** CRC-16/XMODEM bit by bit: the remainder of the message, followed by 16 zeros, by the polynomial. */
 function naiveSlot(text: string): number {
@@ -38,4 +39,12 @@ test("of a key with a hash tag only the tag counts", () => {
   for (const key of ["{}foo", "{foo", "foo}", "}{foo"]) {
     expect(hashSlot(key), key).toBe(naiveSlot(key));
   }
+});
+
+test("there is a key for each slot", () => {
+  for (const slot of [0, 1, 8191, 16_383]) {
+    expect(hashSlot(probeKey((other) => other === slot))).toBe(slot);
+  }
+  expect(probeKey(() => true)).toBe("ratelog:probe");
+  expect(probeKey(() => false)).toBe("ratelog:probe");
 });

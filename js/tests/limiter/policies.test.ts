@@ -5,7 +5,8 @@ import { Policies } from "../../src/limiter/policies.ts";
 const FETCHED = { rules: Rules.parse("5/minute"), mode: "shadow" } as const;
 
 test("a policy that was fetched once is known, also when it cannot be fetched again", () => {
-  const policies = new Policies({ own: "1/minute" });
+  const own = Rules.parse("1/minute");
+  const policies = new Policies({ own });
   expect(policies.shouldFetch("own", 0)).toBe(false);
   expect([policies.shouldFetch("gold", 0), policies.shouldFetch("gold", 1)]).toEqual([true, false]);
   policies.store("gold", FETCHED, 2);

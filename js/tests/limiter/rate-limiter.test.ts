@@ -128,6 +128,19 @@ describe("a limiter", () => {
     vi.restoreAllMocks();
   });
 
+  test("runs where timers are numbers", async () => {
+    vi.useRealTimers();
+    const { setTimeout } = globalThis;
+    const timers = vi.fn((run: () => void, ms: number) => Number(setTimeout(run, ms)));
+    vi.stubGlobal("setTimeout", timers);
+    const client = new FakeClient(lost);
+    const { limiter } = limiterOf(client);
+    expect((await limiter.check("a", "1/minute")).source).toBe("local");
+    limiter.close();
+    vi.unstubAllGlobals();
+    expect(timers).toHaveBeenCalled();
+  });
+
   test("after its end leaves no timers", async () => {
     const client = new FakeClient(lost);
     const { limiter } = limiterOf(client);
