@@ -21,3 +21,14 @@ export function logEvent(event: LimiterEvent): void {
   const write = name === "server_recovered" ? console.info : console.warn;
   write(`ratelog: ${name}`, fields);
 }
+
+/** Returns a function that reports events. An error of `onEvent` is written to the console, and fails no check. */
+export function reporter(onEvent: (event: LimiterEvent) => void): (event: LimiterEvent) => void {
+  return (event) => {
+    try {
+      onEvent(event);
+    } catch (error) {
+      console.error("ratelog: onEvent failed", error);
+    }
+  };
+}

@@ -28,7 +28,7 @@ export class Policies {
 
   /** Returns the rules to apply without the server; `undefined` for an unknown policy. */
   resolve(source: ParsedSource): ResolvedRules | undefined {
-    if (source instanceof Rules) {
+    if (!("policy" in source)) {
       return { rules: source, mode: "enforce" };
     }
     return this.#configured.get(source.policy) ?? this.#fetched.get(source.policy)?.policy;

@@ -6,7 +6,7 @@ import { MAX_LIMIT } from "../rule.ts";
 import { type Command, checkCommand } from "./commands.ts";
 import { DenyCache } from "./deny-cache.ts";
 import { Engine } from "./engine.ts";
-import { logEvent } from "./events.ts";
+import { logEvent, reporter } from "./events.ts";
 import { type Explanation, parseExplanation } from "./explanation.ts";
 import { type Health, healthOf } from "./health.ts";
 import {
@@ -72,7 +72,8 @@ export class RateLimiter implements Limiter {
    */
   constructor(client: Client | "memory://", options: RateLimiterOptions = {}) {
     validateOptions(options);
-    const { now = monotonicNow, fallback = "local", onEvent: report = logEvent } = options;
+    const { now = monotonicNow, fallback = "local", onEvent = logEvent } = options;
+    const report = reporter(onEvent);
     const {
       probeMinIntervalMs = 100,
       localMaxBytes,

@@ -141,6 +141,19 @@ describe("a limiter", () => {
     expect(timers).toHaveBeenCalled();
   });
 
+  test("is not disturbed by an error of onEvent", async () => {
+    const error = vi.spyOn(console, "error").mockImplementation(() => {});
+    const thrown = new Error("in the caller's function");
+    const { limiter } = limiterOf(new FakeClient(lost), {
+      onEvent: () => {
+        throw thrown;
+      },
+    });
+    expect((await limiter.check("a", "1/minute")).source).toBe("local");
+    expect(error.mock.calls).toEqual([["ratelog: onEvent failed", thrown]]);
+    vi.restoreAllMocks();
+  });
+
   test("after its end leaves no timers", async () => {
     const client = new FakeClient(lost);
     const { limiter } = limiterOf(client);
