@@ -34,6 +34,11 @@ test("errors of the server get their codes back", async () => {
   expect(timeout.message).toBe("the server did not answer in time");
 });
 
+test("a probe of a server is a command like others", async () => {
+  const connection = new GlideConnection({ customCommand: async (command) => command });
+  expect(await connection.probe(["RL.REFUND", "key"])).toEqual(["RL.REFUND", "key"]);
+});
+
 test("the topology is read at the start, and again after an error", async () => {
   let owner = "node:1";
   let error: Error | undefined;

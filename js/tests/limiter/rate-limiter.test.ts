@@ -162,6 +162,12 @@ describe("a limiter", () => {
     limiter.close();
     expect(vi.getTimerCount()).toBe(0);
     client.status = "end";
+    const { limiter: slow } = limiterOf(new FakeClient(() => silence), { failureThreshold: 1 });
+    const check = slow.check("a", "1/minute");
+    await vi.advanceTimersByTimeAsync(0);
+    slow.close();
+    await vi.advanceTimersByTimeAsync(100);
+    expect([(await check).source, vi.getTimerCount()]).toEqual(["local", 0]);
     const closed = limiterOf(client);
     closed.limiter.close();
     await vi.runAllTimersAsync();
@@ -305,9 +311,21 @@ describe("a policy", () => {
       await vi.advanceTimersByTimeAsync(0);
     }
     expect(client.sent.filter(([name]) => name === "RL.POLICY")).toHaveLength(1);
+  });
+
+  test("that could not be read is fetched again, and one of another form is left out", async () => {
+    const loading = new Error("LOADING Redis is loading the dataset in memory");
+    const client = new FakeClient(([name]) => (name === "RL.POLICY" ? loading : ALLOWED));
+    const { limiter } = limiterOf(client);
+    const fetches = async () => {
+      await limiter.check("a", { policy: "gold" });
+      await vi.advanceTimersByTimeAsync(0);
+      return client.sent.filter(([name]) => name === "RL.POLICY").length;
+    };
+    expect([await fetches(), await fetches()]).toEqual([1, 2]);
     client.answer = ([name]) => (name === "RL.POLICY" ? "nonsense" : ALLOWED);
-    await limiter.check("a", { policy: "silver" });
-    await vi.advanceTimersByTimeAsync(0);
+    expect([await fetches(), await fetches()]).toEqual([3, 3]);
+    expect(limiter.health().state).toBe("closed");
   });
 
   test("in shadow mode prevents nothing with the script either", async () => {

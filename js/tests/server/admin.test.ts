@@ -56,7 +56,7 @@ describe.each(Object.keys(LIBRARIES))("%s", (library) => {
     const { overrides } = limiter;
     await overrides.set("free", { action: "allow" });
     await overrides.set("banned", { action: "deny" }, { ttlMs: 60_000 });
-    await overrides.set("more", { action: "limit", rules: "9/minute" });
+    await overrides.set("more", { action: "limit", rules: Rules.parse("9/minute") });
     expect(await overrides.get("free")).toEqual({
       action: "allow",
       rules: undefined,
@@ -81,6 +81,8 @@ describe.each(Object.keys(LIBRARIES))("%s", (library) => {
       false,
       true,
     ]);
+    await overrides.set("more", { action: "limit", rules: "1/minute" });
+    expect(await allowed("more")).toBe(false);
     expect(await overrides.delete("free")).toBe(true);
     expect(await overrides.delete("free")).toBe(false);
   });
