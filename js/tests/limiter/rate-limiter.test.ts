@@ -104,6 +104,19 @@ describe("a limiter", () => {
     limiter.close();
   });
 
+  test("without a server checks a key twice as if it had been recorded once", async () => {
+    const { limiter } = limiterOf("memory://" as never);
+    const twice = (rules: string) => limiter.checkAll([1, 2].map(() => ({ key: "a", rules })));
+    expect(await twice("1/minute")).toMatchObject([
+      { allowed: true, remaining: 1 },
+      { allowed: false, remaining: 1 },
+    ]);
+    expect(await twice("2/minute")).toMatchObject([
+      { allowed: true, remaining: 1 },
+      { allowed: true, remaining: 0 },
+    ]);
+  });
+
   test("uses the system's time", async () => {
     vi.useRealTimers();
     const { limiter } = limiterOf("memory://" as never);
@@ -222,6 +235,29 @@ describe("an unavailable server", () => {
     ]);
   });
 
+  test("is one that has no module and takes no writes", async () => {
+    const client = new FakeClient(() => ALLOWED);
+    client.probeAnswer = ([name]) =>
+      new Error(name === "UNLINK" ? "READONLY a replica" : "ERR unknown command 'RL.REFUND'");
+    const { limiter, events } = limiterOf(client);
+    expect((await limiter.check("a", "9/minute")).source).toBe("local");
+    expect(events).toEqual([
+      { name: "server_unavailable", server: "the server", error: "READONLY a replica" },
+    ]);
+  });
+
+  test("is one whose keys cannot be had together, unless it is a cluster", async () => {
+    const moving = new Error("TRYAGAIN Multiple keys request during rehashing of slot");
+    const client = new FakeClient(() => moving);
+    const { limiter } = limiterOf(client);
+    const checks = ["a", "b"].map((key) => ({ key, rules: "9/minute" }));
+    expect((await limiter.checkAll(checks)).map(({ source }) => source)).toEqual([
+      "local",
+      "local",
+    ]);
+    expect(client.sent).toHaveLength(1);
+  });
+
   test("is connected to, if the library connects when it is used", async () => {
     const client = new FakeClient(() => ALLOWED);
     client.status = "wait";
@@ -326,6 +362,24 @@ describe("a policy", () => {
     client.answer = ([name]) => (name === "RL.POLICY" ? "nonsense" : ALLOWED);
     expect([await fetches(), await fetches()]).toEqual([3, 3]);
     expect(limiter.health().state).toBe("closed");
+  });
+
+  test("in shadow mode records nothing in this process if another key is denied", async () => {
+    const shadow = { mode: "shadow", rules: [[9, 60_000]] };
+    const client = new FakeClient(([name]) => (name === "RL.POLICY" ? shadow : ALLOWED));
+    const { limiter } = limiterOf(client);
+    await limiter.check("a", { policy: "trial" });
+    await vi.advanceTimersByTimeAsync(0);
+    client.answer = lost;
+    const checks = [
+      { key: "a", rules: { policy: "trial" } },
+      { key: "b", rules: "0/minute" },
+    ];
+    const remaining = async () => (await limiter.checkAll(checks)).map((one) => one.remaining);
+    expect([await remaining(), await remaining()]).toEqual([
+      [9, 0],
+      [9, 0],
+    ]);
   });
 
   test("in shadow mode prevents nothing with the script either", async () => {
@@ -447,6 +501,66 @@ describe("a cluster", () => {
     await vi.advanceTimersByTimeAsync(1000);
     expect((await unowned).source).toBe("local");
     expect((await limiter.check("a", "9/minute")).source).toBe("local");
+  });
+
+  test("is looked for and connected to within one timeout", async () => {
+    const cluster = new FakeCluster(() => ALLOWED);
+    const { slots } = cluster;
+    (cluster.shards[0] as FakeClient).status = "connecting";
+    cluster.slots = [];
+    const { limiter } = limiterOf(cluster, { timeoutMs: 100 });
+    const started = performance.now();
+    const ended = limiter.check("a", "9/minute").then(({ source }) => {
+      expect([source, performance.now() - started]).toEqual(["local", 100]);
+    });
+    await vi.advanceTimersByTimeAsync(60);
+    cluster.slots = slots;
+    await vi.advanceTimersByTimeAsync(1000);
+    await ended;
+  });
+
+  test("counts the rest of the time for the check itself", async () => {
+    const cluster = new FakeCluster(() => silence);
+    const { slots } = cluster;
+    cluster.slots = [];
+    const { limiter } = limiterOf(cluster, { timeoutMs: 100 });
+    const started = performance.now();
+    const ended = limiter.check("a", "9/minute").then(({ source }) => {
+      expect([source, performance.now() - started]).toEqual(["local", 100]);
+    });
+    await vi.advanceTimersByTimeAsync(50);
+    cluster.slots = slots;
+    await vi.advanceTimersByTimeAsync(1000);
+    await ended;
+  });
+
+  test("remembers a lost shard until its slots are served", async () => {
+    const cluster = new FakeCluster(
+      () => ALLOWED,
+      () => ALLOWED,
+    );
+    const { limiter, events } = limiterOf(cluster);
+    await limiter.check(keyOf(0), "9/minute");
+    await limiter.check(keyOf(1), "9/minute");
+    const { shards, slots } = cluster;
+    const second = shards[1] as FakeClient;
+    second.answer = lost;
+    second.probeAnswer = lost;
+    (shards[0] as FakeClient).probeAnswer = lost;
+    await limiter.check(keyOf(1), "9/minute");
+    (shards as FakeClient[])[1] = new FakeClient(() => ALLOWED, { host: "node", port: 2 });
+    cluster.slots = slots.map(([node = ""]) => [node === "node:1" ? "node:2" : node]);
+    expect((await limiter.check(keyOf(1), "9/minute")).source).toBe("module");
+    expect(limiter.health().shards.map(({ server }) => server)).toEqual([
+      "node:0",
+      "node:1",
+      "node:2",
+    ]);
+    expect(limiter.health().state).not.toBe("closed");
+    (shards[0] as FakeClient).probeAnswer = () => 0;
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(limiter.health().state).toBe("closed");
+    expect(events.map(({ name }) => name)).toEqual(["server_unavailable", "server_recovered"]);
   });
 
   test("redirects a command, and the library follows", async () => {

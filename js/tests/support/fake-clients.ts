@@ -8,6 +8,8 @@ export class FakeClient {
   /** The commands that were sent, without probes. */
   readonly sent: string[][] = [];
   #answer: (command: string[]) => FakeAnswer;
+  /** The answer to the commands of probes. */
+  probeAnswer: (command: string[]) => FakeAnswer = () => 0;
 
   constructor(answer: (command: string[]) => FakeAnswer, options: object = {}) {
     this.#answer = answer;
@@ -24,11 +26,11 @@ export class FakeClient {
   }
 
   async call(...command: string[]): Promise<unknown> {
-    if (command[1]?.startsWith("ratelog:probe")) {
-      return 0;
+    const isProbe = command[1]?.startsWith("ratelog:probe");
+    if (!isProbe) {
+      this.sent.push(command);
     }
-    this.sent.push(command);
-    const answer = this.#answer(command);
+    const answer = isProbe ? this.probeAnswer(command) : this.#answer(command);
     const value = typeof answer === "function" ? await answer() : answer;
     if (value instanceof Error) {
       throw value;
