@@ -1,6 +1,6 @@
 import type { Deadline } from "../limiter/deadline.ts";
 
-/** What connections to one server and to a cluster have in common. Libraries open connections and follow redirects. */
+/** A client library's connection. The library opens connections, and follows redirects. */
 interface Sender {
   /** Returns whether a command to a shard is sent at once, and does not wait for a connection. */
   isReady(shard: string): boolean;

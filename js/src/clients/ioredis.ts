@@ -1,6 +1,6 @@
 import { ONE_SERVER, type ServerConnection } from "./connection.ts";
 
-/** What clients of one server and of a cluster have in common. */
+/** A client of one server, or of a cluster. */
 export interface Callable {
   readonly status: string;
   connect(): Promise<unknown>;

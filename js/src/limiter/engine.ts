@@ -19,8 +19,8 @@ import { NoAnswer, type Shard, SlotMoving } from "./shard.ts";
 import type { Shards } from "./shards.ts";
 
 /**
- * What decides while the server is unavailable: `local`, this process; `allow` and `deny`, always the same; `error`, an
- * exception.
+ * How checks are decided while the server is unavailable: `local`, by this process; `allow` and `deny`, all alike;
+ * `error`, by an exception.
  */
 export type Fallback = "local" | "allow" | "deny" | "error";
 

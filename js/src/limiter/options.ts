@@ -10,7 +10,7 @@ export interface RateLimiterOptions {
   readonly prefix?: string;
   /** The maximum time that a check waits for the server, in milliseconds. Default: 100. */
   readonly timeoutMs?: number;
-  /** What decides while the server is unavailable. Default: `"local"`. */
+  /** How checks are decided while the server is unavailable. Default: `"local"`. */
   readonly fallback?: Fallback;
   /** The number of processes that share each limit in the fallback `"local"`, and without a server. Default: 1. */
   readonly instances?: number;

@@ -6,7 +6,7 @@ import { ModuleOnlyOp } from "./operation.ts";
 import type { Reply } from "./reply.ts";
 import type { Shards } from "./shards.ts";
 
-/** What an operator set on a key: checks are always allowed, always denied, or decided by other rules. */
+/** A rule that an operator sets on a key: checks are always allowed, always denied, or decided by other rules. */
 export type Override =
   | { readonly action: "allow" | "deny" }
   | { readonly action: "limit"; readonly rules: string | Rules };

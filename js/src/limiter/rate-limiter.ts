@@ -222,6 +222,15 @@ export class RateLimiter implements Limiter {
       .slice(0, count);
   }
 
+  /**
+   * Waits until the servers have answered, or about a second. Returns whether all did. Without it, the first check waits for
+   * its timeout at most, and the fallback may decide it.
+   */
+  async ready(): Promise<boolean> {
+    await this.#shards?.ready();
+    return this.health().state === "closed";
+  }
+
   /** Returns the state of the servers. */
   health(): Health {
     return this.#shards?.health ?? healthOf([]);

@@ -62,7 +62,9 @@ export class Shard {
   #usesScript: boolean;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isClosed = false;
-  /** Settles when the first probe ends, or after the timeout of checks; then it is `undefined`. */
+  /** Settles when the first probe has ended. */
+  readonly firstProbe: Promise<void>;
+  /** Settles when the first probe has ended, or after the timeout of checks; then it is `undefined`. */
   started: Promise<void> | undefined;
 
   /** Probes the server at once. */
@@ -84,6 +86,7 @@ export class Shard {
     this.#unansweredLog = new UnansweredLog(name, report);
     this.#relapseWaits = new ProbeBackoff(probeMinIntervalMs, probeMaxIntervalMs);
     this.#usesScript = settings.backend === "script";
+    this.firstProbe = this.#recover();
     this.started = this.#start();
   }
 
@@ -243,7 +246,7 @@ export class Shard {
         resolve();
       };
       const timer = setTimeout(end, this.#settings.timeoutMs);
-      this.#recover().finally(end);
+      this.firstProbe.finally(end);
     });
   }
 

@@ -49,6 +49,13 @@ export class Shards {
     return slots.every((slot) => slot === slots[0]);
   }
 
+  /** Waits until the first probe of each server has ended. */
+  async ready(): Promise<void> {
+    // In a cluster, the first one finds the shards.
+    await (this.#one ?? this.ofKey("")).firstProbe;
+    await Promise.all(this.all().map((shard) => shard.firstProbe));
+  }
+
   get health(): Health {
     return healthOf([...this.#byName.values()].map(({ health }) => health));
   }

@@ -88,6 +88,7 @@ describe("a limiter", () => {
 
   test("without a server has no policies, overrides and counts to read", async () => {
     const { limiter } = limiterOf("memory://" as never, { localMaxBytes: 1_000_000 });
+    expect(await limiter.ready()).toBe(true);
     const code = (operation: Promise<unknown>) => operation.catch(({ code }) => code);
     expect(
       await Promise.all([
@@ -217,8 +218,10 @@ describe("an unavailable server", () => {
     await vi.advanceTimersByTimeAsync(1);
     expect((await Promise.all(checks)).map(({ source }) => source)).toEqual(["local", "local"]);
     expect((await limiter.check("a", "9/minute")).source).toBe("local");
+    const ready = limiter.ready();
     client.status = "ready";
     await vi.advanceTimersByTimeAsync(1000);
+    expect(await ready).toBe(true);
     expect((await limiter.check("a", "9/minute")).source).toBe("module");
     expect(client.sent).toHaveLength(1);
   });
@@ -244,6 +247,7 @@ describe("an unavailable server", () => {
     expect(events).toEqual([
       { name: "server_unavailable", server: "the server", error: "READONLY a replica" },
     ]);
+    expect(await limiter.ready()).toBe(false);
   });
 
   test("is one whose keys cannot be had together, unless it is a cluster", async () => {

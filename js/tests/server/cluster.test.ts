@@ -64,6 +64,7 @@ async function untilServed(limiter: RateLimiter): Promise<void> {
 describe.each(Object.keys(CLUSTER_LIBRARIES))("%s, with a cluster", (library) => {
   test("the shard of each key decides", async () => {
     const limiter = await limiterOf(library);
+    expect(await limiter.ready()).toBe(true);
     for (const key of [0, 1, 2, 0, 1, 2].map(keyOf)) {
       expect(await limiter.check(key, "2/minute")).toMatchObject({
         remaining: 1,
