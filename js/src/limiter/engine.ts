@@ -55,15 +55,15 @@ export class Engine {
       return denied;
     }
     const version = denyCache?.version(operation.key, now());
-    const decision = await this.peek(operation);
+    const decision = await this.decide(operation);
     if (version) {
       denyCache?.insert(operation, decision, version, now());
     }
     return decision;
   }
 
-  /** Decides a peek, or a check without the deny cache. */
-  async peek(operation: CheckOp): Promise<LimiterDecision> {
+  /** Decides a check or a peek without the deny cache. */
+  async decide(operation: CheckOp): Promise<LimiterDecision> {
     const decision = await this.run(operation);
     this.#learnPolicy(operation, decision);
     return decision;
@@ -74,13 +74,17 @@ export class Engine {
    * a cluster, the keys have one slot.
    */
   async checkAll(list: readonly KeySource[], cost: number): Promise<LimiterDecision[]> {
-    const { shards } = this.#parts;
-    const isCombined =
-      list.every(({ source }) => "policy" in source || source.list.length === 1) &&
-      (shards?.haveOneSlot(list.map(({ key }) => key)) ?? true);
-    if (isCombined) {
+    const [first, second] = list;
+    if (first && !second) {
+      return [await this.check(new CheckOp(first.key, first.source, cost, true))];
+    }
+    if (this.#isOneCommand(list)) {
       try {
-        return await this.run(new MultiCheckOp(list, cost));
+        const decisions = await this.run(new MultiCheckOp(list, cost));
+        list.forEach((one, index) => {
+          this.#learnPolicy(one, decisions[index] as LimiterDecision);
+        });
+        return decisions;
       } catch (error) {
         if (!(error instanceof SlotMoving)) {
           throw error;
@@ -88,6 +92,15 @@ export class Engine {
       }
     }
     return this.#checkSeparately(list, cost);
+  }
+
+  #isOneCommand(list: readonly KeySource[]): boolean {
+    const { shards } = this.#parts;
+    if (!shards) {
+      return true;
+    }
+    const haveOneRule = list.every(({ source }) => "policy" in source || source.list.length === 1);
+    return haveOneRule && shards.haveOneSlot(list.map(({ key }) => key));
   }
 
   /** Runs an operation after which a denied check may be allowed. */
@@ -170,7 +183,7 @@ export class Engine {
   }
 
   /** Fetches the policy of a check that the module has decided: the fallback will need its rules. */
-  #learnPolicy({ key, source }: CheckOp, decision: LimiterDecision): void {
+  #learnPolicy({ key, source }: KeySource, decision: LimiterDecision): void {
     const { shards, policies, fallback, now } = this.#parts;
     const name = policyOf(source);
     const isNeeded = decision.source === "module" && fallback === "local";
@@ -191,7 +204,7 @@ export class Engine {
   /** Sends a command for each check. If one is denied or fails, takes back the units that the others recorded. */
   async #checkSeparately(list: readonly KeySource[], cost: number): Promise<LimiterDecision[]> {
     const results = await Promise.allSettled(
-      list.map(({ key, source }) => this.peek(new CheckOp(key, source, cost, true))),
+      list.map(({ key, source }) => this.decide(new CheckOp(key, source, cost, true))),
     );
     const decisions = results.map((result) =>
       result.status === "fulfilled" ? result.value : undefined,

@@ -129,14 +129,14 @@ export class MultiCheckOp implements Operation<LimiterDecision[]> {
   }
 
   parse(reply: Reply): LimiterDecision[] {
-    return reply.list().map((item) => item.decision("module"));
+    return reply.tuple(this.list.length).map((item) => item.decision("module"));
   }
 
   async viaScript(run: RunScript, policies: Policies): Promise<LimiterDecision[]> {
     const resolved = this.#resolveAll(policies);
     const enforced = resolved.filter(({ mode }) => mode === "enforce");
     const replies = enforced.length
-      ? (await run(scriptMultiCheck(enforced, this.cost))).list()
+      ? (await run(scriptMultiCheck(enforced, this.cost))).tuple(enforced.length)
       : [];
     const decisions = replies.map((reply) => reply.decision("script"));
     const operation = decisions.every(({ allowed }) => allowed) ? "check" : "peek";

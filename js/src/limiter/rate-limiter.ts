@@ -137,7 +137,7 @@ export class RateLimiter implements Limiter {
     rules: RuleSource,
     { cost = 1 }: CheckOptions = {},
   ): Promise<LimiterDecision> {
-    return this.#engine.peek(this.#checkOp(key, rules, cost, false));
+    return this.#engine.decide(this.#checkOp(key, rules, cost, false));
   }
 
   /**
@@ -145,7 +145,8 @@ export class RateLimiter implements Limiter {
    *
    * The checks are one command, `RL.MCHECK`, if each has one rule or a policy, and, in a cluster, the keys have one slot.
    * Otherwise there is a command for each, at once; if one is denied or fails, the units that the others have recorded are
-   * taken back, and count until then. Throws the errors of {@link check}. Does not read the deny cache.
+   * taken back, and count until then. Throws the errors of {@link check}. Reads the deny cache only
+   * for a single check.
    */
   async checkAll(
     checks: readonly LimiterCheck[],
