@@ -79,6 +79,18 @@ test("a probe of a server without a connection is not sent", async () => {
   }
 });
 
+test("a probe of the only shard of a cluster waits for its connection", async () => {
+  const master = { address: "node:1", client: { isReady: false } };
+  const client = { slots: Array(16_384).fill({ master }), masters: [master], sendCommand };
+  const probe = () =>
+    Deadline.run(1000, (deadline) =>
+      connectionOf(client as never).probe(["RL.REFUND", "key"], "key", deadline),
+    );
+  await expect(probe()).rejects.toThrow("the client is not connected");
+  master.client.isReady = true;
+  expect(await probe()).toEqual(["key", false, ["RL.REFUND", "key"], OPTIONS]);
+});
+
 test("a client without a connection is not ready", async () => {
   const isReady = (client: object, shard = "") => connectionOf(client as never).isReady(shard);
   expect(isReady({ isReady: false, sendCommand })).toBe(false);

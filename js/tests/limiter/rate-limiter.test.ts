@@ -458,8 +458,12 @@ describe("a policy", () => {
     expect(await allowed()).toEqual([true, true]);
     first = [DENIED];
     expect(await allowed()).toEqual([true, false]);
-    expect(await limiter.checkAll(checks.slice(0, 1))).toMatchObject([{ allowed: true }]);
-    expect(operations).toEqual(["mcheck", "check", "mcheck", "peek", "check"]);
+    const shadowOnly = ["a", "c"].map((key) => ({ key, rules: { policy: "trial" } }));
+    expect(await limiter.checkAll(shadowOnly)).toMatchObject([
+      { allowed: true },
+      { allowed: true },
+    ]);
+    expect(operations).toEqual(["mcheck", "check", "mcheck", "peek", "check", "check"]);
   });
 });
 
