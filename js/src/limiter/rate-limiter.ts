@@ -43,7 +43,8 @@ export interface LimiterCheck {
  * Checks limits at a server, with a timeout, and goes on without it while it is unavailable.
  *
  * ```ts
- * const limiter = new RateLimiter(new Redis("redis://localhost:6379"));
+ * const client = new Redis("redis://localhost:6379", { autoResendUnfulfilledCommands: false });
+ * const limiter = new RateLimiter(client);
  * const { allowed, retryAfterMs } = await limiter.check("user:42", "10/second; 1000/hour");
  * ```
  *

@@ -159,6 +159,25 @@ describe.each(Object.keys(LIBRARIES))("%s", (library) => {
     expect([source, remaining]).toEqual(["module", 6]);
   });
 
+  test("a check that was not answered is not sent again", async () => {
+    const own = await RedisServer.start();
+    opened.push({ close: () => void own.stop() });
+    const limiter = limiterOf(await open(library, own.url), { timeoutMs: 500 });
+    await vi.waitFor(async () => {
+      expect(await limiter.check(newKey(), "9/minute")).toMatchObject({ source: "module" });
+    }, waits);
+    own.suspend();
+    const key = newKey();
+    expect(await limiter.check(key, "9/minute")).toMatchObject({ source: "local" });
+    await own.kill();
+    await own.restart();
+    // The new server has counted nothing.
+    await vi.waitFor(async () => {
+      const { remaining, source } = await limiter.peek(key, "9/minute");
+      expect([source, remaining]).toEqual(["module", 9]);
+    }, waits);
+  });
+
   // valkey-glide holds commands back while it connects, at most its `requestTimeout`.
   test.skipIf(library === "valkey-glide")(
     "a check without a connection does not wait for one, and is not sent later",

@@ -28,7 +28,10 @@ function ioredis<T extends Ioredis | Ioredis5 | IoValkey>(client: T): T {
   return client;
 }
 
-const ioredisOptions = { retryStrategy: () => RECONNECT_MS };
+const ioredisOptions = {
+  autoResendUnfulfilledCommands: false,
+  retryStrategy: () => RECONNECT_MS,
+};
 
 /** Opens a client of each library, which connects by itself. */
 export const LIBRARIES: Record<string, (url: string) => Opened | Promise<Opened>> = {
