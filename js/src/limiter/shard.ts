@@ -1,6 +1,6 @@
 import type { Connection } from "../clients/connection.ts";
 import { Breaker } from "./breaker.ts";
-import { type Command, refundCommand } from "./commands.ts";
+import type { Command } from "./commands.ts";
 import { Deadline } from "./deadline.ts";
 import { LimiterError, needsModule } from "./errors.ts";
 import type { LimiterEvent } from "./events.ts";
@@ -9,6 +9,7 @@ import type { ShardHealth } from "./health.ts";
 import type { Operation } from "./operation.ts";
 import { OutageLog } from "./outage-log.ts";
 import type { Policies } from "./policies.ts";
+import { probe } from "./probe.ts";
 import { ProbeBackoff } from "./probe-backoff.ts";
 import { Reply } from "./reply.ts";
 import { logOfKey } from "./script.ts";
@@ -17,10 +18,6 @@ import { UnansweredLog } from "./unanswered-log.ts";
 
 /** The time of a probe, unless the timeout of checks is longer. */
 const PROBE_TIMEOUT_MS = 1000;
-/** How long a probe waits until the library has connected by itself. */
-const CONNECT_TIMEOUT_MS = 300;
-const CONNECT_POLL_MS = 20;
-
 /** The part of the server that answers checks. */
 export type Backend = "auto" | "module" | "script";
 
@@ -278,50 +275,18 @@ export class Shard {
     }
   }
 
-  /** Sends the probe, a write: replicas and loading servers reject it. Looks which backend the server has. */
   #probe(): Promise<void> {
     const timeoutMs = Math.max(PROBE_TIMEOUT_MS, this.#settings.timeoutMs);
     return Deadline.run(timeoutMs, async (deadline) => {
-      await this.#untilReady();
-      const refund = refundCommand(this.probeKey, 1);
-      const hasModule = await this.#isAnswered(refund, this.probeKey, deadline);
-      if (!hasModule) {
-        // A server rejects an unknown command before it looks whether it accepts writes.
-        const log = logOfKey(this.probeKey);
-        await this.#isAnswered(["UNLINK", log], log, deadline);
-      }
+      const hasModule = await probe({
+        connection: this.#connection,
+        key: this.probeKey,
+        isReady: this.#isReady,
+        isClosed: () => this.#isClosed,
+        deadline,
+      });
       const { backend } = this.#settings;
       this.#usesScript = backend === "auto" ? !hasModule : backend === "script";
     });
-  }
-
-  /**
-   * Sends a command of the probe. Returns whether the server knows it: any reply shows that the server is available.
-   *
-   * @throws The error of a server that is not available.
-   */
-  async #isAnswered(command: Command, key: string, deadline: Deadline): Promise<boolean> {
-    const connection = this.#connection;
-    try {
-      if (this.#isReady()) {
-        await connection.send(command, key, deadline);
-      } else {
-        await connection.probe(command, key, deadline);
-      }
-      return true;
-    } catch (error) {
-      if (failureKind(error as Error)) {
-        throw error;
-      }
-      return !isUnknownCommand(error as Error);
-    }
-  }
-
-  /** Waits a while until the library is connected to the server. */
-  async #untilReady(): Promise<void> {
-    const end = performance.now() + CONNECT_TIMEOUT_MS;
-    while (!this.#isReady() && performance.now() < end && !this.#isClosed) {
-      await new Promise((resolve) => setTimeout(resolve, CONNECT_POLL_MS));
-    }
   }
 }
