@@ -17,6 +17,7 @@ export default defineConfig({
         "src/*.ts": { 100: true },
         "src/http/*.ts": { 100: true },
         "src/store/*.ts": { 100: true },
+        "src/limiter/*.ts": { 100: true },
       },
     },
   },

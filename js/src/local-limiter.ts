@@ -2,7 +2,8 @@ import { check, type Decision, peek } from "./decision.ts";
 import type { Check, CheckOptions, Limiter, RuleSource } from "./limiter.ts";
 import { Log } from "./log.ts";
 import { MAX_LIMIT } from "./rule.ts";
-import { Rules } from "./rules.ts";
+import type { Rules } from "./rules.ts";
+import { RulesCache } from "./rules-cache.ts";
 
 /** Options of {@link LocalLimiter}. */
 export interface LocalLimiterOptions {
@@ -21,8 +22,6 @@ const KEY_BYTES = 120;
 const EXAMINED_PER_KEY = 2;
 /** The number of keys that are spared, because they were checked recently, before one is evicted. */
 const MAX_SPARED = 16;
-/** The number of texts whose rules are remembered. */
-const MAX_TEXTS = 1000;
 
 /** The log of a key. */
 class KeyLog extends Log {
@@ -43,7 +42,7 @@ class KeyLog extends Log {
  */
 export class LocalLimiter implements Limiter {
   readonly #logs: Map<string, KeyLog> = new Map();
-  readonly #rules: Map<string, Rules> = new Map();
+  readonly #rules: RulesCache = new RulesCache();
   readonly #policies: ReadonlyMap<string, Rules>;
   readonly #maxBytes: number;
   readonly #now: () => number;
@@ -178,15 +177,7 @@ export class LocalLimiter implements Limiter {
     if (typeof rules === "object") {
       return "policy" in rules ? this.#policy(rules.policy) : rules;
     }
-    let parsed = this.#rules.get(rules);
-    if (!parsed) {
-      parsed = Rules.parse(rules);
-      if (this.#rules.size >= MAX_TEXTS) {
-        this.#rules.clear();
-      }
-      this.#rules.set(rules, parsed);
-    }
-    return parsed;
+    return this.#rules.parse<never>(rules);
   }
 
   #policy(name: string): Rules {

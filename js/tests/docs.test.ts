@@ -4,7 +4,8 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import ts from "typescript";
-import { beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { RedisServer } from "./support/redis-server.ts";
 
 interface Block {
   readonly name: string;
@@ -92,13 +93,20 @@ async function runProgram(path: string): Promise<string> {
   }
 }
 
-beforeAll(() => {
+let redis: RedisServer;
+
+beforeAll(async () => {
+  redis = await RedisServer.start();
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
 });
 
+afterAll(async () => {
+  await redis.stop();
+});
+
 test("the pages have programs", () => {
-  expect(programs.length).toBeGreaterThanOrEqual(11);
+  expect(programs.length).toBeGreaterThanOrEqual(15);
 });
 
 test("every block compiles", () => {
@@ -126,7 +134,12 @@ test("every block compiles", () => {
 
 test.each(programs)("$name prints what its page says", async (block) => {
   await withServer(block, async (url) => {
-    const path = write(block.name, block.code.replaceAll("http://127.0.0.1:8000/", url));
+    const places = { "http://127.0.0.1:8000/": url, "redis://127.0.0.1:6379": redis.url };
+    const placed = Object.entries(places).reduce(
+      (text, [place, actual]) => text.replaceAll(place, actual),
+      block.code,
+    );
+    const path = write(block.name, placed);
     expect(await runProgram(path)).toBe(block.output);
   });
 });

@@ -17,7 +17,7 @@ const run = promisify(execFile);
 const root = fileURLToPath(new URL("..", import.meta.url));
 
 const PROGRAM = `
-import { LocalLimiter } from "ratelog";
+import { LocalLimiter, RateLimiter } from "ratelog";
 import { createFetch } from "ratelog/fetch";
 import { rateLimit as forExpress } from "ratelog/express";
 import { rateLimit as forFastify } from "ratelog/fastify";
@@ -27,6 +27,11 @@ import { createRequire } from "node:module";
 
 console.log(new LocalLimiter().check("key", "2/minute").remaining);
 console.log([forExpress, forFastify, forRequests, RatelogStore].map((value) => typeof value).join());
+console.log((await new RateLimiter("memory://").check("key", "3/minute")).remaining);
+// A limiter whose server is unavailable does not keep the process.
+const client = { status: "reconnecting", call: () => {}, connect: async () => {} };
+const limiter = new RateLimiter(client, { timeoutMs: 1, onEvent: () => {} });
+console.log((await limiter.check("key", "3/minute")).source);
 const response = await createFetch()("data:text/plain,fine");
 console.log(await response.text());
 if (process.features.require_module) {
@@ -37,7 +42,13 @@ if (process.features.require_module) {
 `;
 
 test("the public names are exactly these", () => {
-  expect(Object.keys(main).sort()).toEqual(["LocalLimiter", "ParseRulesError", "Rules"]);
+  expect(Object.keys(main).sort()).toEqual([
+    "LimiterError",
+    "LocalLimiter",
+    "ParseRulesError",
+    "RateLimiter",
+    "Rules",
+  ]);
   expect(Object.keys(fetch)).toEqual(["createFetch"]);
   for (const names of [express, fastify, hono, web].map(Object.keys)) {
     expect(names.sort()).toEqual(["checksOf", "hashed", "rateLimit"]);
@@ -63,7 +74,7 @@ test("the package installs into an empty project, and runs there", async () => {
     expect(readdirSync(join(folder, "node_modules"))).toEqual([".package-lock.json", "ratelog"]);
     writeFileSync(join(folder, "program.mjs"), PROGRAM);
     const { stdout } = await run(process.execPath, ["program.mjs"], { cwd: folder });
-    expect(stdout).toBe("1\nfunction,function,function,function\nfine\ntrue\n");
+    expect(stdout).toBe("1\nfunction,function,function,function\n2\nlocal\nfine\ntrue\n");
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -235,7 +235,7 @@ describe("keys", () => {
     ]);
   });
 
-  test("a limit has the same key whoever the subjects of the other limits are", async () => {
+  test("a limit has the same key for all subjects of the other limits", async () => {
     const key = (request: Request) => request.headers.get("x-user") ?? undefined;
     const headers = { "X-User": "user:7" };
     const together = limited({ limits: [{ limit: "9/minute", key }, { limit: "2/hour" }] });

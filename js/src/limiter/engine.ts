@@ -1,0 +1,248 @@
+import type { DenyCache } from "./deny-cache.ts";
+import { unavailable } from "./errors.ts";
+import type { LimiterEvent } from "./events.ts";
+import { failureKind } from "./failure-kind.ts";
+import type { FixedOutcome } from "./fallback-decision.ts";
+import { isRecorded, type LimiterDecision, unrecorded } from "./limiter-decision.ts";
+import type { Local } from "./local.ts";
+import {
+  CheckOp,
+  type KeySource,
+  MultiCheckOp,
+  type Operation,
+  RefundOp,
+  UnknownPolicies,
+} from "./operation.ts";
+import type { Policies } from "./policies.ts";
+import { policyOf } from "./rule-source.ts";
+import { NoAnswer, type Shard, SlotMoving } from "./shard.ts";
+import type { Shards } from "./shards.ts";
+
+/**
+ * How checks are decided while the server is unavailable: `local`, by this process; `allow` and `deny`, all alike;
+ * `error`, by an exception.
+ */
+export type Fallback = "local" | "allow" | "deny" | "error";
+
+/** The parts of a limiter. */
+export interface EngineParts {
+  /** `undefined` without a server. */
+  readonly shards: Shards | undefined;
+  readonly local: Local;
+  readonly policies: Policies;
+  readonly fallback: Fallback;
+  readonly denyCache: DenyCache | undefined;
+  readonly timeoutMs: number;
+  /** The wait that a denial by the fallback reports: until then there is at least one more probe. */
+  readonly retryAfterMs: number;
+  readonly report: (event: LimiterEvent) => void;
+  readonly now: () => number;
+}
+
+/** Routes the operations of a limiter: to the deny cache, the server, this process or the fallback. */
+export class Engine {
+  readonly #parts: EngineParts;
+
+  constructor(parts: EngineParts) {
+    this.#parts = parts;
+  }
+
+  /** Decides a check. */
+  async check(operation: CheckOp): Promise<LimiterDecision> {
+    const { denyCache, now } = this.#parts;
+    const denied = denyCache?.get(operation, now());
+    if (denied) {
+      return denied;
+    }
+    const version = denyCache?.version(operation.key, now());
+    const decision = await this.decide(operation);
+    if (version) {
+      denyCache?.insert(operation, decision, version, now());
+    }
+    return decision;
+  }
+
+  /** Decides a check or a peek without the deny cache. */
+  async decide(operation: CheckOp): Promise<LimiterDecision> {
+    const decision = await this.run(operation);
+    this.#learnPolicy(operation, decision);
+    return decision;
+  }
+
+  /**
+   * Decides checks of several keys: all are recorded, or none. With one command, if each has one rule or a policy, and, in
+   * a cluster, the keys have one slot.
+   */
+  async checkAll(list: readonly KeySource[], cost: number): Promise<LimiterDecision[]> {
+    const [first, second] = list;
+    if (first && !second) {
+      return [await this.check(new CheckOp(first.key, first.source, cost, true))];
+    }
+    if (this.#isOneCommand(list)) {
+      try {
+        const decisions = await this.run(new MultiCheckOp(list, cost));
+        list.forEach((one, index) => {
+          this.#learnPolicy(one, decisions[index] as LimiterDecision);
+        });
+        return decisions;
+      } catch (error) {
+        if (!(error instanceof SlotMoving)) {
+          throw error;
+        }
+      }
+    }
+    return this.#checkSeparately(list, cost);
+  }
+
+  #isOneCommand(list: readonly KeySource[]): boolean {
+    const { shards } = this.#parts;
+    if (!shards) {
+      return true;
+    }
+    const haveOneRule = list.every(({ source }) => "policy" in source || source.list.length === 1);
+    return haveOneRule && shards.haveOneSlot(list.map(({ key }) => key));
+  }
+
+  /** Runs an operation after which a denied check may be allowed. */
+  async runAndInvalidate<T>(operation: Operation<T>): Promise<T> {
+    try {
+      return await this.run(operation);
+    } finally {
+      // Even after an error: the server may have run the operation.
+      this.#parts.denyCache?.invalidate(operation.key);
+    }
+  }
+
+  async run<T>(operation: Operation<T>): Promise<T> {
+    const { shards, local, policies } = this.#parts;
+    if (!shards) {
+      return operation.local(local, policies);
+    }
+    return this.runOn(() => shards.ofKey(operation.key), operation);
+  }
+
+  /** Runs an operation on a shard, which may be another one once the first has started. */
+  async runOn<T>(shardOf: () => Shard, operation: Operation<T>): Promise<T> {
+    const { policies, timeoutMs } = this.#parts;
+    let shard = shardOf();
+    let leftMs = timeoutMs;
+    if (shard.started) {
+      const end = performance.now() + timeoutMs;
+      while (shard.started && leftMs > 0) {
+        await shard.started;
+        shard = shardOf();
+        leftMs = end - performance.now();
+      }
+    }
+    if (!shard.isAvailable || leftMs <= 0) {
+      return this.#fallBack(operation, shard.lastError);
+    }
+    try {
+      return await shard.run(operation, policies, leftMs);
+    } catch (error) {
+      if (!(error instanceof NoAnswer)) {
+        throw error;
+      }
+      const result = this.#fallBack(operation, error.message, error.cause);
+      shard.recordUnanswered(operation.checks, error.message);
+      return result;
+    }
+  }
+
+  #fallBack<T>(operation: Operation<T>, reason: string, cause?: unknown): T {
+    const { local, policies, fallback, retryAfterMs } = this.#parts;
+    if (fallback === "local") {
+      try {
+        return operation.local(local, policies);
+      } catch (error) {
+        if (!(error instanceof UnknownPolicies)) {
+          // It needs the module.
+          throw unavailable(reason, cause);
+        }
+        this.#reportUnknown(error.names);
+        return (operation as Required<Operation<T>>).localAllowingUnknown(local, policies);
+      }
+    }
+    const outcomes: Partial<Record<Fallback, FixedOutcome>> = {
+      allow: "allow",
+      deny: { retryAfterMs },
+    };
+    const outcome = outcomes[fallback];
+    if (!outcome || !operation.fixed) {
+      throw unavailable(reason, cause);
+    }
+    return operation.fixed(outcome, policies);
+  }
+
+  #reportUnknown(names: readonly string[]): void {
+    for (const policy of names) {
+      if (this.#parts.policies.shouldReport(policy)) {
+        this.#parts.report({ name: "unknown_policy", policy });
+      }
+    }
+  }
+
+  /** Fetches the policy of a check that the module has decided: the fallback will need its rules. */
+  #learnPolicy({ key, source }: KeySource, decision: LimiterDecision): void {
+    const { shards, policies, fallback, now } = this.#parts;
+    const name = policyOf(source);
+    const isNeeded = decision.source === "module" && fallback === "local";
+    if (name === undefined || !isNeeded || !policies.shouldFetch(name, now())) {
+      return;
+    }
+    // If the server rejects it, it will do so next time too: the user may lack the permission.
+    (shards as Shards)
+      .ofKey(key)
+      .fetch(["RL.POLICY", "GET", name], key)
+      .then(
+        (reply) => policies.store(name, reply.policy(), now()),
+        (error) => failureKind(error) && policies.fetchFailed(name),
+      )
+      .catch(() => {});
+  }
+
+  /** Sends a command for each check. If one is denied or fails, takes back the units that the others recorded. */
+  async #checkSeparately(list: readonly KeySource[], cost: number): Promise<LimiterDecision[]> {
+    const results = await Promise.allSettled(
+      list.map(({ key, source }) => this.decide(new CheckOp(key, source, cost, true))),
+    );
+    const decisions = results.map((result) =>
+      result.status === "fulfilled" ? result.value : undefined,
+    );
+    if (decisions.every((decision) => decision?.allowed)) {
+      return decisions as LimiterDecision[];
+    }
+    await Promise.all(
+      list.map(async ({ key }, index) => {
+        const decision = decisions[index];
+        if (decision && isRecorded(decision)) {
+          await this.#takeBack(key, cost, decision);
+        }
+      }),
+    );
+    const failed = results.find((result) => result.status === "rejected");
+    if (failed) {
+      throw failed.reason;
+    }
+    return (decisions as LimiterDecision[]).map((decision) =>
+      isRecorded(decision) ? unrecorded(decision, cost) : decision,
+    );
+  }
+
+  /** Takes units back where they were recorded. */
+  async #takeBack(key: string, cost: number, { source }: LimiterDecision): Promise<void> {
+    if (source === "local") {
+      this.#parts.local.refund(key, cost);
+      return;
+    }
+    const { shards, policies, timeoutMs, denyCache } = this.#parts;
+    try {
+      // Not by the fallback, which did not record them.
+      await (shards as Shards).ofKey(key).run(new RefundOp(key, cost), policies, timeoutMs);
+    } catch {
+      // The units stay for their window: the limit is never exceeded.
+    } finally {
+      denyCache?.invalidate(key);
+    }
+  }
+}

@@ -1,0 +1,36 @@
+import { TimeoutFailure } from "./deadline.ts";
+
+/**
+ * How a server failed to answer. `transient`: not this command, because it is too slow, loading, out of memory, or a part
+ * of its cluster is down. `connection-lost`: the connection is closed, not authenticated, or leads to a replica.
+ */
+export type FailureKind = "transient" | "connection-lost";
+
+const TRANSIENT = new Set(
+  "ASK BUSY CLUSTERDOWN LOADING MASTERDOWN MISCONF MOVED NOREPLICAS OOM TRYAGAIN UNKILLABLE".split(
+    " ",
+  ),
+);
+const CONNECTION_LOST = new Set(["DENIED", "NOAUTH", "READONLY", "WRONGPASS"]);
+
+/** Returns how the server failed to answer; `undefined` if it is available and rejects the command itself. */
+export function failureKind(error: Error): FailureKind | undefined {
+  const code = errorCode(error);
+  if (code === undefined) {
+    return error instanceof TimeoutFailure ? "transient" : "connection-lost";
+  }
+  if (TRANSIENT.has(code)) {
+    return "transient";
+  }
+  return CONNECTION_LOST.has(code) ? "connection-lost" : undefined;
+}
+
+/** Returns the code at the start of a server's error, such as `WRONGTYPE`; `undefined` if it is the library's error. */
+export function errorCode(error: Error): string | undefined {
+  return /^([A-Z][A-Z0-9]+) /.exec(error.message)?.[1];
+}
+
+/** Returns whether the server does not know the command: it does not have the module, or has an older one. */
+export function isUnknownCommand(error: Error): boolean {
+  return /^ERR unknown command/.test(error.message);
+}

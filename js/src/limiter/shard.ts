@@ -1,0 +1,292 @@
+import type { Connection } from "../clients/connection.ts";
+import { Breaker } from "./breaker.ts";
+import type { Command } from "./commands.ts";
+import { Deadline } from "./deadline.ts";
+import { LimiterError, needsModule } from "./errors.ts";
+import type { LimiterEvent } from "./events.ts";
+import { errorCode, type FailureKind, failureKind, isUnknownCommand } from "./failure-kind.ts";
+import type { ShardHealth } from "./health.ts";
+import type { Operation } from "./operation.ts";
+import { OutageLog } from "./outage-log.ts";
+import type { Policies } from "./policies.ts";
+import { probe } from "./probe.ts";
+import { ProbeBackoff } from "./probe-backoff.ts";
+import { Reply } from "./reply.ts";
+import { logOfKey } from "./script.ts";
+import { SHA1, TEXT } from "./script-text.ts";
+import { UnansweredLog } from "./unanswered-log.ts";
+
+/** The time of a probe, unless the timeout of checks is longer. */
+const PROBE_TIMEOUT_MS = 1000;
+/** The part of the server that answers checks. */
+export type Backend = "auto" | "module" | "script";
+
+export interface ShardSettings {
+  readonly timeoutMs: number;
+  readonly failureThreshold: number;
+  readonly probeMinIntervalMs: number;
+  readonly probeMaxIntervalMs: number;
+  readonly backend: Backend;
+  readonly report: (event: LimiterEvent) => void;
+  /** Is called when a server becomes unavailable. */
+  readonly onUnavailable: () => void;
+}
+
+/** The server did not answer an operation. */
+export class NoAnswer extends Error {}
+
+/** The slot of the keys is moving, so each key needs a command. */
+export class SlotMoving extends Error {}
+
+/**
+ * A server, or a shard of a cluster: sends it operations with a timeout, stops while it is unavailable, and probes it
+ * until it recovers.
+ */
+export class Shard {
+  readonly name: string;
+  readonly #connection: Connection;
+  readonly #settings: ShardSettings;
+  /** Whether the library is connected to the server. */
+  readonly #isReady: () => boolean;
+  /** A key in a slot that the shard owns. */
+  readonly probeKey: string;
+  readonly #breaker: Breaker;
+  readonly #outageLog: OutageLog;
+  readonly #unansweredLog: UnansweredLog;
+  /** The waits before the first probe of an outage that follows soon after a recovery. */
+  readonly #relapseWaits: ProbeBackoff;
+  #recoveredAt = Number.NEGATIVE_INFINITY;
+  #usesScript: boolean;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #isClosed = false;
+  /** Settles when the first probe has ended. */
+  readonly firstProbe: Promise<void>;
+  /** Settles when the first probe has ended, or after the timeout of checks; then it is `undefined`. */
+  started: Promise<void> | undefined;
+
+  /** Probes the server at once. */
+  constructor(
+    name: string,
+    connection: Connection,
+    settings: ShardSettings,
+    probeKey: string,
+    isReady: () => boolean = () => connection.isReady(name),
+  ) {
+    const { probeMinIntervalMs, probeMaxIntervalMs, report } = settings;
+    this.name = name;
+    this.#connection = connection;
+    this.#settings = settings;
+    this.#isReady = isReady;
+    this.probeKey = probeKey;
+    this.#breaker = new Breaker(settings.failureThreshold, "open", Date.now());
+    this.#outageLog = new OutageLog(name, report);
+    this.#unansweredLog = new UnansweredLog(name, report);
+    this.#relapseWaits = new ProbeBackoff(probeMinIntervalMs, probeMaxIntervalMs);
+    this.#usesScript = settings.backend === "script";
+    this.firstProbe = this.#recover();
+    this.started = this.#start();
+  }
+
+  get isAvailable(): boolean {
+    return this.#breaker.isClosed;
+  }
+
+  get usesScript(): boolean {
+    return this.#usesScript;
+  }
+
+  get lastError(): string {
+    return this.#breaker.lastError ?? "no connection has been made yet";
+  }
+
+  get health(): ShardHealth {
+    return {
+      server: this.name,
+      state: this.#breaker.state,
+      since: this.#breaker.since,
+      lastError: this.#breaker.lastError,
+      opened: this.#breaker.opened,
+      unanswered: this.#unansweredLog.total,
+      usesScript: this.#usesScript,
+    };
+  }
+
+  /** Ends the probes. */
+  close(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+  }
+
+  /**
+   * Runs an operation, within a time in milliseconds.
+   *
+   * @throws {NoAnswer} The server is unavailable.
+   * @throws {SlotMoving} The operation can be split, and has to be.
+   * @throws {LimiterError} The server rejects the operation.
+   */
+  async run<T>(operation: Operation<T>, policies: Policies, timeoutMs: number): Promise<T> {
+    try {
+      if (!this.#isReady()) {
+        throw new Error("the client is not connected");
+      }
+      const result = await Deadline.run(timeoutMs, (deadline) =>
+        this.#query(operation, policies, deadline),
+      );
+      this.#breaker.recordSuccess();
+      return result;
+    } catch (error) {
+      throw this.#classify(error as Error, operation);
+    }
+  }
+
+  /** Sends a command of the module. Counts neither as an answer nor as a failure. */
+  fetch(command: Command, key: string): Promise<Reply> {
+    return Deadline.run(this.#settings.timeoutMs, (deadline) => this.#send(command, key, deadline));
+  }
+
+  /** Counts and reports checks that the fallback decided. Once the breaker is open, the outage is reported instead. */
+  recordUnanswered(checks: number, error: string): void {
+    if (checks && this.isAvailable) {
+      this.#unansweredLog.record(checks, error);
+    }
+  }
+
+  /** Returns the error to throw. Records whether the server is available. */
+  #classify(error: Error, { canBeSplit }: Operation<unknown>): Error {
+    const isMoving = this.#connection.isCluster && errorCode(error) === "TRYAGAIN" && canBeSplit;
+    const kind = error instanceof LimiterError || isMoving ? undefined : failureKind(error);
+    if (kind) {
+      this.#recordFailure(error.message, kind);
+      return new NoAnswer(error.message, { cause: error });
+    }
+    this.#breaker.recordSuccess();
+    if (isMoving) {
+      return new SlotMoving();
+    }
+    if (error instanceof LimiterError) {
+      return error;
+    }
+    const code = errorCode(error) === "NOPOLICY" ? "no-policy" : "rejected";
+    return new LimiterError(code, error.message, error);
+  }
+
+  async #query<T>(operation: Operation<T>, policies: Policies, deadline: Deadline): Promise<T> {
+    if (!this.#usesScript) {
+      try {
+        const command = operation.command();
+        return operation.parse(await this.#send(command, operation.key, deadline));
+      } catch (error) {
+        if (!isUnknownCommand(error as Error)) {
+          throw error;
+        }
+        if (this.#settings.backend === "module") {
+          throw needsModule('the backend "module"');
+        }
+        this.#usesScript = true;
+      }
+    }
+    return operation.viaScript(
+      (command) => this.#runScript(command, operation.key, deadline),
+      policies,
+    );
+  }
+
+  /** Runs a command of the script. If the server does not have the script, loads it. */
+  async #runScript(command: Command, key: string, deadline: Deadline): Promise<Reply> {
+    const log = logOfKey(key);
+    try {
+      return await this.#send(command, log, deadline);
+    } catch (error) {
+      if (errorCode(error as Error) !== "NOSCRIPT") {
+        throw error;
+      }
+    }
+    if (this.#connection.isCluster) {
+      // Libraries do not route `SCRIPT LOAD` by a key.
+      return this.#send(["EVAL", TEXT, ...command.slice(2)], log, deadline);
+    }
+    await this.#send(["SCRIPT", "LOAD", TEXT], log, deadline);
+    return this.#send(["EVALSHA", SHA1, ...command.slice(2)], log, deadline);
+  }
+
+  /** Sends a command, unless the time is over. */
+  async #send(command: Command, key: string, deadline: Deadline): Promise<Reply> {
+    if (deadline.isOver) {
+      throw new Error("the time is over");
+    }
+    const reply = await this.#connection.send(command, key, deadline);
+    return new Reply(command[0] as string, reply);
+  }
+
+  #recordFailure(error: string, kind: FailureKind): void {
+    if (this.#breaker.recordFailure(error, kind, Date.now())) {
+      this.#outageLog.unavailable(error);
+      this.#settings.onUnavailable();
+      this.#pause(this.#waitAfterRelapse(), () => this.#recover());
+    }
+  }
+
+  /** A server that answers probes and fails at checks is not probed without pause. */
+  #waitAfterRelapse(): number {
+    if (performance.now() - this.#recoveredAt > 2 * this.#settings.probeMaxIntervalMs) {
+      this.#relapseWaits.reset();
+      return 0;
+    }
+    return this.#relapseWaits.next();
+  }
+
+  #start(): Promise<void> {
+    return new Promise((resolve) => {
+      const end = () => {
+        clearTimeout(timer);
+        this.started = undefined;
+        resolve();
+      };
+      const timer = setTimeout(end, this.#settings.timeoutMs);
+      this.firstProbe.finally(end);
+    });
+  }
+
+  /** Probes the server. Goes on in the background until it answers. Settles after the first probe. */
+  async #recover(backoff?: ProbeBackoff): Promise<void> {
+    const { probeMinIntervalMs, probeMaxIntervalMs } = this.#settings;
+    this.#breaker.beginProbe(Date.now());
+    try {
+      await this.#probe();
+      this.#breaker.recordRecovery(Date.now());
+      this.#recoveredAt = performance.now();
+      this.#outageLog.recovered();
+    } catch (error) {
+      const { message } = error as Error;
+      this.#breaker.recordProbeFailure(message, Date.now());
+      if (!this.#isClosed) {
+        this.#outageLog.unavailable(message);
+        const waits = backoff ?? new ProbeBackoff(probeMinIntervalMs, probeMaxIntervalMs);
+        this.#pause(waits.next(), () => this.#recover(waits));
+      }
+    }
+  }
+
+  #pause(ms: number, then: () => void): void {
+    if (!this.#isClosed) {
+      this.#timer = setTimeout(then, ms);
+      // The process can end.
+      (this.#timer as { unref?(): void }).unref?.();
+    }
+  }
+
+  #probe(): Promise<void> {
+    const timeoutMs = Math.max(PROBE_TIMEOUT_MS, this.#settings.timeoutMs);
+    return Deadline.run(timeoutMs, async (deadline) => {
+      const hasModule = await probe({
+        connection: this.#connection,
+        key: this.probeKey,
+        isReady: this.#isReady,
+        isClosed: () => this.#isClosed,
+        deadline,
+      });
+      const { backend } = this.#settings;
+      this.#usesScript = backend === "auto" ? !hasModule : backend === "script";
+    });
+  }
+}
