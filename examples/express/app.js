@@ -3,7 +3,8 @@
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import express from "express";
-import { LocalLimiter } from "ratelog";
+import { Redis } from "ioredis";
+import { RateLimiter } from "ratelog";
 import { hashed, rateLimit } from "ratelog/express";
 
 const users = new Map([
@@ -12,8 +13,12 @@ const users = new Map([
 ]);
 const userOf = (request) => users.get(request.get("x-api-key") ?? "");
 
-// It counts in this process. Several processes have a limit each.
-const limiter = new LocalLimiter();
+// With a server, all processes share the limits. Without one, each process has its own.
+const { REDIS_URL } = process.env;
+const options = { autoResendUnfulfilledCommands: false };
+const client = REDIS_URL ? new Redis(REDIS_URL, options) : undefined;
+client?.on("error", ({ message }) => console.error(message));
+const limiter = new RateLimiter(client ?? "memory://");
 const app = express();
 app.disable("x-powered-by");
 

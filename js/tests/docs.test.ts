@@ -27,7 +27,7 @@ net.Server.prototype.listen = function (...options) {
 
 /** The blocks are inside the package, so that they import it by its name, as users do. It must be built. */
 const folder = fileURLToPath(new URL("../dist/docs/", import.meta.url));
-const page = ["../../docs/typescript.md", "../README.md"]
+const page = ["../../docs/typescript.md", "../README.md", "../../README.md"]
   .map((path) => readFileSync(new URL(path, import.meta.url), "utf8"))
   .join("\n");
 let server = "";
