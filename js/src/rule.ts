@@ -1,8 +1,8 @@
 /** At most `limit` units in any span of `windowMs` milliseconds. */
 export interface Rule {
-  /** Units, an integer from 0 to {@link MAX_LIMIT}. */
+  /** Units, an integer from 0 to 4,294,967,295. */
   readonly limit: number;
-  /** Milliseconds, an integer from 1 to {@link MAX_WINDOW_MS}. */
+  /** Milliseconds, an integer from 1 to 316,224,000,000, which are 3,660 days. */
   readonly windowMs: number;
 }
 

@@ -3,6 +3,7 @@ export type {
   HeaderFamily,
   LimitOptions,
   ProxyHeader,
+  QuotaProblem,
   RequestChecks,
   ResponseHead,
 } from "../http/index.ts";
