@@ -100,6 +100,8 @@ def test_pages_work_behind_a_base_path(db: Any, start: Callable[..., Dashboard],
         assert [target for target in targets if not target.startswith(prefix)] == [], path
 
     open_every_page(visitor, check)
+    # The last page answers a form, and its scripts may not have run yet.
+    visitor.page.wait_for_load_state()
     visitor.page.keyboard.press("/")
     expect(visitor.page.get_by_role("searchbox")).to_be_focused()
 
