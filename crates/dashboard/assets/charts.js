@@ -80,7 +80,7 @@ function showNewest(chart) {
 }
 
 /** @param {HTMLElement} element */
-async function showChecks(element) {
+function showChecks(element) {
   const series = [
     { label: "Allowed", stroke: COLORS.allowed },
     { label: "Denied", stroke: COLORS.denied },
@@ -91,11 +91,12 @@ async function showChecks(element) {
   const policy = url.searchParams.get("policy");
   let range = "15m";
   const load = async () => {
-    url.searchParams.set("range", range);
+    const asked = range;
+    url.searchParams.set("range", asked);
     const history = await fetchJson(url);
-    if (history) chart.setData([history.times, history.allowed, history.denied, history.shadow_denied]);
+    // Somebody may have chosen the other range since.
+    if (history && asked === range) chart.setData([history.times, history.allowed, history.denied, history.shadow_denied]);
   };
-  await load();
   document.querySelector(".live")?.addEventListener("point", (event) => {
     if (range !== "15m" || policy) return;
     const point = JSON.parse(/** @type {CustomEvent} */ (event).detail.data);
@@ -121,6 +122,7 @@ async function showChecks(element) {
       load();
     });
   }
+  load();
 }
 
 /**
