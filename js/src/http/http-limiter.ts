@@ -112,7 +112,10 @@ export class HttpLimiter<R> {
       limits.map((limit) => ({ limit, scope: limit.scope ?? state.reserve(scope) })),
     );
     const isPreflightExempt = !countPreflight && isPreflight(head.method, head.header);
-    if (isPreflightExempt || this.#exempt.has(head.path) || (await this.#skips(request))) {
+    if (isPreflightExempt || this.#exempt.has(head.path)) {
+      return "serve";
+    }
+    if (this.#options.skip && (await this.#skips(request))) {
       return "serve";
     }
     let isExcessive = false;
@@ -153,15 +156,19 @@ export class HttpLimiter<R> {
     const keyed: KeyedLimit[] = [];
     const used = new Set(state.keys);
     for (const { limit, scope } of scoped) {
-      const applied = await limit.apply(request, scope);
+      // Most limits need no wait, which costs more than the rest.
+      const pending = limit.apply(request, scope);
+      const applied = pending instanceof Promise ? await pending : pending;
       if (applied) {
-        let key = await this.#key(applied, head);
+        const made = this.#key(applied, head);
+        let key = typeof made === "string" ? made : await made;
         // A key has one log, so two limits with the same key would use twice the units.
         while (used.has(key)) {
           key += "#";
         }
         used.add(key);
-        keyed.push({ ...applied, key });
+        const { rules, named, subject, cost } = applied;
+        keyed.push({ rules, named, subject, scope, cost, key });
       }
     }
     return keyed;

@@ -60,6 +60,8 @@ export function checksOf(request: object): RequestChecks | undefined {
 /** The checks that all middleware on a request have made. */
 export class RequestState implements RequestChecks {
   readonly #stages: Stage[] = [];
+  /** Those of all stages. */
+  readonly #limits: DecidedLimit[] = [];
   readonly #scopes: Set<string> = new Set();
 
   /** The state of a request, which is made at the first call. */
@@ -89,10 +91,6 @@ export class RequestState implements RequestChecks {
     return units.reduce((sum, one) => sum + one, 0);
   }
 
-  get #limits(): DecidedLimit[] {
-    return this.#stages.flatMap(({ limits }) => limits);
-  }
-
   /** Returns the scope, with a suffix if another limit of the request has it. */
   reserve(scope: string): string {
     let unique = scope;
@@ -109,6 +107,7 @@ export class RequestState implements RequestChecks {
     settings: ResponseSettings,
   ): Promise<Denial | undefined> {
     this.#stages.push({ limits, settings });
+    this.#limits.push(...limits);
     if (limits.every(({ decision }) => decision.allowed)) {
       return undefined;
     }
@@ -126,14 +125,15 @@ export class RequestState implements RequestChecks {
    * whether the request came from a page of another origin.
    */
   finish(response: ResponseHead, isCrossOrigin: boolean, nowMs: number): Finish {
-    const refunded = this.#stages
-      .filter(({ settings }) => !counts(settings, response))
-      .map(({ limits, settings }) => takeBackAll(limits, settings.warnings));
+    let refunded: Promise<unknown> = NOTHING;
+    for (const { limits, settings } of this.#stages) {
+      const { countIf, warnings } = settings;
+      if (countIf && !counts(countIf, response, warnings)) {
+        refunded = Promise.all([refunded, takeBackAll(limits, warnings)]);
+      }
+    }
     // The refunds have begun, so the headers are those after them.
-    return {
-      fields: this.#fields(response, isCrossOrigin, nowMs),
-      refunded: Promise.all(refunded),
-    };
+    return { fields: this.#fields(response, isCrossOrigin, nowMs), refunded };
   }
 
   #fields(response: ResponseHead, isCrossOrigin: boolean, nowMs: number): readonly Field[] {
@@ -141,10 +141,11 @@ export class RequestState implements RequestChecks {
     const { settings } = this.#stages.at(-1) as Stage;
     const family = limits.some(({ isCounted }) => isCounted) ? settings.family : "none";
     const decisions = this.decisions as unknown as Decisions;
-    const fields = limitSet(limits)
-      .headers(family, decisions, nowMs)
-      // The function for denials may have set its own.
-      .filter(([name]) => name !== "retry-after" || response.header(name) === undefined);
+    let fields = limitSet(limits).headers(family, decisions, nowMs);
+    if (fields.at(-1)?.[0] === "retry-after" && response.header("retry-after") !== undefined) {
+      // The function for denials has set its own.
+      fields = fields.slice(0, -1);
+    }
     if (!isCrossOrigin || !settings.exposes || !fields.length) {
       return fields;
     }
@@ -153,6 +154,7 @@ export class RequestState implements RequestChecks {
   }
 }
 
+const NOTHING = Promise.resolve();
 const EXPOSE = "access-control-expose-headers";
 
 function limitSet(limits: readonly DecidedLimit[]): LimitSet {
@@ -169,9 +171,13 @@ function limitSet(limits: readonly DecidedLimit[]): LimitSet {
   return known.set;
 }
 
-function counts({ countIf, warnings }: ResponseSettings, response: ResponseHead): boolean {
+function counts(
+  countIf: (response: ResponseHead) => boolean,
+  response: ResponseHead,
+  warnings: Warnings,
+): boolean {
   try {
-    return countIf?.(response) ?? true;
+    return countIf(response) !== false;
   } catch (error) {
     warnings.warn("the function countIf failed, so the request counts", error);
     return true;

@@ -32,6 +32,8 @@ export class RequestLimit<R> {
   /** The sources that do not depend on the request. */
   readonly #fixed: Source | undefined;
   readonly #plans: ReadonlyMap<string, Source>;
+  /** The cost of a limit whose options have no functions. */
+  readonly #fixedCost: number | undefined;
 
   /**
    * `suffix` distinguishes limits of one middleware that would have the same keys.
@@ -62,6 +64,9 @@ export class RequestLimit<R> {
     if (plans && !this.#plans.size) {
       throw new TypeError("expected at least one plan");
     }
+    const fixedCost = key || typeof cost === "function" ? undefined : (cost ?? 1);
+    this.#fixedCost =
+      this.#fixed && fixedCost !== undefined ? bounded(fixedCost, this.#fixed.rules) : undefined;
     this.scope = options.scope === undefined ? undefined : options.scope + suffix;
     this.#options = options;
     this.#warnings = warnings;
@@ -73,18 +78,22 @@ export class RequestLimit<R> {
   }
 
   /** Returns how the limit applies to a request, and `undefined` if the request is exempt. */
-  async apply(request: R, scope: string): Promise<AppliedLimit | undefined> {
+  apply(request: R, scope: string): AppliedLimit | Promise<AppliedLimit | undefined> {
+    if (this.#fixed && this.#fixedCost !== undefined) {
+      const { rules, named } = this.#fixed;
+      return { rules, named, subject: undefined, scope, cost: this.#fixedCost };
+    }
+    return this.#evaluate(request, scope);
+  }
+
+  async #evaluate(request: R, scope: string): Promise<AppliedLimit | undefined> {
     const source = this.#fixed ?? (await this.#source(request));
     const subject = source && (await this.#subject(request));
     if (!source || subject === null) {
       return undefined;
     }
-    return {
-      ...source,
-      subject,
-      scope,
-      cost: bounded(await this.#cost(request), source.rules),
-    };
+    const { rules, named } = source;
+    return { rules, named, subject, scope, cost: bounded(await this.#cost(request), rules) };
   }
 
   async #source(request: R): Promise<Source | undefined> {
