@@ -20,7 +20,7 @@ export const variants = {
   fastify: ["none", "ratelog", "rate-limiter-flexible", "@fastify/rate-limit"],
 };
 
-/** What the documentation of rate-limiter-flexible shows as a middleware. */
+/** The middleware that the documentation of rate-limiter-flexible shows. */
 function flexible(client) {
   const limiter = new RateLimiterRedis({
     storeClient: client,
