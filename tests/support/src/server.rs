@@ -1,6 +1,7 @@
 //! A real server with the module. It stops with the test.
 
 use std::fs::{File, OpenOptions};
+use std::hash::{BuildHasher, RandomState};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -252,11 +253,14 @@ fn temporary_directory() -> TempDir {
     TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).expect("a temporary directory")
 }
 
+/// Returns a port that no socket has. The system gives ports above these to listeners that leave the choice to it, such
+/// as the servers of other tests that are no Redis: they must not get the port before the server has it.
 fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .and_then(|listener| listener.local_addr())
-        .expect("a free port")
-        .port()
+    eventually("a free port", || {
+        let offset = u16::try_from(RandomState::new().hash_one(()) % 22_000).unwrap_or_default();
+        let port = 10_000 + offset;
+        TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok().then_some(port)
+    })
 }
 
 /// Starts the server and waits until it replies. Returns `None` if its port was taken in the meantime.
