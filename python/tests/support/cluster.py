@@ -55,8 +55,9 @@ class Cluster:
 
     def redirects(self) -> int:
         """How often the nodes have redirected a command to the owner of its slot."""
-        stats = [node.db().info("errorstats") for node in self.nodes]
-        return sum(int(errors.get("errorstat_MOVED", {}).get("count", 0)) for errors in stats)
+        stats = [node.db().info("errorstats").get("errorstat_MOVED", "count=0") for node in self.nodes]
+        # Old versions of redis-py do not parse a value of one field.
+        return sum(int(moved["count"] if isinstance(moved, dict) else moved.partition("=")[2]) for moved in stats)
 
     def keys(self) -> list[bytes]:
         """The keys of all nodes."""
