@@ -36,11 +36,11 @@ function draw(element, series, data) {
     width: width(),
     height: HEIGHT,
     series: [
-      { label: "Time", value: (_, seconds) => (seconds === null ? "–" : exact.format(seconds * 1000)) },
+      { label: "Time", value: (_, seconds) => (Number.isFinite(seconds) ? exact.format(seconds * 1000) : "–") },
       ...series.map((line) => ({
         width: 1.5,
         points: { show: false },
-        value: (/** @type {uPlot} */ _, /** @type {number | null} */ value) => (value === null ? "–" : numbers.format(value)),
+        value: (/** @type {uPlot} */ _, /** @type {number | null} */ value) => (typeof value === "number" ? numbers.format(value) : "–"),
         ...line,
       })),
     ],
@@ -80,7 +80,7 @@ function showNewest(chart) {
 }
 
 /** @param {HTMLElement} element */
-function showChecks(element) {
+async function showChecks(element) {
   const series = [
     { label: "Allowed", stroke: COLORS.allowed },
     { label: "Denied", stroke: COLORS.denied },
@@ -97,6 +97,18 @@ function showChecks(element) {
     // Somebody may have chosen the other range since.
     if (history && asked === range) chart.setData([history.times, history.allowed, history.denied, history.shadow_denied]);
   };
+  for (const button of document.querySelectorAll("[data-range]")) {
+    if (!(button instanceof HTMLElement)) continue;
+    button.addEventListener("click", () => {
+      range = button.dataset.range ?? "15m";
+      for (const other of document.querySelectorAll("[data-range]")) {
+        other.setAttribute("aria-pressed", String(other === button));
+      }
+      load();
+    });
+  }
+  await load();
+  // A point that comes before the first counts is one of them.
   document.querySelector(".live")?.addEventListener("point", (event) => {
     if (range !== "15m" || policy) return;
     const point = JSON.parse(/** @type {CustomEvent} */ (event).detail.data);
@@ -112,17 +124,6 @@ function showChecks(element) {
   setInterval(() => {
     if (!document.hidden && (range === "24h" || policy)) load();
   }, policy ? 2000 : 60000);
-  for (const button of document.querySelectorAll("[data-range]")) {
-    if (!(button instanceof HTMLElement)) continue;
-    button.addEventListener("click", () => {
-      range = button.dataset.range ?? "15m";
-      for (const other of document.querySelectorAll("[data-range]")) {
-        other.setAttribute("aria-pressed", String(other === button));
-      }
-      load();
-    });
-  }
-  load();
 }
 
 /**
