@@ -14,7 +14,7 @@ import { variants } from "./variants.js";
 const { values: options } = parseArgs({
   options: { quick: { type: "boolean", default: false }, output: { type: "string" } },
 });
-const ROUNDS = options.quick ? 1 : 5;
+const ROUNDS = options.quick ? 1 : 3;
 const SECONDS = options.quick ? 1 : 4;
 const CONNECTIONS = 16;
 /** Requests a second at which waits are measured: low enough that every variant keeps up. */
