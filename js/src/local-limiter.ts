@@ -2,8 +2,8 @@ import { check, type Decision, peek } from "./decision.ts";
 import type { Check, CheckOptions, Limiter, RuleSource } from "./limiter.ts";
 import { Log } from "./log.ts";
 import { MAX_LIMIT } from "./rule.ts";
-import type { Rules } from "./rules.ts";
-import { RulesCache } from "./rules-cache.ts";
+import { Rules } from "./rules.ts";
+import { TextCache } from "./text-cache.ts";
 
 /** Options of {@link LocalLimiter}. */
 export interface LocalLimiterOptions {
@@ -42,7 +42,7 @@ class KeyLog extends Log {
  */
 export class LocalLimiter implements Limiter {
   readonly #logs: Map<string, KeyLog> = new Map();
-  readonly #rules: RulesCache = new RulesCache();
+  readonly #rules: TextCache<Rules> = new TextCache(Rules.parse);
   readonly #policies: ReadonlyMap<string, Rules>;
   readonly #maxBytes: number;
   readonly #now: () => number;
@@ -177,7 +177,7 @@ export class LocalLimiter implements Limiter {
     if (typeof rules === "object") {
       return "policy" in rules ? this.#policy(rules.policy) : rules;
     }
-    return this.#rules.parse<never>(rules);
+    return this.#rules.get(rules);
   }
 
   #policy(name: string): Rules {

@@ -97,7 +97,7 @@ impl Error {
         }
     }
 
-    /// Whether the server does not know the command: it does not have the module, or has an older one.
+    /// Returns whether the server does not know the command, because it lacks the module or has an older one.
     #[cfg(feature = "limiter")]
     #[must_use]
     pub fn is_unknown_command(&self) -> bool {

@@ -1,12 +1,2 @@
-export type {
-  Denial,
-  HeaderFamily,
-  LimitOptions,
-  ProxyHeader,
-  QuotaProblem,
-  RequestChecks,
-  ResponseHead,
-} from "../http/index.ts";
-export { hashed } from "../http/keys.ts";
-export { checksOf } from "../http/request-checks.ts";
+export * from "../http/index.ts";
 export { type ExpressOptions, rateLimit } from "./rate-limit.ts";

@@ -1,12 +1,10 @@
 import type { RuleSource } from "../limiter.ts";
 import { MAX_LIMIT } from "../rule.ts";
 import { Rules } from "../rules.ts";
+import { TextCache } from "../text-cache.ts";
 import { NamedRules } from "./named-rules.ts";
 import type { LimitOptions } from "./options.ts";
 import type { Warnings } from "./warnings.ts";
-
-/** The number of texts whose rules are remembered. */
-const MAX_TEXTS = 1000;
 
 /** The rules of a check, with their names. */
 interface Source {
@@ -170,21 +168,10 @@ export class RequestLimit<R> {
   }
 }
 
-const sources: Map<string, Source> = new Map();
+const sources: TextCache<Source> = new TextCache((text) => toSource(text));
 
 function cachedSource(source: RuleSource): Source {
-  if (typeof source !== "string") {
-    return toSource(source);
-  }
-  let cached = sources.get(source);
-  if (!cached) {
-    cached = toSource(source);
-    if (sources.size >= MAX_TEXTS) {
-      sources.clear();
-    }
-    sources.set(source, cached);
-  }
-  return cached;
+  return typeof source === "string" ? sources.get(source) : toSource(source);
 }
 
 function toSource(source: RuleSource, names?: readonly string[]): Source {

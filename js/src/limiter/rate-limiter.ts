@@ -3,7 +3,8 @@ import { type Client, connectionOf } from "../clients/detect.ts";
 import type { Check, CheckOptions, Limiter, RuleSource } from "../limiter.ts";
 import { LocalLimiter } from "../local-limiter.ts";
 import { MAX_LIMIT } from "../rule.ts";
-import { RulesCache } from "../rules-cache.ts";
+import { Rules } from "../rules.ts";
+import { TextCache } from "../text-cache.ts";
 import { type Command, checkCommand } from "./commands.ts";
 import { DenyCache } from "./deny-cache.ts";
 import { Engine } from "./engine.ts";
@@ -26,6 +27,7 @@ import { OverrideAdmin } from "./override-admin.ts";
 import { Policies } from "./policies.ts";
 import { PolicyAdmin } from "./policy-admin.ts";
 import type { Reply } from "./reply.ts";
+import type { ParsedSource } from "./rule-source.ts";
 import { Shards } from "./shards.ts";
 import { addStats, parseStats, type Stats } from "./stats.ts";
 
@@ -50,7 +52,7 @@ export class RateLimiter implements Limiter {
   readonly #engine: Engine;
   readonly #shards: Shards | undefined;
   readonly #prefix: string;
-  readonly #rules: RulesCache = new RulesCache();
+  readonly #rules: TextCache<Rules> = new TextCache(Rules.parse);
   /** The overrides of keys. */
   readonly overrides: OverrideAdmin;
   /** The policies of the server. */
@@ -149,7 +151,7 @@ export class RateLimiter implements Limiter {
     validateCost(cost);
     const list = checks.map(({ key, rules }) => ({
       key: this.#prefix + key,
-      source: this.#rules.parse(rules),
+      source: this.#parse(rules),
     }));
     return list.length ? this.#engine.checkAll(list, cost) : [];
   }
@@ -181,7 +183,7 @@ export class RateLimiter implements Limiter {
     { cost = 1 }: CheckOptions = {},
   ): Promise<Explanation> {
     const name = this.#prefix + key;
-    const command = checkCommand("RL.EXPLAIN", name, this.#rules.parse(rules), validateCost(cost));
+    const command = checkCommand("RL.EXPLAIN", name, this.#parse(rules), validateCost(cost));
     return this.#engine.run(new ModuleOnlyOp("an explanation", name, command, parseExplanation));
   }
 
@@ -247,7 +249,11 @@ export class RateLimiter implements Limiter {
   }
 
   #checkOp(key: string, rules: RuleSource, cost: number, records: boolean): CheckOp {
-    return new CheckOp(this.#prefix + key, this.#rules.parse(rules), validateCost(cost), records);
+    return new CheckOp(this.#prefix + key, this.#parse(rules), validateCost(cost), records);
+  }
+
+  #parse(rules: RuleSource): ParsedSource {
+    return typeof rules === "string" ? this.#rules.get(rules) : rules;
   }
 }
 

@@ -1,14 +1,4 @@
-export type {
-  Denial,
-  HeaderFamily,
-  LimitOptions,
-  ProxyHeader,
-  QuotaProblem,
-  RequestChecks,
-  ResponseHead,
-} from "../http/index.ts";
-export { hashed } from "../http/keys.ts";
-export { checksOf } from "../http/request-checks.ts";
+export * from "../http/index.ts";
 export {
   type CheckedRequest,
   type RequestContext,
