@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import TYPE_CHECKING
 
@@ -35,9 +36,10 @@ class Visitor:
         context.on("dialog", self._on_dialog)
         self.page = context.new_page()
 
-    def goto(self, path: str) -> None:
-        """Opens a page of the dashboard."""
-        self.page.goto(self.dashboard.url(path))
+    def goto(self, path: str, *, live: bool = False) -> None:
+        """Opens a page of the dashboard. With `live`, waits until its events flow."""
+        with self.page.expect_response("**/live/*") if live else contextlib.nullcontext():
+            self.page.goto(self.dashboard.url(path))
 
     def allow(self, pattern: str) -> None:
         """Allows faults that match, of which there has to be one."""

@@ -130,18 +130,66 @@ def test_a_notice_says_that_the_dashboard_is_away(db: Any, start: Callable[..., 
     visitor.allow("htmx:sse:error")
     notice = page.get_by_role("alert").filter(has_text="The connection to the dashboard is lost")
     for path in ["/overview", "/policy?name=api"]:
-        visitor.goto(path)
+        visitor.goto(path, live=path == "/overview")
         expect(page.locator(".u-legend")).to_be_visible()
         expect(notice).to_be_hidden()
         visitor.dashboard.stop()
         expect(notice).to_be_visible()
         visitor.dashboard.restart()
         expect(notice).to_be_hidden()
-    visitor.goto("/keys")
-    visitor.dashboard.stop()
-    visitor.dashboard.restart()
-    deny(db, "after the restart")
-    expect(page.get_by_role("link", name="after the restart").first).to_be_visible()
+    visitor.goto("/keys", live=True)
+    for key in ["before the restart", "after the restart"]:
+        deny(db, key)
+        expect(page.get_by_role("link", name=key).first).to_be_visible()
+        visitor.dashboard.stop()
+        visitor.dashboard.restart()
+
+
+def test_a_page_becomes_live_when_the_dashboard_was_away_at_first(db: Any, operator: Visitor) -> None:
+    page = operator.page
+    notice = page.get_by_role("alert").filter(has_text="The connection to the dashboard is lost")
+    for answer in [lambda route: route.abort(), lambda route: route.fulfill(status=502, body="bad gateway")]:
+        page.route("**/live/keys", answer)
+        operator.goto("/keys")
+        expect(notice).to_be_visible()
+        expect(page.get_by_role("heading", name="Denied most")).to_be_visible()
+        page.unroute("**/live/keys")
+        expect(notice).to_be_hidden()
+        deny(db, "after all")
+        expect(page.get_by_role("link", name="after all").first).to_be_visible()
+        db.execute_command("RL.STATS", "RESET")
+    operator.allow("ERR_FAILED")
+    operator.allow("Failed to fetch")
+    operator.allow_status(502)
+
+
+def test_a_chart_loads_the_points_of_the_time_without_a_connection(operator: Visitor) -> None:
+    page = operator.page
+    page.route("**/live/overview", lambda route: route.abort())
+    operator.goto("/overview")
+    expect(legend(page, _ALLOWED)).to_be_visible()
+    expect(page.get_by_role("alert")).to_be_visible()
+    with page.expect_response(lambda response: "range=15m" in response.url):
+        page.unroute("**/live/overview")
+    operator.allow("ERR_FAILED")
+    operator.allow("Failed to fetch")
+
+
+def test_a_page_whose_session_has_ended_leads_to_the_login(visit: Visit) -> None:
+    for ends_at_first in [False, True]:
+        visitor = visit()
+        page = visitor.page
+        if ends_at_first:
+            page.route("**/live/nodes", lambda route: route.abort())
+        visitor.goto("/nodes", live=not ends_at_first)
+        visitor.context.clear_cookies()
+        if ends_at_first:
+            page.unroute("**/live/nodes")
+        else:
+            page.evaluate("document.querySelector('.live')._htmx.sse.reader.cancel()")
+        expect(page.locator("main.login")).to_be_visible()
+        visitor.allow_status(401)
+        visitor.allow("Failed to fetch|ERR_FAILED" if ends_at_first else "SSE reconnect failed with status 401")
 
 
 def test_a_server_that_is_away_is_shown_until_it_is_back(visit: Visit) -> None:

@@ -108,8 +108,11 @@ async function showChecks(element) {
     });
   }
   await load();
+  const live = document.querySelector(".live");
+  // There were no points while the dashboard did not answer.
+  live?.addEventListener("htmx:sse:after:connection", load);
   // A point that comes before the first counts is one of them.
-  document.querySelector(".live")?.addEventListener("point", (event) => {
+  live?.addEventListener("point", (event) => {
     if (range !== "15m" || policy) return;
     const point = JSON.parse(/** @type {CustomEvent} */ (event).detail.data);
     const [times, allowed, denied, shadow] = chart.data.map((column) => [...column].slice(-899));

@@ -9,12 +9,22 @@ export function reportConnection(isUp) {
   if (notice) notice.hidden = isUp;
 }
 
-/** Shows the notice while no events arrive on a page that has them. */
+/** Keeps a page with events live: shows the notice while none arrive, and connects until they do. */
 export function watchConnection() {
   const live = document.querySelector(".live");
   if (!live) return;
   let last = Date.now();
+  const isUp = () => document.hidden || Date.now() - last < 4000;
   live.addEventListener("point", () => (last = Date.now()));
-  setInterval(() => reportConnection(document.hidden || Date.now() - last < 4000), 500);
   document.addEventListener("visibilitychange", () => (last = Date.now()));
+  setInterval(() => reportConnection(isUp()), 500);
+  // The extension connects again what was connected once. Without a first connection, this event starts one.
+  setInterval(() => isUp() || live.dispatchEvent(new Event("reconnect")), 2000);
+  // The session has ended: the page leads to the login.
+  for (const name of ["htmx:response:error", "htmx:sse:error"]) {
+    live.addEventListener(name, (event) => {
+      const { ctx, status } = /** @type {CustomEvent} */ (event).detail;
+      if ((status ?? ctx?.response.status) === 401) location.reload();
+    });
+  }
 }

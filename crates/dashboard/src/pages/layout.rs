@@ -94,7 +94,7 @@ pub fn head(title: &str, base: &str) -> Markup {
         meta charset="utf-8";
         meta name="viewport" content="width=device-width, initial-scale=1";
         meta name="color-scheme" content="light dark";
-        meta name="htmx-config" content=r#"{"history":false,"includeIndicatorCSS":false}"#;
+        meta name="htmx-config" content=r#"{"history":false,"includeIndicatorCSS":false,"noSwap":[204,304,"4xx","5xx"]}"#;
         title { (title) " · Ratelog" }
         link rel="icon" href={ (base) "/assets/icon.svg" } type="image/svg+xml";
         link rel="stylesheet" href={ (base) "/assets/uplot.min.css" };
@@ -110,7 +110,7 @@ pub fn head(title: &str, base: &str) -> Markup {
 pub fn live_region(base: &str, page: &str, content: &str) -> Markup {
     html! {
         // After a failure, the page tries again within some seconds.
-        div.live hx-sse:connect={ (base) "/live/" (page) } hx-swap="innerMorph" hx-config=r#"{"sse":{"reconnectMaxDelay":3000}}"# {
+        div.live hx-sse:connect={ (base) "/live/" (page) } hx-trigger="load, reconnect" hx-sync="drop" hx-swap="innerMorph" hx-config=r#"{"sse":{"reconnectMaxDelay":3000}}"# {
             (maud::PreEscaped(content))
         }
     }
