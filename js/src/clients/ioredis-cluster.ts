@@ -1,7 +1,9 @@
+import type { Deadline } from "../limiter/deadline.ts";
 import { errorCode } from "../limiter/failure-kind.ts";
 import { hashSlot } from "../limiter/hash-slot.ts";
+import { Batch, call } from "./batch.ts";
 import type { ClusterConnection } from "./connection.ts";
-import { addressOf, type Callable, call, type IoredisClient, isReady } from "./ioredis.ts";
+import { addressOf, type Callable, type IoredisClient, isReady } from "./ioredis.ts";
 
 /** A client of ioredis or iovalkey for a cluster. */
 export interface IoredisCluster extends Callable {
@@ -24,6 +26,7 @@ interface WithSlots {
 export class IoredisClusterConnection implements ClusterConnection {
   readonly isCluster = true;
   readonly #cluster: IoredisCluster;
+  readonly #batches: WeakMap<IoredisClient, Batch> = new WeakMap();
 
   constructor(cluster: IoredisCluster) {
     this.#cluster = cluster;
@@ -44,13 +47,13 @@ export class IoredisClusterConnection implements ClusterConnection {
     return isReady(this.#cluster) && node !== undefined && isReady(node);
   }
 
-  async send(command: readonly string[], key: string): Promise<unknown> {
+  async send(command: readonly string[], key: string, deadline: Deadline): Promise<unknown> {
     const node = this.#node(this.shardOf(hashSlot(key)));
     if (!node) {
       throw new Error("the client is not connected");
     }
     try {
-      return await call(node, command);
+      return await this.#batch(node).send(command, deadline);
     } catch (error) {
       const code = errorCode(error as Error);
       if (code !== "MOVED" && code !== "ASK") {
@@ -63,6 +66,15 @@ export class IoredisClusterConnection implements ClusterConnection {
   /** The library asks any node, which redirects it to the shard, or to its successor. */
   probe(command: readonly string[]): Promise<unknown> {
     return call(this.#cluster, command);
+  }
+
+  #batch(node: IoredisClient): Batch {
+    let batch = this.#batches.get(node);
+    if (!batch) {
+      batch = new Batch(node);
+      this.#batches.set(node, batch);
+    }
+    return batch;
   }
 
   #node(shard: string | undefined): IoredisClient | undefined {

@@ -1,10 +1,10 @@
+import type { Deadline } from "../limiter/deadline.ts";
+import { Batch, type Writable } from "./batch.ts";
 import { ONE_SERVER, type ServerConnection } from "./connection.ts";
 
 /** A client of one server, or of a cluster. */
-export interface Callable {
-  readonly status: string;
+export interface Callable extends Writable {
   connect(): Promise<unknown>;
-  call(command: string, ...args: string[]): Promise<unknown>;
 }
 
 /** A client of ioredis or iovalkey. */
@@ -26,11 +26,6 @@ export function isReady(client: Callable): boolean {
   return client.status === "ready";
 }
 
-/** Sends a command. */
-export function call(client: Callable, [name = "", ...args]: readonly string[]): Promise<unknown> {
-  return client.call(name, ...args);
-}
-
 /** Returns the address of a server. */
 export function addressOf({ options }: IoredisClient): string {
   return `${options?.host}:${options?.port}`;
@@ -40,11 +35,13 @@ export function addressOf({ options }: IoredisClient): string {
 export class IoredisConnection implements ServerConnection {
   readonly isCluster = false;
   readonly #client: IoredisClient;
+  readonly #batch: Batch;
   readonly name: string;
 
   constructor(client: IoredisClient) {
     const { host, path, sentinels, name } = client.options ?? {};
     this.#client = client;
+    this.#batch = new Batch(client);
     this.name = (sentinels ? name : (path ?? (host && addressOf(client)))) ?? ONE_SERVER;
   }
 
@@ -52,8 +49,8 @@ export class IoredisConnection implements ServerConnection {
     return isReady(this.#client);
   }
 
-  send(command: readonly string[]): Promise<unknown> {
-    return call(this.#client, command);
+  send(command: readonly string[], _: string, deadline: Deadline): Promise<unknown> {
+    return this.#batch.send(command, deadline);
   }
 
   async probe(): Promise<never> {
