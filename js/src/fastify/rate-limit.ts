@@ -37,9 +37,6 @@ declare module "fastify" {
   }
 }
 
-/** The requests that have the limits of their route from a plugin. A second plugin does not check them again. */
-const routed: WeakSet<FastifyRequest> = new WeakSet();
-
 /**
  * A plugin for Fastify 5 that limits the requests of the instance that registers it, and of its children.
  *
@@ -58,10 +55,6 @@ export const rateLimit: FastifyPluginAsync<FastifyOptions> = async (instance, op
   const compiled = new WeakMap<object, readonly RequestLimit<FastifyRequest>[]>();
   /** The methods of routes with GET, by the URL. Fastify adds a route of its own for HEAD. */
   const methods = new Map<string, string | string[]>();
-  /** The requests that came to the hook. Those that a handler passes to the one for missing paths come again. */
-  const checked = new WeakSet<FastifyRequest>();
-  /** The replies that have their headers. */
-  const finished = new WeakSet<FastifyReply>();
 
   const limitsOf = (limits: Exclude<RouteLimits, false>) => {
     let found = compiled.get(limits);
@@ -83,18 +76,19 @@ export const rateLimit: FastifyPluginAsync<FastifyOptions> = async (instance, op
 
   const check = async (request: FastifyRequest, reply: FastifyReply): Promise<unknown> => {
     const { ratelog } = request.routeOptions.config;
-    if (ratelog === false || checked.has(request)) {
+    const state = RequestState.of(request);
+    // A request that a handler passes to the one for missing paths comes again.
+    if (ratelog === false || !state.begin(limiter)) {
       return undefined;
     }
-    checked.add(request);
     const scoped: ScopedLimits<FastifyRequest>[] = [{ limits: limiter.limits, scope }];
-    if (ratelog && !routed.has(request)) {
-      routed.add(request);
+    // A second plugin does not check the limits of the route again.
+    if (ratelog && state.begin("check route")) {
       scoped.push({ limits: limitsOf(ratelog), scope: routeScope(request, methods) });
     }
     const head = nodeHead(request.raw, request.url);
     const outcome = await limiter.check(request, request, head, scoped);
-    finishNode(request, request.raw, reply.raw, () => finished.has(reply));
+    finishNode(request, request.raw, reply.raw);
     return outcome === "serve" || reply.sent ? undefined : deny(options, request, reply, outcome);
   };
   if (options.hook === "preHandler") {
@@ -105,10 +99,9 @@ export const rateLimit: FastifyPluginAsync<FastifyOptions> = async (instance, op
 
   instance.addHook("onSend", async (request, reply) => {
     const state = RequestState.of(request);
-    if (state.isEmpty || finished.has(reply)) {
+    if (state.isEmpty || !state.begin("finish")) {
       return;
     }
-    finished.add(reply);
     const head = {
       status: reply.statusCode,
       header: (name: string) => joined(reply.getHeader(name)),

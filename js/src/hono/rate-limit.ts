@@ -45,8 +45,8 @@ export function rateLimit<E extends Env = any>(options: HonoOptions<E>): Middlew
     const scoped = [{ limits: limiter.limits, scope: scopeOf(c) }];
     const head = fetchHead(c.req.raw, c.req.path, addressOf(address, c));
     const outcome = await limiter.check(c, c, head, scoped);
-    const isFirst = !finishing.has(c);
-    finishing.add(c);
+    // The first middleware sets the headers of all.
+    const isFirst = RequestState.of(c).begin("finish");
     if (outcome === "serve") {
       await next();
     } else {
@@ -64,9 +64,6 @@ export function rateLimit<E extends Env = any>(options: HonoOptions<E>): Middlew
     }
   };
 }
-
-/** The requests whose headers the first middleware sets. */
-const finishing: WeakSet<Context> = new WeakSet();
 
 /** Sets the headers at the end, also on the response to an error. */
 async function finishResponse(c: Context): Promise<void> {

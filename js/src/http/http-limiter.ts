@@ -154,7 +154,7 @@ export class HttpLimiter<R> {
     state: RequestState,
   ): Promise<KeyedLimit[]> {
     const keyed: KeyedLimit[] = [];
-    const used = new Set(state.keys);
+    const used = state.keys;
     for (const { limit, scope } of scoped) {
       // Most limits need no wait, which costs more than the rest.
       const pending = limit.apply(request, scope);
@@ -163,10 +163,10 @@ export class HttpLimiter<R> {
         const made = this.#key(applied, head);
         let key = typeof made === "string" ? made : await made;
         // A key has one log, so two limits with the same key would use twice the units.
-        while (used.has(key)) {
+        while (used.includes(key)) {
           key += "#";
         }
-        used.add(key);
+        used.push(key);
         const { rules, named, subject, cost } = applied;
         keyed.push({ rules, named, subject, scope, cost, key });
       }

@@ -18,9 +18,6 @@ export interface NodeResponse {
   writeHead(...args: any[]): any;
 }
 
-/** The responses whose headers are finished, or will be when they are written. */
-const finished: WeakSet<NodeResponse> = new WeakSet();
-
 /** The head of a request of Node with the target of its request line. */
 export function nodeHead(request: NodeRequest, target: string): RequestHead {
   return {
@@ -31,36 +28,51 @@ export function nodeHead(request: NodeRequest, target: string): RequestHead {
   };
 }
 
+/** A response whose headers are finished when they are written. */
+interface UnfinishedResponse extends NodeResponse {
+  [UNFINISHED]?: Unfinished;
+}
+
+interface Unfinished {
+  readonly state: RequestState;
+  readonly isCrossOrigin: boolean;
+  readonly writeHead: NodeResponse["writeHead"];
+}
+
+const UNFINISHED: unique symbol = Symbol("ratelog");
+
 /**
  * Adds the rate limit headers to a response when its headers are written, so that streams and the responses to errors have
- * them. Refunds are not waited for. `isDone` says whether the framework has added the headers before.
+ * them, unless the framework has added them before. Refunds are not waited for.
  */
-export function finishNode(
-  owner: object,
-  request: NodeRequest,
-  response: NodeResponse,
-  isDone: () => boolean = () => false,
-): void {
+export function finishNode(owner: object, request: NodeRequest, response: NodeResponse): void {
   const state = RequestState.of(owner);
-  if (state.isEmpty || finished.has(response)) {
+  if (state.isEmpty || !state.begin("replace writeHead")) {
     return;
   }
-  finished.add(response);
-  const { writeHead } = response;
-  response.writeHead = function (this: NodeResponse, ...args: unknown[]): unknown {
-    if (!this.headersSent && !isDone()) {
-      setGiven(this, args);
-      const head = {
-        status: Number(args[0]),
-        header: (name: string) => joined(this.getHeader(name)),
-      };
-      const { fields } = state.finish(head, request.headers.origin !== undefined, Date.now());
-      for (const [name, value] of fields) {
-        this.setHeader(name, value);
-      }
-    }
-    return writeHead.apply(this, args);
+  (response as UnfinishedResponse)[UNFINISHED] = {
+    state,
+    isCrossOrigin: request.headers.origin !== undefined,
+    writeHead: response.writeHead,
   };
+  // One function for all: the garbage collector takes longer for one of each response.
+  response.writeHead = finishAndWriteHead;
+}
+
+function finishAndWriteHead(this: NodeResponse, ...args: unknown[]): unknown {
+  const { state, isCrossOrigin, writeHead } = (this as Required<UnfinishedResponse>)[UNFINISHED];
+  if (!this.headersSent && !state.hasBegun("finish")) {
+    setGiven(this, args);
+    const head = {
+      status: Number(args[0]),
+      header: (name: string) => joined(this.getHeader(name)),
+    };
+    const { fields } = state.finish(head, isCrossOrigin, Date.now());
+    for (const [name, value] of fields) {
+      this.setHeader(name, value);
+    }
+  }
+  return writeHead.apply(this, args);
 }
 
 /** Sets the headers that `writeHead` is given as an object, so that they can be read, and takes them off. */

@@ -6,6 +6,10 @@ const HEALTH_PATHS = ["/health", "/healthz", "/livez", "/readyz", "/ping"];
  * is `/users/7`.
  */
 export function normalizePath(path: string): string {
+  // Most paths have nothing to replace.
+  if (!path.includes("%")) {
+    return path;
+  }
   return path.replace(/%([\da-f]{2})/gi, (escaped, digits) => {
     const character = String.fromCharCode(Number.parseInt(digits, 16));
     return /[\w.~-]/.test(character) ? character : escaped.toUpperCase();

@@ -41,7 +41,12 @@ export interface Finish {
   readonly refunded: Promise<unknown>;
 }
 
-const states: WeakMap<object, RequestState> = new WeakMap();
+/** A property of requests: the garbage collector takes longer for entries of a `WeakMap`. */
+const STATE: unique symbol = Symbol("ratelog");
+
+interface Owner {
+  [STATE]?: RequestState;
+}
 
 /** The sets that begin with the same limits, for requests with the same limits as earlier ones. */
 interface KnownSets {
@@ -53,25 +58,26 @@ const knownSets: KnownSets = { next: new WeakMap() };
 
 /** Returns the checks of a request, and `undefined` if it was not checked. */
 export function checksOf(request: object): RequestChecks | undefined {
-  const state = states.get(request);
+  const state = (request as Owner)[STATE];
   return state?.isEmpty ? undefined : state;
 }
+
+/** A step of a request that is done once: by one middleware, or by the first of all. */
+type Step = object | "check route" | "replace writeHead" | "finish";
 
 /** The checks that all middleware on a request have made. */
 export class RequestState implements RequestChecks {
   readonly #stages: Stage[] = [];
   /** Those of all stages. */
   readonly #limits: DecidedLimit[] = [];
-  readonly #scopes: Set<string> = new Set();
+  readonly #scopes: string[] = [];
+  readonly #begun: Step[] = [];
 
   /** The state of a request, which is made at the first call. */
   static of(request: object): RequestState {
-    let state = states.get(request);
-    if (!state) {
-      state = new RequestState();
-      states.set(request, state);
-    }
-    return state;
+    const owner = request as Owner;
+    owner[STATE] ??= new RequestState();
+    return owner[STATE];
   }
 
   get isEmpty(): boolean {
@@ -94,11 +100,24 @@ export class RequestState implements RequestChecks {
   /** Returns the scope, with a suffix if another limit of the request has it. */
   reserve(scope: string): string {
     let unique = scope;
-    while (this.#scopes.has(unique)) {
+    while (this.#scopes.includes(unique)) {
       unique += "#";
     }
-    this.#scopes.add(unique);
+    this.#scopes.push(unique);
     return unique;
+  }
+
+  /** Begins a step. Returns whether this is the first time. */
+  begin(step: Step): boolean {
+    if (this.#begun.includes(step)) {
+      return false;
+    }
+    this.#begun.push(step);
+    return true;
+  }
+
+  hasBegun(step: Step): boolean {
+    return this.#begun.includes(step);
   }
 
   /** Adds the decisions of a middleware. If they deny the request, the units of the others are taken back. */

@@ -1,3 +1,4 @@
+import { TextCache } from "../text-cache.ts";
 import { type IpAddress, parseHost, parseIpAddress } from "./ip-address.ts";
 import { Network } from "./network.ts";
 
@@ -22,6 +23,11 @@ const HEADERS: readonly ProxyHeader[] = [
   "fly-client-ip",
 ];
 
+interface Peer {
+  readonly address: IpAddress | undefined;
+  readonly isTrusted: boolean;
+}
+
 /**
  * Proxies that are trusted to report the client's address.
  *
@@ -34,6 +40,8 @@ export class TrustedProxies {
   readonly #networks: readonly Network[];
   readonly #header: ProxyHeader;
   readonly #trustsUnix: boolean;
+  /** A peer sends many requests over its connection. */
+  readonly #peers: TextCache<Peer> = new TextCache((text) => this.#parsePeer(text));
 
   /**
    * `networks` has networks and addresses, and `unix` for peers on Unix sockets.
@@ -58,11 +66,15 @@ export class TrustedProxies {
     peer: string | undefined,
     header: (name: string) => string | undefined,
   ): IpAddress | undefined {
-    // Link-local addresses may have a zone.
-    const address = parseIpAddress(peer?.replace(/%.*$/, "") ?? "");
-    const isTrusted = address ? this.#trusts(address) : !peer && this.#trustsUnix;
+    const { address, isTrusted } = this.#peers.get(peer ?? "");
     const value = isTrusted ? header(this.#header) : undefined;
     return (value === undefined ? undefined : this.#reported(value)) ?? address;
+  }
+
+  #parsePeer(peer: string): Peer {
+    // Link-local addresses may have a zone.
+    const address = parseIpAddress(peer.replace(/%.*$/, ""));
+    return { address, isTrusted: address ? this.#trusts(address) : !peer && this.#trustsUnix };
   }
 
   #reported(value: string): IpAddress | undefined {

@@ -4,12 +4,20 @@ import type { ParsedSource } from "./rule-source.ts";
 /** A command of the server, with its arguments. */
 export type Command = readonly string[];
 
+/** The arguments of rules that were sent before. */
+const known: WeakMap<Rules, readonly string[]> = new WeakMap();
+
 /** The limits and windows of rules, as commands take them. */
-export function ruleArguments(rules: Rules): string[] {
-  return rules.list.flatMap(({ limit, windowMs }) => [String(limit), `${windowMs}ms`]);
+export function ruleArguments(rules: Rules): readonly string[] {
+  let args = known.get(rules);
+  if (!args) {
+    args = rules.list.flatMap(({ limit, windowMs }) => [String(limit), `${windowMs}ms`]);
+    known.set(rules, args);
+  }
+  return args;
 }
 
-function sourceArguments(source: ParsedSource): string[] {
+function sourceArguments(source: ParsedSource): readonly string[] {
   return "policy" in source ? ["POLICY", source.policy] : ruleArguments(source);
 }
 

@@ -72,7 +72,10 @@ export class Reply {
 
   /** A decision: six integers. */
   plainDecision(): Decision {
-    const integers = this.list().map((item) => item.integer());
+    const items = Array.isArray(this.#value) ? this.#value : this.list();
+    const integers = items.map((item) =>
+      typeof item === "number" ? item : this.#of(item).integer(),
+    );
     if (integers.length !== 6) {
       this.#fail(`has ${integers.length} items: a decision has six integers`);
     }
