@@ -1,10 +1,10 @@
 import { execFile } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { expect, test } from "vitest";
+import { afterAll, assert, beforeAll, expect, test } from "vitest";
 import * as express from "../src/express/index.ts";
 import * as fastify from "../src/fastify/index.ts";
 import * as fetch from "../src/fetch/index.ts";
@@ -12,6 +12,7 @@ import * as hono from "../src/hono/index.ts";
 import * as main from "../src/index.ts";
 import * as store from "../src/store/index.ts";
 import * as web from "../src/web/index.ts";
+import { RedisServer } from "./support/redis-server.ts";
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -21,25 +22,90 @@ import { LocalLimiter, RateLimiter } from "ratelog";
 import { createFetch } from "ratelog/fetch";
 import { rateLimit as forExpress } from "ratelog/express";
 import { rateLimit as forFastify } from "ratelog/fastify";
+import { rateLimit as forHono } from "ratelog/hono";
 import { RatelogStore } from "ratelog/store";
-import { rateLimit as forRequests } from "ratelog/web";
+import { rateLimit } from "ratelog/web";
 import { createRequire } from "node:module";
 
-console.log(new LocalLimiter().check("key", "2/minute").remaining);
-console.log([forExpress, forFastify, forRequests, RatelogStore].map((value) => typeof value).join());
-console.log((await new RateLimiter("memory://").check("key", "3/minute")).remaining);
+const { REDIS_URL, LIBRARIES } = process.env;
+const print = (value) => console.log(String(value));
+
+print(new LocalLimiter().check("key", "2/minute").remaining);
+print([forExpress, forFastify, forHono, RatelogStore].map((value) => typeof value));
+print((await new RateLimiter("memory://").check("key", "3/minute")).remaining);
+
+const handle = rateLimit({ limiter: new LocalLimiter(), limit: "1/minute", key: () => "user" });
+const request = new Request("http://example.com/");
+const { finish } = await handle(request);
+print((await finish(new Response("fine"))).headers.get("ratelimit"));
+print((await handle(new Request("http://example.com/"))).denied.status);
+
+// The server decides, by a library that was made for Node.
+const { Redis } = createRequire(LIBRARIES)("ioredis");
+const client = new Redis(REDIS_URL, { autoResendUnfulfilledCommands: false });
+const limiter = new RateLimiter(client, { timeoutMs: 20_000 });
+await limiter.ready();
+const decisions = await Promise.all([1, 2, 3].map(() => limiter.check(REDIS_URL, "2/hour")));
+print(decisions.map(({ allowed, source }) => source + " " + allowed));
+await limiter.reset(REDIS_URL);
+limiter.close();
+client.disconnect();
+
 // A limiter whose server is unavailable does not keep the process.
-const client = { status: "reconnecting", call: () => {}, connect: async () => {} };
-const limiter = new RateLimiter(client, { timeoutMs: 1, onEvent: () => {} });
-console.log((await limiter.check("key", "3/minute")).source);
+const lost = { status: "reconnecting", call: () => {}, connect: async () => {} };
+const unavailable = new RateLimiter(lost, { timeoutMs: 1, onEvent: () => {} });
+print((await unavailable.check("key", "3/minute")).source);
 const response = await createFetch()("data:text/plain,fine");
-console.log(await response.text());
-if (process.features.require_module) {
-  console.log(createRequire(import.meta.url)("ratelog/fetch").createFetch === createFetch);
-} else {
-  console.log(true);
-}
+print(await response.text());
+print(!process.features.require_module || createRequire(import.meta.url)("ratelog/fetch").createFetch === createFetch);
 `;
+
+const PRINTED = `1
+function,function,function,function
+2
+"1/minute";r=0;t=60
+429
+module true,module true,module false
+local
+fine
+true
+`;
+
+const runtimes = fileURLToPath(new URL("runtimes/node_modules/", import.meta.url));
+
+/** The program of the first package in a folder; `undefined` if there is none for this platform. */
+function programOf(folder: string, pattern: RegExp, path: string): string | undefined {
+  const packages = existsSync(runtimes + folder) ? readdirSync(runtimes + folder) : [];
+  const name = packages.find((one) => pattern.test(one));
+  return name && join(runtimes, folder, name, path);
+}
+
+/** How each runtime runs a program. */
+const RUNTIMES: Record<string, readonly (string | undefined)[]> = {
+  "the installed Node": [process.execPath],
+  "Node 24": [programOf("", /^node-/, "bin/node")],
+  Deno: [programOf("@deno", /./, "deno"), "run", "--allow-all", "--node-modules-dir=manual"],
+  Bun: [programOf("@oven", /./, "bin/bun"), "run"],
+};
+
+let server: RedisServer;
+/** An empty project with the package as npm publishes it. */
+let project: string;
+
+beforeAll(async () => {
+  server = await RedisServer.start();
+  project = mkdtempSync(join(tmpdir(), "ratelog-"));
+  await run("npm", ["pack", "--ignore-scripts", "--pack-destination", project], { cwd: root });
+  const [archive = ""] = readdirSync(project);
+  writeFileSync(join(project, "package.json"), '{ "private": true }');
+  const options = ["--offline", "--no-audit", "--no-fund", "--ignore-scripts"];
+  await run("npm", ["install", ...options, `./${archive}`], { cwd: project });
+  writeFileSync(join(project, "program.mjs"), PROGRAM);
+});
+afterAll(async () => {
+  await server?.stop();
+  rmSync(project, { recursive: true });
+});
 
 test("the public names are exactly these", () => {
   expect(Object.keys(main).sort()).toEqual([
@@ -56,26 +122,28 @@ test("the public names are exactly these", () => {
   expect(Object.keys(store)).toEqual(["RatelogStore"]);
 });
 
-test("the package installs into an empty project, and runs there", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "ratelog-"));
-  try {
-    await run("npm", ["pack", "--ignore-scripts", "--pack-destination", folder], { cwd: root });
-    const [archive = ""] = readdirSync(folder);
-    writeFileSync(join(folder, "package.json"), '{ "private": true }');
-    const options = ["--offline", "--no-audit", "--no-fund", "--ignore-scripts"];
-    await run("npm", ["install", ...options, `./${archive}`], { cwd: folder });
-    expect(readdirSync(join(folder, "node_modules/ratelog")).sort()).toEqual([
-      "LICENSE-APACHE",
-      "LICENSE-MIT",
-      "README.md",
-      "dist",
-      "package.json",
-    ]);
-    expect(readdirSync(join(folder, "node_modules"))).toEqual([".package-lock.json", "ratelog"]);
-    writeFileSync(join(folder, "program.mjs"), PROGRAM);
-    const { stdout } = await run(process.execPath, ["program.mjs"], { cwd: folder });
-    expect(stdout).toBe("1\nfunction,function,function,function\n2\nlocal\nfine\ntrue\n");
-  } finally {
-    rmSync(folder, { recursive: true });
+test("the package has exactly these files, and needs no other package", () => {
+  expect(readdirSync(join(project, "node_modules/ratelog")).sort()).toEqual([
+    "LICENSE-APACHE",
+    "LICENSE-MIT",
+    "README.md",
+    "dist",
+    "package.json",
+  ]);
+  expect(readdirSync(join(project, "node_modules"))).toEqual([".package-lock.json", "ratelog"]);
+});
+
+test.for(Object.keys(RUNTIMES))("the package runs by %s", async (name, { skip }) => {
+  const [program, ...args] = RUNTIMES[name] as readonly (string | undefined)[];
+  if (!program && process.platform !== "linux") {
+    skip(`the tests have no ${name} for this platform`);
   }
+  assert(program, `${name} is not installed: run scripts/node js/tests/runtimes`);
+  const env = { ...process.env, REDIS_URL: server.url, LIBRARIES: import.meta.url };
+  const silent = { DENO_NO_UPDATE_CHECK: "1", DO_NOT_TRACK: "1" };
+  const { stdout } = await run(program, [...(args as string[]), "program.mjs"], {
+    cwd: project,
+    env: { ...env, ...silent },
+  });
+  expect(stdout).toBe(PRINTED);
 });
