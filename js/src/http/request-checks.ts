@@ -48,6 +48,9 @@ interface Owner {
   [STATE]?: RequestState;
 }
 
+/** Objects in place of frozen requests. */
+const standIns: WeakMap<object, Owner> = new WeakMap();
+
 /** The sets that begin with the same limits, for requests with the same limits as earlier ones. */
 interface KnownSets {
   readonly next: WeakMap<NamedRules, KnownSets>;
@@ -58,7 +61,7 @@ const knownSets: KnownSets = { next: new WeakMap() };
 
 /** Returns the checks of a request, and `undefined` if it was not checked. */
 export function checksOf(request: object): RequestChecks | undefined {
-  const state = (request as Owner)[STATE];
+  const state = ownerOf(request)[STATE];
   return state?.isEmpty ? undefined : state;
 }
 
@@ -75,7 +78,7 @@ export class RequestState implements RequestChecks {
 
   /** The state of a request, which is made at the first call. */
   static of(request: object): RequestState {
-    const owner = request as Owner;
+    const owner = ownerOf(request);
     owner[STATE] ??= new RequestState();
     return owner[STATE];
   }
@@ -171,6 +174,15 @@ export class RequestState implements RequestChecks {
     const exposed = exposedHeaders(response.header(EXPOSE), fields);
     return [...fields, [EXPOSE, exposed]];
   }
+}
+
+function ownerOf(request: object): Owner {
+  if (Object.isExtensible(request)) {
+    return request;
+  }
+  const owner = standIns.get(request) ?? {};
+  standIns.set(request, owner);
+  return owner;
 }
 
 const NOTHING = Promise.resolve();

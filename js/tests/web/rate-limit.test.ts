@@ -22,6 +22,17 @@ function limited(options: Partial<WebOptions>) {
   return { check, limiter, warn };
 }
 
+test("a request that is frozen is limited like others", async () => {
+  const limit = rateLimit({ limiter: frozenLimiter(), limit: "2/minute" });
+  const request = Object.freeze(new Request("http://example.com/"));
+  expect(checksOf(request)).toBeUndefined();
+  const { finish } = await limit(request, CONTEXT);
+  const { headers } = await finish(new Response("fine"));
+  expect(headers.get("ratelimit")).toBe('"2/minute";r=1;t=60');
+  expect(checksOf(request)?.keys).toEqual(["ratelog:{ip:192.0.2.7}:*"]);
+  expect(checksOf(Object.freeze({}))).toBeUndefined();
+});
+
 describe("limits", () => {
   test("a plan has its own limits, and an unknown plan gets the first", async () => {
     const { check, warn } = limited({
