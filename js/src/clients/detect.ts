@@ -1,19 +1,26 @@
 import type { Connection } from "./connection.ts";
 import { type IoredisClient, IoredisConnection } from "./ioredis.ts";
 import { type IoredisCluster, IoredisClusterConnection } from "./ioredis-cluster.ts";
-import { type NodeRedisClient, NodeRedisConnection, type NodeRedisSentinel } from "./node-redis.ts";
+import {
+  clientOf,
+  type NodeRedisClient,
+  NodeRedisConnection,
+  type NodeRedisPool,
+  type NodeRedisSentinel,
+} from "./node-redis.ts";
 import { type NodeRedisCluster, NodeRedisClusterConnection } from "./node-redis-cluster.ts";
 
 import { type GlideClient, GlideConnection } from "./valkey-glide.ts";
 import { GlideClusterConnection } from "./valkey-glide-cluster.ts";
 
 /**
- * A client of node-redis 4, 5 or 6 (`createClient`, `createCluster`, `createSentinel`), of ioredis 5 or 6 or iovalkey
- * (`Redis`, also with Sentinel, and `Cluster`), or of valkey-glide (`GlideClient`, `GlideClusterClient`).
+ * A client of node-redis 4, 5 or 6 (`createClient`, `createCluster`, `createSentinel`, `createClientPool`), of ioredis 5
+ * or 6 or iovalkey (`Redis`, also with Sentinel, and `Cluster`), or of valkey-glide (`GlideClient`, `GlideClusterClient`).
  */
 export type Client =
   | NodeRedisClient
   | NodeRedisCluster
+  | NodeRedisPool
   | NodeRedisSentinel
   | IoredisClient
   | IoredisCluster
@@ -37,6 +44,9 @@ export function connectionOf(client: Client): Connection {
   if (has("sendCommand") && has("isReady")) {
     const isSentinel = has("getSentinelNode");
     return new NodeRedisConnection(client as NodeRedisClient | NodeRedisSentinel, isSentinel);
+  }
+  if (has("sendCommand") && has("totalClients")) {
+    return new NodeRedisConnection(clientOf(client as NodeRedisPool), false);
   }
   if (has("customCommand")) {
     return has("fcallWithRoute")

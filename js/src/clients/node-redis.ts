@@ -16,6 +16,13 @@ export interface NodeRedisClient {
   sendCommand(args: string[], options?: object): Promise<unknown>;
 }
 
+/** A pool of `createClientPool`. */
+export interface NodeRedisPool {
+  readonly isOpen: boolean;
+  readonly totalClients: number;
+  sendCommand(args: string[], options?: object): Promise<unknown>;
+}
+
 /** A client of `createSentinel`. */
 export interface NodeRedisSentinel {
   readonly isReady: boolean;
@@ -25,6 +32,16 @@ export interface NodeRedisSentinel {
 /** The options of a command that is not sent after its deadline. */
 export function optionsOf({ signal }: Deadline): CommandOptions {
   return { abortSignal: signal, signal, timeout: undefined, typeMapping: {} };
+}
+
+/** A pool as a client. It does not say which of its clients are connected: commands to a lost server end by their time. */
+export function clientOf(pool: NodeRedisPool): NodeRedisClient {
+  return {
+    get isReady() {
+      return pool.isOpen;
+    },
+    sendCommand: (args, options) => pool.sendCommand(args, options),
+  };
 }
 
 /** node-redis, with one server, which Sentinel may choose. */

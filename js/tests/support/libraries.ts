@@ -2,10 +2,11 @@ import { GlideClient, GlideClusterClient, Logger } from "@valkey/valkey-glide";
 import { Redis as Ioredis, Cluster as IoredisCluster } from "ioredis";
 import { Redis as Ioredis5, Cluster as Ioredis5Cluster } from "ioredis-5";
 import { Redis as IoValkey, Cluster as IoValkeyCluster } from "iovalkey";
-import { createClient, createCluster, createSentinel } from "redis";
+import { createClient, createClientPool, createCluster, createSentinel } from "redis";
 import { createClient as createClient4, createCluster as createCluster4 } from "redis-4";
 import {
   createClient as createClient5,
+  createClientPool as createClientPool5,
   createCluster as createCluster5,
   createSentinel as createSentinel5,
 } from "redis-5";
@@ -52,6 +53,16 @@ export const LIBRARIES: Record<string, (url: string) => Opened | Promise<Opened>
     }).on("error", () => {});
     client.connect().catch(() => {});
     return { client, close: () => void client.disconnect().catch(() => {}) };
+  },
+  "pool of node-redis 6": (url) => {
+    const client = createClientPool({ url, socket }).on("error", () => {});
+    client.connect().catch(() => {});
+    return { client, close: () => client.destroy() };
+  },
+  "pool of node-redis 5": (url) => {
+    const client = createClientPool5({ url, socket }).on("error", () => {});
+    client.connect().catch(() => {});
+    return { client, close: () => client.destroy() };
   },
   "ioredis 6": (url) => {
     const client = ioredis(new Ioredis(url, ioredisOptions));
