@@ -13,14 +13,14 @@ use ratelog_client::tower::TrustedProxies;
 use sha2::{Digest, Sha512};
 
 use super::identity::{Identity, Method, Role};
-use super::login_limit::LoginLimit;
+use super::login_limit::{LoginClient, LoginLimit};
 #[cfg(feature = "oidc")]
 use super::oidc::{self, Oidc};
 use super::one_time_link::OneTimeLink;
 use super::password::Password;
-use super::session::{COOKIE, Sessions};
+use super::session::{BROWSER_COOKIE, COOKIE, Sessions};
 use super::start_error::StartError;
-use super::token::Token;
+use super::token::{self, Token};
 use crate::operations::failure::Failure;
 use crate::settings::Settings;
 
@@ -170,11 +170,11 @@ impl Authenticator {
             )
         })?;
         // Only attempts of this browser count: any page could use up others, by images of this URL.
-        self.login_limit.attempt(self.client(headers, peer)).map_err(Failure::TooMany)?;
+        self.limit_login(&cookies, headers, peer)?;
         let user = self.oidc()?.end(attempt, state, code).await?;
         let role = self.role_of(&user);
         let cookies = cookies.remove(self.sessions.cookie(oidc::COOKIE, String::new()));
-        Ok(cookies.add(self.sessions.begin(&user, role, Method::Oidc)))
+        Ok(self.begin_session(cookies, &user, role, Method::Oidc))
     }
 
     #[cfg(feature = "oidc")]
@@ -249,7 +249,7 @@ impl Authenticator {
         is_metrics_token() || self.identify(headers, peer).is_some()
     }
 
-    /// Signs in with a password. Returns the cookie of the session.
+    /// Signs in with a password. Returns the cookies with the session.
     ///
     /// # Errors
     /// [`Failure::TooMany`] after too many attempts; [`Failure::Invalid`] for a wrong user or password.
@@ -257,9 +257,11 @@ impl Authenticator {
         &self,
         user: &str,
         password: String,
-        address: IpAddr,
-    ) -> Result<Cookie<'static>, Failure> {
-        self.login_limit.attempt(address).map_err(Failure::TooMany)?;
+        headers: &HeaderMap,
+        peer: IpAddr,
+    ) -> Result<PrivateCookieJar, Failure> {
+        let cookies = self.cookies(headers);
+        self.limit_login(&cookies, headers, peer)?;
         let named = |role: &Role| match role {
             Role::Operator => user == "operator",
             Role::Viewer => user == "viewer",
@@ -269,9 +271,37 @@ impl Authenticator {
         if Password::verify(hash, password).await
             && let Some((role, _)) = found
         {
-            return Ok(self.sessions.begin(user, *role, Method::Password));
+            return Ok(self.begin_session(cookies, user, *role, Method::Password));
         }
         Err(Failure::Invalid("The user or the password is wrong.".to_owned()))
+    }
+
+    /// Counts an attempt to sign in.
+    fn limit_login(
+        &self,
+        cookies: &PrivateCookieJar,
+        headers: &HeaderMap,
+        peer: IpAddr,
+    ) -> Result<(), Failure> {
+        let browser = cookies.get(BROWSER_COOKIE);
+        let client = browser.as_ref().map_or_else(
+            || LoginClient::Address(self.client(headers, peer)),
+            |cookie| LoginClient::KnownBrowser(cookie.value()),
+        );
+        self.login_limit.attempt(client).map_err(Failure::TooMany)
+    }
+
+    /// Adds the cookies of a new session, and of the browser that has it.
+    fn begin_session(
+        &self,
+        cookies: PrivateCookieJar,
+        user: &str,
+        role: Role,
+        method: Method,
+    ) -> PrivateCookieJar {
+        let known = cookies.get(BROWSER_COOKIE);
+        let id = known.map_or_else(token::random, |cookie| cookie.value().to_owned());
+        cookies.add(self.sessions.known_browser(id)).add(self.sessions.begin(user, role, method))
     }
 
     /// Signs in with the secret of the link. Returns the cookie of the session.

@@ -105,7 +105,8 @@ impl Oidc {
         Ok((url.to_string(), Attempt { state, nonce, verifier }))
     }
 
-    /// Ends a sign-in with the answer of the provider. Returns the user: the verified email address, or else the subject.
+    /// Ends a sign-in with the answer of the provider. Returns the user: the verified email address, or else the subject,
+    /// which is `subject NAME` if it looks like an address.
     ///
     /// # Errors
     /// [`Failure::Invalid`] if the answer is not that of this attempt, or the provider does not confirm it.
@@ -196,5 +197,21 @@ fn has_public_key(algorithm: &CoreJwsSigningAlgorithm) -> bool {
 
 fn user(claims: &CoreIdTokenClaims) -> String {
     let email = claims.email().filter(|_| claims.email_verified() == Some(true));
-    email.map_or_else(|| claims.subject().to_string(), |email| email.to_string())
+    email.map_or_else(|| subject_name(claims.subject()), |email| email.to_string())
+}
+
+/// Users choose their subjects at some providers, and must not have the name of an operator's address.
+fn subject_name(subject: &str) -> String {
+    if subject.contains('@') { format!("subject {subject}") } else { subject.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::subject_name;
+
+    #[test]
+    fn a_subject_is_no_address() {
+        assert_eq!(subject_name("248289761001"), "248289761001");
+        assert_eq!(subject_name("alice@example.com"), "subject alice@example.com");
+    }
 }

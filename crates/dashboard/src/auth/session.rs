@@ -14,6 +14,9 @@ use crate::clock::now_seconds;
 /// The name of the cookie.
 pub const COOKIE: &str = "ratelog_dashboard";
 
+/// The name of the cookie of a browser from which somebody has signed in. Its value is an identifier.
+pub const BROWSER_COOKIE: &str = "ratelog_dashboard_browser";
+
 /// The content of the cookie.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
@@ -59,6 +62,13 @@ impl Sessions {
         let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
         ended.retain(|_, ends| *ends > now_seconds());
         ended.insert(session.id.clone(), session.ends);
+    }
+
+    /// The cookie of a browser from which somebody has signed in.
+    pub fn known_browser(&self, id: String) -> Cookie<'static> {
+        let mut cookie = self.cookie(BROWSER_COOKIE, id);
+        cookie.make_permanent();
+        cookie
     }
 
     /// A cookie that lives as long as the browser, and only here.

@@ -52,10 +52,8 @@ pub async fn sign_in(
     Form(login): Form<LoginForm>,
 ) -> Response {
     let next = login.next.unwrap_or_default();
-    let address = app.authenticator.client(&headers, address);
-    match app.authenticator.sign_in(&login.user, login.password, address).await {
-        Ok(cookie) => {
-            let cookies = app.authenticator.cookies(&headers).add(cookie);
+    match app.authenticator.sign_in(&login.user, login.password, &headers, address).await {
+        Ok(cookies) => {
             let target = if is_own_page(&app, &next) { next } else { app.path("/overview") };
             (cookies, Redirect::to(&target)).into_response()
         }

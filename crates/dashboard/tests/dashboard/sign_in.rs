@@ -47,11 +47,14 @@ async fn a_password_begins_a_session_and_signing_out_ends_it_everywhere() {
     assert_eq!(login.page().values("input", "value").next(), Some("/nodes?x=1"));
     let reply = sign_in(&dashboard, "operator", PASSWORD, "/nodes?x=1").await;
     assert_eq!((reply.status, &*reply.location()), (303, "/nodes?x=1"));
-    let [cookie] = reply.cookies()[..] else { panic!("{reply:?}") };
-    for attribute in ["HttpOnly", "SameSite=Strict", "Path=/"] {
-        assert!(cookie.split("; ").any(|part| part == attribute), "{cookie}");
+    assert_eq!(reply.cookies().len(), 2, "{reply:?}");
+    for cookie in reply.cookies() {
+        for attribute in ["HttpOnly", "SameSite=Strict", "Path=/"] {
+            assert!(cookie.split("; ").any(|part| part == attribute), "{cookie}");
+        }
+        assert!(!cookie.contains("Secure") && !cookie.contains("operator"), "{cookie}");
+        assert_eq!(cookie.contains("Max-Age"), cookie.starts_with("ratelog_dashboard_browser="));
     }
-    assert!(!cookie.contains("Secure") && !cookie.contains("operator"), "{cookie}");
     let copied = session(&reply);
     assert_eq!(status_with(&dashboard, &copied).await, 200);
     let page = Reply::of(dashboard.request(User::Nobody, Method::GET, "/nodes")).await.page();
@@ -133,8 +136,15 @@ async fn wrong_passwords_are_refused_and_limited() {
         assert!(reply.cookies().is_empty());
     }
     // The fifth attempt is still counted, and right.
-    assert_eq!(sign_in(&dashboard, "operator", PASSWORD, "").await.status, 303);
-    let reply = sign_in(&dashboard, "operator", PASSWORD, "").await;
+    let signed_in = sign_in(&dashboard, "operator", PASSWORD, "").await;
+    assert_eq!(signed_in.status, 303);
+    let sign_in_elsewhere = async |cookie: &str| {
+        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+        let request = client.no_proxy().build().unwrap().post(dashboard.url("/login"));
+        let form = [("user", "operator"), ("password", PASSWORD)];
+        Reply::of(request.header(COOKIE, cookie).form(&form)).await
+    };
+    let reply = sign_in_elsewhere("ratelog_dashboard_browser=x").await;
     assert_eq!(reply.status, 429);
     let wait: u64 = reply.header("retry-after").parse().unwrap();
     assert!((1..=60).contains(&wait), "{wait}");
@@ -142,6 +152,14 @@ async fn wrong_passwords_are_refused_and_limited() {
     assert!(reply.cookies().is_empty());
     let link = dashboard.request(User::Nobody, Method::GET, "/login?token=x");
     assert_eq!(Reply::of(link).await.status, 400);
+    // A browser from which somebody has signed in has attempts of its own, also after signing out.
+    Reply::of(dashboard.request(User::Nobody, Method::POST, "/logout")).await;
+    let browser = signed_in.cookies().into_iter().find(|cookie| cookie.contains("_browser="));
+    let browser = browser.unwrap().split(';').next().unwrap().to_owned();
+    for _ in 0..5 {
+        assert_eq!(sign_in_elsewhere(&browser).await.status, 303);
+    }
+    assert_eq!(sign_in_elsewhere(&browser).await.status, 429);
 }
 
 #[tokio::test]
