@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +12,7 @@ from .scene import PATHS, fill
 
 if TYPE_CHECKING:
     from .conftest import Visit
+    from .programs import Dashboard
 
 _FORMS = [
     ("/keys/user:1/reset", ""),
@@ -38,7 +40,7 @@ def test_a_viewer_sees_every_page_and_no_action(db: Any, visit: Visit) -> None:
 
 
 @pytest.mark.parametrize(("path", "body"), _FORMS, ids=[path for path, _ in _FORMS])
-def test_a_viewer_is_refused(db: Any, visit: Visit, path: str, body: str) -> None:
+def test_a_viewer_is_refused(db: Any, dashboard: Dashboard, visit: Visit, path: str, body: str) -> None:
     fill(db)
     policies = db.execute_command("RL.POLICY", "EXPORT")
     keys = {key: db.dump(key) for key in ["user:1", "partner:1"]}
@@ -65,3 +67,5 @@ def test_a_viewer_is_refused(db: Any, visit: Visit, path: str, body: str) -> Non
     expect(page.get_by_role("alert")).to_contain_text("viewer is a viewer: sign in as an operator to make changes.")
     assert db.execute_command("RL.POLICY", "EXPORT") == policies
     assert {key: db.dump(key) for key in keys} == keys
+    refused = f'a change by a viewer is refused user="viewer" address=127.0.0.1 method=POST path="{path}"'
+    assert refused in re.sub(r"\x1b\[\d*m", "", dashboard.log)

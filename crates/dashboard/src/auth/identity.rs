@@ -79,6 +79,10 @@ impl<S: Sync> FromRequestParts<S> for Operator {
         if identity.is_operator() {
             return Ok(Self(identity));
         }
+        // Not in the audit: the one who makes no change writes nothing to the servers, and pushes no entry out.
+        let Identity { user, address, .. } = &identity;
+        let (method, path) = (&parts.method, parts.uri.path());
+        tracing::warn!(user, %address, %method, path, "a change by a viewer is refused");
         Err(Failure::Forbidden(format!(
             "{} is a viewer: sign in as an operator to make changes.",
             identity.user
