@@ -15,7 +15,7 @@ pub struct LoginLimit {
     of_all: Rules,
 }
 
-/// Who attempts to sign in.
+/// The client of an attempt to sign in.
 #[derive(Clone, Copy, Debug)]
 pub enum LoginClient<'a> {
     /// A browser from which somebody has signed in before, by its identifier. Others cannot use up its attempts.
