@@ -76,10 +76,10 @@ export async function decide(
   limits: readonly KeyedLimit[],
   warnings: Warnings,
 ): Promise<DecidedLimit[]> {
-  const [only] = limits;
-  if (only && limits.length === 1) {
-    const [decision] = (await checkGroup(limiter, limits, only.cost, warnings)) as [Decision];
-    return [new DecidedLimit(limiter, only, decision, decision.allowed && only.cost > 0)];
+  const [only, second] = limits;
+  if (only?.cost && !second) {
+    const decision = await limiter.check(only.key, only.rules, { cost: only.cost });
+    return [new DecidedLimit(limiter, only, decision, decision.allowed)];
   }
   const decided: DecidedLimit[] = [];
   const costs = new Set(limits.map(({ cost }) => cost).sort((one, other) => one - other));

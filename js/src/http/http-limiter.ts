@@ -108,9 +108,12 @@ export class HttpLimiter<R> {
     const { countPreflight, onError } = this.#options;
     const state = RequestState.of(owner);
     // The scope of a limit must not depend on the subjects of other limits, nor on whether they apply.
-    const unique = scoped.flatMap(({ limits, scope }) =>
-      limits.map((limit) => ({ limit, scope: limit.scope ?? state.reserve(scope) })),
-    );
+    const unique: ScopedLimit<R>[] = [];
+    for (const { limits, scope } of scoped) {
+      for (const limit of limits) {
+        unique.push({ limit, scope: limit.scope ?? state.reserve(scope) });
+      }
+    }
     const isPreflightExempt = !countPreflight && isPreflight(head.method, head.header);
     if (isPreflightExempt || this.#exempt.has(head.path)) {
       return "serve";

@@ -112,6 +112,9 @@ export class LimitSet {
       added.push({ name, rule });
       return name;
     });
+    if (!added.length) {
+      return { names, policy: this.#policy };
+    }
     const policy = [this.#policy, policyField(added)].filter(Boolean).join(", ");
     return { names, policy };
   }

@@ -124,16 +124,14 @@ export class RequestState implements RequestChecks {
   }
 
   /** Adds the decisions of a middleware. If they deny the request, the units of the others are taken back. */
-  async add(
-    limits: readonly DecidedLimit[],
-    settings: ResponseSettings,
-  ): Promise<Denial | undefined> {
+  add(limits: readonly DecidedLimit[], settings: ResponseSettings): Promise<Denial> | undefined {
     this.#stages.push({ limits, settings });
     this.#limits.push(...limits);
-    if (limits.every(({ decision }) => decision.allowed)) {
-      return undefined;
-    }
-    await takeBackAll(this.#limits, settings.warnings);
+    return limits.every(({ decision }) => decision.allowed) ? undefined : this.#deny(settings);
+  }
+
+  async #deny({ warnings }: ResponseSettings): Promise<Denial> {
+    await takeBackAll(this.#limits, warnings);
     const decisions = this.decisions as unknown as Decisions;
     return {
       decision: mostBinding(decisions),

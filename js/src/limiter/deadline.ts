@@ -24,9 +24,16 @@ export class Deadline {
         deadline.#isOver = true;
         deadline.#controller?.abort();
       }, ms);
-      operation(deadline)
-        .then(resolve, reject)
-        .finally(() => clearTimeout(timer));
+      operation(deadline).then(
+        (result) => {
+          clearTimeout(timer);
+          resolve(result);
+        },
+        (error) => {
+          clearTimeout(timer);
+          reject(error);
+        },
+      );
     });
   }
 

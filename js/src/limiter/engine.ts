@@ -48,16 +48,21 @@ export class Engine {
   }
 
   /** Decides a check. */
-  async check(operation: CheckOp): Promise<LimiterDecision> {
-    const { denyCache, now } = this.#parts;
-    const denied = denyCache?.get(operation, now());
+  check(operation: CheckOp): Promise<LimiterDecision> {
+    const { denyCache } = this.#parts;
+    return denyCache ? this.#checkCached(operation, denyCache) : this.decide(operation);
+  }
+
+  async #checkCached(operation: CheckOp, denyCache: DenyCache): Promise<LimiterDecision> {
+    const { now } = this.#parts;
+    const denied = denyCache.get(operation, now());
     if (denied) {
       return denied;
     }
-    const version = denyCache?.version(operation.key, now());
+    const version = denyCache.version(operation.key, now());
     const decision = await this.decide(operation);
     if (version) {
-      denyCache?.insert(operation, decision, version, now());
+      denyCache.insert(operation, decision, version, now());
     }
     return decision;
   }
@@ -113,27 +118,33 @@ export class Engine {
     }
   }
 
-  async run<T>(operation: Operation<T>): Promise<T> {
-    const { shards, local, policies } = this.#parts;
+  run<T>(operation: Operation<T>): T | Promise<T> {
+    const { shards, local, policies, timeoutMs } = this.#parts;
     if (!shards) {
       return operation.local(local, policies);
     }
-    return this.runOn(() => shards.ofKey(operation.key), operation);
+    const shard = shards.ofKey(operation.key);
+    return shard.started
+      ? this.runOn(() => shards.ofKey(operation.key), operation)
+      : this.#runWithin(timeoutMs, shard, operation);
   }
 
   /** Runs an operation on a shard, which may be another one once the first has started. */
   async runOn<T>(shardOf: () => Shard, operation: Operation<T>): Promise<T> {
-    const { policies, timeoutMs } = this.#parts;
+    const { timeoutMs } = this.#parts;
     let shard = shardOf();
+    const end = performance.now() + timeoutMs;
     let leftMs = timeoutMs;
-    if (shard.started) {
-      const end = performance.now() + timeoutMs;
-      while (shard.started && leftMs > 0) {
-        await shard.started;
-        shard = shardOf();
-        leftMs = end - performance.now();
-      }
+    while (shard.started && leftMs > 0) {
+      await shard.started;
+      shard = shardOf();
+      leftMs = end - performance.now();
     }
+    return this.#runWithin(leftMs, shard, operation);
+  }
+
+  async #runWithin<T>(leftMs: number, shard: Shard, operation: Operation<T>): Promise<T> {
+    const { policies } = this.#parts;
     if (!shard.isAvailable || leftMs <= 0) {
       return this.#fallBack(operation, shard.lastError);
     }

@@ -57,7 +57,7 @@ export class PolicyAdmin {
   }
 
   /** In a cluster, the name decides which shard gets the command. */
-  #run<T>(name: string, command: Command, parse: (reply: Reply) => T): Promise<T> {
-    return this.#engine.run(new ModuleOnlyOp("a policy", name, command, parse));
+  async #run<T>(name: string, command: Command, parse: (reply: Reply) => T): Promise<T> {
+    return await this.#engine.run(new ModuleOnlyOp("a policy", name, command, parse));
   }
 }
