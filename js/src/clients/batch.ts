@@ -1,76 +1,56 @@
-import { type Deadline, TimeoutFailure } from "../limiter/deadline.ts";
-
 /** The part of a socket that lets it send several writes as one. */
-interface Corkable {
-  cork(): void;
-  uncork(): void;
+interface Socket {
+  readonly writable?: boolean;
+  cork?(): void;
+  uncork?(): void;
 }
 
 /** A client of ioredis or iovalkey that is connected to a server. */
 export interface Writable {
   readonly status: string;
-  /** The socket. */
-  readonly stream?: Corkable | undefined;
+  readonly stream?: Socket | undefined;
   call(command: string, ...args: string[]): Promise<unknown>;
-}
-
-interface Waiting {
-  readonly command: readonly string[];
-  readonly deadline: Deadline;
-  readonly resolve: (reply: Promise<unknown>) => void;
-  readonly reject: (error: unknown) => void;
 }
 
 declare const setImmediate: (run: () => void) => unknown;
 
+/** Runs a function at the end of the turn of the event loop. Taken early, because tests replace it. */
+const atEndOfTurn = setImmediate;
+
 /**
- * Sends the commands of one turn of the event loop with one write to the socket: a write costs more than all else that a
- * check does in this process. node-redis and valkey-glide do so themselves.
+ * Sends commands at once, in an order with all others of the client, but with one write to the socket for those of one turn
+ * of the event loop: a write costs more than all else that a check does in this process. node-redis and valkey-glide do so
+ * themselves.
  */
 export class Batch {
   readonly #client: Writable;
-  #waiting: Waiting[] = [];
+  #corked: Socket | undefined;
 
   constructor(client: Writable) {
     this.#client = client;
   }
 
-  /** Sends a command, unless the connection is lost or the time is over before. Resolves with its reply. */
-  send(command: readonly string[], deadline: Deadline): Promise<unknown> {
-    if (!this.#client.stream) {
-      return call(this.#client, command);
+  /** Sends a command. Resolves with its reply. */
+  send(command: readonly string[]): Promise<unknown> {
+    const { stream } = this.#client;
+    if (stream?.cork && stream !== this.#corked) {
+      this.#cork(stream);
     }
-    return new Promise((resolve, reject) => {
-      if (this.#waiting.push({ command, deadline, resolve, reject }) === 1) {
-        setImmediate(() => this.#flush());
-      }
-    });
+    return call(this.#client, command);
   }
 
-  #flush(): void {
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    // Another one may follow before the end.
-    const { stream } = this.#client;
-    stream?.cork();
-    for (const { command, deadline, resolve, reject } of waiting) {
-      if (deadline.isOver) {
-        reject(new TimeoutFailure(deadline.ms));
-      } else if (this.#client.status === "ready") {
-        resolve(call(this.#client, command));
-      } else {
-        // The library would keep the command until it is connected again.
-        reject(new Error("the client is not connected"));
-      }
-    }
-    stream?.uncork();
+  /** An end of the socket before that of the turn sends what is written. */
+  #cork(socket: Socket): void {
+    this.#corked = socket;
+    socket.cork?.();
+    atEndOfTurn(() => {
+      this.#corked = undefined;
+      socket.uncork?.();
+    });
   }
 }
 
-/** Sends a command at once. */
-export async function call(
-  client: Writable,
-  [name = "", ...args]: readonly string[],
-): Promise<unknown> {
+/** Sends a command. */
+export function call(client: Writable, [name = "", ...args]: readonly string[]): Promise<unknown> {
   return client.call(name, ...args);
 }

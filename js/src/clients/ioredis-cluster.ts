@@ -1,4 +1,3 @@
-import type { Deadline } from "../limiter/deadline.ts";
 import { errorCode } from "../limiter/failure-kind.ts";
 import { hashSlot } from "../limiter/hash-slot.ts";
 import { Batch, call } from "./batch.ts";
@@ -47,13 +46,13 @@ export class IoredisClusterConnection implements ClusterConnection {
     return isReady(this.#cluster) && node !== undefined && isReady(node);
   }
 
-  async send(command: readonly string[], key: string, deadline: Deadline): Promise<unknown> {
+  async send(command: readonly string[], key: string): Promise<unknown> {
     const node = this.#node(this.shardOf(hashSlot(key)));
     if (!node) {
       throw new Error("the client is not connected");
     }
     try {
-      return await this.#batch(node).send(command, deadline);
+      return await this.#batch(node).send(command);
     } catch (error) {
       const code = errorCode(error as Error);
       if (code !== "MOVED" && code !== "ASK") {

@@ -1,4 +1,3 @@
-import type { Deadline } from "../limiter/deadline.ts";
 import { Batch, type Writable } from "./batch.ts";
 import { ONE_SERVER, type ServerConnection } from "./connection.ts";
 
@@ -23,7 +22,8 @@ export function isReady(client: Callable): boolean {
   if (client.status === "wait") {
     client.connect().catch(() => {});
   }
-  return client.status === "ready";
+  // The library keeps commands for a socket that is being closed until it has another one.
+  return client.status === "ready" && client.stream?.writable !== false;
 }
 
 /** Returns the address of a server. */
@@ -49,8 +49,8 @@ export class IoredisConnection implements ServerConnection {
     return isReady(this.#client);
   }
 
-  send(command: readonly string[], _: string, deadline: Deadline): Promise<unknown> {
-    return this.#batch.send(command, deadline);
+  send(command: readonly string[]): Promise<unknown> {
+    return this.#batch.send(command);
   }
 
   async probe(): Promise<never> {

@@ -34,9 +34,14 @@ interface UnfinishedResponse extends NodeResponse {
 }
 
 interface Unfinished {
+  readonly response: NodeResponse;
   readonly state: RequestState;
   readonly isCrossOrigin: boolean;
+  /** The function before it was replaced. */
   readonly writeHead: NodeResponse["writeHead"];
+  /** The function of the response that is the prototype of this one, if there is one, before it was replaced. */
+  readonly base: NodeResponse["writeHead"];
+  isWriting: boolean;
 }
 
 const UNFINISHED: unique symbol = Symbol("ratelog");
@@ -47,32 +52,61 @@ const UNFINISHED: unique symbol = Symbol("ratelog");
  */
 export function finishNode(owner: object, request: NodeRequest, response: NodeResponse): void {
   const state = RequestState.of(owner);
-  if (state.isEmpty || !state.begin("replace writeHead")) {
+  const known = (response as UnfinishedResponse)[UNFINISHED];
+  // An object with another response as its prototype has that one's property.
+  if (state.isEmpty || known?.response === response) {
     return;
   }
+  const { writeHead } = response;
   (response as UnfinishedResponse)[UNFINISHED] = {
+    response,
     state,
     isCrossOrigin: request.headers.origin !== undefined,
-    writeHead: response.writeHead,
+    writeHead,
+    base: known?.base ?? writeHead,
+    isWriting: false,
   };
   // One function for all: the garbage collector takes longer for one of each response.
   response.writeHead = finishAndWriteHead;
 }
 
 function finishAndWriteHead(this: NodeResponse, ...args: unknown[]): unknown {
-  const { state, isCrossOrigin, writeHead } = (this as Required<UnfinishedResponse>)[UNFINISHED];
-  if (!this.headersSent && !state.hasBegun("finish")) {
-    setGiven(this, args);
-    const head = {
-      status: Number(args[0]),
-      header: (name: string) => joined(this.getHeader(name)),
-    };
-    const { fields } = state.finish(head, isCrossOrigin, Date.now());
-    for (const [name, value] of fields) {
-      this.setHeader(name, value);
-    }
+  const unfinished = (this as UnfinishedResponse)[UNFINISHED];
+  if (!unfinished) {
+    // Somebody gave it this function of another response.
+    return Object.getPrototypeOf(this).writeHead.apply(this, args);
   }
-  return writeHead.apply(this, args);
+  if (unfinished.isWriting) {
+    return unfinished.base.apply(this, args);
+  }
+  unfinished.isWriting = true;
+  try {
+    if (!this.headersSent) {
+      finish(this, unfinished, args);
+    }
+    return unfinished.writeHead.apply(this, args);
+  } finally {
+    unfinished.isWriting = false;
+  }
+}
+
+function finish(
+  response: NodeResponse,
+  { state, isCrossOrigin }: Unfinished,
+  args: unknown[],
+): void {
+  if (state.hasBegun("finish")) {
+    return;
+  }
+  setGiven(response, args);
+  const head = {
+    status: Number(args[0]),
+    header: (name: string) => joined(response.getHeader(name)),
+  };
+  const { fields } = state.finish(head, isCrossOrigin, Date.now());
+  for (const [name, value] of fields) {
+    response.setHeader(name, value);
+  }
 }
 
 /** Sets the headers that `writeHead` is given as an object, so that they can be read, and takes them off. */

@@ -48,8 +48,8 @@ interface Owner {
   [STATE]?: RequestState;
 }
 
-/** Objects in place of frozen requests. */
-const standIns: WeakMap<object, Owner> = new WeakMap();
+/** The states of requests that do not keep the property: frozen ones, proxies, and copies of others. */
+const states: WeakMap<object, RequestState> = new WeakMap();
 
 /** The sets that begin with the same limits, for requests with the same limits as earlier ones. */
 interface KnownSets {
@@ -61,15 +61,17 @@ const knownSets: KnownSets = { next: new WeakMap() };
 
 /** Returns the checks of a request, and `undefined` if it was not checked. */
 export function checksOf(request: object): RequestChecks | undefined {
-  const state = ownerOf(request)[STATE];
+  const state = stateOf(request);
   return state?.isEmpty ? undefined : state;
 }
 
 /** A step of a request that is done once: by one middleware, or by the first of all. */
-type Step = object | "check route" | "replace writeHead" | "finish";
+type Step = object | "check route" | "finish";
 
 /** The checks that all middleware on a request have made. */
 export class RequestState implements RequestChecks {
+  /** The request. */
+  readonly owner: object;
   readonly #stages: Stage[] = [];
   /** Those of all stages. */
   readonly #limits: DecidedLimit[] = [];
@@ -78,9 +80,21 @@ export class RequestState implements RequestChecks {
 
   /** The state of a request, which is made at the first call. */
   static of(request: object): RequestState {
-    const owner = ownerOf(request);
-    owner[STATE] ??= new RequestState();
-    return owner[STATE];
+    return stateOf(request) ?? new RequestState(request);
+  }
+
+  private constructor(request: object) {
+    this.owner = request;
+    if (propertyOf(request) === undefined) {
+      try {
+        (request as Owner)[STATE] = this;
+      } catch {
+        // It takes no properties.
+      }
+    }
+    if (propertyOf(request) !== this) {
+      states.set(request, this);
+    }
   }
 
   get isEmpty(): boolean {
@@ -174,13 +188,18 @@ export class RequestState implements RequestChecks {
   }
 }
 
-function ownerOf(request: object): Owner {
-  if (Object.isExtensible(request)) {
-    return request;
+function stateOf(request: object): RequestState | undefined {
+  const state = propertyOf(request);
+  // Copies of a request, and objects with it as their prototype, have its property.
+  return state?.owner === request ? state : states.get(request);
+}
+
+function propertyOf(request: Owner): RequestState | undefined {
+  try {
+    return request[STATE];
+  } catch {
+    return undefined;
   }
-  const owner = standIns.get(request) ?? {};
-  standIns.set(request, owner);
-  return owner;
 }
 
 const NOTHING = Promise.resolve();

@@ -1,8 +1,8 @@
+import { setImmediate } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { Batch } from "../../src/clients/batch.ts";
 import { RateLimiter } from "../../src/index.ts";
-import { Deadline } from "../../src/limiter/deadline.ts";
 import { RedisServer } from "../support/redis-server.ts";
 
 let server: RedisServer;
@@ -19,29 +19,12 @@ afterAll(async () => {
 /** A client that replies with the last argument, and has a socket. */
 function scripted() {
   const events: string[] = [];
-  const stream = {
-    cork: () => events.push("cork"),
-    uncork: () => events.push("uncork"),
-  };
+  const stream = { cork: () => events.push("cork"), uncork: () => events.push("uncork") };
   const call = async (name: string, ...args: string[]) => {
     events.push([name, ...args].join(" "));
     return args.at(-1);
   };
-  return { status: "ready", stream, call, events };
-}
-
-/** Sends commands in one turn of the event loop. `after` runs in the same turn. */
-function sendAll(
-  client: object,
-  commands: readonly string[][],
-  after: () => void = () => {},
-): Promise<PromiseSettledResult<unknown>[]> {
-  const batch = new Batch(client as never);
-  const replies = commands.map((command) =>
-    Deadline.run(60_000, (deadline) => batch.send(command, deadline)),
-  );
-  after();
-  return Promise.allSettled(replies);
+  return { status: "ready", stream: stream as object, call, events };
 }
 
 test("the checks of one turn of the event loop have one write", async () => {
@@ -65,23 +48,30 @@ test("the checks of one turn of the event loop have one write", async () => {
   client.disconnect();
 });
 
-test("each command has its own reply or error", async () => {
+test("commands are sent at once, and the socket sends them at the end of the turn", async () => {
   const client = scripted();
-  const { call } = client;
-  client.call = async (name, ...args) => {
-    if (args[0] === "2") {
-      throw new Error("ERR no");
-    }
-    return call(name, ...args);
-  };
-  const results = await sendAll(client, [
-    ["A", "1"],
-    ["A", "2"],
-    ["A", "3"],
-  ]);
-  expect(results.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
-  expect(results[2]).toMatchObject({ value: "3" });
-  expect(client.events).toEqual(["cork", "A 1", "A 3", "uncork"]);
+  const batch = new Batch(client as never);
+  const replies = [batch.send(["A", "1"]), batch.send(["A", "2"])];
+  expect(client.events).toEqual(["cork", "A 1", "A 2"]);
+  expect(await Promise.all(replies)).toEqual(["1", "2"]);
+  replies.push(batch.send(["A", "3"]));
+  expect(client.events).toEqual(["cork", "A 1", "A 2", "A 3"]);
+  await setImmediate();
+  expect(client.events).toEqual(["cork", "A 1", "A 2", "A 3", "uncork"]);
+  batch.send(["A", "4"]);
+  expect(client.events.slice(5)).toEqual(["cork", "A 4"]);
+  await setImmediate();
+  expect(client.events.slice(7)).toEqual(["uncork"]);
+});
+
+test("a socket that follows in the same turn has its own writes", async () => {
+  const client = scripted();
+  const batch = new Batch(client as never);
+  batch.send(["A", "1"]);
+  client.stream = scripted().stream;
+  batch.send(["A", "2"]);
+  await setImmediate();
+  expect(client.events).toEqual(["cork", "A 1", "A 2", "uncork"]);
 });
 
 test("a library that throws leaves the socket as it was", async () => {
@@ -89,50 +79,62 @@ test("a library that throws leaves the socket as it was", async () => {
   client.call = () => {
     throw new Error("no such command");
   };
-  const results = await sendAll(client, [["A", "1"]]);
-  expect(results).toMatchObject([{ reason: { message: "no such command" } }]);
+  expect(() => new Batch(client as never).send(["A", "1"])).toThrow("no such command");
+  await setImmediate();
   expect(client.events).toEqual(["cork", "uncork"]);
 });
 
-test("nothing is sent by a client that is no longer connected", async () => {
-  const client = scripted();
-  const results = await sendAll(
-    client,
-    [
-      ["A", "1"],
-      ["A", "2"],
-    ],
-    () => {
-      client.status = "reconnecting";
-    },
-  );
-  expect(results.map((result) => "reason" in result && result.reason.message)).toEqual([
-    "the client is not connected",
-    "the client is not connected",
-  ]);
-  expect(client.events).toEqual(["cork", "uncork"]);
+test("a client need not have a socket that can be corked", async () => {
+  for (const stream of [undefined, {}]) {
+    const client = { ...scripted(), stream };
+    expect(await new Batch(client as never).send(["A", "1"])).toBe("1");
+  }
 });
 
-test("nothing is sent for an operation whose time is over", async () => {
-  const client = scripted();
-  const deadline = { ms: 1, isOver: false };
-  const sent = new Batch(client as never).send(["A", "1"], deadline as never);
-  deadline.isOver = true;
-  await expect(sent).rejects.toThrow("the server did not answer in 1 ms");
-  expect(client.events).toEqual(["cork", "uncork"]);
+test("the tests of an application may replace the timers", async () => {
+  const client = new Redis(server.url, { autoResendUnfulfilledCommands: false });
+  const limiter = new RateLimiter(client, { timeoutMs: 60_000 });
+  await limiter.ready();
+  vi.useFakeTimers();
+  try {
+    expect(await limiter.check("timers", "5/minute")).toMatchObject({ source: "module" });
+  } finally {
+    vi.useRealTimers();
+    limiter.close();
+    client.disconnect();
+  }
 });
 
-test("a client without a socket gets each command at once", async () => {
-  const { call, events } = scripted();
-  const results = await sendAll(
-    { status: "ready", call },
-    [
-      ["A", "1"],
-      ["A", "2"],
-    ],
-    () => {
-      expect(events).toEqual(["A 1", "A 2"]);
-    },
-  );
-  expect(results).toMatchObject([{ value: "1" }, { value: "2" }]);
+test.each(["quit", "disconnect"] as const)(
+  "what was sent before %s in the same turn arrives",
+  async (end) => {
+    const client = new Redis(server.url, { autoResendUnfulfilledCommands: false });
+    const limiter = new RateLimiter(client, { timeoutMs: 60_000 });
+    await limiter.ready();
+    const key = `before ${end}`;
+    await limiter.check(key, "5/minute", { cost: 3 });
+    const refunded = limiter.refund(key, { cost: 3 });
+    void client[end]();
+    if (end === "quit") {
+      expect(await refunded).toBe(3);
+    } else {
+      await refunded.catch(() => {});
+    }
+    limiter.close();
+    const other = new Redis(server.url);
+    await vi.waitFor(async () => expect(await other.exists(key)).toBe(0), 20_000);
+    other.disconnect();
+  },
+);
+
+test("a check while the client connects again is not kept for later", async () => {
+  const client = new Redis(server.url, { autoResendUnfulfilledCommands: false });
+  const limiter = new RateLimiter(client, { timeoutMs: 60_000, onEvent: () => {} });
+  await limiter.ready();
+  client.disconnect(true);
+  expect(await limiter.check("later", "5/minute")).toMatchObject({ source: "local" });
+  await vi.waitFor(() => expect(limiter.health().state).toBe("closed"), 20_000);
+  expect(await limiter.peek("later", "5/minute")).toMatchObject({ source: "module", remaining: 5 });
+  limiter.close();
+  client.disconnect();
 });

@@ -119,7 +119,7 @@ test("a decision by a fixed fallback has recorded nothing and is not reported", 
     countIf: () => false,
     warnings: log,
   };
-  const state = new RequestState();
+  const state = RequestState.of({});
   expect(await state.add(decided, settings)).toBeUndefined();
   const { fields, refunded } = state.finish({ status: 200, header: () => undefined }, true, START);
   await refunded;

@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
+import { type IncomingMessage, ServerResponse } from "node:http";
 import { expect, test } from "vitest";
 import { HttpLimiter } from "../../src/http/http-limiter.ts";
 import { finishNode, nodeHead } from "../../src/http/node.ts";
@@ -37,6 +37,81 @@ test("headers are added once, before the head of a response is written", async (
   } finally {
     await server[Symbol.asyncDispose]();
   }
+});
+
+/** Serves one request. Returns the headers of the response, without what varies. */
+async function headersOf(
+  respond: (request: IncomingMessage, response: ServerResponse) => Promise<void>,
+): Promise<Headers> {
+  const server = await serve((request, response) => {
+    respond(request, response).catch((error) => response.destroy(error));
+  });
+  try {
+    return (await fetch(server.url)).headers;
+  } finally {
+    await server[Symbol.asyncDispose]();
+  }
+}
+
+/** Checks a request, and prepares its response. */
+async function limitRequest(
+  owner: object,
+  request: IncomingMessage,
+  response: ServerResponse,
+  scope: string = "*",
+): Promise<void> {
+  const limiter = new HttpLimiter<object>({ limiter: frozenLimiter(), limit: "5/minute" });
+  const scoped = [{ limits: limiter.limits, scope }];
+  await limiter.check(owner, owner, nodeHead(request, "/"), scoped);
+  finishNode(owner, request, response);
+}
+
+test("a response of two requests has the headers of the first", async () => {
+  const headers = await headersOf(async (request, response) => {
+    await limitRequest(request, request, response);
+    await limitRequest({ another: request }, request, response);
+    response.end();
+  });
+  expect(headers.get("ratelimit")).toBe('"5/minute";r=4;t=60');
+});
+
+test("an object with a response as its prototype is a response of its own", async () => {
+  for (const order of [
+    ["derived", "own"],
+    ["own", "derived"],
+    ["own", "wrapped", "derived"],
+  ]) {
+    const headers = await headersOf(async (request, response) => {
+      for (const step of order) {
+        if (step === "wrapped") {
+          const { writeHead } = response;
+          response.writeHead = function (this: ServerResponse, ...args: [number]) {
+            return writeHead.apply(this, args);
+          } as typeof writeHead;
+        } else {
+          const given = step === "own" ? response : Object.create(response);
+          await limitRequest(request, request, given, step);
+          if (step === "derived" && order.at(-1) === "derived") {
+            given.writeHead(200);
+          }
+        }
+      }
+      response.end();
+    });
+    expect(headers.get("ratelimit"), order.join()).toBe(
+      '"5/minute";r=4;t=60, "2:5/minute";r=4;t=60',
+    );
+  }
+});
+
+test("a response that was given the function of another has no headers of its", async () => {
+  const headers = await headersOf(async (request, response) => {
+    const other = new ServerResponse(request);
+    await limitRequest(request, request, other);
+    response.writeHead = other.writeHead;
+    response.end();
+  });
+  expect(headers.get("ratelimit")).toBeNull();
 });
 
 test("a request may lack a method and a socket", () => {

@@ -1,4 +1,5 @@
 import { describe, expect, test, vi } from "vitest";
+import { HttpLimiter } from "../../src/http/http-limiter.ts";
 import { Rules } from "../../src/index.ts";
 import { checksOf, hashed, rateLimit, type WebOptions } from "../../src/web/index.ts";
 import { frozenLimiter } from "../support/frozen-limiter.ts";
@@ -22,15 +23,90 @@ function limited(options: Partial<WebOptions>) {
   return { check, limiter, warn };
 }
 
-test("a request that is frozen is limited like others", async () => {
-  const limit = rateLimit({ limiter: frozenLimiter(), limit: "2/minute" });
-  const request = Object.freeze(new Request("http://example.com/"));
-  expect(checksOf(request)).toBeUndefined();
-  const { finish } = await limit(request, CONTEXT);
-  const { headers } = await finish(new Response("fine"));
-  expect(headers.get("ratelimit")).toBe('"2/minute";r=1;t=60');
-  expect(checksOf(request)?.keys).toEqual(["ratelog:{ip:192.0.2.7}:*"]);
-  expect(checksOf(Object.freeze({}))).toBeUndefined();
+describe("a request of an unusual kind", () => {
+  const REQUEST = new Request("http://example.com/");
+
+  /** Checks requests one after the other with one limiter. Returns what their responses report. */
+  async function checkAll(...requests: Request[]) {
+    const limit = rateLimit({ limiter: frozenLimiter(), limit: "2/minute" });
+    const results = [];
+    for (const request of requests) {
+      const { denied, finish } = await limit(request, CONTEXT);
+      const { headers, status } = denied ?? (await finish(new Response("fine")));
+      results.push([status, headers.get("ratelimit"), checksOf(request)?.keys.join()]);
+    }
+    return results;
+  }
+
+  const rest = (r: number, status = 200) => [
+    status,
+    `"2/minute";r=${r};t=60`,
+    "ratelog:{ip:192.0.2.7}:*",
+  ];
+
+  test("that takes no properties is limited like others", async () => {
+    const frozen = () => Object.freeze(new Request(REQUEST));
+    const proxy = (handler: ProxyHandler<Request>) => () => {
+      const request = new Request(REQUEST);
+      return new Proxy(request, {
+        get: (target, name) => {
+          const value = Reflect.get(target, name);
+          return typeof value === "function" ? value.bind(target) : value;
+        },
+        ...handler,
+      });
+    };
+    const readOnly = proxy({ set: () => false });
+    const silent = proxy({ set: () => true });
+    const strict = proxy({
+      get: (target, name) => {
+        if (typeof name === "symbol") {
+          throw new Error("no such property");
+        }
+        return Reflect.get(target, name);
+      },
+    });
+    for (const make of [frozen, readOnly, silent, strict]) {
+      expect(await checkAll(make(), make(), make())).toEqual([rest(1), rest(0), rest(0, 429)]);
+      expect(checksOf(make())).toBeUndefined();
+    }
+  });
+
+  test("that is frozen after its check keeps it", async () => {
+    const limit = rateLimit({ limiter: frozenLimiter(), limit: "2/minute" });
+    const request = new Request(REQUEST);
+    const { finish } = await limit(request, CONTEXT);
+    Object.freeze(request);
+    const { headers } = await finish(new Response("fine"));
+    expect(headers.get("ratelimit")).toBe('"2/minute";r=1;t=60');
+    expect(checksOf(request)?.keys).toHaveLength(1);
+  });
+
+  test("that is a copy of a checked one is another request", async () => {
+    const copies: ((request: object) => object)[] = [
+      (request) => ({ ...request }),
+      (request) => Object.assign({}, request),
+      (request) => Object.create(request),
+    ];
+    for (const copy of copies) {
+      // As frameworks for Node have them.
+      const limiter = new HttpLimiter<object>({ limiter: frozenLimiter(), limit: "2/minute" });
+      const check = async (request: object) => {
+        const head = { method: "GET", path: "/", peer: "192.0.2.7", header: () => undefined };
+        const scoped = [{ limits: limiter.limits, scope: "*" }];
+        const outcome = await limiter.check(request, request, head, scoped);
+        return [outcome === "serve", checksOf(request)?.keys];
+      };
+      const first = {};
+      const results = [await check(first), await check(copy(first)), await check(copy(first))];
+      const keys = ["ratelog:{ip:192.0.2.7}:*"];
+      expect(results).toEqual([
+        [true, keys],
+        [true, keys],
+        [false, keys],
+      ]);
+    }
+  });
 });
 
 describe("limits", () => {
