@@ -111,3 +111,35 @@ async fn scan(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use clap::Parser;
+    use ratelog_test_support::Server;
+
+    use super::scan;
+    use crate::{AppState, CommandLine};
+
+    #[tokio::test]
+    async fn a_search_ends_when_its_time_is_over() {
+        let server = Server::start();
+        let mut db = server.connect();
+        for index in 0..3_000 {
+            db.run::<ratelog_client::redis::Value>(&format!("RL.CHECK user:{index} 1 1h"));
+        }
+        let url = format!("redis://127.0.0.1:{}", server.port());
+        let arguments = ["ratelog-dashboard", "--url", &url];
+        let app = AppState::new(CommandLine::parse_from(arguments).settings).unwrap();
+        app.viewer.discover().await.unwrap();
+        let nodes = app.viewer.nodes();
+        let [node] = &nodes[..] else { panic!("one node is known") };
+        // No key matches, so that only the end and the time end the search.
+        for (time, is_complete) in [(Duration::from_mins(10), true), (Duration::ZERO, false)] {
+            let (keys, end) = scan(node, "job:*", Instant::now() + time).await;
+            assert!(keys.is_empty());
+            assert_eq!(end.unwrap(), is_complete);
+        }
+    }
+}
