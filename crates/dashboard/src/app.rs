@@ -44,6 +44,13 @@ impl AppState {
             None => Arc::clone(&viewer),
             Some(url) => deployment("--operator-url", url)?,
         };
+        let (shown, changed) = (viewer.database(), operator.database());
+        if shown != changed {
+            return Err(StartError(format!(
+                "--operator-url names database {changed} and --url database {shown}: the pages show the keys that they \
+                 change, so name the same one"
+            )));
+        }
         Ok(Arc::new(Self {
             poller: Arc::new(Poller::new(
                 Arc::clone(&viewer),

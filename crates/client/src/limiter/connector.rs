@@ -12,9 +12,13 @@ use super::connection::Connection;
 pub(crate) enum Connector {
     /// One address.
     Single(ConnectionInfo),
-    /// The primary that Sentinels report for the service of this name.
+    /// The primary that Sentinels report for a service.
     #[cfg(feature = "sentinel")]
-    Sentinel(tokio::sync::Mutex<redis::sentinel::SentinelClient>, String),
+    Sentinel {
+        client: tokio::sync::Mutex<redis::sentinel::SentinelClient>,
+        service: String,
+        database: i64,
+    },
     /// A connection that the caller opened.
     Given(Connection),
 }
@@ -25,7 +29,7 @@ impl Connector {
         match self {
             Self::Single(_) => true,
             #[cfg(feature = "sentinel")]
-            Self::Sentinel(..) => true,
+            Self::Sentinel { .. } => true,
             Self::Given(_) => false,
         }
     }
@@ -58,7 +62,7 @@ impl Connector {
                 client.get_multiplexed_async_connection_with_config(&config).await?.into()
             }
             #[cfg(feature = "sentinel")]
-            Self::Sentinel(client, _) => {
+            Self::Sentinel { client, .. } => {
                 client.lock().await.get_async_connection_with_config(&config).await?.into()
             }
         })
@@ -71,7 +75,7 @@ impl fmt::Display for Connector {
         match self {
             Self::Single(node) => node.addr().fmt(f),
             #[cfg(feature = "sentinel")]
-            Self::Sentinel(_, service) => write!(f, "the primary of {service}"),
+            Self::Sentinel { service, .. } => write!(f, "the primary of {service}"),
             Self::Given(_) => f.write_str("the server of the given connection"),
         }
     }

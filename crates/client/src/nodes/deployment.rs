@@ -26,6 +26,7 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1);
 /// It opens connections when they are needed, one for each node, and never retries a command.
 pub struct Deployment {
     kind: Kind,
+    database: i64,
     timeout: Duration,
     known: Mutex<Known>,
 }
@@ -53,14 +54,19 @@ impl Deployment {
     /// [`Error::Config`] for a URL that is invalid or names no server.
     pub fn new(url: &str) -> Result<Self, Error> {
         let no_server = || Error::Config("memory:// has no server".to_owned());
-        let kind = match Target::parse(url)?.ok_or_else(no_server)? {
-            Target::Cluster(seeds) => Kind::Cluster(seeds),
-            Target::Server(Connector::Single(info)) => Kind::Server(info),
+        let (kind, database) = match Target::parse(url)?.ok_or_else(no_server)? {
+            Target::Cluster(seeds) => (Kind::Cluster(seeds), 0),
+            Target::Server(Connector::Single(info)) => {
+                let database = info.redis_settings().db();
+                (Kind::Server(info), database)
+            }
             #[cfg(feature = "sentinel")]
-            Target::Server(Connector::Sentinel(client, _)) => Kind::Sentinel(client),
+            Target::Server(Connector::Sentinel { client, database, .. }) => {
+                (Kind::Sentinel(client), database)
+            }
             Target::Server(Connector::Given(_)) => return Err(no_server()),
         };
-        Ok(Self { kind, timeout: DEFAULT_TIMEOUT, known: Mutex::default() })
+        Ok(Self { kind, database, timeout: DEFAULT_TIMEOUT, known: Mutex::default() })
     }
 
     /// Sets the maximum time to connect to a node, and that to wait for its reply. Default: 1 s each.
@@ -73,6 +79,12 @@ impl Deployment {
     #[must_use]
     pub const fn is_cluster(&self) -> bool {
         matches!(self.kind, Kind::Cluster(_))
+    }
+
+    /// The number of the database that the URL names.
+    #[must_use]
+    pub const fn database(&self) -> i64 {
+        self.database
     }
 
     /// The nodes that the last discovery found, by address; empty before the first one.

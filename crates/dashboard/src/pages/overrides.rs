@@ -46,7 +46,7 @@ pub async fn page(
         @for reason in &found.incomplete { p.notice.warning { "Not all overrides are shown: " (reason) "." } }
         @if found.overrides.is_empty() {
             p.empty { "There are no overrides" @if pattern.is_some() { " of such keys" } ". An override replaces the rules of one key's checks." }
-        } @else { (list(&found.overrides, base, &identity)) }
+        } @else { (list(&found.overrides, app.viewer.database(), base, &identity)) }
         @if identity.is_operator() {
             section { h2 { "New override" }
                 form.inline method="post" action={ (base) "/overrides" } {
@@ -122,14 +122,16 @@ fn axum_form(body: &str) -> Vec<(String, String)> {
     serde_urlencoded::from_str(body).unwrap_or_default()
 }
 
-fn list(found: &[ListedOverride], base: &str, identity: &Identity) -> Markup {
+/// The overrides of all databases. Those of others than `database` cannot be changed, nor are their keys those of the pages.
+fn list(found: &[ListedOverride], database: i64, base: &str, identity: &Identity) -> Markup {
+    let is_own = |listed: &ListedOverride| i64::from(listed.database) == database;
     let table = html! {
         div.scroll { table {
             thead { tr { @if identity.is_operator() { th { span.visually-hidden { "Choose" } } } th { "Key" } th { "Override" } th { "Ends in" } th.number { "Database" } } }
             tbody { @for listed in found {
                 tr {
-                    @if identity.is_operator() { td { input type="checkbox" name="key" value=(key_name::encode(&listed.key)) aria-label={ "Choose " (key_name::show(&listed.key)) }; } }
-                    td { (format::key_link(base, &listed.key)) }
+                    @if identity.is_operator() { td { @if is_own(listed) { input type="checkbox" name="key" value=(key_name::encode(&listed.key)) aria-label={ "Choose " (key_name::show(&listed.key)) }; } } }
+                    td { @if is_own(listed) { (format::key_link(base, &listed.key)) } @else { (key_name::show(&listed.key)) } }
                     td { (operations::key::describe_action(&listed.key_override.action)) }
                     td { @match listed.key_override.ttl { Some(ttl) => (format::countdown(ttl)), None => "never" } }
                     td.number { (listed.database) }
@@ -144,5 +146,8 @@ fn list(found: &[ListedOverride], base: &str, identity: &Identity) -> Markup {
                 button.danger type="submit" { "Remove chosen…" }
             }
         } @else { (table) }
+        @if !found.iter().all(is_own) {
+            p.hint { "This dashboard changes keys of database " (database) ". For those of another one, start a dashboard with its number in --url, such as redis://192.0.2.1:6379/2." }
+        }
     }
 }

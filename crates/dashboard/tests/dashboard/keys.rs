@@ -259,6 +259,37 @@ async fn an_override_without_a_key_is_refused() {
 }
 
 #[tokio::test]
+async fn overrides_of_other_databases_are_listed_and_not_changed() {
+    let (server, dashboard) = start().await;
+    let mut db = server.connect();
+    db.run::<()>("RL.OVERRIDE SET user:1 ALLOW");
+    db.run::<()>("SELECT 2");
+    db.run::<()>("RL.OVERRIDE SET user:1 DENY");
+    db.run::<()>("RL.OVERRIDE SET user:2 DENY");
+    let other = Dashboard::start(&format!("{}/2", url(&server))).await;
+    other.until_up(1).await;
+    for (dashboard, database, own) in
+        [(&dashboard, 0, vec!["user:1"]), (&other, 2, vec!["user:1", "user:2"])]
+    {
+        assert_eq!(dashboard.json("/overrides").await["overrides"].as_array().unwrap().len(), 3);
+        let page = dashboard.get("/overrides").await.page();
+        let mut keys: Vec<_> =
+            page.values("input", "value").filter(|value| value.starts_with("user:")).collect();
+        keys.sort_unstable();
+        assert_eq!(keys, own, "{database}");
+        page.assert_has("user:2");
+        page.assert_has(&format!("This dashboard changes keys of database {database}."));
+    }
+    let form = [("key", "user:1"), ("confirm", "true")];
+    other.submit("/overrides/delete", &form).await.assert_has("1 override is removed.");
+    assert_eq!(server.connect().override_text("user:1"), "ALLOW -1");
+    let page = other.get("/overrides").await.page();
+    page.assert_has("This dashboard changes keys of database 2.");
+    dashboard.submit("/overrides/delete", &form).await.assert_has("1 override is removed.");
+    other.get("/overrides").await.page().assert_lacks("This dashboard changes keys");
+}
+
+#[tokio::test]
 async fn keys_are_found_by_prefix_and_pattern() {
     let (server, dashboard) = start().await;
     let mut db = server.connect();

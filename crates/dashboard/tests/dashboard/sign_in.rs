@@ -290,6 +290,19 @@ async fn public_addresses_need_users() {
 }
 
 #[tokio::test]
+async fn both_urls_name_the_same_database() {
+    let operator_url = format!("{NO_SERVER}/2");
+    for url in [NO_SERVER, "redis+sentinel://127.0.0.1:1/service/1"] {
+        let Err(error) = try_start(url, &["--operator-url", &operator_url]).await else {
+            panic!("the dashboard starts with two databases");
+        };
+        assert!(error.to_string().contains("--operator-url names database 2 and"), "{error}");
+    }
+    let same = "redis+sentinel://127.0.0.1:1/service/2";
+    assert!(try_start(same, &["--operator-url", &operator_url]).await.is_ok());
+}
+
+#[tokio::test]
 async fn a_live_page_ends_with_its_session() {
     let server = Server::start();
     let passwords = ["--operator-password-hash", &*PASSWORD_HASH];
