@@ -17,6 +17,7 @@ pub(crate) enum Connector {
     Sentinel {
         client: tokio::sync::Mutex<redis::sentinel::SentinelClient>,
         service: String,
+        #[cfg(feature = "nodes")]
         database: i64,
     },
     /// A connection that the caller opened.

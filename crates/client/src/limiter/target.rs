@@ -122,6 +122,7 @@ fn sentinel(scheme: &str, rest: &str) -> Result<Target, Error> {
     })?;
     let settings = nodes.first().map(|node| node.redis_settings().clone()).unwrap_or_default();
     // User, password and database are the primary's. The Sentinels take none.
+    #[cfg(feature = "nodes")]
     let database = settings.db();
     let plain = settings.clone().set_db(0);
     let plain = match plain.username().or(plain.password()) {
@@ -134,7 +135,14 @@ fn sentinel(scheme: &str, rest: &str) -> Result<Target, Error> {
     let primary = if scheme == "rediss" { primary.set_tls_mode(TlsMode::Secure) } else { primary };
     SentinelClient::build(sentinels, service.clone(), Some(primary), SentinelServerType::Master)
         .map(tokio::sync::Mutex::new)
-        .map(|client| Target::Server(Connector::Sentinel { client, service, database }))
+        .map(|client| {
+            Target::Server(Connector::Sentinel {
+                client,
+                service,
+                #[cfg(feature = "nodes")]
+                database,
+            })
+        })
         .map_err(|error| invalid_url(&error))
 }
 
