@@ -61,9 +61,7 @@ export class Engine {
     }
     const version = denyCache.version(operation.key, now());
     const decision = await this.decide(operation);
-    if (version) {
-      denyCache.insert(operation, decision, version, now());
-    }
+    denyCache.insert(operation, decision, version, now());
     return decision;
   }
 

@@ -72,9 +72,10 @@ export class Reply {
 
   /** A decision: six integers. */
   plainDecision(): Decision {
-    const items = Array.isArray(this.#value) ? this.#value : this.list();
+    // Without an object for each, because each check has a decision.
+    const items: readonly unknown[] = Array.isArray(this.#value) ? this.#value : this.list();
     const integers = items.map((item) =>
-      typeof item === "number" ? item : this.#of(item).integer(),
+      Number.isSafeInteger(item) ? (item as number) : this.#of(item).integer(),
     );
     if (integers.length !== 6) {
       this.#fail(`has ${integers.length} items: a decision has six integers`);

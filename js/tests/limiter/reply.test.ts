@@ -19,6 +19,29 @@ test("integers are numbers, big integers and texts", () => {
   }
 });
 
+test("a decision is six integers of any form", () => {
+  const forms = [
+    [1, 5, 4, 0, 60_000, 60_000],
+    [1n, 5n, 4n, 0n, 60_000n, 60_000n],
+    ["1", "5", "4", "0", "60000", Buffer.from("60000")],
+  ];
+  for (const form of forms) {
+    expect(reply(form).plainDecision()).toEqual({
+      allowed: true,
+      limit: 5,
+      remaining: 4,
+      retryAfterMs: 0,
+      resetAfterMs: 60_000,
+      windowMs: 60_000,
+    });
+  }
+  for (const wrong of [1.5, Number.NaN, 2 ** 60, "x", null]) {
+    expect(() => reply([1, 5, wrong, 0, 60_000, 60_000]).plainDecision()).toThrow(
+      "it is not an integer",
+    );
+  }
+});
+
 test("a map is read in the form of each library", () => {
   const forms = [
     new Map([["mode", "shadow"], ["rules", [[1, 1000]]] as never]),
