@@ -59,8 +59,9 @@ async function limitRequest(
   request: IncomingMessage,
   response: ServerResponse,
   scope: string = "*",
+  limit: string = "5/minute",
 ): Promise<void> {
-  const limiter = new HttpLimiter<object>({ limiter: frozenLimiter(), limit: "5/minute" });
+  const limiter = new HttpLimiter<object>({ limiter: frozenLimiter(), limit });
   const scoped = [{ limits: limiter.limits, scope }];
   await limiter.check(owner, owner, nodeHead(request, "/"), scoped);
   finishNode(owner, request, response);
@@ -69,7 +70,7 @@ async function limitRequest(
 test("a response of two requests has the headers of the first", async () => {
   const headers = await headersOf(async (request, response) => {
     await limitRequest(request, request, response);
-    await limitRequest({ another: request }, request, response);
+    await limitRequest({ another: request }, request, response, "*", "9/minute");
     response.end();
   });
   expect(headers.get("ratelimit")).toBe('"5/minute";r=4;t=60');

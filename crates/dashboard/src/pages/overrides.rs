@@ -131,7 +131,7 @@ fn list(found: &[ListedOverride], database: i64, base: &str, identity: &Identity
             tbody { @for listed in found {
                 tr {
                     @if identity.is_operator() { td { @if is_own(listed) { input type="checkbox" name="key" value=(key_name::encode(&listed.key)) aria-label={ "Choose " (key_name::show(&listed.key)) }; } } }
-                    td { @if is_own(listed) { (format::key_link(base, &listed.key)) } @else { (key_name::show(&listed.key)) } }
+                    td { @if is_own(listed) { (format::key_link(base, &listed.key)) } @else { code { (key_name::show(&listed.key)) } } }
                     td { (operations::key::describe_action(&listed.key_override.action)) }
                     td { @match listed.key_override.ttl { Some(ttl) => (format::countdown(ttl)), None => "never" } }
                     td.number { (listed.database) }
