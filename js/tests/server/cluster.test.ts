@@ -12,6 +12,7 @@ const waits = { timeout: 30_000, interval: 20 };
 let cluster: RedisCluster;
 const opened: { close(): void }[] = [];
 let count = 0;
+const usedSlots = new Set<number>();
 
 beforeAll(async () => {
   cluster = await RedisCluster.start();
@@ -25,11 +26,13 @@ afterAll(async () => {
   await cluster.stop();
 });
 
-/** A key that no other test uses, of a primary. */
+/** A key of a primary, in a hash slot that no other test uses: a slot that holds keys cannot be assigned to a node. */
 function keyOf(primary: number): string {
   for (;;) {
     const key = `key:${count++}`;
-    if (cluster.ownerOf(key) === primary) {
+    const slot = hashSlot(key);
+    if (cluster.ownerOf(key) === primary && !usedSlots.has(slot)) {
+      usedSlots.add(slot);
       return key;
     }
   }
@@ -170,12 +173,8 @@ test("a slot that moved to another shard is followed, with each library", async 
     }
   };
   await expectChecked();
-  try {
-    await move(1);
+  for (const to of [1, 2, 0]) {
+    await move(to);
     await expectChecked();
-    await move(2);
-    await expectChecked();
-  } finally {
-    await move(0);
   }
 });
