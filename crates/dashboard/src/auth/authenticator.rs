@@ -1,16 +1,14 @@
 use std::net::IpAddr;
-use std::path::Path;
 use std::time::Duration;
 
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, HeaderValue};
 use axum_extra::extract::PrivateCookieJar;
+use axum_extra::extract::cookie::Cookie;
 #[cfg(feature = "oidc")]
 use axum_extra::extract::cookie::SameSite;
-use axum_extra::extract::cookie::{Cookie, Key};
 use ipnet::IpNet;
 use ratelog_client::tower::TrustedProxies;
-use sha2::{Digest, Sha512};
 
 use super::identity::{Identity, Method, Role};
 use super::login_limit::{LoginClient, LoginLimit};
@@ -18,21 +16,16 @@ use super::login_limit::{LoginClient, LoginLimit};
 use super::oidc::{self, Oidc};
 use super::one_time_link::OneTimeLink;
 use super::password::Password;
+use super::secrets::Secrets;
 use super::session::{BROWSER_COOKIE, COOKIE, Sessions};
 use super::start_error::StartError;
-use super::token::{self, Token};
+use super::token;
 use crate::operations::failure::Failure;
 use crate::settings::Settings;
 
-/// The least length of a token that a setting gives.
-const MIN_TOKEN: usize = 16;
-
 /// Identifies the users of requests.
 pub struct Authenticator {
-    key: Key,
-    passwords: [(Role, Option<Password>); 2],
-    tokens: Vec<(Role, Token)>,
-    metrics_token: Option<Token>,
+    secrets: Secrets,
     forwarding_proxies: TrustedProxies,
     trusted_proxies: Vec<IpNet>,
     user_header: String,
@@ -53,18 +46,8 @@ impl Authenticator {
     /// [`StartError`] for an invalid secret, a file that cannot be read, and a listener that other machines reach if
     /// nobody could sign in.
     pub fn new(settings: &Settings) -> Result<Self, StartError> {
-        let operator = password(
-            "operator-password-hash",
-            settings.operator_password_hash.as_deref(),
-            settings.operator_password_hash_file.as_deref(),
-        )?;
-        let viewer = password(
-            "viewer-password-hash",
-            settings.viewer_password_hash.as_deref(),
-            settings.viewer_password_hash_file.as_deref(),
-        )?;
-        let has_users = operator.is_some()
-            || viewer.is_some()
+        let secrets = Secrets::read(settings)?;
+        let has_users = secrets.passwords.iter().any(|(_, password)| password.is_some())
             || !settings.trusted_proxies.is_empty()
             || has_oidc(settings);
         if settings.is_public() && !has_users {
@@ -75,37 +58,10 @@ impl Authenticator {
                 settings.listen
             )));
         }
-        let mut tokens = Vec::new();
-        for (role, name, value, file) in [
-            (
-                Role::Operator,
-                "operator-token",
-                settings.operator_token.as_deref(),
-                settings.operator_token_file.as_deref(),
-            ),
-            (
-                Role::Viewer,
-                "viewer-token",
-                settings.viewer_token.as_deref(),
-                settings.viewer_token_file.as_deref(),
-            ),
-        ] {
-            tokens.extend(token(name, value, file)?.map(|token| (role, token)));
-        }
-        let key = match &settings.secret {
-            None => Key::generate(),
-            Some(secret) if secret.len() >= 64 => {
-                cookie_key(secret, settings, [&operator, &viewer])
-            }
-            Some(_) => return Err(StartError("--secret has less than 64 characters".to_owned())),
-        };
         let login = format!("http://{}{}/login", settings.listen, settings.base_path);
         let length = Duration::from_secs(60 * settings.session_minutes);
         Ok(Self {
-            key,
-            passwords: [(Role::Operator, operator), (Role::Viewer, viewer)],
-            tokens,
-            metrics_token: token("metrics-token", settings.metrics_token.as_deref(), None)?,
+            secrets,
             forwarding_proxies: forwarding_proxies(settings)?,
             trusted_proxies: settings.trusted_proxies.clone(),
             user_header: settings.user_header.to_ascii_lowercase(),
@@ -192,12 +148,12 @@ impl Authenticator {
     /// Whether users sign in with passwords.
     #[must_use]
     pub fn has_passwords(&self) -> bool {
-        self.passwords.iter().any(|(_, password)| password.is_some())
+        self.secrets.passwords.iter().any(|(_, password)| password.is_some())
     }
 
     /// The cookies of a request.
     pub fn cookies(&self, headers: &HeaderMap) -> PrivateCookieJar {
-        PrivateCookieJar::from_headers(headers, self.key.clone())
+        PrivateCookieJar::from_headers(headers, self.secrets.key.clone())
     }
 
     /// The address of the client of a request, which comes from `peer`.
@@ -214,7 +170,7 @@ impl Authenticator {
         let authorization = headers.get(AUTHORIZATION);
         if let Some(authorization) = authorization.filter(|value| !is_basic(value)) {
             let secret = bearer(authorization.to_str().ok()?)?;
-            let (role, _) = self.tokens.iter().find(|(_, token)| token.matches(secret))?;
+            let (role, _) = self.secrets.tokens.iter().find(|(_, token)| token.matches(secret))?;
             let user = match role {
                 Role::Operator => "operator-token",
                 Role::Viewer => "viewer-token",
@@ -243,7 +199,7 @@ impl Authenticator {
     pub fn may_read_metrics(&self, headers: &HeaderMap, peer: IpAddr) -> bool {
         let secret = headers.get(AUTHORIZATION).and_then(|value| bearer(value.to_str().ok()?));
         let is_metrics_token = || {
-            let token = self.metrics_token.as_ref();
+            let token = self.secrets.metrics_token.as_ref();
             token.is_some_and(|token| secret.is_some_and(|secret| token.matches(secret)))
         };
         is_metrics_token() || self.identify(headers, peer).is_some()
@@ -266,7 +222,7 @@ impl Authenticator {
             Role::Operator => user == "operator",
             Role::Viewer => user == "viewer",
         };
-        let found = self.passwords.iter().find(|(role, _)| named(role));
+        let found = self.secrets.passwords.iter().find(|(role, _)| named(role));
         let hash = found.and_then(|(_, password)| password.as_ref());
         if Password::verify(hash, password).await
             && let Some((role, _)) = found
@@ -370,18 +326,6 @@ fn forwarding_proxies(settings: &Settings) -> Result<TrustedProxies, StartError>
         .map_err(|error| StartError(format!("--forwarding-proxy: {error}")))
 }
 
-/// The key of cookies that outlive the program, until a password or the list of operators changes.
-fn cookie_key(secret: &str, settings: &Settings, passwords: [&Option<Password>; 2]) -> Key {
-    let passwords = passwords.map(|password| password.as_ref().map_or("", Password::hash));
-    let operators = settings.operators.iter().map(String::as_str);
-    let mut digest = Sha512::new();
-    for part in [secret].into_iter().chain(passwords).chain(operators) {
-        digest.update(part.len().to_le_bytes());
-        digest.update(part);
-    }
-    Key::from(&digest.finalize())
-}
-
 fn is_basic(authorization: &HeaderValue) -> bool {
     authorization.as_bytes().get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"basic "))
 }
@@ -389,41 +333,4 @@ fn is_basic(authorization: &HeaderValue) -> bool {
 fn bearer(authorization: &str) -> Option<&str> {
     let (scheme, secret) = authorization.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim())
-}
-
-/// The value of a secret, or the content of its file.
-fn secret(
-    name: &str,
-    value: Option<&str>,
-    file: Option<&Path>,
-) -> Result<Option<String>, StartError> {
-    match (value, file) {
-        (Some(value), _) => Ok(Some(value.trim().to_owned())),
-        (None, None) => Ok(None),
-        (None, Some(file)) => std::fs::read_to_string(file)
-            .map(|text| Some(text.trim().to_owned()))
-            .map_err(|error| StartError(format!("--{name}-file {}: {error}", file.display()))),
-    }
-}
-
-fn password(
-    name: &str,
-    value: Option<&str>,
-    file: Option<&Path>,
-) -> Result<Option<Password>, StartError> {
-    let hash = secret(name, value, file)?;
-    let parse = |hash: String| Password::parse(&hash);
-    hash.map(parse).transpose().map_err(|error| StartError(format!("--{name} {error}")))
-}
-
-fn token(
-    name: &str,
-    value: Option<&str>,
-    file: Option<&Path>,
-) -> Result<Option<Token>, StartError> {
-    match secret(name, value, file)? {
-        None => Ok(None),
-        Some(secret) if secret.len() >= MIN_TOKEN => Ok(Some(Token::new(&secret))),
-        Some(_) => Err(StartError(format!("--{name} has less than {MIN_TOKEN} characters"))),
-    }
 }

@@ -8,6 +8,7 @@ mod login_limit;
 mod oidc;
 mod one_time_link;
 mod password;
+mod secrets;
 mod session;
 mod start_error;
 mod token;
