@@ -178,10 +178,11 @@ async fn a_change_is_audited_though_its_client_has_gone() {
 #[tokio::test]
 async fn unstored_entries_are_shown_and_printed() {
     let mut server = Server::start();
+    // Before there is a connection: a command that has been sent on one has an unknown outcome.
+    server.stop(Stop::Kill);
     let mut program = Program::start(&url(&server), &["--operator-token", OPERATOR]);
     let link = program.after("Sign in once with this link: ").0;
     let (origin, _) = link.split_once("/login").unwrap();
-    server.stop(Stop::Kill);
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let reset = http.post(format!("{origin}/api/v1/keys/k/reset")).bearer_auth(OPERATOR);
     assert_eq!(Reply::of(reset).await.status, 503);
