@@ -47,9 +47,8 @@ audit: ## check the dependencies for known vulnerabilities (needs the network)
 bench: setup ## compare with INCR, Lua and redis-cell; then measure the core and the clients
 	@scripts/bench
 
-coverage: setup ## measure test coverage; fails below 100 % for the core, 95 % for the Python package
+coverage: setup ## measure the test coverage of the core; fails below 100 %
 	@scripts/coverage
-	@scripts/coverage-python
 
 leaks: setup ## run the server tests under valgrind and AddressSanitizer
 	@scripts/leaks
