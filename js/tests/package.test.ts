@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -120,6 +120,12 @@ test("the public names are exactly these", () => {
     expect(names.sort()).toEqual(["checksOf", "hashed", "rateLimit"]);
   }
   expect(Object.keys(store)).toEqual(["RatelogStore"]);
+});
+
+test("the package has the version of the other packages", () => {
+  const read = (path: string) => readFileSync(new URL(path, import.meta.url), "utf8");
+  const version = /^version = "(.+)"$/m.exec(read("../../Cargo.toml"))?.[1];
+  expect(JSON.parse(read("../package.json")).version).toBe(version);
 });
 
 test("the package has exactly these files, and needs no other package", () => {
