@@ -8,6 +8,7 @@ mod app;
 mod auth;
 mod clock;
 mod demo;
+mod environment;
 mod history;
 mod metrics;
 mod operations;
@@ -18,5 +19,6 @@ mod web;
 
 pub use app::{App, AppState};
 pub use auth::{StartError, hash_password};
+pub use environment::unknown_variables;
 pub use settings::{CommandLine, Settings, Subcommands};
 pub use web::{Running, serve};

@@ -5,7 +5,9 @@ use std::io::Read;
 use std::process::ExitCode;
 
 use clap::Parser;
-use ratelog_dashboard::{CommandLine, Settings, Subcommands, hash_password, serve};
+use ratelog_dashboard::{
+    CommandLine, Settings, Subcommands, hash_password, serve, unknown_variables,
+};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
@@ -35,6 +37,10 @@ async fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     // Standard output has the audit.
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let variables = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    for name in unknown_variables(variables) {
+        tracing::warn!("the variable {name} has no effect: no option has it; --help lists them");
+    }
     let running = serve(settings).await?;
     shutdown_signal().await;
     running.stop().await;

@@ -29,8 +29,8 @@ pub enum Subcommands {
 /// The options of the dashboard.
 #[derive(Args, Clone, Debug)]
 pub struct Settings {
-    /// The servers: redis://, rediss://, redis+cluster:// or redis+sentinel://. The user needs the rights of `dashboard`
-    /// in redis.conf.example.
+    /// The servers: redis://, redis+cluster:// or redis+sentinel://, with TLS rediss://, rediss+cluster:// or
+    /// rediss+sentinel://, or unix:// and a socket. The user needs the rights of `dashboard` in redis.conf.example.
     #[arg(
         long,
         env = "RATELOG_DASHBOARD_URL",
@@ -45,7 +45,7 @@ pub struct Settings {
     #[arg(long, hide = true, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(10..=60_000))]
     pub poll_interval: u64,
     /// Make demo traffic on the servers, which can be stopped in the pages. It sets policies and overrides of its own.
-    #[arg(long)]
+    #[arg(long, env = "RATELOG_DASHBOARD_DEMO", value_parser = BoolishValueParser::new())]
     pub demo: bool,
     /// The address and the port to listen on.
     #[arg(long, env = "RATELOG_DASHBOARD_LISTEN", default_value = "127.0.0.1:8080")]
@@ -53,8 +53,9 @@ pub struct Settings {
     /// The path of the dashboard behind a proxy, for example /limits.
     #[arg(long, env = "RATELOG_DASHBOARD_BASE_PATH", default_value = "", value_parser = parse_base_path)]
     pub base_path: String,
-    /// A host name under which browsers reach the dashboard, besides the address that it listens on.
-    #[arg(long = "allowed-host", env = "RATELOG_DASHBOARD_ALLOWED_HOSTS", value_delimiter = ',')]
+    /// A host name under which browsers reach the dashboard, besides the address that it listens on. In the environment,
+    /// commas separate several.
+    #[arg(long = "allowed-host", env = "RATELOG_DASHBOARD_ALLOWED_HOST", value_delimiter = ',')]
     pub extra_hosts: Vec<String>,
     /// Browsers reach the dashboard over HTTPS, through a proxy: cookies are sent over HTTPS only.
     #[arg(long, env = "RATELOG_DASHBOARD_HTTPS", value_parser = BoolishValueParser::new())]
@@ -101,16 +102,12 @@ pub struct Settings {
     /// attempts to sign in are limited by this address, and the audit records it.
     #[arg(
         long = "forwarding-proxy",
-        env = "RATELOG_DASHBOARD_FORWARDING_PROXIES",
+        env = "RATELOG_DASHBOARD_FORWARDING_PROXY",
         value_delimiter = ','
     )]
     pub forwarding_proxies: Vec<IpNet>,
     /// A network of proxies that authenticate users, for example 192.0.2.0/24.
-    #[arg(
-        long = "trusted-proxy",
-        env = "RATELOG_DASHBOARD_TRUSTED_PROXIES",
-        value_delimiter = ','
-    )]
+    #[arg(long = "trusted-proxy", env = "RATELOG_DASHBOARD_TRUSTED_PROXY", value_delimiter = ',')]
     pub trusted_proxies: Vec<IpNet>,
     /// The header in which a trusted proxy names the user.
     #[arg(long, env = "RATELOG_DASHBOARD_USER_HEADER", default_value = "x-forwarded-user")]
@@ -138,7 +135,7 @@ pub struct Settings {
     pub oidc_redirect_url: Option<String>,
     /// A user of a trusted proxy or of an OIDC provider (the verified email address, or the subject) that may make
     /// changes. All others are viewers.
-    #[arg(long = "operator", env = "RATELOG_DASHBOARD_OPERATORS", value_delimiter = ',')]
+    #[arg(long = "operator", env = "RATELOG_DASHBOARD_OPERATOR", value_delimiter = ',')]
     pub operators: Vec<String>,
     /// The address and the port of a second listener that serves only /metrics and /healthz, without a token.
     #[arg(long, env = "RATELOG_DASHBOARD_METRICS_LISTEN")]
