@@ -12,6 +12,12 @@ export function runWhatIf() {
   }
   /** @type {AbortController | undefined} */
   let running;
+  let timer = 0;
+  // A slider that moves sends many events.
+  const askSoon = () => {
+    clearTimeout(timer);
+    timer = window.setTimeout(ask, 150);
+  };
   const ask = async () => {
     document.dispatchEvent(new Event("what-if"));
     running?.abort();
@@ -34,11 +40,11 @@ export function runWhatIf() {
     slider.addEventListener("input", () => {
       const value = Math.round(Math.expm1((Number(slider.value) / 1000) * Math.log1p(most)));
       field.value = String(Math.max(Number(field.min), Math.min(most, value)));
-      ask();
+      askSoon();
     });
     field.addEventListener("input", () => {
       place();
-      ask();
+      askSoon();
     });
   }
   ask();

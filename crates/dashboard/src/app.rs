@@ -1,17 +1,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ratelog_client::nodes::{Deployment, Node};
+use ratelog_client::nodes::Deployment;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio_util::task::TaskTracker;
 
 use crate::auth::{Authenticator, StartError};
 use crate::demo::Demo;
 use crate::operations::audit::Audit;
+use crate::operations::operator_deployment::OperatorDeployment;
 use crate::poll::Poller;
 use crate::settings::Settings;
 
 /// The time for which an action waits for a server. It ends before that of a poll, so that a connection on which nothing
 /// arrives is given up, and not only the poll.
 const TIMEOUT: Duration = Duration::from_millis(800);
+
+/// The costly reads, such as searches, that run at once. More of them wait.
+const MAX_READS: usize = 4;
 
 /// The state that all requests share. Cheap to clone.
 pub type App = Arc<AppState>;
@@ -22,15 +28,19 @@ pub struct AppState {
     pub settings: Settings,
     /// The servers, with the rights to read.
     pub viewer: Arc<Deployment>,
-    operator: Arc<Deployment>,
+    operator: Arc<OperatorDeployment>,
     /// The polls of the nodes.
     pub poller: Arc<Poller>,
     /// Identifies the users of requests.
     pub authenticator: Authenticator,
     /// The record of changes.
     pub audit: Audit,
+    /// The changes that are being made.
+    pub changes: TaskTracker,
     /// Demo traffic, if there should be some.
     pub demo: Option<Demo>,
+    /// The costly reads that may run at once.
+    reads: Semaphore,
 }
 
 impl AppState {
@@ -51,6 +61,7 @@ impl AppState {
                  change, so name the same one"
             )));
         }
+        let operator = Arc::new(OperatorDeployment::new(operator, Arc::clone(&viewer)));
         Ok(Arc::new(Self {
             poller: Arc::new(Poller::new(
                 Arc::clone(&viewer),
@@ -61,22 +72,23 @@ impl AppState {
             demo: settings
                 .demo
                 .then(|| Demo::new(settings.operator_url.as_deref().unwrap_or(&settings.url))),
+            changes: TaskTracker::new(),
+            reads: Semaphore::new(MAX_READS),
             viewer,
             operator,
             settings,
         }))
     }
 
-    /// The servers, with the rights to make changes. Only the nodes of `viewer` are looked for while nothing changes, so
-    /// this follows a failover that the polls have found.
+    /// The servers, with the rights to make changes.
     pub async fn operator(&self) -> &Deployment {
-        let (known, polled) = (self.operator.nodes(), self.viewer.nodes());
-        let same = |(a, b): (&Node, &Node)| a.address() == b.address() && a.role() == b.role();
-        if known.len() != polled.len() || !known.iter().zip(polled.iter()).all(same) {
-            // An error is that of the change as well.
-            let _ = self.operator.discover().await;
-        }
-        &self.operator
+        self.operator.current().await
+    }
+
+    /// Waits until a costly read may begin, which ends when the permit is dropped. All share the connections of the polls.
+    pub async fn begin_read(&self) -> Option<SemaphorePermit<'_>> {
+        // It is never closed.
+        self.reads.acquire().await.ok()
     }
 
     /// The path of a page, behind the base path.

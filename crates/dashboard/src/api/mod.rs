@@ -26,6 +26,7 @@ pub fn router() -> Router<App> {
         .route("/overview", get(overview::overview))
         .route("/overview/history", get(history::history))
         .route("/nodes", get(overview::nodes))
+        .route("/nodes/policies", get(policies::differences).put(policies::make_equal))
         .route("/audit", get(overview::audit))
         .route("/overrides", get(overview::overrides))
         .route("/keys", get(keys::list))
@@ -42,7 +43,7 @@ pub fn router() -> Router<App> {
             get(policies::read)
                 .put(policies::set)
                 .delete(policies::delete)
-                .post(policies::import)
+                .post(policies::act)
                 .layer(DefaultBodyLimit::max(MAX_DOCUMENT)),
         )
         .fallback(async || Failure::NotFound("there is no such path".to_owned()).into_response())

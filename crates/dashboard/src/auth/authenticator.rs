@@ -17,7 +17,7 @@ use super::oidc::{self, Oidc};
 use super::one_time_link::OneTimeLink;
 use super::password::Password;
 use super::secrets::Secrets;
-use super::session::{BROWSER_COOKIE, COOKIE, Sessions};
+use super::session::{BROWSER_COOKIE, COOKIE, KnownBrowser, Sessions};
 use super::start_error::StartError;
 use super::token;
 use crate::operations::failure::Failure;
@@ -126,7 +126,7 @@ impl Authenticator {
             )
         })?;
         // Only attempts of this browser count: any page could use up others, by images of this URL.
-        self.limit_login(&cookies, headers, peer)?;
+        self.limit_login(&cookies, None, headers, peer)?;
         let user = self.oidc()?.end(attempt, state, code).await?;
         let role = self.role_of(&user);
         let cookies = cookies.remove(self.sessions.cookie(oidc::COOKIE, String::new()));
@@ -143,6 +143,12 @@ impl Authenticator {
     fn role_of(&self, user: &str) -> Role {
         let is_operator = self.operators.iter().any(|operator| operator == user);
         if is_operator { Role::Operator } else { Role::Viewer }
+    }
+
+    /// Whether a link to sign in with has been printed.
+    #[must_use]
+    pub fn has_link(&self) -> bool {
+        self.link.is_some()
     }
 
     /// Whether users sign in with passwords.
@@ -217,7 +223,7 @@ impl Authenticator {
         peer: IpAddr,
     ) -> Result<PrivateCookieJar, Failure> {
         let cookies = self.cookies(headers);
-        self.limit_login(&cookies, headers, peer)?;
+        self.limit_login(&cookies, Some(user), headers, peer)?;
         let named = |role: &Role| match role {
             Role::Operator => user == "operator",
             Role::Viewer => user == "viewer",
@@ -232,17 +238,19 @@ impl Authenticator {
         Err(Failure::Invalid("The user or the password is wrong.".to_owned()))
     }
 
-    /// Counts an attempt to sign in.
+    /// Counts an attempt to sign in, with the password of a user or at a provider. A browser is known for the user that
+    /// signed in from it: a viewer must not get attempts at the operator's password by signing in.
     fn limit_login(
         &self,
         cookies: &PrivateCookieJar,
+        user: Option<&str>,
         headers: &HeaderMap,
         peer: IpAddr,
     ) -> Result<(), Failure> {
-        let browser = cookies.get(BROWSER_COOKIE);
+        let browser = known_browser(cookies, user);
         let client = browser.as_ref().map_or_else(
             || LoginClient::Address(self.client(headers, peer)),
-            |cookie| LoginClient::KnownBrowser(cookie.value()),
+            |browser| LoginClient::KnownBrowser(&browser.id),
         );
         self.login_limit.attempt(client).map_err(Failure::TooMany)
     }
@@ -255,9 +263,14 @@ impl Authenticator {
         role: Role,
         method: Method,
     ) -> PrivateCookieJar {
-        let known = cookies.get(BROWSER_COOKIE);
-        let id = known.map_or_else(token::random, |cookie| cookie.value().to_owned());
-        cookies.add(self.sessions.known_browser(id)).add(self.sessions.begin(user, role, method))
+        let known_user = (method == Method::Password).then_some(user);
+        let browser = known_browser(&cookies, known_user).unwrap_or_else(|| KnownBrowser {
+            id: token::random(),
+            user: known_user.map(str::to_owned),
+        });
+        cookies
+            .add(self.sessions.known_browser(&browser))
+            .add(self.sessions.begin(user, role, method))
     }
 
     /// Signs in with the secret of the link. Returns the cookie of the session.
@@ -324,6 +337,13 @@ fn forwarding_proxies(settings: &Settings) -> Result<TrustedProxies, StartError>
     let networks = settings.forwarding_proxies.iter().map(IpNet::to_string);
     TrustedProxies::x_forwarded_for(networks)
         .map_err(|error| StartError(format!("--forwarding-proxy: {error}")))
+}
+
+/// The browser of a request, if it is known for a user; without one, for sign-ins at a provider.
+fn known_browser(cookies: &PrivateCookieJar, user: Option<&str>) -> Option<KnownBrowser> {
+    let cookie = cookies.get(BROWSER_COOKIE)?;
+    let browser: KnownBrowser = serde_json::from_str(cookie.value()).ok()?;
+    (browser.user.as_deref() == user).then_some(browser)
 }
 
 fn is_basic(authorization: &HeaderValue) -> bool {

@@ -14,7 +14,7 @@ use crate::clock::now_seconds;
 /// The name of the cookie.
 pub const COOKIE: &str = "ratelog_dashboard";
 
-/// The name of the cookie of a browser from which somebody has signed in. Its value is an identifier.
+/// The name of the cookie of a browser from which somebody has signed in.
 pub const BROWSER_COOKIE: &str = "ratelog_dashboard_browser";
 
 /// The content of the cookie.
@@ -26,6 +26,14 @@ pub struct Session {
     /// When the session ends, in seconds since the epoch.
     ends: u64,
     id: String,
+}
+
+/// A browser from which somebody has signed in: the content of its cookie.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownBrowser {
+    pub id: String,
+    /// The user, of whom only this browser may have the password. Nobody at an OIDC provider.
+    pub user: Option<String>,
 }
 
 /// How long sessions are, where their cookies are sent, and which have been ended.
@@ -64,9 +72,10 @@ impl Sessions {
         ended.insert(session.id.clone(), session.ends);
     }
 
-    /// The cookie of a browser from which somebody has signed in.
-    pub fn known_browser(&self, id: String) -> Cookie<'static> {
-        let mut cookie = self.cookie(BROWSER_COOKIE, id);
+    /// The cookie of a browser from which a user has signed in.
+    pub fn known_browser(&self, browser: &KnownBrowser) -> Cookie<'static> {
+        let value = serde_json::to_string(browser).unwrap_or_default();
+        let mut cookie = self.cookie(BROWSER_COOKIE, value);
         cookie.make_permanent();
         cookie
     }

@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ratelog_client::command::{Command, Routing};
-use ratelog_client::nodes::Deployment;
 use ratelog_client::redis::{self, Value};
 use serde::{Deserialize, Serialize};
+use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
 use utoipa::ToSchema;
 
 use super::failure::Failure;
+use super::operator_deployment::OperatorDeployment;
 use super::policy_nodes::{self, NodeOutcome};
 use crate::auth::Identity;
 use crate::clock::now_ms;
@@ -65,10 +66,14 @@ pub struct Change {
 
 /// Records changes.
 pub struct Audit {
-    deployment: Arc<Deployment>,
+    operator: Arc<OperatorDeployment>,
     /// The newest entries that the servers have not stored yet, oldest first, and why.
     unstored: Mutex<(VecDeque<Entry>, Option<String>)>,
     last_instant: AtomicU64,
+    /// Standard output. Lines that a slow reader leaves for too long are dropped.
+    lines: NonBlocking,
+    /// Writes the last lines when it is dropped.
+    _writer: WorkerGuard,
 }
 
 /// The newest entries.
@@ -83,8 +88,10 @@ pub struct Entries {
 impl Audit {
     /// A record in the stream of these servers.
     #[must_use]
-    pub fn new(deployment: Arc<Deployment>) -> Self {
-        Self { deployment, unstored: Mutex::default(), last_instant: AtomicU64::new(0) }
+    pub fn new(operator: Arc<OperatorDeployment>) -> Self {
+        let (lines, writer) = tracing_appender::non_blocking(std::io::stdout());
+        let last_instant = AtomicU64::new(0);
+        Self { operator, unstored: Mutex::default(), last_instant, lines, _writer: writer }
     }
 
     /// Makes a change and records it, whatever its outcome.
@@ -155,8 +162,8 @@ impl Audit {
 
     async fn record(&self, mut entry: Entry) {
         if let Ok(line) = serde_json::to_string(&entry) {
-            // A reader that has gone must not fail the change.
-            let _ = writeln!(std::io::stdout(), "{line}");
+            // A reader that has gone or stopped must not fail the change.
+            let _ = self.lines.clone().write_all(format!("{line}\n").as_bytes());
         }
         // The servers have the memory for the limits first.
         for text in [&mut entry.before, &mut entry.after, &mut entry.error] {
@@ -167,7 +174,7 @@ impl Audit {
         entries.push_back(entry);
         while let Some(entry) = entries.front() {
             let add = Command::other(add(entry), Routing::Primary(1));
-            if let Err(error) = self.deployment.query(&add).await {
+            if let Err(error) = self.operator.current().await.query(&add).await {
                 tracing::warn!(%error, "an entry of the audit is not stored in the servers");
                 let mut unstored = self.unstored();
                 entries.append(&mut unstored.0);
@@ -190,7 +197,8 @@ impl Audit {
     pub async fn newest(&self, count: usize) -> Entries {
         let mut range = redis::cmd("XREVRANGE");
         range.arg(STREAM).arg("+").arg("-").arg("COUNT").arg(count);
-        let reply = self.deployment.query(&Command::other(range, Routing::Primary(1))).await;
+        let range = Command::other(range, Routing::Primary(1));
+        let reply = self.operator.current().await.query(&range).await;
         let (unstored, mut error) = self.unstored().clone();
         let mut entries: Vec<_> = unstored.into();
         match reply {

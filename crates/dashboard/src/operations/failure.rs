@@ -104,6 +104,17 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// The failure of a read: nothing can have been done.
+    #[must_use]
+    pub fn of_read(error: Error) -> Self {
+        match Self::from(error) {
+            Self::Unknown(text) => Self::Unavailable(text),
+            failure => failure,
+        }
+    }
+}
+
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let text = error.to_string();

@@ -65,12 +65,13 @@ pub async fn read(
     key: &[u8],
     rules: Option<&OwnedRuleSource>,
 ) -> Result<KeyState, Failure> {
-    let inspection = app.viewer.query(&command::inspect(key)).await?;
+    let inspection = app.viewer.query(&command::inspect(key)).await.map_err(Failure::of_read)?;
     let explanation = match rules {
         None => None,
         Some(rules) => {
             let check = Check::new(rules.as_borrowed());
-            Some(app.viewer.query(&command::explain(key, check)).await?)
+            let explain = command::explain(key, check);
+            Some(app.viewer.query(&explain).await.map_err(Failure::of_read)?)
         }
     };
     Ok(KeyState { inspection, explanation })
@@ -89,7 +90,9 @@ pub async fn hits(
     if let Some(before) = before_ms {
         options = options.with_before(UNIX_EPOCH + Duration::from_millis(before));
     }
-    let hits = app.viewer.query(&command::hits(key, &options)).await?;
+    let _read = app.begin_read().await;
+    let hits = app.viewer.query(&command::hits(key, &options)).await;
+    let hits = hits.map_err(Failure::of_read)?;
     Ok(hits.into_iter().map(recorded).collect())
 }
 
@@ -98,11 +101,13 @@ pub async fn hits(
 /// # Errors
 /// Errors of the servers.
 pub async fn what_if(app: &App, key: &[u8], rules: &Rules) -> Result<WhatIf, Failure> {
+    let _read = app.begin_read().await;
     let mut all: Vec<RecordedUnits> = Vec::new();
     let mut options = HitsOptions::default().with_count(10_000);
     let mut incomplete = false;
     loop {
-        let page = app.viewer.query(&command::hits(key, &options)).await?;
+        let page = app.viewer.query(&command::hits(key, &options)).await;
+        let page = page.map_err(Failure::of_read)?;
         let Some(oldest) = page.last() else { break };
         options = options.with_before(oldest.at);
         let is_last = page.len() < 10_000;

@@ -50,6 +50,7 @@ pub async fn search(app: &App, text: &str) -> Result<Found, Failure> {
     if nodes.is_empty() {
         return Err(Failure::Unavailable("no server is known".to_owned()));
     }
+    let _read = app.begin_read().await;
     let deadline = Instant::now() + MAX_TIME;
     let mut scans = JoinSet::new();
     for node in nodes.iter().filter(|node| node.is_primary()) {

@@ -7,6 +7,7 @@ pub mod key;
 pub mod key_name;
 pub mod key_search;
 mod long_keys;
+pub mod operator_deployment;
 pub mod overrides;
 pub mod policies;
 pub mod policy_differences;

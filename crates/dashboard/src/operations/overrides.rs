@@ -1,5 +1,7 @@
 //! The overrides of all keys.
 
+use std::time::{Duration, Instant};
+
 use ratelog_client::command::{self, ListOptions, ListedOverride};
 
 use super::failure::Failure;
@@ -8,6 +10,8 @@ use crate::app::App;
 
 /// The most overrides that a list has.
 pub const MAX_OVERRIDES: usize = 1_000;
+/// The time after which a list ends: a pattern may match few of many overrides.
+const MAX_TIME: Duration = Duration::from_secs(5);
 
 /// A list of overrides.
 #[derive(Clone, Debug)]
@@ -31,12 +35,14 @@ pub async fn list(app: &App, pattern: Option<&str>) -> Result<Overrides, Failure
     if nodes.is_empty() {
         return Err(Failure::Unavailable("no server is known".to_owned()));
     }
+    let _read = app.begin_read().await;
+    let deadline = Instant::now() + MAX_TIME;
     let (mut overrides, mut incomplete) = (Vec::new(), Vec::new());
     for node in nodes.iter().filter(|node| node.is_primary()) {
         let mut page = match node.query(&command::override_pages(&options)).await {
             Ok(pages) => pages.into_iter().next(),
             Err(error) => {
-                let failure = Failure::from(error);
+                let failure = Failure::of_read(error);
                 incomplete.push(format!("{}: {}", node.address(), failure.detail()));
                 continue;
             }
@@ -46,10 +52,16 @@ pub async fn list(app: &App, pattern: Option<&str>) -> Result<Overrides, Failure
             let Some(cursor) = found.next.filter(|_| overrides.len() <= MAX_OVERRIDES) else {
                 break;
             };
+            if Instant::now() >= deadline {
+                let seconds = MAX_TIME.as_secs();
+                incomplete
+                    .push(format!("the list of {} was ended after {seconds} s", node.address()));
+                break;
+            }
             match node.query(&command::next_override_page(&cursor, &options)).await {
                 Ok(next) => page = Some(next),
                 Err(error) => {
-                    let failure = Failure::from(error);
+                    let failure = Failure::of_read(error);
                     incomplete.push(format!("{}: {}", node.address(), failure.detail()));
                 }
             }

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use super::audit::Change;
 use super::failure::Failure;
 use super::key_name;
+use super::policy_differences;
 use super::policy_document::{self, Policies};
 use super::policy_nodes::{self, NodeOutcome};
 use crate::app::App;
@@ -17,6 +18,10 @@ use crate::auth::Identity;
 /// The most bytes of a request with a document. That of 10,000 policies with 16 rules each, as a form, has less.
 pub const MAX_DOCUMENT: usize = 32 << 20;
 
+/// The state before a change that could not be read.
+const NOT_READ: &str = "not read";
+const SEEN_OTHERS: &str = "The policies have changed since you saw them: look at the changes again";
+
 /// A policy that a document adds, changes or removes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PolicyChange {
@@ -24,8 +29,17 @@ pub struct PolicyChange {
     pub name: String,
     /// The policy now, in words; nothing if it is new.
     pub before: Option<String>,
-    /// The policy after the import; nothing if it is removed.
+    /// The policy then; nothing if it is removed.
     pub after: Option<String>,
+}
+
+/// The changes that an import would make.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Diff {
+    /// The policies that it changes.
+    pub changes: Vec<PolicyChange>,
+    /// A digest of all policies now, with which [`import`] rejects a document if they have changed since.
+    pub seen: String,
 }
 
 /// All policies, as the first primary that answers has them.
@@ -37,7 +51,7 @@ pub async fn list(app: &App) -> Result<Policies, Failure> {
     for node in app.viewer.nodes().iter().filter(|node| node.is_primary()) {
         match node.query(&command::export_policies()).await {
             Ok(json) => return policy_document::parse(&json).map_err(Failure::Rejected),
-            Err(error) => failure = error.into(),
+            Err(error) => failure = Failure::of_read(error),
         }
     }
     Err(failure)
@@ -69,26 +83,24 @@ pub async fn set(
     let change =
         Change { action: "set_policy", target: name.to_string(), before, after: describe(policy) };
     let make = async {
-        if let Some(seen) = seen {
-            let now = self::seen(list(app).await?.get(name));
-            if now != seen {
-                let text = format!("The policy {name} has changed since you saw it: it is {now}");
-                return Err(Failure::Rejected(text));
-            }
-        }
-        policy_nodes::run(app.operator().await, || command::set_policy(name, policy)).await
+        check_seen(app, name, seen).await?;
+        let set = || command::set_policy(name, policy);
+        Ok(policy_nodes::run(app.operator().await, set).await?.0)
     };
     app.audit.run_on_nodes(identity, change, make).await
 }
 
-/// Deletes a policy on every primary. Returns the outcome on each.
+/// Deletes a policy on every primary, unless it is not as its user saw it: `seen` is what [`seen`] returned then. Returns
+/// the outcome on each.
 ///
 /// # Errors
-/// That of a node, if it failed on all of them.
+/// [`Failure::NotFound`] if no primary had it; [`Failure::Rejected`] if it is another one now; that of a node, if it
+/// failed on all of them.
 pub async fn delete(
     app: &App,
     identity: &Identity,
     name: &PolicyName,
+    seen: Option<&str>,
 ) -> Result<Vec<NodeOutcome>, Failure> {
     let change = Change {
         action: "delete_policy",
@@ -96,12 +108,21 @@ pub async fn delete(
         before: before(app, name).await,
         after: "none".to_owned(),
     };
-    let make = policy_nodes::run(app.operator().await, || command::del_policy(name));
+    let make = async {
+        check_seen(app, name, seen).await?;
+        let delete = || command::del_policy(name);
+        let (outcomes, existed) = policy_nodes::run(app.operator().await, delete).await?;
+        // The first node that deletes it sends that to the others, which then have none.
+        if !existed.contains(&true) && outcomes.iter().all(|outcome| outcome.outcome == "done") {
+            return Err(Failure::NotFound(format!("there is no policy '{name}'")));
+        }
+        Ok(outcomes)
+    };
     app.audit.run_on_nodes(identity, change, make).await
 }
 
 /// Replaces all policies by those of a document, on every primary, unless they are not as their user saw them: `seen` is
-/// what [`seen_all`] returned then. Returns the outcome on each.
+/// that of [`Diff`]. Returns the outcome on each.
 ///
 /// # Errors
 /// [`Failure::Invalid`] for an invalid document; [`Failure::Rejected`] if the policies are others now; that of a node, if
@@ -112,64 +133,81 @@ pub async fn import(
     json: &str,
     seen: Option<&str>,
 ) -> Result<Vec<NodeOutcome>, Failure> {
-    let (changes, _) = diff(app, json).await?;
-    let describe = |text: fn(&PolicyChange) -> &Option<String>| {
-        let lines = changes.iter().filter_map(|change| {
-            text(change).as_ref().map(|text| format!("{}: {text}", change.name))
-        });
-        lines.collect::<Vec<_>>().join("\n")
-    };
-    let change = Change {
-        action: "import_policies",
-        target: format!("{} policies", changes.len()),
-        before: describe(|change| &change.before),
-        after: describe(|change| &change.after),
+    let document = policy_document::parse(json).map_err(Failure::Invalid)?;
+    let change = match list(app).await {
+        Ok(now) => {
+            let changes = changes(&now, &document);
+            let texts = |side: fn(&PolicyChange) -> &Option<String>| {
+                let lines = changes.iter().filter_map(|change| {
+                    side(change).as_ref().map(|text| format!("{}: {text}", change.name))
+                });
+                lines.collect::<Vec<_>>().join("\n")
+            };
+            Change {
+                action: "import_policies",
+                target: format!("{} policies", changes.len()),
+                before: texts(|change| &change.before),
+                after: texts(|change| &change.after),
+            }
+        }
+        Err(_) => Change {
+            action: "import_policies",
+            target: "all policies".to_owned(),
+            before: NOT_READ.to_owned(),
+            after: lines(&document),
+        },
     };
     let make = async {
         if let Some(seen) = seen
             && seen_all(&list(app).await?) != seen
         {
-            let text = "The policies have changed since you saw them: look at the changes again";
-            return Err(Failure::Rejected(text.to_owned()));
+            return Err(Failure::Rejected(SEEN_OTHERS.to_owned()));
         }
-        policy_nodes::run(app.operator().await, || command::import_policies(json)).await
+        let import = || command::import_policies(json);
+        Ok(policy_nodes::run(app.operator().await, import).await?.0)
     };
     app.audit.run_on_nodes(identity, change, make).await
 }
 
-/// Gives all primaries the policies of one node. Returns the outcome on each.
+/// Gives all primaries the policies of one node, unless the nodes do not have those that their user saw: `seen` is that of
+/// [`Differences`](super::policy_differences::Differences). Returns the outcome on each.
 ///
 /// # Errors
-/// [`Failure::NotFound`] if there is no such node; that of a node, if it failed on all of them.
+/// [`Failure::NotFound`] if there is no such node; [`Failure::Rejected`] if the policies are others now; that of a node, if
+/// it failed on all of them.
 pub async fn make_equal(
     app: &App,
     identity: &Identity,
     source: &str,
+    seen: Option<&str>,
 ) -> Result<Vec<NodeOutcome>, Failure> {
+    let differences = policy_differences::find(app).await;
+    let read = policy_differences::read(app, source).await;
     let change = Change {
         action: "import_policies",
         target: "all policies".to_owned(),
-        before: "different on the nodes".to_owned(),
-        after: format!("those of {source}"),
+        before: differences.describe(),
+        after: read.as_ref().map_or_else(|_| format!("those of {source}"), lines),
     };
     let make = async {
-        let nodes = app.viewer.nodes();
-        let node = nodes.iter().find(|node| node.address() == source);
-        let node = node.ok_or_else(|| Failure::NotFound(format!("there is no node {source}")))?;
-        let json = node.query(&command::export_policies()).await?;
-        policy_nodes::run(app.operator().await, || command::import_policies(&json)).await
+        if seen.is_some_and(|seen| seen != differences.seen) {
+            return Err(Failure::Rejected(SEEN_OTHERS.to_owned()));
+        }
+        let json = policy_document::write(&read?);
+        let import = || command::import_policies(&json);
+        Ok(policy_nodes::run(app.operator().await, import).await?.0)
     };
     app.audit.run_on_nodes(identity, change, make).await
 }
 
-/// The changes that an import of a document would make, and the policies that they change, for [`import`].
+/// The changes that an import of a document would make.
 ///
 /// # Errors
 /// [`Failure::Invalid`] for an invalid document; errors of the servers.
-pub async fn diff(app: &App, json: &str) -> Result<(Vec<PolicyChange>, String), Failure> {
+pub async fn diff(app: &App, json: &str) -> Result<Diff, Failure> {
     let after = policy_document::parse(json).map_err(Failure::Invalid)?;
     let before = list(app).await?;
-    Ok((changes(&before, &after), seen_all(&before)))
+    Ok(Diff { changes: changes(&before, &after), seen: seen_all(&before) })
 }
 
 /// A policy as its user sees it, or that there is none.
@@ -178,8 +216,25 @@ pub fn seen(policy: Option<&Policy>) -> String {
     policy.map_or_else(|| "none".to_owned(), describe)
 }
 
+/// Rejects a change of a policy that is not as its user saw it.
+async fn check_seen(app: &App, name: &PolicyName, seen: Option<&str>) -> Result<(), Failure> {
+    let Some(seen) = seen else { return Ok(()) };
+    let now = self::seen(list(app).await?.get(name));
+    if now == seen {
+        return Ok(());
+    }
+    let text = format!("The policy {name} has changed since you saw it: it is {now}");
+    Err(Failure::Rejected(text))
+}
+
+/// Policies in words, one on each line.
+pub fn lines(policies: &Policies) -> String {
+    let lines = policies.iter().map(|(name, policy)| format!("{name}: {}", describe(policy)));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 /// A digest of all policies.
-fn seen_all(policies: &Policies) -> String {
+pub fn seen_all(policies: &Policies) -> String {
     key_name::hex(&Sha256::digest(policy_document::write(policies)))
 }
 
@@ -241,7 +296,7 @@ pub fn parse_name(text: &str) -> Result<PolicyName, Failure> {
 async fn before(app: &App, name: &PolicyName) -> String {
     match list(app).await {
         Ok(policies) => seen(policies.get(name)),
-        Err(_) => "not read".to_owned(),
+        Err(_) => NOT_READ.to_owned(),
     }
 }
 

@@ -1,47 +1,92 @@
 //! The policies of nodes that do not have the same ones.
 
-use ratelog_client::command;
+use std::fmt::Write;
 
-use super::policies::{PolicyChange, changes};
-use super::policy_document;
+use ratelog_client::command;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::failure::Failure;
+use super::policies::{PolicyChange, changes, seen_all};
+use super::policy_document::{self, Policies};
 use crate::app::App;
-use crate::poll::{Problem, Snapshot};
+use crate::poll::Problem;
 
 /// Nodes that have the same policies.
-#[derive(Debug)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Group {
     /// The digest of the policies.
     pub digest: String,
     /// The addresses of the nodes.
     pub nodes: Vec<String>,
-    /// The differences to the largest group: first the policy there, then here. An error if they cannot be read.
-    pub differences: Result<Vec<PolicyChange>, String>,
+    /// The differences to the largest group: the policy there is `before`, the one here is `after`.
+    pub differences: Vec<PolicyChange>,
+    /// Why the policies cannot be read; then there are no differences.
+    pub error: Option<String>,
 }
 
-/// The groups of nodes, the largest one first; none if all nodes have the same policies.
-pub async fn find(app: &App, snapshot: &Snapshot) -> Vec<Group> {
-    let groups = snapshot.problems.iter().find_map(|problem| match problem {
+/// The groups of nodes that have the same policies.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Differences {
+    /// The groups, the largest one first; none if all nodes have the same policies.
+    pub groups: Vec<Group>,
+    /// A digest of the policies of all groups, with which [`make_equal`](super::policies::make_equal) does nothing if they
+    /// have changed since.
+    pub seen: String,
+}
+
+impl Differences {
+    /// The policies that differ, in words.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let mut text = String::new();
+        for group in &self.groups {
+            let _ = writeln!(text, "on {}:", group.nodes.join(", "));
+            for change in &group.differences {
+                let after = change.after.as_deref().unwrap_or("none");
+                let _ = writeln!(text, "{}: {after}", change.name);
+            }
+        }
+        text
+    }
+}
+
+/// The policies of nodes that do not have the same ones, by their digests at the last poll.
+pub async fn find(app: &App) -> Differences {
+    let snapshot = app.poller.snapshot();
+    let known = snapshot.problems.iter().find_map(|problem| match problem {
         Problem::DifferentPolicies { nodes } => Some(nodes),
         _ => None,
     });
-    let mut found = Vec::new();
-    let mut largest = None;
-    for (digest, nodes) in groups.into_iter().flatten() {
-        let policies = read(app, nodes.first().map_or("", String::as_str)).await;
-        let reference = largest.get_or_insert_with(|| policies.clone());
-        let differences = match (&*reference, &policies) {
-            (Ok(reference), Ok(policies)) => Ok(changes(reference, policies)),
-            (Err(error), _) | (_, Err(error)) => Err(error.clone()),
+    let mut groups = Vec::new();
+    let mut all = Vec::new();
+    for (digest, nodes) in known.into_iter().flatten() {
+        let address = nodes.first().map_or("", String::as_str);
+        let policies = read(app, address).await.map_err(|failure| failure.detail());
+        let reference = all.first().unwrap_or(&policies);
+        let (differences, error) = match (reference, &policies) {
+            (Ok(reference), Ok(policies)) => (changes(reference, policies), None),
+            (Err(error), _) | (_, Err(error)) => (Vec::new(), Some(error.clone())),
         };
-        found.push(Group { digest: digest.clone(), nodes: nodes.clone(), differences });
+        groups.push(Group { digest: digest.clone(), nodes: nodes.clone(), differences, error });
+        all.push(policies);
     }
-    found
+    // They may have become equal since the poll.
+    if groups.iter().all(|group| group.differences.is_empty() && group.error.is_none()) {
+        groups.clear();
+    }
+    let seen = all.iter().map(|policies| policies.as_ref().map_or_else(String::clone, seen_all));
+    Differences { groups, seen: seen.collect::<Vec<_>>().join(" ") }
 }
 
-async fn read(app: &App, address: &str) -> Result<policy_document::Policies, String> {
+/// The policies of a node.
+///
+/// # Errors
+/// [`Failure::NotFound`] if there is no such node; errors of the node.
+pub async fn read(app: &App, address: &str) -> Result<Policies, Failure> {
     let nodes = app.viewer.nodes();
     let node = nodes.iter().find(|node| node.address() == address);
-    let node = node.ok_or_else(|| format!("{address} is gone"))?;
-    let json = node.query(&command::export_policies()).await.map_err(|error| error.to_string())?;
-    policy_document::parse(&json)
+    let node = node.ok_or_else(|| Failure::NotFound(format!("there is no node {address}")))?;
+    let json = node.query(&command::export_policies()).await.map_err(Failure::of_read)?;
+    policy_document::parse(&json).map_err(Failure::Rejected)
 }

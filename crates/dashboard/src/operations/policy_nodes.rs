@@ -19,23 +19,26 @@ pub struct NodeOutcome {
 }
 
 /// Runs a command on every primary, one after the other. In a cluster, the first one that does it sends the change to the
-/// others, which then do it again without an effect.
+/// others, which then do it again without an effect. Returns the outcome on each, and the replies of those that did it.
 ///
 /// # Errors
 /// That of the last node, if no node did it. An outcome that is unknown takes precedence.
 pub async fn run<T: Send>(
     deployment: &Deployment,
     command: impl Fn() -> Command<T>,
-) -> Result<Vec<NodeOutcome>, Failure> {
+) -> Result<(Vec<NodeOutcome>, Vec<T>), Failure> {
     let nodes = match deployment.nodes() {
         known if known.is_empty() => deployment.discover().await?,
         known => known,
     };
-    let mut outcomes = Vec::new();
+    let (mut outcomes, mut replies) = (Vec::new(), Vec::new());
     let mut failure = Failure::Unavailable("no server is known".to_owned());
     for node in nodes.iter().filter(|node| node.is_primary()) {
         let (outcome, error) = match node.query(&command()).await {
-            Ok(_) => ("done", None),
+            Ok(reply) => {
+                replies.push(reply);
+                ("done", None)
+            }
             Err(error) => {
                 let found = Failure::from(error);
                 let outcome = if found.is_outcome_unknown() { "unknown" } else { "failed" };
@@ -49,7 +52,7 @@ pub async fn run<T: Send>(
         outcomes.push(NodeOutcome { node: node.address().to_owned(), outcome, error });
     }
     if outcomes.iter().any(|outcome| outcome.outcome == "done") {
-        Ok(outcomes)
+        Ok((outcomes, replies))
     } else {
         Err(failure)
     }

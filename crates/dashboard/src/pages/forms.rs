@@ -40,8 +40,10 @@ pub struct PolicyForm {
 }
 
 #[derive(Deserialize)]
-pub struct PolicyNameForm {
+pub struct DeletePolicyForm {
     name: String,
+    /// The policy that the page showed.
+    seen: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -52,6 +54,8 @@ pub struct DemoForm {
 #[derive(Deserialize)]
 pub struct SourceForm {
     source: String,
+    /// The policies of the nodes that the page showed.
+    seen: Option<String>,
 }
 
 /// Starts or stops the demo traffic.
@@ -159,11 +163,11 @@ pub async fn set_policy(
 pub async fn delete_policy(
     State(app): State<App>,
     Operator(identity): Operator,
-    Form(form): Form<PolicyNameForm>,
+    Form(form): Form<DeletePolicyForm>,
 ) -> Response {
     let outcome = async {
         let name = policies::parse_name(&form.name)?;
-        policies::delete(&app, &identity, &name).await
+        policies::delete(&app, &identity, &name, form.seen.as_deref()).await
     };
     let flash = Flash::of(outcome.await, |outcomes| {
         describe(&format!("The policy {} is deleted", form.name), &outcomes)
@@ -177,7 +181,7 @@ pub async fn make_policies_equal(
     Operator(identity): Operator,
     Form(form): Form<SourceForm>,
 ) -> Response {
-    let outcome = policies::make_equal(&app, &identity, &form.source).await;
+    let outcome = policies::make_equal(&app, &identity, &form.source, form.seen.as_deref()).await;
     let flash = Flash::of(outcome, |outcomes| {
         describe(&format!("The nodes have the policies of {}", form.source), &outcomes)
     });

@@ -17,6 +17,9 @@ use crate::operations::failure::Failure;
 pub struct LoginQuery {
     token: Option<String>,
     next: Option<String>,
+    /// Whether a form was sent without a session, so that its change was not made.
+    #[serde(default)]
+    repeat: bool,
 }
 
 #[derive(Deserialize)]
@@ -41,7 +44,8 @@ pub async fn page(
             Err(failure) => refused(failure.status(), &app, "", &failure),
         };
     }
-    form(&app, query.next.as_deref().unwrap_or_default(), None).into_response()
+    let notice = query.repeat.then_some("The change was not made: sign in and repeat it.");
+    form(&app, query.next.as_deref().unwrap_or_default(), notice).into_response()
 }
 
 /// Signs in with a password.
@@ -72,7 +76,7 @@ fn refused(status: StatusCode, app: &App, next: &str, failure: &Failure) -> Resp
         Failure::TooMany(seconds) => Some([(RETRY_AFTER, seconds.to_string())]),
         _ => None,
     };
-    (status, wait.map(AppendHeaders), form(app, next, Some(failure))).into_response()
+    (status, wait.map(AppendHeaders), form(app, next, Some(&failure.detail()))).into_response()
 }
 
 /// Ends the session.
@@ -91,7 +95,7 @@ fn is_own_page(app: &App, path: &str) -> bool {
     })
 }
 
-fn form(app: &App, next: &str, failure: Option<&Failure>) -> Markup {
+fn form(app: &App, next: &str, notice: Option<&str>) -> Markup {
     let base = &*app.settings.base_path;
     html! {
         (DOCTYPE)
@@ -100,8 +104,8 @@ fn form(app: &App, next: &str, failure: Option<&Failure>) -> Markup {
             body data-base=(base) {
                 main.login id="content" {
                     h1 { "Ratelog" }
-                    @if let Some(failure) = failure {
-                        p.notice.failure role="alert" { (failure.detail()) }
+                    @if let Some(notice) = notice {
+                        p.notice.failure role="alert" { (notice) }
                     }
                     @if app.authenticator.has_oidc() {
                         p { a.button href={ (base) "/login/oidc" } { "Sign in with your organisation" } }
@@ -116,8 +120,10 @@ fn form(app: &App, next: &str, failure: Option<&Failure>) -> Markup {
                             label { "Password" input type="password" name="password" autocomplete="current-password" required autofocus; }
                             button type="submit" { "Sign in" }
                         }
-                    } @else if !app.authenticator.has_oidc() {
+                    } @else if app.authenticator.has_link() {
                         p { "Open the link that " code { "ratelog-dashboard" } " has printed on its terminal. Each link works once; the next one is printed when it has been used." }
+                    } @else if !app.authenticator.has_oidc() {
+                        p { "Users sign in at a proxy: open the dashboard by its address." }
                     }
                 }
             }

@@ -13,8 +13,8 @@ use super::layout::Page;
 use super::{PageFailure, format, forms};
 use crate::app::App;
 use crate::auth::{Operator, Viewer};
-use crate::operations::policies::{self, PolicyChange};
-use crate::operations::policy_differences::Group;
+use crate::operations::policies::{self, Diff, PolicyChange};
+use crate::operations::policy_differences::Differences;
 use crate::operations::{policy_differences, policy_document};
 
 #[derive(Deserialize)]
@@ -35,7 +35,7 @@ pub async fn page(
     let base = &*app.settings.base_path;
     let found = policies::list(&app).await?;
     let snapshot = app.poller.snapshot();
-    let groups = policy_differences::find(&app, &snapshot).await;
+    let found_differences = policy_differences::find(&app).await;
     let page = Page {
         app: &app,
         identity: &identity,
@@ -45,7 +45,7 @@ pub async fn page(
         is_live: false,
     };
     let body = html! {
-        (differences(&groups, base, identity.is_operator()))
+        (differences(&found_differences, base, identity.is_operator()))
         @if found.is_empty() {
             p.empty { "There are no policies. A policy is one to sixteen rules under a name, which checks use in place of rules of their own." }
         } @else {
@@ -101,7 +101,7 @@ pub async fn import(
         return Ok(flash.redirect(&app, "/policies"));
     }
     let base = &*app.settings.base_path;
-    let (changes, seen) = policies::diff(&app, &import.json).await?;
+    let Diff { changes, seen } = policies::diff(&app, &import.json).await?;
     let page = Page {
         app: &app,
         identity: &identity,
@@ -172,21 +172,23 @@ pub fn diff_table(changes: &[PolicyChange], [before, after]: [&str; 2]) -> Marku
 }
 
 /// The groups of nodes with different policies, each with the button that gives its policies to all.
-fn differences(groups: &[Group], base: &str, is_operator: bool) -> Markup {
+fn differences(found: &Differences, base: &str, is_operator: bool) -> Markup {
+    let groups = &found.groups;
     html! {
         @if !groups.is_empty() {
             section.notice.warning {
                 h2 { "Nodes have different policies" }
                 @for (index, group) in groups.iter().enumerate() {
                     p { code { (group.digest.get(..8).unwrap_or_default()) } " on " (group.nodes.join(", ")) }
-                    @match &group.differences {
-                        Err(error) => p { "The policies cannot be read: " (error) },
-                        Ok(changes) if index > 0 => (diff_table(changes, ["First group", "This group"])),
-                        Ok(_) => {}
+                    @if let Some(error) = &group.error {
+                        p { "The policies cannot be read: " (error) }
+                    } @else if index > 0 {
+                        (diff_table(&group.differences, ["First group", "This group"]))
                     }
                     @if is_operator && let Some(source) = group.nodes.first() {
                         form method="post" action={ (base) "/policies/make-equal" } data-confirm={ "Give all nodes the policies of " (source) "?" } {
                             input type="hidden" name="source" value=(source);
+                            input type="hidden" name="seen" value=(found.seen);
                             button type="submit" { "Give all nodes the policies of " (source) }
                         }
                     }

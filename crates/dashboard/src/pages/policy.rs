@@ -49,6 +49,7 @@ pub async fn page(
                 (policies::form(base, &name.to_string(), Some(&policy)))
                 form.inline method="post" action={ (base) "/policies/delete" } data-confirm={ "Delete the policy " (name) "? Checks that name it then fail." } {
                     input type="hidden" name="name" value=(name);
+                    input type="hidden" name="seen" value=(operations::policies::seen(Some(&policy)));
                     button.danger type="submit" { "Delete policy" }
                 }
             }

@@ -10,6 +10,7 @@ use super::policies::diff_table;
 use super::{PageFailure, format};
 use crate::app::App;
 use crate::auth::Viewer;
+use crate::operations::counted::counted;
 use crate::operations::failure::Failure;
 use crate::operations::policies::{self, PolicyChange};
 use crate::operations::policy_sample::{self, Sample};
@@ -37,7 +38,7 @@ pub async fn page(
         Err(failure) => return Err(failure.into()),
     };
     let pattern = query.pattern.as_deref().filter(|pattern| !pattern.is_empty());
-    let sample = policy_sample::what_if(&app, &policy.rules, pattern).await?;
+    let sample = policy_sample::what_if(&app, &policy.rules, pattern).await;
     let is_changed = before.as_ref() != Some(&policy);
     let change = PolicyChange {
         name: name.to_string(),
@@ -74,7 +75,10 @@ pub async fn page(
                 label { "Keys" input name="match" value=[pattern] placeholder="the keys with the most checks" spellcheck="false" autocomplete="off"; }
                 button.quiet type="submit" { "Try on these keys" }
             }
-            (sample_table(&sample, base))
+            @match &sample {
+                Ok(sample) => (sample_table(sample, base)),
+                Err(failure) => p.notice.failure role="alert" { (failure.detail()) },
+            }
         }
         p { a href={ (base) "/policies" } { "Back to the policies" } }
     };
@@ -83,6 +87,7 @@ pub async fn page(
 
 fn sample_table(sample: &Sample, base: &str) -> Markup {
     html! {
+        @if sample.unreadable > 0 { p.hint { (counted(sample.unreadable, "key is", "keys are")) " left out: the dashboard may not read them, or they hold something else." } }
         @if sample.keys.is_empty() { p.empty { "No such key has units." } }
         @else {
             p { (format::grouped(sample.denied_units)) " of " (format::grouped(sample.units)) " units would have been denied." @if sample.incomplete { " Of each key, only the newest 50,000 instants are counted." } }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use axum::http::Request;
+use axum::http::{Request, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -18,7 +18,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tower::ServiceExt;
-use tower_http::timeout::RequestBodyTimeoutLayer;
+use tower_http::timeout::{RequestBodyTimeoutLayer, TimeoutLayer};
 
 /// The most connections. More of them wait until others are closed. A process may usually have 1,024 files open.
 pub const MAX_CONNECTIONS: usize = 512;
@@ -26,12 +26,16 @@ pub const MAX_CONNECTIONS: usize = 512;
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// The time in which the next part of a body must arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// The time in which a request must be answered, or its answer must begin. A client can send a body for as long.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// The pause after an error of the listener: the process has no more files, for example.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_secs(1);
 
 /// Serves the connections of a listener until it is stopped, and the requests that are being answered then.
 pub async fn serve(listener: TcpListener, router: Router, mut stopped: watch::Receiver<bool>) {
-    let router = router.layer(RequestBodyTimeoutLayer::new(BODY_TIMEOUT));
+    let router = router
+        .layer(RequestBodyTimeoutLayer::new(BODY_TIMEOUT))
+        .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, ANSWER_TIMEOUT));
     let connections = GracefulShutdown::new();
     let mut stop = pin!(stopped.wait_for(|stopped| *stopped));
     let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));

@@ -2,9 +2,10 @@
 
 use axum::extract::{OriginalUri, Request, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, REFERER, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
     X_FRAME_OPTIONS,
 };
+use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -53,7 +54,8 @@ pub async fn add_headers(State(app): State<App>, request: Request, next: Next) -
         (CONTENT_SECURITY_POLICY, POLICY),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (X_FRAME_OPTIONS, "DENY"),
-        (REFERRER_POLICY, "no-referrer"),
+        // With `no-referrer`, browsers send `Origin: null` with the dashboard's own forms.
+        (REFERRER_POLICY, "same-origin"),
         (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
@@ -67,11 +69,11 @@ pub async fn add_headers(State(app): State<App>, request: Request, next: Next) -
 }
 
 /// Goes on with a change whose client has gone, so that it is made and recorded, or neither.
-pub async fn finish_changes(request: Request, next: Next) -> Response {
+pub async fn finish_changes(State(app): State<App>, request: Request, next: Next) -> Response {
     if request.method().is_safe() {
         return next.run(request).await;
     }
-    let answered = tokio::spawn(next.run(request)).await;
+    let answered = app.changes.spawn(next.run(request)).await;
     answered.unwrap_or_else(|error| {
         tracing::error!(%error, "a change was not finished");
         StatusCode::INTERNAL_SERVER_ERROR.into_response()
@@ -90,9 +92,16 @@ pub async fn sign_in_for_pages(
         return next.run(request).await;
     }
     let original = request.extensions().get::<OriginalUri>();
-    let path = original.map_or(request.uri(), |original| &original.0).path_and_query();
-    let next_page = path.map_or("", |path| path.as_str());
-    Redirect::to(&login_url(&app, next_page)).into_response()
+    let uri = original.map_or(request.uri(), |original| &original.0);
+    let url = if request.method().is_safe() {
+        login_url(&app, uri)
+    } else {
+        // The page with the form, since the form's own path may have no page.
+        let referer = request.headers().get(REFERER).and_then(|referer| referer.to_str().ok());
+        let page = referer.and_then(|referer| referer.parse().ok());
+        format!("{}&repeat=true", login_url(&app, &page.unwrap_or_default()))
+    };
+    Redirect::to(&url).into_response()
 }
 
 /// Finds out who makes a request for data. Others get 401.
@@ -112,7 +121,8 @@ pub async fn sign_in_for_data(
 }
 
 /// The URL of the login page, which then leads to another page.
-fn login_url(app: &App, next: &str) -> String {
+fn login_url(app: &App, next: &Uri) -> String {
+    let next = next.path_and_query().map_or("", PathAndQuery::as_str);
     let next = utf8_percent_encode(next, NON_ALPHANUMERIC);
     app.path(&format!("/login?next={next}"))
 }

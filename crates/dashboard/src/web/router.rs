@@ -1,5 +1,5 @@
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::response::Redirect;
 use axum::routing::get;
 use tower_http::csrf::CsrfLayer;
@@ -35,7 +35,7 @@ pub fn dashboard(app: &App) -> Router {
         Router::new().route(&app.path("/healthz"), get(metrics::health)).with_state(app.clone());
     routes
         .fallback(pages::not_found)
-        .layer(from_fn(guard::finish_changes))
+        .layer(from_fn_with_state(app.clone(), guard::finish_changes))
         .layer(CsrfLayer::new())
         .layer(from_fn_with_state(app.clone(), guard::check_host))
         .merge(health)

@@ -1,13 +1,20 @@
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use super::{connections, router};
-use crate::app::AppState;
+use crate::app::{App, AppState};
 use crate::auth::StartError;
 use crate::settings::Settings;
+
+/// The time for which requests are waited for when the dashboard stops.
+const MAX_STOP: Duration = Duration::from_secs(2);
+/// The time for which changes are waited for then: one on many nodes that hang takes about a second for each.
+const MAX_CHANGE: Duration = Duration::from_secs(20);
 
 /// A dashboard that answers requests.
 pub struct Running {
@@ -15,6 +22,7 @@ pub struct Running {
     pub address: SocketAddr,
     /// The address of the listener for metrics, if there is one.
     pub metrics_address: Option<SocketAddr>,
+    app: App,
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
 }
@@ -49,16 +57,21 @@ pub async fn serve(mut settings: Settings) -> Result<Running, StartError> {
     }));
     tracing::info!(%address, "listening");
     app.authenticator.print_link();
-    Ok(Running { address, metrics_address, stop, tasks })
+    Ok(Running { address, metrics_address, app, stop, tasks })
 }
 
 impl Running {
-    /// Stops listening and polling. Requests that are being answered end first, except live pages.
+    /// Stops listening and polling. Requests that are being answered end first, except live pages; changes end and are
+    /// recorded even if their clients have gone.
     pub async fn stop(mut self) {
         let _ = self.stop.send(true);
         let ended = async { while self.tasks.join_next().await.is_some() {} };
         // A live page does not end by itself.
-        let _ = tokio::time::timeout(std::time::Duration::from_secs(2), ended).await;
+        let _ = timeout(MAX_STOP, ended).await;
+        self.app.changes.close();
+        if timeout(MAX_CHANGE, self.app.changes.wait()).await.is_err() {
+            tracing::error!("a change has not ended: it may be made and not recorded");
+        }
         self.tasks.abort_all();
     }
 }

@@ -14,7 +14,7 @@ use crate::support::{Dashboard, OPERATOR, Reply, address, until, url};
 type Fields = std::collections::HashMap<String, String>;
 
 /// The entries of the stream, oldest first.
-fn stream(server: &Server) -> Vec<Fields> {
+fn stream_of(server: &Server) -> Vec<Fields> {
     let rows: Vec<(String, Fields)> = server.connect().run("XRANGE ratelog:audit - +");
     rows.into_iter().map(|(_, fields)| fields).collect()
 }
@@ -48,7 +48,7 @@ async fn every_change_is_audited_with_its_state_before_and_after() {
         ("delete_policy", "p", "shadow: 1/second", "none"),
         ("import_policies", "1 policies", "", "q: 1/second"),
     ];
-    let found = stream(&server);
+    let found = stream_of(&server);
     assert_eq!(found.len(), expected.len());
     let mut listed = entries(&dashboard).await;
     listed.reverse();
@@ -81,7 +81,7 @@ async fn a_change_that_fails_is_audited_as_failed() {
     let reply = dashboard.api(Method::POST, "/keys/text/reset", None).await;
     assert_eq!(reply.status, 409, "{}", reply.text);
     assert_eq!(reply.json()["outcome"], "failed");
-    let found = stream(&server);
+    let found = stream_of(&server);
     assert_eq!(found.len(), 2);
     for entry in found {
         assert_eq!((&*entry["outcome"], &*entry["before"]), ("failed", "not read"));
@@ -138,7 +138,7 @@ async fn a_change_without_an_answer_is_unknown_and_never_done() {
     ];
     let expected = expected.map(|(action, outcome)| (action.to_owned(), outcome.to_owned()));
     assert_eq!(outcomes(found["entries"].as_array().unwrap()), expected);
-    let in_stream = stream(&server);
+    let in_stream = stream_of(&server);
     for (action, outcome) in &expected {
         let found = in_stream.iter();
         let found =
@@ -173,6 +173,59 @@ async fn a_change_is_audited_though_its_client_has_gone() {
     })
     .await;
     assert_eq!(db.units("k"), 0);
+}
+
+#[tokio::test]
+async fn a_read_without_an_answer_changes_nothing() {
+    let server = Server::start();
+    let dashboard = Dashboard::start(&url(&server)).await;
+    dashboard.until_up(1).await;
+    server.connect().run::<()>("RL.POLICY SET p 1 1s");
+    server.pause();
+    for path in ["/keys/k", "/keys/k/hits", "/keys/k/what-if?limit=1&window=1h", "/policies"] {
+        let reply = dashboard.api(Method::GET, path, None).await;
+        assert_eq!((reply.status, &reply.json()["outcome"]), (503, &"failed".into()), "{path}");
+    }
+    // An import is recorded though the policies before it could not be read.
+    let import = |path| dashboard.request(crate::support::User::Operator, Method::POST, path);
+    let body = r#"{"policies":[{"name":"new","rules":[{"limit":1,"window":"1s"}]}]}"#;
+    let reply = Reply::of(import("/api/v1/policies/import").body(body)).await;
+    assert!(matches!(reply.status, 503 | 504), "{}", reply.text);
+    let newest = entries(&dashboard).await.remove(0);
+    assert_eq!(
+        (&newest["before"], &newest["after"]),
+        (&"not read".into(), &"new: 1/second".into())
+    );
+    // The digest of what the user saw is read first: without an answer to that, nothing is sent.
+    let reply = Reply::of(import("/api/v1/policies/import?seen=x").body(body)).await;
+    assert_eq!((reply.status, &reply.json()["outcome"]), (503, &"failed".into()));
+    server.resume();
+}
+
+#[tokio::test]
+async fn a_change_is_recorded_before_the_program_ends() {
+    let server = Server::start();
+    let mut program = Program::start(&url(&server), &["--operator-token", OPERATOR]);
+    let link = program.after("Sign in once with this link: ").0;
+    let (origin, _) = link.split_once("/login").unwrap();
+    let mut db = server.connect();
+    db.run::<redis::Value>("RL.CHECK k 9 1h");
+    db.run::<()>("CLIENT PAUSE 400 WRITE");
+    let address = origin.strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(address).unwrap();
+    let request = format!(
+        "POST /api/v1/keys/k/reset HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {OPERATOR}\r\nContent-Length: 0\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    until("the server has got the command", async || {
+        db.run::<String>("CLIENT LIST").to_lowercase().contains("cmd=rl.reset")
+    })
+    .await;
+    drop(stream);
+    let lines = program.terminate_with_lines();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].contains(r#""action":"reset""#), "{lines:?}");
+    assert_eq!(stream_of(&server).len(), 1);
 }
 
 #[tokio::test]

@@ -184,6 +184,8 @@ async fn the_primary_that_sentinels_promote_gets_the_changes() {
             nodes.iter().any(|node| node["address"] == *new && node["role"] == "primary")
         })
         .await;
+    // A reader finds the new primary too.
+    assert_eq!(dashboard.json("/audit").await["error"], Value::Null);
     let page = dashboard.submit("/keys/k/override/delete", &[]).await;
     page.assert_has("The override is removed.");
     let audit = dashboard.json("/audit").await;

@@ -70,6 +70,29 @@ async fn make_all_changes(dashboard: &Dashboard) {
 }
 
 #[tokio::test]
+async fn keys_that_the_dashboard_may_not_read_do_not_keep_rules_from_being_changed() {
+    let server = Server::with(&[user("dashboard").0]);
+    let mut db = server.connect();
+    for key in ["foreign", "ratelog:own"] {
+        db.run::<redis::Value>(&format!("RL.CHECK {key} 9 1h"));
+    }
+    let dashboard = Dashboard::start(&url("redis", "dashboard", &server)).await;
+    dashboard.until_up(1).await;
+    crate::support::until("both keys are known", async || {
+        dashboard.json("/keys?top=checked").await["keys"].as_array().unwrap().len() == 2
+    })
+    .await;
+    for query in ["", "&match=*"] {
+        let sample = dashboard.json(&format!("/what-if?rules=1/hour{query}")).await;
+        assert_eq!((&sample["units"], &sample["unreadable"]), (&json!(1), &json!(1)), "{sample}");
+        let path = format!("/policies/preview?name=p&rules=1/hour&mode=enforce{query}");
+        let page = dashboard.get(&path).await.page();
+        page.assert_has("1 key is left out");
+        page.assert_has("0 of 1 units would have been denied");
+    }
+}
+
+#[tokio::test]
 async fn the_users_of_the_example_are_enough_on_one_server() {
     let server = Server::with(&[user("dashboard").0, user("operator").0]);
     let arguments = ["--operator-url", &url("redis", "operator", &server)];

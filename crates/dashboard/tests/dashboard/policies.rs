@@ -1,5 +1,7 @@
 //! Policies: changes on every primary, imports with a diff, and nodes that differ.
 
+use std::collections::BTreeSet;
+
 use ratelog_client::redis;
 use ratelog_test_support::{Cluster, Server, Stop};
 use reqwest::Method;
@@ -161,6 +163,58 @@ async fn an_import_shows_its_changes_before_it_is_applied() {
 }
 
 #[tokio::test]
+async fn only_the_policy_that_a_page_shows_is_deleted() {
+    let server = Server::start();
+    let mut db = server.connect();
+    db.run::<()>("RL.POLICY SET p 1 1s");
+    let dashboard = Dashboard::start(&url(&server)).await;
+    dashboard.until_up(1).await;
+    let page = dashboard.get("/policy?name=p").await.page();
+    let form = [("name", "p"), ("seen", hidden_field(&page, "seen"))];
+    db.run::<()>("RL.POLICY SET p 2 1s");
+    let page = dashboard.submit("/policies/delete", &form).await;
+    page.assert_has("The policy p has changed since you saw it: it is 2/second");
+    assert_eq!(names(&server), ["p"]);
+    let reply = dashboard.api(Method::DELETE, "/policies/other", None).await;
+    assert_eq!((reply.status, &reply.json()["outcome"]), (404, &json!("failed")));
+    let entry = dashboard.json("/audit").await["entries"][0].clone();
+    assert_eq!([&entry["action"], &entry["outcome"]], ["delete_policy", "failed"]);
+    assert_eq!(dashboard.api(Method::DELETE, "/policies/p", None).await.status, 200);
+    assert_eq!(names(&server), [""; 0]);
+}
+
+#[tokio::test]
+async fn an_import_by_the_api_can_be_that_of_a_diff_only() {
+    let server = Server::start();
+    let mut db = server.connect();
+    db.run::<()>("RL.POLICY SET kept 1 1s");
+    let dashboard = Dashboard::start(&url(&server)).await;
+    dashboard.until_up(1).await;
+    let document = r#"{"policies":[{"name":"new","rules":[{"limit":2,"window":"1h"}]}]}"#;
+    let post = async |path: &str| {
+        let request = dashboard.request(crate::support::User::Operator, Method::POST, path);
+        crate::support::Reply::of(request.body(document)).await
+    };
+    let diff = post("/api/v1/policies/diff").await.json();
+    let expected = json!([
+        {"name": "kept", "before": "1/second", "after": null},
+        {"name": "new", "before": null, "after": "2/hour"},
+    ]);
+    assert_eq!(diff["changes"], expected);
+    assert_eq!(names(&server), ["kept"], "nothing is applied");
+    let import = format!("/api/v1/policies/import?seen={}", diff["seen"].as_str().unwrap());
+    db.run::<()>("RL.POLICY SET late 1 1s");
+    let reply = post(&import).await;
+    assert_eq!(reply.status, 409, "{}", reply.text);
+    assert!(reply.text.contains("The policies have changed since you saw them"), "{}", reply.text);
+    assert_eq!(names(&server), ["kept", "late"]);
+    db.run::<u64>("RL.POLICY DEL late");
+    assert_eq!(post(&import).await.status, 200);
+    assert_eq!(names(&server), ["new"]);
+    assert_eq!(post("/api/v1/policies/other").await.status, 405);
+}
+
+#[tokio::test]
 async fn a_change_has_an_outcome_on_each_primary() {
     let mut cluster = Cluster::start(3, 0);
     let dashboard = Dashboard::start(&format!("redis+cluster://{}", address(&cluster[0]))).await;
@@ -256,4 +310,38 @@ async fn nodes_that_differ_are_shown_and_made_equal() {
     }
     let page = dashboard.submit("/policies/make-equal", &[("source", "192.0.2.1:1")]).await;
     page.assert_has("there is no node 192.0.2.1:1");
+
+    let path = "/nodes/policies";
+    assert_eq!(dashboard.json(path).await["groups"], json!([]), "all nodes have the same");
+    replica.connect().run::<()>("RL.POLICY SET common 3 1s");
+    until("the difference is seen", differ).await;
+    let found = dashboard.json(path).await;
+    let groups = &found["groups"];
+    let nodes = groups.as_array().unwrap().iter().map(|group| group["nodes"].clone());
+    let nodes: BTreeSet<_> = nodes.map(|nodes| nodes.to_string()).collect();
+    assert_eq!(nodes, [&primary, &replica].map(|node| json!([address(node)]).to_string()).into());
+    assert_eq!((&groups[0]["differences"], &groups[1]["error"]), (&json!([]), &Value::Null));
+    let change = &groups[1]["differences"][0];
+    let rules: BTreeSet<_> = ["before", "after"].map(|side| change[side].as_str()).into();
+    assert_eq!(change["name"], "common");
+    assert_eq!(rules, [Some("1/second"), Some("3/second")].into());
+    let reply = dashboard.api(Method::PUT, path, Some(&json!({"source": "192.0.2.1:1"}))).await;
+    assert_eq!(reply.status, 404, "{}", reply.text);
+    let source = address(&replica);
+    let seen = json!({"source": source, "seen": found["seen"]});
+    replica.connect().run::<()>("RL.POLICY SET common 4 1s");
+    let reply = dashboard.api(Method::PUT, path, Some(&seen)).await;
+    assert_eq!(reply.status, 409, "{}", reply.text);
+    replica.connect().run::<()>("RL.POLICY SET common 3 1s");
+    let reply = dashboard.api(Method::PUT, path, Some(&seen)).await;
+    assert_eq!(reply.json()[0]["outcome"], "done", "{}", reply.text);
+    let entry = dashboard.json("/audit").await["entries"][0].clone();
+    assert!(entry["before"].as_str().unwrap().contains("common: "), "{entry}");
+    assert_eq!(entry["after"], "common: 3/second\nown: 2/second");
+    until("both have the policies of the replica", async || {
+        primary.connect().run::<Vec<redis::Value>>("RL.POLICY GET common")
+            == replica.connect().run::<Vec<redis::Value>>("RL.POLICY GET common")
+    })
+    .await;
+    until("the difference is gone", async || !differ().await).await;
 }

@@ -55,6 +55,14 @@ impl Program {
         serde_json::from_str(&line).expect("a line of JSON")
     }
 
+    /// Ends the program. Returns the rest of its standard output.
+    pub fn terminate_with_lines(mut self) -> Vec<String> {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        assert!(self.child.wait().unwrap().success());
+        self.stdout.by_ref().map_while(Result::ok).collect()
+    }
+
     fn terminate(mut self) -> (bool, String) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
@@ -218,6 +226,16 @@ fn help_names_every_variable_and_no_secret() {
         assert!(help.contains(&format!("RATELOG_DASHBOARD_{name}")), "{help}");
     }
     assert!(!help.contains("a-secret"), "{help}");
+}
+
+#[test]
+fn a_variable_that_no_option_has_is_named() {
+    let mut command = command();
+    command.env("RATELOG_DASHBOARD_OPERATORS", "alice@example.com");
+    let output = command.args(["--listen", "192.0.2.1:0"]).output().unwrap();
+    let log = text(&output.stderr);
+    assert!(log.contains("the variable RATELOG_DASHBOARD_OPERATORS has no effect"), "{log}");
+    assert!(!log.contains("alice"), "{log}");
 }
 
 #[tokio::test]

@@ -35,8 +35,8 @@ pub fn changes() -> Vec<Change> {
         path: format!("/api/v1{}", route.replace("{key}", "k").replace("{*name}", "p")),
         body,
     };
-    let import = Change {
-        path: "/api/v1/policies/import".to_owned(),
+    let on_all = |action: &str| Change {
+        path: format!("/api/v1/policies/{action}"),
         ..api(Method::POST, "/policies/{*name}", r#"{"policies":[]}"#)
     };
     vec![
@@ -57,7 +57,9 @@ pub fn changes() -> Vec<Change> {
         api(Method::POST, "/keys/{key}/refund", r#"{"units":1}"#),
         api(Method::PUT, "/policies/{*name}", r#"{"rules":"1/second","mode":"enforce"}"#),
         api(Method::DELETE, "/policies/{*name}", ""),
-        import,
+        on_all("import"),
+        on_all("diff"),
+        api(Method::PUT, "/nodes/policies", r#"{"source":"x"}"#),
     ]
 }
 
@@ -73,6 +75,12 @@ impl Change {
     fn name(&self) -> (String, String) {
         (self.method.to_string(), self.route.to_owned())
     }
+}
+
+/// Whether the reply is that to a change that is permitted and valid.
+pub fn is_valid(reply: &Reply) -> bool {
+    let missing = ["there is no node x", "there is no policy 'p'"];
+    matches!(reply.status, 200 | 303) || missing.iter().any(|text| reply.text.contains(text))
 }
 
 /// The methods and paths of the routes in a source.
@@ -111,7 +119,8 @@ async fn the_document_of_the_api_has_every_route() {
     let mut documented = BTreeSet::new();
     for (path, methods) in document["paths"].as_object().unwrap() {
         let path = path.strip_prefix("/api/v1").unwrap().replace("{name}", "{*name}");
-        let path = if path == "/policies/import" { "/policies/{*name}".to_owned() } else { path };
+        let is_action = ["/policies/import", "/policies/diff"].contains(&&*path);
+        let path = if is_action { "/policies/{*name}".to_owned() } else { path };
         for (method, operation) in methods.as_object().unwrap() {
             let content = &operation["responses"]["default"]["content"]["application/problem+json"];
             assert_eq!(content["schema"]["$ref"], "#/components/schemas/ProblemDetails", "{path}");
@@ -146,7 +155,7 @@ async fn only_operators_make_changes() {
     // The same requests are valid.
     for change in changes() {
         let done = Reply::of(change.request(&dashboard, User::Operator)).await;
-        assert!(matches!(done.status, 200 | 303), "{:?}: {}", change.name(), done.text);
+        assert!(is_valid(&done), "{:?}: {}", change.name(), done.text);
     }
     assert!(server.connect().run::<u64>("XLEN ratelog:audit") > 10);
 }

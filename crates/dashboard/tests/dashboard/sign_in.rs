@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ratelog_test_support::Server;
 use reqwest::Method;
-use reqwest::header::{AUTHORIZATION, COOKIE, LOCATION};
+use reqwest::header::{AUTHORIZATION, COOKIE, LOCATION, REFERER};
 
 use crate::support::{
     Dashboard, OPERATOR, PASSWORD, PASSWORD_HASH, Reply, User, VIEWER, try_start, url,
@@ -160,6 +160,59 @@ async fn wrong_passwords_are_refused_and_limited() {
         assert_eq!(sign_in_elsewhere(&browser).await.status, 303);
     }
     assert_eq!(sign_in_elsewhere(&browser).await.status, 429);
+}
+
+#[tokio::test]
+async fn a_browser_is_known_for_its_user_only() {
+    let dashboard = with_passwords(&[]).await;
+    let sign_in_with = async |user: &str, cookie: &str| {
+        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+        let request = client.no_proxy().build().unwrap().post(dashboard.url("/login"));
+        let form = [("user", user), ("password", PASSWORD)];
+        Reply::of(request.header(COOKIE, cookie).form(&form)).await
+    };
+    let mut browsers = Vec::new();
+    for _ in 0..5 {
+        let reply = sign_in_with("viewer", "").await;
+        let browser =
+            reply.cookies().into_iter().find(|cookie| cookie.contains("_browser=")).unwrap();
+        browsers.push(browser.split(';').next().unwrap().to_owned());
+    }
+    // The address has no attempts left. A viewer's browsers have some at the viewer's password, and none at others.
+    for browser in &browsers {
+        assert_eq!(sign_in_with("operator", browser).await.status, 429);
+        assert_eq!(sign_in_with("viewer", browser).await.status, 303);
+    }
+}
+
+#[tokio::test]
+async fn a_form_without_a_session_leads_back_to_its_page() {
+    let dashboard = with_passwords(&[]).await;
+    let form = dashboard.request(User::Nobody, Method::POST, "/keys/k/reset");
+    let reply = Reply::of(form.header(REFERER, dashboard.url("/keys/k?rules=p"))).await;
+    assert_eq!(&*reply.location(), "/login?next=%2Fkeys%2Fk%3Frules%3Dp&repeat=true");
+    let login = Reply::of(dashboard.request(User::Nobody, Method::GET, &reply.location())).await;
+    let login = login.page();
+    login.assert_has("The change was not made: sign in and repeat it.");
+    assert_eq!(login.values("input", "value").next(), Some("/keys/k?rules=p"));
+    for referer in ["not a URL", "https://www.example.com"] {
+        let form = dashboard.request(User::Nobody, Method::POST, "/keys/k/reset");
+        let reply = Reply::of(form.header(REFERER, referer)).await;
+        assert_eq!(&*reply.location(), "/login?next=%2F&repeat=true", "{referer}");
+    }
+}
+
+#[tokio::test]
+async fn a_login_page_says_how_users_sign_in() {
+    for (arguments, text) in [
+        (&[][..], "Open the link"),
+        (&["--trusted-proxy", "192.0.2.0/24"], "Users sign in at a proxy"),
+        (&["--viewer-password-hash", &**PASSWORD_HASH], "Password"),
+    ] {
+        let dashboard = Dashboard::with(NO_SERVER, arguments).await;
+        let request = dashboard.request(User::Nobody, Method::GET, "/login");
+        Reply::of(request).await.page().assert_has(text);
+    }
 }
 
 #[tokio::test]
