@@ -41,6 +41,11 @@ impl Ring {
         self.buckets.get_mut(index)
     }
 
+    /// The seconds that a full ring has buckets for.
+    pub const fn seconds(&self) -> u64 {
+        self.step * self.capacity as u64
+    }
+
     /// The first second of the newest bucket; `None` if there are no buckets.
     pub fn newest(&self) -> Option<u64> {
         (!self.buckets.is_empty()).then_some(self.newest * self.step)

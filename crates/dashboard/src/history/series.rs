@@ -3,8 +3,6 @@ use ratelog_client::command::Counts;
 use super::bucket::Bucket;
 use super::ring::Ring;
 
-/// The most seconds over which a count is spread.
-const MAX_SPREAD: u32 = 60;
 /// The seconds by which a count may be older than the newest one. By more, the clock was set back.
 const MAX_DELAY: u64 = 3;
 
@@ -41,13 +39,15 @@ impl Series {
     ///
     /// If the clock was set back, the counts of the seconds that it repeats are replaced.
     pub fn add(&mut self, now: u64, span: u32, counts: Counts) {
-        let span = span.clamp(1, MAX_SPREAD);
+        let span = span.max(1);
         let share = Bucket::per_second(counts, span);
         let first = (now + 1).saturating_sub(u64::from(span));
         if self.seconds.newest().is_some_and(|newest| newest > now + MAX_DELAY) {
             self.drop_from(first);
         }
-        for second in first..=now {
+        let recent = first.max((now + 1).saturating_sub(self.seconds.seconds()));
+        self.add_to_minutes(first, recent, share);
+        for second in recent..=now {
             if let Some(bucket) = self.seconds.bucket(second) {
                 let is_new = bucket.seconds <= 0.0;
                 *bucket = bucket.plus(share);
@@ -57,6 +57,19 @@ impl Series {
                     *minute = Bucket { seconds, ..minute.plus(share) };
                 }
             }
+        }
+    }
+
+    /// Adds a share to each second from `first` until before `end`. These seconds have no buckets of their own.
+    fn add_to_minutes(&mut self, first: u64, end: u64, share: Bucket) {
+        let mut second = first.max(end.saturating_sub(self.minutes.seconds()));
+        while second < end {
+            let next = (second / 60 * 60 + 60).min(end);
+            if let Some(minute) = self.minutes.bucket(second) {
+                let seconds = u8::try_from(next - second).unwrap_or(60);
+                *minute = minute.plus(share.times(seconds.into()));
+            }
+            second = next;
         }
     }
 
@@ -169,5 +182,36 @@ mod tests {
             series.add(now, 1, allowed(10));
         }
         assert_eq!(sum(&series, Range::Minutes15), (50.0, 4.0));
+    }
+
+    #[test]
+    fn counts_after_a_gap_are_spread_over_all_its_seconds() {
+        let mut series = Series::default();
+        series.add(60_000, 1, allowed(1_000));
+        series.add(60_600, 600, allowed(600_000));
+        assert!((series.rate(60_600, 5).allowed - 1_000.0).abs() < 1e-3);
+        assert_eq!(sum(&series, Range::Minutes15), (601_000.0, 601.0));
+        assert_eq!(sum(&series, Range::Hours24), (601_000.0, 601.0));
+    }
+
+    #[test]
+    fn a_gap_fills_the_buckets_that_there_are() {
+        let mut series = Series::default();
+        let (now, hour) = (600_000, 3_600);
+        series.add(now - hour - 30, 1, allowed(7));
+        series.add(now, 3_600, allowed(36_000));
+        // Another node was not lost.
+        series.add(now, 1, allowed(5));
+        assert_eq!(sum(&series, Range::Minutes15), (9_005.0, 900.0));
+        assert_eq!(sum(&series, Range::Hours24), (36_012.0, 3_601.0));
+        series.add(now + 10_000_000, 10_000_000, allowed(20_000_000));
+        assert_eq!(sum(&series, Range::Minutes15), (1_800.0, 900.0));
+        let minutes = series.buckets(Range::Hours24).count();
+        assert_eq!(minutes, 1_440);
+        let rates = series.buckets(Range::Hours24).filter_map(|(_, bucket)| bucket.rate());
+        assert!(rates.into_iter().all(|rate| (rate.allowed - 2.0).abs() < 1e-3));
+        let mut short = Series::of_seconds(8);
+        short.add(now, 600, allowed(6_000));
+        assert!((short.rate(now, 5).allowed - 10.0).abs() < 1e-3);
     }
 }
