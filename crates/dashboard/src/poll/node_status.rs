@@ -22,6 +22,11 @@ pub struct NodeStatus {
     pub rate: Bucket,
     /// The counts of all its checks; `None` before its first reply.
     pub total: Option<Counts>,
+    /// The counts of its checks without a policy since the dashboard found the node; `None` before its first reply.
+    ///
+    /// They are added up from poll to poll. The total less the counts of the policies would include all checks of each
+    /// policy that was deleted, so it would jump when a policy is.
+    pub without_policy: Option<Counts>,
     /// The counts of the checks by each policy.
     pub policies: BTreeMap<String, PolicyStats>,
     /// The overrides that have no end; `None` until they have been counted.
@@ -56,16 +61,7 @@ impl NodeStatus {
     /// The counts of checks by policy; those without a policy have an empty name.
     pub fn counts(&self) -> impl Iterator<Item = (&str, Counts)> {
         let named = self.policies.iter().map(|(name, stats)| (&**name, stats.counts));
-        let others = self.total.map(|total| {
-            let mut rest = total;
-            for stats in self.policies.values() {
-                rest.allowed = rest.allowed.saturating_sub(stats.counts.allowed);
-                rest.denied = rest.denied.saturating_sub(stats.counts.denied);
-                rest.shadow_denied = rest.shadow_denied.saturating_sub(stats.counts.shadow_denied);
-                rest.near = rest.near.saturating_sub(stats.counts.near);
-            }
-            ("", rest)
-        });
+        let others = self.without_policy.map(|counts| ("", counts));
         others.into_iter().chain(named)
     }
 

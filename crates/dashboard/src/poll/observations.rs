@@ -2,15 +2,16 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use ratelog_client::Policy;
-use ratelog_client::command::{Counts, OverrideCursor, PolicyStats, Ranked};
+use ratelog_client::command::{OverrideCursor, PolicyStats, Ranked};
 use ratelog_client::nodes::{Node, Role};
 
 use super::RATE_SECONDS;
 use super::node_poll::{Replies, TOP_KEYS};
-use super::node_record::{NodeRecord, Progress};
+use super::node_record::NodeRecord;
 use super::node_status::NodeState;
 use super::policy_rates::PolicyRates;
 use super::problem::Problem;
+use super::progress::Progress;
 use super::snapshot::{Rendered, Snapshot};
 use crate::clock::now_seconds;
 use crate::history::{Bucket, Range, Series};
@@ -148,41 +149,23 @@ fn count(
     [policies, others]: [&mut BTreeMap<String, Series>; 2],
     progress: &Progress,
 ) {
-    let Progress { seconds, before, after } = progress;
-    let (now, seconds) = (now_seconds(), *seconds);
-    let counts = difference(before.total, after.total);
+    let (now, seconds) = (now_seconds(), progress.seconds);
+    let counts = progress.total();
     for series in all {
         series.add(now, seconds, counts);
     }
-    for (name, stats) in &after.policies {
-        let earlier = before.policies.get(name).map(|stats| stats.counts).unwrap_or_default();
-        let counts = difference(earlier, stats.counts);
+    for (name, counts) in progress.policies() {
         if let Some(series) = policies.get_mut(name) {
             series.add(now, seconds, counts);
         } else if let Some(series) = others.get_mut(name) {
             series.add(now, seconds, counts);
         } else if counts.checks > 0 && policies.len() < MAX_SERIES {
-            policies.entry(name.clone()).or_default().add(now, seconds, counts);
+            policies.entry(name.to_owned()).or_default().add(now, seconds, counts);
         } else if counts.checks > 0 {
-            let series = others.entry(name.clone());
+            let series = others.entry(name.to_owned());
             series.or_insert_with(|| Series::of_seconds(OTHER_SECONDS)).add(now, seconds, counts);
         }
     }
-}
-
-/// The counts since an earlier reply. Counts that are smaller than before were reset, or the node has restarted.
-fn difference(before: Counts, after: Counts) -> Counts {
-    if after.checks < before.checks {
-        return after;
-    }
-    let mut counts = Counts::default();
-    counts.checks = after.checks - before.checks;
-    counts.allowed = after.allowed.saturating_sub(before.allowed);
-    counts.denied = after.denied.saturating_sub(before.denied);
-    counts.shadow_denied = after.shadow_denied.saturating_sub(before.shadow_denied);
-    counts.overridden = after.overridden.saturating_sub(before.overridden);
-    counts.near = after.near.saturating_sub(before.near);
-    counts
 }
 
 fn merge<'a>(lists: impl Iterator<Item = &'a Vec<Ranked>>) -> Vec<Ranked> {
@@ -190,22 +173,4 @@ fn merge<'a>(lists: impl Iterator<Item = &'a Vec<Ranked>>) -> Vec<Ranked> {
     all.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.key.cmp(&b.key)));
     all.truncate(TOP_KEYS as usize);
     all
-}
-
-#[cfg(test)]
-mod tests {
-    use ratelog_client::command::Counts;
-
-    use super::difference;
-
-    #[test]
-    fn counts_that_shrink_were_reset() {
-        let counts = |checks, allowed| {
-            let mut counts = Counts::default();
-            (counts.checks, counts.allowed) = (checks, allowed);
-            counts
-        };
-        assert_eq!(difference(counts(10, 8), counts(15, 12)), counts(5, 4));
-        assert_eq!(difference(counts(10, 8), counts(3, 2)), counts(3, 2));
-    }
 }

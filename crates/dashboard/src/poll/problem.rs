@@ -146,6 +146,7 @@ mod tests {
             info: Some(NodeInfo { module: Some(module), ..NodeInfo::default() }),
             rate: Bucket::default(),
             total: None,
+            without_policy: None,
             policies: BTreeMap::new(),
             overrides_without_end: None,
         }

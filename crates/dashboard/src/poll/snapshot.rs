@@ -67,19 +67,33 @@ impl Snapshot {
         }
     }
 
-    /// The checks that each rule of each policy denied on a node: the policy, the rule such as `100/60s`, the count.
-    pub fn denied_by_rule<'a>(
-        &'a self,
-        node: &'a NodeStatus,
-    ) -> impl Iterator<Item = (&'a str, String, u64)> {
-        node.policies.iter().flat_map(|(name, stats)| {
-            let rules = self.rules.get(name).map(|policy| policy.rules.iter());
-            let named = rules
-                .into_iter()
-                .flatten()
-                .map(|rule| format!("{}/{}s", rule.limit().units(), seconds(rule.window())));
-            named.zip(&stats.denied_by_rule).map(|(rule, denied)| (&**name, rule, *denied))
-        })
+    /// The checks that each rule of each policy denied on a node, by the policy and the rule such as `100/60s`. A policy
+    /// may have equal rules.
+    #[must_use]
+    pub fn denied_by_rule<'a>(&self, node: &'a NodeStatus) -> BTreeMap<(&'a str, String), u64> {
+        let mut sums = BTreeMap::new();
+        for (name, stats) in &node.policies {
+            let Some(policy) = self.rules.get(name) else { continue };
+            for (rule, denied) in policy.rules.iter().zip(&stats.denied_by_rule) {
+                let rule = format!("{}/{}s", rule.limit().units(), seconds(rule.window()));
+                *sums.entry((&**name, rule)).or_default() += denied;
+            }
+        }
+        sums
+    }
+
+    /// The limit of each policy in each window, by the policy and the seconds of the window. Of several rules with the
+    /// same window, the smallest limit counts.
+    #[must_use]
+    pub fn limits(&self) -> BTreeMap<(&str, String), u64> {
+        let mut limits = BTreeMap::new();
+        for (name, policy) in &self.rules {
+            for rule in policy.rules.iter() {
+                let limit = limits.entry((&**name, seconds(rule.window()))).or_insert(u64::MAX);
+                *limit = rule.limit().units().min(*limit);
+            }
+        }
+        limits
     }
 
     /// The primaries.
