@@ -98,7 +98,7 @@ impl Metrics {
                 }
                 near.push((with(node, [("policy", policy)]), counts.near));
             }
-            by_rule.push((node, self.0.denied_by_rule(node)));
+            by_rule.push((node, node.denied_by_rule()));
         }
         counters(
             encoder,

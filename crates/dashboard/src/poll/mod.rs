@@ -13,6 +13,7 @@ mod progress;
 mod snapshot;
 
 pub use node_status::{NodeState, NodeStatus};
+pub use policy_rates::RuleDenials;
 pub use poller::Poller;
 pub use problem::Problem;
 pub use snapshot::Snapshot;

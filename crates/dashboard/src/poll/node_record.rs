@@ -11,6 +11,7 @@ use super::node_status::{NodeState, NodeStatus};
 use super::override_count::OverrideCount;
 use super::problem::Problem;
 use super::progress::Progress;
+use super::snapshot::PolicyMap;
 use crate::clock::now_seconds;
 use crate::history::Series;
 
@@ -107,7 +108,7 @@ impl NodeRecord {
         Some(&self.info.as_ref()?.module.as_ref()?.digest)
     }
 
-    pub fn status(&self, address: &str) -> NodeStatus {
+    pub fn status(&self, address: &str, rules: PolicyMap) -> NodeStatus {
         let stats = self.stats();
         NodeStatus {
             address: address.to_owned(),
@@ -118,6 +119,7 @@ impl NodeRecord {
             total: stats.map(|stats| stats.total),
             without_policy: stats.map(|_| self.without_policy),
             policies: stats.map(|stats| stats.policies.clone()).unwrap_or_default(),
+            rules,
             overrides_without_end: self.overrides.without_end(),
         }
     }

@@ -5,6 +5,7 @@ use ratelog_client::command::{Counts, PolicyStats};
 use ratelog_client::nodes::Role;
 
 use super::node_info::NodeInfo;
+use super::snapshot::{PolicyMap, seconds};
 use crate::history::Bucket;
 
 /// A node and its last replies.
@@ -29,6 +30,8 @@ pub struct NodeStatus {
     pub without_policy: Option<Counts>,
     /// The counts of the checks by each policy.
     pub policies: BTreeMap<String, PolicyStats>,
+    /// The policies; empty until they have been read.
+    pub rules: PolicyMap,
     /// The overrides that have no end; `None` until they have been counted.
     pub overrides_without_end: Option<u64>,
 }
@@ -63,6 +66,21 @@ impl NodeStatus {
         let named = self.policies.iter().map(|(name, stats)| (&**name, stats.counts));
         let others = self.without_policy.map(|counts| ("", counts));
         others.into_iter().chain(named)
+    }
+
+    /// The checks that each rule of each policy denied, by the policy and the rule such as `100/60s`. A policy may have
+    /// equal rules.
+    #[must_use]
+    pub fn denied_by_rule(&self) -> BTreeMap<(&str, String), u64> {
+        let mut sums = BTreeMap::new();
+        for (name, stats) in &self.policies {
+            let Some(policy) = self.rules.get(name) else { continue };
+            for (rule, denied) in policy.rules.iter().zip(&stats.denied_by_rule) {
+                let rule = format!("{}/{}s", rule.limit().units(), seconds(rule.window()));
+                *sums.entry((&**name, rule)).or_default() += denied;
+            }
+        }
+        sums
     }
 
     /// The digest of the node's policies.

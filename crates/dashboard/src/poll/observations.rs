@@ -1,7 +1,6 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use ratelog_client::Policy;
 use ratelog_client::command::{OverrideCursor, PolicyStats, Ranked};
 use ratelog_client::nodes::{Node, Role};
 
@@ -9,10 +8,10 @@ use super::RATE_SECONDS;
 use super::node_poll::{Replies, TOP_KEYS};
 use super::node_record::NodeRecord;
 use super::node_status::NodeState;
-use super::policy_rates::PolicyRates;
+use super::policy_rates::{PolicyRates, RuleDenials, add_denials};
 use super::problem::Problem;
 use super::progress::Progress;
-use super::snapshot::{Rendered, Snapshot};
+use super::snapshot::{PolicyMap, Rendered, Snapshot};
 use crate::clock::now_seconds;
 use crate::history::{Bucket, Range, Series};
 
@@ -29,9 +28,10 @@ pub struct Observations {
     policies: BTreeMap<String, Series>,
     /// The counts of the policies without a history.
     other_policies: BTreeMap<String, Series>,
-    /// The policies, and the digest that they were read with.
-    rules: BTreeMap<String, Policy>,
-    rules_digest: String,
+    /// The policies of each digest that a node has.
+    rules: BTreeMap<String, PolicyMap>,
+    /// The policies that were read last.
+    last_rules: PolicyMap,
     pub discovery_error: Option<String>,
 }
 
@@ -44,7 +44,8 @@ impl Observations {
             let new = || NodeRecord::new(node.role().clone());
             self.nodes.entry(address).or_insert_with(new).role = node.role().clone();
         }
-        let Self { nodes, policies, other_policies, .. } = self;
+        let Self { nodes, policies, other_policies, rules, .. } = self;
+        rules.retain(|digest, _| nodes.values().any(|record| record.digest() == Some(digest)));
         let is_known = |name: &String| {
             let mut stats = nodes.values().filter_map(NodeRecord::stats);
             stats.any(|stats| stats.policies.contains_key(name))
@@ -72,17 +73,30 @@ impl Observations {
         self.nodes.get(address)?.next_overrides()
     }
 
-    /// The digest of a node's policies, if they are not those that are known.
-    pub fn new_digest(&self, node: &Node) -> Option<String> {
-        let record = self.nodes.get(node.address())?;
-        let is_source = node.is_primary() && record.state == NodeState::Up;
-        let digest = record.digest().filter(|digest| *digest != self.rules_digest);
-        digest.filter(|_| is_source).map(str::to_owned)
+    /// The digests whose policies have not been read, each with a node that has it: a primary, if one does.
+    pub fn new_digests<'a>(&self, nodes: &'a [Node]) -> BTreeMap<String, &'a Node> {
+        let mut digests = BTreeMap::new();
+        let replicas = nodes.iter().filter(|node| !node.is_primary());
+        for node in nodes.iter().filter(|node| node.is_primary()).chain(replicas) {
+            let record = self.nodes.get(node.address());
+            let record = record.filter(|record| record.state == NodeState::Up);
+            if let Some(digest) = record.and_then(NodeRecord::digest)
+                && !self.rules.contains_key(digest)
+            {
+                digests.entry(digest.to_owned()).or_insert(node);
+            }
+        }
+        digests
     }
 
-    pub fn set_rules(&mut self, rules: BTreeMap<String, Policy>, digest: String) {
-        self.rules = rules;
-        self.rules_digest = digest;
+    pub fn set_rules(&mut self, digest: String, rules: PolicyMap) {
+        self.last_rules = PolicyMap::clone(&rules);
+        self.rules.insert(digest, rules);
+    }
+
+    /// The policies of a node; `None` if they have not been read.
+    fn rules_of(&self, record: &NodeRecord) -> Option<&PolicyMap> {
+        self.rules.get(record.digest()?)
     }
 
     pub fn history(&self, policy: Option<&str>, range: Range) -> Vec<(u64, Bucket)> {
@@ -95,8 +109,11 @@ impl Observations {
 
     pub fn snapshot(&self, is_cluster: bool) -> Snapshot {
         let now = now_seconds();
-        let nodes: Vec<_> =
-            self.nodes.iter().map(|(address, record)| record.status(address)).collect();
+        let status = |(address, record): (&String, &NodeRecord)| {
+            record.status(address, self.rules_of(record).cloned().unwrap_or_default())
+        };
+        let nodes: Vec<_> = self.nodes.iter().map(status).collect();
+        let rules = self.primaries().find_map(|record| self.rules_of(record));
         let mut problems = Problem::of_nodes(&nodes);
         problems.extend(self.nodes.iter().flat_map(|(address, record)| record.problems(address)));
         Snapshot {
@@ -105,7 +122,7 @@ impl Observations {
             discovery_error: self.discovery_error.clone(),
             rate: self.total.rate(now, RATE_SECONDS),
             policies: self.policy_rates(now),
-            rules: self.rules.clone(),
+            rules: PolicyMap::clone(rules.unwrap_or(&self.last_rules)),
             top_denied: merge(self.primaries().map(|record| &record.top_denied)),
             top_checked: merge(self.primaries().map(|record| &record.top_checked)),
             nodes,
@@ -119,20 +136,25 @@ impl Observations {
     }
 
     fn policy_rates(&self, now: u64) -> Vec<PolicyRates> {
-        let mut sums: BTreeMap<&str, PolicyStats> = BTreeMap::new();
-        for stats in self.primaries().filter_map(NodeRecord::stats) {
-            for (name, stats) in &stats.policies {
-                *sums.entry(name).or_default() += stats.clone();
+        let mut sums: BTreeMap<&str, (PolicyStats, Vec<RuleDenials>)> = BTreeMap::new();
+        for record in self.primaries() {
+            let rules = self.rules_of(record);
+            for (name, stats) in record.stats().into_iter().flat_map(|stats| &stats.policies) {
+                let (sum, denials) = sums.entry(name).or_default();
+                *sum += stats.clone();
+                let policy = rules.and_then(|rules| rules.get(name));
+                add_denials(denials, policy, &stats.denied_by_rule);
             }
         }
         let series = |name: &str| self.policies.get(name).or_else(|| self.other_policies.get(name));
         let rate = |name: &str| series(name).map(|series| series.rate(now, RATE_SECONDS));
         let mut rates: Vec<_> = sums
             .into_iter()
-            .map(|(name, stats)| PolicyRates {
+            .map(|(name, (stats, rules))| PolicyRates {
                 name: name.to_owned(),
                 rate: rate(name).unwrap_or_default(),
                 denied_by_rule: stats.denied_by_rule,
+                rules,
                 checks: stats.counts.checks,
             })
             .collect();
