@@ -17,7 +17,7 @@ use prometheus_client::registry::Registry;
 use crate::app::App;
 use crate::auth::ClientAddress;
 use crate::operations::failure::Failure;
-use crate::poll::{NodeState, NodeStatus, Snapshot, seconds};
+use crate::poll::{NodeState, NodeStatus, Snapshot};
 
 const TEXT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -98,14 +98,12 @@ impl Metrics {
                 }
                 near.push((with(node, [("policy", policy)]), counts.near));
             }
-            for (policy, rule, denied) in self.0.denied_by_rule(node) {
-                by_rule.push((node, policy, rule, denied));
-            }
+            by_rule.push((node, node.denied_by_rule()));
         }
         counters(
             encoder,
             "ratelog_checks",
-            "Checks, each with one result: allowed, denied or shadow_denied. The policy is empty for checks that named none.",
+            "Checks, each with one result: allowed, denied or shadow_denied. The policy is empty for checks that named none, which are counted since the dashboard found the node.",
             checks.into_iter(),
         )?;
         counters(
@@ -114,8 +112,10 @@ impl Metrics {
             "Allowed checks that left at most a fifth of the limit.",
             near.into_iter(),
         )?;
-        let by_rule = by_rule.iter().map(|(node, policy, rule, denied)| {
-            (with(node, [("policy", policy), ("rule", rule)]), *denied)
+        let by_rule = by_rule.iter().flat_map(|(node, sums)| {
+            sums.iter().map(|((policy, rule), denied)| {
+                (with(node, [("policy", *policy), ("rule", rule)]), *denied)
+            })
         });
         counters(
             encoder,
@@ -125,24 +125,14 @@ impl Metrics {
         )?;
         let overridden = nodes.iter().filter_map(|node| Some((of(node), node.total?.overridden)));
         counters(encoder, "ratelog_overridden", "Checks that an override decided.", overridden)?;
-        let limits: Vec<_> = self
-            .0
-            .rules
-            .iter()
-            .flat_map(|(name, policy)| {
-                policy
-                    .rules
-                    .iter()
-                    .map(move |rule| (name, seconds(rule.window()), rule.limit().units()))
-            })
-            .collect();
-        let limits = limits.iter().map(|(name, window, limit)| {
-            (vec![("policy", &***name), ("window", &**window)], *limit)
+        let limits = self.0.limits();
+        let limits = limits.iter().map(|((policy, window), limit)| {
+            (vec![("policy", *policy), ("window", window)], *limit)
         });
         gauges(
             encoder,
             "ratelog_policy_limit",
-            "The limit of a policy in a window of so many seconds.",
+            "The smallest limit of a policy in a window of so many seconds.",
             limits,
         )
     }

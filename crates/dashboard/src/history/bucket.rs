@@ -52,6 +52,19 @@ impl Bucket {
         Self { seconds: self.seconds + next.seconds, ..self.plus(next) }
     }
 
+    /// The counts of so many equal spans, one after the other.
+    #[must_use]
+    pub fn times(self, spans: f32) -> Self {
+        Self {
+            seconds: self.seconds * spans,
+            allowed: self.allowed * spans,
+            denied: self.denied * spans,
+            shadow_denied: self.shadow_denied * spans,
+            overridden: self.overridden * spans,
+            near: self.near * spans,
+        }
+    }
+
     /// The counts in a second; `None` if there are none.
     #[must_use]
     pub fn rate(self) -> Option<Self> {

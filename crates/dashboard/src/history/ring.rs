@@ -41,6 +41,24 @@ impl Ring {
         self.buckets.get_mut(index)
     }
 
+    /// The seconds that a full ring has buckets for.
+    pub const fn seconds(&self) -> u64 {
+        self.step * self.capacity as u64
+    }
+
+    /// The first second of the newest bucket; `None` if there are no buckets.
+    pub fn newest(&self) -> Option<u64> {
+        (!self.buckets.is_empty()).then_some(self.newest * self.step)
+    }
+
+    /// Drops the bucket of an instant and all later ones.
+    pub fn drop_from(&mut self, second: u64) {
+        let number = second / self.step;
+        while self.newest >= number && self.buckets.pop_back().is_some() {
+            self.newest = self.newest.saturating_sub(1);
+        }
+    }
+
     /// The buckets, oldest first, each with its first second since the epoch.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (u64, Bucket)> {
         let oldest = (self.newest + 1).saturating_sub(self.buckets.len() as u64);
@@ -74,6 +92,21 @@ mod tests {
         assert_eq!(counts(&ring), [(1000, 32.0)]);
         ring.bucket(998).unwrap().allowed += 1.0;
         assert_eq!(counts(&ring), [(998, 1.0), (999, 0.0), (1000, 32.0)]);
+    }
+
+    #[test]
+    fn later_buckets_are_dropped() {
+        let mut ring = Ring::new(10, 4);
+        assert_eq!(ring.newest(), None);
+        for second in [100, 110, 120, 130] {
+            ring.bucket(second).unwrap().allowed += 1.0;
+        }
+        ring.drop_from(125);
+        assert_eq!((counts(&ring), ring.newest()), (vec![(100, 1.0), (110, 1.0)], Some(110)));
+        ring.drop_from(50);
+        assert_eq!((counts(&ring), ring.newest()), (vec![], None));
+        ring.bucket(50).unwrap().allowed += 1.0;
+        assert_eq!(counts(&ring), [(50, 1.0)]);
     }
 
     #[test]

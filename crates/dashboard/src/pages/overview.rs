@@ -12,7 +12,7 @@ use super::ranking::ranking;
 use super::{LivePage, format, render_live};
 use crate::app::App;
 use crate::auth::Viewer;
-use crate::poll::{NodeState, Snapshot};
+use crate::poll::{NodeState, RuleDenials, Snapshot};
 
 /// The policies that the overview lists.
 const MAX_POLICIES: usize = 50;
@@ -100,7 +100,7 @@ fn policies(snapshot: &Snapshot, base: &str) -> Markup {
                                 td.number { (format::rate(policy.rate.denied + policy.rate.shadow_denied)) }
                                 td.number { (format::percent(policy.rate.denial_ratio())) }
                                 td.number { (format::percent(policy.rate.near_ratio())) }
-                                td { (denied_by_rule(snapshot, &policy.name, &policy.denied_by_rule)) }
+                                td { (denied_by_rule(&policy.rules)) }
                             }
                         }
                     }
@@ -111,14 +111,12 @@ fn policies(snapshot: &Snapshot, base: &str) -> Markup {
 }
 
 /// The counts of a policy's rules.
-fn denied_by_rule(snapshot: &Snapshot, name: &str, counts: &[u64]) -> Markup {
-    let rules: Vec<_> =
-        snapshot.rules.get(name).map(|policy| policy.rules.iter().collect()).unwrap_or_default();
+fn denied_by_rule(rules: &[RuleDenials]) -> Markup {
     html! {
-        @for (index, count) in counts.iter().enumerate() {
+        @for RuleDenials { index, rule, denied } in rules {
             span.rule {
-                @match rules.get(index) { Some(rule) => (rule), None => { "rule " (index + 1) } }
-                ": " strong { (format::grouped(*count)) }
+                @match rule { Some(rule) => (rule), None => { "rule " (index + 1) } }
+                ": " strong { (format::grouped(*denied)) }
             } " "
         }
     }

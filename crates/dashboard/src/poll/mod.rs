@@ -9,12 +9,14 @@ mod override_count;
 mod policy_rates;
 mod poller;
 mod problem;
+mod progress;
 mod snapshot;
 
 pub use node_status::{NodeState, NodeStatus};
+pub use policy_rates::RuleDenials;
 pub use poller::Poller;
 pub use problem::Problem;
-pub use snapshot::{Snapshot, seconds};
+pub use snapshot::Snapshot;
 
 /// The seconds over which the rates of a snapshot are taken.
 const RATE_SECONDS: u64 = 5;

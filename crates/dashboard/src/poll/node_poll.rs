@@ -1,5 +1,6 @@
 //! One poll of one node: at most three commands.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ratelog_client::Error;
@@ -10,6 +11,8 @@ use ratelog_client::nodes::Node;
 use ratelog_client::redis::{self, InfoDict};
 
 use super::node_info::NodeInfo;
+use super::snapshot::PolicyMap;
+use crate::operations::policy_document;
 
 /// The keys of each list of `RL.TOP`.
 pub const TOP_KEYS: u32 = 100;
@@ -74,6 +77,15 @@ async fn poll_extra(node: &Node, extra: Extra, replies: &mut Replies) {
             replies.overrides = page.ok();
         }
     }
+}
+
+/// Reads the policies of a node. `None` if the node does not answer, or if its digest is another one by now.
+pub async fn fetch_policies(node: &Node, digest: &str) -> Option<PolicyMap> {
+    let json = node.query(&command::export_policies()).await.ok()?;
+    let info = fetch_info(node).await.ok()?;
+    info.module.filter(|module| module.digest == digest)?;
+    let policies = policy_document::parse(&json).ok()?.into_iter();
+    Some(Arc::new(policies.map(|(name, policy)| (name.to_string(), policy)).collect()))
 }
 
 async fn fetch_info(node: &Node) -> Result<NodeInfo, Error> {

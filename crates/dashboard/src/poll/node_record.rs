@@ -1,7 +1,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use ratelog_client::command::{OverrideCursor, Ranked, Stats};
+use ratelog_client::command::{Counts, OverrideCursor, Ranked, Stats};
 use ratelog_client::nodes::Role;
 
 use super::RATE_SECONDS;
@@ -10,6 +10,8 @@ use super::node_poll::Replies;
 use super::node_status::{NodeState, NodeStatus};
 use super::override_count::OverrideCount;
 use super::problem::Problem;
+use super::progress::Progress;
+use super::snapshot::PolicyMap;
 use crate::clock::now_seconds;
 use crate::history::Series;
 
@@ -25,18 +27,12 @@ pub struct NodeRecord {
     pub top_checked: Vec<Ranked>,
     info: Option<NodeInfo>,
     stats: Option<(Instant, Stats)>,
+    /// The checks without a policy since the first reply.
+    without_policy: Counts,
     overrides: OverrideCount,
     last_reply: Instant,
     /// Earlier counts of `NOPOLICY` errors and evictions.
     marks: VecDeque<(Instant, u64, u64)>,
-}
-
-/// The counts of a node's last two replies.
-pub struct Progress {
-    /// The seconds between them.
-    pub seconds: u32,
-    pub before: Stats,
-    pub after: Stats,
 }
 
 impl NodeRecord {
@@ -46,6 +42,7 @@ impl NodeRecord {
             state: NodeState::Unknown,
             info: None,
             stats: None,
+            without_policy: Counts::default(),
             overrides: OverrideCount::default(),
             series: Series::default(),
             top_denied: Vec::new(),
@@ -81,7 +78,9 @@ impl NodeRecord {
                 let (then, before) = self.stats.replace((now, stats.clone()))?;
                 let seconds = ((now - then).as_millis() + 500) / 1_000;
                 let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
-                (self.role == Role::Primary).then_some(Progress { seconds, before, after: stats })
+                let progress = Progress::new(seconds, before, stats);
+                self.without_policy += progress.without_policy();
+                (self.role == Role::Primary).then_some(progress)
             }
             Err(error) if error.is_unknown_command() => {
                 self.state = NodeState::NoModule;
@@ -109,7 +108,7 @@ impl NodeRecord {
         Some(&self.info.as_ref()?.module.as_ref()?.digest)
     }
 
-    pub fn status(&self, address: &str) -> NodeStatus {
+    pub fn status(&self, address: &str, rules: PolicyMap) -> NodeStatus {
         let stats = self.stats();
         NodeStatus {
             address: address.to_owned(),
@@ -118,7 +117,9 @@ impl NodeRecord {
             info: self.info.clone(),
             rate: self.series.rate(now_seconds(), RATE_SECONDS),
             total: stats.map(|stats| stats.total),
+            without_policy: stats.map(|_| self.without_policy),
             policies: stats.map(|stats| stats.policies.clone()).unwrap_or_default(),
+            rules,
             overrides_without_end: self.overrides.without_end(),
         }
     }

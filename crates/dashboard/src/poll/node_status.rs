@@ -5,6 +5,7 @@ use ratelog_client::command::{Counts, PolicyStats};
 use ratelog_client::nodes::Role;
 
 use super::node_info::NodeInfo;
+use super::snapshot::{PolicyMap, seconds};
 use crate::history::Bucket;
 
 /// A node and its last replies.
@@ -22,8 +23,15 @@ pub struct NodeStatus {
     pub rate: Bucket,
     /// The counts of all its checks; `None` before its first reply.
     pub total: Option<Counts>,
+    /// The counts of its checks without a policy since the dashboard found the node; `None` before its first reply.
+    ///
+    /// They are added up from poll to poll. The total less the counts of the policies would include all checks of each
+    /// policy that was deleted, so it would jump when a policy is.
+    pub without_policy: Option<Counts>,
     /// The counts of the checks by each policy.
     pub policies: BTreeMap<String, PolicyStats>,
+    /// The policies; empty until they have been read.
+    pub rules: PolicyMap,
     /// The overrides that have no end; `None` until they have been counted.
     pub overrides_without_end: Option<u64>,
 }
@@ -56,17 +64,23 @@ impl NodeStatus {
     /// The counts of checks by policy; those without a policy have an empty name.
     pub fn counts(&self) -> impl Iterator<Item = (&str, Counts)> {
         let named = self.policies.iter().map(|(name, stats)| (&**name, stats.counts));
-        let others = self.total.map(|total| {
-            let mut rest = total;
-            for stats in self.policies.values() {
-                rest.allowed = rest.allowed.saturating_sub(stats.counts.allowed);
-                rest.denied = rest.denied.saturating_sub(stats.counts.denied);
-                rest.shadow_denied = rest.shadow_denied.saturating_sub(stats.counts.shadow_denied);
-                rest.near = rest.near.saturating_sub(stats.counts.near);
-            }
-            ("", rest)
-        });
+        let others = self.without_policy.map(|counts| ("", counts));
         others.into_iter().chain(named)
+    }
+
+    /// The checks that each rule of each policy denied, by the policy and the rule such as `100/60s`. A policy may have
+    /// equal rules.
+    #[must_use]
+    pub fn denied_by_rule(&self) -> BTreeMap<(&str, String), u64> {
+        let mut sums = BTreeMap::new();
+        for (name, stats) in &self.policies {
+            let Some(policy) = self.rules.get(name) else { continue };
+            for (rule, denied) in policy.rules.iter().zip(&stats.denied_by_rule) {
+                let rule = format!("{}/{}s", rule.limit().units(), seconds(rule.window()));
+                *sums.entry((&**name, rule)).or_default() += denied;
+            }
+        }
+        sums
     }
 
     /// The digest of the node's policies.

@@ -1,17 +1,17 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use ratelog_client::Policy;
-use ratelog_client::command::{Counts, OverrideCursor, PolicyStats, Ranked};
+use ratelog_client::command::{OverrideCursor, PolicyStats, Ranked};
 use ratelog_client::nodes::{Node, Role};
 
 use super::RATE_SECONDS;
 use super::node_poll::{Replies, TOP_KEYS};
-use super::node_record::{NodeRecord, Progress};
+use super::node_record::NodeRecord;
 use super::node_status::NodeState;
-use super::policy_rates::PolicyRates;
+use super::policy_rates::{PolicyRates, RuleDenials, add_denials};
 use super::problem::Problem;
-use super::snapshot::{Rendered, Snapshot};
+use super::progress::Progress;
+use super::snapshot::{PolicyMap, Rendered, Snapshot};
 use crate::clock::now_seconds;
 use crate::history::{Bucket, Range, Series};
 
@@ -28,9 +28,10 @@ pub struct Observations {
     policies: BTreeMap<String, Series>,
     /// The counts of the policies without a history.
     other_policies: BTreeMap<String, Series>,
-    /// The policies, and the digest that they were read with.
-    rules: BTreeMap<String, Policy>,
-    rules_digest: String,
+    /// The policies of each digest that a node has.
+    rules: BTreeMap<String, PolicyMap>,
+    /// The policies that were read last.
+    last_rules: PolicyMap,
     pub discovery_error: Option<String>,
 }
 
@@ -43,7 +44,8 @@ impl Observations {
             let new = || NodeRecord::new(node.role().clone());
             self.nodes.entry(address).or_insert_with(new).role = node.role().clone();
         }
-        let Self { nodes, policies, other_policies, .. } = self;
+        let Self { nodes, policies, other_policies, rules, .. } = self;
+        rules.retain(|digest, _| nodes.values().any(|record| record.digest() == Some(digest)));
         let is_known = |name: &String| {
             let mut stats = nodes.values().filter_map(NodeRecord::stats);
             stats.any(|stats| stats.policies.contains_key(name))
@@ -71,17 +73,30 @@ impl Observations {
         self.nodes.get(address)?.next_overrides()
     }
 
-    /// The digest of a node's policies, if they are not those that are known.
-    pub fn new_digest(&self, node: &Node) -> Option<String> {
-        let record = self.nodes.get(node.address())?;
-        let is_source = node.is_primary() && record.state == NodeState::Up;
-        let digest = record.digest().filter(|digest| *digest != self.rules_digest);
-        digest.filter(|_| is_source).map(str::to_owned)
+    /// The digests whose policies have not been read, each with a node that has it: a primary, if one does.
+    pub fn new_digests<'a>(&self, nodes: &'a [Node]) -> BTreeMap<String, &'a Node> {
+        let mut digests = BTreeMap::new();
+        let replicas = nodes.iter().filter(|node| !node.is_primary());
+        for node in nodes.iter().filter(|node| node.is_primary()).chain(replicas) {
+            let record = self.nodes.get(node.address());
+            let record = record.filter(|record| record.state == NodeState::Up);
+            if let Some(digest) = record.and_then(NodeRecord::digest)
+                && !self.rules.contains_key(digest)
+            {
+                digests.entry(digest.to_owned()).or_insert(node);
+            }
+        }
+        digests
     }
 
-    pub fn set_rules(&mut self, rules: BTreeMap<String, Policy>, digest: String) {
-        self.rules = rules;
-        self.rules_digest = digest;
+    pub fn set_rules(&mut self, digest: String, rules: PolicyMap) {
+        self.last_rules = PolicyMap::clone(&rules);
+        self.rules.insert(digest, rules);
+    }
+
+    /// The policies of a node; `None` if they have not been read.
+    fn rules_of(&self, record: &NodeRecord) -> Option<&PolicyMap> {
+        self.rules.get(record.digest()?)
     }
 
     pub fn history(&self, policy: Option<&str>, range: Range) -> Vec<(u64, Bucket)> {
@@ -94,8 +109,11 @@ impl Observations {
 
     pub fn snapshot(&self, is_cluster: bool) -> Snapshot {
         let now = now_seconds();
-        let nodes: Vec<_> =
-            self.nodes.iter().map(|(address, record)| record.status(address)).collect();
+        let status = |(address, record): (&String, &NodeRecord)| {
+            record.status(address, self.rules_of(record).cloned().unwrap_or_default())
+        };
+        let nodes: Vec<_> = self.nodes.iter().map(status).collect();
+        let rules = self.primaries().find_map(|record| self.rules_of(record));
         let mut problems = Problem::of_nodes(&nodes);
         problems.extend(self.nodes.iter().flat_map(|(address, record)| record.problems(address)));
         Snapshot {
@@ -104,7 +122,7 @@ impl Observations {
             discovery_error: self.discovery_error.clone(),
             rate: self.total.rate(now, RATE_SECONDS),
             policies: self.policy_rates(now),
-            rules: self.rules.clone(),
+            rules: PolicyMap::clone(rules.unwrap_or(&self.last_rules)),
             top_denied: merge(self.primaries().map(|record| &record.top_denied)),
             top_checked: merge(self.primaries().map(|record| &record.top_checked)),
             nodes,
@@ -118,20 +136,25 @@ impl Observations {
     }
 
     fn policy_rates(&self, now: u64) -> Vec<PolicyRates> {
-        let mut sums: BTreeMap<&str, PolicyStats> = BTreeMap::new();
-        for stats in self.primaries().filter_map(NodeRecord::stats) {
-            for (name, stats) in &stats.policies {
-                *sums.entry(name).or_default() += stats.clone();
+        let mut sums: BTreeMap<&str, (PolicyStats, Vec<RuleDenials>)> = BTreeMap::new();
+        for record in self.primaries() {
+            let rules = self.rules_of(record);
+            for (name, stats) in record.stats().into_iter().flat_map(|stats| &stats.policies) {
+                let (sum, denials) = sums.entry(name).or_default();
+                *sum += stats.clone();
+                let policy = rules.and_then(|rules| rules.get(name));
+                add_denials(denials, policy, &stats.denied_by_rule);
             }
         }
         let series = |name: &str| self.policies.get(name).or_else(|| self.other_policies.get(name));
         let rate = |name: &str| series(name).map(|series| series.rate(now, RATE_SECONDS));
         let mut rates: Vec<_> = sums
             .into_iter()
-            .map(|(name, stats)| PolicyRates {
+            .map(|(name, (stats, rules))| PolicyRates {
                 name: name.to_owned(),
                 rate: rate(name).unwrap_or_default(),
                 denied_by_rule: stats.denied_by_rule,
+                rules,
                 checks: stats.counts.checks,
             })
             .collect();
@@ -148,41 +171,23 @@ fn count(
     [policies, others]: [&mut BTreeMap<String, Series>; 2],
     progress: &Progress,
 ) {
-    let Progress { seconds, before, after } = progress;
-    let (now, seconds) = (now_seconds(), *seconds);
-    let counts = difference(before.total, after.total);
+    let (now, seconds) = (now_seconds(), progress.seconds);
+    let counts = progress.total();
     for series in all {
         series.add(now, seconds, counts);
     }
-    for (name, stats) in &after.policies {
-        let earlier = before.policies.get(name).map(|stats| stats.counts).unwrap_or_default();
-        let counts = difference(earlier, stats.counts);
+    for (name, counts) in progress.policies() {
         if let Some(series) = policies.get_mut(name) {
             series.add(now, seconds, counts);
         } else if let Some(series) = others.get_mut(name) {
             series.add(now, seconds, counts);
         } else if counts.checks > 0 && policies.len() < MAX_SERIES {
-            policies.entry(name.clone()).or_default().add(now, seconds, counts);
+            policies.entry(name.to_owned()).or_default().add(now, seconds, counts);
         } else if counts.checks > 0 {
-            let series = others.entry(name.clone());
+            let series = others.entry(name.to_owned());
             series.or_insert_with(|| Series::of_seconds(OTHER_SECONDS)).add(now, seconds, counts);
         }
     }
-}
-
-/// The counts since an earlier reply. Counts that are smaller than before were reset, or the node has restarted.
-fn difference(before: Counts, after: Counts) -> Counts {
-    if after.checks < before.checks {
-        return after;
-    }
-    let mut counts = Counts::default();
-    counts.checks = after.checks - before.checks;
-    counts.allowed = after.allowed.saturating_sub(before.allowed);
-    counts.denied = after.denied.saturating_sub(before.denied);
-    counts.shadow_denied = after.shadow_denied.saturating_sub(before.shadow_denied);
-    counts.overridden = after.overridden.saturating_sub(before.overridden);
-    counts.near = after.near.saturating_sub(before.near);
-    counts
 }
 
 fn merge<'a>(lists: impl Iterator<Item = &'a Vec<Ranked>>) -> Vec<Ranked> {
@@ -190,22 +195,4 @@ fn merge<'a>(lists: impl Iterator<Item = &'a Vec<Ranked>>) -> Vec<Ranked> {
     all.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.key.cmp(&b.key)));
     all.truncate(TOP_KEYS as usize);
     all
-}
-
-#[cfg(test)]
-mod tests {
-    use ratelog_client::command::Counts;
-
-    use super::difference;
-
-    #[test]
-    fn counts_that_shrink_were_reset() {
-        let counts = |checks, allowed| {
-            let mut counts = Counts::default();
-            (counts.checks, counts.allowed) = (checks, allowed);
-            counts
-        };
-        assert_eq!(difference(counts(10, 8), counts(15, 12)), counts(5, 4));
-        assert_eq!(difference(counts(10, 8), counts(3, 2)), counts(3, 2));
-    }
 }

@@ -2,7 +2,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ratelog_client::Error;
-use ratelog_client::command;
 use ratelog_client::nodes::{Deployment, Node};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -12,7 +11,6 @@ use super::node_poll::{self, Extra};
 use super::observations::Observations;
 use super::snapshot::Snapshot;
 use crate::history::{Bucket, Range};
-use crate::operations::policy_document;
 
 /// A receiver of snapshots.
 pub type Subscription = watch::Receiver<Arc<Snapshot>>;
@@ -129,17 +127,21 @@ impl Poller {
         self.observations().discovery_error = found.err().map(|error| error.to_string());
     }
 
-    /// Reads the policies again if their digest has changed.
+    /// Reads the policies of each digest that is new, from one of the nodes that have it.
     async fn fetch_rules(&self, nodes: &[Node]) {
-        let changed = {
-            let observations = self.observations();
-            nodes.iter().find_map(|node| Some((node, observations.new_digest(node)?)))
-        };
-        let Some((node, digest)) = changed else { return };
-        let exported = node.query(&command::export_policies()).await;
-        if let Some(rules) = exported.ok().and_then(|json| policy_document::parse(&json).ok()) {
-            let rules = rules.into_iter().map(|(name, policy)| (name.to_string(), policy));
-            self.observations().set_rules(rules.collect(), digest);
+        let new = self.observations().new_digests(nodes);
+        let mut reads = JoinSet::new();
+        for (digest, node) in new {
+            let node = node.clone();
+            reads.spawn(async move {
+                let rules = node_poll::fetch_policies(&node, &digest).await?;
+                Some((digest, rules))
+            });
+        }
+        while let Some(read) = reads.join_next().await {
+            if let Ok(Some((digest, rules))) = read {
+                self.observations().set_rules(digest, rules);
+            }
         }
     }
 

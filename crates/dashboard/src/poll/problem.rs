@@ -135,6 +135,7 @@ mod tests {
     use super::Problem;
     use crate::history::Bucket;
     use crate::poll::node_info::{ModuleInfo, NodeInfo, Replication};
+    use crate::poll::snapshot::PolicyMap;
     use crate::poll::{NodeState, NodeStatus};
 
     fn node(address: &str, digest: &str) -> NodeStatus {
@@ -146,7 +147,9 @@ mod tests {
             info: Some(NodeInfo { module: Some(module), ..NodeInfo::default() }),
             rate: Bucket::default(),
             total: None,
+            without_policy: None,
             policies: BTreeMap::new(),
+            rules: PolicyMap::default(),
             overrides_without_end: None,
         }
     }

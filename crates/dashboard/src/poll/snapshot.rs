@@ -1,5 +1,5 @@
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use ratelog_client::command::Ranked;
@@ -9,6 +9,9 @@ use super::node_status::NodeStatus;
 use super::policy_rates::PolicyRates;
 use super::problem::Problem;
 use crate::history::Bucket;
+
+/// The policies of a node, by name.
+pub type PolicyMap = Arc<BTreeMap<String, Policy>>;
 
 /// The results of the last polls.
 #[derive(Debug)]
@@ -25,8 +28,8 @@ pub struct Snapshot {
     pub rate: Bucket,
     /// The rates of the policies, those with the most checks first.
     pub policies: Vec<PolicyRates>,
-    /// The policies of the first node that has been asked.
-    pub rules: BTreeMap<String, Policy>,
+    /// The policies of the first primary whose policies have been read.
+    pub rules: PolicyMap,
     /// The keys with the most denied checks, of all primaries, heaviest first.
     pub top_denied: Vec<Ranked>,
     /// The keys with the most checks.
@@ -59,7 +62,7 @@ impl Snapshot {
             discovery_error: None,
             rate: Bucket::default(),
             policies: Vec::new(),
-            rules: BTreeMap::new(),
+            rules: PolicyMap::default(),
             top_denied: Vec::new(),
             top_checked: Vec::new(),
             problems: Vec::new(),
@@ -67,19 +70,18 @@ impl Snapshot {
         }
     }
 
-    /// The checks that each rule of each policy denied on a node: the policy, the rule such as `100/60s`, the count.
-    pub fn denied_by_rule<'a>(
-        &'a self,
-        node: &'a NodeStatus,
-    ) -> impl Iterator<Item = (&'a str, String, u64)> {
-        node.policies.iter().flat_map(|(name, stats)| {
-            let rules = self.rules.get(name).map(|policy| policy.rules.iter());
-            let named = rules
-                .into_iter()
-                .flatten()
-                .map(|rule| format!("{}/{}s", rule.limit().units(), seconds(rule.window())));
-            named.zip(&stats.denied_by_rule).map(|(rule, denied)| (&**name, rule, *denied))
-        })
+    /// The limit of each policy in each window, by the policy and the seconds of the window. Of several rules with the
+    /// same window, the smallest limit counts.
+    #[must_use]
+    pub fn limits(&self) -> BTreeMap<(&str, String), u64> {
+        let mut limits = BTreeMap::new();
+        for (name, policy) in &*self.rules {
+            for rule in policy.rules.iter() {
+                let limit = limits.entry((&**name, seconds(rule.window()))).or_insert(u64::MAX);
+                *limit = rule.limit().units().min(*limit);
+            }
+        }
+        limits
     }
 
     /// The primaries.

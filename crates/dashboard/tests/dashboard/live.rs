@@ -1,7 +1,7 @@
 //! Live pages: their events, and what they cost the servers.
 
 use ratelog_client::redis;
-use ratelog_test_support::Server;
+use ratelog_test_support::{Cluster, Server};
 use reqwest::{Method, Response};
 use serde_json::Value;
 
@@ -163,4 +163,71 @@ async fn every_one_of_many_policies_has_a_rate() {
         policies.len() == 130 && policies.iter().all(has_rate)
     })
     .await;
+}
+
+/// The calls of `RL.POLICY EXPORT` since a server started.
+fn exports(server: &Server) -> u64 {
+    let info: String = server.connect().run("INFO commandstats");
+    let lines = info.lines().map(str::to_lowercase);
+    let calls = lines.filter_map(|line| {
+        let (_, calls) = line.strip_prefix("cmdstat_rl.policy|export:")?.split_once("calls=")?;
+        calls.split_once(',')?.0.parse::<u64>().ok()
+    });
+    calls.sum()
+}
+
+#[tokio::test]
+async fn different_policies_are_read_once_and_each_node_has_its_own_rules() {
+    let cluster = Cluster::start(2, 0);
+    cluster[0].connect().run::<()>("RL.POLICY SET gold 2 1h");
+    until("both nodes have the policy", async || {
+        cluster[1].connect().run::<String>("RL.POLICY EXPORT").contains("gold")
+    })
+    .await;
+    let mut checks = [0, 1].map(|place| {
+        let key = (0..1_000).map(|n| format!("k{n}")).find(|key| cluster.primary_of(key) == place);
+        let (key, mut db) = (key.unwrap(), cluster[place].connect());
+        move || {
+            for _ in 0..8 {
+                db.run::<redis::Value>(&format!("RL.CHECK {key} POLICY gold"));
+            }
+        }
+    });
+    checks[1]();
+    // A node whose writes are paused does not take the change.
+    cluster[1].connect().run::<()>("CLIENT PAUSE 600000 WRITE");
+    cluster[0].connect().run::<()>("RL.POLICY SET gold 5 1h");
+    checks[0]();
+    let dashboard = Dashboard::start(&format!("redis+cluster://{}", address(&cluster[0]))).await;
+    let rules = async || {
+        let text = dashboard.get("/metrics").await.text;
+        let lines = text.lines().filter(|line| line.starts_with("ratelog_denied_by_rule_total{"));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let labelled = |place: usize, rule: &str, count: u64| {
+        let node = address(&cluster[place]);
+        let labels = format!("node=\"{node}\",policy=\"gold\",rule=\"{rule}\"");
+        format!("ratelog_denied_by_rule_total{{{labels}}} {count}")
+    };
+    let mut expected = vec![labelled(0, "5/3600s", 3), labelled(1, "2/3600s", 6)];
+    expected.sort();
+    until("both nodes' rules are known", async || {
+        let mut found = rules().await;
+        found.sort();
+        found == expected
+    })
+    .await;
+    let before = exports(&cluster[0]) + exports(&cluster[1]);
+    let mut events = Events::open(&dashboard, "overview").await;
+    for _ in 0..6 {
+        let (_, html) = events.next().await;
+        let page = Page::parse(&html);
+        page.assert_has("5/hour: 3");
+        page.assert_has("2/hour: 6");
+        events.next().await;
+        let mut found = rules().await;
+        found.sort();
+        assert_eq!(found, expected);
+    }
+    assert_eq!(exports(&cluster[0]) + exports(&cluster[1]), before);
 }

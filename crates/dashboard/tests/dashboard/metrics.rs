@@ -44,6 +44,10 @@ impl Metrics {
                 samples.push((name.to_owned(), labels.collect(), value.parse().unwrap()));
             }
         }
+        let mut series = BTreeSet::new();
+        for (name, labels, _) in &samples {
+            assert!(series.insert((name, labels)), "{name} {labels:?} twice");
+        }
         Self { types, helps, samples }
     }
 
@@ -181,4 +185,65 @@ async fn metrics_have_a_token_and_a_listener_of_their_own() {
         let request = dashboard.http.get(format!("http://{listener}{path}"));
         assert_eq!(Reply::of(request).await.status, status, "{path}");
     }
+}
+
+#[tokio::test]
+async fn a_deleted_policy_adds_nothing_to_checks_without_a_policy() {
+    let server = Server::start();
+    let mut db = server.connect();
+    db.run::<()>("RL.POLICY SET gold 2 1h");
+    let dashboard = Dashboard::start(&url(&server)).await;
+    dashboard.until_up(1).await;
+    let node = address(&server);
+    let count = async |policy: &str, result: &str| {
+        let labels = [("node", &*node), ("policy", policy), ("result", result)];
+        metrics(&dashboard).await.value("ratelog_checks_total", &labels)
+    };
+    for _ in 0..5 {
+        db.run::<redis::Value>("RL.CHECK k POLICY gold");
+    }
+    db.run::<redis::Value>("RL.CHECK plain 10 1h");
+    until("the checks are counted", async || {
+        count("gold", "denied").await == Some(3.0) && count("", "allowed").await == Some(1.0)
+    })
+    .await;
+    db.run::<()>("RL.POLICY DEL gold");
+    until("the policy is gone", async || count("gold", "denied").await.is_none()).await;
+    assert_eq!(count("", "denied").await, Some(0.0));
+    assert_eq!(count("", "allowed").await, Some(1.0));
+    // The server counts a new policy of the same name from 0.
+    db.run::<()>("RL.POLICY SET gold 2 1h");
+    for _ in 0..4 {
+        db.run::<redis::Value>("RL.CHECK other POLICY gold");
+    }
+    db.run::<redis::Value>("RL.CHECK plain 10 1h");
+    until("the checks are counted again", async || {
+        count("gold", "denied").await == Some(2.0) && count("", "allowed").await == Some(2.0)
+    })
+    .await;
+    assert_eq!(count("", "denied").await, Some(0.0));
+}
+
+#[tokio::test]
+async fn rules_with_the_same_labels_are_one_series() {
+    let server = Server::start();
+    let mut db = server.connect();
+    db.run::<()>("RL.POLICY SET steps 3 1m 2 1m 2 1m 4 1h");
+    let dashboard = Dashboard::start(&url(&server)).await;
+    dashboard.until_up(1).await;
+    for _ in 0..5 {
+        db.run::<redis::Value>("RL.CHECK k POLICY steps");
+    }
+    let node = address(&server);
+    let denied = async |rule: &str| {
+        let labels = [("node", &*node), ("policy", "steps"), ("rule", rule)];
+        metrics(&dashboard).await.value("ratelog_denied_by_rule_total", &labels)
+    };
+    until("the denials are counted", async || denied("2/60s").await == Some(3.0)).await;
+    assert_eq!(denied("3/60s").await, Some(0.0));
+    assert_eq!(denied("4/3600s").await, Some(0.0));
+    let metrics = metrics(&dashboard).await;
+    let limit =
+        |window| metrics.value("ratelog_policy_limit", &[("policy", "steps"), ("window", window)]);
+    assert_eq!((limit("60"), limit("3600")), (Some(2.0), Some(4.0)));
 }
