@@ -58,6 +58,33 @@ def test_a_password_signs_in_and_leads_to_the_page_that_was_asked_for(start: Sta
     expect(page.get_by_label("Password")).to_be_visible()
 
 
+def test_forms_work_over_plain_http(start: Start, visit: Visit) -> None:
+    """There, browsers send no `Sec-Fetch-Site`."""
+    dashboard = start()
+    page = visit(role=None, at=dashboard).page
+    page.goto(dashboard.url("/policies", host="dashboard.test"))
+    page.get_by_label("Password").fill(PASSWORDS["operator"])
+    page.get_by_role("button", name="Sign in").click()
+    expect(page).to_have_url(dashboard.url("/policies", host="dashboard.test"))
+    page.get_by_role("button", name="Enforce trial").click()
+    expect(page.get_by_text("The policy trial is stored, on 1 of 1 nodes.")).to_be_visible()
+
+
+def test_a_form_after_the_end_of_the_session_leads_back_to_its_page(start: Start, visit: Visit) -> None:
+    visitor = visit(role=None, at=start())
+    page = visitor.page
+    visitor.goto("/keys/user:1")
+    page.get_by_label("Password").fill(PASSWORDS["operator"])
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("button", name="Reset")).to_be_visible()
+    visitor.context.clear_cookies()
+    page.get_by_role("button", name="Reset").click()
+    expect(page.get_by_role("alert")).to_have_text("The change was not made: sign in and repeat it.")
+    page.get_by_label("Password").fill(PASSWORDS["operator"])
+    page.get_by_role("button", name="Sign in").click()
+    expect(page).to_have_url(visitor.dashboard.url("/keys/user:1"))
+
+
 def test_a_wrong_password_is_refused(start: Start, visit: Visit) -> None:
     visitor = visit(role=None, at=start())
     visitor.allow_status(401)

@@ -117,6 +117,8 @@ async function showChecks(element) {
     const point = JSON.parse(/** @type {CustomEvent} */ (event).detail.data);
     const [times, allowed, denied, shadow] = chart.data.map((column) => [...column].slice(-899));
     if (times.at(-1) === point.time) return;
+    // The server's clock was set back.
+    if (times.at(-1) > point.time) return load();
     chart.setData(/** @type {uPlot.AlignedData} */ ([
       [...times, point.time],
       [...allowed, point.allowed],

@@ -171,7 +171,7 @@ pub async fn make_equal(
     body: Result<Json<SourceBody>, JsonRejection>,
 ) -> Result<Json<Vec<NodeOutcome>>, Failure> {
     let SourceBody { source, seen } = json(body)?;
-    Ok(Json(policies::make_equal(&app, &identity, &source, seen.as_deref()).await?))
+    Ok(Json(policy_differences::make_equal(&app, &identity, &source, seen.as_deref()).await?))
 }
 
 /// The name of a policy in a path. Browsers take `.` and `..` for other paths, so these are `@hex:2e` and `@hex:2e2e`.

@@ -155,9 +155,11 @@ impl Audit {
     /// The time, in milliseconds since the epoch; another one for each entry, so that no two are equal.
     fn next_instant(&self) -> u64 {
         let now = now_ms();
-        let next = |last: u64| Some(now.max(last + 1));
+        // By more than a second, the clock was set back.
+        let after = |last: u64| if (now..now + 1_000).contains(&last) { last + 1 } else { now };
+        let next = |last: u64| Some(after(last));
         let last = self.last_instant.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
-        now.max(last.unwrap_or_default() + 1)
+        last.map_or(now, after)
     }
 
     async fn record(&self, mut entry: Entry) {

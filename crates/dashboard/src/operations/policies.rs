@@ -9,7 +9,6 @@ use utoipa::ToSchema;
 use super::audit::Change;
 use super::failure::Failure;
 use super::key_name;
-use super::policy_differences;
 use super::policy_document::{self, Policies};
 use super::policy_nodes::{self, NodeOutcome};
 use crate::app::App;
@@ -20,7 +19,9 @@ pub const MAX_DOCUMENT: usize = 32 << 20;
 
 /// The state before a change that could not be read.
 const NOT_READ: &str = "not read";
-const SEEN_OTHERS: &str = "The policies have changed since you saw them: look at the changes again";
+/// Why a change of policies is rejected that are not those that its user saw.
+pub(super) const SEEN_OTHERS: &str =
+    "The policies have changed since you saw them: look at the changes again";
 
 /// A policy that a document adds, changes or removes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -164,37 +165,6 @@ pub async fn import(
             return Err(Failure::Rejected(SEEN_OTHERS.to_owned()));
         }
         let import = || command::import_policies(json);
-        Ok(policy_nodes::run(app.operator().await, import).await?.0)
-    };
-    app.audit.run_on_nodes(identity, change, make).await
-}
-
-/// Gives all primaries the policies of one node, unless the nodes do not have those that their user saw: `seen` is that of
-/// [`Differences`](super::policy_differences::Differences). Returns the outcome on each.
-///
-/// # Errors
-/// [`Failure::NotFound`] if there is no such node; [`Failure::Rejected`] if the policies are others now; that of a node, if
-/// it failed on all of them.
-pub async fn make_equal(
-    app: &App,
-    identity: &Identity,
-    source: &str,
-    seen: Option<&str>,
-) -> Result<Vec<NodeOutcome>, Failure> {
-    let differences = policy_differences::find(app).await;
-    let read = policy_differences::read(app, source).await;
-    let change = Change {
-        action: "import_policies",
-        target: "all policies".to_owned(),
-        before: differences.describe(),
-        after: read.as_ref().map_or_else(|_| format!("those of {source}"), lines),
-    };
-    let make = async {
-        if seen.is_some_and(|seen| seen != differences.seen) {
-            return Err(Failure::Rejected(SEEN_OTHERS.to_owned()));
-        }
-        let json = policy_document::write(&read?);
-        let import = || command::import_policies(&json);
         Ok(policy_nodes::run(app.operator().await, import).await?.0)
     };
     app.audit.run_on_nodes(identity, change, make).await

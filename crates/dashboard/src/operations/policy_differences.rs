@@ -6,10 +6,13 @@ use ratelog_client::command;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::audit::Change;
 use super::failure::Failure;
-use super::policies::{PolicyChange, changes, seen_all};
+use super::policies::{PolicyChange, SEEN_OTHERS, changes, lines, seen_all};
 use super::policy_document::{self, Policies};
+use super::policy_nodes::{self, NodeOutcome};
 use crate::app::App;
+use crate::auth::Identity;
 use crate::poll::Problem;
 
 /// Nodes that have the same policies.
@@ -30,7 +33,7 @@ pub struct Group {
 pub struct Differences {
     /// The groups, the largest one first; none if all nodes have the same policies.
     pub groups: Vec<Group>,
-    /// A digest of the policies of all groups, with which [`make_equal`](super::policies::make_equal) does nothing if they
+    /// A digest of the policies of all groups, with which [`make_equal`] does nothing if they
     /// have changed since.
     pub seen: String,
 }
@@ -83,10 +86,41 @@ pub async fn find(app: &App) -> Differences {
 ///
 /// # Errors
 /// [`Failure::NotFound`] if there is no such node; errors of the node.
-pub async fn read(app: &App, address: &str) -> Result<Policies, Failure> {
+async fn read(app: &App, address: &str) -> Result<Policies, Failure> {
     let nodes = app.viewer.nodes();
     let node = nodes.iter().find(|node| node.address() == address);
     let node = node.ok_or_else(|| Failure::NotFound(format!("there is no node {address}")))?;
     let json = node.query(&command::export_policies()).await.map_err(Failure::of_read)?;
     policy_document::parse(&json).map_err(Failure::Rejected)
+}
+
+/// Gives all primaries the policies of one node, unless the nodes do not have those that their user saw: `seen` is that of
+/// [`Differences`]. Returns the outcome on each.
+///
+/// # Errors
+/// [`Failure::NotFound`] if there is no such node; [`Failure::Rejected`] if the policies are others now; that of a node, if
+/// it failed on all of them.
+pub async fn make_equal(
+    app: &App,
+    identity: &Identity,
+    source: &str,
+    seen: Option<&str>,
+) -> Result<Vec<NodeOutcome>, Failure> {
+    let differences = find(app).await;
+    let read = read(app, source).await;
+    let change = Change {
+        action: "import_policies",
+        target: "all policies".to_owned(),
+        before: differences.describe(),
+        after: read.as_ref().map_or_else(|_| format!("those of {source}"), lines),
+    };
+    let make = async {
+        if seen.is_some_and(|seen| seen != differences.seen) {
+            return Err(Failure::Rejected(SEEN_OTHERS.to_owned()));
+        }
+        let json = policy_document::write(&read?);
+        let import = || command::import_policies(&json);
+        Ok(policy_nodes::run(app.operator().await, import).await?.0)
+    };
+    app.audit.run_on_nodes(identity, change, make).await
 }

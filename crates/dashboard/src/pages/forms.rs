@@ -15,7 +15,7 @@ use crate::auth::Operator;
 use crate::operations::counted::counted;
 use crate::operations::failure::Failure;
 use crate::operations::policy_nodes::NodeOutcome;
-use crate::operations::{key, key_name, policies};
+use crate::operations::{key, key_name, policies, policy_differences};
 
 #[derive(Deserialize)]
 pub struct RefundForm {
@@ -181,7 +181,8 @@ pub async fn make_policies_equal(
     Operator(identity): Operator,
     Form(form): Form<SourceForm>,
 ) -> Response {
-    let outcome = policies::make_equal(&app, &identity, &form.source, form.seen.as_deref()).await;
+    let outcome =
+        policy_differences::make_equal(&app, &identity, &form.source, form.seen.as_deref()).await;
     let flash = Flash::of(outcome, |outcomes| {
         describe(&format!("The nodes have the policies of {}", form.source), &outcomes)
     });

@@ -6,6 +6,7 @@ mod node_record;
 mod node_status;
 mod observations;
 mod override_count;
+mod policy_map;
 mod policy_rates;
 mod poller;
 mod problem;

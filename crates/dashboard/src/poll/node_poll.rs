@@ -11,7 +11,7 @@ use ratelog_client::nodes::Node;
 use ratelog_client::redis::{self, InfoDict};
 
 use super::node_info::NodeInfo;
-use super::snapshot::PolicyMap;
+use super::policy_map::PolicyMap;
 use crate::operations::policy_document;
 
 /// The keys of each list of `RL.TOP`.

@@ -9,9 +9,9 @@ use super::node_info::NodeInfo;
 use super::node_poll::Replies;
 use super::node_status::{NodeState, NodeStatus};
 use super::override_count::OverrideCount;
+use super::policy_map::PolicyMap;
 use super::problem::Problem;
 use super::progress::Progress;
-use super::snapshot::PolicyMap;
 use crate::clock::now_seconds;
 use crate::history::Series;
 

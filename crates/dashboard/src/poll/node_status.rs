@@ -5,7 +5,7 @@ use ratelog_client::command::{Counts, PolicyStats};
 use ratelog_client::nodes::Role;
 
 use super::node_info::NodeInfo;
-use super::snapshot::{PolicyMap, seconds};
+use super::policy_map::{PolicyMap, seconds};
 use crate::history::Bucket;
 
 /// A node and its last replies.

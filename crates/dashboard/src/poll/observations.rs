@@ -8,10 +8,11 @@ use super::RATE_SECONDS;
 use super::node_poll::{Replies, TOP_KEYS};
 use super::node_record::NodeRecord;
 use super::node_status::NodeState;
+use super::policy_map::PolicyMap;
 use super::policy_rates::{PolicyRates, RuleDenials, add_denials};
 use super::problem::Problem;
 use super::progress::Progress;
-use super::snapshot::{PolicyMap, Rendered, Snapshot};
+use super::snapshot::{Rendered, Snapshot};
 use crate::clock::now_seconds;
 use crate::history::{Bucket, Range, Series};
 

@@ -135,7 +135,7 @@ mod tests {
     use super::Problem;
     use crate::history::Bucket;
     use crate::poll::node_info::{ModuleInfo, NodeInfo, Replication};
-    use crate::poll::snapshot::PolicyMap;
+    use crate::poll::policy_map::PolicyMap;
     use crate::poll::{NodeState, NodeStatus};
 
     fn node(address: &str, digest: &str) -> NodeStatus {

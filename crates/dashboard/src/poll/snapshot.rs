@@ -1,17 +1,14 @@
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 use std::time::SystemTime;
 
 use ratelog_client::command::Ranked;
-use ratelog_client::{Policy, Window};
 
 use super::node_status::NodeStatus;
+use super::policy_map::{PolicyMap, seconds};
 use super::policy_rates::PolicyRates;
 use super::problem::Problem;
 use crate::history::Bucket;
-
-/// The policies of a node, by name.
-pub type PolicyMap = Arc<BTreeMap<String, Policy>>;
 
 /// The results of the last polls.
 #[derive(Debug)]
@@ -88,12 +85,4 @@ impl Snapshot {
     pub fn primaries(&self) -> impl Iterator<Item = &NodeStatus> {
         self.nodes.iter().filter(|node| node.is_primary())
     }
-}
-
-/// A window in seconds, as short as it can be written.
-#[must_use]
-pub fn seconds(window: Window) -> String {
-    let millis = window.millis();
-    let text = format!("{}.{:03}", millis / 1000, millis % 1000);
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
