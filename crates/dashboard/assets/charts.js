@@ -116,9 +116,13 @@ async function showChecks(element) {
     if (range !== "15m" || policy) return;
     const point = JSON.parse(/** @type {CustomEvent} */ (event).detail.data);
     const [times, allowed, denied, shadow] = chart.data.map((column) => [...column].slice(-899));
-    if (times.at(-1) === point.time) return;
-    // The server's clock was set back.
-    if (times.at(-1) > point.time) return load();
+    const newest = times.at(-1) ?? 0;
+    if (newest === point.time) return;
+    if (newest > point.time) {
+      // The clock of the dashboard was set back.
+      load();
+      return;
+    }
     chart.setData(/** @type {uPlot.AlignedData} */ ([
       [...times, point.time],
       [...allowed, point.allowed],
