@@ -94,7 +94,10 @@ export function createFetch(options: FetchOptions = {}): typeof globalThis.fetch
           response = await send(copy, init);
           const { status, headers, type } = response;
           const hint = readRetryHint(headers, Date.now());
-          action = afterResponse(status, hint, idempotent);
+          // The server that redirected may have executed the request, such as a POST that created what it leads to.
+          if (idempotent || !response.redirected) {
+            action = afterResponse(status, hint, idempotent);
+          }
           throttle?.onResponse(status === 429, hint);
           if (status === 429 && type === "cors") {
             warnUnlessReadable(origin, headers);

@@ -134,3 +134,28 @@ test("Node hides no headers, so nothing is said in the console", async () => {
   );
   warn.mockRestore();
 });
+
+test("after a redirect, only an idempotent request is sent again", async () => {
+  const paths: string[] = [];
+  await withServer(
+    (request, response) => {
+      paths.push(`${request.method} ${request.url}`);
+      // The order exists, and is not shown yet.
+      const isShown = paths.length > 2;
+      if (request.url === "/orders") {
+        response.writeHead(303, { Location: "/orders/7" }).end();
+      } else {
+        response.writeHead(isShown ? 200 : 429, { "Retry-After": "0" }).end();
+      }
+    },
+    async (url) => {
+      const waiting = createFetch();
+      const created = await waiting(`${url}orders`, { method: "POST", body: "2 apples" });
+      expect([created.status, paths]).toEqual([429, ["POST /orders", "GET /orders/7"]]);
+      paths.length = 0;
+      const headers = { "Idempotency-Key": "7" };
+      const repeated = await waiting(`${url}orders`, { method: "POST", body: "2 apples", headers });
+      expect([repeated.status, paths.length]).toEqual([200, 4]);
+    },
+  );
+});

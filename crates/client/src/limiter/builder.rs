@@ -20,6 +20,9 @@ use super::servers::Servers;
 use super::target::Target;
 use crate::Error;
 
+/// The longest time of a setting, one day.
+const MAX_TIME: Duration = Duration::from_secs(86_400);
+
 /// The settings of a [`RateLimiter`].
 ///
 /// ```
@@ -230,9 +233,13 @@ impl Builder {
             ("timeout", timeout),
             ("connect_timeout", connect_timeout),
             ("probe_min_interval", min),
+            ("probe_max_interval", max),
         ] {
             if time.is_zero() {
                 return Err(format!("{name} must be greater than zero"));
+            }
+            if time > MAX_TIME {
+                return Err(format!("{name} must be at most {MAX_TIME:?}"));
             }
         }
         if min > max {

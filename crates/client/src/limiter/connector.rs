@@ -17,6 +17,8 @@ pub(crate) enum Connector {
     Sentinel {
         client: tokio::sync::Mutex<redis::sentinel::SentinelClient>,
         service: String,
+        /// That of the primary.
+        protocol: ProtocolVersion,
         #[cfg(feature = "nodes")]
         database: i64,
     },
@@ -37,10 +39,12 @@ impl Connector {
 
     /// Whether the server can push messages to a connection.
     pub(crate) fn supports_pushes(&self) -> bool {
-        if let Self::Single(node) = self {
-            return node.redis_settings().protocol() != ProtocolVersion::RESP2;
+        match self {
+            Self::Single(node) => node.redis_settings().protocol() != ProtocolVersion::RESP2,
+            #[cfg(feature = "sentinel")]
+            Self::Sentinel { protocol, .. } => *protocol != ProtocolVersion::RESP2,
+            Self::Given(_) => false,
         }
-        self.is_reopened_by_limiter()
     }
 
     /// Opens a connection. `on_push` receives the server's pushes, if it supports them. The caller waits for at most

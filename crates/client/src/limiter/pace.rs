@@ -8,7 +8,7 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::RateLimiter;
-use crate::Error;
+use crate::{Error, Source};
 
 /// A caller looks again after this time.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
@@ -104,12 +104,21 @@ impl Pace {
         };
         loop {
             let decision = self.limiter.check(&self.key, &*self.rules).await?;
+            let source = decision.source();
             let Err(denied) = decision.into_result() else { return Ok(start.elapsed()) };
-            let next = denied.retry_after().and_then(|wait| Instant::now().checked_add(wait));
+            let now = Instant::now();
+            let next = denied.retry_after().and_then(|wait| now.checked_add(wait));
+            let next = match (next, deadline) {
+                // The server may be there before the time that the fallback names.
+                (Some(next), Some(deadline)) if source == Source::Fallback && now < deadline => {
+                    Some(next.min(deadline))
+                }
+                _ => next,
+            };
             match next {
                 Some(next) if deadline.is_none_or(|deadline| next <= deadline) => {
                     // An operator may allow the key before.
-                    let wait = next.saturating_duration_since(Instant::now());
+                    let wait = next.saturating_duration_since(now);
                     sleep(wait.min(LONGEST_SLEEP)).await;
                 }
                 _ => return Err(denied.into()),

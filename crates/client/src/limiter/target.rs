@@ -121,13 +121,14 @@ fn sentinel(scheme: &str, rest: &str) -> Result<Target, Error> {
         Ok(database.to_owned())
     })?;
     let settings = nodes.first().map(|node| node.redis_settings().clone()).unwrap_or_default();
+    let protocol = settings.protocol();
     // User, password and database are the primary's. The Sentinels take none.
     #[cfg(feature = "nodes")]
     let database = settings.db();
     let plain = settings.clone().set_db(0);
     let plain = match plain.username().or(plain.password()) {
         None => plain,
-        Some(_) => redis::RedisConnectionInfo::default().set_protocol(settings.protocol()),
+        Some(_) => redis::RedisConnectionInfo::default().set_protocol(protocol),
     };
     let sentinels: Vec<_> =
         nodes.into_iter().map(|node| node.set_redis_settings(plain.clone())).collect();
@@ -139,6 +140,7 @@ fn sentinel(scheme: &str, rest: &str) -> Result<Target, Error> {
             Target::Server(Connector::Sentinel {
                 client,
                 service,
+                protocol,
                 #[cfg(feature = "nodes")]
                 database,
             })

@@ -1,6 +1,6 @@
 use http::Extensions;
 use ratelog_client_core::Clock;
-use reqwest::{Request, Response};
+use reqwest::{Request, Response, Url};
 use reqwest_middleware::{Error, Middleware, Next, Result};
 
 use crate::retry::{Attempts, Idempotency, RetryAction, RetryPolicy};
@@ -8,7 +8,7 @@ use crate::retry::{Attempts, Idempotency, RetryAction, RetryPolicy};
 /// Repeats a request that was denied or lost, after the wait that the server asks for.
 ///
 /// [`Idempotency::of_request`] decides which requests are repeated, unless the request has an [`Idempotency`] among its
-/// extensions. A request that could not connect was not executed. A request whose body cannot be cloned, such as a
+/// extensions. A request that could not connect was not executed; one that was redirected may have been. A request whose body cannot be cloned, such as a
 /// stream, is sent once.
 ///
 /// It returns the last response, regardless of its status. The response's extensions have an
@@ -38,10 +38,11 @@ impl Middleware for Retry {
         let explicit = extensions.get::<Idempotency>().copied();
         let idempotency = explicit
             .unwrap_or_else(|| Idempotency::of_request(request.method(), request.headers()));
+        let url = without_fragment(request.url());
         let mut attempts = Attempts::begin(&self.policy);
         while let Some(clone) = request.try_clone() {
             let result = next.clone().run(clone, extensions).await;
-            if !attempts.wait(action(idempotency, &result)).await {
+            if !attempts.wait(action(idempotency, &url, &result)).await {
                 return result.map(|mut response| {
                     response.extensions_mut().insert(attempts.finish(()));
                     response
@@ -56,8 +57,15 @@ impl Middleware for Retry {
     }
 }
 
-fn action(idempotency: Idempotency, result: &Result<Response>) -> RetryAction {
+fn action(idempotency: Idempotency, url: &Url, result: &Result<Response>) -> RetryAction {
     match result {
+        // The server that redirected may have executed the request, such as a POST that created what it leads to.
+        Ok(response)
+            if idempotency == Idempotency::NonIdempotent
+                && without_fragment(response.url()) != *url =>
+        {
+            RetryAction::Stop
+        }
         Ok(response) => {
             let now = Clock::system_now();
             idempotency.after_response(response.status(), response.headers(), now)
@@ -66,4 +74,10 @@ fn action(idempotency: Idempotency, result: &Result<Response>) -> RetryAction {
         Err(Error::Reqwest(error)) if error.is_request() => idempotency.after_error(true),
         Err(_) => RetryAction::Stop,
     }
+}
+
+fn without_fragment(url: &Url) -> Url {
+    let mut url = url.clone();
+    url.set_fragment(None);
+    url
 }

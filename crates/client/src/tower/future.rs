@@ -162,7 +162,8 @@ impl<S: Service<Request<B>>, B> Pending<S, B> {
         if let Some(decision) = decided.binding() {
             extensions.insert(*decision);
         }
-        let checks = RequestChecks::new(self.settings.limiter.clone(), limits, decided);
+        let outer = extensions.remove::<RequestChecks>();
+        let checks = RequestChecks::new(self.settings.limiter.clone(), limits, decided, outer);
         extensions.insert(checks.clone());
         let checked = Checked { settings: self.settings, checks };
         State::Serving { response: self.service.call(self.request), checked: Some(checked) }

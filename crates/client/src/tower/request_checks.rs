@@ -9,7 +9,8 @@ use tokio::task::JoinHandle;
 use super::applied_limits::{AppliedLimits, Decided};
 use crate::{Decision, Error, RateLimiter};
 
-/// The checks that a request has passed, in its extensions. Cheap to clone.
+/// The checks that a request has passed, in its extensions. Cheap to clone. Of several layers, the innermost one has put
+/// its checks there.
 ///
 /// ```
 /// use axum::Extension;
@@ -32,33 +33,43 @@ struct Inner {
     limits: AppliedLimits,
     decided: Decided,
     is_refunded: AtomicBool,
+    /// Those of the layer around this one.
+    outer: Option<RequestChecks>,
 }
 
 impl RequestChecks {
-    pub(super) fn new(limiter: RateLimiter, limits: AppliedLimits, decided: Decided) -> Self {
-        Self(Arc::new(Inner { limiter, limits, decided, is_refunded: AtomicBool::new(false) }))
+    pub(super) fn new(
+        limiter: RateLimiter,
+        limits: AppliedLimits,
+        decided: Decided,
+        outer: Option<Self>,
+    ) -> Self {
+        let is_refunded = AtomicBool::new(false);
+        Self(Arc::new(Inner { limiter, limits, decided, is_refunded, outer }))
     }
 
-    /// The decisions, one for each limit of the request.
+    /// The decisions, one for each limit of the layer.
     pub fn decisions(&self) -> &[Decision] {
         self.0.decided.decisions()
     }
 
-    /// The keys that counted the request, one for each limit.
+    /// The keys that counted the request, one for each limit of the layer.
     pub fn keys(&self) -> impl Iterator<Item = &[u8]> {
         self.0.limits.keys().map(|(key, _)| key)
     }
 
-    /// Takes back the units that the request has recorded, as if it had not come. Returns the number of units. A second
-    /// call takes back nothing.
+    /// Takes back the units that the request has recorded in all layers, as if it had not come. Returns the number of
+    /// units. A second call takes back nothing.
     ///
     /// # Errors
     /// As [`RateLimiter::refund`], for the first key that fails. The other keys are refunded.
     pub async fn refund(&self) -> Result<u64, Error> {
-        if self.0.is_refunded.swap(true, Ordering::AcqRel) {
-            return Ok(0);
+        let mut layers = vec![self];
+        while let Some(outer) = layers.last().and_then(|layer| layer.0.outer.as_ref()) {
+            layers.push(outer);
         }
-        self.take_back().await
+        layers.retain(|layer| !layer.0.is_refunded.swap(true, Ordering::AcqRel));
+        join_all(layers.into_iter().map(Self::take_back)).await.into_iter().sum()
     }
 
     async fn take_back(&self) -> Result<u64, Error> {

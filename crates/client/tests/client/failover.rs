@@ -25,6 +25,8 @@ async fn a_limiter_follows_a_failover_by_sentinels() {
     let url = format!("redis+sentinel://{}/{}", hosts.join(","), Sentinels::NAME);
     let limiter = fast_probes(&url).build().await.unwrap();
     assert_eq!(source(&limiter).await, Source::Module);
+    let resp2 = fast_probes(&format!("{url}?protocol=resp2")).build().await.unwrap();
+    assert_eq!(source(&resp2).await, Source::Module);
     primary.stop(Stop::Kill);
     assert_eq!(source(&limiter).await, Source::Local);
     let port = sentinels.primary_after(&primary);

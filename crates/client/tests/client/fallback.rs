@@ -201,6 +201,16 @@ async fn invalid_settings_are_rejected_by_name() {
     let zero = Builder::new("memory://").unwrap().timeout(Duration::ZERO);
     let error = zero.build().await.map(|_| ()).unwrap_err();
     assert_eq!(error.to_string(), "timeout must be greater than zero");
+    let endless: [fn(Builder) -> Builder; 3] = [
+        |builder| builder.timeout(Duration::MAX),
+        |builder| builder.connect_timeout(Duration::MAX),
+        |builder| builder.probe_max_interval(Duration::MAX),
+    ];
+    for set in endless {
+        let builder = set(Builder::new("memory://").unwrap());
+        let error = builder.build().await.map(|_| ()).unwrap_err().to_string();
+        assert!(error.ends_with(" must be at most 86400s"), "{error}");
+    }
     let (long, short) = (Duration::from_secs(2), Duration::from_secs(1));
     let crossed =
         Builder::new("memory://").unwrap().probe_min_interval(long).probe_max_interval(short);

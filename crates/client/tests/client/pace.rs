@@ -118,8 +118,13 @@ async fn the_fallback_decides_while_the_server_is_away() {
     let waiting = tokio::spawn(async move { pace.wait().await });
     let error = patient.pace("jobs", "100/second").unwrap().max_wait(Duration::ZERO).wait().await;
     assert!(matches!(error, Err(Error::Denied(_))), "{error:?}");
+    // The server is back before the fallback says.
+    let far = fast_probes(&url(&server)).fallback(Fallback::Deny).probe_max_interval(HOUR);
+    let pace = far.build().await.unwrap().pace("jobs", "100/second").unwrap();
+    let bounded = tokio::spawn(async move { pace.max_wait(HOUR / 2).wait().await });
     server.start_again();
     waiting.await.unwrap().unwrap();
+    bounded.await.unwrap().unwrap();
 }
 
 #[tokio::test]

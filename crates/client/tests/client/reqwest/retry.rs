@@ -71,6 +71,30 @@ async fn a_request_that_may_have_been_executed_is_not_repeated() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_request_that_was_redirected_is_repeated_only_if_it_is_idempotent() {
+    for (method, idempotency, times) in [
+        (Method::POST, None, 2),
+        (Method::POST, Some(Idempotency::Idempotent), 4),
+        (Method::PUT, None, 4),
+    ] {
+        // The server has executed the request, and does not show its result yet.
+        let created = Some((303, &[("Location", "/orders/7")][..]));
+        let denied = Some((429, &[("Retry-After", "1")][..]));
+        let server = Server::scripted([created, denied, created, OK]).await;
+        let request = with(Retry::default()).request(method.clone(), server.url("/orders#new"));
+        let request = match idempotency {
+            Some(idempotency) => request.with_extension(idempotency),
+            None => request,
+        };
+        request.send().await.unwrap();
+        assert_eq!(server.requests().len(), times, "{method} {idempotency:?}");
+    }
+    let server = Server::scripted([Some((429, &[])), OK]).await;
+    let request = with(Retry::default()).post(server.url("/orders#new"));
+    assert_eq!(request.send().await.unwrap().status().as_u16(), 200);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_request_that_could_not_connect_is_repeated() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());

@@ -154,6 +154,25 @@ async fn a_handler_can_refund_its_request_once() {
 }
 
 #[tokio::test]
+async fn a_handler_refunds_its_request_in_all_layers() {
+    let server = Server::start();
+    let limiter = fast_probes(&url(&server)).build().await.unwrap();
+    let handler = service_fn(async |request: Request<&'static str>| {
+        let checks = request.extensions().get::<RequestChecks>().unwrap();
+        assert_eq!(checks.refund().await.unwrap(), 3);
+        assert_eq!(checks.refund().await.unwrap(), 0);
+        Response::builder().body(String::new())
+    });
+    let rules: Rules = "9/minute".parse().unwrap();
+    let outer = RateLimitLayer::new(limiter.clone(), rules, |_| "outer");
+    let service = outer.layer(two(limiter, "9/minute", "9/minute").layer(handler));
+    assert_eq!(send(&service, of_user("ann")).await.0, 200);
+    for key in ["ann", "all", "outer"] {
+        assert_eq!(server.connect().units(key), 0, "{key}");
+    }
+}
+
+#[tokio::test]
 async fn the_deny_cache_answers_for_several_limits() {
     let server = Server::start();
     let limiter = fast_probes(&url(&server)).deny_cache(100).build().await.unwrap();
