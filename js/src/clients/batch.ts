@@ -12,10 +12,13 @@ export interface Writable {
   call(command: string, ...args: string[]): Promise<unknown>;
 }
 
-declare const setImmediate: (run: () => void) => unknown;
+type AtEndOfTurn = (run: () => void) => unknown;
 
-/** Runs a function at the end of the turn of the event loop. Taken early, because tests replace it. */
-const atEndOfTurn = setImmediate;
+/**
+ * Runs a function at the end of the turn of the event loop. Taken early, because tests replace it. Where there is none, as
+ * in browsers, there are no sockets either.
+ */
+const atEndOfTurn = (globalThis as { setImmediate?: AtEndOfTurn }).setImmediate;
 
 /**
  * Sends commands at once, in an order with all others of the client, but with one write to the socket for those of one turn
@@ -33,14 +36,14 @@ export class Batch {
   /** Sends a command. Resolves with its reply. */
   send(command: readonly string[]): Promise<unknown> {
     const { stream } = this.#client;
-    if (stream?.cork && stream !== this.#corked) {
-      this.#cork(stream);
+    if (atEndOfTurn && stream?.cork && stream !== this.#corked) {
+      this.#cork(stream, atEndOfTurn);
     }
     return call(this.#client, command);
   }
 
   /** An end of the socket before that of the turn sends what is written. */
-  #cork(socket: Socket): void {
+  #cork(socket: Socket, atEndOfTurn: AtEndOfTurn): void {
     this.#corked = socket;
     socket.cork?.();
     atEndOfTurn(() => {

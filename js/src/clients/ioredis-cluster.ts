@@ -1,3 +1,4 @@
+import type { Deadline } from "../limiter/deadline.ts";
 import { errorCode } from "../limiter/failure-kind.ts";
 import { hashSlot } from "../limiter/hash-slot.ts";
 import { Batch, call } from "./batch.ts";
@@ -46,7 +47,7 @@ export class IoredisClusterConnection implements ClusterConnection {
     return isReady(this.#cluster) && node !== undefined && isReady(node);
   }
 
-  async send(command: readonly string[], key: string): Promise<unknown> {
+  async send(command: readonly string[], key: string, deadline: Deadline): Promise<unknown> {
     const node = this.#node(this.shardOf(hashSlot(key)));
     if (!node) {
       throw new Error("the client is not connected");
@@ -55,7 +56,8 @@ export class IoredisClusterConnection implements ClusterConnection {
       return await this.#batch(node).send(command);
     } catch (error) {
       const code = errorCode(error as Error);
-      if (code !== "MOVED" && code !== "ASK") {
+      // Somebody else has decided a check whose time is over.
+      if (deadline.isOver || (code !== "MOVED" && code !== "ASK")) {
         throw error;
       }
       return call(this.#cluster, command);

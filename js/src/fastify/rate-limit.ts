@@ -91,7 +91,11 @@ export const rateLimit: FastifyPluginAsync<FastifyOptions> = async (instance, op
     finishNode(request, request.raw, reply.raw);
     return outcome === "serve" || reply.sent ? undefined : deny(options, request, reply, outcome);
   };
-  if (options.hook === "preHandler") {
+  const { hook = "onRequest" } = options;
+  if (hook !== "onRequest" && hook !== "preHandler") {
+    throw new RangeError(`hook must be onRequest or preHandler, not '${hook}'`);
+  }
+  if (hook === "preHandler") {
     instance.addHook("preHandler", check);
   } else {
     instance.addHook("onRequest", check);

@@ -68,7 +68,9 @@ export function createFetch(options: FetchOptions = {}): typeof globalThis.fetch
   }
   const throttles = new Throttles(MAX_THROTTLES);
 
-  return async (input, init) => {
+  return async (input, given) => {
+    // Headers may be an iterator, which can be read once.
+    const init = given?.headers ? { ...given, headers: new Headers(given.headers) } : given;
     const started = performance.now();
     const request = typeof input === "object" && "clone" in input ? input : undefined;
     const signal = init?.signal === undefined ? request?.signal : init.signal;

@@ -7,12 +7,12 @@ import { subjectKey } from "./keys.ts";
 import type { Denial, HttpOptions, LimitOptions } from "./options.ts";
 import { ExemptPaths } from "./paths.ts";
 import { RequestState, type ResponseSettings } from "./request-checks.ts";
-import { type AppliedLimit, RequestLimit } from "./request-limit.ts";
+import { type AppliedLimit, MAX_SERVER_COST, RequestLimit } from "./request-limit.ts";
 import { TrustedProxies } from "./trusted-proxies.ts";
 import { Warnings } from "./warnings.ts";
 
-/** The highest cost that servers accept by default. */
-const MAX_SERVER_COST = 1_000_000;
+/** The options of one limit. */
+const ONE_LIMIT = ["key", "cost", "scope", "names", "plan"] as const;
 
 /** The parts of a request that all frameworks have. */
 export interface RequestHead {
@@ -72,6 +72,10 @@ export class HttpLimiter<R> {
       throw new TypeError("expected at least one limit");
     }
     const isNone = !needsLimits && limit === undefined && !plans && !limits;
+    const ignored = ONE_LIMIT.filter((name) => options[name] !== undefined);
+    if ((limits || isNone) && ignored.length) {
+      throw new TypeError(`expected ${ignored.join(", ")} in each of the limits`);
+    }
     this.#options = options;
     this.#limiter = limiter;
     this.#prefix = options.prefix ?? "ratelog";
@@ -137,7 +141,11 @@ export class HttpLimiter<R> {
         `requests could not be checked, and are ${isServed ? "served" : "denied"}`,
         error,
       );
-      return isServed ? "serve" : "unavailable";
+      if (isServed) {
+        return "serve";
+      }
+      await state.takeBack(this.warnings);
+      return "unavailable";
     }
   }
 

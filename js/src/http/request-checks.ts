@@ -144,8 +144,13 @@ export class RequestState implements RequestChecks {
     return limits.every(({ decision }) => decision.allowed) ? undefined : this.#deny(settings);
   }
 
+  /** Takes back the units of all middleware: the request is not served. */
+  takeBack(warnings: Warnings): Promise<unknown> {
+    return takeBackAll(this.#limits, warnings);
+  }
+
   async #deny({ warnings }: ResponseSettings): Promise<Denial> {
-    await takeBackAll(this.#limits, warnings);
+    await this.takeBack(warnings);
     const decisions = this.decisions as unknown as Decisions;
     return {
       decision: mostBinding(decisions),

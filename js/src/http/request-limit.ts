@@ -51,7 +51,7 @@ export class RequestLimit<R> {
     if (key !== undefined && typeof key !== "function") {
       throw new TypeError("key must be a function");
     }
-    if (typeof cost === "number" && !isCost(cost)) {
+    if (cost !== undefined && typeof cost !== "function" && !isCost(cost)) {
       throw new RangeError(`cost must be an integer from 0 to ${MAX_LIMIT}, not ${cost}`);
     }
     this.#fixed =
@@ -168,6 +168,9 @@ export class RequestLimit<R> {
   }
 }
 
+/** The highest cost that servers accept by default. */
+export const MAX_SERVER_COST = 1_000_000;
+
 const sources: TextCache<Source> = new TextCache((text) => toSource(text));
 
 function cachedSource(source: RuleSource): Source {
@@ -189,10 +192,14 @@ function isCost(cost: number): boolean {
   return Number.isInteger(cost) && cost >= 0 && cost <= MAX_LIMIT;
 }
 
-/** A cost over each limit is decided as the least such cost, which a server accepts. */
+/**
+ * A cost over each limit is decided as the least such cost that is not lower than a server accepts: an override of the
+ * server may have a higher limit.
+ */
 function bounded(cost: number, rules: Source["rules"]): number {
   if ("policy" in rules) {
     return Math.min(cost, MAX_LIMIT);
   }
-  return Math.min(cost, Math.max(...rules.list.map(({ limit }) => limit)) + 1, MAX_LIMIT);
+  const over = Math.max(...rules.list.map(({ limit }) => limit)) + 1;
+  return Math.min(cost, Math.max(over, MAX_SERVER_COST), MAX_LIMIT);
 }

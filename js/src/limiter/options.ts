@@ -46,9 +46,9 @@ export interface RateLimiterOptions {
 }
 
 /**
- * Checks the numbers of options.
+ * Checks the values of options.
  *
- * @throws {RangeError} One is out of range.
+ * @throws {RangeError} One is out of range, or none of those that there are.
  */
 export function validateOptions(options: RateLimiterOptions): void {
   const atLeast = (name: keyof RateLimiterOptions, min: number, max: number) => {
@@ -60,6 +60,14 @@ export function validateOptions(options: RateLimiterOptions): void {
       throw new RangeError(`${name} must be an integer from ${min} to ${max}, not ${value}`);
     }
   };
+  const oneOf = (name: keyof RateLimiterOptions, values: readonly string[]) => {
+    const value = options[name];
+    if (value !== undefined && !values.includes(value as string)) {
+      throw new RangeError(`${name} must be one of ${values.join(", ")}, not ${value}`);
+    }
+  };
+  oneOf("fallback", ["local", "allow", "deny", "error"]);
+  oneOf("backend", ["auto", "module", "script"]);
   atLeast("timeoutMs", 1, MAX_TIMER_MS);
   atLeast("instances", 1, MAX_LIMIT);
   atLeast("failureThreshold", 1, Number.MAX_SAFE_INTEGER);

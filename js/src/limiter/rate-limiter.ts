@@ -79,7 +79,8 @@ export class RateLimiter implements Limiter {
     const probeMaxIntervalMs = options.probeMaxIntervalMs ?? Math.max(5000, probeMinIntervalMs);
     const connection = client === "memory://" ? undefined : connectionOf(client);
     const policies = new Policies(options.policies ?? {});
-    const limiter = new LocalLimiter({ now, ...(localMaxBytes && { maxBytes: localMaxBytes }) });
+    const bounds = localMaxBytes === undefined ? {} : { maxBytes: localMaxBytes };
+    const limiter = new LocalLimiter({ now, ...bounds });
     const hasCache = capacity > 0 && connection !== undefined;
     const denyCache = hasCache ? new DenyCache(capacity) : undefined;
     this.#prefix = options.prefix ?? "";

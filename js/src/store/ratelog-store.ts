@@ -101,9 +101,9 @@ export class RatelogStore {
       if (this.#takesDeniedBack) {
         this.#setDenied(key, this.#deniedHits(key) + 1);
       }
-      return hits(decision, decision.limit + 1);
+      return hits(decision, Math.max(decision.limit, this.#ownLimit()) + 1);
     }
-    return hits(decision, decision.limit - decision.remaining);
+    return this.#allowedHits(decision);
   }
 
   /** Takes a hit of a client back. */
@@ -119,16 +119,22 @@ export class RatelogStore {
   /** Takes all hits of a client back. */
   async resetKey(key: string): Promise<void> {
     this.#denied.delete(key);
-    const { limit } = this.#initialized().list[0] as Rule;
-    await this.#limiter.refund(this.prefix + key, { cost: Math.max(1, limit) });
+    await this.#limiter.refund(this.prefix + key, { cost: Math.max(1, this.#ownLimit()) });
   }
 
   /** Returns the hits of a client; `undefined` if there are none, or if the limiter cannot say. */
   async get(key: string): Promise<StoreHits | undefined> {
     const decision = await this.#limiter.peek?.(this.prefix + key, this.#initialized());
-    return decision && decision.resetAfterMs > 0
-      ? hits(decision, decision.limit - decision.remaining)
-      : undefined;
+    return decision && decision.resetAfterMs > 0 ? this.#allowedHits(decision) : undefined;
+  }
+
+  /** The middleware compares hits with its own limit, and an override or the fallback may have another one. */
+  #allowedHits(decision: Decision): StoreHits {
+    return hits(decision, Math.min(decision.limit - decision.remaining, this.#ownLimit()));
+  }
+
+  #ownLimit(): number {
+    return (this.#initialized().list[0] as Rule).limit;
   }
 
   #initialized(): Rules {

@@ -138,3 +138,18 @@ test("a check while the client connects again is not kept for later", async () =
   limiter.close();
   client.disconnect();
 });
+
+test("is of use to nobody where there is no setImmediate, and does no harm", async () => {
+  vi.resetModules();
+  vi.stubGlobal("setImmediate", undefined);
+  try {
+    const { Batch: Other } = await import("../../src/clients/batch.ts");
+    const cork = vi.fn();
+    const call = vi.fn(async () => "OK");
+    const batch = new Other({ status: "ready", stream: { cork }, call });
+    expect(await batch.send(["PING"])).toBe("OK");
+    expect(cork).not.toHaveBeenCalled();
+  } finally {
+    vi.unstubAllGlobals();
+  }
+});

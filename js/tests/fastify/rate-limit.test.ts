@@ -101,6 +101,17 @@ test("limits of routes that were added before the plugin are found, too", async 
   );
 });
 
+test("another hook is refused", async () => {
+  const started = withApp(
+    async (app) => {
+      const hook = "prehandler" as "preHandler";
+      await app.register(rateLimit, { limiter: limiter(), limit: "5/minute", hook });
+    },
+    async () => {},
+  );
+  await expect(started).rejects.toThrow("hook must be onRequest or preHandler, not 'prehandler'");
+});
+
 test("a request can be checked after its body was read", async () => {
   await withApp(
     async (app) => {

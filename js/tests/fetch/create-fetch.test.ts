@@ -191,6 +191,19 @@ describe("a request is sent again", () => {
   });
 });
 
+test("sends headers that can be read once", async () => {
+  const sent: Headers[] = [];
+  const waiting = createFetch({
+    fetch: async (_, init) => {
+      sent.push(new Headers(init?.headers));
+      return new Response();
+    },
+  });
+  const headers = new Map([["authorization", "secret"]]).entries() as unknown as HeadersInit;
+  await waiting("https://example.com/", { headers });
+  expect(sent.map((one) => one.get("authorization"))).toEqual(["secret"]);
+});
+
 test("the global fetch is used if there is no other, also if it is replaced", async () => {
   const call = createFetch();
   vi.stubGlobal("fetch", fakeFetch(ok));

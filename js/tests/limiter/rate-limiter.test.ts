@@ -74,6 +74,12 @@ describe("a limiter", () => {
       [{ timeoutMs: 0 }, "timeoutMs must be an integer from 1 to 2147483646, not 0"],
       [{ instances: 0.5 }, "instances must be an integer from 1 to 4294967295, not 0.5"],
       [{ failureThreshold: 0 }, "failureThreshold must be"],
+      [{ localMaxBytes: 0 }, "maxBytes must be positive, not 0"],
+      [
+        { fallback: "locl" as "local" },
+        "fallback must be one of local, allow, deny, error, not locl",
+      ],
+      [{ backend: "modul" as "module" }, "backend must be one of auto, module, script, not modul"],
       [{ denyCache: -1 }, "denyCache must be an integer from 0 to 16777215, not -1"],
       [
         { probeMinIntervalMs: 100, probeMaxIntervalMs: 99 },

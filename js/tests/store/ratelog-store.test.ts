@@ -3,7 +3,7 @@ import { rateLimit } from "express-rate-limit";
 import { Hono } from "hono";
 import { rateLimiter } from "hono-rate-limiter";
 import { afterEach, expect, test, vi } from "vitest";
-import { type Limiter, LocalLimiter } from "../../src/index.ts";
+import { type Limiter, LocalLimiter, Rules } from "../../src/index.ts";
 import { RatelogStore, type RatelogStoreOptions } from "../../src/store/index.ts";
 import { listener } from "../support/express.ts";
 import { serve } from "../support/http-server.ts";
@@ -115,6 +115,27 @@ test.each([
     await store.decrement("a");
     expect((await store.get("a"))?.totalHits, skip).toBe(isTakenBack ? 2 : 1);
   }
+});
+
+test.each([
+  ["lower", 1],
+  ["higher", 5],
+])("a decision by a %s limit is the middleware's as well", async (_, limit) => {
+  // An override of the server decides, or the share of one process.
+  const local = new LocalLimiter();
+  const own = Rules.of({ limit, windowMs: MINUTE });
+  const limiter: Limiter & Pick<LocalLimiter, "peek"> = {
+    check: (key) => local.check(key, own),
+    checkAll: () => [],
+    refund: (key) => local.refund(key),
+    peek: (key) => local.peek(key, own),
+  };
+  const store = initialized({ limiter });
+  for (let n = 1; n <= limit; n++) {
+    expect((await store.increment("a")).totalHits).toBeLessThanOrEqual(2);
+    expect((await store.get("a"))?.totalHits).toBeLessThanOrEqual(2);
+  }
+  expect((await store.increment("a")).totalHits).toBeGreaterThan(2);
 });
 
 test("hits are those in the window, and one more than the limit if denied", async () => {

@@ -199,6 +199,34 @@ describe("limits", () => {
     }
   });
 
+  test("a cost over the limit is that of an override with a higher one", async () => {
+    const limiter = frozenLimiter();
+    const check = vi.spyOn(limiter, "check");
+    for (const [pages, cost] of [
+      [2, 2],
+      [500, 500],
+      [1e9, 1_000_000],
+    ]) {
+      const options = { limiter, limit: "100/minute", cost: () => pages as number };
+      await limited(options).check();
+      expect(check.mock.lastCall?.[2]).toEqual({ cost });
+    }
+  });
+
+  test("a request that is refused because of an error counts for no limit", async () => {
+    const limiter = frozenLimiter();
+    const request = new Request("http://example.com/");
+    const first = rateLimit({ limiter, limit: "9/minute", scope: "first" });
+    const broken = () => {
+      throw new Error("broken");
+    };
+    const second = rateLimit({ limiter, limit: broken, onError: "deny", warn: () => {} });
+    expect((await first(request, CONTEXT)).denied).toBeUndefined();
+    expect((await second(request, CONTEXT)).denied?.status).toBe(503);
+    const key = checksOf(request)?.keys[0] as string;
+    expect(limiter.peek(key, "9/minute").remaining).toBe(9);
+  });
+
   test("more texts than are remembered are parsed correctly", async () => {
     let n = 0;
     const { check } = limited({ limit: () => `${++n}/hour` });
@@ -227,6 +255,11 @@ describe("limits", () => {
     [{ limit: "1/s", limiter: undefined }, "expected a limiter, such as a LocalLimiter"],
     [{ limit: "1/s", onError: "block" }, "onError must be allow or deny, not 'block'"],
     [{ limits: [] }, "expected at least one limit"],
+    [{ limit: "1/s", cost: "abc" }, "cost must be an integer from 0 to 4294967295, not abc"],
+    [
+      { limits: [{ limit: "1/s" }], key: () => "a", scope: "b" },
+      "expected key, scope in each of the limits",
+    ],
     [{ limit: "1/s", key: "ip" }, "key must be a function"],
   ])("wrong options are errors: %j", (options, message) => {
     const given = { limiter: frozenLimiter(), ...options } as WebOptions;
