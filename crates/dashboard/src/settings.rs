@@ -53,8 +53,7 @@ pub struct Settings {
     /// The path of the dashboard behind a proxy, for example /limits.
     #[arg(long, env = "RATELOG_DASHBOARD_BASE_PATH", default_value = "", value_parser = parse_base_path)]
     pub base_path: String,
-    /// A host name under which browsers reach the dashboard, besides the address that it listens on. In the environment,
-    /// commas separate several.
+    /// A host name under which browsers reach the dashboard, besides the address that it listens on.
     #[arg(long = "allowed-host", env = "RATELOG_DASHBOARD_ALLOWED_HOST", value_delimiter = ',')]
     pub extra_hosts: Vec<String>,
     /// Browsers reach the dashboard over HTTPS, through a proxy: cookies are sent over HTTPS only.

@@ -8,8 +8,8 @@ use crate::retry::{Attempts, Idempotency, RetryAction, RetryPolicy};
 /// Repeats a request that was denied or lost, after the wait that the server asks for.
 ///
 /// [`Idempotency::of_request`] decides which requests are repeated, unless the request has an [`Idempotency`] among its
-/// extensions. A request that could not connect was not executed; one that was redirected may have been. A request whose body cannot be cloned, such as a
-/// stream, is sent once.
+/// extensions. A request that could not connect was not executed; one that was redirected may have been. A request whose
+/// body cannot be cloned, such as a stream, is sent once.
 ///
 /// It returns the last response, regardless of its status. The response's extensions have an
 /// [`Outcome<()>`](crate::retry::Outcome) with the number of attempts and the time waited. The bodies of earlier

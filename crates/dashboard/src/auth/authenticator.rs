@@ -145,7 +145,7 @@ impl Authenticator {
         if is_operator { Role::Operator } else { Role::Viewer }
     }
 
-    /// Whether a link to sign in with has been printed.
+    /// Returns whether there is a link to sign in with.
     #[must_use]
     pub fn has_link(&self) -> bool {
         self.link.is_some()
@@ -339,7 +339,7 @@ fn forwarding_proxies(settings: &Settings) -> Result<TrustedProxies, StartError>
         .map_err(|error| StartError(format!("--forwarding-proxy: {error}")))
 }
 
-/// The browser of a request, if it is known for a user; without one, for sign-ins at a provider.
+/// The browser of a request, if it is known for a user; with `None`, for sign-ins at a provider.
 fn known_browser(cookies: &PrivateCookieJar, user: Option<&str>) -> Option<KnownBrowser> {
     let cookie = cookies.get(BROWSER_COOKIE)?;
     let browser: KnownBrowser = serde_json::from_str(cookie.value()).ok()?;

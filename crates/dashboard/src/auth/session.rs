@@ -32,7 +32,7 @@ pub struct Session {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KnownBrowser {
     pub id: String,
-    /// The user, of whom only this browser may have the password. Nobody at an OIDC provider.
+    /// The user who signed in with a password; `None` at an OIDC provider.
     pub user: Option<String>,
 }
 

@@ -19,8 +19,8 @@ pub const MAX_DOCUMENT: usize = 32 << 20;
 
 /// The state before a change that could not be read.
 const NOT_READ: &str = "not read";
-/// Why a change of policies is rejected that are not those that its user saw.
-pub(super) const SEEN_OTHERS: &str =
+/// The error if the policies are not those that the user of a change saw.
+pub(super) const CHANGED_SINCE_SEEN: &str =
     "The policies have changed since you saw them: look at the changes again";
 
 /// A policy that a document adds, changes or removes.
@@ -30,7 +30,7 @@ pub struct PolicyChange {
     pub name: String,
     /// The policy now, in words; nothing if it is new.
     pub before: Option<String>,
-    /// The policy then; nothing if it is removed.
+    /// The policy after the change; nothing if it is removed.
     pub after: Option<String>,
 }
 
@@ -162,7 +162,7 @@ pub async fn import(
         if let Some(seen) = seen
             && seen_all(&list(app).await?) != seen
         {
-            return Err(Failure::Rejected(SEEN_OTHERS.to_owned()));
+            return Err(Failure::Rejected(CHANGED_SINCE_SEEN.to_owned()));
         }
         let import = || command::import_policies(json);
         Ok(policy_nodes::run(app.operator().await, import).await?.0)

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::audit::Change;
 use super::failure::Failure;
-use super::policies::{PolicyChange, SEEN_OTHERS, changes, lines, seen_all};
+use super::policies::{CHANGED_SINCE_SEEN, PolicyChange, changes, lines, seen_all};
 use super::policy_document::{self, Policies};
 use super::policy_nodes::{self, NodeOutcome};
 use crate::app::App;
@@ -33,8 +33,7 @@ pub struct Group {
 pub struct Differences {
     /// The groups, the largest one first; none if all nodes have the same policies.
     pub groups: Vec<Group>,
-    /// A digest of the policies of all groups, with which [`make_equal`] does nothing if they
-    /// have changed since.
+    /// A digest of the policies of all groups, with which [`make_equal`] does nothing if they have changed since.
     pub seen: String,
 }
 
@@ -116,7 +115,7 @@ pub async fn make_equal(
     };
     let make = async {
         if seen.is_some_and(|seen| seen != differences.seen) {
-            return Err(Failure::Rejected(SEEN_OTHERS.to_owned()));
+            return Err(Failure::Rejected(CHANGED_SINCE_SEEN.to_owned()));
         }
         let json = policy_document::write(&read?);
         let import = || command::import_policies(&json);

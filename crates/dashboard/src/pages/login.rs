@@ -17,7 +17,7 @@ use crate::operations::failure::Failure;
 pub struct LoginQuery {
     token: Option<String>,
     next: Option<String>,
-    /// Whether a form was sent without a session, so that its change was not made.
+    /// True if a form was sent without a session, so that its change was not made.
     #[serde(default)]
     repeat: bool,
 }

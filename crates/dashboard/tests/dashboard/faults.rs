@@ -2,9 +2,10 @@
 
 use std::io::Write;
 use std::net::TcpStream;
+use std::time::Duration;
 
 use ratelog_client::redis;
-use ratelog_test_support::{Server, Stop};
+use ratelog_test_support::{Client, Server, Stop, scaled_timeout};
 use reqwest::Method;
 use serde_json::Value;
 
@@ -21,6 +22,19 @@ fn stream_of(server: &Server) -> Vec<Fields> {
 
 async fn entries(dashboard: &Dashboard) -> Vec<Value> {
     dashboard.json("/audit").await["entries"].as_array().unwrap().clone()
+}
+
+/// Asks a dashboard to reset the key `k`, and closes the connection when the server has got the command.
+async fn reset_and_leave(dashboard: &str, db: &mut Client) {
+    let mut stream = TcpStream::connect(dashboard).unwrap();
+    let request = format!(
+        "POST /api/v1/keys/k/reset HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {OPERATOR}\r\nContent-Length: 0\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    until("the server has got the command", async || {
+        db.run::<String>("CLIENT LIST").to_lowercase().contains("cmd=rl.reset")
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -155,16 +169,7 @@ async fn a_change_is_audited_though_its_client_has_gone() {
     let mut db = server.connect();
     db.run::<redis::Value>("RL.CHECK k 9 1h");
     db.run::<()>("CLIENT PAUSE 100000 WRITE");
-    let mut stream = TcpStream::connect(("127.0.0.1", dashboard.port())).unwrap();
-    let request = format!(
-        "POST /api/v1/keys/k/reset HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {OPERATOR}\r\nContent-Length: 0\r\n\r\n"
-    );
-    stream.write_all(request.as_bytes()).unwrap();
-    until("the server has got the command", async || {
-        db.run::<String>("CLIENT LIST").to_lowercase().contains("cmd=rl.reset")
-    })
-    .await;
-    drop(stream);
+    reset_and_leave(&format!("127.0.0.1:{}", dashboard.port()), &mut db).await;
     // A request on another connection is answered after the end of the first one is noticed.
     dashboard.until_up(1).await;
     db.run::<()>("CLIENT UNPAUSE");
@@ -211,21 +216,29 @@ async fn a_change_is_recorded_before_the_program_ends() {
     let mut db = server.connect();
     db.run::<redis::Value>("RL.CHECK k 9 1h");
     db.run::<()>("CLIENT PAUSE 400 WRITE");
-    let address = origin.strip_prefix("http://").unwrap();
-    let mut stream = TcpStream::connect(address).unwrap();
-    let request = format!(
-        "POST /api/v1/keys/k/reset HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {OPERATOR}\r\nContent-Length: 0\r\n\r\n"
-    );
-    stream.write_all(request.as_bytes()).unwrap();
-    until("the server has got the command", async || {
-        db.run::<String>("CLIENT LIST").to_lowercase().contains("cmd=rl.reset")
-    })
-    .await;
-    drop(stream);
+    reset_and_leave(origin.strip_prefix("http://").unwrap(), &mut db).await;
     let lines = program.terminate_with_lines();
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(lines[0].contains(r#""action":"reset""#), "{lines:?}");
     assert_eq!(stream_of(&server).len(), 1);
+}
+
+/// The lines are more than a pipe holds.
+#[tokio::test]
+async fn a_reader_of_the_log_that_stops_does_not_stop_the_dashboard() {
+    let server = Server::start();
+    let mut program = Program::start(&url(&server), &["--operator-token", OPERATOR]);
+    let link = program.after("Sign in once with this link: ").0;
+    let (origin, _) = link.split_once("/login").unwrap();
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let key = "k".repeat(4_000);
+    for _ in 0..60 {
+        let reset = http.post(format!("{origin}/api/v1/keys/{key}/reset")).bearer_auth(OPERATOR);
+        let reset = reset.timeout(scaled_timeout(Duration::from_secs(60)));
+        assert_eq!(Reply::of(reset).await.status, 200);
+    }
+    assert!(program.line()["target"].as_str().unwrap().starts_with("kk"));
+    assert_eq!(stream_of(&server).len(), 60);
 }
 
 #[tokio::test]

@@ -77,7 +77,7 @@ impl Change {
     }
 }
 
-/// Whether the reply is that to a change that is permitted and valid.
+/// Returns whether a change was permitted and valid, by its reply.
 pub fn is_valid(reply: &Reply) -> bool {
     let missing = ["there is no node x", "there is no policy 'p'"];
     matches!(reply.status, 200 | 303) || missing.iter().any(|text| reply.text.contains(text))
