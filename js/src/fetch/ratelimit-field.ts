@@ -16,13 +16,13 @@ const PARAMETER = `; *([a-z*][a-z\\d_.*-]*)(?:=(${BARE_ITEM}))?`;
 const PARAMETERS = `(?:${PARAMETER.replaceAll(/\((?!\?)/g, "(?:")})*`;
 const INNER_LIST = `\\( *(?:${BARE_ITEM}${PARAMETERS}(?: +|(?=\\))))*\\)`;
 const MEMBER = new RegExp(
-  `(${INNER_LIST}|${BARE_ITEM})(${PARAMETERS})(?:[ \\t]*(,)[ \\t]*|$)`,
+  `(${INNER_LIST}|${BARE_ITEM})(${PARAMETERS})[ \\t]*(?:(,)[ \\t]*|$)`,
   "y",
 );
 
 /** Parses the value of `RateLimit`, a Structured Field List. Omits malformed items; a malformed list is empty. */
 export function parseRateLimit(value: string): RateLimitItem[] {
-  const list = value.replace(/^ +| +$/g, "");
+  const list = value.replace(/^ +/, "");
   const items: RateLimitItem[] = [];
   let comma: string | undefined = ",";
   for (MEMBER.lastIndex = 0; comma; ) {

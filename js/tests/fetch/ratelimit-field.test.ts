@@ -33,6 +33,15 @@ test("inner lists are omitted and malformed lists are empty", () => {
   expect(items('("b" c;x=1 2.5);r=0;t=9 ,\t"a";r=3')).toEqual([[3, undefined]]);
 });
 
+test("spaces and tabs may follow the last item, and a comma may not", () => {
+  for (const end of ["", " ", "\t", " \t \t"]) {
+    expect(items(`  "a";r=3${end}`), end).toEqual([[3, undefined]]);
+    expect(items(`"a";r=3${end},${end}`), end).toEqual([]);
+    expect(items(`"a";r=3;${end}`), end).toEqual([]);
+  }
+  expect(items('\t"a";r=3')).toEqual([]);
+});
+
 test("items of every type are accepted as names", () => {
   for (const name of ["a/b:c", "*", "-1", "0.125", ":YQ==:", "?1", "@1800000000", '%"f%c3%bc"']) {
     expect(items(`${name};r=0;t=5`), name).toEqual([[0, 5]]);

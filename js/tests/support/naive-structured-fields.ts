@@ -176,7 +176,8 @@ function parseNumber(input: Input): BareItem {
     if (whole.length > 15) {
       throw new Malformed();
     }
-    return { integer: sign * Number(whole) };
+    // Plus zero: minus zero is zero.
+    return { integer: sign * Number(whole) + 0 };
   }
   input.take();
   const fraction = input.takeWhile(DIGITS);
