@@ -138,14 +138,16 @@ impl Check<'_> {
         let (decision, record_for) = match &key_override.action {
             Action::Allow => (allow_all(log, now, rules), None),
             Action::Deny => {
-                let retry_after = key_override
-                    .until
-                    .map(|until| (until.unix_millis() - now.unix_millis()).unsigned_abs());
+                let retry_after = self.retry_after(key_override, log, None);
                 let allowed = allow_all(log, now, rules);
                 (Decision { allowed: false, remaining: 0, retry_after, ..allowed }, None)
             }
             Action::Limit(override_rules) => {
-                let decision = apply_rules(log, now, override_rules, units, on_cursor);
+                let mut decision = apply_rules(log, now, override_rules, units, on_cursor);
+                if !decision.allowed {
+                    decision.retry_after =
+                        self.retry_after(key_override, log, decision.retry_after);
+                }
                 // The caller's windows count these units again after the override ends.
                 let window = override_rules.longest_window().max(rules.longest_window());
                 (decision, decision.allowed.then_some(window))
@@ -153,6 +155,29 @@ impl Check<'_> {
         };
         let decided_by = DecidedBy::Override;
         Evaluation { decision, units, record_for, decided_by, denied_by: None }
+    }
+
+    /// Returns the milliseconds after which this denied check is allowed: by the override after `under_override`, or by
+    /// the check's rules when the override has ended.
+    fn retry_after(
+        &self,
+        key_override: &Override,
+        log: &Log,
+        under_override: Option<u64>,
+    ) -> Option<u64> {
+        let Some(until) = key_override.until else { return under_override };
+        let left = until.unix_millis() - self.now.unix_millis();
+        let end = left.unsigned_abs();
+        if under_override.is_some_and(|retry_after| retry_after < end) {
+            return under_override;
+        }
+        if self.mode == Mode::Shadow {
+            return Some(end);
+        }
+        // A log that is ahead of the clock shifts back to it.
+        let at_end = Instant::from_clock(log.effective(self.now) + left);
+        let after_end = apply_rules(log, at_end, self.rules, self.units, |_| {}).retry_after;
+        after_end.map(|retry_after| end + retry_after)
     }
 }
 

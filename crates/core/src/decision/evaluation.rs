@@ -203,8 +203,11 @@ mod tests {
         let deny = case(Action::Deny, None, Mode::Shadow);
         assert_eq!(deny.decision(), (false, 2, 0, None, 1_500));
         assert_eq!(deny.outcome(1), overridden(false, None));
-        let deny_until = case(Action::Deny, Some(at(2_700)), Mode::Enforce);
-        assert_eq!(deny_until.decision(), (false, 2, 0, Some(700), 1_500));
+        // The rules deny until 3,000.
+        let deny_until = |until, mode| case(Action::Deny, Some(at(until)), mode).decision();
+        assert_eq!(deny_until(2_700, Mode::Enforce), (false, 2, 0, Some(1_000), 1_500));
+        assert_eq!(deny_until(3_200, Mode::Enforce), (false, 2, 0, Some(1_200), 1_500));
+        assert_eq!(deny_until(2_700, Mode::Shadow), (false, 2, 0, Some(700), 1_500));
 
         let limited = case(limit.clone(), None, Mode::Shadow);
         assert_eq!(limited.decision(), (true, 3, 0, Some(0), 2_000));
