@@ -7,7 +7,7 @@ export type { LimiterEvent } from "./limiter/events.ts";
 export type { Explanation } from "./limiter/explanation.ts";
 export type { Health, ShardHealth } from "./limiter/health.ts";
 export type { Hit, HitsOptions, TopKey } from "./limiter/key-lists.ts";
-export type { LimiterDecision, Source } from "./limiter/limiter-decision.ts";
+export type { LimiterDecision } from "./limiter/limiter-decision.ts";
 export type { RateLimiterOptions } from "./limiter/options.ts";
 export type {
   KeyOverride,
@@ -20,7 +20,15 @@ export { RateLimiter } from "./limiter/rate-limiter.ts";
 export type { Mode } from "./limiter/rule-source.ts";
 export type { Backend } from "./limiter/shard.ts";
 export type { Counts, Stats } from "./limiter/stats.ts";
-export type { Check, CheckOptions, Limiter, PolicyReference, RuleSource } from "./limiter.ts";
+export type {
+  Check,
+  CheckOptions,
+  Limiter,
+  PolicyReference,
+  RefundOptions,
+  RuleSource,
+  Source,
+} from "./limiter.ts";
 export { LocalLimiter, type LocalLimiterOptions } from "./local-limiter.ts";
 export { ParseRulesError } from "./parse-rules-error.ts";
 export type { Rule } from "./rule.ts";

@@ -15,6 +15,22 @@ export interface CheckOptions {
   readonly cost?: number;
 }
 
+/**
+ * The part of the system that made a decision: the `module` in the server; the `script`, in a server without the module;
+ * the `deny-cache`, with a denial by the server that is still valid; the `local` limiter in this process; or the
+ * `fallback`, which counts nothing.
+ */
+export type Source = "module" | "script" | "deny-cache" | "local" | "fallback";
+
+/** Options of a refund. */
+export interface RefundOptions extends CheckOptions {
+  /**
+   * The `source` of the decision that recorded the units. They are then taken back there, also after an outage has begun
+   * or ended. Default: where a check would be decided now.
+   */
+  readonly source?: Source;
+}
+
 /** A key and its rules, for a check of several keys. */
 export interface Check {
   readonly key: string;
@@ -31,5 +47,5 @@ export interface Limiter {
     options?: CheckOptions,
   ): readonly Decision[] | Promise<readonly Decision[]>;
   /** Takes the newest units of a key back. Returns how many there were, at most `cost`. */
-  refund(key: string, options?: CheckOptions): number | Promise<number>;
+  refund(key: string, options?: RefundOptions): number | Promise<number>;
 }

@@ -1,5 +1,6 @@
 import type { Decision } from "../decision.ts";
-import type { Limiter } from "../limiter.ts";
+import type { Limiter, Source } from "../limiter.ts";
+import { isRecorded, unrecorded } from "../recorded.ts";
 import type { NamedRules } from "./named-rules.ts";
 import type { AppliedLimit } from "./request-limit.ts";
 import type { Warnings } from "./warnings.ts";
@@ -10,7 +11,7 @@ export interface KeyedLimit extends AppliedLimit {
 }
 
 /** A decision, and what made it, where the limiter says so. */
-type SourcedDecision = Decision & { readonly source?: unknown };
+type SourcedDecision = Decision & { readonly source?: Source };
 
 /** A limiter that can decide without recording. */
 type PeekingLimiter = Limiter & { readonly peek?: Limiter["check"] };
@@ -24,13 +25,14 @@ export class DecidedLimit {
   #decision: SourcedDecision;
   #isRecorded: boolean;
 
-  constructor(limiter: Limiter, limit: KeyedLimit, decision: Decision, isRecorded: boolean) {
+  /** `records` is whether the check records units if it is allowed. */
+  constructor(limiter: Limiter, limit: KeyedLimit, decision: Decision, records: boolean) {
     this.key = limit.key;
     this.named = limit.named;
     this.#limiter = limiter;
     this.#cost = limit.cost;
     this.#decision = decision;
-    this.#isRecorded = isRecorded && this.isCounted;
+    this.#isRecorded = records && isRecorded(decision);
   }
 
   /** The decision, as if the units had not been recorded if they were taken back. */
@@ -50,7 +52,8 @@ export class DecidedLimit {
     }
     this.#isRecorded = false;
     this.#decision = unrecorded(this.#decision, this.#cost);
-    return await this.#limiter.refund(this.key, { cost: this.#cost });
+    const { source } = this.#decision;
+    return await this.#limiter.refund(this.key, { cost: this.#cost, ...(source && { source }) });
   }
 }
 
@@ -129,9 +132,4 @@ async function checkGroup(
   );
   await takeBackAll(free, warnings);
   return free.map(({ decision }) => decision);
-}
-
-/** An allowed decision as it would be if its units had not been recorded. */
-function unrecorded(decision: SourcedDecision, cost: number): SourcedDecision {
-  return { ...decision, remaining: Math.min(decision.limit, decision.remaining + cost) };
 }

@@ -1,9 +1,11 @@
+import type { Source } from "../limiter.ts";
+import { isRecorded, unrecorded } from "../recorded.ts";
 import type { DenyCache } from "./deny-cache.ts";
 import { unavailable } from "./errors.ts";
 import type { LimiterEvent } from "./events.ts";
 import { failureKind } from "./failure-kind.ts";
 import type { FixedOutcome } from "./fallback-decision.ts";
-import { isRecorded, type LimiterDecision, unrecorded } from "./limiter-decision.ts";
+import type { LimiterDecision } from "./limiter-decision.ts";
 import type { Local } from "./local.ts";
 import {
   CheckOp,
@@ -225,7 +227,8 @@ export class Engine {
       list.map(async ({ key }, index) => {
         const decision = decisions[index];
         if (decision && isRecorded(decision)) {
-          await this.#takeBack(key, cost, decision);
+          // If it fails, the units stay for their window: the limit is never exceeded.
+          await this.takeBack(new RefundOp(key, cost), decision.source).catch(() => {});
         }
       }),
     );
@@ -238,20 +241,25 @@ export class Engine {
     );
   }
 
-  /** Takes units back where they were recorded. */
-  async #takeBack(key: string, cost: number, { source }: LimiterDecision): Promise<void> {
-    if (source === "local") {
-      this.#parts.local.refund(key, cost);
-      return;
+  /** Takes back units that a check recorded, where it was decided. The fallback of a server did not record them. */
+  async takeBack(operation: RefundOp, source: Source): Promise<number> {
+    const { shards, local, policies, timeoutMs, denyCache } = this.#parts;
+    if (source === "fallback" || source === "deny-cache") {
+      return 0;
     }
-    const { shards, policies, timeoutMs, denyCache } = this.#parts;
+    if (source === "local" || !shards) {
+      return operation.local(local);
+    }
+    const shard = shards.ofKey(operation.key);
     try {
-      // Not by the fallback, which did not record them.
-      await (shards as Shards).ofKey(key).run(new RefundOp(key, cost), policies, timeoutMs);
-    } catch {
-      // The units stay for their window: the limit is never exceeded.
+      if (!shard.isAvailable) {
+        throw unavailable(shard.lastError);
+      }
+      return await shard.run(operation, policies, timeoutMs);
+    } catch (error) {
+      throw error instanceof NoAnswer ? unavailable(error.message, error.cause) : error;
     } finally {
-      denyCache?.invalidate(key);
+      denyCache?.invalidate(operation.key);
     }
   }
 }

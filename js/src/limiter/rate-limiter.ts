@@ -1,6 +1,6 @@
 import type { Connection } from "../clients/connection.ts";
 import { type Client, connectionOf } from "../clients/detect.ts";
-import type { Check, CheckOptions, Limiter, RuleSource } from "../limiter.ts";
+import type { Check, CheckOptions, Limiter, RefundOptions, RuleSource } from "../limiter.ts";
 import { LocalLimiter } from "../local-limiter.ts";
 import { MAX_LIMIT } from "../rule.ts";
 import { Rules } from "../rules.ts";
@@ -161,11 +161,14 @@ export class RateLimiter implements Limiter {
    * Takes the newest units of a key back. Returns how many there were, at most the cost.
    *
    * @throws {RangeError} The cost is not an integer from 1 to 4,294,967,295.
-   * @throws {LimiterError} The server rejects the operation, or it is unavailable and the fallback is not `"local"`.
+   * @throws {LimiterError} The server rejects the operation, or it is unavailable and the fallback is not `"local"`, or
+   * `source` is a server.
    */
-  async refund(key: string, { cost = 1 }: CheckOptions = {}): Promise<number> {
-    validateCost(cost);
-    return this.#engine.runAndInvalidate(new RefundOp(this.#prefix + key, cost));
+  async refund(key: string, { cost = 1, source }: RefundOptions = {}): Promise<number> {
+    const operation = new RefundOp(this.#prefix + key, validateCost(cost));
+    return source === undefined
+      ? this.#engine.runAndInvalidate(operation)
+      : this.#engine.takeBack(operation, source);
   }
 
   /** Forgets the units of a key. Returns their number. Throws the errors of {@link refund}. */

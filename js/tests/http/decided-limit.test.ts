@@ -126,6 +126,21 @@ test("a decision by a fixed fallback has recorded nothing and is not reported", 
   expect([fields, refund.mock.calls]).toEqual([[], []]);
 });
 
+test("a refund names the source of the decision, and is of units that were recorded", async () => {
+  const refund = vi.fn(() => 2);
+  const takenBack = async (resetAfterMs: number, source: string) => {
+    const decision = { ...fromRow([1, 9, 1, 0, resetAfterMs, 60_000]), source } as Decision;
+    const limiter = minimal(frozenLimiter(), { refund, check: () => decision });
+    const { warnings: log } = warnings();
+    await takeBackAll(await decide(limiter, [keyed("a", "9/minute", 2)], log), log);
+    return refund.mock.calls.splice(0);
+  };
+  expect(await takenBack(60_000, "module")).toEqual([["a", { cost: 2, source: "module" }]]);
+  expect(await takenBack(60_000, "local")).toEqual([["a", { cost: 2, source: "local" }]]);
+  // An override or a shadow policy allowed the check: the newest unit is another request's.
+  expect(await takenBack(59_999, "module")).toEqual([]);
+});
+
 test("a log remembers a bounded number of warnings", () => {
   const { warn, warnings: log } = warnings();
   for (let n = 0; n <= 100; n++) {

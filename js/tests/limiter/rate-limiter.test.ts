@@ -211,6 +211,33 @@ describe("an unavailable server", () => {
     expect(client.sent).toHaveLength(1);
   });
 
+  test("takes units back where they were recorded, in an outage and after it", async () => {
+    let isLost = false;
+    const answer = (command: readonly string[]) =>
+      isLost ? lost() : command[0] === "RL.REFUND" ? 1 : ALLOWED;
+    const client = new FakeClient(answer);
+    const { limiter } = limiterOf(client, { failureThreshold: 1, denyCache: 10 });
+    expect(await limiter.check("a", "5/minute")).toMatchObject({ source: "module" });
+    isLost = true;
+    for (let n = 0; n < 2; n++) {
+      expect(await limiter.check("a", "9/hour")).toMatchObject({ source: "local" });
+    }
+    for (const source of ["module", "script"] as const) {
+      await expect(limiter.refund("a", { source })).rejects.toMatchObject({ code: "unavailable" });
+    }
+    expect(await limiter.refund("a", { cost: 9, source: "fallback" })).toBe(0);
+    expect(await limiter.refund("a", { cost: 9, source: "deny-cache" })).toBe(0);
+    expect(await limiter.refund("a")).toBe(1);
+    isLost = false;
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(await limiter.check("a", "5/minute")).toMatchObject({ source: "module" });
+    client.sent.length = 0;
+    expect(await limiter.refund("a", { cost: 9, source: "local" })).toBe(1);
+    expect(client.sent).toEqual([]);
+    expect(await limiter.refund("a", { source: "module" })).toBe(1);
+    expect(client.sent).toEqual([["RL.REFUND", "a"]]);
+  });
+
   test("costs at the start one timeout, together for all checks", async () => {
     const client = new FakeClient(() => ALLOWED);
     client.status = "connecting";

@@ -1,0 +1,17 @@
+import type { Decision } from "./decision.ts";
+
+/** A decision, and what made it, where the limiter says so. */
+type SourcedDecision = Decision & { readonly source?: unknown };
+
+/**
+ * Returns whether the units of a check are recorded. An override, a shadow policy and a fixed fallback allow checks that
+ * record nothing; and units that were just recorded stay for the whole window.
+ */
+export function isRecorded({ allowed, source, resetAfterMs, windowMs }: SourcedDecision): boolean {
+  return allowed && source !== "fallback" && resetAfterMs >= windowMs;
+}
+
+/** Returns an allowed decision as it would be if its units had not been recorded. */
+export function unrecorded<D extends Decision>(decision: D, cost: number): D {
+  return { ...decision, remaining: Math.min(decision.limit, decision.remaining + cost) };
+}
