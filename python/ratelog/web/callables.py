@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from starlette.requests import HTTPConnection
+
 _CONNECTION_TYPES = frozenset({"Any", "HTTPConnection", "Request", "WebSocket"})
 
 
@@ -49,6 +51,12 @@ async def caught(call: Callable[[], Any]) -> Any:
         raise
     except Exception as error:  # noqa: BLE001 - what clients send may cause any error
         return Failure(error)
+
+
+def has_handler(connection: HTTPConnection, error: Exception) -> bool:
+    """Whether the application has a handler for errors of this class, other than one for all."""
+    handlers = getattr(connection.scope.get("app"), "exception_handlers", {})
+    return any(kind in handlers for kind in type(error).__mro__ if kind is not Exception)
 
 
 @lru_cache(maxsize=1024)

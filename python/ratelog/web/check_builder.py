@@ -9,7 +9,7 @@ from uuid import UUID
 
 from .._core import Limits
 from ..check import EXCESSIVE_COST, Check, to_limits
-from .callables import Failure, caught, maybe_await
+from .callables import Failure, caught, has_handler, maybe_await
 from .keys import key_safe, redis_key
 
 if TYPE_CHECKING:
@@ -69,6 +69,8 @@ class CheckBuilder:
         else:
             cost = await caught(lambda: function(connection))
         if isinstance(cost, Failure):
+            if has_handler(connection, cost.error):
+                raise cost.error
             return self._invalid_cost(function, f"raised {cost.error!r}")
         if isinstance(cost, int) and not isinstance(cost, bool) and cost >= 0:
             return min(int(cost), EXCESSIVE_COST)

@@ -8,7 +8,8 @@ from ..events import logger
 from .check_builder import CheckBuilder
 from .limit import AppliedLimit, RateLimit
 from .request_state import RequestState
-from .resolver import UNKNOWN, Resolver, method_of, path_of, unique_scope
+from .resolver import UNKNOWN, Resolver, unique_scope
+from .routes import method_of, path_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,6 +76,8 @@ class Enforcer:
         """
         limits: list[RateLimit] = []
         checks: list[Check] = []
+        repeated: dict[RateLimit, int] = {}
+        """The limits whose check another one makes already, and its place."""
         for item in applied:
             limit = item.limit
             if limit in state.checked:
@@ -84,13 +87,18 @@ class Enforcer:
             )
             state.checked[limit] = None
             state.scopes += (item.scope,)
-            if check is not None and check not in checks:
-                limits.append(limit)
-                checks.append(check)
+            if check is None:
+                continue
+            if check in checks:
+                repeated[limit] = checks.index(check)
+                continue
+            limits.append(limit)
+            checks.append(check)
         if not checks:
             return state.denial
         decisions = await self._decide(checks)
         taken_back = state.record(limits, checks, decisions)
+        state.checked.update((limit, decisions[place]) for limit, place in repeated.items())
         if taken_back:
             await self._take_back(taken_back)
         return state.denial

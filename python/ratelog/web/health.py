@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
-from .routes import EXEMPT
+from .routes import exempt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +34,6 @@ def health_router(limiter: HasHealth, path: str = "/health/rate-limiter") -> API
         state = report()
         return JSONResponse(state.as_dict(), 200 if state.serving else 503)
 
-    setattr(health, EXEMPT, True)
+    exempt(health)
     router.add_api_route(path, health, include_in_schema=False)
     return router

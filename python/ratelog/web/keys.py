@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from .types import Scope
 
 MAX_LENGTH = 128
-BUILT_IN = frozenset({"ip", "api_key", "user"})
+BUILT_IN = ("ip", "user", "api_key")
+"""The keys that need no code. Without a user or an API key, the others are the first."""
 _SAFE = re.compile(r"[A-Za-z0-9:/.@_~+=,\-]+")
 
 

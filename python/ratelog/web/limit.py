@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -74,7 +75,8 @@ class RateLimit:
         """Validates the arguments.
 
         Raises:
-            ValueError: the cost is not from 1 to 1,000,000, both conditions are given, or a method is unknown.
+            ValueError: the cost yields or is not from 1 to 1,000,000, both conditions are given, or a method is
+                unknown.
         """
         if count_if is not None and skip_if is not None:
             raise ValueError("expected count_if or skip_if, not both")
@@ -83,6 +85,8 @@ class RateLimit:
             raise ValueError(f"methods must be a list of HTTP methods, such as ['POST'], not {methods!r}")
         valid_cost = cost if callable(cost) else to_cost(cost)
         functions = {"key": key, "cost": cost, "limits": limits, "exempt_when": exempt_when}
+        if inspect.isgeneratorfunction(cost) or inspect.isasyncgenfunction(cost):
+            raise ValueError("the function of a cost must return the cost, and not yield it")
         dependencies = {
             name: function for name, function in functions.items() if callable(function) and has_dependencies(function)
         }

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from .configured import ALL
 from .early_limits import EarlyLimits
+from .keys import BUILT_IN
 from .limit import AppliedLimit, RateLimit
-from .routes import Endpoint, Routes, is_documentation
+from .routes import Endpoint, Routes, is_documentation, method_of, path_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -60,16 +61,15 @@ class Resolver:
         # The limits of an outdated revision are stored under it, so that they are not used.
         revision = self._registry.revision
         cache_key = (method_of(scope), scope["path"], scope.get("root_path", ""))
-        routes = len(getattr(self.app, "routes", ()))
-        overrides = getattr(self.app, "dependency_overrides", None)
-        cached = None if overrides else self._cache.get(cache_key)
-        if cached is not None and cached[0] is revision and cached[1] == routes:
+        routes = self.routes
+        cached = None if routes.have_overrides else self._cache.get(cache_key)
+        if cached is not None and cached[0] is revision and cached[1] == routes.size:
             return cached[2]
         limits = self._resolve(scope)
-        if not overrides and self.routes.match_by_path and sum(map(len, cache_key)) <= MAX_CACHED_LENGTH:
+        if not routes.have_overrides and routes.match_by_path and sum(map(len, cache_key)) <= MAX_CACHED_LENGTH:
             if len(self._cache) >= MAX_CACHED:
                 self._cache.clear()
-            self._cache[cache_key] = (revision, routes, limits)
+            self._cache[cache_key] = (revision, routes.size, limits)
         return limits
 
     def resolve_endpoint(self, scope: Scope) -> RequestLimits:
@@ -114,7 +114,9 @@ class Resolver:
         tags = _NO_TAGS if endpoint is None else endpoint.tags
         configured = settings.endpoint(method_of(scope), path_of(scope), tags)
         if configured is not None and configured.limit is not None:
-            applied.append(AppliedLimit(configured.limit, configured.limit.scope or configured.scope))
+            limit = configured.limit
+            others = [item.scope for item in limits.declared if self._may_have_same_key(item.limit, limit)]
+            applied.append(AppliedLimit(limit, unique_scope(limit.scope or configured.scope, others)))
         overridden = any(item.limit.override_defaults for item in (*limits.declared, *applied))
         if not overridden:
             defaults = []
@@ -133,31 +135,35 @@ class Resolver:
             limit = dependency.limit
             if self._is_own(dependency):
                 is_named = limit.scope is not None
+                scope = self._named_scope(limit, endpoint) if is_named else endpoint.name
                 others = [item.scope for item in applied if not is_named or self._has_same_key(item.limit, limit)]
-                applied.append(AppliedLimit(limit, unique_scope(limit.scope or endpoint.name, others)))
+                applied.append(AppliedLimit(limit, unique_scope(scope, others)))
         # The scope of a limit must not depend on the method of the request.
         return tuple(item for item in applied if item.limit.applies_to(method))
+
+    def _named_scope(self, limit: RateLimit, endpoint: Endpoint) -> str:
+        """The named scope of a limit. Without an API key or a user, those keys are the address, so their units are
+        apart from those of another limit of the endpoint with the scope, whatever the order of the two.
+        """
+        rank = self._rank(limit)
+        others = (dependency.limit for dependency in endpoint.limits if self._is_own(dependency))
+        if any(other.scope == limit.scope and 0 <= self._rank(other) < rank for other in others):
+            return f"{limit.scope}#{self._registry.key_name(cast('str | None', limit.key))}"
+        return cast("str", limit.scope)
+
+    def _rank(self, limit: RateLimit) -> int:
+        """The place of a limit's built-in key among those that fall back to the address; -1 for another key."""
+        name = None if callable(limit.key) else self._registry.key_name(limit.key)
+        return BUILT_IN.index(name) if name is not None and self._registry.is_built_in(name) else -1
+
+    def _may_have_same_key(self, one: RateLimit, other: RateLimit) -> bool:
+        """Whether two limits may count a request under one subject."""
+        return self._has_same_key(one, other) or (self._rank(one) >= 0 and self._rank(other) >= 0)
 
     def _has_same_key(self, one: RateLimit, other: RateLimit) -> bool:
         """Whether two limits count the same subject. Others may share a scope, as their Redis keys differ."""
         default = self._registry.settings.key
         return (default if one.key is None else one.key) == (default if other.key is None else other.key)
-
-
-def method_of(scope: Scope) -> str:
-    """The method as the settings name it."""
-    method: str = scope.get("method", "WEBSOCKET")
-    return method
-
-
-def path_of(scope: Scope) -> str:
-    """The path within the application."""
-    path: str = scope["path"]
-    root: str = scope.get("root_path", "")
-    if not root:
-        return path or "/"
-    rest = path.removeprefix(root)
-    return rest or "/" if not rest or rest.startswith("/") else path
 
 
 def unique_scope(scope: str, others: Sequence[str]) -> str:

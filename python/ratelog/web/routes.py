@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from .dependency import RateLimitDependency
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from .types import Scope
 
 LIMITS = "__ratelog_limits__"
 """The attribute of a decorated endpoint: its limits, as dependencies."""
 EXEMPT = "__ratelog_exempt__"
-"""The attribute of an exempt endpoint."""
-_FULL = 2
+"""The attribute of an exempt endpoint: the ends of the paths under which it is; an empty one for all."""
+WEBSOCKET = "WEBSOCKET"
+_PARTIAL, _FULL = 1, 2
+"""The values of Starlette's matches. Of a partial match only the method differs."""
 E = TypeVar("E")
 
 
@@ -39,28 +41,70 @@ class Endpoint(NamedTuple):
     """FastAPI's description of the endpoint; `None` for Starlette's routes."""
 
 
+class _RouteTable(NamedTuple):
+    """The routes of an application, with those of included routers in their place."""
+
+    app: Any
+    """Keeping the application prevents that its id is reused."""
+    lists: tuple[Sequence[Any], ...]
+    """The lists of routes that the application and its routers add to."""
+    size: int
+    routes: Sequence[Any]
+
+    @classmethod
+    def of(cls, app: Any) -> _RouteTable:
+        lists = tuple(_lists_of(getattr(app, "routes", None) or ()))
+        return cls(app, lists, sum(map(len, lists)), _flatten(lists[0]))
+
+    @property
+    def is_current(self) -> bool:
+        """Whether no route was added since."""
+        return sum(map(len, self.lists)) == self.size
+
+
 class Routes:
-    """The routes of one application."""
+    """The routes of one application, and of those that are mounted in it."""
 
     def __init__(self, app: Any) -> None:
         self._app = app
-        self._flat: dict[int, tuple[int, Any, list[Any]]] = {}
+        self._tables: dict[int, _RouteTable] = {}
+        self._apps = [app]
+        self._lists: list[Sequence[Any]] = []
         self.match_by_path = True
         """Whether the routes found so far depend on the method and the path only."""
+
+    @property
+    def size(self) -> int:
+        """The number of routes that are known so far. Routes may be added at any time."""
+        return sum(map(len, self._lists))
+
+    @property
+    def have_overrides(self) -> bool:
+        """Whether an application that is known so far overrides dependencies, as tests do."""
+        return any(map(_overrides_of, self._apps))
 
     def find(self, scope: Scope) -> Endpoint | None:
         """Returns the endpoint of a request; `None` if there is none, or if the route is not Starlette's."""
         # Routers modify the scope while they search.
-        return self._find(self._app, dict(scope), _mount_path(scope))
+        app, scope, prefix = self._enter_mounts(self._app, dict(scope), self._mount_path(scope))
+        route = _first_match(self._routes_of(app), scope, _FULL)
+        if route is None:
+            return None
+        return _endpoint(route, {**scope, **route.matches(scope)[1]}, prefix, _overrides_of(app))
 
     def redirects(self, scope: Scope) -> bool:
         """Whether the router redirects a request that has no endpoint by adding or removing a slash."""
-        router = getattr(self._app, "router", self._app)
+        app, scope, _ = self._enter_mounts(self._app, dict(scope), "")
+        router = getattr(app, "router", app)
         path: str = scope["path"]
-        if scope["type"] != "http" or not getattr(router, "redirect_slashes", False) or path == "/":
+        if scope["type"] != "http" or not getattr(router, "redirect_slashes", False) or path_of(scope) == "/":
+            return False
+        routes = self._routes_of(app)
+        # A path with another method is not redirected.
+        if _first_match(routes, scope, _PARTIAL) is not None:
             return False
         other = path.rstrip("/") if path.endswith("/") else f"{path}/"
-        return self.find({**scope, "path": other}) is not None
+        return _first_match(routes, {**scope, "path": other}, _PARTIAL) is not None
 
     def convertors(self, method: str, path: str) -> dict[str, Any]:
         """Returns the path convertors of a route, given its path without convertors."""
@@ -70,40 +114,101 @@ class Routes:
                 return convertors
         return {}
 
-    def _find(self, app: Any, scope: Scope, prefix: str) -> Endpoint | None:
-        overrides = getattr(self._app, "dependency_overrides", None) or ()
-        for route in self._routes_of(app):
-            match, child_scope = route.matches(scope)
-            if match.value != _FULL:
-                continue
-            scope = {**scope, **child_scope}
-            if getattr(route, "dependant", None) is None and getattr(route, "routes", None) is not None:
-                path = getattr(route, "path", None) or getattr(route, "host", "")
-                return self._find(route, scope, f"{prefix}{path}")
-            return _endpoint(route, scope, prefix, overrides)
-        return None
+    def _enter_mounts(self, app: Any, scope: Scope, prefix: str, until: str | None = None) -> tuple[Any, Scope, str]:
+        """Follows a request into mounted applications, until the root path is `until`.
+
+        Returns the innermost application, the scope there, and the prefix of its paths: the patterns of the mounts.
+        """
+        while scope.get("root_path", "") != until:
+            route = _first_match(self._routes_of(app), scope, _FULL)
+            if route is None or not _is_mount(route):
+                break
+            scope = {**scope, **route.matches(scope)[1]}
+            prefix += str(getattr(route, "path", None) or getattr(route, "host", ""))
+            app = _mounted(route)
+        return app, scope, prefix
+
+    def _mount_path(self, scope: Scope) -> str:
+        """The pattern of the path where the application is mounted."""
+        root: str = scope.get("root_path", "")
+        outer = scope.get("app_root_path", root)
+        if root == outer:
+            return ""
+        # The outermost router: those of mounted applications do not replace it.
+        start = {**scope, "root_path": outer, "path_params": {}}
+        return self._enter_mounts(scope.get("router"), start, "", until=root)[2]
 
     def _routes_of(self, app: Any) -> Sequence[Any]:
-        routes = getattr(app, "routes", None)
-        if routes is None:
-            return ()
-        # Routes may be added later. Keeping the application prevents that its id is reused.
-        entry = self._flat.get(id(app))
-        if entry is None or entry[0] != len(routes):
-            entry = (len(routes), app, _flatten(routes))
-            self._flat[id(app)] = entry
-            self.match_by_path = self.match_by_path and all(map(_matches_by_path, entry[2]))
-        return entry[2]
+        table = self._tables.get(id(app))
+        if table is None or not table.is_current:
+            table = _RouteTable.of(app)
+            self._tables[id(app)] = table
+            self._apps = [self._app, *(table.app for table in self._tables.values())]
+            self._lists = [routes for table in self._tables.values() for routes in table.lists]
+            self.match_by_path = self.match_by_path and all(map(_matches_by_path, table.routes))
+        return table.routes
+
+
+def path_of(scope: Scope) -> str:
+    """The path within the application."""
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "")
+    if not root:
+        return path or "/"
+    rest = path.removeprefix(root)
+    return rest or "/" if not rest or rest.startswith("/") else path
+
+
+def method_of(scope: Scope) -> str:
+    """The method as the settings name it, in upper case; `WEBSOCKET` for a WebSocket, and empty for a request that
+    calls itself so.
+    """
+    if scope["type"] == "websocket":
+        return WEBSOCKET
+    method: str = scope["method"].upper()
+    return "" if method == WEBSOCKET else method
+
+
+def _overrides_of(app: Any) -> Any:
+    return getattr(app, "dependency_overrides", None) or ()
+
+
+def _is_mount(route: Any) -> bool:
+    return getattr(route, "dependant", None) is None and getattr(route, "routes", None) is not None
+
+
+def _mounted(route: Any) -> Any:
+    """The application of a mount, without the middlewares around it if it has its routes."""
+    app = getattr(route, "_base_app", None) or getattr(route, "app", None)
+    return app if getattr(app, "routes", None) is not None else route
+
+
+def _first_match(routes: Iterable[Any], scope: Scope, least: int) -> Any:
+    """The first route that matches a request at least so well; `None` if none does."""
+    return next((route for route in routes if route.matches(scope)[0].value >= least), None)
 
 
 def endpoints_of(app: Any) -> Iterator[Any]:
     """The endpoints of an application, with those of included routers and of mounted applications."""
+    for route in _endpoint_routes(app):
+        yield route.endpoint
+
+
+def _endpoint_routes(app: Any) -> Iterator[Any]:
     for route in _flatten(getattr(app, "routes", None) or ()):
-        endpoint = getattr(route, "endpoint", None)
-        if endpoint is not None:
-            yield endpoint
-        else:
-            yield from endpoints_of(getattr(route, "app", None) if getattr(route, "routes", None) else None)
+        if getattr(route, "endpoint", None) is not None:
+            yield route
+        elif getattr(route, "routes", None):
+            yield from _endpoint_routes(_mounted(route))
+
+
+def _lists_of(routes: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """A list of routes, and those of the routers that it includes."""
+    yield routes
+    for route in routes:
+        router = getattr(route, "original_router", None)
+        if router is not None:
+            yield from _lists_of(router.routes)
 
 
 def _flatten(routes: Sequence[Any]) -> list[Any]:
@@ -117,14 +222,6 @@ def _matches_by_path(route: Any) -> bool:
     return not hasattr(route, "host_regex") and route.matches.__module__.split(".")[0] in ("starlette", "fastapi")
 
 
-def _mount_path(scope: Scope) -> str:
-    """The path where an application is mounted. Has the names of parameters, since clients choose their values."""
-    root: str = scope.get("root_path", "")
-    mounted = root.removeprefix(scope.get("app_root_path", root))
-    names = {str(value): f"{{{name}}}" for name, value in scope.get("path_params", {}).items() if value}
-    return "/".join(names.get(part, part) for part in mounted.split("/"))
-
-
 def _endpoint(route: Any, scope: Scope, prefix: str, overrides: Any) -> Endpoint:
     endpoint = getattr(route, "endpoint", None)
     route_methods = getattr(route, "methods", None)
@@ -133,18 +230,20 @@ def _endpoint(route: Any, scope: Scope, prefix: str, overrides: Any) -> Endpoint
     else:
         methods = ["WS" if scope["type"] == "websocket" else "*"]
     target = endpoint
+    path = _path_of_route(route)
+    exempt = _is_exempt(endpoint, path)
     while isinstance(endpoint, partial):
         endpoint = endpoint.func
-    exempt = bool(getattr(endpoint, EXEMPT, False))
+        exempt = exempt or _is_exempt(endpoint, path)
     if inspect.isclass(endpoint):
         methods, endpoint = _class_handler(endpoint, scope, methods)
-    path = getattr(route, "path_format", None) or getattr(route, "path", "")
+        exempt = exempt or _is_exempt(endpoint, path)
     limits: list[RateLimitDependency] = [*getattr(endpoint, LIMITS, ())]
     _collect(getattr(route, "dependant", None), limits, overrides)
     return Endpoint(
         f"{','.join(methods)} {prefix}{path}",
         tuple(limit for limit in dict.fromkeys(limits) if limit not in overrides),
-        exempt or bool(getattr(endpoint, EXEMPT, False)) or _has_exemption(getattr(route, "dependant", None)),
+        exempt or _has_exemption(getattr(route, "dependant", None)),
         target,
         scope.get("path_params", {}),
         frozenset(map(_tag_name, getattr(route, "tags", None) or ())),
@@ -155,10 +254,10 @@ def _endpoint(route: Any, scope: Scope, prefix: str, overrides: Any) -> Endpoint
 def exempt(target: E) -> E:
     """Marks an endpoint, or all endpoints of a router, as exempt."""
     if not hasattr(target, "routes"):
-        _mark(target)
+        _mark(target, "")
         return target
-    for endpoint in endpoints_of(target):
-        _mark(endpoint)
+    for route in _endpoint_routes(target):
+        _mark(route.endpoint, _path_of_route(route))
     # For routes that are added later.
     dependencies = getattr(target, "dependencies", None)
     if dependencies is not None:
@@ -172,9 +271,19 @@ def _tag_name(tag: Any) -> str:
     return str(tag.value if isinstance(tag, Enum) else tag)
 
 
-def _mark(endpoint: Any) -> None:
+def _path_of_route(route: Any) -> str:
+    return str(getattr(route, "path_format", None) or getattr(route, "path", ""))
+
+
+def _mark(endpoint: Any, path: str) -> None:
     # A bound method has no attributes of its own.
-    setattr(getattr(endpoint, "__func__", endpoint), EXEMPT, True)
+    target = getattr(endpoint, "__func__", endpoint)
+    setattr(target, EXEMPT, (*getattr(target, EXEMPT, ()), path))
+
+
+def _is_exempt(endpoint: Any, path: str) -> bool:
+    """Whether an endpoint is exempt under a path, to which a router may have added a prefix."""
+    return any(path.endswith(marked) for marked in getattr(endpoint, EXEMPT, ()))
 
 
 async def exemption() -> None:
@@ -194,7 +303,7 @@ def _class_handler(endpoint: Any, scope: Scope, methods: list[str]) -> tuple[lis
     """The method of an endpoint class that Starlette will call."""
     if scope["type"] == "websocket":
         return methods, getattr(endpoint, "on_connect", None)
-    method = scope["method"]
+    method = scope["method"].upper()
     name = "GET" if method == "HEAD" and not hasattr(endpoint, "head") else method
     handler = getattr(endpoint, name.lower(), None)
     return ([name] if handler is not None else methods), handler

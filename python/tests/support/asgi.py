@@ -34,6 +34,22 @@ async def statuses(app: Any, *paths: str, **options: Any) -> list[int]:
         return [(await client.get(path)).status_code for path in paths]
 
 
+async def status_of(app: Any, scope: dict[str, Any]) -> int:
+    """The status of the response to a request that no client would send."""
+    statuses: list[int] = []
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    await app(scope, receive, send)
+    (status,) = statuses
+    return status
+
+
 def remaining(response: httpx.Response) -> dict[str, int]:
     """The remaining units in a response's headers, by rule."""
     items = [item.split(";") for item in response.headers.get("ratelimit", "").split(", ") if item]

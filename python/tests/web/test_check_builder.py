@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from fastapi import Depends
 from starlette.requests import Request  # noqa: TC002 - FastAPI reads annotations
+from starlette.responses import PlainTextResponse
 
 from ratelog import RateLimiter
 from support.apps import WITH_AND_WITHOUT, app_of
@@ -69,6 +70,41 @@ async def test_a_free_request_is_denied_where_nothing_is_left(url: str) -> None:
 
         assert await statuses(app, "/?n=2", "/?n=0", "/?n=0") == [200, 429, 429]
         assert remaining(await fetch(app, "/?n=0"))["20/minute"] == 19
+
+
+@pytest.mark.parametrize("middleware", [True, False])
+async def test_an_error_of_a_cost_that_the_application_handles_is_its_response(middleware: bool) -> None:
+    class LoginError(Exception):
+        pass
+
+    limiter = RateLimiter("memory://")
+    app = app_of(limiter, middleware)
+
+    @app.exception_handler(LoginError)
+    async def respond(_: Request, error: Exception) -> PlainTextResponse:
+        return PlainTextResponse("log in", 401)
+
+    def cost(_: Request) -> int:
+        raise LoginError
+
+    def cost_of_dependency(n: int = 1) -> int:
+        raise LoginError
+
+    app.get("/a", dependencies=[Depends(limiter("9/minute", cost=cost))])(lambda: 1)
+    app.get("/b", dependencies=[Depends(limiter("9/minute", cost=cost_of_dependency))])(lambda: 1)
+    assert await statuses(app, "/a", "/b") == [401, 401]
+
+
+def test_a_cost_that_yields_is_refused() -> None:
+    def cost(n: int = 1) -> Any:
+        yield n
+
+    async def cost_later(n: int = 1) -> Any:
+        yield n
+
+    for function in (cost, cost_later):
+        with pytest.raises(ValueError, match="must return the cost, and not yield it"):
+            RateLimiter("memory://")("9/minute", cost=function)
 
 
 async def test_an_invalid_cost_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:

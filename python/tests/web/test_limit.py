@@ -10,7 +10,7 @@ from fastapi import Depends, Header
 
 from ratelog import RateLimiter
 from support.apps import WITH_AND_WITHOUT, app_of
-from support.asgi import client_for, statuses
+from support.asgi import client_for, fetch, remaining, statuses
 
 
 @pytest.mark.parametrize(
@@ -140,6 +140,50 @@ async def test_a_scope_is_shared_whatever_the_order_of_limits(middleware: bool) 
     app.get("/a", dependencies=[many(), by_user()])(lambda: 1)
     app.get("/b", dependencies=[by_user(), many()])(lambda: 1)
     assert await statuses(app, "/a", "/a", "/b", "/b") == [200, 200, 429, 429]
+
+
+@WITH_AND_WITHOUT
+@pytest.mark.parametrize("order", [1, -1])
+async def test_a_request_without_an_api_key_counts_once_in_a_scope(middleware: bool, order: int) -> None:
+    limiter = RateLimiter("memory://")
+    app = app_of(limiter, middleware)
+    limits = [limiter("3/hour", key="api_key", scope="s"), limiter("100/hour", key="ip", scope="s")]
+    app.get("/both", dependencies=[Depends(limit) for limit in limits[::order]])(lambda: 1)
+    app.get("/ip", dependencies=[Depends(limits[1])])(lambda: 1)
+    first = await fetch(app, "/both")
+    assert remaining(first) == {"3/hour": 2, "100/hour": 99}
+    assert await statuses(app, "/both", "/both", "/both") == [200, 200, 429]
+    assert remaining(await fetch(app, "/ip")) == {"100/hour": 96}
+    # An API key has units of its own, and its address counts with it.
+    assert remaining(await fetch(app, "/both", headers={"x-api-key": "k"})) == {"3/hour": 2, "100/hour": 95}
+
+
+async def test_a_scope_of_the_settings_and_of_an_endpoint_counts_a_request_once_each() -> None:
+    for scope in ("s", "*"):
+        endpoints = [{"path": "/x", "limits": "2/hour", "scope": scope}]
+        limiter = RateLimiter("memory://", default="50/hour", endpoints=endpoints)
+        app = app_of(limiter, True)
+        app.get("/x", dependencies=[Depends(limiter("100/hour", scope=scope, key="api_key"))])(lambda: 1)
+        assert await statuses(app, "/x", "/x", "/x") == [200, 200, 429]
+        assert remaining(await fetch(app, "/nope")) == {"50/hour": 47}
+
+
+async def test_a_limit_whose_check_another_one_makes_has_its_decision() -> None:
+    limiter = RateLimiter("memory://")
+    app = app_of(limiter, False)
+    seen: list[int] = []
+
+    def seeing(limit: Any) -> Any:
+        async def see(decision: Any = Depends(limit)) -> None:  # noqa: B008 - FastAPI cannot evaluate a local name
+            seen.append(decision.remaining)
+
+        return Depends(see)
+
+    by_function = limiter("9/hour", key=lambda _: "ip:192.0.2.1", scope="s")
+    limits = [by_function, limiter("9/hour", key="ip", scope="s")]
+    app.get("/x", dependencies=[seeing(limit) for limit in limits])(lambda: 1)
+    assert (await fetch(app, "/x")).status_code == 200
+    assert seen == [8, 8]
 
 
 async def test_a_route_that_is_added_later_is_found() -> None:

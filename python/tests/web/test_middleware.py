@@ -40,6 +40,14 @@ async def test_a_redirect_to_the_path_without_slash_is_not_counted() -> None:
     assert await statuses(app, "/a/", "/a", "/a") == [404, 200, 429]
 
 
+async def test_a_wrong_method_is_counted_where_another_route_differs_by_a_slash() -> None:
+    app = FastAPI()
+    RateLimiter("memory://", default="1/hour").protect(app)
+    app.post("/x")(lambda: 1)
+    app.get("/{path:path}")(lambda: 1)
+    assert [(await fetch(app, "/x/", "POST")).status_code for _ in range(2)] == [405, 429]
+
+
 async def test_a_preflight_that_cors_answers_first_is_not_counted() -> None:
     app = protected(RateLimiter("memory://", default="1/minute"))
     app.add_middleware(CORSMiddleware, allow_origins=["https://example.com"])

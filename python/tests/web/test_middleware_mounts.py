@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from fastapi import FastAPI
+from typing import Any
+
+import pytest
+from fastapi import APIRouter, Depends, FastAPI
+from starlette.applications import Starlette
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import PlainTextResponse
+from starlette.routing import Host, Mount, Router
 
 from ratelog import RateLimiter, RateLimitMiddleware
 from support.apps import protected
-from support.asgi import fetch, remaining, statuses
+from support.asgi import fetch, recording_limiter, remaining, statuses
 
 
 async def test_two_middlewares_of_one_limiter_count_once() -> None:
@@ -67,3 +74,77 @@ async def test_a_root_path_matches_whole_segments_only() -> None:
     app = protected(RateLimiter("memory://", default="1/minute", exempt=["/a"]))
     assert await statuses(app, "/api/x/a", "/apix/a", root_path="/api/x") == [200, 404]
     assert await statuses(app, "/apix/a", root_path="/api") == [429]
+
+
+@pytest.mark.parametrize("middleware", ["outer", "inner", "none"])
+async def test_the_scope_in_a_mounted_application_has_no_values_of_the_path(middleware: str) -> None:
+    limiter, keys = recording_limiter()
+    app, sub = FastAPI(), FastAPI()
+    app.mount("/v1/{tenant:int}", sub)
+    sub.get("/{item}", dependencies=[Depends(limiter("1/hour"))])(lambda: 1)
+    if middleware != "none":
+        limiter.protect(app if middleware == "outer" else sub)
+    # Each is the number 1, or a part of the mount's pattern.
+    assert await statuses(app, "/v1/7/a", "/v1/007/b", "/v1/0/v1", "/v1/1/1") == [200, 429, 429, 429]
+    assert len(set(keys)) == 1
+    assert keys[0].endswith(":GET /v1/{tenant:int}/{item}")
+
+
+async def test_the_scope_behind_several_mounts_has_the_patterns_of_all() -> None:
+    limiter, keys = recording_limiter()
+    sub = FastAPI()
+    sub.get("/x", dependencies=[Depends(limiter("1/hour"))])(lambda: 1)
+    inner = Starlette(routes=[Mount("/{b}", CORSMiddleware(sub))])
+    app = Starlette(routes=[Host("{name}.example.com", Router([Mount("/a", inner)]))])
+    assert await statuses(app, "/proxy/a/1/x", "/proxy/a/2/x", root_path="/proxy") == [200, 429]
+    assert {key.split("}:")[1] for key in keys} == {"GET {name}.example.com/a/{b}/x"}
+
+
+async def test_overrides_of_a_mounted_application_apply_to_its_limits() -> None:
+    limiter = RateLimiter("memory://")
+    app, sub = FastAPI(), FastAPI()
+    limiter.protect(app)
+    limit = limiter("1/hour")
+    sub.get("/x", dependencies=[Depends(limit)])(lambda: 1)
+    app.mount("/sub", sub)
+    assert await statuses(app, "/sub/x", "/sub/x") == [200, 429]
+    sub.dependency_overrides[limit] = lambda: None
+    assert await statuses(app, "/sub/x", "/sub/x") == [200, 200]
+    sub.dependency_overrides = {}
+    assert await statuses(app, "/sub/x") == [429]
+
+
+async def test_a_mounted_application_is_limited_where_a_route_differs_by_a_slash() -> None:
+    app = protected(RateLimiter("memory://", default="2/hour"))
+
+    async def other(scope: Any, receive: Any, send: Any) -> None:
+        await PlainTextResponse("other")(scope, receive, send)
+
+    app.mount("/", other)
+    assert await statuses(app, "/a/", "/b/", "/a/") == [200, 200, 429]
+
+
+async def test_a_mounted_application_redirects_by_its_own_setting() -> None:
+    for redirects, expected in ((True, [307, 307, 307]), (False, [404, 429, 429])):
+        app, sub = FastAPI(), FastAPI(redirect_slashes=redirects)
+        RateLimiter("memory://", default="1/hour").protect(app)
+        sub.get("/x")(lambda: 1)
+        app.mount("/api", sub)
+        assert await statuses(app, *["/api/x/"] * 3) == expected
+
+
+async def test_routes_that_are_added_to_a_router_or_a_mounted_application_later_are_found() -> None:
+    app, sub, router = FastAPI(), FastAPI(), APIRouter()
+    RateLimiter("memory://", default_per_endpoint="1/hour").protect(app)
+    app.mount("/sub", sub)
+    sub.get("/first")(lambda: 1)
+    router.get("/first")(lambda: 1)
+    app.include_router(router, prefix="/router")
+    assert await statuses(app, "/sub/first", "/router/first", "/sub/late", "/router/late") == [200, 200, 404, 404]
+    sub.get("/late")(lambda: 1)
+    router.get("/late")(lambda: 1)
+    assert await statuses(app, "/sub/late", "/sub/late") == [200, 429]
+    if (await fetch(app, "/router/late", ip="192.0.2.2")).status_code == 404:
+        # FastAPI before 0.13x copies the routes of a router that it includes.
+        return
+    assert await statuses(app, "/router/late", "/router/late") == [200, 429]

@@ -143,6 +143,11 @@ async def test_a_router_can_be_exempt() -> None:
     app, router, inner = FastAPI(), APIRouter(prefix="/free"), APIRouter(prefix="/inner")
     limiter.protect(app)
     router.get("/before")(lambda: 1)
+
+    def shared() -> int:
+        return 1
+
+    router.get("/shared")(shared)
     earlier = APIRouter(prefix="/earlier")
     earlier.get("/deep", dependencies=[Depends(limiter("1/minute"))])(Views().view)
     router.include_router(earlier)
@@ -152,6 +157,8 @@ async def test_a_router_can_be_exempt() -> None:
     router.include_router(inner)
     app.include_router(router)
     app.get("/limited")(lambda: 1)
-    for path in ("/free/before", "/free/after", "/free/inner/deep", "/free/earlier/deep"):
+    app.get("/shared")(shared)
+    assert await statuses(app, "/shared", "/shared", ip="192.0.2.2") == [200, 429]
+    for path in ("/free/shared", "/free/before", "/free/after", "/free/inner/deep", "/free/earlier/deep"):
         assert await statuses(app, path, path) == [200, 200], path
     assert await statuses(app, "/limited", "/limited") == [200, 429]

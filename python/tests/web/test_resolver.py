@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ratelog import ConfigError, RateLimiter
 from ratelog.settings import EXEMPT
 from ratelog.web import resolver
-from support.asgi import client_for, statuses
+from support.asgi import client_for, status_of, statuses
 
 ANY_BYTES = st.binary(max_size=40)
 ANY_PATH = st.one_of(st.text(max_size=40), st.text("/.%{}*#?\n\r\0 a", max_size=20)).map(lambda path: f"/{path}")
@@ -48,21 +48,6 @@ def app_of(**options: Any) -> FastAPI:
 
 
 APP = app_of()
-
-
-async def status_of(app: Any, scope: dict[str, Any]) -> int:
-    statuses: list[int] = []
-
-    async def receive() -> Any:
-        return {"type": "http.request", "body": b"", "more_body": False}
-
-    async def send(message: Any) -> None:
-        if message["type"] == "http.response.start":
-            statuses.append(message["status"])
-
-    await app(scope, receive, send)
-    (status,) = statuses
-    return status
 
 
 @given(path=ANY_PATH, headers=HEADERS, client=CLIENTS, method=st.sampled_from(["GET", "HEAD", "gEt", "", "X" * 50]))

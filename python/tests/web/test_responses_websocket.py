@@ -14,6 +14,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from ratelog import RateLimiter
+from support.asgi import status_of
 from support.uvicorn_server import serve
 from support.wait import TIMEOUT
 
@@ -66,6 +67,23 @@ async def messages_of(app: Any, path: str, extensions: bool = False) -> list[dic
     }
     await asyncio.wait_for(app(scope, receive, send), TIMEOUT)
     return sent
+
+
+async def test_a_request_with_the_method_websocket_does_not_change_the_limits_of_a_websocket() -> None:
+    exempt: list[dict[str, Any]] = [{"path": "/*", "methods": ["WEBSOCKET"], "exempt": True}]
+    for endpoints, expected in (([], ["accept", "close"]), (exempt, ["accept", "accept"])):
+        limiter = RateLimiter("memory://", default_per_endpoint="1/minute", default="1/hour", endpoints=endpoints)
+        app = FastAPI()
+        limiter.protect(app)
+
+        @app.websocket("/ws")
+        async def ws(websocket: WebSocket) -> None:
+            await websocket.accept()
+
+        scope = {"type": "http", "method": "WEBSOCKET", "path": "/ws", "headers": [], "query_string": b""}
+        assert [await status_of(app, {**scope, "client": ("192.0.2.9", 1)}) for _ in range(2)] == [404, 429]
+        opened = [(await messages_of(app, "/ws"))[0]["type"] for _ in range(2)]
+        assert opened == [f"websocket.{kind}" for kind in expected]
 
 
 @WITH_AND_WITHOUT

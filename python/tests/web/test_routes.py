@@ -9,16 +9,15 @@ import pytest
 from starlette.applications import Starlette
 from starlette.endpoints import HTTPEndpoint
 from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Host, Mount, Route, Router
 
 from ratelog import RateLimiter
-from support.asgi import client_for, fetch, remaining, statuses
+from support.asgi import client_for, fetch, remaining, status_of, statuses
 
 if TYPE_CHECKING:
     from typing import Any
-
-    from starlette.requests import Request
 
 WITH_AND_WITHOUT = pytest.mark.parametrize("middleware", [True, False], ids=["middleware", "no middleware"])
 
@@ -81,6 +80,27 @@ async def test_methods_of_a_class_are_limited_by_route(middleware: bool) -> None
     assert (await fetch(app, "/items/4", "PATCH")).status_code == 405
 
 
+@WITH_AND_WITHOUT
+async def test_the_case_of_a_method_does_not_evade_a_limit(middleware: bool) -> None:
+    limiter = RateLimiter("memory://")
+
+    class Endpoint(HTTPEndpoint):
+        @limiter.limit("1/hour", methods=["POST"])
+        async def post(self, request: Request) -> PlainTextResponse:
+            return PlainTextResponse("posted")
+
+        async def dispatch(self) -> None:
+            # As in Starlette before 0.46: a method in any case finds its handler.
+            request = Request(self.scope, self.receive)
+            response = await getattr(self, request.method.lower())(request)
+            await response(self.scope, self.receive, self.send)
+
+    app = app_of(limiter, middleware, Route("/x", Endpoint))
+    scope: dict[str, Any] = {"type": "http", "path": "/x", "headers": [], "client": None, "query_string": b""}
+    methods = ("POST", "post", "Post")
+    assert [await status_of(app, {**scope, "method": method}) for method in methods] == [200, 429, 429]
+
+
 async def test_an_exempt_class_is_exempt() -> None:
     limiter = RateLimiter("memory://", default="1/minute")
 
@@ -90,6 +110,16 @@ async def test_an_exempt_class_is_exempt() -> None:
             return PlainTextResponse("got")
 
     assert await statuses(app_of(limiter, True, Route("/", Endpoint)), "/", "/") == [200, 200]
+
+
+async def test_an_exempt_partial_endpoint_is_exempt_and_its_function_is_not() -> None:
+    async def endpoint(request: Request, word: str) -> PlainTextResponse:
+        return PlainTextResponse(word)
+
+    limiter = RateLimiter("memory://", default="1/minute")
+    free, limited = limiter.exempt(partial(endpoint, word="a")), partial(endpoint, word="b")
+    app = app_of(limiter, True, Route("/free", free), Route("/limited", limited))
+    assert await statuses(app, "/free", "/free", "/limited", "/limited") == [200, 200, 200, 429]
 
 
 @WITH_AND_WITHOUT
