@@ -23,16 +23,19 @@ export class DecidedLimit {
   readonly #limiter: Limiter;
   readonly #cost: number;
   #decision: SourcedDecision;
-  #isRecorded: boolean;
+  /** When the recorded units have left all windows; `undefined` if there are none to take back. */
+  #expiresAt: number | undefined;
 
-  /** `records` is whether the check records units if it is allowed. */
-  constructor(limiter: Limiter, limit: KeyedLimit, decision: Decision, records: boolean) {
+  /** `sentAt` is when the check was sent, monotonic; `undefined` if it records nothing. */
+  constructor(limiter: Limiter, limit: KeyedLimit, decision: Decision, sentAt: number | undefined) {
     this.key = limit.key;
     this.named = limit.named;
     this.#limiter = limiter;
     this.#cost = limit.cost;
     this.#decision = decision;
-    this.#isRecorded = records && isRecorded(decision);
+    if (sentAt !== undefined && isRecorded(decision)) {
+      this.#expiresAt = sentAt + longestWindowMs(limit, decision);
+    }
   }
 
   /** The decision, as if the units had not been recorded if they were taken back. */
@@ -47,14 +50,20 @@ export class DecidedLimit {
 
   /** Takes the recorded units back. A second call takes back nothing. Returns how many there were. */
   async takeBack(): Promise<number> {
-    if (!this.#isRecorded) {
+    const expiresAt = this.#expiresAt;
+    this.#expiresAt = undefined;
+    // A refund takes the newest units: after the window, those of other requests.
+    if (expiresAt === undefined || performance.now() >= expiresAt) {
       return 0;
     }
-    this.#isRecorded = false;
     this.#decision = unrecorded(this.#decision, this.#cost);
     const { source } = this.#decision;
     return await this.#limiter.refund(this.key, { cost: this.#cost, ...(source && { source }) });
   }
+}
+
+function longestWindowMs({ rules }: KeyedLimit, { windowMs }: Decision): number {
+  return "longestWindowMs" in rules ? Math.max(windowMs, rules.longestWindowMs) : windowMs;
 }
 
 /** Takes back the units of limits. An error is logged: the units stay for their window. */
@@ -80,9 +89,10 @@ export async function decide(
   warnings: Warnings,
 ): Promise<DecidedLimit[]> {
   const [only, second] = limits;
+  const sentAt = performance.now();
   if (only?.cost && !second) {
     const decision = await limiter.check(only.key, only.rules, { cost: only.cost });
-    return [new DecidedLimit(limiter, only, decision, decision.allowed)];
+    return [new DecidedLimit(limiter, only, decision, sentAt)];
   }
   const decided: DecidedLimit[] = [];
   const costs = new Set(limits.map(({ cost }) => cost).sort((one, other) => one - other));
@@ -98,7 +108,8 @@ export async function decide(
     const isAllowed = decisions.every(({ allowed }) => allowed);
     for (const [index, limit] of group.entries()) {
       const decision = decisions[index] as Decision;
-      decided.push(new DecidedLimit(limiter, limit, decision, isAllowed && cost > 0));
+      const records = isAllowed && cost > 0;
+      decided.push(new DecidedLimit(limiter, limit, decision, records ? sentAt : undefined));
     }
     if (!isAllowed) {
       await takeBackAll(decided, warnings);
@@ -119,6 +130,7 @@ async function checkGroup(
     return await Promise.all(group.map(({ key, rules }) => limiter.peek?.(key, rules) as Decision));
   }
   const options = { cost: Math.max(1, cost) };
+  const sentAt = performance.now();
   const [first, ...others] = group as [KeyedLimit, ...KeyedLimit[]];
   const decisions = others.length
     ? await limiter.checkAll(group, options)
@@ -128,7 +140,7 @@ async function checkGroup(
   }
   const free = group.map(
     (limit, index) =>
-      new DecidedLimit(limiter, { ...limit, cost: 1 }, decisions[index] as Decision, true),
+      new DecidedLimit(limiter, { ...limit, cost: 1 }, decisions[index] as Decision, sentAt),
   );
   await takeBackAll(free, warnings);
   return free.map(({ decision }) => decision);

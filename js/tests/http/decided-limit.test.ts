@@ -141,6 +141,29 @@ test("a refund names the source of the decision, and is of units that were recor
   expect(await takenBack(59_999, "module")).toEqual([]);
 });
 
+test("units that have left all windows are not taken back: the newest are those of others", async () => {
+  vi.useFakeTimers();
+  const takenBackAfter = async (waitMs: number, rules: string, windowMs = 1000) => {
+    const refund = vi.fn(() => 1);
+    const decision = fromRow([1, 9, 1, 0, windowMs, windowMs]);
+    const limiter = minimal(frozenLimiter(), { refund, check: () => decision });
+    const { warnings: log } = warnings();
+    const decided = await decide(limiter, [keyed("a", rules)], log);
+    await vi.advanceTimersByTimeAsync(waitMs);
+    await takeBackAll(decided, log);
+    return [refund.mock.calls.length, decided[0]?.decision.remaining];
+  };
+  try {
+    expect(await takenBackAfter(999, "9/second")).toEqual([1, 2]);
+    expect(await takenBackAfter(1000, "9/second")).toEqual([0, 1]);
+    // A longer window, of the rules or of an override, has them still.
+    expect(await takenBackAfter(59_999, "9/second; 99/minute")).toEqual([1, 2]);
+    expect(await takenBackAfter(1000, "9/second", 2000)).toEqual([1, 2]);
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
 test("a log remembers a bounded number of warnings", () => {
   const { warn, warnings: log } = warnings();
   for (let n = 0; n <= 100; n++) {

@@ -184,7 +184,7 @@ impl Engine {
         if source == Source::Local {
             return Ok(self.local.refund(key, cost));
         }
-        self.run_and_invalidate(key, &RefundOp { key, cost }).await
+        self.run_and_invalidate(key, &RefundOp { key, cost, is_of_server: true }).await
     }
 
     fn is_one_shard(&self, checks: &[(&[u8], Check<'_>)]) -> bool {

@@ -273,7 +273,7 @@ impl Engine {
                     self.warn(&unknown);
                     operation.local_allowing_unknown(local, policies)
                 }
-                Err(LocalError::NeedsModule(_)) => None,
+                Err(LocalError::NeedsModule(_) | LocalError::RecordedByServer) => None,
             },
             Fallback::Allow => operation.fixed(FixedOutcome::Allow, policies),
             Fallback::Deny => operation.fixed(FixedOutcome::Deny { retry_after_ms }, policies),

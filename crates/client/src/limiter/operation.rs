@@ -57,6 +57,8 @@ pub(super) enum LocalError {
     UnknownPolicies(Vec<UnknownPolicy>),
     /// The operation, which only the module has.
     NeedsModule(&'static str),
+    /// The server has recorded the units, not this process.
+    RecordedByServer,
 }
 
 impl From<LocalError> for Error {
@@ -67,6 +69,9 @@ impl From<LocalError> for Error {
                 Self::NoPolicy(format!("NOPOLICY {}", texts.join("; ")))
             }
             LocalError::NeedsModule(operation) => Self::NeedsModule(operation),
+            LocalError::RecordedByServer => {
+                Self::Unavailable("the server that has recorded the units is away".into())
+            }
         }
     }
 }
@@ -75,6 +80,8 @@ impl From<LocalError> for Error {
 pub(super) struct RefundOp<'a> {
     pub(super) key: &'a [u8],
     pub(super) cost: Cost,
+    /// Whether the units are those of a check that the server has recorded.
+    pub(super) is_of_server: bool,
 }
 
 impl Operation for RefundOp<'_> {
@@ -93,6 +100,9 @@ impl Operation for RefundOp<'_> {
     }
 
     fn local(&self, local: &Local, _: &Policies) -> Result<u64, LocalError> {
+        if self.is_of_server {
+            return Err(LocalError::RecordedByServer);
+        }
         Ok(local.refund(self.key, self.cost))
     }
 }

@@ -118,7 +118,7 @@ impl RateLimiter {
     /// [`Fallback::Local`](super::Fallback::Local) returns an error.
     pub async fn refund(&self, key: impl AsRef<[u8]>, cost: Cost) -> Result<u64, Error> {
         let key = key.as_ref();
-        self.0.run_and_invalidate(key, &RefundOp { key, cost }).await
+        self.0.run_and_invalidate(key, &RefundOp { key, cost, is_of_server: false }).await
     }
 
     /// Deletes the key's units. Returns the number of deleted units.

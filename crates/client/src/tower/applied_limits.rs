@@ -1,10 +1,13 @@
 //! The limits of one request, each with the key that it counts.
 
+use std::time::{Duration, Instant};
+
 use http::HeaderMap;
 use ratelog_client_core::Clock;
 use ratelog_client_core::engine::unrecorded;
 use ratelog_client_core::http::{LimitSet, problem};
 use ratelog_client_core::most_binding;
+use ratelog_core::RuleSource;
 
 use super::RouteLimits;
 use crate::http::{HeaderFamily, add_headers, append};
@@ -38,22 +41,39 @@ impl AppliedLimits {
 pub(super) struct Decided {
     limits: Vec<RouteLimits>,
     decisions: Vec<Decision>,
+    sent_at: Instant,
 }
 
 impl Decided {
-    /// The limits with one decision each, in order. Those without one are left out.
+    /// The limits with one decision each, in order. Those without one are left out. The checks were sent at `sent_at`.
     pub(super) fn new(
         limits: &AppliedLimits,
         decisions: impl IntoIterator<Item = Option<Decision>>,
+        sent_at: Instant,
     ) -> Self {
         let pairs = limits.0.iter().zip(decisions);
         let pairs = pairs.filter_map(|((_, limits), one)| one.map(|one| (limits.clone(), one)));
         let (limits, decisions) = pairs.unzip();
-        Self { limits, decisions }
+        Self { limits, decisions, sent_at }
     }
 
     pub(super) fn decisions(&self) -> &[Decision] {
         &self.decisions
+    }
+
+    /// The decisions that have recorded units which are still in a window, each with its place. A refund takes the newest
+    /// units of a key: after the window, those of other requests.
+    pub(super) fn recorded(&self) -> impl Iterator<Item = (usize, &Decision)> {
+        let age = Clock::monotonic_now().saturating_duration_since(self.sent_at);
+        let pairs = self.limits.iter().zip(&self.decisions).enumerate();
+        pairs.filter_map(move |(place, (limits, decision))| {
+            let window = match limits.check().rule_source() {
+                RuleSource::Rules(rules) => rules.longest_window().millis(),
+                RuleSource::Policy(_) => 0,
+            };
+            let window = decision.window().max(Duration::from_millis(window));
+            (decision.is_recorded() && age < window).then_some((place, decision))
+        })
     }
 
     /// The decision that a response reports: the denial with the longest retry-after, or else the decision with the
@@ -96,7 +116,7 @@ impl Decided {
             }
             Decision::new(unrecorded(*decision.as_core(), cost), decision.source())
         });
-        Self { limits: self.limits.clone(), decisions: decisions.collect() }
+        Self { decisions: decisions.collect(), ..self.clone() }
     }
 
     fn set(&self) -> LimitSet {

@@ -6,6 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use http::{Request, Response};
 use pin_project_lite::pin_project;
+use ratelog_client_core::Clock;
 use tokio::task::JoinHandle;
 use tower_service::Service;
 
@@ -182,12 +183,13 @@ fn check(settings: &Settings, limits: AppliedLimits) -> CheckFuture {
     let limiter = settings.limiter.clone();
     Box::pin(async move {
         let checks = limits.checks();
+        let sent_at = Clock::monotonic_now();
         let cached = limiter.0.cached_denials(&checks);
         let decided = if let Some(denials) = cached {
-            Decided::new(&limits, denials)
+            Decided::new(&limits, denials, sent_at)
         } else {
             let decisions = limiter.0.check_all(&checks, OnRejection::FallBack).await?;
-            Decided::new(&limits, decisions.into_iter().map(Some))
+            Decided::new(&limits, decisions.into_iter().map(Some), sent_at)
         };
         Ok((limits, decided))
     })

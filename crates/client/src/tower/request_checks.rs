@@ -74,10 +74,11 @@ impl RequestChecks {
 
     async fn take_back(&self) -> Result<u64, Error> {
         let Inner { limiter, limits, decided, .. } = &*self.0;
-        let recorded = limits.keys().zip(decided.decisions());
-        let recorded = recorded.filter(|(_, decision)| decision.is_recorded());
-        let refunds = recorded
-            .map(|((key, cost), decision)| limiter.0.take_back(key, cost, decision.source()));
+        let keys: Vec<_> = limits.keys().collect();
+        let refunds = decided.recorded().map(|(place, decision)| {
+            let (key, cost) = keys[place];
+            limiter.0.take_back(key, cost, decision.source())
+        });
         join_all(refunds).await.into_iter().sum()
     }
 

@@ -1,16 +1,17 @@
 //! Several limits of one request.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use http::{HeaderMap, Request, Response};
+use ratelog_client::limiter::BreakerState;
 use ratelog_client::tower::{Key, RateLimitLayer, RequestChecks, RouteLimits};
 use ratelog_client::{Check, Cost, Decision, RateLimiter, Rules, Source};
-use ratelog_test_support::{Cluster, Server};
+use ratelog_test_support::{Cluster, Server, Stop};
 use tower::{Layer, service_fn};
 
 use super::{get, limited, memory, send};
-use crate::support::{fast_probes, url};
+use crate::support::{fast_probes, until, until_state, url};
 
 fn limits(text: &str) -> RouteLimits {
     text.parse().unwrap()
@@ -173,11 +174,53 @@ async fn a_handler_refunds_its_request_in_all_layers() {
 }
 
 #[tokio::test]
+async fn units_that_have_left_the_window_are_not_taken_back() {
+    let limiter = memory().await;
+    let other = limiter.clone();
+    let handler = service_fn(move |request: Request<&'static str>| {
+        let other = other.clone();
+        async move {
+            let rules: Rules = "2/20ms; 9/hour".parse().unwrap();
+            until("the window is over", async || remaining(&other, "k", "2/20ms").await == 2).await;
+            assert!(other.check("k", &rules).await?.allowed());
+            let checks = request.extensions().get::<RequestChecks>().unwrap();
+            // The newest unit is that of the other check.
+            assert_eq!(checks.refund().await?, 0);
+            assert_eq!(remaining(&other, "k", "9/hour").await, 8);
+            Ok::<_, Box<dyn std::error::Error + Send + Sync>>(Response::new(String::new()))
+        }
+    });
+    let service = RateLimitLayer::new(limiter, limits("2/20ms"), |_| "k").layer(handler);
+    assert_eq!(send(&service, get("/")).await.0, 200);
+}
+
+#[tokio::test]
+async fn units_that_the_server_recorded_are_not_taken_back_from_this_process() {
+    let mut server = Server::start();
+    let limiter = fast_probes(&url(&server)).build().await.unwrap();
+    let checks = Arc::new(OnceLock::new());
+    let given = Arc::clone(&checks);
+    let handler = service_fn(move |request: Request<&'static str>| {
+        given.set(request.extensions().get::<RequestChecks>().unwrap().clone()).unwrap();
+        async { Response::builder().body(String::new()) }
+    });
+    let rules: Rules = "9/hour".parse().unwrap();
+    let service = RateLimitLayer::new(limiter.clone(), rules.clone(), |_| "k").layer(handler);
+    assert_eq!(send(&service, get("/")).await.0, 200);
+    server.stop(Stop::Kill);
+    until_state(&limiter, BreakerState::Open).await;
+    assert_eq!(limiter.check("k", &rules).await.unwrap().source(), Source::Local);
+    let error = checks.get().unwrap().refund().await.unwrap_err();
+    assert!(error.is_unavailable(), "{error}");
+    assert_eq!(remaining(&limiter, "k", "9/hour").await, 8);
+}
+
+#[tokio::test]
 async fn the_deny_cache_answers_for_several_limits() {
     let server = Server::start();
     let limiter = fast_probes(&url(&server)).deny_cache(100).build().await.unwrap();
     let service = limited(&two(limiter.clone(), "1/hour", "9/hour"));
-    crate::support::until("a cached denial answers", async || {
+    until("a cached denial answers", async || {
         send(&service, of_user("ann")).await;
         let rules: Rules = "1/hour".parse().unwrap();
         limiter.check("ann", &rules).await.unwrap().source() == Source::DenyCache
