@@ -55,7 +55,7 @@ export class LimitSet {
    * The headers of a response that is sent at `nowMs`, in milliseconds since the Unix epoch.
    *
    * `RateLimit` has one item for each limit: its binding rule. `t` is the time until a denied request is allowed, or
-   * else until the window is empty, in seconds, rounded up. The other headers report the most binding decision. There is
+   * else until the window is empty, in seconds, rounded up; the window, if it is empty and the request is denied. The other headers report the most binding decision. There is
    * no `Retry-After` if the request can never be allowed.
    */
   headers(family: HeaderFamily, decisions: Decisions, nowMs: number): Field[] {
@@ -120,6 +120,10 @@ export class LimitSet {
   }
 }
 
-function effectiveMs({ allowed, retryAfterMs, resetAfterMs }: Decision): number {
-  return allowed ? resetAfterMs : (retryAfterMs ?? resetAfterMs);
+function effectiveMs({ allowed, retryAfterMs, resetAfterMs, windowMs }: Decision): number {
+  if (allowed) {
+    return resetAfterMs;
+  }
+  // A shorter time would invite a client that can never be allowed.
+  return retryAfterMs ?? (resetAfterMs || windowMs);
 }

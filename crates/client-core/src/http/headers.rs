@@ -47,7 +47,7 @@ pub type Header<'a> = (&'static str, Cow<'a, str>);
 /// - for an allowed request, the time until the rule's window is empty. A client that uses at most `r` units in this
 ///   time is not denied by this rule. More may be allowed earlier, because units leave the window one by one, but a
 ///   decision does not say when.
-/// - for a request that can never be allowed, the time until the window is empty.
+/// - for a request that can never be allowed, the time until the window is empty, or the window if it is empty.
 ///
 /// # `X-RateLimit-Limit`, `X-RateLimit-Remaining`, `X-RateLimit-Reset`
 ///
@@ -116,8 +116,12 @@ fn effective_window(decision: &Decision) -> u64 {
 }
 
 fn effective_millis(decision: &Decision) -> u64 {
-    let wait = if decision.allowed { None } else { decision.retry_after };
-    wait.unwrap_or(decision.reset_after)
+    match (decision.allowed, decision.retry_after) {
+        (false, Some(wait)) => wait,
+        // A shorter time would invite a client that can never be allowed.
+        (false, None) if decision.reset_after == 0 => decision.window.millis(),
+        _ => decision.reset_after,
+    }
 }
 
 /// The Unix time in seconds at which the effective window has passed, rounded up.
