@@ -218,8 +218,8 @@ class ProbeBackoff:
     def __next__(self) -> float: ...
     def __iter__(self) -> Self: ...
 
-def failure_kind(code: str) -> Literal["transient", "connection-lost"] | None:
-    """Classifies the code at the start of a server's error; `None` if the server rejects the command itself."""
+def failure_kind(message: str) -> Literal["transient", "connection-lost"] | None:
+    """Classifies a server's error by its text; `None` if the server rejects the command itself."""
 
 def hash_slot(key: str | bytes) -> int:
     """The hash slot of a key in a cluster, from 0 to 16,383."""

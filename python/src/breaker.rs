@@ -92,8 +92,8 @@ impl ProbeBackoff {
 }
 
 #[pyfunction]
-pub(crate) fn failure_kind(code: &str) -> Option<&'static str> {
-    FailureKind::from_code(code).map(|kind| match kind {
+pub(crate) fn failure_kind(message: &str) -> Option<&'static str> {
+    FailureKind::from_message(message).map(|kind| match kind {
         FailureKind::Transient => "transient",
         FailureKind::ConnectionLost => "connection-lost",
     })

@@ -118,7 +118,8 @@ fn redis_failure_kind(error: &RedisError) -> Option<FailureKind> {
         | ErrorKind::Io => Some(FailureKind::ConnectionLost),
         _ => None,
     };
-    error.code().and_then(FailureKind::from_code).or_else(from_kind)
+    let message = error.code().map(|code| format!("{code} {}", error.detail().unwrap_or_default()));
+    message.and_then(|message| FailureKind::from_message(&message)).or_else(from_kind)
 }
 
 impl fmt::Display for Error {
@@ -164,5 +165,28 @@ impl From<RedisError> for Error {
             }
             _ => Self::Redis(error),
         }
+    }
+}
+
+#[cfg(all(test, feature = "limiter"))]
+mod tests {
+    use ratelog_client_core::engine::FailureKind;
+
+    use super::Error;
+
+    #[test]
+    fn the_error_of_a_script_is_that_of_its_command() {
+        let kind = |message: &str| {
+            let reply = redis::parse_redis_value(format!("-{message}\r\n").as_bytes()).unwrap();
+            Error::Redis(reply.extract_error().unwrap_err()).failure_kind()
+        };
+        let in_script =
+            "ERR Error running script (call to f_58de): @user_script:7: @user_script: 7:";
+        assert_eq!(kind(&format!("{in_script} -OOM command")), Some(FailureKind::Transient));
+        assert_eq!(kind(&format!("{in_script} READONLY You")), Some(FailureKind::ConnectionLost));
+        assert_eq!(kind(&format!("{in_script} WRONGTYPE Operation")), None);
+        assert_eq!(kind("READONLY You can't write"), Some(FailureKind::ConnectionLost));
+        assert_eq!(kind("MOVED 1 192.0.2.1:7000"), Some(FailureKind::Transient));
+        assert_eq!(kind("ERR unknown command"), None);
     }
 }

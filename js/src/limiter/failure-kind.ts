@@ -25,9 +25,13 @@ export function failureKind(error: Error): FailureKind | undefined {
   return CONNECTION_LOST.has(code) ? "connection-lost" : undefined;
 }
 
-/** Returns the code at the start of a server's error, such as `WRONGTYPE`; `undefined` if it is the library's error. */
-export function errorCode(error: Error): string | undefined {
-  return /^([A-Z][A-Z0-9]+) /.exec(error.message)?.[1];
+/**
+ * Returns the code at the start of a server's error, such as `WRONGTYPE`; `undefined` if it is the library's error. Before
+ * Redis 7, an error of a script contains the error of the command that failed in it.
+ */
+export function errorCode({ message }: Error): string | undefined {
+  const failed = /^ERR Error running script .*?: -?([A-Z][A-Z0-9]+) /.exec(message);
+  return (failed ?? /^([A-Z][A-Z0-9]+) /.exec(message))?.[1];
 }
 
 /** Returns whether the server does not know the command: it does not have the module, or has an older one. */

@@ -88,7 +88,7 @@ def classify(error: object) -> FailureKind | None:
     if isinstance(error, _CONNECTION_LOST):
         return "connection-lost"
     if isinstance(error, ResponseError):
-        return failure_kind(str(error).split(" ", 1)[0])
+        return failure_kind(str(error))
     return None
 
 
