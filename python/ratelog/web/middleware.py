@@ -55,8 +55,7 @@ class RateLimitMiddleware:
         if not self._is_documented:
             self._document(scope.get("app"))
             self._startup.report_misplaced(scope.get("app"))
-        settings = enforcer.registry.settings
-        if not settings.enabled or (not settings.count_preflight and is_preflight(scope)):
+        if enforcer.ignores(scope):
             await self.app(scope, receive, send)
             return
         state = enforcer.state(scope)
@@ -64,7 +63,7 @@ class RateLimitMiddleware:
         if state.sends_headers:
             send_with_headers: Send = send
         else:
-            expose = settings.expose_headers and is_cross_origin(scope)
+            expose = enforcer.registry.settings.expose_headers and is_cross_origin(scope)
             send_with_headers = HeaderSender(state, send, expose=expose, settle=enforcer.settle)
         resolver = enforcer.resolver(scope, self.app)
         limits = resolver.resolve(scope) if resolver is not None else UNKNOWN

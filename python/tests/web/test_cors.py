@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.testclient import TestClient
 
 from ratelog import RateLimiter
+from support.apps import WITH_AND_WITHOUT
+from support.apps import app_of as plain_app_of
 from support.asgi import client_for, fetch
 
 ORIGIN = {"origin": "https://example.com"}
@@ -52,6 +54,42 @@ async def test_an_options_request_that_is_no_preflight_is_counted() -> None:
 
 async def test_preflights_can_be_counted() -> None:
     app = app_of("limiter outside", count_preflight=True)
+    async with client_for(app, headers=PREFLIGHT) as client:
+        assert [(await client.options("/")).status_code for _ in range(2)] == [200, 429]
+
+
+@WITH_AND_WITHOUT
+@pytest.mark.parametrize("decorated", [True, False])
+async def test_limits_of_an_endpoint_that_answers_preflights_do_not_count_them(
+    middleware: bool, decorated: bool
+) -> None:
+    limiter = RateLimiter("memory://")
+    app = plain_app_of(limiter, middleware)
+    if decorated:
+        app.api_route("/", methods=["GET", "OPTIONS"])(limiter.limit("1/minute")(lambda: 1))
+    else:
+        app.api_route("/", methods=["GET", "OPTIONS"], dependencies=[Depends(limiter("1/minute"))])(lambda: 1)
+    async with client_for(app) as client:
+        for _ in range(2):
+            answer = await client.options("/", headers=PREFLIGHT)
+            assert (answer.status_code, "ratelimit" in answer.headers) == (200, False)
+        assert [(await client.get("/")).status_code for _ in range(2)] == [200, 429]
+
+
+async def test_a_preflight_is_no_mistake_of_a_limit_with_a_condition() -> None:
+    limiter = RateLimiter("memory://")
+    app = plain_app_of(limiter, True)
+    limit = limiter.limit("1/minute", count_if=lambda response: response.status_code == 401)
+    app.api_route("/", methods=["GET", "OPTIONS"])(limit(lambda: 1))
+    assert (await fetch(app, "/", "OPTIONS", headers=PREFLIGHT)).status_code == 200
+    assert limiter.health().problems == ()
+
+
+@WITH_AND_WITHOUT
+async def test_an_endpoint_can_count_preflights(middleware: bool) -> None:
+    limiter = RateLimiter("memory://", count_preflight=True)
+    app = plain_app_of(limiter, middleware)
+    app.api_route("/", methods=["GET", "OPTIONS"])(limiter.limit("1/minute")(lambda: 1))
     async with client_for(app, headers=PREFLIGHT) as client:
         assert [(await client.options("/")).status_code for _ in range(2)] == [200, 429]
 
