@@ -48,8 +48,7 @@ class RateLimitMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handles an ASGI connection."""
         if scope["type"] not in ("http", "websocket"):
-            is_lifespan = scope["type"] == "lifespan"
-            await self.app(scope, receive, self._with_lifespan(scope, send) if is_lifespan else send)
+            await (self._run_lifespan if scope["type"] == "lifespan" else self.app)(scope, receive, send)
             return
         enforcer = self._enforcer
         if not self._is_documented:
@@ -126,14 +125,30 @@ class RateLimitMiddleware:
 
             document(app, self._enforcer)
 
-    def _with_lifespan(self, scope: Scope, send: Send) -> Send:
+    async def _run_lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_running = False
+
+        async def stop() -> None:
+            nonlocal is_running
+            if is_running:
+                is_running = False
+                self._startup.stopped()
+                await self._aclose()
+
         async def send_after_hook(message: Message) -> None:
+            nonlocal is_running
             if message["type"] == "lifespan.startup.complete":
+                is_running = True
+                self._startup.started()
                 self._document(scope.get("app"))
                 await self._startup.run(scope.get("app"), self.app)
-            elif message["type"] == "lifespan.shutdown.complete":
-                await self._aclose()
-                self._startup.stopped()
+            else:
+                # The server may end the event loop after the last message, also after one of a failure.
+                await stop()
             await send(message)
 
-        return send_after_hook
+        try:
+            await self.app(scope, receive, send_after_hook)
+        finally:
+            # An application may raise an error, or be cancelled, without a message.
+            await stop()
