@@ -65,5 +65,7 @@ def expose_headers(message: Message, names: list[bytes]) -> None:
     others = [value for name, value in headers if name.lower() == _EXPOSE]
     if b"*" in others:
         return
-    value = b", ".join([*others, *title])
+    # Another limiter may have listed them.
+    listed = {name.strip().lower() for value in others for name in value.split(b",")}
+    value = b", ".join([*others, *(name for name in title if name.lower() not in listed)])
     message["headers"] = [*((name, old) for name, old in headers if name.lower() != _EXPOSE), (_EXPOSE, value)]

@@ -103,6 +103,15 @@ async def test_other_exposed_headers_remain() -> None:
     assert exposed == "X-Page, RateLimit-Policy, RateLimit"
 
 
+async def test_headers_of_two_limiters_are_exposed_once() -> None:
+    app = FastAPI()
+    app.get("/")(lambda: 1)
+    for default in ("9/minute", "99/hour"):
+        RateLimiter("memory://", default=default).protect(app)
+    exposed = (await fetch(app, "/", headers=ORIGIN)).headers["access-control-expose-headers"]
+    assert exposed == "RateLimit-Policy, RateLimit"
+
+
 async def test_headers_are_exposed_to_other_origins_only_and_as_configured() -> None:
     assert "access-control-expose-headers" not in (await fetch(app_of("limiter outside"), "/")).headers
     hidden = app_of("limiter outside", expose_headers=False)
