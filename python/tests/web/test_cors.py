@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from fastapi import Depends, FastAPI
+from fastapi import Depends, FastAPI, HTTPException, Request
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.testclient import TestClient
 
-from ratelog import RateLimiter
+from ratelog import RateLimiter, RateLimitMiddleware
 from support.apps import WITH_AND_WITHOUT
 from support.apps import app_of as plain_app_of
 from support.asgi import client_for, fetch
@@ -44,6 +44,25 @@ async def test_denials_have_cors_headers_and_preflights_are_not_counted(order: s
         exposed = answer.headers["access-control-expose-headers"].split(", ")
         assert {"RateLimit", "RateLimit-Policy"} <= set(exposed)
     assert "Retry-After" in answers[1].headers["access-control-expose-headers"]
+
+
+@pytest.mark.parametrize("status", [429, 401])
+async def test_a_response_of_a_middleware_outside_the_application_has_cors_headers(status: int) -> None:
+    limiter = RateLimiter("memory://", default="0/minute", key="caller")
+
+    @limiter.key("caller")
+    def caller(_: Request) -> str:
+        if status == 401:
+            raise HTTPException(401)
+        return "ann"
+
+    sub = FastAPI()
+    sub.add_middleware(CORSMiddleware, allow_origins=["https://example.com"])
+    app = FastAPI()
+    app.mount("/sub", sub)
+    # Nothing has built the middlewares of the applications before the first request.
+    answer = await fetch(RateLimitMiddleware(app, limiter), "/sub/x", headers=ORIGIN)
+    assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (status, "https://example.com")
 
 
 async def test_an_options_request_that_is_no_preflight_is_counted() -> None:
