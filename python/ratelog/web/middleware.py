@@ -102,7 +102,8 @@ class RateLimitMiddleware:
     ) -> Denial | None:
         """Lets functions read the body and, as in the endpoint, the parameters of the path."""
         path_params = scope.get("path_params")
-        scope["path_params"] = limits.path_params
+        # A mount may have set some, also if the application has no endpoint for the path.
+        scope["path_params"] = {**(path_params or {}), **limits.path_params}
         try:
             return await self._enforcer.check(state, limits.applied, self._connect(scope, replay.record))
         finally:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from fastapi import FastAPI
 
 from ratelog import RateLimiter, RateLimitMiddleware
 from support.apps import protected
 from support.asgi import fetch, remaining, statuses
+
+if TYPE_CHECKING:
+    from starlette.requests import HTTPConnection
 
 
 async def test_two_middlewares_of_one_limiter_count_once() -> None:
@@ -67,3 +72,16 @@ async def test_a_root_path_matches_whole_segments_only() -> None:
     app = protected(RateLimiter("memory://", default="1/minute", exempt=["/a"]))
     assert await statuses(app, "/api/x/a", "/apix/a", root_path="/api/x") == [200, 404]
     assert await statuses(app, "/apix/a", root_path="/api") == [429]
+
+
+async def test_functions_find_the_parameters_of_the_mount_without_an_endpoint() -> None:
+    limiter = RateLimiter("memory://", default="1/minute", key="tenant")
+    app = FastAPI()
+    app.mount("/{tenant}", protected(limiter))
+
+    @limiter.key("tenant")
+    def tenant(connection: HTTPConnection) -> str:
+        name: str = connection.path_params["tenant"]
+        return name
+
+    assert await statuses(app, "/acme/nope", "/acme/nope", "/other/a", "/other/a") == [404, 429, 200, 429]
