@@ -6,6 +6,10 @@ from copy import copy
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.middleware.cors import CORSMiddleware
+
     from .types import ASGIApp, Message, Scope
 
 _REQUEST_METHOD = b"access-control-request-method"
@@ -25,20 +29,15 @@ def is_cross_origin(scope: Scope) -> bool:
     return False
 
 
-def with_cors_of(app: ASGIApp, responder: ASGIApp) -> ASGIApp:
-    """Returns `responder` behind a copy of the `CORSMiddleware` inside `app`, if there is one.
+def with_cors(middlewares: Sequence[CORSMiddleware], responder: ASGIApp) -> ASGIApp:
+    """Returns `responder` behind copies of these middlewares, the outermost first.
 
-    A response that a middleware sends before that one would have no CORS headers, so that browsers hide it.
+    A response that a middleware sends before them would have no CORS headers, so that browsers hide it.
     """
-    from starlette.middleware.cors import CORSMiddleware
-
-    inner: Any = app
-    while inner is not None:
-        if isinstance(inner, CORSMiddleware):
-            cors = copy(inner)
-            cors.app = responder
-            return cors
-        inner = getattr(inner, "app", None)
+    for middleware in reversed(middlewares):
+        cors = copy(middleware)
+        cors.app = responder
+        responder = cors
     return responder
 
 
@@ -65,5 +64,7 @@ def expose_headers(message: Message, names: list[bytes]) -> None:
     others = [value for name, value in headers if name.lower() == _EXPOSE]
     if b"*" in others:
         return
-    value = b", ".join([*others, *title])
+    # Another limiter may have listed them.
+    listed = {name.strip().lower() for value in others for name in value.split(b",")}
+    value = b", ".join([*others, *(name for name in title if name.lower() not in listed)])
     message["headers"] = [*((name, old) for name, old in headers if name.lower() != _EXPOSE), (_EXPOSE, value)]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..events import logger
 from .check_builder import CheckBuilder
+from .cors import is_preflight
 from .limit import AppliedLimit, RateLimit
 from .request_state import RequestState
 from .resolver import UNKNOWN, Resolver, unique_scope
@@ -49,6 +50,11 @@ class Enforcer:
         if state is None:
             state = scope[self._scope_key] = RequestState(self.registry)
         return state
+
+    def ignores(self, scope: Scope) -> bool:
+        """Whether the settings exempt a request from all limits, whatever its endpoint."""
+        settings = self.registry.settings
+        return not settings.enabled or (not settings.count_preflight and is_preflight(scope))
 
     def resolver(self, scope: Scope, app: Any = None) -> Resolver | None:
         """Returns the resolver of the application that handles a request."""
@@ -118,13 +124,14 @@ class Enforcer:
         Raises:
             RateLimited: the request is denied.
         """
-        state = self.state(connection.scope)
-        if state.is_exempt or not self.registry.settings.enabled or not limit.applies_to(method_of(connection.scope)):
+        scope = connection.scope
+        state = self.state(scope)
+        if state.is_exempt or self.ignores(scope) or not limit.applies_to(method_of(scope)):
             return None
         if limit.has_condition and not state.sends_headers:
             self.registry.problems.report("count_if and skip_if need limiter.protect(app); every request counts")
         if limit not in state.checked:
-            limits = self._endpoint_limits(state, connection.scope)
+            limits = self._endpoint_limits(state, scope)
             if limits.exempt:
                 state.is_exempt = True
                 return None
@@ -132,7 +139,7 @@ class Enforcer:
             is_early = self.registry.is_early
             applied = [item for item in limits.declared if item.limit is limit or is_early(item.limit)]
             if not any(item.limit is limit for item in applied):
-                applied.insert(0, _undeclared(limit, state, limits, connection.scope))
+                applied.insert(0, _undeclared(limit, state, limits, scope))
             await self.check(state, applied, connection, limit, resolved)
         denial = state.denial
         error: Exception | None = None
@@ -143,7 +150,7 @@ class Enforcer:
         if not state.sends_headers:
             from .error_headers import add_headers_to_errors
 
-            add_headers_to_errors(connection.scope, self._scope_key)
+            add_headers_to_errors(scope, self._scope_key)
         if error is not None:
             raise error
         return state.checked.get(limit)

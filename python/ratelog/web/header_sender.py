@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from .cors import expose_headers
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from .types import Message, Send
 
 Settle = Callable[["RequestState", "Message"], Awaitable[None]]
+_LISTS = frozenset({b"ratelimit", b"ratelimit-policy"})
+"""The fields that several limiters share: recipients join their values to one list."""
+_REMAINING = b"x-ratelimit-remaining"
 _STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 
 
@@ -50,10 +53,37 @@ class HeaderSender:
         headers = state.headers() if message["type"] in _STARTS else ()
         if not headers:
             return
-        others = message.get("headers", ())
-        if state.is_denied:
-            names = {name for name, _ in headers}
-            others = [header for header in others if header[0].lower() not in names]
-        message["headers"] = [*others, *headers]
+        message["headers"] = _merged(message.get("headers", ()), headers, state.is_denied, message.get("status"))
         if self._expose:
             expose_headers(message, [name for name, _ in headers])
+
+
+def _merged(
+    others: Iterable[tuple[bytes, bytes]], own: Sequence[tuple[bytes, bytes]], is_denied: bool, status: int | None
+) -> list[tuple[bytes, bytes]]:
+    """Adds a limiter's headers to those of a response, so that a field that is no list occurs once.
+
+    Another limiter or the application may have set it, for example for an upstream server. The fields of the one that
+    denied the request stay, else those with the least remaining, and the first of a tie.
+    """
+    names = {name for name, _ in own}
+    if not is_denied:
+        names -= _LISTS
+        if names and _is_binding(others, own, status):
+            names.clear()
+            own = [header for header in own if header[0] in _LISTS]
+    if not names:
+        return [*others, *own]
+    return [*(header for header in others if header[0].lower() not in names), *own]
+
+
+def _is_binding(others: Iterable[tuple[bytes, bytes]], own: Iterable[tuple[bytes, bytes]], status: int | None) -> bool:
+    """Whether the fields of a response bind the client at least as much as those of a limiter that allowed it."""
+    theirs = _remaining(others)
+    mine = _remaining(own)
+    return theirs is not None and (status == 429 or mine is None or theirs <= mine)
+
+
+def _remaining(headers: Iterable[tuple[bytes, bytes]]) -> int | None:
+    values = [value for name, value in headers if name.lower() == _REMAINING]
+    return min((int(value) for value in values if value.isdigit()), default=None)

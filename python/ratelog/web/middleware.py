@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .cors import is_cross_origin, is_preflight, with_cors_of
+from .cors import is_cross_origin, is_preflight, with_cors
 from .header_sender import HeaderSender
 from .parts import parts_of
 from .replay import Replay
@@ -36,11 +36,14 @@ class RateLimitMiddleware:
         # Imported here because the rest of the package does not need Starlette.
         from starlette.requests import HTTPConnection, Request
 
+        from .owner import OwnerFinder
+
         parts = parts_of(limiter)
         self.app = app
         self._enforcer = parts.enforcer
         self._startup = parts.startup
         self._aclose = parts.aclose
+        self._owners = OwnerFinder(app)
         self._is_documented = False
         self._request = Request
         self._connection = HTTPConnection
@@ -48,15 +51,13 @@ class RateLimitMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handles an ASGI connection."""
         if scope["type"] not in ("http", "websocket"):
-            is_lifespan = scope["type"] == "lifespan"
-            await self.app(scope, receive, self._with_lifespan(scope, send) if is_lifespan else send)
+            await (self._run_lifespan if scope["type"] == "lifespan" else self.app)(scope, receive, send)
             return
         enforcer = self._enforcer
         if not self._is_documented:
             self._document(scope.get("app"))
             self._startup.report_misplaced(scope.get("app"))
-        settings = enforcer.registry.settings
-        if not settings.enabled or (not settings.count_preflight and is_preflight(scope)):
+        if enforcer.ignores(scope):
             await self.app(scope, receive, send)
             return
         state = enforcer.state(scope)
@@ -64,26 +65,15 @@ class RateLimitMiddleware:
         if state.sends_headers:
             send_with_headers: Send = send
         else:
-            expose = settings.expose_headers and is_cross_origin(scope)
+            expose = enforcer.registry.settings.expose_headers and is_cross_origin(scope)
             send_with_headers = HeaderSender(state, send, expose=expose, settle=enforcer.settle)
         resolver = enforcer.resolver(scope, self.app)
         limits = resolver.resolve(scope) if resolver is not None else UNKNOWN
         state.set_limits(limits)
         if limits.applied and not state.is_exempt:
-            try:
-                if limits.early is not None and not state.checked:
-                    denial = await enforcer.check_early(state, limits.early, scope)
-                else:
-                    replay = Replay(receive)
-                    denial = await self._check_with_functions(state, limits, scope, replay)
-                    receive = replay.receive()
-            except Exception as error:  # noqa: BLE001 - raised again if the application does not handle it
-                from .responses import send_error
-
-                await send_error(error, scope, receive, send_with_headers)
-                return
-            if denial is not None:
-                await self._deny(denial, self._connect(scope, receive), receive, send_with_headers)
+            reason, receive = await self._check(state, limits, scope, receive)
+            if reason is not None:
+                await self._respond(reason, limits, scope, receive, send_with_headers)
                 return
         try:
             await self.app(scope, receive, send_with_headers)
@@ -92,12 +82,28 @@ class RateLimitMiddleware:
                 await enforcer.settle(state, _SERVER_ERROR)
             raise
 
+    async def _check(
+        self, state: RequestState, limits: RequestLimits, scope: Scope, receive: Receive
+    ) -> tuple[Denial | Exception | None, Receive]:
+        """Returns the denial, or the error of a function. The second value receives the whole body, even if a function
+        has read it.
+        """
+        replay = Replay(receive)
+        try:
+            if limits.early is not None and not state.checked:
+                return await self._enforcer.check_early(state, limits.early, scope), receive
+            denial = await self._check_with_functions(state, limits, scope, replay)
+            return denial, replay.receive()
+        except Exception as error:  # noqa: BLE001 - raised again if the application does not handle it
+            return error, replay.receive()
+
     async def _check_with_functions(
         self, state: RequestState, limits: RequestLimits, scope: Scope, replay: Replay
     ) -> Denial | None:
         """Lets functions read the body and, as in the endpoint, the parameters of the path."""
         path_params = scope.get("path_params")
-        scope["path_params"] = limits.path_params
+        # A mount may have set some, also if the application has no endpoint for the path.
+        scope["path_params"] = {**(path_params or {}), **limits.path_params}
         try:
             return await self._enforcer.check(state, limits.applied, self._connect(scope, replay.record))
         finally:
@@ -109,15 +115,27 @@ class RateLimitMiddleware:
     def _connect(self, scope: Scope, receive: Receive) -> Any:
         return self._request(scope, receive) if scope["type"] == "http" else self._connection(scope)
 
-    async def _deny(self, denial: Denial, connection: Any, receive: Receive, send: Send) -> None:
-        from .responses import send_denial
+    async def _respond(
+        self, reason: Denial | Exception, limits: RequestLimits, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Responds as the endpoint would: its application has the exception handlers and the CORS headers, and
+        functions and handlers find the parameters of the path.
+        """
+        from .responses import send_denial, send_error
 
-        async def respond(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001 - an ASGI application
-            await send_denial(denial, connection, receive, send)
+        async def respond(scope: Scope, receive: Receive, send: Send) -> None:
+            if isinstance(reason, Exception):
+                await send_error(reason, scope, receive, send)
+            else:
+                await send_denial(reason, self._connect(scope, receive), receive, send)
 
-        scope = connection.scope
+        owner = self._owners.find(scope)
+        scope.update(owner.scope)
+        scope["path_params"] = {**scope.get("path_params", {}), **limits.path_params}
+        if owner.app is not None:
+            scope["app"] = owner.app
         # `CORSMiddleware` would answer a preflight itself.
-        responder = respond if is_preflight(scope) else with_cors_of(self.app, respond)
+        responder = respond if is_preflight(scope) else with_cors(owner.cors, respond)
         await responder(scope, receive, send)
 
     def _document(self, app: Any) -> None:
@@ -127,14 +145,30 @@ class RateLimitMiddleware:
 
             document(app, self._enforcer)
 
-    def _with_lifespan(self, scope: Scope, send: Send) -> Send:
+    async def _run_lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_running = False
+
+        async def stop() -> None:
+            nonlocal is_running
+            if is_running:
+                is_running = False
+                self._startup.stopped()
+                await self._aclose()
+
         async def send_after_hook(message: Message) -> None:
+            nonlocal is_running
             if message["type"] == "lifespan.startup.complete":
+                is_running = True
+                self._startup.started()
                 self._document(scope.get("app"))
                 await self._startup.run(scope.get("app"), self.app)
-            elif message["type"] == "lifespan.shutdown.complete":
-                await self._aclose()
-                self._startup.stopped()
+            else:
+                # The server may end the event loop after the last message, also after one of a failure.
+                await stop()
             await send(message)
 
-        return send_after_hook
+        try:
+            await self.app(scope, receive, send_after_hook)
+        finally:
+            # An application may raise an error, or be cancelled, without a message.
+            await stop()

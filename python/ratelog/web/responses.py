@@ -78,8 +78,13 @@ async def send_denial(denial: Denial, connection: HTTPConnection, receive: Recei
     if scope["type"] == "http" and denial.handler is None and _has_own_handler(handlers, handlers):
         await send_error(RateLimited(denial), scope, receive, send)
         return
-    response = await denial_response(denial, connection)
-    await response(cast("Any", scope), cast("Any", receive), cast("Any", send))
+
+    async def respond(scope: Any, receive: Any, send: Any) -> None:
+        await (await denial_response(denial, connection))(scope, receive, send)
+
+    # The function of `on_denied` may raise an error, for which the application has a handler.
+    responder: Any = respond if denial.handler is None else ExceptionMiddleware(respond, handlers)
+    await responder(scope, receive, send)
 
 
 async def denial_response(denial: Denial, connection: HTTPConnection) -> Response:
@@ -127,9 +132,10 @@ async def send_error(error: Exception, scope: Scope, receive: Receive, send: Sen
     async def fail(*_: object) -> None:
         raise error
 
-    await ExceptionMiddleware(cast("Any", fail), _handlers_of(scope))(
-        cast("Any", scope), cast("Any", receive), cast("Any", send)
-    )
+    handlers = _handlers_of(scope)
+    # Two, as around an endpoint: the outer one handles an error that a handler raises.
+    responder = ExceptionMiddleware(ExceptionMiddleware(cast("Any", fail), handlers), handlers)
+    await responder(cast("Any", scope), cast("Any", receive), cast("Any", send))
 
 
 class _WebSocketDenial:

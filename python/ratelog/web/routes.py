@@ -54,7 +54,7 @@ class _RouteTable(NamedTuple):
     @classmethod
     def of(cls, app: Any) -> _RouteTable:
         lists = tuple(_lists_of(getattr(app, "routes", None) or ()))
-        return cls(app, lists, sum(map(len, lists)), _flatten(lists[0]))
+        return cls(app, lists, sum(map(len, lists)), flatten(lists[0]))
 
     @property
     def is_current(self) -> bool:
@@ -195,7 +195,7 @@ def endpoints_of(app: Any) -> Iterator[Any]:
 
 
 def _endpoint_routes(app: Any) -> Iterator[Any]:
-    for route in _flatten(getattr(app, "routes", None) or ()):
+    for route in flatten(getattr(app, "routes", None) or ()):
         if getattr(route, "endpoint", None) is not None:
             yield route
         elif getattr(route, "routes", None):
@@ -211,7 +211,7 @@ def _lists_of(routes: Sequence[Any]) -> Iterator[Sequence[Any]]:
             yield from _lists_of(router.routes)
 
 
-def _flatten(routes: Sequence[Any]) -> list[Any]:
+def flatten(routes: Sequence[Any]) -> list[Any]:
     """Replaces included routers, which FastAPI keeps nested since 0.13x, by their routes."""
     contexts = getattr(sys.modules.get("fastapi.routing"), "iter_route_contexts", None)
     return list(routes) if contexts is None else list(contexts(routes))

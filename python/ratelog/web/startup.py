@@ -52,7 +52,6 @@ class Startup:
             problems = await self._find_problems(app, inner)
             if problems:
                 raise ConfigError("\n".join(problems))
-        self._running += app is not None
 
     def _warn_of_hidden_headers(self, app: Any, inner: Any) -> None:
         replaced = replaces_exposed_headers(app, inner) if self._registry.settings.expose_headers else False
@@ -74,13 +73,17 @@ class Startup:
 
     def added(self) -> None:
         """Forgets the units of this process when another application is added while none runs, as in tests."""
-        if self._running <= 0:
+        if self._running == 0:
             self._forget()
+
+    def started(self) -> None:
+        """Counts an application that started. `stopped` is called once for it."""
+        self._running += 1
 
     def stopped(self) -> None:
         """Forgets the units of this process when the last application stops: the next one does not inherit them."""
         self._running -= 1
-        if self._running <= 0:
+        if self._running == 0:
             self._forget()
 
     async def _find_problems(self, app: Any, inner: Any) -> list[str]:

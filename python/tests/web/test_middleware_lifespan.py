@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
 
+import pytest
 from fastapi import FastAPI
+from starlette.responses import PlainTextResponse
+from starlette.testclient import TestClient
 
-from ratelog import RateLimiter
+from ratelog import ConfigError, RateLimiter, RateLimitMiddleware
 from support.asgi import statuses
 from support.wait import until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 
 def app_of(limiter: RateLimiter) -> FastAPI:
@@ -60,3 +67,78 @@ def test_a_limiter_works_in_one_event_loop_after_another(server: Any) -> None:
             await limiter.aclose()
 
     assert [asyncio.run(once()) for _ in range(3)] == [[200], [200], [429]]
+
+
+def test_no_units_remain_after_a_shutdown_that_failed() -> None:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        raise OSError("at shutdown")
+
+    app = FastAPI(lifespan=lifespan)
+    app.get("/a")(lambda: "a")
+    RateLimiter("memory://", default="1/hour").protect(app)
+    answers: list[int] = []
+    for _ in range(2):
+        with pytest.raises(OSError, match="at shutdown"), TestClient(app) as client:
+            answers += [client.get("/a").status_code for _ in range(2)]
+    assert answers == [200, 429] * 2
+
+
+async def test_the_connections_are_closed_before_a_failed_shutdown_is_reported(server: Any) -> None:
+    limiter = RateLimiter(server.url, default="9/minute", timeout=30)
+    opened: list[bool] = []
+
+    async def failing(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "lifespan.startup.complete"})
+        await send({"type": "lifespan.shutdown.failed"})
+
+    async def send(message: Any) -> None:
+        opened.append(limiter._sessions._current() is not None)
+
+    await RateLimitMiddleware(failing, limiter)({"type": "lifespan"}, None, send)  # type: ignore[arg-type]
+    assert opened == [True, False]
+
+
+async def test_a_mistake_at_the_start_leaves_no_connection(server: Any) -> None:
+    limiter = RateLimiter(server.url, default="2000000/hour", timeout=30)
+    sent: list[str] = []
+
+    async def receive() -> Any:
+        return {"type": "lifespan.startup"}
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+
+    with pytest.raises(ConfigError):
+        await app_of(limiter)({"type": "lifespan"}, receive, send)
+    assert sent == ["lifespan.startup.failed"]
+    assert limiter._sessions._current() is None
+
+
+@pytest.mark.parametrize("last", [["lifespan.shutdown.complete"], ["lifespan.shutdown.failed"], []])
+async def test_an_application_of_another_framework_stops_once(last: list[str]) -> None:
+    limiter = RateLimiter("memory://", default="1/hour")
+
+    async def other(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await send({"type": "lifespan.startup.complete"})
+            for kind in last:
+                await send({"type": kind})
+            raise OSError("after the last message")
+        await PlainTextResponse("other")(scope, receive, send)
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+
+    sent: list[str] = []
+    app = RateLimitMiddleware(other, limiter)
+    assert await statuses(app, "/a", "/a") == [200, 429]
+    with pytest.raises(OSError, match="after the last"):
+        await app({"type": "lifespan"}, None, send)  # type: ignore[arg-type]
+    assert sent == ["lifespan.startup.complete", *last]
+    with TestClient(app_of(limiter)) as client:
+        assert [client.get("/a").status_code for _ in range(2)] == [200, 429]
+        # Another application is added while one runs, so its units stay.
+        limiter.protect(FastAPI())
+        assert client.get("/a").status_code == 429

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from fastapi import APIRouter, Depends, FastAPI
@@ -14,6 +14,9 @@ from starlette.routing import Host, Mount, Router
 from ratelog import RateLimiter, RateLimitMiddleware
 from support.apps import protected
 from support.asgi import fetch, recording_limiter, remaining, statuses
+
+if TYPE_CHECKING:
+    from starlette.requests import HTTPConnection
 
 
 async def test_two_middlewares_of_one_limiter_count_once() -> None:
@@ -148,3 +151,16 @@ async def test_routes_that_are_added_to_a_router_or_a_mounted_application_later_
         # FastAPI before 0.13x copies the routes of a router that it includes.
         return
     assert await statuses(app, "/router/late", "/router/late") == [200, 429]
+
+
+async def test_functions_find_the_parameters_of_the_mount_without_an_endpoint() -> None:
+    limiter = RateLimiter("memory://", default="1/minute", key="tenant")
+    app = FastAPI()
+    app.mount("/{tenant}", protected(limiter))
+
+    @limiter.key("tenant")
+    def tenant(connection: HTTPConnection) -> str:
+        name: str = connection.path_params["tenant"]
+        return name
+
+    assert await statuses(app, "/acme/nope", "/acme/nope", "/other/a", "/other/a") == [404, 429, 200, 429]

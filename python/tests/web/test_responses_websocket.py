@@ -6,9 +6,10 @@ import asyncio
 from typing import Annotated, Any
 
 import pytest
-from fastapi import Depends, FastAPI, Header, WebSocket
+from fastapi import Depends, FastAPI, Header, HTTPException, WebSocket
 from starlette.applications import Starlette
 from starlette.endpoints import WebSocketEndpoint
+from starlette.responses import PlainTextResponse
 from starlette.routing import WebSocketRoute
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
@@ -135,6 +136,30 @@ async def test_defaults_and_settings_count_websockets() -> None:
     app = app_of(RateLimiter("memory://", default="9/minute", endpoints=endpoints), True)
     accepted = (await messages_of(app, "/decorated/1"))[0]
     assert dict(accepted["headers"])[b"ratelimit-policy"].count(b"q=") == 3
+
+
+@pytest.mark.parametrize("path", ["/depends", "/by-dependency"])
+async def test_an_http_exception_of_on_denied_is_the_response(path: str) -> None:
+    def unavailable(_: Any, __: Any) -> Any:
+        raise HTTPException(503)
+
+    limiter = RateLimiter("memory://")
+    limiter.on_denied(unavailable)
+    app = app_of(limiter, True)
+    await messages_of(app, path, extensions=True)
+    start, body = await messages_of(app, path, extensions=True)
+    assert (start["type"], start["status"]) == ("websocket.http.response.start", 503)
+    assert b"Service Unavailable" in body["body"]
+    assert b"retry-after" in dict(start["headers"])
+
+
+async def test_on_denied_finds_the_parameters_of_the_path() -> None:
+    limiter = RateLimiter("memory://")
+    limiter.on_denied(lambda connection, _: PlainTextResponse(connection.path_params["id"]))
+    app = app_of(limiter, True)
+    await messages_of(app, "/decorated/1", extensions=True)
+    _, body = await messages_of(app, "/decorated/2", extensions=True)
+    assert body["body"] == b"2"
 
 
 async def test_uvicorn_answers_a_denied_handshake_with_429() -> None:
