@@ -5,7 +5,8 @@ type SourcedDecision = Decision & { readonly source?: unknown };
 
 /**
  * Returns whether the units of a check are recorded. An override, a shadow policy and a fixed fallback allow checks that
- * record nothing; and units that were just recorded stay for the whole window.
+ * record nothing; and units that were just recorded stay for the whole window. Of two checks in one millisecond that
+ * a policy in shadow mode allows, the reply does not say which one is recorded.
  */
 export function isRecorded({ allowed, source, resetAfterMs, windowMs }: SourcedDecision): boolean {
   return allowed && source !== "fallback" && resetAfterMs >= windowMs;

@@ -131,6 +131,12 @@ export class Engine {
 
   /** Runs an operation on a shard, which may be another one once the first has started. */
   async runOn<T>(shardOf: () => Shard, operation: Operation<T>): Promise<T> {
+    const { shard, leftMs } = await this.#started(shardOf);
+    return this.#runWithin(leftMs, shard, operation);
+  }
+
+  /** Waits until a shard has started, and returns what is left of the timeout of checks. */
+  async #started(shardOf: () => Shard): Promise<{ shard: Shard; leftMs: number }> {
     const { timeoutMs } = this.#parts;
     let shard = shardOf();
     const end = performance.now() + timeoutMs;
@@ -140,7 +146,7 @@ export class Engine {
       shard = shardOf();
       leftMs = end - performance.now();
     }
-    return this.#runWithin(leftMs, shard, operation);
+    return { shard, leftMs };
   }
 
   async #runWithin<T>(leftMs: number, shard: Shard, operation: Operation<T>): Promise<T> {
@@ -243,19 +249,21 @@ export class Engine {
 
   /** Takes back units that a check recorded, where it was decided. The fallback of a server did not record them. */
   async takeBack(operation: RefundOp, source: Source): Promise<number> {
-    const { shards, local, policies, timeoutMs, denyCache } = this.#parts;
+    const { shards, local, policies, denyCache } = this.#parts;
     if (source === "fallback" || source === "deny-cache") {
       return 0;
     }
     if (source === "local" || !shards) {
       return operation.local(local);
     }
-    const shard = shards.ofKey(operation.key);
     try {
-      if (!shard.isAvailable) {
+      const { shard, leftMs } = await this.#started(() => shards.ofKey(operation.key));
+      if (!shard.isAvailable || leftMs <= 0) {
         throw unavailable(shard.lastError);
       }
-      return await shard.run(operation, policies, timeoutMs);
+      // The module and the script have a log each.
+      const isThere = (source === "script") === shard.usesScript;
+      return isThere ? await shard.run(operation, policies, leftMs) : 0;
     } catch (error) {
       throw error instanceof NoAnswer ? unavailable(error.message, error.cause) : error;
     } finally {

@@ -17,12 +17,21 @@ const CONNECTION_LOST = new Set(["DENIED", "NOAUTH", "READONLY", "WRONGPASS"]);
 export function failureKind(error: Error): FailureKind | undefined {
   const code = errorCode(error);
   if (code === undefined) {
-    return error instanceof TimeoutFailure ? "transient" : "connection-lost";
+    return isTimeout(error) ? "transient" : "connection-lost";
   }
   if (TRANSIENT.has(code)) {
     return "transient";
   }
   return CONNECTION_LOST.has(code) ? "connection-lost" : undefined;
+}
+
+/** The limiter's time is over, or that of an option of the library: of ioredis and iovalkey, or of a pool of node-redis. */
+function isTimeout(error: Error): boolean {
+  return (
+    error instanceof TimeoutFailure ||
+    error.message === "Command timed out" ||
+    error.message.startsWith("Timeout waiting for a client")
+  );
 }
 
 /**

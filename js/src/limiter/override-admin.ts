@@ -75,7 +75,7 @@ export class OverrideAdmin {
     if (!this.#shards) {
       throw needsModule(NAME);
     }
-    for (const shard of this.#shards.all()) {
+    for (const shard of await this.#shards.all()) {
       let cursor = "0";
       do {
         const command = ["RL.OVERRIDE", "LIST", "CURSOR", cursor, "COUNT", String(PAGE)];

@@ -242,9 +242,13 @@ export class RateLimiter implements Limiter {
     this.#shards?.close();
   }
 
-  #onEachShard<T>(command: Command, name: string, parseReply: (reply: Reply) => T): Promise<T[]> {
+  async #onEachShard<T>(
+    command: Command,
+    name: string,
+    parseReply: (reply: Reply) => T,
+  ): Promise<T[]> {
     const operation = (key: string) => new ModuleOnlyOp(name, key, command, parseReply);
-    const shards = this.#shards?.all();
+    const shards = await this.#shards?.all();
     return Promise.all(
       shards
         ? shards.map((shard) => this.#engine.runOn(() => shard, operation(shard.probeKey)))

@@ -48,8 +48,7 @@ export class Shard {
   readonly #settings: ShardSettings;
   /** Whether the library is connected to the server. */
   readonly #isReady: () => boolean;
-  /** A key in a slot that the shard owns. */
-  readonly probeKey: string;
+  readonly #probeKey: () => string;
   readonly #breaker: Breaker;
   readonly #outageLog: OutageLog;
   readonly #unansweredLog: UnansweredLog;
@@ -69,7 +68,7 @@ export class Shard {
     name: string,
     connection: Connection,
     settings: ShardSettings,
-    probeKey: string,
+    probeKey: () => string,
     isReady: () => boolean = () => connection.isReady(name),
   ) {
     const { probeMinIntervalMs, probeMaxIntervalMs, report } = settings;
@@ -77,7 +76,7 @@ export class Shard {
     this.#connection = connection;
     this.#settings = settings;
     this.#isReady = isReady;
-    this.probeKey = probeKey;
+    this.#probeKey = probeKey;
     this.#breaker = new Breaker(settings.failureThreshold, "open", Date.now());
     this.#outageLog = new OutageLog(name, report);
     this.#unansweredLog = new UnansweredLog(name, report);
@@ -89,6 +88,11 @@ export class Shard {
 
   get isAvailable(): boolean {
     return this.#breaker.isClosed;
+  }
+
+  /** A key in a slot that the shard owns. */
+  get probeKey(): string {
+    return this.#probeKey();
   }
 
   get usesScript(): boolean {
@@ -159,7 +163,10 @@ export class Shard {
       this.#recordFailure(error.message, kind);
       return new NoAnswer(error.message, { cause: error });
     }
-    this.#breaker.recordSuccess();
+    // Other errors of the limiter may be its own, without an answer.
+    if (!(error instanceof LimiterError) || error.code === "invalid-reply") {
+      this.#breaker.recordSuccess();
+    }
     if (isMoving) {
       return new SlotMoving();
     }

@@ -1,5 +1,6 @@
 import type { ClusterConnection, Connection } from "../clients/connection.ts";
-import { hashSlot } from "./hash-slot.ts";
+import { unavailable } from "./errors.ts";
+import { hashSlot, SLOT_COUNT } from "./hash-slot.ts";
 import { type Health, healthOf } from "./health.ts";
 import { PROBE_KEY, probeKey } from "./probe-key.ts";
 import { logOfKey } from "./script.ts";
@@ -8,18 +9,22 @@ import { Shard, type ShardSettings } from "./shard.ts";
 /** The name of the shard of slots that no known node owns. */
 const UNOWNED = "the cluster";
 
+const SLOTS = Array.from({ length: SLOT_COUNT }, (_, slot) => slot);
+
 /** The servers of a limiter: one, or the shards of a cluster, each with a circuit breaker. */
 export class Shards {
   readonly #connection: Connection;
   readonly #settings: ShardSettings;
   readonly #byName: Map<string, Shard> = new Map();
   readonly #one: Shard | undefined;
+  /** A slot that no known node owns. */
+  #unownedSlot: number | undefined;
 
   constructor(connection: Connection, settings: ShardSettings) {
     this.#connection = connection;
     this.#settings = settings;
     if (!connection.isCluster) {
-      this.#one = this.#create(connection.name, PROBE_KEY);
+      this.#one = this.#create(connection.name, () => PROBE_KEY);
     }
   }
 
@@ -32,12 +37,30 @@ export class Shards {
     return shard.usesScript ? this.#ofSlot(hashSlot(logOfKey(key))) : shard;
   }
 
-  /** Returns the shards to ask for what each server has of its own, such as counts. */
-  all(): Shard[] {
+  /**
+   * Returns the shards to ask for what each server has of its own, such as counts.
+   *
+   * @throws {LimiterError} No node of the cluster has named its shards.
+   */
+  async all(): Promise<Shard[]> {
     if (this.#one) {
       return [this.#one];
     }
-    return this.#cluster.shards().map((name) => this.#named(name));
+    if (!this.#known().length) {
+      const first = this.ofKey("");
+      await first.started;
+      if (!this.#known().length) {
+        throw unavailable(first.lastError);
+      }
+    }
+    return this.#known();
+  }
+
+  /** The shards that own slots: commands reach no others. */
+  #known(): Shard[] {
+    const owners = new Set(SLOTS.map((slot) => this.#cluster.shardOf(slot)));
+    const names = this.#cluster.shards().filter((name) => owners.has(name));
+    return names.map((name) => this.#named(name));
   }
 
   /** Returns whether one command can have all these keys. */
@@ -53,7 +76,9 @@ export class Shards {
   async ready(): Promise<void> {
     // In a cluster, the first one finds the shards.
     await (this.#one ?? this.ofKey("")).firstProbe;
-    await Promise.all(this.all().map((shard) => shard.firstProbe));
+    if (!this.#one) {
+      await Promise.all(this.#known().map((shard) => shard.firstProbe));
+    }
   }
 
   get health(): Health {
@@ -77,17 +102,16 @@ export class Shards {
 
   /** It is ready as soon as the slot has an owner that is. */
   #unowned(slot: number): Shard {
+    const unowned = this.#unownedSlot;
+    if (unowned === undefined || this.#cluster.shardOf(unowned) !== undefined) {
+      this.#unownedSlot = slot;
+    }
     const isReady = () => {
-      const owner = this.#cluster.shardOf(slot);
+      const owner = this.#cluster.shardOf(this.#unownedSlot as number);
       return owner !== undefined && this.#connection.isReady(owner);
     };
-    const create = () =>
-      this.#create(
-        UNOWNED,
-        probeKey((other) => other === slot),
-        isReady,
-      );
-    return this.#byName.get(UNOWNED) ?? create();
+    const keys = this.#probeKeys((other) => other === this.#unownedSlot);
+    return this.#byName.get(UNOWNED) ?? this.#create(UNOWNED, keys, isReady);
   }
 
   #named(name: string): Shard {
@@ -96,10 +120,20 @@ export class Shards {
       return known;
     }
     this.#removeOthers();
-    return this.#create(
-      name,
-      probeKey((slot) => this.#cluster.shardOf(slot) === name),
-    );
+    const owns = (slot: number) => this.#cluster.shardOf(slot) === name;
+    return this.#create(name, this.#probeKeys(owns));
+  }
+
+  /** Returns a function that returns a key in a slot that is owned now: slots move. Without any, it is the last one. */
+  #probeKeys(owns: (slot: number) => boolean): () => string {
+    let key: string | undefined;
+    return () => {
+      // To look for a key takes longer than to look for a slot.
+      if (key === undefined || (!owns(hashSlot(key)) && SLOTS.some(owns))) {
+        key = probeKey(owns);
+      }
+      return key;
+    };
   }
 
   /** Removes available shards that own no slots any more. */
@@ -113,8 +147,8 @@ export class Shards {
     }
   }
 
-  #create(name: string, key: string, isReady?: () => boolean): Shard {
-    const shard = new Shard(name, this.#connection, this.#settings, key, isReady);
+  #create(name: string, probeKey: () => string, isReady?: () => boolean): Shard {
+    const shard = new Shard(name, this.#connection, this.#settings, probeKey, isReady);
     this.#byName.set(name, shard);
     return shard;
   }

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { hashSlot } from "../../src/limiter/hash-slot.ts";
 import { probeKey } from "../../src/limiter/probe-key.ts";
+import { logOfKey } from "../../src/limiter/script.ts";
 
 /** CRC-16/XMODEM bit by bit: the remainder of the message, followed by 16 zeros, by the polynomial. */
 function naiveSlot(text: string): number {
@@ -43,8 +44,9 @@ test("of a key with a hash tag only the tag counts", () => {
 
 test("there is a key for each slot", () => {
   for (const slot of [0, 1, 8191, 16_383]) {
-    expect(hashSlot(probeKey((other) => other === slot))).toBe(slot);
+    const key = probeKey((other) => other === slot);
+    expect([hashSlot(key), hashSlot(logOfKey(key))]).toEqual([slot, slot]);
   }
-  expect(probeKey(() => true)).toBe("ratelog:probe");
-  expect(probeKey(() => false)).toBe("ratelog:probe");
+  expect(probeKey(() => true)).toBe("ratelog:probe:{0}");
+  expect(probeKey(() => false)).toBe("ratelog:probe:{0}");
 });

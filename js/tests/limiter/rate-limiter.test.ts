@@ -28,13 +28,23 @@ function limiterOf(client: Client, options: RateLimiterOptions = {}) {
 const silence = () => new Promise(() => {});
 const lost = () => new Error("Connection is closed.");
 
-/** A key of one of two shards. */
-function keyOf(shard: number): string {
+function keyIn(isWanted: (slot: number) => boolean): string {
   for (let n = 0; ; n++) {
-    if (Math.floor(hashSlot(`key:${n}`) / 8192) === shard) {
+    if (isWanted(hashSlot(`key:${n}`))) {
       return `key:${n}`;
     }
   }
+}
+
+/** A key of one of two shards. */
+function keyOf(shard: number): string {
+  return keyIn((slot) => Math.floor(slot / 8192) === shard);
+}
+
+/** The reply to `RL.STATS`. */
+function statsReply(checks: number): unknown {
+  const counts = ["checks", checks, "allowed", checks, "denied", 0, "shadow_denied", 0];
+  return [...counts, "overridden", 0, "near", 0, "policies", []];
 }
 
 describe("a limiter", () => {
@@ -236,6 +246,54 @@ describe("an unavailable server", () => {
     expect(client.sent).toEqual([]);
     expect(await limiter.refund("a", { source: "module" })).toBe(1);
     expect(client.sent).toEqual([["RL.REFUND", "a"]]);
+  });
+
+  test("takes units back as the first operation, and only from the log of their source", async () => {
+    const client = new FakeClient(([name]) => (name === "RL.REFUND" ? 1 : ALLOWED));
+    expect(await limiterOf(client).limiter.refund("a", { source: "module" })).toBe(1);
+    // Without the module: the unit was recorded before the server was replaced.
+    expect(await limiterOf(client).limiter.refund("a", { source: "script" })).toBe(0);
+    const plain = new FakeClient(([name]) => (name === "EVALSHA" ? 1 : ALLOWED));
+    plain.probeAnswer = () => new Error("ERR unknown command 'RL.REFUND'");
+    expect(await limiterOf(plain).limiter.refund("a", { source: "module" })).toBe(0);
+    expect(await limiterOf(plain).limiter.refund("a", { source: "script" })).toBe(1);
+  });
+
+  test("is not one that a library's own time for a command ends once", async () => {
+    for (const message of ["Command timed out", "Timeout waiting for a client after 9ms"]) {
+      const client = new FakeClient(() => new Error(message));
+      const { limiter, events } = limiterOf(client, { failureThreshold: 3 });
+      await limiter.ready();
+      for (let n = 0; n < 3; n++) {
+        expect(limiter.health().state).toBe("closed");
+        expect((await limiter.check("a", "9/minute")).source).toBe("local");
+      }
+      expect(limiter.health().state).not.toBe("closed");
+      expect(events.map(({ name }) => name)).toEqual(["unanswered", "server_unavailable"]);
+    }
+  });
+
+  test("is found also between errors that need no server", async () => {
+    const client = new FakeClient(() => silence);
+    const { limiter } = limiterOf(client, {
+      backend: "script",
+      failureThreshold: 3,
+      timeoutMs: 40,
+    });
+    await limiter.ready();
+    for (let n = 0; n < 3; n++) {
+      expect(limiter.health().state).toBe("closed");
+      const check = limiter.check("a", "9/minute");
+      await expect(limiter.check("a", { policy: "gold" })).rejects.toMatchObject({
+        code: "no-policy",
+      });
+      await expect(limiter.explain("a", "9/minute")).rejects.toMatchObject({
+        code: "needs-module",
+      });
+      await vi.advanceTimersByTimeAsync(40);
+      expect((await check).source).toBe("local");
+    }
+    expect(limiter.health().state).not.toBe("closed");
   });
 
   test("costs at the start one timeout, together for all checks", async () => {
@@ -573,6 +631,79 @@ describe("a cluster", () => {
     cluster.slots = cluster.slots.map(([node = ""]) => [node === "node:1" ? "node:2" : node]);
     await limiter.check(keyOf(1), "9/minute");
     expect(limiter.health().shards.map(({ server }) => server)).toEqual(["node:0", "node:2"]);
+  });
+
+  test("asks each shard for its counts after slots have moved", async () => {
+    const cluster = new FakeCluster(
+      ([name]) => (name === "RL.STATS" ? statsReply(5) : ALLOWED),
+      ([name]) => (name === "RL.STATS" ? statsReply(7) : ALLOWED),
+    );
+    const { limiter } = limiterOf(cluster);
+    expect((await limiter.stats()).checks).toBe(12);
+    // The keys of the probes were in the first slots of each shard that have a short key.
+    cluster.slots = cluster.slots.map(([node = ""], slot) => [slot < 16_000 ? "node:0" : node]);
+    expect((await limiter.stats()).checks).toBe(12);
+    cluster.slots = cluster.slots.map(() => ["node:0"]);
+    expect((await limiter.stats()).checks).toBe(5);
+  });
+
+  test("whose shard was lost is not taken for recovered because a slot has moved", async () => {
+    let isLost = false;
+    const cluster = new FakeCluster(
+      () => ALLOWED,
+      () => (isLost ? lost() : ALLOWED),
+    );
+    const [first, second] = cluster.shards as [FakeClient, FakeClient];
+    // The library finds the owner of a key's slot.
+    cluster.call = (...command) =>
+      (hashSlot(command[1] as string) >= 16_000 ? second : first).call(...command);
+    second.probeAnswer = () => (isLost ? lost() : 0);
+    const { limiter, events } = limiterOf(cluster, { failureThreshold: 1 });
+    const key = keyIn((slot) => slot >= 16_000);
+    await limiter.check(key, "9/minute");
+    cluster.slots = cluster.slots.map(([node = ""], slot) => [slot < 16_000 ? "node:0" : node]);
+    isLost = true;
+    second.status = "reconnecting";
+    for (let n = 0; n < 10; n++) {
+      expect((await limiter.check(key, "9/minute")).source).toBe("local");
+      await vi.advanceTimersByTimeAsync(1000);
+    }
+    expect(events.map(({ name }) => name)).toEqual(["server_unavailable"]);
+  });
+
+  test("of which some slots have no owner is not taken for recovered because others have one", async () => {
+    const cluster = new FakeCluster(() => ALLOWED);
+    const { slots } = cluster;
+    cluster.slots = [];
+    const { limiter, events } = limiterOf(cluster);
+    const early = limiter.check(
+      keyIn((slot) => slot < 8192),
+      "9/minute",
+    );
+    await vi.advanceTimersByTimeAsync(2000);
+    expect((await early).source).toBe("local");
+    cluster.slots = slots.map((nodes, slot) => (slot < 8192 ? nodes : []));
+    cluster.call = async () => {
+      throw new Error("CLUSTERDOWN Hash slot not served");
+    };
+    const key = keyIn((slot) => slot >= 8192);
+    for (let n = 0; n < 10; n++) {
+      expect((await limiter.check(key, "9/minute")).source).toBe("local");
+      await vi.advanceTimersByTimeAsync(1000);
+    }
+    expect(events.map(({ name }) => name)).toEqual(["server_unavailable"]);
+  });
+
+  test("says that it is unavailable where no node names its shards", async () => {
+    const cluster = new FakeCluster(lost);
+    cluster.slots = [];
+    cluster.nodes = () => [];
+    const { limiter } = limiterOf(cluster);
+    const failing = [limiter.stats(), limiter.top("denied"), limiter.overrides.list().next()].map(
+      (one) => expect(one).rejects.toMatchObject({ code: "unavailable" }),
+    );
+    await vi.advanceTimersByTimeAsync(2000);
+    await Promise.all(failing);
   });
 
   test("without nodes at first is found, and slots without an owner are decided here", async () => {
