@@ -135,7 +135,9 @@ class Engine:
             decisions = yield from self.backend.check(checks, record=record)
         except Exception as error:
             if not self.record_failure(error):
-                self.breaker.record_success()
+                # With the script, the limiter finds an unknown policy by itself, without an answer.
+                if self.backend.has_module or not isinstance(error, NoPolicyError):
+                    self.breaker.record_success()
                 if not lenient or not is_rejection(error):
                     raise
                 return list((yield from self._check_rejected(checks, record, error, errors)))

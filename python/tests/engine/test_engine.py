@@ -10,7 +10,7 @@ from redis.exceptions import BusyLoadingError, NoPermissionError, NoScriptError,
 from redis.exceptions import ConnectionError as Lost
 from redis.exceptions import TimeoutError as Late
 
-from ratelog import Check, Limits
+from ratelog import Check, Limits, NoPolicyError
 from ratelog.engine import backend
 from ratelog.engine.classify import LimiterClosedError
 from ratelog.engine.engine import Engine
@@ -107,6 +107,16 @@ def test_only_consecutive_failures_open_the_breaker() -> None:
         assert Run(engine.check(check), [ALLOWED]).outcome[0].source == "module"
     for _ in range(2):
         Run(engine.check(check), Late("late"))
+    assert not engine.breaker.is_closed
+
+
+def test_an_error_that_needs_no_server_is_no_answer_of_it() -> None:
+    engine = create_engine(UNKNOWN, failure_threshold=2)
+    for _ in range(2):
+        assert engine.breaker.is_closed
+        with pytest.raises(NoPolicyError):
+            Run(engine.check([Check(b"k", GOLD)]))
+        Run(engine.check([Check(b"k", Limits("2/minute"))]), Late("late"))
     assert not engine.breaker.is_closed
 
 

@@ -146,7 +146,11 @@ impl Remote {
             return Err(QueryError::Split(error));
         }
         let Some(kind) = error.failure_kind() else {
-            self.breaker.record_success();
+            // With the script, the limiter finds these by itself, without an answer.
+            let is_own = matches!(error, Error::NeedsModule(_) | Error::NoPolicy(_));
+            if !(is_own && self.uses_script()) {
+                self.breaker.record_success();
+            }
             return Err(QueryError::Rejected(error));
         };
         self.record_failure(error.to_string(), kind);

@@ -1,5 +1,8 @@
 //! The backend that answers: the module, or the script if the server does not have the module.
 
+use std::num::NonZeroU32;
+use std::time::Duration;
+
 use ratelog_client::command::Override;
 use ratelog_client::limiter::{Backend, BreakerState};
 use ratelog_client::{Checks, Cost, Error, Mode, Policy, Source, script};
@@ -78,6 +81,29 @@ async fn configured_policies_work_without_the_module_and_other_features_need_it(
     let error = limiter.set_override("k", &Override::DENY).await.unwrap_err();
     assert!(matches!(error, Error::NeedsModule(_)), "{error:?}");
     assert_eq!(limiter.health().state, BreakerState::Closed);
+}
+
+#[tokio::test]
+async fn an_error_that_needs_no_server_is_no_answer_of_it() {
+    let server = without_module();
+    let limiter = fast_probes(&url(&server))
+        .timeout(Duration::from_millis(50))
+        .failure_threshold(NonZeroU32::new(3).unwrap())
+        .build()
+        .await
+        .unwrap();
+    server.pause();
+    for _ in 0..3 {
+        assert_eq!(limiter.health().state, BreakerState::Closed);
+        let unknown = limiter.check("k", &policy_name("unknown")).await.unwrap_err();
+        assert!(matches!(unknown, Error::NoPolicy(_)), "{unknown:?}");
+        let error = limiter.set_override("k", &Override::DENY).await.unwrap_err();
+        assert!(matches!(error, Error::NeedsModule(_)), "{error:?}");
+        let decision = limiter.check("k", &rules(&[(9, 60_000)])).await.unwrap();
+        assert_eq!(decision.source(), Source::Local);
+    }
+    assert_ne!(limiter.health().state, BreakerState::Closed);
+    server.resume();
 }
 
 #[tokio::test]
