@@ -10,8 +10,8 @@ pub struct Reset;
 impl Command for Reset {
     const SPEC: Spec = Spec {
         name: c"RL.RESET",
-        flags: c"write fast",
-        acl_categories: c"ratelog write fast",
+        flags: c"write",
+        acl_categories: c"ratelog write slow",
         arity: 2,
         keys: Keys::First(KeyAccess::Delete),
         tips: Some(c"nondeterministic_output"),
