@@ -106,6 +106,14 @@ impl Effect {
         matches!(self, Self::Record(_) | Self::Override { key_override: Some(_), .. })
     }
 
+    /// Returns whether the effect leaves the value with an override without an end, and the key without an expiry.
+    pub fn is_permanent(&self) -> bool {
+        match self {
+            Self::Override { key_override: Some(key_override), .. } => key_override.until.is_none(),
+            _ => false,
+        }
+    }
+
     /// Applies the effect. The result depends only on the value and the effect, not on the node.
     pub fn apply(&self, value: &mut Value) -> Outcome {
         let before = value.stored_override().map(|stored| stored.id);
