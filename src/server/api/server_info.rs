@@ -57,14 +57,15 @@ impl Context<'_> {
 }
 
 impl Context<'_> {
-    /// Returns whether a child of the server is rewriting the append-only file as commands alone, without an RDB preamble.
+    /// Returns whether a child of the server is rewriting the append-only file as commands alone, without an RDB preamble,
+    /// or may be: an administrator can rename or disable `CONFIG`.
     pub(in crate::server) fn is_rewriting_aof_as_commands(&self) -> bool {
         let info = ServerInfo::section(self, c"persistence");
         info.number(c"aof_rewrite_in_progress") == Some(1)
-            && self.server_setting(c"aof-use-rdb-preamble").as_deref() == Some(b"no")
+            && self.server_setting(c"aof-use-rdb-preamble").as_deref() != Some(b"yes")
     }
 
-    /// Returns the value of a setting of the server, or `None` if the server has no such setting.
+    /// Returns the value of a setting of the server, or `None` if the server has no such setting or no `CONFIG`.
     fn server_setting(&self, name: &CStr) -> Option<Vec<u8>> {
         // SAFETY: the context is that of the current call, and the format takes two C strings. The reply is freed once,
         // after the last use of its parts.
