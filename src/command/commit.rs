@@ -10,9 +10,9 @@ use crate::state::{Effect, Expiry, ExpiryUpdate, IndexChange, Value};
 /// Applies the effect of a client's command and replicates it. Returns the number of refunded units.
 ///
 /// # Errors
-/// [`Error::OutOfMemory`] if the key does not exist and there is no memory for it. Nothing is changed.
+/// [`Error::OutOfMemory`] if there is no memory for the key. Nothing is changed.
 pub fn commit(effect: &Effect, key: &mut WriteKey<'_>) -> Result<u64, Error> {
-    key.check_memory()?;
+    key.check_memory(effect.is_permanent())?;
     let refunded = apply(effect, key);
     key.context().replicate(key.name(), effect);
     Ok(refunded)

@@ -154,7 +154,7 @@ impl<'a> Checks<'a> {
     fn record(&mut self, ctx: &Context<'_>, now: Instant, cost: Cost) -> Result<(), Error> {
         for Key { key, pending } in &self.keys {
             if *pending > 0 {
-                key.check_memory()?;
+                key.check_memory(false)?;
             }
         }
         let Self { keys, evaluated } = self;

@@ -8,7 +8,7 @@ use super::help::{Family, register_family};
 use super::{COUNT, KEY, RULES, reply};
 use crate::config;
 use crate::error::Error;
-use crate::request;
+use crate::request::{self, Pattern};
 use crate::server::node::OVERRIDES;
 use crate::server::{
     Arg, ArgKind, Args, Command, Context, KeyAccess, Keys, ReadKey, Registration, Spec, WriteKey,
@@ -179,14 +179,17 @@ impl Command for List {
         let request = request::OverrideList::parse(args)?;
         let now = ctx.now();
         let OverridePage { mut overrides, next } = OVERRIDES.with(ctx, |overrides| {
-            let work =
-                |name: &[u8]| request.pattern.map_or(name.len(), |pattern| pattern.work(name));
+            let search = |name: &[u8]| {
+                let steps = request.pattern.as_ref().map_or(0, |pattern| pattern.steps(name));
+                steps.min(Pattern::MAX_STEPS)
+            };
+            let work = |name: &[u8]| name.len().saturating_add(search(name));
             overrides.page(request.cursor, request.count, work)
         });
         let may_miss_keys = ctx.may_miss_keys();
         overrides.retain(|((database, name), key_override)| {
             key_override.is_live(now)
-                && request.pattern.is_none_or(|pattern| pattern.matches(name))
+                && request.pattern.as_ref().is_none_or(|pattern| pattern.matches(name))
                 // The key of an override may have expired by itself.
                 && (may_miss_keys || ctx.in_database(*database, |ctx| ctx.has_override(name)))
         });

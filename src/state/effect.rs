@@ -106,6 +106,14 @@ impl Effect {
         matches!(self, Self::Record(_) | Self::Override { key_override: Some(_), .. })
     }
 
+    /// Returns whether the effect leaves the value with an override without an end, and the key without an expiry.
+    pub fn is_permanent(&self) -> bool {
+        match self {
+            Self::Override { key_override: Some(key_override), .. } => key_override.until.is_none(),
+            _ => false,
+        }
+    }
+
     /// Applies the effect. The result depends only on the value and the effect, not on the node.
     pub fn apply(&self, value: &mut Value) -> Outcome {
         let before = value.stored_override().map(|stored| stored.id);
@@ -122,7 +130,13 @@ impl Effect {
             }
             Self::Refund { instant, units } => refunded = value.log.refund(*instant, units.units()),
             Self::Reset => value.log.clear(),
-            Self::Override { key_override, .. } => value.set_override(key_override.clone()),
+            Self::Override { instant, key_override } => {
+                value.set_override(key_override.clone());
+                // Expired units must not keep a key that has lost its override.
+                if key_override.is_none() {
+                    value.log.drop_expired(*instant);
+                }
+            }
         }
         let index_change = match (before, value.stored_override()) {
             (Some(Some(id)), None) => Some(IndexChange::Remove(id)),
@@ -220,6 +234,20 @@ mod tests {
         let remove = Effect::Override { instant: at(701), key_override: None };
         assert_eq!(apply(&remove), removed);
         assert_eq!(apply(&remove), None);
+    }
+
+    #[test]
+    fn a_removed_override_takes_expired_units_with_it() {
+        let remove = |millis| Effect::Override { instant: at(millis), key_override: None };
+        for (millis, units) in [(10_999, 3), (11_000, 1), (11_500, 0)] {
+            let mut value = Value::default();
+            record(1_000, 2).apply(&mut value);
+            record(1_500, 1).apply(&mut value);
+            set_override(2_000, 60_000).apply(&mut value);
+            remove(millis).apply(&mut value);
+            assert_eq!(value.log.at(at(0)).units(), units, "{millis}");
+            assert_eq!(value.log.is_empty(), units == 0);
+        }
     }
 
     #[test]

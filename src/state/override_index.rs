@@ -40,7 +40,7 @@ pub struct OverrideIndex {
 }
 
 /// The work after which a page ends: the steps of comparisons with a pattern, or the bytes of names.
-const MAX_PAGE_WORK: usize = 1 << 20;
+const MAX_PAGE_WORK: usize = 1 << 19;
 
 /// The overrides of one database.
 #[derive(Debug)]

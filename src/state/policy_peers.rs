@@ -57,12 +57,20 @@ impl PolicyPeers {
         self.0.insert(node, (summary, now));
     }
 
+    /// Removes the summaries of nodes that have sent none for a minute at `now`.
+    pub fn remove_old(&mut self, now: Instant) {
+        self.0.retain(|_, (_, at)| age(*at, now) <= MAX_AGE);
+    }
+
     /// Returns the summaries with their ages in milliseconds at `now`, ordered by the nodes' IDs.
     pub fn summaries(&mut self, now: Instant) -> Vec<(NodeId, PolicySummary, i64)> {
-        let age = |at: Instant| (now.unix_millis() - at.unix_millis()).max(0);
-        self.0.retain(|_, (_, at)| age(*at) <= MAX_AGE);
-        self.0.iter().map(|(node, (summary, at))| (*node, summary.clone(), age(*at))).collect()
+        self.remove_old(now);
+        self.0.iter().map(|(node, (summary, at))| (*node, summary.clone(), age(*at, now))).collect()
     }
+}
+
+fn age(at: Instant, now: Instant) -> i64 {
+    (now.unix_millis() - at.unix_millis()).max(0)
 }
 
 #[cfg(test)]
@@ -97,6 +105,9 @@ mod tests {
         peers.insert(node("b"), summary(3), at(3_000));
         let found = peers.summaries(at(3_500));
         assert_eq!(found, [(node("a"), summary(2), 1_500), (node("b"), summary(3), 500)]);
+        peers.remove_old(at(3_000 + MAX_AGE));
+        assert_eq!(peers.0.len(), 1);
         assert_eq!(peers.summaries(at(3_000 + MAX_AGE)).len(), 1);
+        assert_eq!(peers.summaries(at(3_001 + MAX_AGE)), []);
     }
 }

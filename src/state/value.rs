@@ -111,6 +111,11 @@ impl Value {
         self.stored_override.as_ref().map(|stored| &*stored.key_override)
     }
 
+    /// Returns whether the value has an override without an end.
+    pub fn is_permanent(&self) -> bool {
+        self.key_override().is_some_and(|found| found.until.is_none())
+    }
+
     /// Returns the override with the number of its entry in the index, even if the override has ended.
     pub fn stored_override(&self) -> Option<&StoredOverride> {
         self.stored_override.as_deref()

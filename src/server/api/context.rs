@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use ratelog_core::Instant;
 use redis_module::raw::{self, RedisModuleCtx};
 
-use super::{KeyName, api};
+use super::{KeyName, OK, api};
 
 /// One call of a command.
 pub struct Context<'a> {
@@ -53,9 +53,10 @@ impl Context<'_> {
         result
     }
 
-    fn select(&self, database: i32) {
+    /// Selects a database. Returns whether it exists.
+    pub(super) fn select(&self, database: i32) -> bool {
         // SAFETY: the context is that of the current call.
-        unsafe { api!(RedisModule_SelectDb)(self.raw, database) };
+        unsafe { api!(RedisModule_SelectDb)(self.raw, database) == OK }
     }
 
     /// Publishes a keyspace event of the module, if keyspace notifications are on.

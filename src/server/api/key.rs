@@ -3,6 +3,7 @@ use std::ptr::{NonNull, null_mut};
 
 use redis_module::raw::{self, RedisModuleKey};
 
+use super::server_info::MemoryFor;
 use super::{Context, KeyName, TYPE, api};
 use crate::error::Error;
 use crate::state::{Expiry, KeyLocation, StoredOverride, Value};
@@ -164,15 +165,26 @@ impl<'a> WriteKey<'a> {
         self.set_expires_at(i64::from(raw::REDISMODULE_NO_EXPIRE));
     }
 
-    /// Checks that the server has memory for the key.
+    /// Checks that the server has memory for the key. `is_permanent` is whether the key will have an override without an
+    /// end, and so no expiry.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`] if the key does not exist and the server is out of memory.
-    pub fn check_memory(&self) -> Result<(), Error> {
-        if self.value.is_none() && self.ctx.is_out_of_memory() {
-            return Err(Error::OutOfMemory);
+    /// [`Error::OutOfMemory`] if the server is out of memory and cannot evict keys, and the key does not exist. If it can
+    /// evict keys with an expiry, but has none, only if the key becomes permanent.
+    pub fn check_memory(&self, is_permanent: bool) -> Result<(), Error> {
+        // SAFETY: the value lives as long as the key, and nothing changes it meanwhile.
+        let current = self.value.map(|value| unsafe { value.as_ref() });
+        let was_permanent = current.is_some_and(Value::is_permanent);
+        let becomes_permanent = is_permanent && !was_permanent;
+        if current.is_some() && !becomes_permanent {
+            return Ok(());
         }
-        Ok(())
+        match self.ctx.memory() {
+            MemoryFor::AllKeys => Ok(()),
+            MemoryFor::KeysWithExpiry if !becomes_permanent => Ok(()),
+            MemoryFor::ExistingKeys if current.is_some() => Ok(()),
+            _ => Err(Error::OutOfMemory),
+        }
     }
 
     /// Returns the key's database and name.

@@ -109,6 +109,7 @@ unsafe extern "C" fn aof_rewrite(
         // SAFETY: the server passes a value of this type. The format takes a string, a C string, and bytes with their
         // length twice.
         unsafe {
+            policy_aux::write_to_aof(io);
             let saved = borrow(value).save();
             api!(RedisModule_EmitAOF)(
                 io,

@@ -1,6 +1,7 @@
 //! The policies in snapshots, as auxiliary data in JSON.
 
 use std::ffi::{c_int, c_void};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use redis_module::raw::{self, RedisModuleCtx, RedisModuleIO};
 
@@ -89,9 +90,49 @@ pub(super) fn on_load(ctx: &Context<'_>, kind: u64) {
     }
 }
 
+/// Writes the policies to an append-only file that a child of the server rewrites as commands, before its first value. A
+/// file that is rewritten while it is off needs them here, because nothing follows it.
+///
+/// A node of a cluster passes values to another node in the same way, whose policies must not be replaced. It gets the
+/// policies back from the other nodes.
+///
+/// # Safety
+/// `io` must be that of the current callback.
+pub(super) unsafe fn write_to_aof(io: *mut RedisModuleIO) {
+    /// Whether this child has done so. The value in the parent stays unchanged.
+    static WRITTEN: AtomicBool = AtomicBool::new(false);
+    if WRITTEN.load(Ordering::Relaxed) {
+        return;
+    }
+    // SAFETY: the caller guarantees it. Nothing else runs in a forked child. The format takes a C string, and bytes with
+    // their length.
+    unsafe {
+        let ctx = Context::new(api!(RedisModule_GetContextFromIO)(io));
+        let flags = ctx.flags();
+        if flags & raw::REDISMODULE_CTX_FLAGS_IS_CHILD == 0
+            || flags & raw::REDISMODULE_CTX_FLAGS_CLUSTER != 0
+        {
+            return;
+        }
+        WRITTEN.store(true, Ordering::Relaxed);
+        if POLICIES.with_lock_held(|policies| policies.is_empty()) {
+            return;
+        }
+        let text = to_json();
+        api!(RedisModule_EmitAOF)(
+            io,
+            policy_effect::COMMAND.as_ptr(),
+            c"cb".as_ptr(),
+            policy_effect::LOAD.as_ptr(),
+            text.as_ptr(),
+            text.len(),
+        );
+    }
+}
+
 /// Replicates the policies again after the fork that rewrites the append-only file without an RDB preamble. Such a file
-/// starts without policies, so they must be in the file that follows it. Every other base contains them as auxiliary
-/// data. The command counts as a change of the dataset, so it must not follow every fork: a snapshot would then be due
+/// has no policies if it has no value of the module, so they must be in the file that follows it. Every other base
+/// contains them as auxiliary data. The command counts as a change of the dataset, so it must not follow every fork: a snapshot would then be due
 /// after each snapshot.
 pub(super) fn on_fork(ctx: &Context<'_>, kind: u64) {
     let is_logged = ctx.flags() & raw::REDISMODULE_CTX_FLAGS_AOF != 0;

@@ -59,6 +59,8 @@ unsafe extern "C" fn on_timer(ctx: *mut RedisModuleCtx, _: *mut c_void) {
         // SAFETY: the server passes the context of this call.
         let ctx = unsafe { Context::new(ctx) };
         start_timer(&ctx);
+        // Nobody may ask for the summaries, and the nodes of a cluster come and go.
+        PEERS.with(&ctx, |peers| peers.remove_old(ctx.now()));
         let Some(node) = ctx.cluster_node().filter(|_| may_change(&ctx)) else { return };
         // Policies of a server that was not in a cluster have no versions.
         let adopted = POLICIES.with(&ctx, |policies| policies.without_version(node));

@@ -34,6 +34,38 @@ fn a_command_that_deletes_its_key_publishes_a_deletion() {
 }
 
 #[test]
+fn a_key_that_is_left_with_expired_units_or_an_ended_override_is_deleted() {
+    const ON: &str = "notify-keyspace-events KEgdx";
+    let server = Server::with(&[ON]);
+    let replica = server.start_replica(&[ON]);
+    let (mut events, mut copies) = (Events::of(&server), Events::of(&replica));
+    let mut db = server.connect();
+    // The override outlives the units.
+    db.decide("RL.CHECK k 5 20ms COST 2");
+    db.run::<()>("RL.OVERRIDE SET k DENY");
+    until("the units have expired", || db.run::<Vec<Value>>("RL.HITS k").is_empty());
+    db.run::<i64>("RL.OVERRIDE DEL k");
+    assert_eq!(db.run::<i64>("DBSIZE"), 0);
+    let expected = ["0 rl.override_set k", "0 rl.override_removed k", "0 del k"];
+    assert_eq!(events.all(), expected);
+    wait_until_in_step(&server, &replica);
+    assert_eq!(copies.all(), expected);
+    // The units outlive the override.
+    db.decide("RL.CHECK r 5 1h COST 2");
+    db.run::<()>("RL.OVERRIDE SET r DENY PX 20");
+    let mut before = Vec::new();
+    until("the end is published", || {
+        before.extend(events.all());
+        before.iter().any(|event| event == "0 rl.override_ended r")
+    });
+    assert_eq!(db.run::<i64>("RL.RESET r"), 2);
+    assert_eq!(db.run::<i64>("DBSIZE"), 0);
+    assert_eq!(events.all(), ["0 del r"]);
+    wait_until_in_step(&server, &replica);
+    assert_eq!(copies.all(), ["0 rl.override_set r", "0 del r"]);
+}
+
+#[test]
 fn each_change_of_an_override_is_published() {
     let server = Server::with(&[ON]);
     let mut events = Events::of(&server);

@@ -55,6 +55,77 @@ fn a_server_that_evicts_accepts_new_keys() {
     assert!(db.info_number("evicted_keys") > 0);
 }
 
+/// Sets overrides on new keys until one is an error, at most `most`. Returns the number of overrides that were set.
+fn fill(db: &mut Client, prefix: &str, most: usize) -> usize {
+    (0..most)
+        .find(|key| {
+            let reply = db.attempt::<()>(&format!("RL.OVERRIDE SET {prefix}:{key} DENY"));
+            reply.is_err_and(|error| {
+                assert!(error.starts_with("OOM "), "{error}");
+                true
+            })
+        })
+        .unwrap_or(most)
+}
+
+#[test]
+fn permanent_overrides_do_not_exceed_the_memory_of_a_server_that_evicts_keys_with_an_expiry() {
+    for policy in ["volatile-lru", "volatile-ttl", "volatile-random"] {
+        let server = Server::start();
+        let mut db = server.connect();
+        db.run::<()>("SELECT 3");
+        db.run::<()>(&format!("CONFIG SET maxmemory-policy {policy}"));
+        let limit = db.info_number("used_memory") + 300_000;
+        db.run::<()>(&format!("CONFIG SET maxmemory {limit}"));
+        db.decide("RL.CHECK evicted 5 1h");
+        let set = fill(&mut db, "k", 5_000);
+        assert!((100..4_000).contains(&set), "{policy}: {set} overrides");
+        assert_eq!(db.info("evicted_keys"), "1", "{policy}");
+        // The memory of the connections must not decide.
+        db.run::<()>(&format!("CONFIG SET maxmemory {}", limit - 100_000));
+        assert!(db.error("SET another key").starts_with("OOM"));
+        // An override that exists can be changed, and an end can be given to it.
+        db.run::<()>("RL.OVERRIDE SET k:1 LIMIT 5 1h");
+        // The server can evict these keys.
+        assert!(db.decide("RL.CHECK new 5 1h").allowed);
+        assert_eq!(db.run::<i64>("EXISTS new"), 0, "{policy}");
+        db.run::<()>("RL.OVERRIDE SET short DENY EX 600");
+        assert_eq!(db.run::<i64>("EXISTS short"), 0, "{policy}");
+        assert_eq!(fill(&mut db, "l", 9), 0, "{policy}");
+        db.run::<i64>("RL.OVERRIDE DEL k:2");
+        db.run::<()>("CONFIG SET maxmemory 0");
+        assert_eq!(fill(&mut db, "m", 9), 9, "{policy}");
+    }
+}
+
+#[test]
+fn an_override_is_set_while_there_are_keys_to_evict() {
+    let server = Server::start();
+    let mut db = server.connect();
+    for policy in ["volatile-ttl", "allkeys-lru"] {
+        db.run::<()>("FLUSHALL");
+        db.run::<()>("CONFIG SET maxmemory 0");
+        db.run::<()>(&format!("CONFIG SET maxmemory-policy {policy}"));
+        for key in 0..2_000 {
+            db.decide(&format!("RL.CHECK log:{key} 5 1h"));
+        }
+        let used = db.info_number("used_memory");
+        db.run::<()>(&format!("CONFIG SET maxmemory {}", used - 20_000));
+        assert_eq!(fill(&mut db, "k", 500), 500, "{policy}");
+    }
+}
+
+#[test]
+fn an_existing_key_gets_a_permanent_override_without_memory() {
+    let server = Server::start();
+    let mut db = server.connect();
+    db.decide("RL.CHECK k 5 1h");
+    exhaust(&mut db);
+    db.run::<()>("RL.OVERRIDE SET k DENY");
+    assert!(!db.decide("RL.CHECK k 5 1h").allowed);
+    assert_eq!(fill(&mut db, "new", 1), 0);
+}
+
 #[test]
 fn a_replica_without_memory_still_follows_its_primary() {
     let server = Server::start();

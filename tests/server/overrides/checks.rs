@@ -84,7 +84,7 @@ fn deny_denies_every_check() {
 #[test]
 fn a_timed_deny_reports_when_it_ends() {
     let (_server, mut db) = prepared();
-    db.decide("RL.CHECK k 5 1h COST 5");
+    db.decide("RL.CHECK k 5 1h COST 2");
     for (lasts, millis) in [("PX 60000", 60_000), ("EX 7200", 7_200_000)] {
         db.run::<()>(&format!("RL.OVERRIDE SET k DENY {lasts}"));
         let end = db.override_end("k");

@@ -92,6 +92,36 @@ fn a_pattern_selects_keys() {
 }
 
 #[test]
+fn a_pattern_is_compared_with_a_long_name_in_little_time() {
+    let (_server, mut db) = started();
+    // Each byte of the name can begin the part that is searched for.
+    let part = "a".repeat(900);
+    for (length, pattern, is_listed) in [
+        (30_000, format!("*{part}b*"), false),
+        (30_000, format!("*{part}*"), true),
+        (500_000, "*aab*".into(), false),
+        (1_000_000, format!("{part}b*"), false),
+        (1_000_000, format!("*{part}b"), false),
+        (1_000_000, format!("{part}*"), true),
+        // A search would take too long, so only the beginning and the end are compared.
+        (1_000_000, format!("*{part}b*"), true),
+        (1_000_000, format!("b*{part}b*"), false),
+    ] {
+        db.run::<()>("FLUSHALL");
+        db.run::<()>("CONFIG RESETSTAT");
+        db.run::<()>(["RL.OVERRIDE", "SET", &"a".repeat(length), "DENY"]);
+        let (_, listed): (u64, Vec<redis::Value>) =
+            db.run(["RL.OVERRIDE", "LIST", "MATCH", &pattern]);
+        assert_eq!(listed.len() == 1, is_listed, "{length} {pattern}");
+        let stats = db.info("cmdstat_rl.override|list");
+        let micros = stats.split(',').find_map(|field| field.strip_prefix("usec="));
+        let micros: u64 = micros.and_then(|text| text.parse().ok()).expect("the time is a number");
+        // About a millisecond on an idle machine.
+        assert!(micros < 100_000, "{length} {pattern}: {micros} microseconds");
+    }
+}
+
+#[test]
 fn a_list_does_not_change_the_selected_database() {
     let (_server, mut db) = started();
     for database in [9, 0, 4] {

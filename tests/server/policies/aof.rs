@@ -167,6 +167,45 @@ fn an_aof_that_is_turned_on_contains_the_policies() {
 }
 
 #[test]
+fn a_rewrite_keeps_the_policies_without_the_command_config() {
+    for disabled in ["rename-command CONFIG \"\"", "rename-command CONFIG other"] {
+        for preamble in PREAMBLES {
+            let mut server = Server::with(&[ALWAYS[0], ALWAYS[1], preamble, disabled]);
+            let mut db = server.connect();
+            assert!(db.error("CONFIG GET save").contains("unknown command"));
+            set_policies(&mut db, 1);
+            rewrite(&mut db);
+            let marker = db.info("aof_current_size");
+            db.decide("RL.CHECK k POLICY api/search");
+            until("the effect is written", || db.info("aof_current_size") != marker);
+            assert_survives_a_kill(&mut server, preamble);
+            assert!(policies(&mut server.connect()).0.contains("of:1"), "{preamble}");
+        }
+    }
+}
+
+#[test]
+fn a_rewrite_of_an_aof_that_is_off_contains_the_policies_if_there_is_a_key() {
+    for preamble in PREAMBLES {
+        let mut server = Server::with(&["save \"\"", "appendfsync always", preamble]);
+        let mut db = server.connect();
+        set_policies(&mut db, 1);
+        db.decide("RL.CHECK k POLICY api/search");
+        db.run::<()>("SELECT 3");
+        db.decide("RL.CHECK k POLICY api/search");
+        let before = policies(&mut db);
+        db.run::<()>("BGREWRITEAOF");
+        until("the AOF is written", || db.info("aof_rewrite_in_progress") == "0");
+        assert_eq!(db.info("aof_last_bgrewrite_status"), "ok");
+        server.stop(Stop::Kill);
+        server.start_again_with(&["appendonly yes"]);
+        let mut db = server.connect();
+        assert_eq!(policies(&mut db), before, "{preamble}");
+        assert_eq!(db.run::<i64>("DBSIZE"), 1, "{preamble}");
+    }
+}
+
+#[test]
 fn a_replicas_own_aof_keeps_the_policies_through_rewrites() {
     for preamble in PREAMBLES {
         let server = Server::start();

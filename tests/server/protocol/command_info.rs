@@ -6,6 +6,8 @@ use redis::{Value, from_redis_value};
 
 use crate::support::{Client, Server};
 
+const COMMANDS: &str = include_str!("../../../docs/commands.md");
+
 struct Description {
     arity: i64,
     flags: Vec<String>,
@@ -53,7 +55,7 @@ fn arity_flags_and_key_positions_are_declared() {
         ("RL.EXPLAIN", -4, first, "readonly fast", "write denyoom admin"),
         ("RL.MCHECK", -5, (2, last, 3), "write", "readonly denyoom admin fast"),
         ("RL.REFUND", -2, first, "write fast", "readonly denyoom admin"),
-        ("RL.RESET", 2, first, "write", "readonly denyoom admin"),
+        ("RL.RESET", 2, first, "write", "readonly denyoom admin fast"),
         ("RL.INSPECT", 2, first, "readonly", "write denyoom admin"),
         ("RL.HITS", -2, first, "readonly", "write denyoom admin"),
         ("RL.OVERRIDE|SET", -4, second, "write", "readonly denyoom admin"),
@@ -86,6 +88,56 @@ fn arity_flags_and_key_positions_are_declared() {
         }
         assert!(!has("loading") && !has("noscript") && !has("movablekeys"));
     }
+}
+
+/// Returns the names of commands in a cell. A subcommand without its command belongs to the one before it.
+fn commands_of(cell: &str) -> Vec<String> {
+    let mut family = "";
+    quoted(cell)
+        .map(|name| match name.split_once(' ') {
+            Some((command, subcommand)) => {
+                family = command;
+                format!("{command}|{subcommand}")
+            }
+            None if name.starts_with("RL.") => name.to_owned(),
+            None => format!("{family}|{name}"),
+        })
+        .collect()
+}
+
+fn quoted(cell: &str) -> impl Iterator<Item = &str> {
+    cell.split('`').skip(1).step_by(2)
+}
+
+#[test]
+fn the_reference_has_the_flags_and_tips_of_every_command() {
+    let server = Server::start();
+    let mut db = server.connect();
+    let (_, table) = COMMANDS
+        .split_once("| command | keys | flags | tips |\n")
+        .expect("the reference has the table");
+    let mut compared = Vec::new();
+    for row in table.lines().skip(1).take_while(|line| line.starts_with('|')) {
+        let cells: Vec<_> = row.split('|').skip(1).collect();
+        let (commands, flags) = (commands_of(cells[0]), quoted(cells[2]).collect::<Vec<_>>());
+        for (place, command) in commands.into_iter().enumerate() {
+            let described = describe(&mut db, &command);
+            let has = |flag: &&String| *flag != "module";
+            let has: Vec<_> = described.flags.iter().filter(has).map(String::as_str).collect();
+            // One cell has either the flags of all commands or those of each.
+            let expected = flags.get(place).or(flags.first()).expect("a command has flags");
+            assert_eq!(has.join(" "), *expected, "{command}");
+            assert_eq!(described.tips.join(" "), quoted(cells[3]).collect::<String>(), "{command}");
+            compared.push(command.to_lowercase());
+        }
+    }
+    let mut expected: Vec<String> = db.run("COMMAND LIST FILTERBY MODULE rl");
+    expected.retain(|name| !name.starts_with("rl._") && !name.ends_with("|help"));
+    // Families have no flags of their own.
+    expected.retain(|name| !["rl.override", "rl.policy"].contains(&name.as_str()));
+    compared.sort();
+    expected.sort();
+    assert_eq!(compared, expected);
 }
 
 #[test]

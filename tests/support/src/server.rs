@@ -185,6 +185,15 @@ impl Server {
         self.child = Some(child);
     }
 
+    /// Like [`Self::start_again`], with additional lines in its configuration file.
+    pub fn start_again_with(&mut self, lines: &[&str]) {
+        let file = self.path(settings::FILE);
+        let before = std::fs::read_to_string(&file).expect("the configuration file can be read");
+        let after = format!("{before}\n{}\n", lines.join("\n"));
+        std::fs::write(&file, after).expect("the configuration file can be written");
+        self.start_again();
+    }
+
     /// Returns the log of a server that fails to start again. Panics if it starts.
     #[track_caller]
     pub fn start_in_vain(&self) -> String {

@@ -41,6 +41,18 @@ enum Route<'a, T> {
     Done(Result<T, Error>),
 }
 
+/// A fetch of a denial. It ends when it is dropped, also with a task that its runtime ends early.
+struct Fetch {
+    deny_cache: Arc<DenyCache>,
+    key: Vec<u8>,
+}
+
+impl Drop for Fetch {
+    fn drop(&mut self) {
+        self.deny_cache.end_fetch(&self.key);
+    }
+}
+
 impl Engine {
     pub(super) async fn check(
         self: &Arc<Self>,
@@ -164,21 +176,21 @@ impl Engine {
         operation: &CheckOp<'_>,
         deny_cache: &Arc<DenyCache>,
     ) {
-        let (engine, deny_cache) = (Arc::clone(self), Arc::clone(deny_cache));
-        let (key, rule_source) =
-            (operation.key.to_vec(), operation.check.rule_source().into_owned());
+        let engine = Arc::clone(self);
+        let fetch = Fetch { deny_cache: Arc::clone(deny_cache), key: operation.key.to_vec() };
+        let rule_source = operation.check.rule_source().into_owned();
         let cost = operation.check.units();
         tokio::spawn(async move {
             let check = Check::new(rule_source.as_borrowed()).cost(cost);
-            let version = deny_cache.version(&key, engine.clock.monotonic());
-            let operation = CheckOp { key: &key, check, record: false };
+            let Fetch { deny_cache, key } = &fetch;
+            let version = deny_cache.version(key, engine.clock.monotonic());
+            let operation = CheckOp { key, check, record: false };
             let deadline = Deadline::after(remote.timeout());
             let peeked = remote.run(&operation, &engine.policies, deadline, false).await;
             if let Ok(decision) = peeked {
                 let (source, now) = (decision.source(), engine.clock.monotonic());
-                deny_cache.insert(&key, &check, decision.as_core(), source, version, now);
+                deny_cache.insert(key, &check, decision.as_core(), source, version, now);
             }
-            deny_cache.end_fetch(&key);
         });
     }
 
@@ -289,6 +301,33 @@ impl Engine {
                 policy = %unknown.name(),
                 "the server is unavailable and the policy is unknown in this process: its checks are allowed"
             );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use ratelog_client_core::Clock;
+    use ratelog_client_core::engine::DenyCache;
+
+    use super::Fetch;
+    use crate::{Check, Rules};
+
+    #[test]
+    fn a_fetch_ends_with_the_runtime_of_its_task() {
+        let deny_cache = Arc::new(DenyCache::new(10));
+        let (rules, now): (Rules, _) = ("1/hour".parse().unwrap(), Clock::monotonic_now());
+        for _ in 0..2 {
+            assert!(deny_cache.begin_fetch(b"k", &Check::from(&rules), now));
+            let fetch = Fetch { deny_cache: Arc::clone(&deny_cache), key: b"k".into() };
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            runtime.spawn(async move {
+                let _fetch = &fetch;
+                std::future::pending::<()>().await;
+            });
+            runtime.block_on(tokio::task::yield_now());
         }
     }
 }

@@ -58,8 +58,8 @@ pub use view::{Hit, View};
 
 /// The recorded units of one key with their instants, retained for the key's retention.
 ///
-/// The value depends only on the calls of [`record`](Self::record), [`shift`](Self::shift) and
-/// [`refund`](Self::refund): after the same calls, two logs have the same [`snapshot`](Self::to_snapshot), byte for
+/// The value depends only on the calls of [`record`](Self::record), [`shift`](Self::shift),
+/// [`refund`](Self::refund) and [`drop_expired`](Self::drop_expired): after the same calls, two logs have the same [`snapshot`](Self::to_snapshot), byte for
 /// byte.
 #[derive(Clone, Debug)]
 #[repr(C)] // The fields that a typical check reads and writes come first.

@@ -42,7 +42,7 @@ impl Log {
     }
 
     /// Removes the units that have expired by `now`.
-    pub(super) fn drop_expired(&mut self, now: Instant) {
+    pub fn drop_expired(&mut self, now: Instant) {
         let boundary = now.unix_millis() - self.retention;
         if boundary < self.oldest.at {
             return;
