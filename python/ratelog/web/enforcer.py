@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from ..events import logger
@@ -102,8 +103,9 @@ class Enforcer:
             checks.append(check)
         if not checks:
             return state.denial
+        sent_at = monotonic()
         decisions = await self._decide(checks)
-        taken_back = state.record(limits, checks, decisions)
+        taken_back = state.record(limits, checks, decisions, sent_at)
         state.checked.update((limit, decisions[place]) for limit, place in repeated.items())
         if taken_back:
             await self._take_back(taken_back)
@@ -113,7 +115,8 @@ class Enforcer:
         """Does what `check` does, in less time, for the first limits of a request if none has a function."""
         checks = early.checks(scope)
         state.scopes = early.scopes
-        state.record(early.limits, checks, await self._decide(checks))
+        sent_at = monotonic()
+        state.record(early.limits, checks, await self._decide(checks), sent_at)
         return state.denial if state.is_denied else None
 
     async def enforce(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from time import time
+from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
 from .._core import LimitSet
@@ -59,6 +59,7 @@ class RequestState:
         "_checks",
         "_decisions",
         "_limits",
+        "_sent_at",
         "_unrecorded",
         "checked",
         "has_conditions",
@@ -85,6 +86,7 @@ class RequestState:
         self._limits: list[RateLimit] = []
         self._checks: list[Check] = []
         self._decisions: list[Decision] = []
+        self._sent_at: list[float] = []
         self._unrecorded: frozenset[int] = frozenset()
         """The places of the allowed checks that have recorded no units, or whose units were taken back."""
 
@@ -130,9 +132,16 @@ class RequestState:
             self.request_limits = limits
 
     def record(
-        self, limits: Sequence[RateLimit], checks: Sequence[Check], decisions: Sequence[Decision | None]
+        self,
+        limits: Sequence[RateLimit],
+        checks: Sequence[Check],
+        decisions: Sequence[Decision | None],
+        sent_at: float,
     ) -> Sequence[tuple[Check, Decision]]:
-        """Stores the decisions of a stage. If it denies, returns what the earlier stages recorded, to be taken back."""
+        """Stores the decisions of a stage, whose checks were sent at `sent_at`, monotonic.
+
+        If it denies, returns what the earlier stages recorded, to be taken back.
+        """
         earlier = len(self._decisions)
         is_denied = False
         for limit, check, decision in zip(limits, checks, decisions, strict=False):
@@ -142,6 +151,7 @@ class RequestState:
             self._limits.append(limit)
             self._checks.append(check)
             self._decisions.append(decision)
+            self._sent_at.append(sent_at)
             if limit.has_condition:
                 self.has_conditions = True
             if not decision.allowed:
@@ -175,8 +185,15 @@ class RequestState:
                 self._decisions[index] = self.checked[limit] = empty(decision)
 
     def _is_recorded(self, index: int) -> bool:
-        """Whether a check has recorded units that were not taken back."""
-        return index not in self._unrecorded and has_recorded(self._checks[index], self._decisions[index])
+        """Whether a check has recorded units that were not taken back, and that are still in a window.
+
+        A refund takes the newest units of a key: after the windows, those of other requests.
+        """
+        check, decision = self._checks[index], self._decisions[index]
+        if index in self._unrecorded or not has_recorded(check, decision):
+            return False
+        windows_ms = (decision.window_ms, *(window_ms for _, window_ms in check.limits.rules))
+        return monotonic() - self._sent_at[index] < max(windows_ms) / 1000
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         """The rate limit headers for all decisions so far."""

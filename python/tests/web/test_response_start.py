@@ -202,3 +202,22 @@ def test_a_websocket_that_is_not_accepted_has_status_403() -> None:
             with pytest.raises(WebSocketDisconnect) as closed, client.websocket_connect("/"):
                 pass
             assert closed.value.code == 1000
+
+
+async def test_a_request_that_took_longer_than_the_window_takes_back_no_units_of_others() -> None:
+    limiter = RateLimiter("memory://")
+    app = FastAPI()
+    limiter.protect(app)
+
+    @app.get("/other")
+    @limiter.limit("9/hour", scope="s")
+    def other() -> None: ...
+
+    @app.get("/slow")
+    @limiter.limit("2/20ms", scope="s", count_if=lambda _: False)
+    async def slow() -> None:
+        await asyncio.sleep(0.03)
+        assert remaining(await fetch(app, "/other")) == {"9/hour": 8}
+
+    assert (await fetch(app, "/slow")).status_code == 200
+    assert remaining(await fetch(app, "/other")) == {"9/hour": 7}
