@@ -171,7 +171,7 @@ test("the function for denials can send the reply", async () => {
     async (url) => {
       const response = await fetch(url);
       expect([response.status, await response.json()]).toEqual([403, { limit: 0 }]);
-      expect(response.headers.get("ratelimit")).toBe('"0/minute";r=0;t=1');
+      expect(response.headers.get("ratelimit")).toBe('"0/minute";r=0;t=60');
       expect((await fetch(`${url}/error`)).status).toBe(429);
     },
   );
