@@ -80,6 +80,30 @@ test("the address is that of a server's bindings", async () => {
   }
 });
 
+test("only a peer on a Unix socket is trusted as one", async () => {
+  const lost = { incoming: { socket: { destroyed: true } } };
+  const unix = { incoming: { socket: { destroyed: false } } };
+  const fails = () => {
+    throw new Error("not on this platform");
+  };
+  for (const [bindings, address, client] of [
+    [unix, undefined, "203.0.113.9"],
+    [unix, () => undefined, "203.0.113.9"],
+    [undefined, () => undefined, "203.0.113.9"],
+    [lost, undefined, "unknown"],
+    [lost, () => undefined, "unknown"],
+    [unix, fails, "unknown"],
+  ] as const) {
+    const app = new Hono();
+    const options = { limiter: frozenLimiter(), limit: "1/minute", warn: () => {} };
+    app.use(rateLimit({ ...options, trustedProxies: ["unix"], ...(address && { address }) }));
+    app.get("/", (c) => c.json(checksOf(c)?.keys));
+    const headers = { "X-Forwarded-For": "203.0.113.9" };
+    const response = await app.request("/", { headers }, bindings);
+    expect(await response.json()).toEqual([`ratelog:{ip:${client}}:*`]);
+  }
+});
+
 test("responses that cannot be changed get the headers, except a switch of protocols", async () => {
   const app = new Hono();
   app.use(limited({ limit: "9/minute" }));
