@@ -90,8 +90,10 @@ function presetHeaders(c: Context): void {
   const head = { status: 429, header: () => undefined };
   const isCrossOrigin = c.req.raw.headers.has("origin");
   const { fields } = RequestState.of(c).finish(head, isCrossOrigin, Date.now());
-  for (const [name, value] of fields) {
-    c.header(name, value);
+  // Hono adds the headers of the present response to the next, also to one that the application makes without `c`.
+  const response = withFields(c.res, fields);
+  if (response !== c.res) {
+    c.res = response;
   }
 }
 

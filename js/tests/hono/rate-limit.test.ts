@@ -1,5 +1,5 @@
 import { createRequire } from "node:module";
-import { Hono } from "hono";
+import { type ErrorHandler, Hono } from "hono";
 import { cors } from "hono/cors";
 import { HTTPException } from "hono/http-exception";
 import { requestId } from "hono/request-id";
@@ -195,10 +195,15 @@ test("the function for denials may throw, and the response to the error has the 
   const onDenied = () => {
     throw new HTTPException(429, { message: "no more" });
   };
-  for (const hasHandler of [false, true]) {
+  const handlers: (ErrorHandler | undefined)[] = [
+    undefined,
+    (_, c) => c.text("no more", 429),
+    (error) => (error as HTTPException).getResponse(),
+  ];
+  for (const handler of handlers) {
     const app = new Hono();
-    if (hasHandler) {
-      app.onError((_, c) => c.text("no more", 429));
+    if (handler) {
+      app.onError(handler);
     }
     app.use(limited({ limit: "1/minute", onDenied }));
     app.get("/", (c) => c.text("fine"));
