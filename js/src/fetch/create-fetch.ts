@@ -2,6 +2,7 @@ import { afterResponse, isIdempotent, type RetryAction, type WaitReason } from "
 import { Backoff } from "./backoff.ts";
 import { warnUnlessReadable } from "./cors.ts";
 import { originOf } from "./origin.ts";
+import { readInit } from "./read-init.ts";
 import { readRetryHint } from "./retry-hint.ts";
 import { sleep } from "./sleep.ts";
 import { Throttles } from "./throttles.ts";
@@ -69,8 +70,7 @@ export function createFetch(options: FetchOptions = {}): typeof globalThis.fetch
   const throttles = new Throttles(MAX_THROTTLES);
 
   return async (input, given) => {
-    // Headers may be an iterator, which can be read once.
-    const init = given?.headers ? { ...given, headers: new Headers(given.headers) } : given;
+    const init = given && readInit(given);
     const started = performance.now();
     const request = typeof input === "object" && "clone" in input ? input : undefined;
     const signal = init?.signal === undefined ? request?.signal : init.signal;
