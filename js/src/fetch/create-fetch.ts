@@ -109,25 +109,31 @@ export function createFetch(options: FetchOptions = {}): typeof globalThis.fetch
             throw thrown;
           }
           error = thrown;
-          if (idempotent && error instanceof TypeError && (request || isValid(input, init))) {
+          if (
+            idempotent &&
+            error instanceof TypeError &&
+            (request || isValid(input, init, options.fetch))
+          ) {
             action = { reason: "network-error", waitMs: 0 };
           }
         } finally {
           throttle?.release();
         }
-        const waitMs =
-          action && replayable
-            ? backoff.next(action.waitMs, performance.now() - started)
-            : undefined;
-        if (!action || waitMs === undefined) {
+        const elapsedMs = performance.now() - started;
+        const leastMs = action && replayable ? backoff.next(action.waitMs, elapsedMs) : undefined;
+        if (!action || leastMs === undefined) {
           if (response) {
             return response;
           }
           throw error;
         }
-        signal?.throwIfAborted();
-        onWait?.({ waitMs, attempt, reason: action.reason, response });
-        discard(response?.body);
+        const waitMs = throttle?.extend(leastMs, maxWaitMs - elapsedMs) ?? leastMs;
+        try {
+          signal?.throwIfAborted();
+          onWait?.({ waitMs, attempt, reason: action.reason, response });
+        } finally {
+          discard(response?.body);
+        }
         await sleep(waitMs, signal);
       }
     } finally {
@@ -143,10 +149,18 @@ function isStream(body: unknown): boolean {
   );
 }
 
-/** Returns whether `fetch` accepts these arguments. If it does not, another try throws the same `TypeError`. */
-function isValid(input: RequestInfo | URL, init?: RequestInit): boolean {
+/**
+ * Returns whether `fetch` accepts these arguments. If it does not, another try throws the same `TypeError`. Another fetch
+ * may accept a relative URL where there is no page, as that of SvelteKit.
+ */
+function isValid(
+  input: RequestInfo | URL,
+  init: RequestInit | undefined,
+  other: FetchOptions["fetch"],
+): boolean {
   try {
-    return !!new Request(input, { ...init, signal: null });
+    const url = other ? new URL(String(input), "http://localhost") : input;
+    return !!new Request(url, { ...init, signal: null });
   } catch {
     return false;
   }

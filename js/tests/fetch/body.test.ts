@@ -136,6 +136,26 @@ test("the body of a response is discarded when it is not returned", async () => 
   expect(cancelled).toHaveBeenCalledOnce();
 });
 
+test.each([
+  ["onWait throws", false],
+  ["the signal is aborted", true],
+])("the body of a response is discarded if %s", async (_, isAborted) => {
+  const cancelled = vi.fn();
+  const controller = new AbortController();
+  const fetches = async () => {
+    if (isAborted) {
+      controller.abort(new Error("stop"));
+    }
+    return new Response(new ReadableStream({ cancel: cancelled }), { status: 503 });
+  };
+  const onWait = () => {
+    throw new Error("stop");
+  };
+  const call = createFetch({ fetch: fetches, onWait })(URL_, { signal: controller.signal });
+  await expect(call).rejects.toThrow("stop");
+  expect(cancelled).toHaveBeenCalledOnce();
+});
+
 test("onWait may read the body of the response", async () => {
   let text: Promise<string> | undefined;
   const fake = fakeFetch(new Response("why", { status: 503 }), answer(200));

@@ -186,6 +186,17 @@ describe("a request is sent again", () => {
     expect(fetches).toHaveBeenCalledTimes(2);
   });
 
+  test("also with a relative URL, if another fetch accepts it", async () => {
+    const fetches = vi
+      .fn<typeof fetch>()
+      .mockRejectedValueOnce(networkError)
+      .mockResolvedValueOnce(ok);
+    const call = createFetch({ fetch: fetches })("/api/search?q=log");
+    await settle(call);
+    expect((await call).status).toBe(200);
+    expect(fetches).toHaveBeenCalledTimes(2);
+  });
+
   test("unless a response cannot be read", async () => {
     const fake = fakeFetch(() => ({ status: 200 }));
     await expect(createFetch({ fetch: fake })(URL_)).rejects.toThrow(TypeError);
