@@ -217,6 +217,28 @@ test("HEAD counts as GET, also on a route with several methods", async () => {
   );
 });
 
+test("a route with several methods has one scope, and a malformed URL none", async () => {
+  await withApp(
+    async (app) => {
+      await app.register(rateLimit, { limiter: limiter(), limit: "9/minute" });
+      app.route({
+        method: ["GET", "POST"],
+        url: "/users/:id",
+        config: { ratelog: { limit: "2/minute" } },
+        handler: async (request) => checksOf(request)?.keys,
+      });
+    },
+    async (url) => {
+      expect(await (await fetch(`${url}/users/7`)).json()).toEqual([
+        "ratelog:{ip:127.0.0.1}:*",
+        "ratelog:{ip:127.0.0.1}:GET,POST /users/:id",
+      ]);
+      const malformed = await fetch(`${url}/users/%zz`);
+      expect([malformed.status, malformed.headers.get("ratelimit")]).toEqual([400, null]);
+    },
+  );
+});
+
 test("a request that a handler passes to the function for missing paths is checked once", async () => {
   await withApp(
     async (app) => {

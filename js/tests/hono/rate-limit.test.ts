@@ -19,6 +19,8 @@ test("the scope is the method and the pattern of the route, or the path of the m
   const app = new Hono();
   app.use("*", limited({ limit: "9/minute" }));
   app.use("/api/*", limited({ limit: "9/minute" }));
+  app.use("/exact/:id", limited());
+  app.get("/exact/7", (c) => c.json(checksOf(c)?.keys));
   const api = new Hono().get("/users/:id", limited(), (c) => c.json(checksOf(c)?.keys));
   api.all("/any", limited(), (c) => c.json(checksOf(c)?.keys));
   app.route("/api", api);
@@ -27,6 +29,10 @@ test("the scope is the method and the pattern of the route, or the path of the m
   expect(await keysOf("/api/users/7")).toEqual([
     ...common,
     "ratelog:{ip:192.0.2.7}:GET /api/users/:id",
+  ]);
+  expect(await keysOf("/exact/7")).toEqual([
+    "ratelog:{ip:192.0.2.7}:*",
+    "ratelog:{ip:192.0.2.7}:* /exact/:id",
   ]);
   expect(await keysOf("/api/any")).toEqual([...common, "ratelog:{ip:192.0.2.7}:* /api/any"]);
   expect((await app.request("/api/users/%38", { method: "HEAD" })).status).toBe(200);
