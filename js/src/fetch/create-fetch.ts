@@ -2,6 +2,7 @@ import { afterResponse, isIdempotent, type RetryAction, type WaitReason } from "
 import { Backoff } from "./backoff.ts";
 import { warnUnlessReadable } from "./cors.ts";
 import { originOf } from "./origin.ts";
+import { readInit } from "./read-init.ts";
 import { readRetryHint } from "./retry-hint.ts";
 import { sleep } from "./sleep.ts";
 import { Throttles } from "./throttles.ts";
@@ -69,8 +70,7 @@ export function createFetch(options: FetchOptions = {}): typeof globalThis.fetch
   const throttles = new Throttles(MAX_THROTTLES);
 
   return async (input, given) => {
-    // Headers may be an iterator, which can be read once.
-    const init = given?.headers ? { ...given, headers: new Headers(given.headers) } : given;
+    const init = given && readInit(given);
     const started = performance.now();
     const request = typeof input === "object" && "clone" in input ? input : undefined;
     const signal = init?.signal === undefined ? request?.signal : init.signal;
@@ -109,25 +109,31 @@ export function createFetch(options: FetchOptions = {}): typeof globalThis.fetch
             throw thrown;
           }
           error = thrown;
-          if (idempotent && error instanceof TypeError && (request || isValid(input, init))) {
+          if (
+            idempotent &&
+            error instanceof TypeError &&
+            (request || isValid(input, init, options.fetch))
+          ) {
             action = { reason: "network-error", waitMs: 0 };
           }
         } finally {
           throttle?.release();
         }
-        const waitMs =
-          action && replayable
-            ? backoff.next(action.waitMs, performance.now() - started)
-            : undefined;
-        if (!action || waitMs === undefined) {
+        const elapsedMs = performance.now() - started;
+        const leastMs = action && replayable ? backoff.next(action.waitMs, elapsedMs) : undefined;
+        if (!action || leastMs === undefined) {
           if (response) {
             return response;
           }
           throw error;
         }
-        signal?.throwIfAborted();
-        onWait?.({ waitMs, attempt, reason: action.reason, response });
-        discard(response?.body);
+        const waitMs = throttle?.extend(leastMs, maxWaitMs - elapsedMs) ?? leastMs;
+        try {
+          signal?.throwIfAborted();
+          onWait?.({ waitMs, attempt, reason: action.reason, response });
+        } finally {
+          discard(response?.body);
+        }
         await sleep(waitMs, signal);
       }
     } finally {
@@ -143,10 +149,18 @@ function isStream(body: unknown): boolean {
   );
 }
 
-/** Returns whether `fetch` accepts these arguments. If it does not, another try throws the same `TypeError`. */
-function isValid(input: RequestInfo | URL, init?: RequestInit): boolean {
+/**
+ * Returns whether `fetch` accepts these arguments. If it does not, another try throws the same `TypeError`. Another fetch
+ * may accept a relative URL where there is no page, as that of SvelteKit.
+ */
+function isValid(
+  input: RequestInfo | URL,
+  init: RequestInit | undefined,
+  other: FetchOptions["fetch"],
+): boolean {
   try {
-    return !!new Request(input, { ...init, signal: null });
+    const url = other ? new URL(String(input), "http://localhost") : input;
+    return !!new Request(url, { ...init, signal: null });
   } catch {
     return false;
   }

@@ -45,7 +45,7 @@ export function readRetryHint(
   const reset: RetryTime[] = [];
   const rateLimit: string[] = [];
   for (const [name, value] of headers) {
-    switch (name.replace(/^x-/, "")) {
+    switch (name.replace(/^x-(?=ratelimit-)/, "")) {
       case "date":
         now = parseHttpDate(value) ?? nowMs;
         break;

@@ -69,12 +69,25 @@ export class Throttle {
     const wait = (denied ? hint.retryAfterMs : undefined) ?? hint.exhaustedForMs;
     if (wait !== undefined && now + wait > this.#until) {
       this.#until = now + wait;
-      this.#resumeAt = this.#until + jitter(wait);
+      if (this.#resumeAt < this.#until) {
+        this.#resumeAt = this.#until + jitter(wait);
+      }
     }
     const remaining = hint.remaining ?? (denied ? 0 : undefined);
     if (remaining !== undefined || now >= this.#resumeAt) {
       this.#remaining = remaining;
     }
+  }
+
+  /**
+   * Returns the length of a wait that begins now. It is extended, to `maxMs` at most, if only the jitter of the period
+   * would be left after it, so that the request waits once.
+   */
+  extend(waitMs: number, maxMs: number): number {
+    const now = performance.now();
+    return this.#until <= now + waitMs
+      ? Math.min(Math.max(waitMs, this.#resumeAt - now), maxMs)
+      : waitMs;
   }
 
   /** Ends a request that was sent, with or without a response. */

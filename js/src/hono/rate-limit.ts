@@ -1,6 +1,7 @@
 import type { Context, Env, MiddlewareHandler } from "hono";
 import { denialResponse, fetchHead, hasHeaders, withFields } from "../http/fetch.ts";
 import { HttpLimiter } from "../http/http-limiter.ts";
+import { type NodeSocket, peerOf, UNKNOWN_PEER } from "../http/node.ts";
 import type { Awaitable, Denial, HttpOptions } from "../http/options.ts";
 import { RequestState } from "../http/request-checks.ts";
 
@@ -9,7 +10,7 @@ import { RequestState } from "../http/request-checks.ts";
 export interface HonoOptions<E extends Env = any> extends HttpOptions<Context<E>> {
   /**
    * Returns the address of the peer, such as `(c) => getConnInfo(c).remote.address` with the `getConnInfo` of your
-   * platform. Default: that of `@hono/node-server`.
+   * platform; `undefined` for a Unix socket. Default: that of `@hono/node-server`.
    */
   readonly address?: (c: Context<E>) => string | undefined;
   /**
@@ -39,11 +40,11 @@ export interface HonoOptions<E extends Env = any> extends HttpOptions<Context<E>
 // biome-ignore lint/suspicious/noExplicitAny: as above.
 export function rateLimit<E extends Env = any>(options: HonoOptions<E>): MiddlewareHandler<E> {
   const limiter = new HttpLimiter(options);
-  const { address = nodeAddress, onDenied } = options;
+  const { address, onDenied } = options;
 
   return async (c, next) => {
     const scoped = [{ limits: limiter.limits, scope: scopeOf(c) }];
-    const head = fetchHead(c.req.raw, c.req.path, addressOf(address, c));
+    const head = fetchHead(c.req.raw, c.req.path, addressOf(c, address));
     const outcome = await limiter.check(c, c, head, scoped);
     // The first middleware sets the headers of all.
     const isFirst = RequestState.of(c).begin("finish");
@@ -89,8 +90,10 @@ function presetHeaders(c: Context): void {
   const head = { status: 429, header: () => undefined };
   const isCrossOrigin = c.req.raw.headers.has("origin");
   const { fields } = RequestState.of(c).finish(head, isCrossOrigin, Date.now());
-  for (const [name, value] of fields) {
-    c.header(name, value);
+  // Hono adds the headers of the present response to the next, also to one that the application makes without `c`.
+  const response = withFields(c.res, fields);
+  if (response !== c.res) {
+    c.res = response;
   }
 }
 
@@ -109,24 +112,25 @@ function scopeOf(c: Context): string {
   return path.endsWith("*") ? path : `* ${path}`;
 }
 
+/** The address of the peer; `undefined` for a Unix socket. */
 function addressOf<E extends Env>(
-  address: (c: Context<E>) => string | undefined,
   c: Context<E>,
+  address: HonoOptions<E>["address"],
 ): string | undefined {
+  // As `@hono/node-server` has it.
+  const { server, incoming } = (c.env ?? {}) as NodeBindings;
+  const known = peerOf((server?.incoming ?? incoming)?.socket);
+  if (!address) {
+    return known;
+  }
   try {
-    return address(c);
+    return address(c) || (known && UNKNOWN_PEER);
   } catch {
-    return undefined;
+    return UNKNOWN_PEER;
   }
 }
 
-/** The address of the peer, as `@hono/node-server` has it. */
-function nodeAddress(c: Context): string | undefined {
-  const { server, incoming } = (c.env ?? {}) as NodeBindings;
-  return (server?.incoming ?? incoming)?.socket?.remoteAddress;
-}
-
 interface NodeBindings {
-  readonly incoming?: { readonly socket?: { readonly remoteAddress?: string } };
+  readonly incoming?: { readonly socket?: NodeSocket };
   readonly server?: NodeBindings;
 }

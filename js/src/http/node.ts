@@ -6,7 +6,14 @@ import { RequestState } from "./request-checks.ts";
 export interface NodeRequest {
   readonly method?: string | undefined;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  readonly socket?: { readonly remoteAddress?: string | undefined };
+  readonly socket?: NodeSocket | undefined;
+}
+
+/** The parts of Node's `Socket` that say who the peer is. */
+export interface NodeSocket {
+  readonly remoteAddress?: string | undefined;
+  readonly localAddress?: string | undefined;
+  readonly destroyed?: boolean;
 }
 
 /** The parts of Node's `ServerResponse` that a limiter uses. */
@@ -23,9 +30,21 @@ export function nodeHead(request: NodeRequest, target: string): RequestHead {
   return {
     method: request.method ?? "GET",
     path: pathOf(target),
-    peer: request.socket?.remoteAddress,
+    peer: peerOf(request.socket),
     header: (name) => joined(request.headers[name]),
   };
+}
+
+/** In place of the address of a peer that is not known. It is never trusted. */
+export const UNKNOWN_PEER = "unknown";
+
+/** The address of the peer; `undefined` for a Unix socket, which has none. */
+export function peerOf(socket: NodeSocket | undefined): string | undefined {
+  if (!socket || socket.remoteAddress !== undefined) {
+    return socket?.remoteAddress;
+  }
+  // A TCP connection loses the address when it is closed. If the client resets it, that is before Node notices.
+  return socket.destroyed || socket.localAddress !== undefined ? UNKNOWN_PEER : undefined;
 }
 
 /** A response whose headers are finished when they are written. */

@@ -68,7 +68,7 @@ export interface HttpOptions<R> extends LimitOptions<R> {
   readonly countPreflight?: boolean;
   /**
    * Returns whether a request counts, by its response. It counts until then, so that concurrent requests cannot exceed a
-   * limit. If it throws, the request counts.
+   * limit. If it throws, or returns a promise, the request counts.
    */
   readonly countIf?: (response: ResponseHead) => boolean;
   /** Serves or denies requests that could not be checked because of an unexpected error. Default: `allow`. */

@@ -230,7 +230,13 @@ function counts(
   warnings: Warnings,
 ): boolean {
   try {
-    return countIf(response) !== false;
+    const isCounted: unknown = countIf(response);
+    if (isCounted instanceof Promise) {
+      // One that rejects must not end the process.
+      isCounted.catch(() => {});
+      warnings.warn("the function countIf returned a promise, so the request counts");
+    }
+    return isCounted !== false;
   } catch (error) {
     warnings.warn("the function countIf failed, so the request counts", error);
     return true;

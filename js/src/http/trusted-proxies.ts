@@ -60,6 +60,9 @@ export class TrustedProxies {
   /**
    * The address of the client. `undefined` if the peer has no address and reports none.
    *
+   * A peer without an address is on a Unix socket. One whose address is not known must be a text that is no
+   * address, which is never trusted.
+   *
    * `header` returns the value of a header, with its lines joined by commas.
    */
   clientAddress(

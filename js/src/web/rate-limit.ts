@@ -14,7 +14,7 @@ export interface WebOptions extends HttpOptions<Request> {
 
 /** The parts of a request that a `Request` does not have. */
 export interface RequestContext {
-  /** The address of the peer, from the server or the platform. */
+  /** The address of the peer, from the server or the platform. Without one, the peer is taken to be on a Unix socket. */
   readonly address?: string | undefined;
   /** The pattern of the route, such as `/users/[id]`. Default: all routes count together. */
   readonly route?: string | null | undefined;

@@ -245,7 +245,7 @@ describe.each(versions)("%s", (_, create) => {
         const denied = await fetch(url);
         expect([denied.status, await denied.text()]).toEqual([429, "at most 0, 1 429"]);
         expect(denied.headers.get("retry-after")).toBe("7");
-        expect(denied.headers.get("ratelimit")).toBe('"0/hour";r=0;t=1');
+        expect(denied.headers.get("ratelimit")).toBe('"0/hour";r=0;t=3600');
         expect((await fetch(`${url}/?fail=1`)).status).toBe(429);
       },
     );

@@ -171,7 +171,7 @@ test("the function for denials can send the reply", async () => {
     async (url) => {
       const response = await fetch(url);
       expect([response.status, await response.json()]).toEqual([403, { limit: 0 }]);
-      expect(response.headers.get("ratelimit")).toBe('"0/minute";r=0;t=1');
+      expect(response.headers.get("ratelimit")).toBe('"0/minute";r=0;t=60');
       expect((await fetch(`${url}/error`)).status).toBe(429);
     },
   );
@@ -213,6 +213,28 @@ test("HEAD counts as GET, also on a route with several methods", async () => {
       const send = async (method: string) => (await fetch(`${url}/users/7`, { method })).status;
       expect([await send("GET"), await send("POST")]).toEqual([200, 200]);
       expect([await send("HEAD"), await send("GET")]).toEqual([429, 429]);
+    },
+  );
+});
+
+test("a route with several methods has one scope, and a malformed URL none", async () => {
+  await withApp(
+    async (app) => {
+      await app.register(rateLimit, { limiter: limiter(), limit: "9/minute" });
+      app.route({
+        method: ["GET", "POST"],
+        url: "/users/:id",
+        config: { ratelog: { limit: "2/minute" } },
+        handler: async (request) => checksOf(request)?.keys,
+      });
+    },
+    async (url) => {
+      expect(await (await fetch(`${url}/users/7`)).json()).toEqual([
+        "ratelog:{ip:127.0.0.1}:*",
+        "ratelog:{ip:127.0.0.1}:GET,POST /users/:id",
+      ]);
+      const malformed = await fetch(`${url}/users/%zz`);
+      expect([malformed.status, malformed.headers.get("ratelimit")]).toEqual([400, null]);
     },
   );
 });

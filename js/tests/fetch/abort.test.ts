@@ -16,14 +16,17 @@ afterEach(() => {
 });
 
 test.each([
-  ["the options", false],
-  ["a Request", true],
-])("the signal of %s ends a wait at once", async (_, ofRequest) => {
+  ["the options", (signal: AbortSignal) => [URL_, { signal }] as const],
+  ["a Request", (signal: AbortSignal) => [new Request(URL_, { signal })] as const],
+  [
+    "a Request as the init",
+    (signal: AbortSignal) => [URL_, new Request(URL_, { signal }) as RequestInit] as const,
+  ],
+])("the signal of %s ends a wait at once", async (_, argumentsFor) => {
   const controller = new AbortController();
-  const init = { signal: controller.signal };
+  const [input, init] = argumentsFor(controller.signal);
   const fake = fakeFetch(denied);
-  const waiting = createFetch({ fetch: fake });
-  const call = ofRequest ? waiting(new Request(URL_, init)) : waiting(URL_, init);
+  const call = createFetch({ fetch: fake })(input, init);
   call.catch(() => {});
   await vi.advanceTimersByTimeAsync(1000);
   expect(vi.getTimerCount()).toBe(1);

@@ -71,6 +71,58 @@ test("a Request whose body is used is an error at once", async () => {
   expect(fake.times).toEqual([]);
 });
 
+test("a Request as the init is sent as fetch sends it: with its method, and its body once", async () => {
+  const methods: string[] = [];
+  const fake = fakeFetch((input, init) => {
+    methods.push(new Request(input, { ...init, body: null }).method);
+    return answer(429, { "Retry-After": "1" });
+  });
+  const headers = { "Idempotency-Key": "7" };
+  const request = new Request("https://other.example.com/", {
+    method: "POST",
+    body: "text",
+    headers,
+  });
+  const response = await createFetch({ fetch: fake })(URL_, request as RequestInit);
+  expect(response.status).toBe(429);
+  expect([methods, fake.sent]).toEqual([["POST"], ["text"]]);
+});
+
+test("the members of an init may be those of its class, and are read once", async () => {
+  const read: string[] = [];
+  class Init {
+    get method() {
+      read.push("method");
+      return "PUT";
+    }
+    get headers() {
+      read.push("headers");
+      return new Map([["x-own", "yes"]]).entries();
+    }
+    get body() {
+      read.push("body");
+      return "text";
+    }
+  }
+  const sent: unknown[] = [];
+  const fake = fakeFetch((input, init) => {
+    const { method, headers } = new Request(input, init);
+    sent.push([method, headers.get("x-own")]);
+    return answer(sent.length < 2 ? 503 : 200);
+  });
+  const call = createFetch({ fetch: fake })(URL_, new Init() as unknown as RequestInit);
+  await settle(call);
+  expect((await call).status).toBe(200);
+  expect([sent, fake.sent]).toEqual([
+    [
+      ["PUT", "yes"],
+      ["PUT", "yes"],
+    ],
+    ["text", "text"],
+  ]);
+  expect(read.sort()).toEqual(["body", "headers", "method"]);
+});
+
 test("the body of a response is discarded when it is not returned", async () => {
   const cancelled = vi.fn();
   const body = new ReadableStream({ cancel: cancelled });
@@ -81,6 +133,26 @@ test("the body of a response is discarded when it is not returned", async () => 
   const call = createFetch({ fetch: fetches })(URL_);
   await settle(call);
   expect(await (await call).text()).toBe("fine");
+  expect(cancelled).toHaveBeenCalledOnce();
+});
+
+test.each([
+  ["onWait throws", false],
+  ["the signal is aborted", true],
+])("the body of a response is discarded if %s", async (_, isAborted) => {
+  const cancelled = vi.fn();
+  const controller = new AbortController();
+  const fetches = async () => {
+    if (isAborted) {
+      controller.abort(new Error("stop"));
+    }
+    return new Response(new ReadableStream({ cancel: cancelled }), { status: 503 });
+  };
+  const onWait = () => {
+    throw new Error("stop");
+  };
+  const call = createFetch({ fetch: fetches, onWait })(URL_, { signal: controller.signal });
+  await expect(call).rejects.toThrow("stop");
   expect(cancelled).toHaveBeenCalledOnce();
 });
 

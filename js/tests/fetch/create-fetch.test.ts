@@ -143,6 +143,20 @@ describe("a request is sent again", () => {
       answer(502),
       1,
     ],
+    [
+      "the method of a Request as the init",
+      URL_,
+      new Request(URL_, { method: "PATCH" }),
+      networkError,
+      1,
+    ],
+    [
+      "the headers of a Request as the init",
+      URL_,
+      new Request(URL_, { method: "PATCH", headers: key }),
+      networkError,
+      2,
+    ],
     ["a URL object", new URL(URL_), undefined, answer(408), 2],
   ] as const)("or not: %s", async (_, input, init, first, tries) => {
     const fake = fakeFetch(first, ok);
@@ -169,6 +183,17 @@ describe("a request is sent again", () => {
     await expect(
       createFetch({ fetch: fetches })(URL_, { headers: [["a b", "c"]] }),
     ).rejects.toThrow();
+    expect(fetches).toHaveBeenCalledTimes(2);
+  });
+
+  test("also with a relative URL, if another fetch accepts it", async () => {
+    const fetches = vi
+      .fn<typeof fetch>()
+      .mockRejectedValueOnce(networkError)
+      .mockResolvedValueOnce(ok);
+    const call = createFetch({ fetch: fetches })("/api/search?q=log");
+    await settle(call);
+    expect((await call).status).toBe(200);
     expect(fetches).toHaveBeenCalledTimes(2);
   });
 

@@ -56,6 +56,19 @@ test.each([
   );
 });
 
+test("a Request as the init arrives with its method and body", async () => {
+  await withServer(
+    async (request, response) => {
+      response.end(`${request.method} ${request.url} ${await readBody(request)}`);
+    },
+    async (url) => {
+      const init = new Request(`${url}b`, { method: "POST", body: "hello" });
+      const response = await createFetch()(`${url}a`, init as RequestInit);
+      expect(await response.text()).toBe("POST /a hello");
+    },
+  );
+});
+
 test("a lost connection is a network error, and an idempotent request is sent again", async () => {
   let requests = 0;
   await withServer(

@@ -145,6 +145,54 @@ test("a hold that another response interrupts is announced once", async () => {
   expect(onWait).toHaveBeenCalledOnce();
 });
 
+test("the wait after a denial is announced once, also if several requests are denied", async () => {
+  // The jitter of the period is longer than that of the request.
+  const random = vi.spyOn(Math, "random").mockReturnValue(0.1);
+  random.mockReturnValueOnce(0.8).mockReturnValueOnce(0.1).mockReturnValueOnce(0.9);
+  try {
+    const { fetches, respond } = pending();
+    const waits: Wait[] = [];
+    const paced = createFetch({ fetch: fetches, pace: true, onWait: (wait) => waits.push(wait) });
+    const calls = Promise.all([paced(URL_), paced(URL_)]);
+    await respond(answer(429, { "Retry-After": "5" }));
+    await vi.advanceTimersByTimeAsync(20);
+    await respond(answer(429, { "Retry-After": "5" }));
+    await vi.advanceTimersByTimeAsync(6000);
+    await respond(answer(200));
+    await respond(answer(200));
+    await calls;
+    expect(waits.map(({ reason }) => reason)).toEqual(["retry-after", "retry-after"]);
+  } finally {
+    random.mockRestore();
+  }
+});
+
+test("a wait after a denial never ends after the deadline", async () => {
+  const random = vi.spyOn(Math, "random").mockReturnValue(1);
+  try {
+    const fake = fakeFetch(answer(429, { "Retry-After": "10" }), answer(200));
+    const call = createFetch({ fetch: fake, pace: true, maxWaitMs: 10_500 })(URL_);
+    expect(await settle(call)).toBeLessThanOrEqual(10_501);
+    expect((await call).status).toBe(200);
+  } finally {
+    random.mockRestore();
+  }
+});
+
+test("a longer period than the wait after a denial is announced, too", async () => {
+  const { fetches, respond } = pending();
+  const waits: Wait[] = [];
+  const paced = createFetch({ fetch: fetches, pace: true, onWait: (wait) => waits.push(wait) });
+  const calls = Promise.all([paced(URL_), paced(URL_)]);
+  await respond(answer(429, { "Retry-After": "20" }));
+  await respond(answer(429, { "Retry-After": "5" }));
+  await vi.advanceTimersByTimeAsync(22_001);
+  await respond(answer(200));
+  await respond(answer(200));
+  await calls;
+  expect(waits.map(({ reason }) => reason)).toEqual(["retry-after", "retry-after", "pace"]);
+});
+
 test("the least recently used origin is forgotten", () => {
   const throttles = new Throttles(2);
   const [a, b] = [throttles.get("https://a.example.com"), throttles.get("https://b.example.com")];

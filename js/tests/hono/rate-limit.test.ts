@@ -1,5 +1,5 @@
 import { createRequire } from "node:module";
-import { Hono } from "hono";
+import { type ErrorHandler, Hono } from "hono";
 import { cors } from "hono/cors";
 import { HTTPException } from "hono/http-exception";
 import { requestId } from "hono/request-id";
@@ -19,6 +19,8 @@ test("the scope is the method and the pattern of the route, or the path of the m
   const app = new Hono();
   app.use("*", limited({ limit: "9/minute" }));
   app.use("/api/*", limited({ limit: "9/minute" }));
+  app.use("/exact/:id", limited());
+  app.get("/exact/7", (c) => c.json(checksOf(c)?.keys));
   const api = new Hono().get("/users/:id", limited(), (c) => c.json(checksOf(c)?.keys));
   api.all("/any", limited(), (c) => c.json(checksOf(c)?.keys));
   app.route("/api", api);
@@ -27,6 +29,10 @@ test("the scope is the method and the pattern of the route, or the path of the m
   expect(await keysOf("/api/users/7")).toEqual([
     ...common,
     "ratelog:{ip:192.0.2.7}:GET /api/users/:id",
+  ]);
+  expect(await keysOf("/exact/7")).toEqual([
+    "ratelog:{ip:192.0.2.7}:*",
+    "ratelog:{ip:192.0.2.7}:* /exact/:id",
   ]);
   expect(await keysOf("/api/any")).toEqual([...common, "ratelog:{ip:192.0.2.7}:* /api/any"]);
   expect((await app.request("/api/users/%38", { method: "HEAD" })).status).toBe(200);
@@ -77,6 +83,30 @@ test("the address is that of a server's bindings", async () => {
   for (const bindings of [{ incoming }, { server: { incoming } }]) {
     const response = await app.request("/", {}, bindings);
     expect(response.status).toBe("incoming" in bindings ? 200 : 429);
+  }
+});
+
+test("only a peer on a Unix socket is trusted as one", async () => {
+  const lost = { incoming: { socket: { destroyed: true } } };
+  const unix = { incoming: { socket: { destroyed: false } } };
+  const fails = () => {
+    throw new Error("not on this platform");
+  };
+  for (const [bindings, address, client] of [
+    [unix, undefined, "203.0.113.9"],
+    [unix, () => undefined, "203.0.113.9"],
+    [undefined, () => undefined, "203.0.113.9"],
+    [lost, undefined, "unknown"],
+    [lost, () => undefined, "unknown"],
+    [unix, fails, "unknown"],
+  ] as const) {
+    const app = new Hono();
+    const options = { limiter: frozenLimiter(), limit: "1/minute", warn: () => {} };
+    app.use(rateLimit({ ...options, trustedProxies: ["unix"], ...(address && { address }) }));
+    app.get("/", (c) => c.json(checksOf(c)?.keys));
+    const headers = { "X-Forwarded-For": "203.0.113.9" };
+    const response = await app.request("/", { headers }, bindings);
+    expect(await response.json()).toEqual([`ratelog:{ip:${client}}:*`]);
   }
 });
 
@@ -171,10 +201,15 @@ test("the function for denials may throw, and the response to the error has the 
   const onDenied = () => {
     throw new HTTPException(429, { message: "no more" });
   };
-  for (const hasHandler of [false, true]) {
+  const handlers: (ErrorHandler | undefined)[] = [
+    undefined,
+    (_, c) => c.text("no more", 429),
+    (error) => (error as HTTPException).getResponse(),
+  ];
+  for (const handler of handlers) {
     const app = new Hono();
-    if (hasHandler) {
-      app.onError((_, c) => c.text("no more", 429));
+    if (handler) {
+      app.onError(handler);
     }
     app.use(limited({ limit: "1/minute", onDenied }));
     app.get("/", (c) => c.text("fine"));

@@ -1,7 +1,12 @@
-import { type IncomingMessage, ServerResponse } from "node:http";
+import { EventEmitter, once } from "node:events";
+import { createServer, type IncomingMessage, ServerResponse } from "node:http";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { HttpLimiter } from "../../src/http/http-limiter.ts";
-import { finishNode, nodeHead } from "../../src/http/node.ts";
+import { finishNode, nodeHead, peerOf } from "../../src/http/node.ts";
+import { RequestState } from "../../src/http/request-checks.ts";
 import { frozenLimiter } from "../support/frozen-limiter.ts";
 import { serve } from "../support/http-server.ts";
 
@@ -125,4 +130,61 @@ test("a request may lack a method and a socket", () => {
     "a, b",
     undefined,
   ]);
+});
+
+/** The keys of a request whose client is gone before the check, at a server that trusts peers on Unix sockets. */
+async function keysOfLostClient(leave: "destroy" | "resetAndDestroy"): Promise<string[]> {
+  const limiter = new HttpLimiter<IncomingMessage>({
+    limiter: frozenLimiter(),
+    limit: "5/minute",
+    trustedProxies: ["unix"],
+    warn: () => {},
+  });
+  const arrived = new EventEmitter<{ checked: [string[]] }>();
+  const server = await serve(async (request) => {
+    client[leave]();
+    // A reset is an error, too.
+    await new Promise((resolve) => request.socket.once("close", resolve));
+    await limiter.check(request, request, nodeHead(request, "/"), [
+      { limits: limiter.limits, scope: "*" },
+    ]);
+    arrived.emit("checked", RequestState.of(request).keys);
+  });
+  const client = connect(Number(new URL(server.url).port), "127.0.0.1");
+  client.write("GET / HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 203.0.113.9\r\n\r\n");
+  try {
+    const [keys] = await once(arrived, "checked");
+    return keys;
+  } finally {
+    await server[Symbol.asyncDispose]();
+  }
+}
+
+test("a client that is gone is not a peer on a Unix socket", async () => {
+  for (const leave of ["destroy", "resetAndDestroy"] as const) {
+    expect(await keysOfLostClient(leave)).toEqual(["ratelog:{ip:unknown}:*"]);
+  }
+});
+
+test("a connection that the client has reset, which Node has not noticed, has no Unix socket", () => {
+  expect(peerOf({ localAddress: "127.0.0.1", destroyed: false })).toBe("unknown");
+});
+
+test("a peer on a Unix socket has no address", async () => {
+  const path = join(tmpdir(), `ratelog-${process.pid}.sock`);
+  const server = createServer((request, response) => {
+    response.end(JSON.stringify([peerOf(request.socket) ?? null]));
+  });
+  await once(server.listen(path), "listening");
+  try {
+    const client = connect(path);
+    client.end("GET / HTTP/1.0\r\n\r\n");
+    let text = "";
+    for await (const chunk of client) {
+      text += chunk;
+    }
+    expect(text).toMatch(/\[null\]$/);
+  } finally {
+    server.close();
+  }
 });

@@ -419,6 +419,17 @@ describe("functions that fail", () => {
     expect((await check()).response.headers.get("ratelimit")).toBe('"2/minute";r=1;t=60');
   });
 
+  test("a countIf that returns a promise counts every request, and is logged once", async () => {
+    for (const countIf of [async () => false, () => Promise.reject(new Error("broken"))]) {
+      const { check, warn } = limited({ countIf: countIf as unknown as () => boolean });
+      await check();
+      expect((await check()).response.headers.get("ratelimit")).toBe('"2/minute";r=0;t=60');
+      expect(warn.mock.calls).toEqual([
+        ["ratelog: the function countIf returned a promise, so the request counts", undefined],
+      ]);
+    }
+  });
+
   test("the console gets the warnings by default", async () => {
     const warn = vi.spyOn(console, "warn").mockImplementation(() => {});
     const limit = rateLimit({ limiter: frozenLimiter(), limit: "1/minute" });
