@@ -48,6 +48,11 @@ def redis_key(prefix: str, key: str, scope: str) -> bytes:
     return f"{start}{{{key}}}:{scope}".encode(errors="surrogatepass")
 
 
+def _is_tcp(scope: Scope) -> bool:
+    server = scope.get("server")
+    return server is not None and server[1] is not None
+
+
 class BuiltInKeys:
     """The keys that need no code: client address, API key and user."""
 
@@ -58,6 +63,9 @@ class BuiltInKeys:
     def ip(self, scope: Scope) -> str:
         """Returns `ip:192.0.2.7`; for IPv6 the /64 network."""
         client = scope.get("client")
+        if not client and _is_tcp(scope):
+            # The client has closed its connection. Without an address, only the peer of a Unix socket may be trusted.
+            return "ip:unknown"
         peer = client[0] if client else None
         return f"ip:{self._proxies.client_address(peer, scope['headers']) or peer or 'unknown'}"
 

@@ -90,6 +90,26 @@ async def test_a_peer_without_address_is_counted() -> None:
     assert keys[0] == "ratelog:{ip:unknown}:GET /"
 
 
+@pytest.mark.parametrize(
+    ("server", "key"),
+    [
+        (("/run/app.sock", None), "ip:198.51.100.7"),
+        (None, "ip:198.51.100.7"),
+        # The client has closed its connection already, so the server does not know its address.
+        (("192.0.2.80", 8000), "ip:unknown"),
+    ],
+)
+async def test_only_the_peer_of_a_unix_socket_is_trusted_as_one(server: Any, key: str) -> None:
+    limiter, keys = recording_limiter(trusted_proxies=["unix"])
+    app = app_of(limiter)
+
+    async def without(scope: Any, receive: Any, send: Any) -> None:
+        await app({**scope, "client": None, "server": server}, receive, send)
+
+    await fetch(without, "/", headers={"x-forwarded-for": "198.51.100.7"})
+    assert keys == [f"ratelog:{{{key}}}:GET /"]
+
+
 async def test_api_keys_are_hashed_and_fall_back_to_the_address() -> None:
     limiter, keys = recording_limiter(api_key_header="X-Token")
     app = app_of(limiter, key="api_key")

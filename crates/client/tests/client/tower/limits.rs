@@ -45,7 +45,7 @@ async fn a_limit_of_zero_denies_every_request_without_retry_after() {
         assert_eq!(status, 429);
         let policy = "\"0/minute\";q=0;w=60, \"5/week\";q=5;w=604800";
         assert_eq!(headers["ratelimit-policy"], policy);
-        assert_eq!(headers["ratelimit"], "\"0/minute\";r=0;t=1");
+        assert_eq!(headers["ratelimit"], "\"0/minute\";r=0;t=60");
         assert!(!headers.contains_key("retry-after"));
         let problem: serde_json::Value = serde_json::from_str(&body).unwrap();
         assert_eq!(problem["retry_after_ms"], serde_json::Value::Null);
