@@ -694,6 +694,18 @@ describe("a cluster", () => {
     expect(events.map(({ name }) => name)).toEqual(["server_unavailable"]);
   });
 
+  test("whose shards are not known yet is asked for its counts when they are", async () => {
+    const cluster = new FakeCluster(() => statsReply(5));
+    const { slots } = cluster;
+    cluster.slots = [];
+    const { limiter } = limiterOf(cluster, { timeoutMs: 1000 });
+    const stats = limiter.stats();
+    await vi.advanceTimersByTimeAsync(50);
+    cluster.slots = slots;
+    await vi.advanceTimersByTimeAsync(50);
+    expect((await stats).checks).toBe(5);
+  });
+
   test("says that it is unavailable where no node names its shards", async () => {
     const cluster = new FakeCluster(lost);
     cluster.slots = [];
