@@ -61,18 +61,17 @@ impl Decided {
         &self.decisions
     }
 
-    /// The decisions that have recorded units which are still in a window, each with its place. A refund takes the newest
-    /// units of a key: after the window, those of other requests.
-    pub(super) fn recorded(&self) -> impl Iterator<Item = (usize, &Decision)> {
+    /// The decisions in order, `None` in place of one that has recorded no units, or whose units have left all windows. A
+    /// refund takes the newest units of a key: then those of other requests.
+    pub(super) fn recorded(&self) -> impl Iterator<Item = Option<&Decision>> {
         let age = Clock::monotonic_now().saturating_duration_since(self.sent_at);
-        let pairs = self.limits.iter().zip(&self.decisions).enumerate();
-        pairs.filter_map(move |(place, (limits, decision))| {
+        self.limits.iter().zip(&self.decisions).map(move |(limits, decision)| {
             let window = match limits.check().rule_source() {
                 RuleSource::Rules(rules) => rules.longest_window().millis(),
                 RuleSource::Policy(_) => 0,
             };
             let window = decision.window().max(Duration::from_millis(window));
-            (decision.is_recorded() && age < window).then_some((place, decision))
+            (decision.is_recorded() && age < window).then_some(decision)
         })
     }
 

@@ -74,11 +74,10 @@ impl RequestChecks {
 
     async fn take_back(&self) -> Result<u64, Error> {
         let Inner { limiter, limits, decided, .. } = &*self.0;
-        let keys: Vec<_> = limits.keys().collect();
-        let refunds = decided.recorded().map(|(place, decision)| {
-            let (key, cost) = keys[place];
-            limiter.0.take_back(key, cost, decision.source())
-        });
+        let refunds =
+            limits.keys().zip(decided.recorded()).filter_map(|((key, cost), decision)| {
+                decision.map(|decision| limiter.0.take_back(key, cost, decision.source()))
+            });
         join_all(refunds).await.into_iter().sum()
     }
 
