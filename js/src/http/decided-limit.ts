@@ -62,8 +62,9 @@ export class DecidedLimit {
   }
 }
 
+/** The windows of a policy are not known here. */
 function longestWindowMs({ rules }: KeyedLimit, { windowMs }: Decision): number {
-  return "longestWindowMs" in rules ? Math.max(windowMs, rules.longestWindowMs) : windowMs;
+  return "longestWindowMs" in rules ? Math.max(windowMs, rules.longestWindowMs) : Infinity;
 }
 
 /** Takes back the units of limits. An error is logged: the units stay for their window. */

@@ -5,15 +5,22 @@ import { mostBinding } from "../../src/http/most-binding.ts";
 import { NamedRules } from "../../src/http/named-rules.ts";
 import { RequestState, type ResponseSettings } from "../../src/http/request-checks.ts";
 import { Warnings } from "../../src/http/warnings.ts";
-import { type Decision, type Limiter, type LocalLimiter, Rules } from "../../src/index.ts";
+import {
+  type Decision,
+  type Limiter,
+  type LocalLimiter,
+  type RuleSource,
+  Rules,
+} from "../../src/index.ts";
 import { frozenLimiter } from "../support/frozen-limiter.ts";
 import { fromRow } from "../support/rows.ts";
 
 const START = 1_700_000_000_000;
 
-function keyed(key: string, text: string, cost = 1): KeyedLimit {
-  const rules = Rules.parse(text);
-  return { key, rules, named: NamedRules.of(rules), cost, scope: "*", subject: key };
+function keyed(key: string, source: RuleSource, cost = 1): KeyedLimit {
+  const rules = typeof source === "string" ? Rules.parse(source) : source;
+  const named = "policy" in rules ? NamedRules.ofPolicy(rules) : NamedRules.of(rules);
+  return { key, rules, named, cost, scope: "*", subject: key };
 }
 
 /** A limiter that can do no more than its interface, with functions of its own in place of some. */
@@ -143,7 +150,7 @@ test("a refund names the source of the decision, and is of units that were recor
 
 test("units that have left all windows are not taken back: the newest are those of others", async () => {
   vi.useFakeTimers();
-  const takenBackAfter = async (waitMs: number, rules: string, windowMs = 1000) => {
+  const takenBackAfter = async (waitMs: number, rules: RuleSource, windowMs = 1000) => {
     const refund = vi.fn(() => 1);
     const decision = fromRow([1, 9, 1, 0, windowMs, windowMs]);
     const limiter = minimal(frozenLimiter(), { refund, check: () => decision });
@@ -159,6 +166,8 @@ test("units that have left all windows are not taken back: the newest are those 
     // A longer window, of the rules or of an override, has them still.
     expect(await takenBackAfter(59_999, "9/second; 99/minute")).toEqual([1, 2]);
     expect(await takenBackAfter(1000, "9/second", 2000)).toEqual([1, 2]);
+    // So may have those of a policy, which are not known here.
+    expect(await takenBackAfter(60_000, { policy: "gold" })).toEqual([1, 2]);
   } finally {
     vi.useRealTimers();
   }

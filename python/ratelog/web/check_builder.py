@@ -10,7 +10,7 @@ from uuid import UUID
 from .._core import Limits
 from ..check import EXCESSIVE_COST, Check, to_limits
 from .callables import Failure, caught, has_handler, maybe_await
-from .keys import key_safe, redis_key
+from .keys import is_address, key_safe, redis_key
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
@@ -31,7 +31,7 @@ class CheckBuilder:
 
         `resolved` has the results of those functions that FastAPI has called.
         """
-        limit, scope = applied
+        limit, scope, address_scope = applied
         if limit.exempt_when is not None and await self._is_exempt(limit.exempt_when, connection, resolved):
             return None
         limits = limit.limits if isinstance(limit.limits, Limits) else await self._limits(limit, connection, resolved)
@@ -41,7 +41,10 @@ class CheckBuilder:
         if key is None:
             return None
         cost = limit.cost if isinstance(limit.cost, int) else await self._cost(limit, connection, resolved)
-        return Check(redis_key(self._registry.prefix.value, key_safe(_text(key)), scope), limits, cost)
+        key = key_safe(_text(key))
+        if address_scope is not None and is_address(key):
+            scope = address_scope
+        return Check(redis_key(self._registry.prefix.value, key, scope), limits, cost)
 
     @staticmethod
     async def _is_exempt(function: ExemptFunction, connection: HTTPConnection, resolved: Resolved) -> bool:

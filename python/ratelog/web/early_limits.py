@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from ..check import Check
-from .keys import key_safe, redis_key
+from .keys import is_address, key_safe, redis_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,21 +23,22 @@ class EarlyLimits:
         self.limits = tuple(item.limit for item in applied)
         self.scopes = tuple(item.scope for item in applied)
         self._prefix = registry.prefix
-        self._parts: list[tuple[Callable[[Scope], str] | None, str, Limits, int]] = []
-        """The function of the key (`None`: the key before it), the scope, the rules and the cost of each limit."""
+        self._parts: list[tuple[Callable[[Scope], str] | None, str, str | None, Limits, int]] = []
+        """The function of the key (`None`: the key before it), the scopes, the rules and the cost of each limit."""
         name: str | None = None
-        for limit, scope in applied:
+        for limit, scope, address_scope in applied:
             previous, name = name, registry.key_name(cast("str | None", limit.key))
             key = None if name == previous else registry.built_in_key(name)
-            self._parts.append((key, scope, cast("Limits", limit.limits), cast("int", limit.cost)))
+            self._parts.append((key, scope, address_scope, cast("Limits", limit.limits), cast("int", limit.cost)))
 
     def checks(self, scope: Scope) -> list[Check]:
         """Returns the check of each limit on a request."""
         prefix = self._prefix.value
         key = ""
         checks: list[Check] = []
-        for key_of, limit_scope, rules, cost in self._parts:
+        for key_of, limit_scope, address_scope, rules, cost in self._parts:
             if key_of is not None:
                 key = key_safe(key_of(scope))
-            checks.append(Check(redis_key(prefix, key, limit_scope), rules, cost))
+            own_scope = limit_scope if address_scope is None or not is_address(key) else address_scope
+            checks.append(Check(redis_key(prefix, key, own_scope), rules, cost))
         return checks

@@ -11,7 +11,7 @@ from .cors import is_preflight
 from .limit import AppliedLimit, RateLimit
 from .request_state import RequestState
 from .resolver import UNKNOWN, Resolver, unique_scope
-from .routes import method_of, path_of
+from .routes import method_of, routed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from .resolver import RequestLimits
     from .types import Decide, Message, Resolved, Scope, TakeBack
 
+NO_ENDPOINT = "no endpoint"
+"""The scope of a limit that is enforced where no endpoint is known."""
 _NOTHING_RESOLVED: Resolved = {}
 
 
@@ -60,6 +62,7 @@ class Enforcer:
     def resolver(self, scope: Scope, app: Any = None) -> Resolver | None:
         """Returns the resolver of the application that handles a request."""
         app = scope.get("app", app)
+        app = routed(app) or app
         if app is None:
             return None
         # The resolver keeps the application, so that its id is not reused.
@@ -209,12 +212,14 @@ class Enforcer:
 
 
 def _undeclared(limit: RateLimit, state: RequestState, limits: RequestLimits, scope: Scope) -> AppliedLimit:
-    """Applies a limit that no route declares. Its scope is the endpoint's name, since clients choose paths."""
+    """Applies a limit that no route declares. Its scope is the endpoint's name, since clients choose paths; without an
+    endpoint it is one for all.
+    """
     name = limits.endpoint
     if name is None:
         endpoint = scope.get("endpoint")
         qualified_name = getattr(endpoint, "__qualname__", None)
         module = getattr(endpoint, "__module__", "")
-        name = path_of(scope) if qualified_name is None else f"{module}.{qualified_name}"
+        name = NO_ENDPOINT if qualified_name is None else f"{module}.{qualified_name}"
     taken = [*state.scopes, *(item.scope for item in limits.declared)]
     return AppliedLimit(limit, unique_scope(limit.scope or name, taken))

@@ -15,6 +15,8 @@ Settle = Callable[["RequestState", "Message"], Awaitable[None]]
 _LISTS = frozenset({b"ratelimit", b"ratelimit-policy"})
 """The fields that several limiters share: recipients join their values to one list."""
 _REMAINING = b"x-ratelimit-remaining"
+_MAX_DIGITS = 18
+"""An upstream server may send anything."""
 _STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 
 
@@ -86,4 +88,4 @@ def _is_binding(others: Iterable[tuple[bytes, bytes]], own: Iterable[tuple[bytes
 
 def _remaining(headers: Iterable[tuple[bytes, bytes]]) -> int | None:
     values = [value for name, value in headers if name.lower() == _REMAINING]
-    return min((int(value) for value in values if value.isdigit()), default=None)
+    return min((int(value) for value in values if value.isdigit() and len(value) <= _MAX_DIGITS), default=None)

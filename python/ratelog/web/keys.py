@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from .types import Scope
 
 MAX_LENGTH = 128
-BUILT_IN = ("ip", "user", "api_key")
-"""The keys that need no code. Without a user or an API key, the others are the first."""
+FALLING_BACK = ("user", "api_key")
+"""The built-in keys that are the address without a user or an API key."""
+BUILT_IN = ("ip", *FALLING_BACK)
 _SAFE = re.compile(r"[A-Za-z0-9:/.@_~+=,\-]+")
 
 
@@ -51,6 +52,11 @@ def redis_key(prefix: str, key: str, scope: str) -> bytes:
 def _is_tcp(scope: Scope) -> bool:
     server = scope.get("server")
     return server is not None and server[1] is not None
+
+
+def is_address(key: str) -> bool:
+    """Whether a built-in key is the address of the client."""
+    return key.startswith("ip:")
 
 
 class BuiltInKeys:

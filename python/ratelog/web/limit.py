@@ -144,6 +144,10 @@ class AppliedLimit(NamedTuple):
 
     limit: RateLimit
     scope: str
+    address_scope: str | None = None
+    """The scope of requests whose built-in key is the address, because they have no user or no API key. `None` for the
+    same, which no other limit of the request has.
+    """
 
 
 def parse_limits(arguments: Sequence[LimitsArgument]) -> LimitsSpec:

@@ -82,7 +82,7 @@ def _document(app: Any, root: Any, prefix: str, enforcer: Enforcer) -> None:
     for route in getattr(app, "routes", ()):
         mounted = getattr(route, "app", None)
         if getattr(route, "endpoint", None) is None and hasattr(mounted, "openapi"):
-            _document(mounted, root, f"{prefix}{route.path}", enforcer)
+            _document(mounted, root, f"{prefix}{getattr(route, 'path', '')}", enforcer)
 
 
 def _add_limits(app: Any, prefix: str, enforcer: Enforcer, schema: dict[str, Any]) -> None:

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from .types import ASGIApp, Scope
 
 
+_MAX_STEPS = 1000
+"""The middlewares and applications that are followed: an application of another framework may refer to itself."""
+
+
 class Owner(NamedTuple):
     """The innermost Starlette application that handles a request."""
 
@@ -52,7 +56,7 @@ class OwnerFinder:
         # Routers modify the scope while they search.
         inner = dict(scope)
         app: Any = self._app
-        while app is not None:
+        for _ in range(_MAX_STEPS):
             if isinstance(app, Starlette):
                 inside: Any = app.router if app is owner else _stack_of(app)
                 app, owner = inside, app
@@ -62,6 +66,8 @@ class OwnerFinder:
                 if isinstance(app, CORSMiddleware):
                     cors.append(app)
                 app = getattr(app, "app", None)
+            if app is None:
+                break
         changed: Scope = {name: inner[name] for name in ("root_path", "app_root_path", "path_params") if name in inner}
         return Owner(owner, changed, cors)
 

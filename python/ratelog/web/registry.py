@@ -120,7 +120,7 @@ class Registry:
         name = self.key_name(cast("str | None", limit.key))
         return self.is_built_in(name)
 
-    def is_built_in(self, name: str) -> bool:
+    def is_built_in(self, name: str | None) -> bool:
         """Whether a key is built in and no function of the program replaces it."""
         return name in BUILT_IN and name not in self._key_functions
 

@@ -192,6 +192,9 @@ class RequestState:
         check, decision = self._checks[index], self._decisions[index]
         if index in self._unrecorded or not has_recorded(check, decision):
             return False
+        if check.limits.policy is not None:
+            # Its other windows are not known here.
+            return True
         windows_ms = (decision.window_ms, *(window_ms for _, window_ms in check.limits.rules))
         return monotonic() - self._sent_at[index] < max(windows_ms) / 1000
 

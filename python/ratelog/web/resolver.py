@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .configured import ALL
 from .early_limits import EarlyLimits
-from .keys import BUILT_IN
+from .keys import FALLING_BACK
 from .limit import AppliedLimit, RateLimit
 from .routes import Endpoint, Routes, is_documentation, method_of, path_of
 
@@ -54,13 +54,14 @@ class Resolver:
         self._is_own = is_own
         self.app = app
         self.routes = Routes(app)
-        self._cache: dict[tuple[str, str, str], tuple[object, int, RequestLimits]] = {}
+        self._cache: dict[tuple[str, str, str, str], tuple[object, int, RequestLimits]] = {}
 
     def resolve(self, scope: Scope) -> RequestLimits:
         """Returns the limits to check before the application handles the request."""
         # The limits of an outdated revision are stored under it, so that they are not used.
         revision = self._registry.revision
-        cache_key = (method_of(scope), scope["path"], scope.get("root_path", ""))
+        # As the router has them: it compares methods by case.
+        cache_key = (scope["type"], scope.get("method", ""), scope["path"], scope.get("root_path", ""))
         routes = self.routes
         cached = None if routes.have_overrides else self._cache.get(cache_key)
         if cached is not None and cached[0] is revision and cached[1] == routes.size:
@@ -115,8 +116,8 @@ class Resolver:
         configured = settings.endpoint(method_of(scope), path_of(scope), tags)
         if configured is not None and configured.limit is not None:
             limit = configured.limit
-            others = [item.scope for item in limits.declared if self._may_have_same_key(item.limit, limit)]
-            applied.append(AppliedLimit(limit, unique_scope(limit.scope or configured.scope, others)))
+            others = [item.scope for item in limits.declared if self._has_same_key(item.limit, limit)]
+            applied.append(self._applied(limit, unique_scope(limit.scope or configured.scope, others)))
         overridden = any(item.limit.override_defaults for item in (*limits.declared, *applied))
         if not overridden:
             defaults = []
@@ -135,30 +136,16 @@ class Resolver:
             limit = dependency.limit
             if self._is_own(dependency):
                 is_named = limit.scope is not None
-                scope = self._named_scope(limit, endpoint) if is_named else endpoint.name
                 others = [item.scope for item in applied if not is_named or self._has_same_key(item.limit, limit)]
-                applied.append(AppliedLimit(limit, unique_scope(scope, others)))
+                applied.append(self._applied(limit, unique_scope(limit.scope or endpoint.name, others)))
         # The scope of a limit must not depend on the method of the request.
         return tuple(item for item in applied if item.limit.applies_to(method))
 
-    def _named_scope(self, limit: RateLimit, endpoint: Endpoint) -> str:
-        """The named scope of a limit. Without an API key or a user, those keys are the address, so their units are
-        apart from those of another limit of the endpoint with the scope, whatever the order of the two.
-        """
-        rank = self._rank(limit)
-        others = (dependency.limit for dependency in endpoint.limits if self._is_own(dependency))
-        if any(other.scope == limit.scope and 0 <= self._rank(other) < rank for other in others):
-            return f"{limit.scope}#{self._registry.key_name(cast('str | None', limit.key))}"
-        return cast("str", limit.scope)
-
-    def _rank(self, limit: RateLimit) -> int:
-        """The place of a limit's built-in key among those that fall back to the address; -1 for another key."""
+    def _applied(self, limit: RateLimit, scope: str) -> AppliedLimit:
         name = None if callable(limit.key) else self._registry.key_name(limit.key)
-        return BUILT_IN.index(name) if name is not None and self._registry.is_built_in(name) else -1
-
-    def _may_have_same_key(self, one: RateLimit, other: RateLimit) -> bool:
-        """Whether two limits may count a request under one subject."""
-        return self._has_same_key(one, other) or (self._rank(one) >= 0 and self._rank(other) >= 0)
+        if limit.scope is None or name not in FALLING_BACK or not self._registry.is_built_in(name):
+            return AppliedLimit(limit, scope)
+        return AppliedLimit(limit, scope, f"{scope}#{name}")
 
     def _has_same_key(self, one: RateLimit, other: RateLimit) -> bool:
         """Whether two limits count the same subject. Others may share a scope, as their Redis keys differ."""

@@ -19,8 +19,12 @@ if TYPE_CHECKING:
 LIMITS = "__ratelog_limits__"
 """The attribute of a decorated endpoint: its limits, as dependencies."""
 EXEMPT = "__ratelog_exempt__"
-"""The attribute of an exempt endpoint: the ends of the paths under which it is; an empty one for all."""
+"""The attribute of an exempt route, and of an exempt endpoint: there, the ends of the paths under which it is, an
+empty one for all.
+"""
 WEBSOCKET = "WEBSOCKET"
+_MAX_MIDDLEWARES = 100
+"""The middlewares around an application that are followed."""
 _PARTIAL, _FULL = 1, 2
 """The values of Starlette's matches. Of a partial match only the method differs."""
 E = TypeVar("E")
@@ -53,7 +57,7 @@ class _RouteTable(NamedTuple):
 
     @classmethod
     def of(cls, app: Any) -> _RouteTable:
-        lists = tuple(_lists_of(getattr(app, "routes", None) or ()))
+        lists = tuple(_lists_of(_routes_in(app)))
         return cls(app, lists, sum(map(len, lists)), flatten(lists[0]))
 
     @property
@@ -85,26 +89,35 @@ class Routes:
 
     def find(self, scope: Scope) -> Endpoint | None:
         """Returns the endpoint of a request; `None` if there is none, or if the route is not Starlette's."""
-        # Routers modify the scope while they search.
-        app, scope, prefix = self._enter_mounts(self._app, dict(scope), self._mount_path(scope))
-        route = _first_match(self._routes_of(app), scope, _FULL)
-        if route is None:
+        try:
+            # Without the parameters of mounts outside this application, since the endpoint may be cached.
+            prefix = self._mount_path(scope)
+            app, scope, prefix = self._enter_mounts(self._app, {**scope, "path_params": {}}, prefix)
+            route = _first_match(self._routes_of(app), scope, _FULL)
+            if route is None:
+                return None
+            return _endpoint(route, {**scope, **route.matches(scope)[1]}, prefix, _overrides_of(app))
+        except Exception:  # noqa: BLE001 - a convertor's error, which the router will raise again
             return None
-        return _endpoint(route, {**scope, **route.matches(scope)[1]}, prefix, _overrides_of(app))
 
     def redirects(self, scope: Scope) -> bool:
         """Whether the router redirects a request that has no endpoint by adding or removing a slash."""
-        app, scope, _ = self._enter_mounts(self._app, dict(scope), "")
-        router = getattr(app, "router", app)
-        path: str = scope["path"]
-        if scope["type"] != "http" or not getattr(router, "redirect_slashes", False) or path_of(scope) == "/":
+        try:
+            # Routers modify the scope while they search.
+            app, scope, _ = self._enter_mounts(self._app, dict(scope), "")
+            router = getattr(app, "router", app)
+            path: str = scope["path"]
+            is_root = path.removeprefix(scope.get("root_path", "")) == "/"
+            if scope["type"] != "http" or not getattr(router, "redirect_slashes", False) or is_root:
+                return False
+            routes = self._routes_of(app)
+            # A path with another method is not redirected.
+            if _first_match(routes, scope, _PARTIAL) is not None:
+                return False
+            other = path.rstrip("/") if path.endswith("/") else f"{path}/"
+            return _first_match(routes, {**scope, "path": other}, _PARTIAL) is not None
+        except Exception:  # noqa: BLE001 - as above
             return False
-        routes = self._routes_of(app)
-        # A path with another method is not redirected.
-        if _first_match(routes, scope, _PARTIAL) is not None:
-            return False
-        other = path.rstrip("/") if path.endswith("/") else f"{path}/"
-        return _first_match(routes, {**scope, "path": other}, _PARTIAL) is not None
 
     def convertors(self, method: str, path: str) -> dict[str, Any]:
         """Returns the path convertors of a route, given its path without convertors."""
@@ -178,9 +191,27 @@ def _is_mount(route: Any) -> bool:
 
 
 def _mounted(route: Any) -> Any:
-    """The application of a mount, without the middlewares around it if it has its routes."""
-    app = getattr(route, "_base_app", None) or getattr(route, "app", None)
-    return app if getattr(app, "routes", None) is not None else route
+    """The application of a mount, without the middlewares around it; the mount if it has no routes."""
+    app = routed(getattr(route, "_base_app", None) or getattr(route, "app", None))
+    return route if app is None else app
+
+
+def routed(app: Any) -> Any:
+    """Follows middlewares to the application that has routes; `None` if none has."""
+    for _ in range(_MAX_MIDDLEWARES):
+        if app is None or _has_routes(app):
+            return app
+        app = getattr(app, "app", None)
+    return None
+
+
+def _has_routes(app: Any) -> bool:
+    return isinstance(getattr(app, "routes", None), list)
+
+
+def _routes_in(app: Any) -> Sequence[Any]:
+    """The routes of an application, if they are Starlette's. Other frameworks have an attribute of the name, too."""
+    return app.routes if _has_routes(app) else ()
 
 
 def _first_match(routes: Iterable[Any], scope: Scope, least: int) -> Any:
@@ -195,7 +226,7 @@ def endpoints_of(app: Any) -> Iterator[Any]:
 
 
 def _endpoint_routes(app: Any) -> Iterator[Any]:
-    for route in flatten(getattr(app, "routes", None) or ()):
+    for route in flatten(_routes_in(app)):
         if getattr(route, "endpoint", None) is not None:
             yield route
         elif getattr(route, "routes", None):
@@ -211,10 +242,16 @@ def _lists_of(routes: Sequence[Any]) -> Iterator[Sequence[Any]]:
             yield from _lists_of(router.routes)
 
 
-def flatten(routes: Sequence[Any]) -> list[Any]:
-    """Replaces included routers, which FastAPI keeps nested since 0.13x, by their routes."""
-    contexts = getattr(sys.modules.get("fastapi.routing"), "iter_route_contexts", None)
-    return list(routes) if contexts is None else list(contexts(routes))
+def flatten(routes: Iterable[Any]) -> list[Any]:
+    """Replaces included routers, which FastAPI keeps nested since 0.13x, by their routes. Omits those of others."""
+    contexts = _route_contexts()
+    starlettes = [route for route in routes if callable(getattr(route, "matches", None))]
+    return starlettes if contexts is None else list(contexts(starlettes))
+
+
+def _route_contexts() -> Any:
+    """FastAPI's function that flattens included routers; `None` if it copies their routes."""
+    return getattr(sys.modules.get("fastapi.routing"), "iter_route_contexts", None)
 
 
 def _matches_by_path(route: Any) -> bool:
@@ -231,7 +268,7 @@ def _endpoint(route: Any, scope: Scope, prefix: str, overrides: Any) -> Endpoint
         methods = ["WS" if scope["type"] == "websocket" else "*"]
     target = endpoint
     path = _path_of_route(route)
-    exempt = _is_exempt(endpoint, path)
+    exempt = hasattr(_original(route), EXEMPT) or _is_exempt(endpoint, path)
     while isinstance(endpoint, partial):
         endpoint = endpoint.func
         exempt = exempt or _is_exempt(endpoint, path)
@@ -257,7 +294,10 @@ def exempt(target: E) -> E:
         _mark(target, "")
         return target
     for route in _endpoint_routes(target):
-        _mark(route.endpoint, _path_of_route(route))
+        setattr(_original(route), EXEMPT, ())
+        if _route_contexts() is None:
+            # FastAPI copies the route when it includes the router.
+            _mark(route.endpoint, _path_of_route(route))
     # For routes that are added later.
     dependencies = getattr(target, "dependencies", None)
     if dependencies is not None:
@@ -269,6 +309,11 @@ def exempt(target: E) -> E:
 
 def _tag_name(tag: Any) -> str:
     return str(tag.value if isinstance(tag, Enum) else tag)
+
+
+def _original(route: Any) -> Any:
+    """The route as it was added to its router."""
+    return getattr(route, "original_route", route)
 
 
 def _path_of_route(route: Any) -> str:

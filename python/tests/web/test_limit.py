@@ -158,6 +158,17 @@ async def test_a_request_without_an_api_key_counts_once_in_a_scope(middleware: b
     assert remaining(await fetch(app, "/both", headers={"x-api-key": "k"})) == {"3/hour": 2, "100/hour": 95}
 
 
+@WITH_AND_WITHOUT
+async def test_endpoints_share_a_scope_also_if_one_has_further_limits(middleware: bool) -> None:
+    limiter = RateLimiter("memory://")
+    app = app_of(limiter, middleware)
+    by_key, by_ip = (limiter(rule, key=key, scope="s") for rule, key in (("2/hour", "api_key"), ("100/hour", "ip")))
+    app.get("/a", dependencies=[Depends(by_key), Depends(by_ip)])(lambda: 1)
+    app.get("/b", dependencies=[Depends(by_key)])(lambda: 1)
+    assert await statuses(app, "/a", "/b", "/a", "/b", headers={"x-api-key": "k"}) == [200, 200, 429, 429]
+    assert await statuses(app, "/a", "/b", "/a", "/b") == [200, 200, 429, 429]
+
+
 async def test_a_scope_of_the_settings_and_of_an_endpoint_counts_a_request_once_each() -> None:
     for scope in ("s", "*"):
         endpoints = [{"path": "/x", "limits": "2/hour", "scope": scope}]

@@ -10,6 +10,7 @@ from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import PlainTextResponse
 from starlette.routing import Host, Mount, Router
+from starlette.testclient import TestClient
 
 from ratelog import RateLimiter, RateLimitMiddleware
 from support.apps import protected
@@ -164,3 +165,60 @@ async def test_functions_find_the_parameters_of_the_mount_without_an_endpoint() 
         return name
 
     assert await statuses(app, "/acme/nope", "/acme/nope", "/other/a", "/other/a") == [404, 429, 200, 429]
+
+
+async def test_parameters_of_a_host_outside_the_application_are_those_of_the_request() -> None:
+    limiter = RateLimiter("memory://", default="1/minute", key="tenant")
+
+    @limiter.key("tenant")
+    def tenant(connection: HTTPConnection) -> str:
+        name: str = connection.path_params["tenant"]
+        return name
+
+    app = Starlette(routes=[Host("{tenant}.example.com", protected(limiter))])
+    for name in ("a", "b"):
+        headers = {"host": f"{name}.example.com"}
+        assert await statuses(app, "/a", "/a", headers=headers) == [200, 429]
+
+
+@pytest.mark.parametrize("mounted", [True, False])
+async def test_routes_of_another_framework_have_the_default(mounted: bool) -> None:
+    class Other:
+        routes = (object(),)
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            await PlainTextResponse("other")(scope, receive, send)
+
+    class OtherWithList(Other):
+        routes = [object()]  # type: ignore[assignment]  # noqa: RUF012 - as that framework has it
+
+    for other in (Other(), OtherWithList()):
+        limiter = RateLimiter("memory://", default="1/minute")
+        app: Any = RateLimitMiddleware(other, limiter)
+        if mounted:
+            app = protected(limiter)
+            app.mount("/f", other)
+        assert await statuses(app, "/f/x", "/f/x") == [200, 429]
+
+
+@pytest.mark.parametrize("mounted", [True, False])
+async def test_the_endpoints_behind_another_middleware_are_found(mounted: bool) -> None:
+    limiter = RateLimiter("memory://", default_per_endpoint="1/hour")
+    inner = FastAPI()
+    inner.get("/x")(lambda: 1)
+    inner.get("/free")(limiter.exempt(lambda: 1))
+    wrapped = CORSMiddleware(inner)
+    app: Any = RateLimitMiddleware(wrapped, limiter)
+    prefix = ""
+    if mounted:
+        app, prefix = protected(limiter), "/s"
+        app.mount(prefix, wrapped)
+    paths = [f"{prefix}/{name}" for name in ("x", "x", "free", "free")]
+    assert await statuses(app, *paths) == [200, 429, 200, 200]
+
+
+async def test_an_application_with_a_host_can_be_protected() -> None:
+    app = protected(RateLimiter("memory://", default="1/hour"))
+    app.host("{name}.example.com", FastAPI())
+    with TestClient(app) as client:
+        assert client.get("/openapi.json").status_code == 200

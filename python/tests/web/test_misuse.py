@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+import fastapi.routing
 import pytest
 from fastapi import APIRouter, Depends, FastAPI
 from starlette.testclient import TestClient
@@ -158,6 +159,12 @@ async def test_a_router_can_be_exempt() -> None:
     app.include_router(router)
     app.get("/limited")(lambda: 1)
     app.get("/shared")(shared)
+    other = APIRouter(prefix="/v1")
+    other.get("/shared")(shared)
+    app.include_router(other)
+    if hasattr(fastapi.routing, "iter_route_contexts"):
+        # FastAPI before 0.13x copies the routes, so that the two cannot be distinguished.
+        assert await statuses(app, "/v1/shared", "/v1/shared", ip="192.0.2.3") == [200, 429]
     assert await statuses(app, "/shared", "/shared", ip="192.0.2.2") == [200, 429]
     for path in ("/free/shared", "/free/before", "/free/after", "/free/inner/deep", "/free/earlier/deep"):
         assert await statuses(app, path, path) == [200, 200], path

@@ -7,9 +7,10 @@ import sys
 from typing import Any
 
 import pytest
-from fastapi import Depends, FastAPI, Header
+from fastapi import Depends, FastAPI, Header, HTTPException
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from starlette.convertors import Convertor, register_url_convertor
 
 from ratelog import ConfigError, RateLimiter
 from ratelog.settings import EXEMPT
@@ -57,6 +58,38 @@ async def test_any_request_gets_a_response(
 ) -> None:
     scope = {"type": "http", "method": method, "path": path, "headers": headers, "client": client, "query_string": b""}
     assert await status_of(APP, scope) in (200, 307, 404, 405)
+
+
+@pytest.mark.parametrize("options", [{"default_per_endpoint": "1/hour"}, {"default": "1/hour"}])
+async def test_a_request_with_a_method_in_another_case_does_not_change_the_limits_of_others(
+    options: dict[str, Any],
+) -> None:
+    limiter = RateLimiter("memory://", **options)
+    app = FastAPI()
+    limiter.protect(app)
+    app.get("/x")(lambda: 1)
+    app.get("/free")(limiter.exempt(lambda: 1))
+    scope = {"type": "http", "headers": [], "query_string": b"", "client": ("192.0.2.9", 1)}
+    for path in ("/x", "/free"):
+        await status_of(app, {**scope, "method": "get", "path": path})
+    assert await statuses(app, "/x", "/x", "/free", "/free") == [200, 429, 200, 200]
+
+
+async def test_an_error_of_a_convertor_is_that_of_the_router() -> None:
+    class Failing(Convertor[str]):
+        regex = "[^/]+"
+
+        def convert(self, value: str) -> str:
+            raise HTTPException(404)
+
+        def to_string(self, value: str) -> str:
+            return value
+
+    register_url_convertor("failing", Failing())
+    app = FastAPI()
+    RateLimiter("memory://", default="1/hour").protect(app)
+    app.get("/x/{value:failing}")(lambda: 1)
+    assert await statuses(app, "/x/1", "/x/1") == [404, 429]
 
 
 @given(header=ANY_BYTES)

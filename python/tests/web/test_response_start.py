@@ -12,7 +12,7 @@ from starlette.background import BackgroundTask
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
-from ratelog import RateLimiter
+from ratelog import Limits, RateLimiter
 from support.apps import app_of
 from support.asgi import client_for, fetch, remaining, statuses
 
@@ -221,3 +221,17 @@ async def test_a_request_that_took_longer_than_the_window_takes_back_no_units_of
 
     assert (await fetch(app, "/slow")).status_code == 200
     assert remaining(await fetch(app, "/other")) == {"9/hour": 7}
+
+
+async def test_units_under_a_policy_are_taken_back_also_after_its_shortest_window(server: Server) -> None:
+    server.db().execute_command("RL.POLICY", "SET", "login", 5, "20ms", 20, "1h")
+    async with RateLimiter(server.url, timeout=5) as limiter:
+        app = app_of(limiter, True)
+
+        @app.get("/login")
+        @limiter.limit(Limits.of_policy("login"), count_if=lambda _: False)
+        async def login() -> None:
+            await asyncio.sleep(0.03)
+
+        assert (await fetch(app, "/login")).status_code == 200
+        assert server.db().exists("ratelog:{ip:192.0.2.1}:GET /login") == 0

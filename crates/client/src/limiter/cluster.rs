@@ -287,6 +287,7 @@ impl Drop for Cluster {
 async fn follow(cluster: Weak<Cluster>, doubt: Arc<Notify>, settings: Settings) {
     let backoff = || ProbeBackoff::new(settings.probe_min_interval, settings.probe_max_interval);
     let mut waits = backoff();
+    let mut refreshed_at = Clock::monotonic_now();
     loop {
         let Some(is_known) = cluster.upgrade().map(|cluster| cluster.shards().iter().len() > 0)
         else {
@@ -296,9 +297,12 @@ async fn follow(cluster: Weak<Cluster>, doubt: Arc<Notify>, settings: Settings) 
             doubt.notified().await;
         }
         let Some(cluster) = cluster.upgrade() else { return };
-        if cluster.refresh().await {
+        // A doubt long after the last one is about something else.
+        let quiet = Clock::monotonic_now().saturating_duration_since(refreshed_at);
+        if cluster.refresh().await || quiet > 2 * settings.probe_max_interval {
             waits = backoff();
         }
+        refreshed_at = Clock::monotonic_now();
         drop(cluster);
         // Many checks may be in doubt at once.
         tokio::time::sleep(waits.next().unwrap_or(settings.probe_max_interval)).await;

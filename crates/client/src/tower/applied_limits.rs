@@ -67,10 +67,12 @@ impl Decided {
         let age = Clock::monotonic_now().saturating_duration_since(self.sent_at);
         self.limits.iter().zip(&self.decisions).map(move |(limits, decision)| {
             let window = match limits.check().rule_source() {
-                RuleSource::Rules(rules) => rules.longest_window().millis(),
-                RuleSource::Policy(_) => 0,
+                RuleSource::Rules(rules) => {
+                    decision.window().max(Duration::from_millis(rules.longest_window().millis()))
+                }
+                // Its windows are not known here.
+                RuleSource::Policy(_) => Duration::MAX,
             };
-            let window = decision.window().max(Duration::from_millis(window));
             (decision.is_recorded() && age < window).then_some(decision)
         })
     }
