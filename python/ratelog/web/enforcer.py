@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 from ..events import logger
 from .check_builder import CheckBuilder
 from .cors import is_preflight
-from .limit import AppliedLimit, RateLimit
 from .request_state import RequestState
-from .resolver import UNKNOWN, Resolver, unique_scope
+from .resolver import UNKNOWN, Resolver, applied_limit, has_same_key, unique_scope
 from .routes import method_of, routed
 
 if TYPE_CHECKING:
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from .._core import Decision
     from ..check import Check
     from .early_limits import EarlyLimits
+    from .limit import AppliedLimit, RateLimit
     from .registry import Registry
     from .request_state import Denial
     from .resolver import RequestLimits
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 NO_ENDPOINT = "no endpoint"
 """The scope of a limit that is enforced where no endpoint is known."""
+_REDIRECTS = frozenset({307, 308})
+"""The statuses of a router that adds or removes a slash."""
 _NOTHING_RESOLVED: Resolved = {}
 
 
@@ -61,10 +63,14 @@ class Enforcer:
 
     def resolver(self, scope: Scope, app: Any = None) -> Resolver | None:
         """Returns the resolver of the application that handles a request."""
-        app = scope.get("app", app)
-        app = routed(app) or app
-        if app is None:
+        outer = scope.get("app")
+        inner = routed(app)
+        # A middleware of a mount is inside the application of the scope; one of the application is around its router.
+        if inner is None or inner is getattr(outer, "router", outer):
+            inner = routed(outer) or outer or app
+        if inner is None:
             return None
+        app = inner
         # The resolver keeps the application, so that its id is not reused.
         resolver = self._resolvers.get(id(app))
         if resolver is None:
@@ -145,7 +151,7 @@ class Enforcer:
             is_early = self.registry.is_early
             applied = [item for item in limits.declared if item.limit is limit or is_early(item.limit)]
             if not any(item.limit is limit for item in applied):
-                applied.insert(0, _undeclared(limit, state, limits, scope))
+                applied.insert(0, self._undeclared(limit, state, limits, scope))
             await self.check(state, applied, connection, limit, resolved)
         denial = state.denial
         error: Exception | None = None
@@ -175,7 +181,8 @@ class Enforcer:
                     uncounted.add(limit)
             except Exception:  # noqa: BLE001 - the request was served, whatever the program's function does
                 logger.exception("a condition of a limit failed; the request counts")
-        taken_back = state.unrecord(uncounted.__contains__)
+        is_redirect = state.may_redirect and response.status_code in _REDIRECTS
+        taken_back = state.unrecord(lambda limit: is_redirect or limit in uncounted)
         if taken_back:
             await self._take_back(taken_back)
 
@@ -210,16 +217,22 @@ class Enforcer:
             limits = state.request_limits = UNKNOWN if resolver is None else resolver.resolve_endpoint(scope)
         return limits
 
+    def _undeclared(self, limit: RateLimit, state: RequestState, limits: RequestLimits, scope: Scope) -> AppliedLimit:
+        """Applies a limit that no route declares.
 
-def _undeclared(limit: RateLimit, state: RequestState, limits: RequestLimits, scope: Scope) -> AppliedLimit:
-    """Applies a limit that no route declares. Its scope is the endpoint's name, since clients choose paths; without an
-    endpoint it is one for all.
-    """
-    name = limits.endpoint
-    if name is None:
-        endpoint = scope.get("endpoint")
-        qualified_name = getattr(endpoint, "__qualname__", None)
-        module = getattr(endpoint, "__module__", "")
-        name = NO_ENDPOINT if qualified_name is None else f"{module}.{qualified_name}"
-    taken = [*state.scopes, *(item.scope for item in limits.declared)]
-    return AppliedLimit(limit, unique_scope(limit.scope or name, taken))
+        Its scope is the endpoint's name, since clients choose paths. Without an endpoint, limits with the same rules
+        share one.
+        """
+        name = limits.endpoint
+        if name is None:
+            endpoint = scope.get("endpoint")
+            qualified_name = getattr(endpoint, "__qualname__", None)
+            module = getattr(endpoint, "__module__", "")
+            name = f"{NO_ENDPOINT}: {limit.describe()}" if qualified_name is None else f"{module}.{qualified_name}"
+        others = [*zip(state.checked, state.scopes, strict=False), *(item[:2] for item in limits.declared)]
+        taken = [other_scope for other, other_scope in others if self._may_meet(limit, other)]
+        return applied_limit(self.registry, limit, unique_scope(limit.scope or name, taken))
+
+    def _may_meet(self, limit: RateLimit, other: RateLimit) -> bool:
+        """Whether two limits of one scope count a request in one key."""
+        return limit.scope is None or has_same_key(self.registry, limit, other)

@@ -9,6 +9,7 @@ from .header_sender import HeaderSender
 from .parts import parts_of
 from .replay import Replay
 from .resolver import UNKNOWN
+from .routes import routed
 
 if TYPE_CHECKING:
     from .parts import HasWebParts
@@ -40,6 +41,7 @@ class RateLimitMiddleware:
 
         parts = parts_of(limiter)
         self.app = app
+        self._routed = routed(app) or app
         self._enforcer = parts.enforcer
         self._startup = parts.startup
         self._aclose = parts.aclose
@@ -67,7 +69,7 @@ class RateLimitMiddleware:
         else:
             expose = enforcer.registry.settings.expose_headers and is_cross_origin(scope)
             send_with_headers = HeaderSender(state, send, expose=expose, settle=enforcer.settle)
-        resolver = enforcer.resolver(scope, self.app)
+        resolver = enforcer.resolver(scope, self._routed)
         limits = resolver.resolve(scope) if resolver is not None else UNKNOWN
         state.set_limits(limits)
         if limits.applied and not state.is_exempt:

@@ -9,6 +9,7 @@ from uuid import UUID
 from .configured import ALL
 from .request_state import EPOCH
 from .responses import PROBLEM_JSON
+from .routes import routes_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,10 +80,11 @@ def _document(app: Any, root: Any, prefix: str, enforcer: Enforcer) -> None:
         # A schema that was generated before has no limits.
         app.openapi_schema = None
         app.openapi = openapi
-    for route in getattr(app, "routes", ()):
+    for route in routes_in(app):
         mounted = getattr(route, "app", None)
-        if getattr(route, "endpoint", None) is None and hasattr(mounted, "openapi"):
-            _document(mounted, root, f"{prefix}{getattr(route, 'path', '')}", enforcer)
+        # The limits of an application that is chosen by its host cannot be found by a path.
+        if getattr(route, "endpoint", None) is None and hasattr(route, "path") and hasattr(mounted, "openapi"):
+            _document(mounted, root, f"{prefix}{route.path}", enforcer)
 
 
 def _add_limits(app: Any, prefix: str, enforcer: Enforcer, schema: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Match, Router
 
-from .routes import flatten
+from .routes import flatten, is_mount
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,7 +61,10 @@ class OwnerFinder:
                 inside: Any = app.router if app is owner else _stack_of(app)
                 app, owner = inside, app
             elif isinstance(app, Router):
-                app = self._mounted(app, inner)
+                try:
+                    app = self._mounted(app, inner)
+                except Exception:  # noqa: BLE001 - a convertor's error: the router is not asked, as the request is denied
+                    app = None
             else:
                 if isinstance(app, CORSMiddleware):
                     cors.append(app)
@@ -89,13 +92,9 @@ class OwnerFinder:
         table = self._tables.get(id(router))
         if table is None or table.size != len(router.routes):
             routes = flatten(router.routes)
-            mounts = [(place, route) for place, route in enumerate(routes) if _is_mount(route)]
+            mounts = [(place, route) for place, route in enumerate(routes) if is_mount(route)]
             table = self._tables[id(router)] = _MountTable(router, len(router.routes), routes, mounts)
         return table
-
-
-def _is_mount(route: Any) -> bool:
-    return getattr(route, "endpoint", None) is None and getattr(route, "app", None) is not None
 
 
 def _stack_of(app: Starlette) -> Any:

@@ -65,6 +65,7 @@ class RequestState:
         "has_conditions",
         "is_denied",
         "is_exempt",
+        "may_redirect",
         "registry",
         "request_limits",
         "scopes",
@@ -79,6 +80,8 @@ class RequestState:
         """Whether the response decides if the request counts."""
         self.is_denied = False
         self.is_exempt = False
+        self.may_redirect = False
+        """Whether the response may be the router's redirect, which is not counted."""
         self.request_limits: RequestLimits | None = None
         self.checked: dict[RateLimit, Decision | None] = {}
         self.scopes: tuple[str, ...] = ()
@@ -128,6 +131,8 @@ class RequestState:
     def set_limits(self, limits: RequestLimits) -> None:
         """Stores the limits that a middleware resolved. The outermost middleware that knows the endpoint counts."""
         self.is_exempt = self.is_exempt or limits.exempt
+        if limits.may_redirect:
+            self.may_redirect = self.has_conditions = True
         if self.request_limits is None or self.request_limits.endpoint is None:
             self.request_limits = limits
 

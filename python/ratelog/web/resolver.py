@@ -38,6 +38,8 @@ class RequestLimits(NamedTuple):
     """FastAPI's description of the endpoint."""
     early: EarlyLimits | None = None
     """The applied limits, if none has a function."""
+    may_redirect: bool = False
+    """Whether the router would redirect to the path with or without a slash. Then the request that follows counts."""
 
 
 _NO_TAGS: frozenset[str] = frozenset()
@@ -66,8 +68,10 @@ class Resolver:
         cached = None if routes.have_overrides else self._cache.get(cache_key)
         if cached is not None and cached[0] is revision and cached[1] == routes.size:
             return cached[2]
+        errors = routes.errors
         limits = self._resolve(scope)
-        if not routes.have_overrides and routes.match_by_path and sum(map(len, cache_key)) <= MAX_CACHED_LENGTH:
+        is_cacheable = routes.match_by_path and not routes.have_overrides and routes.errors == errors
+        if is_cacheable and sum(map(len, cache_key)) <= MAX_CACHED_LENGTH:
             if len(self._cache) >= MAX_CACHED:
                 self._cache.clear()
             self._cache[cache_key] = (revision, routes.size, limits)
@@ -108,16 +112,15 @@ class Resolver:
         settings = self._registry.configured
         endpoint = self.routes.find(scope)
         limits = self._endpoint_limits(scope, endpoint)
-        if limits.exempt or (limits.endpoint is None and self.routes.redirects(scope)):
-            # The request that follows a redirect is counted.
+        if limits.exempt:
             return limits
         applied = [item for item in limits.declared if self._registry.is_early(item.limit)]
         tags = _NO_TAGS if endpoint is None else endpoint.tags
         configured = settings.endpoint(method_of(scope), path_of(scope), tags)
         if configured is not None and configured.limit is not None:
             limit = configured.limit
-            others = [item.scope for item in limits.declared if self._has_same_key(item.limit, limit)]
-            applied.append(self._applied(limit, unique_scope(limit.scope or configured.scope, others)))
+            others = [item.scope for item in limits.declared if has_same_key(self._registry, item.limit, limit)]
+            applied.append(applied_limit(self._registry, limit, unique_scope(limit.scope or configured.scope, others)))
         overridden = any(item.limit.override_defaults for item in (*limits.declared, *applied))
         if not overridden:
             defaults = []
@@ -128,7 +131,8 @@ class Resolver:
             applied[:0] = defaults
         is_early = all(self._registry.is_early(item.limit) for item in applied)
         early = EarlyLimits(self._registry, applied) if is_early else None
-        return limits._replace(applied=tuple(applied), early=early)
+        may_redirect = limits.endpoint is None and self.routes.redirects(scope)
+        return limits._replace(applied=tuple(applied), early=early, may_redirect=may_redirect)
 
     def _declared(self, endpoint: Endpoint, method: str) -> tuple[AppliedLimit, ...]:
         applied: list[AppliedLimit] = []
@@ -136,23 +140,28 @@ class Resolver:
             limit = dependency.limit
             if self._is_own(dependency):
                 is_named = limit.scope is not None
-                others = [item.scope for item in applied if not is_named or self._has_same_key(item.limit, limit)]
-                applied.append(self._applied(limit, unique_scope(limit.scope or endpoint.name, others)))
+                others = [
+                    item.scope for item in applied if not is_named or has_same_key(self._registry, item.limit, limit)
+                ]
+                applied.append(applied_limit(self._registry, limit, unique_scope(limit.scope or endpoint.name, others)))
         # The scope of a limit must not depend on the method of the request.
         return tuple(item for item in applied if item.limit.applies_to(method))
-
-    def _applied(self, limit: RateLimit, scope: str) -> AppliedLimit:
-        name = None if callable(limit.key) else self._registry.key_name(limit.key)
-        if limit.scope is None or name not in FALLING_BACK or not self._registry.is_built_in(name):
-            return AppliedLimit(limit, scope)
-        return AppliedLimit(limit, scope, f"{scope}#{name}")
-
-    def _has_same_key(self, one: RateLimit, other: RateLimit) -> bool:
-        """Whether two limits count the same subject. Others may share a scope, as their Redis keys differ."""
-        default = self._registry.settings.key
-        return (default if one.key is None else one.key) == (default if other.key is None else other.key)
 
 
 def unique_scope(scope: str, others: Sequence[str]) -> str:
     """A scope that is neither one of the others nor that of the defaults, so that limits do not share their units."""
     return scope if scope != ALL and scope not in others else unique_scope(f"{scope}#", others)
+
+
+def applied_limit(registry: Registry, limit: RateLimit, scope: str) -> AppliedLimit:
+    """Applies a limit. In a scope of the program's own, it has another one for requests without its user or API key."""
+    name = None if callable(limit.key) else registry.key_name(limit.key)
+    if limit.scope is None or name not in FALLING_BACK or not registry.is_built_in(name):
+        return AppliedLimit(limit, scope)
+    return AppliedLimit(limit, scope, f"{scope}#{name}")
+
+
+def has_same_key(registry: Registry, one: RateLimit, other: RateLimit) -> bool:
+    """Whether two limits count the same subject. Others may share a scope, as their Redis keys differ."""
+    default = registry.settings.key
+    return (default if one.key is None else one.key) == (default if other.key is None else other.key)

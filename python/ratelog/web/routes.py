@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 LIMITS = "__ratelog_limits__"
 """The attribute of a decorated endpoint: its limits, as dependencies."""
 EXEMPT = "__ratelog_exempt__"
-"""The attribute of an exempt route, and of an exempt endpoint: there, the ends of the paths under which it is, an
-empty one for all.
-"""
+"""The attribute of an exempt route or endpoint: the ends of the paths under which it is; an empty one for all."""
 WEBSOCKET = "WEBSOCKET"
 _MAX_MIDDLEWARES = 100
 """The middlewares around an application that are followed."""
@@ -57,7 +55,7 @@ class _RouteTable(NamedTuple):
 
     @classmethod
     def of(cls, app: Any) -> _RouteTable:
-        lists = tuple(_lists_of(_routes_in(app)))
+        lists = tuple(_lists_of(routes_in(app)))
         return cls(app, lists, sum(map(len, lists)), flatten(lists[0]))
 
     @property
@@ -71,6 +69,8 @@ class Routes:
 
     def __init__(self, app: Any) -> None:
         self._app = app
+        self.errors = 0
+        """The number of errors of convertors so far."""
         self._tables: dict[int, _RouteTable] = {}
         self._apps = [app]
         self._lists: list[Sequence[Any]] = []
@@ -98,6 +98,7 @@ class Routes:
                 return None
             return _endpoint(route, {**scope, **route.matches(scope)[1]}, prefix, _overrides_of(app))
         except Exception:  # noqa: BLE001 - a convertor's error, which the router will raise again
+            self.errors += 1
             return None
 
     def redirects(self, scope: Scope) -> bool:
@@ -134,7 +135,7 @@ class Routes:
         """
         while scope.get("root_path", "") != until:
             route = _first_match(self._routes_of(app), scope, _FULL)
-            if route is None or not _is_mount(route):
+            if route is None or not is_mount(route):
                 break
             scope = {**scope, **route.matches(scope)[1]}
             prefix += str(getattr(route, "path", None) or getattr(route, "host", ""))
@@ -186,8 +187,9 @@ def _overrides_of(app: Any) -> Any:
     return getattr(app, "dependency_overrides", None) or ()
 
 
-def _is_mount(route: Any) -> bool:
-    return getattr(route, "dependant", None) is None and getattr(route, "routes", None) is not None
+def is_mount(route: Any) -> bool:
+    """Whether a route leads to another application."""
+    return getattr(route, "endpoint", None) is None and getattr(route, "app", None) is not None
 
 
 def _mounted(route: Any) -> Any:
@@ -206,10 +208,13 @@ def routed(app: Any) -> Any:
 
 
 def _has_routes(app: Any) -> bool:
-    return isinstance(getattr(app, "routes", None), list)
+    try:
+        return isinstance(getattr(app, "routes", None), list)
+    except Exception:  # noqa: BLE001 - a property of another framework
+        return False
 
 
-def _routes_in(app: Any) -> Sequence[Any]:
+def routes_in(app: Any) -> Sequence[Any]:
     """The routes of an application, if they are Starlette's. Other frameworks have an attribute of the name, too."""
     return app.routes if _has_routes(app) else ()
 
@@ -226,10 +231,10 @@ def endpoints_of(app: Any) -> Iterator[Any]:
 
 
 def _endpoint_routes(app: Any) -> Iterator[Any]:
-    for route in flatten(_routes_in(app)):
+    for route in flatten(routes_in(app)):
         if getattr(route, "endpoint", None) is not None:
             yield route
-        elif getattr(route, "routes", None):
+        elif is_mount(route):
             yield from _endpoint_routes(_mounted(route))
 
 
@@ -268,7 +273,7 @@ def _endpoint(route: Any, scope: Scope, prefix: str, overrides: Any) -> Endpoint
         methods = ["WS" if scope["type"] == "websocket" else "*"]
     target = endpoint
     path = _path_of_route(route)
-    exempt = hasattr(_original(route), EXEMPT) or _is_exempt(endpoint, path)
+    exempt = _is_exempt(_original(route), path) or _is_exempt(endpoint, path)
     while isinstance(endpoint, partial):
         endpoint = endpoint.func
         exempt = exempt or _is_exempt(endpoint, path)
@@ -294,10 +299,8 @@ def exempt(target: E) -> E:
         _mark(target, "")
         return target
     for route in _endpoint_routes(target):
-        setattr(_original(route), EXEMPT, ())
-        if _route_contexts() is None:
-            # FastAPI copies the route when it includes the router.
-            _mark(route.endpoint, _path_of_route(route))
+        # Old FastAPIs copy the route when they include the router.
+        _mark(route.endpoint if _route_contexts() is None else _original(route), _path_of_route(route))
     # For routes that are added later.
     dependencies = getattr(target, "dependencies", None)
     if dependencies is not None:

@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Annotated, Any
 
 import pytest
-from fastapi import Depends, Header
+from fastapi import Depends, Header, Request
 
 from ratelog import RateLimiter
 from support.apps import WITH_AND_WITHOUT, app_of
@@ -156,6 +156,22 @@ async def test_a_request_without_an_api_key_counts_once_in_a_scope(middleware: b
     assert remaining(await fetch(app, "/ip")) == {"100/hour": 96}
     # An API key has units of its own, and its address counts with it.
     assert remaining(await fetch(app, "/both", headers={"x-api-key": "k"})) == {"3/hour": 2, "100/hour": 95}
+
+
+@WITH_AND_WITHOUT
+async def test_a_scope_is_shared_by_declared_limits_and_those_that_an_endpoint_enforces(middleware: bool) -> None:
+    limiter = RateLimiter("memory://")
+    app = app_of(limiter, middleware)
+    by_key = limiter("2/hour", key="api_key", scope="s")
+
+    async def enforced(request: Request) -> None:
+        await by_key.enforce(request)
+
+    app.get("/a", dependencies=[Depends(limiter("100/hour", key="ip", scope="s"))])(enforced)
+    app.get("/b")(enforced)
+    app.get("/c", dependencies=[Depends(by_key)])(lambda: 1)
+    for headers in ({}, {"x-api-key": "k"}):
+        assert await statuses(app, "/a", "/b", "/c", "/a", headers=headers) == [200, 200, 429, 429]
 
 
 @WITH_AND_WITHOUT

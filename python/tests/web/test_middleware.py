@@ -40,6 +40,27 @@ async def test_a_redirect_to_the_path_without_slash_is_not_counted() -> None:
     assert await statuses(app, "/a/", "/a", "/a") == [404, 200, 429]
 
 
+@pytest.mark.parametrize("outside", [True, False])
+async def test_a_path_that_a_middleware_corrects_is_counted(outside: bool) -> None:
+    class StripSlash:
+        def __init__(self, app: Any) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            await self.app({**scope, "path": scope["path"].rstrip("/")}, receive, send)
+
+    limiter = RateLimiter("memory://", default="1/hour")
+    app: Any = FastAPI()
+    app.get("/x")(lambda: 1)
+    if outside:
+        app = RateLimitMiddleware(StripSlash(app), limiter)
+    else:
+        app.add_middleware(StripSlash)
+        limiter.protect(app)
+    async with client_for(app) as client:
+        assert [(await client.get("/x/")).status_code for _ in range(3)] == [200, 429, 429]
+
+
 async def test_a_wrong_method_is_counted_where_another_route_differs_by_a_slash() -> None:
     app = FastAPI()
     RateLimiter("memory://", default="1/hour").protect(app)

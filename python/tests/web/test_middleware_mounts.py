@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from fastapi import APIRouter, Depends, FastAPI
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import PlainTextResponse
-from starlette.routing import Host, Mount, Router
+from starlette.routing import Host, Mount, Route, Router
 from starlette.testclient import TestClient
 
 from ratelog import RateLimiter, RateLimitMiddleware
@@ -222,3 +223,35 @@ async def test_an_application_with_a_host_can_be_protected() -> None:
     app.host("{name}.example.com", FastAPI())
     with TestClient(app) as client:
         assert client.get("/openapi.json").status_code == 200
+
+
+async def test_the_middleware_of_a_mount_finds_the_endpoints_of_its_application() -> None:
+    limiter = RateLimiter("memory://", default_per_endpoint="1/hour", default="3/hour")
+    inner = FastAPI()
+    inner.get("/x")(lambda: 1)
+    inner.get("/free")(limiter.exempt(lambda: 1))
+    by_mount = Mount("/m", inner, middleware=[Middleware(RateLimitMiddleware, limiter=limiter)])
+    outer = Starlette(routes=[Mount("/s", RateLimitMiddleware(inner, limiter)), by_mount])
+    outer.router.routes.append(Route("/x", limiter.exempt(lambda _: PlainTextResponse("outer"))))
+    for prefix, ip in (("/s", "192.0.2.1"), ("/m", "192.0.2.2")):
+        paths = [f"{prefix}/{name}" for name in ("x", "x", "free", "free", "free")]
+        assert await statuses(outer, *paths, ip=ip) == [200, 429, 200, 200, 200]
+
+
+async def test_a_property_of_another_framework_may_fail() -> None:
+    class Other:
+        openapi = None
+
+        @property
+        def routes(self) -> Any:
+            raise RuntimeError("not started")
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            await PlainTextResponse("other")(scope, receive, send)
+
+    limiter = RateLimiter("memory://", default="1/minute")
+    assert await statuses(RateLimitMiddleware(Other(), limiter), "/x", "/x") == [200, 429]
+    app = protected(RateLimiter("memory://", default="1/minute"))
+    app.mount("/f", Other())
+    with TestClient(app) as client:
+        assert [client.get("/f/x").status_code for _ in range(2)] == [200, 429]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import fastapi.routing
 import pytest
 from fastapi import APIRouter, Depends, FastAPI
+from starlette.middleware.cors import CORSMiddleware
 from starlette.testclient import TestClient
 
 from ratelog import ConfigError, RateLimiter
@@ -137,6 +138,32 @@ def test_a_function_of_limits_is_no_wrong_use() -> None:
 class Views:
     def view(self) -> int:
         return 1
+
+
+async def test_a_router_can_be_exempt_where_another_includes_the_same_routes() -> None:
+    if not hasattr(fastapi.routing, "iter_route_contexts"):
+        pytest.skip("FastAPI before 0.13x copies the routes, so that the two cannot be distinguished")
+    limiter = RateLimiter("memory://", default="1/minute")
+    app, items = FastAPI(), APIRouter()
+    limiter.protect(app)
+    items.get("/items")(lambda: 1)
+    versions = [APIRouter(prefix=prefix) for prefix in ("/v1", "/v2")]
+    for version in versions:
+        version.include_router(items)
+        app.include_router(version)
+    limiter.exempt(versions[0])
+    assert await statuses(app, *["/v1/items"] * 2, *["/v2/items"] * 2) == [200, 200, 200, 429]
+
+
+async def test_the_endpoints_of_a_mounted_application_behind_a_middleware_can_be_exempt() -> None:
+    limiter = RateLimiter("memory://", default="1/minute")
+    app, sub, inner = FastAPI(), FastAPI(), FastAPI()
+    limiter.protect(app)
+    inner.get("/x")(lambda: 1)
+    sub.mount("/inner", CORSMiddleware(inner))
+    app.mount("/sub", sub)
+    limiter.exempt(sub)
+    assert await statuses(app, "/sub/inner/x", "/sub/inner/x") == [200, 200]
 
 
 async def test_a_router_can_be_exempt() -> None:

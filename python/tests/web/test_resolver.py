@@ -76,20 +76,29 @@ async def test_a_request_with_a_method_in_another_case_does_not_change_the_limit
 
 
 async def test_an_error_of_a_convertor_is_that_of_the_router() -> None:
+    fails = True
+
     class Failing(Convertor[str]):
         regex = "[^/]+"
 
         def convert(self, value: str) -> str:
-            raise HTTPException(404)
+            if fails:
+                raise HTTPException(404)
+            return value
 
         def to_string(self, value: str) -> str:
             return value
 
     register_url_convertor("failing", Failing())
     app = FastAPI()
-    RateLimiter("memory://", default="1/hour").protect(app)
-    app.get("/x/{value:failing}")(lambda: 1)
+    limiter = RateLimiter("memory://", default="1/hour")
+    limiter.protect(app)
+    app.get("/x/{value:failing}")(limiter.exempt(lambda: 1))
+    app.mount("/{name:failing}", FastAPI())
     assert await statuses(app, "/x/1", "/x/1") == [404, 429]
+    # The error is not remembered.
+    fails = False
+    assert await statuses(app, "/x/1", "/x/1") == [200, 200]
 
 
 @given(header=ANY_BYTES)

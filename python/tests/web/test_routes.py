@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from starlette.applications import Starlette
 from starlette.endpoints import HTTPEndpoint
+from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
@@ -199,6 +200,22 @@ async def test_a_route_to_an_asgi_application_has_the_default_limits() -> None:
 
     app = app_of(limiter, True, Route("/bare", Bare()), Mount("/mounted", Bare()))
     assert await statuses(app, "/bare", "/mounted/x") == [200, 429]
+
+
+async def test_limits_without_routing_have_units_of_their_own() -> None:
+    limiter = RateLimiter("memory://")
+    login, search = limiter("1/minute"), limiter("9/minute")
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        limit = login if scope["path"] == "/login" else search
+        try:
+            await limit.enforce(Request(scope))
+        except HTTPException as error:
+            await PlainTextResponse("denied", error.status_code)(scope, receive, send)
+        else:
+            await PlainTextResponse("ok")(scope, receive, send)
+
+    assert await statuses(app, "/search", "/a", "/login", "/login", "/b") == [200, 200, 200, 429, 200]
 
 
 async def test_a_limit_can_be_enforced_without_routing() -> None:
