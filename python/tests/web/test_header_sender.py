@@ -108,6 +108,8 @@ async def test_lists_have_the_items_of_all_limiters_in_fields_of_both_families()
         (200, {LIMIT: "60", REMAINING: "3", RESET: "9"}, {LIMIT: ["60"], REMAINING: ["3"], RESET: ["9"]}),
         (200, {LIMIT: "60", REMAINING: "30", RESET: "9"}, {LIMIT: ["9"], REMAINING: ["8"], RESET: ["60"]}),
         (200, {LIMIT: "60", REMAINING: "many", RESET: "9"}, {LIMIT: ["9"], REMAINING: ["8"], RESET: ["60"]}),
+        # More digits than Python converts.
+        (200, {LIMIT: "60", REMAINING: "1" * 5000, RESET: "9"}, {LIMIT: ["9"], REMAINING: ["8"], RESET: ["60"]}),
         (200, {"X-RateLimit-Limit": "60"}, {LIMIT: ["9"], REMAINING: ["8"], RESET: ["60"]}),
         # The upstream server denied the request.
         (

@@ -75,6 +75,12 @@ async def test_a_proxys_root_path_is_not_part_of_the_path() -> None:
     assert await statuses(app, "/api/a", "/api/a", "/api/b", "/api/b", root_path="/api") == [200, 200, 200, 429]
 
 
+async def test_a_redirect_from_the_root_path_is_not_counted() -> None:
+    app = protected(RateLimiter("memory://", default="1/hour"))
+    app.get("/")(lambda: 1)
+    assert await statuses(app, "/api", "/api/", "/api/", root_path="/api") == [307, 200, 429]
+
+
 async def test_a_root_path_matches_whole_segments_only() -> None:
     app = protected(RateLimiter("memory://", default="1/minute", exempt=["/a"]))
     assert await statuses(app, "/api/x/a", "/apix/a", root_path="/api/x") == [200, 404]
