@@ -89,6 +89,18 @@ def test_a_question_that_is_answered_with_no_changes_nothing(db: Any, operator: 
     assert "login" in stored(db)
 
 
+def test_a_form_asks_before_the_other_scripts_have_arrived(db: Any, operator: Visitor) -> None:
+    page = operator.page
+    operator.allow("ERR_FAILED.*app.js")
+    page.route("**/app.js", lambda route: route.abort())
+    operator.accepts = False
+    operator.goto("/policy?name=login")
+    page.get_by_role("button", name="Delete").click()
+    operator.goto("/policies")
+    assert operator.questions == ["Delete the policy login? Checks that name it then fail."]
+    assert "login" in stored(db)
+
+
 def test_an_import_shows_its_changes_before_it_makes_them(db: Any, operator: Visitor) -> None:
     page = operator.page
     operator.goto("/policies")

@@ -99,6 +99,8 @@ pub fn head(title: &str, base: &str) -> Markup {
         link rel="icon" href={ (base) "/assets/icon.svg" } type="image/svg+xml";
         link rel="stylesheet" href={ (base) "/assets/uplot.min.css" };
         link rel="stylesheet" href={ (base) "/assets/style.css" };
+        // Not deferred: forms ask from the start.
+        script src={ (base) "/assets/confirm.js" } {}
         // Not deferred: it then waits for the whole document, and for its extension.
         script src={ (base) "/assets/htmx.min.js" } {}
         script src={ (base) "/assets/hx-sse.min.js" } defer {}

@@ -1,4 +1,4 @@
-// Buttons that copy, and forms that ask before they act.
+// Buttons that copy.
 
 /** Copies the text of a button that is pressed, and says so on the button for a moment. */
 export function copyOnClick() {
@@ -39,14 +39,4 @@ async function copy(text) {
   const copied = document.execCommand("copy");
   area.remove();
   return copied;
-}
-
-/** Asks before a form with a question is sent. */
-export function confirmForms() {
-  document.addEventListener("submit", (event) => {
-    const form = event.target;
-    if (form instanceof HTMLFormElement && form.dataset.confirm && !window.confirm(form.dataset.confirm)) {
-      event.preventDefault();
-    }
-  });
 }
