@@ -20,6 +20,8 @@ export interface Operation<T> {
   readonly checks: number;
   /** Whether the caller sends a command for each key if the slot of the keys is moving. */
   readonly canBeSplit?: boolean;
+  /** Whether only the module has the operation. */
+  readonly needsModule?: boolean;
   command(): Command;
   parse(reply: Reply): T;
   viaScript(run: RunScript, policies: Policies): Promise<T>;
@@ -266,6 +268,7 @@ export class ResetOp implements Operation<number> {
 /** An operation that only the module has. */
 export class ModuleOnlyOp<T> implements Operation<T> {
   readonly checks = 0;
+  readonly needsModule = true;
   readonly key: string;
   readonly #name: string;
   readonly #command: Command;

@@ -18,6 +18,8 @@ import { UnansweredLog } from "./unanswered-log.ts";
 
 /** The time of a probe, unless the timeout of checks is longer. */
 const PROBE_TIMEOUT_MS = 1000;
+/** How often a server without the module is asked whether it has been loaded since. */
+const MODULE_INTERVAL_MS = 30_000;
 /** The part of the server that answers checks. */
 export type Backend = "auto" | "module" | "script";
 
@@ -56,6 +58,7 @@ export class Shard {
   readonly #relapseWaits: ProbeBackoff;
   #recoveredAt = Number.NEGATIVE_INFINITY;
   #usesScript: boolean;
+  #askedForModuleAt = Number.POSITIVE_INFINITY;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isClosed = false;
   /** Settles when the first probe has ended. */
@@ -189,8 +192,13 @@ export class Shard {
         if (this.#settings.backend === "module") {
           throw needsModule('the backend "module"');
         }
-        this.#usesScript = true;
+        // An older module may lack a command that no check needs.
+        if (!operation.needsModule) {
+          this.#setHasModule(false);
+        }
       }
+    } else if (performance.now() - this.#askedForModuleAt >= MODULE_INTERVAL_MS) {
+      this.#askForModule();
     }
     return operation.viaScript(
       (command) => this.#runScript(command, operation.key, deadline),
@@ -292,8 +300,19 @@ export class Shard {
         isClosed: () => this.#isClosed,
         deadline,
       });
-      const { backend } = this.#settings;
-      this.#usesScript = backend === "auto" ? !hasModule : backend === "script";
+      this.#setHasModule(hasModule);
     });
+  }
+
+  #setHasModule(hasModule: boolean): void {
+    const { backend } = this.#settings;
+    this.#usesScript = backend === "auto" ? !hasModule : backend === "script";
+    this.#askedForModuleAt = backend === "auto" ? performance.now() : Number.POSITIVE_INFINITY;
+  }
+
+  /** Asks in the background whether the module has been loaded since. An error says nothing. */
+  #askForModule(): void {
+    this.#askedForModuleAt = performance.now();
+    this.#probe().catch(() => {});
   }
 }

@@ -341,6 +341,37 @@ describe("an unavailable server", () => {
     expect(await limiter.ready()).toBe(false);
   });
 
+  test("without the module is asked for it every thirty seconds", async () => {
+    const unknown = new Error("ERR unknown command 'RL.REFUND'");
+    const client = new FakeClient(() => ALLOWED);
+    client.probeAnswer = ([name]) => (name === "UNLINK" ? 0 : unknown);
+    const { limiter, events } = limiterOf(client);
+    const sourceAfter = async (ms: number) => {
+      await vi.advanceTimersByTimeAsync(ms);
+      await limiter.check("a", "9/minute");
+      await vi.advanceTimersByTimeAsync(0);
+      return (await limiter.check("a", "9/minute")).source;
+    };
+    expect(await sourceAfter(0)).toBe("script");
+    client.probeAnswer = () => 0;
+    expect(await sourceAfter(29_999)).toBe("script");
+    client.probeAnswer = () => new Error("LOADING Redis is loading the dataset in memory");
+    expect(await sourceAfter(1)).toBe("script");
+    client.probeAnswer = () => 0;
+    expect(await sourceAfter(29_999)).toBe("script");
+    expect(await sourceAfter(1)).toBe("module");
+    expect([events, limiter.health().state]).toEqual([[], "closed"]);
+  });
+
+  test("is asked for no module if the script is chosen", async () => {
+    const client = new FakeClient(() => ALLOWED);
+    const { limiter } = limiterOf(client, { backend: "script" });
+    for (const ms of [0, 30_000, 60_000]) {
+      await vi.advanceTimersByTimeAsync(ms);
+      expect((await limiter.check("a", "9/minute")).source).toBe("script");
+    }
+  });
+
   test("is one whose keys cannot be had together, unless it is a cluster", async () => {
     const moving = new Error("TRYAGAIN Multiple keys request during rehashing of slot");
     const client = new FakeClient(() => moving);

@@ -164,9 +164,8 @@ class Backend:
     def execute_module_command(self, feature: str, command: Command) -> Operation[Reply]:
         """Runs a command that only the module has."""
         (reply,) = yield (command,)
+        # An older module may lack a command that no check needs: the dialect stays.
         if is_unknown_command(reply):
-            self.lack_module()
-        if is_unknown_command(reply) or isinstance(reply, LacksModuleError):
             raise module_required(feature)
         if isinstance(reply, Exception):
             raise to_public_error(reply)

@@ -205,6 +205,11 @@ def to_public_error(error: Exception) -> Exception:
     return error
 
 
+def has_script_form(command: Command) -> bool:
+    """Whether a command of the module is an operation that the script has too."""
+    return command[0] in {"RL.CHECK", "RL.MCHECK", "RL.PEEK", "RL.REFUND", "RL.RESET"}
+
+
 def is_unknown_command(reply: Reply) -> bool:
     """Whether the server does not know the command, and therefore lacks the module."""
     return isinstance(reply, ResponseError) and str(reply).lower().removeprefix("err ").startswith("unknown command")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from .._core import hash_slot
 from .classify import LacksModuleError, OtherShardError, classify, describe
-from .commands import is_missing_script, is_unknown_command, key_of
+from .commands import has_script_form, is_missing_script, is_unknown_command, key_of
 from .node_command import NodeCommand, NodeFailure
 from .redirect import NO_OWNER, Redirect, is_about_slot, is_split
 
@@ -171,7 +171,7 @@ def _from_other_shard(shard: Shard, command: Command, reply: Reply, failed: set[
         shard.count_unanswered(1, error)
         return _unavailable(shard, error)
     shard.breaker.record_success()
-    if is_unknown_command(reply) and command[0] != "EVALSHA" and shard.backend.lack_module():
+    if is_unknown_command(reply) and has_script_form(command) and shard.backend.lack_module():
         return LacksModuleError(f"the shard {shard.address} lacks the module")
     return reply
 

@@ -186,8 +186,8 @@ impl Builder {
         self
     }
 
-    /// The clock of decisions in this process, of cached denials and of fetched policies; for tests. Timeouts and probes
-    /// do not use it.
+    /// The clock of decisions in this process, of cached denials, of fetched policies and of the search for the module;
+    /// for tests. Timeouts and probes do not use it.
     #[doc(hidden)]
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;

@@ -31,7 +31,7 @@ impl Default for Fallback {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Backend {
-    /// The module. If the server does not know its commands, the script, until the next connection.
+    /// The module. If the server does not know its commands, the script; it is asked again every 30 seconds.
     #[default]
     Auto,
     /// The module.

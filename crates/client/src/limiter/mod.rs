@@ -10,6 +10,7 @@ mod cluster;
 mod connection;
 pub(crate) mod connector;
 pub(crate) mod deadline;
+mod dialect;
 mod engine;
 mod failovers;
 mod fallback;

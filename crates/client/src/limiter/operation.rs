@@ -12,6 +12,9 @@ use crate::{Error, script};
 pub(super) trait Operation: Sync {
     type Output: Send;
 
+    /// Whether only the module has the operation.
+    const NEEDS_MODULE: bool = false;
+
     /// The number of checks; 0 if the operation is not a check.
     fn checks(&self) -> usize {
         0
@@ -139,6 +142,8 @@ pub(super) struct ModuleOnlyOp<'a, T, F: Fn() -> Command<T>> {
 
 impl<T: Send, F: Fn() -> Command<T> + Sync> Operation for ModuleOnlyOp<'_, T, F> {
     type Output = T;
+
+    const NEEDS_MODULE: bool = true;
 
     fn key(&self) -> &[u8] {
         self.key

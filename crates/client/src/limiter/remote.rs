@@ -17,6 +17,7 @@ use tokio::sync::{Notify, OnceCell};
 use super::connection::Connection;
 use super::connector::Connector;
 use super::deadline::Deadline;
+use super::dialect::Dialect;
 use super::fallback::Backend;
 use super::health::ShardHealth;
 use super::operation::Operation;
@@ -39,7 +40,7 @@ pub(super) struct Remote {
     connection: RwLock<Option<Connection>>,
     /// The number of connections so far. It identifies the pushes of earlier ones.
     generation: AtomicU64,
-    uses_script: AtomicBool,
+    dialect: Dialect,
     /// Whether the server reports changed keys to this connection.
     is_tracking: AtomicBool,
     deny_cache: Option<Arc<DenyCache>>,
@@ -91,7 +92,7 @@ impl Remote {
             settings,
             connection: RwLock::new(None),
             generation: AtomicU64::new(0),
-            uses_script: AtomicBool::new(settings.backend == Backend::Script),
+            dialect: Dialect::new(settings.backend),
             is_tracking: AtomicBool::new(false),
             deny_cache,
             clock,
@@ -127,6 +128,9 @@ impl Remote {
         let Some(connection) = self.connection() else {
             return Err(QueryError::Unavailable(Error::Unavailable(self.last_error())));
         };
+        if self.dialect.should_ask(self.clock.monotonic()) {
+            self.ask_for_module(connection.clone());
+        }
         let connection = if asking { connection.asking() } else { connection };
         let error = match deadline.run(self.query(connection, operation, policies)).await {
             Ok(output) => {
@@ -227,7 +231,27 @@ impl Remote {
     }
 
     pub(super) fn uses_script(&self) -> bool {
-        self.uses_script.load(Ordering::Relaxed)
+        self.dialect.uses_script()
+    }
+
+    /// Asks in the background whether the module has been loaded since.
+    fn ask_for_module(self: &Arc<Self>, mut connection: Connection) {
+        let (remote, timeout) = (Arc::downgrade(self), self.settings.timeout);
+        let generation = self.generation.load(Ordering::Acquire);
+        tokio::spawn(async move {
+            let command = command::refund(PROBE_KEY, Cost::ONE);
+            let refunded = Deadline::after(timeout).run(connection.rl_query(&command)).await;
+            // The error of a server that is unavailable does not say whether it has the module.
+            let has_module = !refunded
+                .is_err_and(|error| error.is_unknown_command() || error.failure_kind().is_some());
+            // A later connection has asked by itself.
+            if let Some(remote) = remote.upgrade()
+                && has_module
+                && remote.generation.load(Ordering::Acquire) == generation
+            {
+                remote.dialect.record(true, remote.clock.monotonic());
+            }
+        });
     }
 
     async fn query<O: Operation>(
@@ -238,13 +262,14 @@ impl Remote {
     ) -> Result<O::Output, Error> {
         if !self.uses_script() {
             match connection.rl_query(&operation.command()).await {
-                Err(error)
-                    if self.settings.backend == Backend::Auto && error.is_unknown_command() =>
-                {
-                    self.uses_script.store(true, Ordering::Relaxed);
-                }
                 Err(error) if error.is_unknown_command() => {
-                    return Err(Error::NeedsModule("Backend::Module"));
+                    if self.settings.backend == Backend::Module {
+                        return Err(Error::NeedsModule("Backend::Module"));
+                    }
+                    // An older module may lack a command that no check needs.
+                    if !O::NEEDS_MODULE {
+                        self.dialect.record(false, self.clock.monotonic());
+                    }
                 }
                 result => return result,
             }
@@ -354,12 +379,7 @@ impl Remote {
             // Any other reply shows that the server is available.
             _ => {}
         }
-        let uses_script = match self.settings.backend {
-            Backend::Auto => !has_module,
-            Backend::Module => false,
-            Backend::Script => true,
-        };
-        self.uses_script.store(uses_script, Ordering::Relaxed);
+        self.dialect.record(has_module, self.clock.monotonic());
         let is_tracking = self.deny_cache.is_some() && self.connector.supports_pushes() && {
             let tracking = redis::cmd("CLIENT").arg(&["TRACKING", "ON", "NOLOOP"]).to_owned();
             tracking.query_async::<()>(&mut connection).await.is_ok()

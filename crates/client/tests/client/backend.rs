@@ -6,6 +6,8 @@ use std::time::Duration;
 use ratelog_client::command::Override;
 use ratelog_client::limiter::{Backend, BreakerState};
 use ratelog_client::{Checks, Cost, Error, Mode, Policy, Source, script};
+use ratelog_client_core::Clock;
+use ratelog_core::Instant;
 use ratelog_test_support::{Client, Module, Server};
 
 use crate::support::{connection, fast_probes, policy_name, rule, rules, until, url};
@@ -119,6 +121,27 @@ async fn a_module_that_is_loaded_later_is_detected_by_the_next_connection() {
         limiter.check("k", &nine).await.unwrap().source() == Source::Module
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_module_that_is_loaded_later_is_detected_within_thirty_seconds() {
+    let server = without_module();
+    let (clock, time) = Clock::manual(Instant::from_clock(1_700_000_000_000));
+    let limiter = fast_probes(&url(&server)).clock(clock).build().await.unwrap();
+    let nine = rules(&[(9, 60_000)]);
+    let mut admin = server.connect();
+    admin.run::<()>(&format!("MODULE LOAD {}", Server::module_path()));
+    for _ in 0..9 {
+        assert_eq!(limiter.check("k", &nine).await.unwrap().source(), Source::Script);
+    }
+    time.set(Duration::from_secs(30));
+    until("the module answers", async || {
+        limiter.check("k", &nine).await.unwrap().source() == Source::Module
+    })
+    .await;
+    let health = limiter.health();
+    assert!(!health.uses_script);
+    assert_eq!(health.opened, 0);
 }
 
 #[tokio::test]
