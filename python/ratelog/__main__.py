@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
@@ -11,6 +12,9 @@ from .cli.main import main
 if __name__ == "__main__":
     # The command reports errors itself.
     logging.getLogger("ratelog").addHandler(logging.NullHandler())
+    # A key may have characters that the output's encoding lacks.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         status = main(sys.argv[1:])
         sys.stdout.flush()

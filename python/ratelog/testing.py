@@ -62,15 +62,16 @@ def frozen(limiter: BaseLimiter, clock: FrozenClock | None = None) -> Iterator[F
     if engine.remote:
         raise ConfigError("a server's clock cannot be frozen: test with RATELOG_URL=memory://")
     clock = clock or FrozenClock()
-    engine.replace_local(_local(engine.settings.local_max_bytes, engine.settings.instances, clock._clock))  # noqa: SLF001
+    # Another block may have frozen it.
+    before = engine.local
+    settings = engine.settings
+    local = LocalLimiter(settings.local_max_bytes, instances=settings.instances, clock=clock._clock)  # noqa: SLF001
+    engine.replace_local(local)
     try:
         yield clock
     finally:
-        engine.replace_local(_local(engine.settings.local_max_bytes, engine.settings.instances, None))
-
-
-def _local(max_bytes: int, instances: int, clock: ManualClock | None) -> LocalLimiter:
-    return LocalLimiter(max_bytes, instances=instances, clock=clock)
+        before.clear()
+        engine.replace_local(before)
 
 
 try:

@@ -37,6 +37,19 @@ async def test_a_frozen_clock_moves_only_when_a_test_moves_it() -> None:
     assert await statuses(app, "/a", "/a", "/a") == [200, 200, 429]
 
 
+def test_a_block_within_another_leaves_it_its_clock() -> None:
+    limiter = SyncRateLimiter("memory://")
+    with frozen(limiter) as clock:
+        assert limiter.check("k", "1/hour")
+        with frozen(limiter) as inner:
+            assert [bool(limiter.check("k", "1/hour")) for _ in range(2)] == [True, False]
+            inner.advance(3600)
+            assert limiter.check("k", "1/hour")
+        assert [bool(limiter.check("k", "1/hour")) for _ in range(2)] == [True, False]
+        clock.advance(3600)
+        assert limiter.check("k", "1/hour")
+
+
 def test_a_synchronous_limiter_can_be_frozen() -> None:
     limiter = SyncRateLimiter("memory://")
     with frozen(limiter) as clock:

@@ -43,7 +43,9 @@ def _run(args: Namespace) -> Output:
     if settings.url.startswith("memory://"):
         raise NeedsModuleError("memory:// has no server: pass --url, or set RATELOG_URL")
     timeout = max(settings.timeout, TIMEOUT)
-    # Operators name whole keys, as in the commands of the module.
-    with SyncRateLimiter(args.url, config=args.config, timeout=timeout, deny_cache=0, prefix="") as limiter:
+    # Operators name whole keys, as in the commands of the module, and mean the server.
+    with SyncRateLimiter(
+        args.url, config=args.config, timeout=timeout, deny_cache=0, prefix="", enabled=True
+    ) as limiter:
         output: Output = args.run(limiter, args)
         return output

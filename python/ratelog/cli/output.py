@@ -9,12 +9,13 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from .._core import Decision
+from ..engine.classify import ARGUMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _DECISION_FIELDS = ("allowed", "limit", "remaining", "retry_after_ms", "reset_after_ms", "window_ms", "source")
-_CREDENTIALS = re.compile(r"(://)[^\s'\"]*@")
+_CREDENTIALS = re.compile(r"(://)\S*@")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +82,10 @@ def _to_plain(value: object) -> object:
 
 
 def one_line(error: BaseException | str) -> str:
-    """An error in one line, without the marks below a text that does not parse and without a URL's credentials."""
-    lines = [line.strip() for line in str(error).splitlines()]
+    """An error in one line, without the marks below a text that does not parse.
+
+    Without credentials: of a URL, and of a command that the server quotes.
+    """
+    lines = [line.partition(ARGUMENTS)[0].strip() for line in str(error).splitlines()]
     text = "; ".join(line for line in lines if line and line != "^") or type(error).__name__
     return _CREDENTIALS.sub(r"\1***@", text)

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 
 SUBJECT = "rights"
 
+_RIGHTS_OF_SCRIPT = (
+    "+evalsha +script|load +time +zadd +zcard +zcount +zrange +zrem +zremrangebyrank +zremrangebyscore"
+    " +zrevrangebyscore +pexpire +unlink"
+)
+
 
 def check_rights(client: Any, settings: Settings, *, module: bool) -> Finding:
     """Sends each command of a limiter to one server, so that it changes nothing that lasts.
@@ -29,18 +34,22 @@ def check_rights(client: Any, settings: Settings, *, module: bool) -> Finding:
     the right, without `ACL DRYRUN`, which a user for an application may not run.
     """
     prefix = Prefix(settings.prefix).value
+    keys = f"{prefix}:*" if prefix else "*"
     key = with_prefix(prefix, f"doctor:{uuid4().hex}".encode())
     commands = _module_commands(key) if module else _script_commands(key)
     denied = [(name, error) for name, command in commands if (error := _denial(client, command)) is not None]
     if not denied:
-        return Finding("ok", SUBJECT, f"the user may run the commands of a limiter on the keys {prefix}:*")
+        return Finding("ok", SUBJECT, f"the user may run the commands of a limiter on the keys {keys}")
     # An error about keys concerns all commands; the others are more exact.
     if any("access" in error and "key" in error for _, error in denied):
-        way_out = f"ACL SETUSER <user> ~{prefix}:*, or change the setting prefix"
+        way_out = f"ACL SETUSER <user> ~{keys}, or change the setting prefix"
+    elif any(_is_of_command_in_script(error) for _, error in denied):
+        # The server names at most one of them.
+        way_out = f"ACL SETUSER <user> {_RIGHTS_OF_SCRIPT}"
     else:
-        way_out = "ACL SETUSER <user> " + " ".join(f"+{name}" for name, _ in denied)
-    names = ", ".join(name for name, _ in denied)
-    return Finding("error", SUBJECT, f"the user may not run {names} on the keys {prefix}:*; {way_out}")
+        way_out = "ACL SETUSER <user> " + " ".join(f"+{name}" for name in dict.fromkeys(name for name, _ in denied))
+    names = ", ".join(dict.fromkeys(name for name, _ in denied))
+    return Finding("error", SUBJECT, f"the user may not run {names} on the keys {keys}; {way_out}")
 
 
 def _module_commands(key: bytes) -> Sequence[tuple[str, Command]]:
@@ -70,6 +79,10 @@ def _denial(client: Any, command: Command) -> str | None:
         client.execute_command(*command)
     except ResponseError as error:
         text = str(error).lower()
-        # The second is what Redis 7.0 reports of a command in a script.
-        return text if "permission" in text or "can't run this command" in text else None
+        return text if "permission" in text or _is_of_command_in_script(text) else None
     return None
+
+
+def _is_of_command_in_script(error: str) -> bool:
+    """The second is what Redis 7.0 reports."""
+    return "acl failure in script" in error or "can't run this command" in error

@@ -45,6 +45,9 @@ class AsyncConnections:
 
     async def close(self) -> None:
         """Closes the connections. Commands in progress fail with `LimiterClosedError`."""
+        if self._finalizer is None:
+            # `open` was never called: the generator has not begun, so it closes nothing.
+            await self._close_all()
         await self._closer.aclose()
 
     async def _close_at_end(self) -> AsyncGenerator[None, None]:

@@ -75,8 +75,10 @@ class AsyncSessions:
         loop = running_loop()
         session = self._by_loop.get(loop)
         if session is None:
-            for closed in [other for other in self._by_loop if other.is_closed()]:
-                del self._by_loop[closed]
+            # Other threads, with event loops of their own, may do the same.
+            for other in list(self._by_loop):
+                if other.is_closed():
+                    self._by_loop.pop(other, None)
             session = self._by_loop[loop] = self._create_session()
         await session.started()
         if self._by_loop.get(loop) is session:

@@ -48,7 +48,7 @@ class InvalidationListener:
 
     def cache_denial(self, check: Check, dialect: Dialect) -> bool:
         """Fetches the denial of `check` and caches it. Returns false if there is no connection to track the key."""
-        if self._connection is None:
+        if self._connection is None or self._connection._writer.is_closing():  # noqa: SLF001
             return False
         if self._deny_cache.begin_fetch(*check):
             self._send((check, self._deny_cache.version(check.key), dialect), dialect.peek(check))

@@ -70,8 +70,14 @@ class ServerPool:
 
     async def send(self, connection: Any, pending: PendingCommands) -> bool:
         """Sends a pipeline. Does not use redis-py's, which may send a command again after a lost reply."""
-        if not await _is_usable(connection):
-            await self._discard(connection)
+        is_usable = False
+        try:
+            is_usable = await _is_usable(connection)
+        finally:
+            # Also if the command's time is over meanwhile: a connection that stays busy is lost.
+            if not is_usable:
+                await self._discard(connection)
+        if not is_usable:
             return False
         is_lost = False
         try:

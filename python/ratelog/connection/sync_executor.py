@@ -48,11 +48,12 @@ class SyncExecutor:
 
     def execute(self, commands: Sequence[Command]) -> list[Reply]:
         """Returns the replies, in which errors of the server are exceptions. Fails after the client's timeout."""
+        self._raise_if_closed()
         if not self._semaphore.acquire(timeout=self._timeout):
+            self._raise_if_closed()
             raise exceptions.TimeoutError(f"no connection was free within {self._timeout:g} s")
         try:
-            if self._is_closed:
-                raise LimiterClosedError("the limiter was closed")
+            self._raise_if_closed()
             return self._send(commands)
         finally:
             self._semaphore.release()
@@ -73,10 +74,17 @@ class SyncExecutor:
         """Rejects new commands, waits for those in progress up to the timeout, and closes the client if it is owned."""
         self._is_closed = True
         deadline = monotonic() + self._timeout
-        for _ in range(self._max_connections):
-            if not self._semaphore.acquire(timeout=max(0.0, deadline - monotonic())):
-                break
+        taken = 0
+        while taken < self._max_connections and self._semaphore.acquire(timeout=max(0.0, deadline - monotonic())):
+            taken += 1
         self._close_client()
+        # Threads that wait for a connection meanwhile are rejected at once.
+        if taken:
+            self._semaphore.release(taken)
+
+    def _raise_if_closed(self) -> None:
+        if self._is_closed:
+            raise LimiterClosedError("the limiter was closed")
 
     def _send(self, commands: Sequence[Command]) -> list[Reply]:
         """Sends a pipeline. Does not use redis-py's, which may send a command again after a lost reply."""

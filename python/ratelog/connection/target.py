@@ -123,6 +123,7 @@ class Target:
     def _sentinel_client(self, redis: ModuleType, options: dict[str, Any]) -> Any:
         sentinel_options = {key: options[key] for key in ("socket_connect_timeout", "retry")}
         sentinel_options["socket_timeout"] = options["socket_connect_timeout"]
+        sentinel_options |= {key: value for key, value in options.items() if key == "ssl" or key.startswith("ssl_")}
         sentinel = redis.sentinel.Sentinel(list(self.hosts), sentinel_kwargs=sentinel_options)
         return sentinel.master_for(self.service, **options)
 

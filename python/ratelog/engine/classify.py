@@ -70,7 +70,7 @@ _TRANSIENT = (
 _CONNECTION_LOST = (AuthenticationError, InvalidResponse, ReadOnlyError, RedisConnectionError, OSError)
 
 
-_ARGUMENTS = ", with args beginning with"
+ARGUMENTS = ", with args beginning with"
 """Precedes the arguments of a command that the server does not know."""
 
 _CLIENT = re.compile(r"<redis\..*?> - ")
@@ -122,5 +122,5 @@ def _authentication_error(error: BaseException | None) -> AuthenticationError | 
 
 def _one_line(error: BaseException) -> str:
     """redis-py may quote a whole command, even the script; an error may also have no text."""
-    line = _CLIENT.sub("", str(error).partition("\n")[0]).partition(_ARGUMENTS)[0]
+    line = _CLIENT.sub("", str(error).partition("\n")[0]).partition(ARGUMENTS)[0]
     return textwrap.shorten(line, 300, placeholder=" ...") or type(error).__name__

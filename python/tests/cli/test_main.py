@@ -54,6 +54,19 @@ def test_the_program_ends_quietly_if_its_output_is_closed(server: Server) -> Non
     assert (ran.returncode, ran.stderr) == (1, b"")
 
 
+def test_a_key_that_the_output_cannot_encode_is_escaped(server: Server) -> None:
+    server.db().execute_command("RL.OVERRIDE", "SET", "café", "DENY")
+    ran = run("--url", server.url, "overrides", "list", PYTHONIOENCODING="ascii")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "caf\\xe9" in ran.stdout
+
+
+def test_the_server_is_asked_even_if_the_limiter_is_disabled(server: Server) -> None:
+    ran = run("check", "k", "1/minute", "--json", RATELOG_URL=server.url, RATELOG_ENABLED="false")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert '"source": "module"' in ran.stdout
+
+
 def test_wrong_arguments_have_status_2() -> None:
     ran = run("nothing")
     assert ran.returncode == 2

@@ -56,3 +56,7 @@ def test_an_error_is_one_line_without_credentials() -> None:
     assert one_line(ValueError()) == "ValueError"
     assert one_line("at redis://user:pass:word@example.com:1/0!") == "at redis://***@example.com:1/0!"
     assert one_line("redis://:p/w@example.com and redis://b@c") == "redis://***@example.com and redis://***@c"
+    assert one_line("""invalid choice: "redis://:it's@example.com" (choose""") == (
+        'invalid choice: "redis://***@example.com" (choose'
+    )
+    assert one_line("unknown command 'AUTH', with args beginning with: 'app' 's3cret' ") == "unknown command 'AUTH'"

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ratelog.cli.finding import Finding
-from ratelog.cli.rights import check_rights
+from ratelog.cli.rights import _RIGHTS_OF_SCRIPT, check_rights
 from ratelog.settings import load
 from support.cluster import Cluster
 from support.roles import USERS, password_of
+from support.server import ROOT
 
 if TYPE_CHECKING:
     from support.server import Server
@@ -61,9 +62,28 @@ def test_the_rights_of_the_script_are_checked(start: Start) -> None:
     server.db().execute_command("ACL", "SETUSER", "script", "-zadd")
     finding = check_rights(client, load(), module=False)
     assert finding.status == "error"
-    assert "evalsha" in finding.text
+    assert finding.text == (
+        "the user may not run evalsha on the keys ratelog:*; ACL SETUSER <user> +evalsha +script|load +time +zadd"
+        " +zcard +zcount +zrange +zrem +zremrangebyrank +zremrangebyscore +zrevrangebyscore +pexpire +unlink"
+    )
     server.db().execute_command("ACL", "SETUSER", "script", "+zadd", "-script")
-    assert "script|load" in check_rights(client, load(), module=False).text
+    finding = check_rights(client, load(), module=False)
+    assert finding.text == "the user may not run script|load on the keys ratelog:*; ACL SETUSER <user> +script|load"
+    server.db().execute_command("ACL", "SETUSER", "script", "+script", "-evalsha")
+    finding = check_rights(client, load(), module=False)
+    assert finding.text == "the user may not run evalsha on the keys ratelog:*; ACL SETUSER <user> +evalsha"
+
+
+def test_the_rights_that_docs_name_for_the_script_are_those_of_the_way_out() -> None:
+    page = (ROOT / "docs/without-the-module.md").read_text()
+    assert f"\n{_RIGHTS_OF_SCRIPT}\n" in page
+
+
+def test_without_a_prefix_the_rights_are_for_all_keys(start: Start) -> None:
+    server = start(USERS["application"])
+    client = client_of(server, "application", password_of("application"))
+    finding = check_rights(client, load(prefix=""), module=True)
+    assert finding.text.endswith(" on the keys *; ACL SETUSER <user> ~*, or change the setting prefix")
 
 
 def test_the_rights_do_not_depend_on_the_slot(start: Start) -> None:

@@ -34,6 +34,16 @@ async def test_a_dropped_limiter_closes_its_connections(server: Server, deny_cac
     await until("the connections are closed", lambda: not connections(server))
 
 
+async def test_a_limiter_that_is_closed_before_it_connects_leaves_no_task(server: Server) -> None:
+    limiter = RateLimiter(server.url, deny_cache=100, **FAST)
+    checking = asyncio.create_task(limiter.check("k", "9/minute"))
+    await asyncio.sleep(0)
+    await limiter.aclose()
+    await checking
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    await until("the connections are closed", lambda: not connections(server))
+
+
 async def test_the_end_of_an_event_loop_closes_its_connections_only(server: Server) -> None:
     async with RateLimiter(server.url, deny_cache=100, **FAST) as limiter:
         await until("all connections are open", lambda: limiter.health().tracking)

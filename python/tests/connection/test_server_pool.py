@@ -13,7 +13,7 @@ from ratelog import RateLimiter
 from ratelog.connection import server_pool
 from ratelog.connection.async_executor import AsyncExecutor
 from support.driver import FAST
-from support.wait import until
+from support.wait import TIMEOUT, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -46,6 +46,35 @@ async def test_a_connection_closed_by_its_owner_is_replaced(client: Any) -> None
             assert (await limiter.check("k", "9/minute")).remaining == left
             await client.connection_pool.disconnect()
         assert limiter.health().opened == 0
+
+
+async def test_a_command_that_ends_while_its_connection_is_examined_loses_no_connection() -> None:
+    class Slow:
+        async def can_read(self) -> bool:
+            await asyncio.sleep(TIMEOUT)
+            return False
+
+        async def disconnect(self, **_: Any) -> None: ...
+
+    class Pool:
+        in_use = 0
+
+        async def get_connection(self) -> Any:
+            self.in_use += 1
+            return Slow()
+
+        async def release(self, _: Any) -> None:
+            self.in_use -= 1
+
+    class Client:
+        connection_pool = Pool()
+
+    executor = AsyncExecutor(Client(), timeout=30, connect_timeout=30, max_connections=1)
+    for _ in range(3):
+        with pytest.raises(asyncio.TimeoutError):
+            await executor.execute_unbatched([("PING",)], 0.05)
+        await until("the connection is released", lambda: Client.connection_pool.in_use == 0)
+    assert executor._pool._busy == 0
 
 
 async def test_an_unexpected_error_fails_the_batch_and_is_reported() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from threading import Barrier, BrokenBarrierError
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,8 +14,9 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from ratelog import SyncRateLimiter
 from ratelog.connection.sync_executor import SyncExecutor
+from ratelog.engine.classify import LimiterClosedError
 from support.driver import FAST
-from support.wait import TIMEOUT
+from support.wait import TIMEOUT, until_sync
 
 if TYPE_CHECKING:
     from support.server import Server
@@ -54,6 +56,28 @@ def test_threads_that_begin_together_create_one_client() -> None:
         list(threads.map(execute, range(8)))
     executor.close()
     assert len(created) == 1
+
+
+def test_threads_that_wait_for_a_connection_are_rejected_when_it_closes(start: Start) -> None:
+    server = start()
+    executor = SyncExecutor(server.db, owns_client=True, timeout=TIMEOUT, max_connections=1)
+    executor.execute([("PING",)])
+    started = monotonic()
+    with ThreadPoolExecutor(4) as threads:
+        blocking = threads.submit(executor.execute, [("BLPOP", "list", str(TIMEOUT))])
+        until_sync("the command is sent", lambda: server.db().info("clients")["blocked_clients"] == 1)
+        waiting = [threads.submit(executor.execute, [("PING",)]) for _ in range(2)]
+        closing = threads.submit(executor.close)
+        until_sync("it closes", lambda: executor._is_closed)
+        server.db().rpush("list", "done")
+        assert blocking.result()
+        for one in waiting:
+            with pytest.raises(LimiterClosedError):
+                one.result()
+        closing.result()
+    with pytest.raises(LimiterClosedError):
+        executor.execute([("PING",)])
+    assert monotonic() - started < TIMEOUT
 
 
 def test_a_thread_waits_for_a_connection_at_most_for_the_timeout(start: Start) -> None:
