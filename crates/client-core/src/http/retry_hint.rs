@@ -84,7 +84,8 @@ impl Lines {
     fn add(&mut self, name: &[u8], value: &[u8]) {
         let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
         if is("date") {
-            self.date = date(value);
+            // With the earliest one the wait is the longest.
+            self.date = [self.date, date(value)].into_iter().flatten().min();
         } else if is("retry-after") {
             self.retry_after.extend(RetryTime::from_retry_after(value));
         } else if is("ratelimit") {

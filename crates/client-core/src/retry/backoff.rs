@@ -45,8 +45,8 @@ impl Backoff {
         let max = policy.max_single_wait.unwrap_or(MAX_BACKOFF);
         let exponential = ExponentialBuilder::new()
             .with_jitter()
-            .with_min_delay(policy.base.min(max))
-            // The jitter may double it.
+            // The jitter may double them.
+            .with_min_delay(policy.base.min(max / 2))
             .with_max_delay(max / 2)
             .with_factor(policy.factor.max(1.0))
             .without_max_times()
@@ -201,6 +201,18 @@ mod tests {
         let grown = &waits[6..];
         assert!(grown.iter().all(|wait| (seconds(5)..seconds(10)).contains(wait)), "{waits:?}");
         assert_ne!(grown.first(), grown.last());
+        let first = |base| {
+            let policy = RetryPolicy::default().base(base).max_single_wait(seconds(2));
+            policy.backoff().next(RetryAction::Backoff, Duration::ZERO).unwrap()
+        };
+        for base in [seconds(1), seconds(2), seconds(60)] {
+            let firsts = [(); 9].map(|()| first(base));
+            assert!(
+                firsts.iter().all(|wait| (seconds(1)..seconds(2)).contains(wait)),
+                "{firsts:?}"
+            );
+            assert!(firsts.iter().any(|wait| *wait != firsts[0]), "{firsts:?}");
+        }
     }
 
     #[test]

@@ -114,8 +114,22 @@ impl Engine {
     }
 
     /// Sends one command per check. If one is denied or fails, takes back the units that the others recorded. If not
-    /// `record`, the checks that the deny cache does not deny are peeks.
+    /// `record`, the deny cache denies one of the checks, and the others are peeks.
     async fn check_separately(
+        self: &Arc<Self>,
+        checks: &[(&[u8], Check<'_>)],
+        record: bool,
+        on_rejection: OnRejection,
+    ) -> Result<Decisions, Error> {
+        let decisions = self.check_each(checks, record, on_rejection).await?;
+        if !record && decisions.iter().all(Decision::allowed) {
+            // The denial has ended meanwhile.
+            return self.check_each(checks, true, on_rejection).await;
+        }
+        Ok(decisions)
+    }
+
+    async fn check_each(
         self: &Arc<Self>,
         checks: &[(&[u8], Check<'_>)],
         record: bool,
@@ -229,4 +243,22 @@ fn combine<'a>(checks: &[(&[u8], Check<'a>)]) -> Option<Checks<'a>> {
         });
     }
     combined
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::limiter::check_all::OnRejection;
+    use crate::{Check, RateLimiter, Rules};
+
+    #[tokio::test]
+    async fn checks_are_recorded_if_the_cached_denial_of_one_has_ended() {
+        let limiter = RateLimiter::connect("memory://").await.unwrap();
+        let rules: Rules = "1/minute".parse().unwrap();
+        let checks: [(&[u8], _); 2] = [(b"a", Check::from(&rules)), (b"b", Check::from(&rules))];
+        for allowed in [true, false] {
+            let decisions = limiter.0.check_separately(&checks, false, OnRejection::Fail).await;
+            let decisions = decisions.unwrap();
+            assert!(decisions.iter().all(|decision| decision.allowed() == allowed));
+        }
+    }
 }

@@ -98,8 +98,12 @@ impl Middleware for Throttle {
     ) -> Result<Response> {
         let queue = self.queue(&request);
         let permit = queue.acquire(deadline(self.max_wait)).await;
+        let origin = request.url().origin();
         let result = next.run(request, extensions).await;
-        if let Ok(response) = &result {
+        // A response after a redirect to another origin says nothing about this one.
+        if let Ok(response) = &result
+            && response.url().origin() == origin
+        {
             let denied = response.status() == StatusCode::TOO_MANY_REQUESTS;
             let hint = RetryHint::from_headers(response.headers(), Clock::system_now());
             permit.on_response(denied, &hint);

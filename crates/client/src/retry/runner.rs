@@ -46,10 +46,10 @@ pub async fn retry<T, F: Future<Output = T>>(
     let mut attempts = Attempts::begin(policy);
     loop {
         let output = operation().await;
-        let action = classify(&output);
-        if !attempts.wait(action).await {
-            return attempts.finish(output);
-        }
+        let Some(wait) = attempts.next(classify(&output)) else { return attempts.finish(output) };
+        // Releases what it holds, such as a connection.
+        drop(output);
+        attempts.wait(wait).await;
     }
 }
 
@@ -67,13 +67,16 @@ impl Attempts {
         Self { backoff: policy.backoff(), start: Instant::now(), count: 1, waited: Duration::ZERO }
     }
 
-    /// Waits before the next attempt and returns true. If there is no next attempt, returns false at once.
-    pub(crate) async fn wait(&mut self, action: RetryAction) -> bool {
-        let Some(wait) = self.backoff.next(action, self.start.elapsed()) else { return false };
+    /// The wait before the next attempt; `None` if there is none.
+    pub(crate) fn next(&mut self, action: RetryAction) -> Option<Duration> {
+        self.backoff.next(action, self.start.elapsed())
+    }
+
+    /// Waits before the next attempt.
+    pub(crate) async fn wait(&mut self, wait: Duration) {
         sleep(wait).await;
         self.count += 1;
         self.waited += wait;
-        true
     }
 
     pub(crate) fn finish<T>(self, output: T) -> Outcome<T> {

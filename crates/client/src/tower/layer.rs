@@ -157,7 +157,8 @@ impl RateLimitLayer {
     }
 
     /// Counts only the requests for whose response `count` returns true, such as failed logins. The others are checked,
-    /// and their units are taken back before the response is sent.
+    /// and their units are taken back before the response is sent. A request whose client leaves before the response
+    /// counts.
     ///
     /// ```
     /// use ratelog_client::tower::RateLimitLayer;

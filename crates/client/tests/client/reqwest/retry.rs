@@ -1,7 +1,11 @@
-use axum::http::Method;
+use std::sync::{Arc, Mutex};
+
+use axum::http::{Extensions, Method};
 use ratelog_client::reqwest::{Retry, Throttle};
 use ratelog_client::retry::{Idempotency, Outcome, RetryPolicy};
-use reqwest::{Body, Response};
+use reqwest::{Body, Request, Response};
+use reqwest_middleware::{Middleware, Next};
+use tokio::time::Instant;
 
 use super::server::{OK, Reply, Server};
 use super::{SECOND, client, with};
@@ -95,21 +99,73 @@ async fn a_request_that_was_redirected_is_repeated_only_if_it_is_idempotent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_could_not_connect_is_repeated() {
+async fn a_request_that_could_not_connect_is_repeated_if_it_was_not_redirected() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     drop(listener);
-    let start = tokio::time::Instant::now();
-    let post = |idempotency| with(Retry::default()).post(&url).with_extension(idempotency).send();
-    assert!(post(Idempotency::Never).await.unwrap_err().is_connect());
-    assert!(start.elapsed().is_zero());
-    assert!(post(Idempotency::NonIdempotent).await.unwrap_err().is_connect());
-    assert!(start.elapsed() >= SECOND * 15 / 10);
+    let start = Instant::now();
+    let post = |retry, idempotency| with(retry).post(&url).with_extension(idempotency).send();
+    let without_redirects = Retry::default().without_redirects();
+    for (retry, idempotency) in [
+        (without_redirects.clone(), Idempotency::Never),
+        (Retry::default(), Idempotency::NonIdempotent),
+    ] {
+        assert!(post(retry, idempotency).await.unwrap_err().is_connect());
+        assert!(start.elapsed().is_zero());
+    }
+    for (times, (retry, idempotency)) in (1..).zip([
+        (without_redirects, Idempotency::NonIdempotent),
+        (Retry::default(), Idempotency::Idempotent),
+    ]) {
+        assert!(post(retry, idempotency).await.unwrap_err().is_connect());
+        assert!(start.elapsed() >= times * SECOND * 15 / 10);
+    }
+    // The server has executed the request, and redirects to one that is away.
+    let location: &'static [_] = vec![("Location", &*url.leak())].leak();
+    let server = Server::scripted([Some((303, location))]).await;
+    assert_eq!(send(&server, Method::POST, None).await, (1, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_response_that_is_not_the_last_is_dropped_before_the_wait() {
+    let server = Server::scripted([Some((429, &[("Retry-After", "5")])), OK]).await;
+    let dropped = Arc::new(Mutex::new(None));
+    let watch = Watch(Arc::clone(&dropped));
+    let client = client().with(Retry::default()).with(watch).build();
+    assert_eq!(client.get(server.url("/")).send().await.unwrap().status(), 200);
+    let dropped = dropped.lock().unwrap().unwrap();
+    assert!(dropped.elapsed() >= SECOND * 5, "{:?}", dropped.elapsed());
+}
+
+/// Records when the first response is dropped.
+struct Watch(Arc<Mutex<Option<Instant>>>);
+
+#[derive(Clone)]
+struct Watched(Arc<Mutex<Option<Instant>>>);
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.0.lock().unwrap().get_or_insert_with(Instant::now);
+    }
+}
+
+#[async_trait::async_trait]
+impl Middleware for Watch {
+    async fn handle(
+        &self,
+        request: Request,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> reqwest_middleware::Result<Response> {
+        let mut response = next.run(request, extensions).await?;
+        response.extensions_mut().insert(Watched(Arc::clone(&self.0)));
+        Ok(response)
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_request_is_repeated_as_long_as_the_responses_say() {
-    let start = tokio::time::Instant::now();
+    let start = Instant::now();
     let denied = Some((429, &[("Retry-After", "5")][..]));
     let server = Server::scripted([denied, denied, denied, denied, denied, denied, OK]).await;
     assert_eq!(send(&server, Method::POST, None).await, (7, Some(200)));

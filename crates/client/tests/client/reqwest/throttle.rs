@@ -57,6 +57,16 @@ async fn origins_and_partitions_do_not_hold_each_other_back() {
     get(&client, other.url("/")).await;
     assert!(other.times()[0] < SECOND);
 
+    // The response after a redirect is that of another origin.
+    let location: &'static [_] = vec![("Location", &*exhausted.url("/").leak())].leak();
+    let redirecting = Server::scripted([Some((302, location)), OK]).await;
+    let client = with(Throttle::default());
+    for _ in 0..2 {
+        get(&client, redirecting.url("/")).await;
+    }
+    let times = redirecting.times();
+    assert!(times[1] < times[0] + SECOND, "{times:?}");
+
     let server = Server::scripted([EXHAUSTED]).await;
     let client = with(Throttle::default().partition(|request| request.url().path().to_owned()));
     for path in ["/a", "/b", "/a"] {
