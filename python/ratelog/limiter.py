@@ -392,7 +392,7 @@ class RateLimiter(BaseLimiter):
 
         Place the route's decorator above this one. A router is passed as it is: `limiter.exempt(router)`.
         """
-        from .web.routes import exempt
+        from .web.exemption import exempt
 
         return exempt(endpoint)
 

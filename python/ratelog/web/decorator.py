@@ -8,8 +8,8 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from .callables import evaluated_signature
+from .endpoint import LIMITS
 from .misuse import reject_routed, reject_router
-from .routes import LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,8 @@ from .check_builder import CheckBuilder
 from .cors import is_preflight
 from .request_state import RequestState
 from .resolver import UNKNOWN, Resolver, applied_limit, has_same_key, unique_scope
-from .routes import method_of, routed
+from .route_table import routed
+from .scope import method_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
-from .routes import exempt
+from .exemption import exempt
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,7 @@ from .header_sender import HeaderSender
 from .parts import parts_of
 from .replay import Replay
 from .resolver import UNKNOWN
-from .routes import routed
+from .route_table import routed
 
 if TYPE_CHECKING:
     from .parts import HasWebParts

@@ -9,7 +9,7 @@ from uuid import UUID
 from .configured import ALL
 from .request_state import EPOCH
 from .responses import PROBLEM_JSON
-from .routes import routes_in
+from .route_table import routes_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

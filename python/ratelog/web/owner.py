@@ -8,7 +8,7 @@ from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Match, Router
 
-from .routes import flatten, is_mount
+from .route_table import RouteTable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,23 +31,13 @@ class Owner(NamedTuple):
     """Those on the way to the endpoint, the outermost first."""
 
 
-class _MountTable(NamedTuple):
-    router: Router
-    """Keeping it prevents that its id is reused."""
-    size: int
-    """The number of its routes, with an included router as one of them."""
-    routes: Sequence[Any]
-    mounts: Sequence[tuple[int, Any]]
-    """The mounted applications, with their places among the routes."""
-
-
 class OwnerFinder:
     """Finds the owners of requests that reach one middleware."""
 
     def __init__(self, app: ASGIApp) -> None:
         """`app` is the application inside the middleware."""
         self._app = app
-        self._tables: dict[int, _MountTable] = {}
+        self._tables: dict[int, RouteTable] = {}
 
     def find(self, scope: Scope) -> Owner:
         """Follows a request through middlewares and mounts."""
@@ -87,13 +77,10 @@ class OwnerFinder:
                 return mount.app
         return None
 
-    def _table_of(self, router: Router) -> _MountTable:
-        # Routes may be added later.
+    def _table_of(self, router: Router) -> RouteTable:
         table = self._tables.get(id(router))
-        if table is None or table.size != len(router.routes):
-            routes = flatten(router.routes)
-            mounts = [(place, route) for place, route in enumerate(routes) if is_mount(route)]
-            table = self._tables[id(router)] = _MountTable(router, len(router.routes), routes, mounts)
+        if table is None or not table.is_current:
+            table = self._tables[id(router)] = RouteTable.of(router)
         return table
 
 

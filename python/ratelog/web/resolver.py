@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .configured import ALL
 from .early_limits import EarlyLimits
+from .endpoint import Endpoint, is_documentation
 from .keys import FALLING_BACK
 from .limit import AppliedLimit, RateLimit
-from .routes import Endpoint, Routes, is_documentation, method_of, path_of
+from .routes import Routes
+from .scope import method_of, path_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -10,7 +10,7 @@ from ..errors import ConfigError
 from .cors import replaces_exposed_headers
 from .misuse import authenticates, misplaced
 from .registry import NO_PLAN_FUNCTION
-from .routes import endpoints_of
+from .route_table import endpoints_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterator
