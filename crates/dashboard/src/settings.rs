@@ -48,13 +48,24 @@ pub struct Settings {
     #[arg(long, env = "RATELOG_DASHBOARD_DEMO", value_parser = BoolishValueParser::new())]
     pub demo: bool,
     /// The address and the port to listen on.
-    #[arg(long, env = "RATELOG_DASHBOARD_LISTEN", default_value = "127.0.0.1:8080")]
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "RATELOG_DASHBOARD_LISTEN",
+        default_value = "127.0.0.1:8080"
+    )]
     pub listen: SocketAddr,
     /// The path of the dashboard behind a proxy, for example /limits.
     #[arg(long, env = "RATELOG_DASHBOARD_BASE_PATH", default_value = "", value_parser = parse_base_path)]
     pub base_path: String,
-    /// A host name under which browsers reach the dashboard, besides the address that it listens on.
-    #[arg(long = "allowed-host", env = "RATELOG_DASHBOARD_ALLOWED_HOST", value_delimiter = ',')]
+    /// A host name under which browsers reach the dashboard, besides the address that it listens on. Several are
+    /// separated by commas.
+    #[arg(
+        long = "allowed-host",
+        value_name = "HOST",
+        env = "RATELOG_DASHBOARD_ALLOWED_HOST",
+        value_delimiter = ','
+    )]
     pub extra_hosts: Vec<String>,
     /// Browsers reach the dashboard over HTTPS, through a proxy: cookies are sent over HTTPS only.
     #[arg(long, env = "RATELOG_DASHBOARD_HTTPS", value_parser = BoolishValueParser::new())]
@@ -98,15 +109,21 @@ pub struct Settings {
     #[arg(long, env = "RATELOG_DASHBOARD_VIEWER_TOKEN_FILE", conflicts_with = "viewer_token")]
     pub viewer_token_file: Option<PathBuf>,
     /// A network of proxies whose header X-Forwarded-For names the address of the client, for example 192.0.2.0/24. The
-    /// attempts to sign in are limited by this address, and the audit records it.
+    /// attempts to sign in are limited by this address, and the audit records it. Several are separated by commas.
     #[arg(
         long = "forwarding-proxy",
+        value_name = "NETWORK",
         env = "RATELOG_DASHBOARD_FORWARDING_PROXY",
         value_delimiter = ','
     )]
     pub forwarding_proxies: Vec<IpNet>,
-    /// A network of proxies that authenticate users, for example 192.0.2.0/24.
-    #[arg(long = "trusted-proxy", env = "RATELOG_DASHBOARD_TRUSTED_PROXY", value_delimiter = ',')]
+    /// A network of proxies that authenticate users, for example 192.0.2.0/24. Several are separated by commas.
+    #[arg(
+        long = "trusted-proxy",
+        value_name = "NETWORK",
+        env = "RATELOG_DASHBOARD_TRUSTED_PROXY",
+        value_delimiter = ','
+    )]
     pub trusted_proxies: Vec<IpNet>,
     /// The header in which a trusted proxy names the user.
     #[arg(long, env = "RATELOG_DASHBOARD_USER_HEADER", default_value = "x-forwarded-user")]
@@ -133,11 +150,16 @@ pub struct Settings {
     #[arg(long, env = "RATELOG_DASHBOARD_OIDC_REDIRECT_URL")]
     pub oidc_redirect_url: Option<String>,
     /// A user of a trusted proxy or of an OIDC provider (the verified email address, or the subject) that may make
-    /// changes. All others are viewers.
-    #[arg(long = "operator", env = "RATELOG_DASHBOARD_OPERATOR", value_delimiter = ',')]
+    /// changes. Several are separated by commas. All others are viewers.
+    #[arg(
+        long = "operator",
+        value_name = "USER",
+        env = "RATELOG_DASHBOARD_OPERATOR",
+        value_delimiter = ','
+    )]
     pub operators: Vec<String>,
     /// The address and the port of a second listener that serves only /metrics and /healthz, without a token.
-    #[arg(long, env = "RATELOG_DASHBOARD_METRICS_LISTEN")]
+    #[arg(long, value_name = "ADDRESS", env = "RATELOG_DASHBOARD_METRICS_LISTEN")]
     pub metrics_listen: Option<SocketAddr>,
     /// The token with which /metrics is read, besides those of the roles.
     #[arg(long, env = "RATELOG_DASHBOARD_METRICS_TOKEN", hide_env_values = true)]
