@@ -1,3 +1,4 @@
+import { toRules, toSource, validateCost, validateKey } from "./arguments.ts";
 import { check, type Decision, peek } from "./decision.ts";
 import type { Check, CheckOptions, Limiter, RuleSource } from "./limiter.ts";
 import { Log } from "./log.ts";
@@ -43,6 +44,7 @@ class KeyLog extends Log {
 export class LocalLimiter implements Limiter {
   readonly #logs: Map<string, KeyLog> = new Map();
   readonly #rules: TextCache<Rules> = new TextCache(Rules.parse);
+  readonly #parseText = (text: string) => this.#rules.get(text);
   readonly #policies: ReadonlyMap<string, Rules>;
   readonly #maxBytes: number;
   readonly #now: () => number;
@@ -66,7 +68,7 @@ export class LocalLimiter implements Limiter {
     this.#maxBytes = maxBytes;
     this.#now = now;
     this.#policies = new Map(
-      Object.entries(policies).map(([name, rules]) => [name, this.#parse(rules)]),
+      Object.entries(policies).map(([name, rules]) => [name, toRules(rules)]),
     );
   }
 
@@ -90,10 +92,11 @@ export class LocalLimiter implements Limiter {
    *
    * @throws {ParseRulesError} `rules` is a text that is not rules.
    * @throws {RangeError} `cost` is not an integer from 1 to 4,294,967,295, or there is no policy of that name.
+   * @throws {TypeError} `key` or `rules` has another type.
    */
   check(key: string, rules: RuleSource, { cost = 1 }: CheckOptions = {}): Decision {
-    const [parsed, units, now] = [this.#parse(rules), validCost(cost), this.#now()];
-    const decision = this.#check(key, parsed, units, now);
+    const [parsed, units, now] = [this.#parse(rules), validateCost(cost), this.#now()];
+    const decision = this.#check(validateKey(key), parsed, units, now);
     this.#makeRoom(now);
     return decision;
   }
@@ -105,11 +108,11 @@ export class LocalLimiter implements Limiter {
    * Throws the errors of {@link check}, before anything is recorded.
    */
   checkAll(checks: readonly Check[], { cost = 1 }: CheckOptions = {}): Decision[] {
-    const [units, now] = [validCost(cost), this.#now()];
+    const [units, now] = [validateCost(cost), this.#now()];
     /** The units that the earlier checks will record. */
     const pending = new Map<string, number>();
     const evaluated = checks.map(({ key, rules }) => {
-      const before = pending.get(key) ?? 0;
+      const before = pending.get(validateKey(key)) ?? 0;
       const parsed = this.#parse(rules);
       const decision = peek(this.#logs.get(key) ?? new Log(), now, parsed, before + units);
       pending.set(key, before + (decision.allowed ? units : 0));
@@ -128,8 +131,8 @@ export class LocalLimiter implements Limiter {
 
   /** Returns the decision that a check would get. Records nothing, and throws the errors of {@link check}. */
   peek(key: string, rules: RuleSource, { cost = 1 }: CheckOptions = {}): Decision {
-    const log = this.#logs.get(key) ?? new Log();
-    return peek(log, this.#now(), this.#parse(rules), validCost(cost));
+    const log = this.#logs.get(validateKey(key)) ?? new Log();
+    return peek(log, this.#now(), this.#parse(rules), validateCost(cost));
   }
 
   /**
@@ -138,8 +141,8 @@ export class LocalLimiter implements Limiter {
    * @throws {RangeError} `cost` is not an integer from 1 to 4,294,967,295.
    */
   refund(key: string, { cost = 1 }: CheckOptions = {}): number {
-    const units = validCost(cost);
-    const log = this.#logs.get(key);
+    const units = validateCost(cost);
+    const log = this.#logs.get(validateKey(key));
     if (!log) {
       return 0;
     }
@@ -174,10 +177,8 @@ export class LocalLimiter implements Limiter {
   }
 
   #parse(rules: RuleSource): Rules {
-    if (typeof rules === "object") {
-      return "policy" in rules ? this.#policy(rules.policy) : rules;
-    }
-    return this.#rules.get(rules);
+    const source = toSource(rules, this.#parseText);
+    return "policy" in source ? this.#policy(source.policy) : source;
   }
 
   #policy(name: string): Rules {
@@ -230,11 +231,4 @@ export class LocalLimiter implements Limiter {
 
 function bytesOf(key: string, log: KeyLog): number {
   return KEY_BYTES + 2 * key.length + log.bytes;
-}
-
-function validCost(cost: number): number {
-  if (!Number.isInteger(cost) || cost < 1 || cost > MAX_LIMIT) {
-    throw new RangeError(`cost must be an integer from 1 to ${MAX_LIMIT}, not ${cost}`);
-  }
-  return cost;
 }

@@ -1,6 +1,7 @@
 import type { Command } from "./commands.ts";
 import { checkCommand, multiCheckCommand, refundCommand, resetCommand } from "./commands.ts";
 import { LimiterError, needsModule } from "./errors.ts";
+import { failureKind } from "./failure-kind.ts";
 import { type FixedOutcome, fallbackDecision } from "./fallback-decision.ts";
 import { applyMode, type LimiterDecision } from "./limiter-decision.ts";
 import type { KeyRules, Local } from "./local.ts";
@@ -144,7 +145,15 @@ export class MultiCheckOp implements Operation<LimiterDecision[]> {
     const operation = decisions.every(({ allowed }) => allowed) ? "check" : "peek";
     const shadow: LimiterDecision[] = [];
     for (const key of resolved.filter(({ mode }) => mode === "shadow")) {
-      shadow.push((await run(scriptCheck(operation, key, this.cost))).decision("script"));
+      try {
+        shadow.push((await run(scriptCheck(operation, key, this.cost))).decision("script"));
+      } catch (error) {
+        if (failureKind(error as Error)) {
+          throw error;
+        }
+        // The server rejects it, after the others were recorded.
+        shadow.push(fallbackDecision("allow", key.rules, this.cost));
+      }
     }
     return merge(resolved, decisions, shadow);
   }

@@ -1,4 +1,5 @@
-import { Rules } from "../rules.ts";
+import { toRules, validateKey } from "../arguments.ts";
+import type { Rules } from "../rules.ts";
 import { type Command, ruleArguments } from "./commands.ts";
 import type { Engine } from "./engine.ts";
 import { needsModule } from "./errors.ts";
@@ -53,7 +54,7 @@ export class OverrideAdmin {
    */
   async set(key: string, override: Override, { ttlMs }: { ttlMs?: number } = {}): Promise<void> {
     const { action } = override;
-    const rules = "rules" in override ? parseRules(override.rules) : undefined;
+    const rules = "rules" in override ? toRules(override.rules) : undefined;
     const end = ttlMs === undefined ? [] : ["PX", String(ttlMs)];
     const what = [action.toUpperCase(), ...(rules ? ruleArguments(rules) : [])];
     await this.#change(key, "SET", [...what, ...end], () => undefined);
@@ -61,7 +62,7 @@ export class OverrideAdmin {
 
   /** Returns the override of a key; `undefined` if it has none. */
   async get(key: string): Promise<KeyOverride | undefined> {
-    const name = this.#prefix + key;
+    const name = this.#prefix + validateKey(key);
     return this.#engine.run(operation(name, ["RL.OVERRIDE", "GET", name], parseOverride));
   }
 
@@ -99,7 +100,7 @@ export class OverrideAdmin {
     rest: readonly string[],
     parse: (reply: Reply) => T,
   ): Promise<T> {
-    const name = this.#prefix + key;
+    const name = this.#prefix + validateKey(key);
     const command = ["RL.OVERRIDE", subcommand, name, ...rest];
     return this.#engine.runAndInvalidate(operation(name, command, parse));
   }
@@ -107,10 +108,6 @@ export class OverrideAdmin {
 
 function operation<T>(key: string, command: Command, parse: (reply: Reply) => T): ModuleOnlyOp<T> {
   return new ModuleOnlyOp(NAME, key, command, parse);
-}
-
-function parseRules(rules: string | Rules): Rules {
-  return typeof rules === "string" ? Rules.parse(rules) : rules;
 }
 
 /** Parses the reply of `RL.OVERRIDE GET`. */

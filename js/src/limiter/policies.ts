@@ -1,4 +1,5 @@
-import { Rules } from "../rules.ts";
+import { toRules } from "../arguments.ts";
+import type { Rules } from "../rules.ts";
 import type { ParsedSource, ResolvedRules } from "./rule-source.ts";
 
 /** How long a fetched policy stays fresh. After that it is still used, and fetched again. */
@@ -21,8 +22,7 @@ export class Policies {
   /** Policies from the options take precedence over the server's, which are not fetched. */
   constructor(configured: Readonly<Record<string, string | Rules>>) {
     for (const [name, rules] of Object.entries(configured)) {
-      const parsed = typeof rules === "string" ? Rules.parse(rules) : rules;
-      this.#configured.set(name, { rules: parsed, mode: "enforce" });
+      this.#configured.set(name, { rules: toRules(rules), mode: "enforce" });
     }
   }
 

@@ -1,4 +1,5 @@
-import { Rules } from "../rules.ts";
+import { toRules, validateName } from "../arguments.ts";
+import type { Rules } from "../rules.ts";
 import { type Command, ruleArguments } from "./commands.ts";
 import type { Engine } from "./engine.ts";
 import { ModuleOnlyOp } from "./operation.ts";
@@ -35,7 +36,7 @@ export class PolicyAdmin {
     rules: string | Rules,
     { mode = "enforce" }: { mode?: Mode } = {},
   ): Promise<void> {
-    const parsed = typeof rules === "string" ? Rules.parse(rules) : rules;
+    const parsed = toRules(rules);
     const shadow = mode === "shadow" ? ["SHADOW"] : [];
     const command = ["RL.POLICY", "SET", name, ...shadow, ...ruleArguments(parsed)];
     await this.#run(name, command, () => undefined);
@@ -58,6 +59,7 @@ export class PolicyAdmin {
 
   /** In a cluster, the name decides which shard gets the command. */
   async #run<T>(name: string, command: Command, parse: (reply: Reply) => T): Promise<T> {
+    validateName(name);
     return await this.#engine.run(new ModuleOnlyOp("a policy", name, command, parse));
   }
 }

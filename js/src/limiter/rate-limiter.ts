@@ -1,8 +1,8 @@
+import { toSource, validateCost, validateKey } from "../arguments.ts";
 import type { Connection } from "../clients/connection.ts";
 import { type Client, connectionOf } from "../clients/detect.ts";
 import type { Check, CheckOptions, Limiter, RefundOptions, RuleSource } from "../limiter.ts";
 import { LocalLimiter } from "../local-limiter.ts";
-import { MAX_LIMIT } from "../rule.ts";
 import { Rules } from "../rules.ts";
 import { TextCache } from "../text-cache.ts";
 import { type Command, checkCommand } from "./commands.ts";
@@ -53,6 +53,7 @@ export class RateLimiter implements Limiter {
   readonly #shards: Shards | undefined;
   readonly #prefix: string;
   readonly #rules: TextCache<Rules> = new TextCache(Rules.parse);
+  readonly #parseText = (text: string) => this.#rules.get(text);
   /** The overrides of keys. */
   readonly overrides: OverrideAdmin;
   /** The policies of the server. */
@@ -118,6 +119,7 @@ export class RateLimiter implements Limiter {
    *
    * @throws {ParseRulesError} `rules` is a text that is not rules.
    * @throws {RangeError} The cost is not an integer from 1 to 4,294,967,295.
+   * @throws {TypeError} `key` or `rules` has another type.
    * @throws {LimiterError} The server rejects the check, or it is unavailable and the fallback is `"error"`.
    */
   async check(
@@ -151,7 +153,7 @@ export class RateLimiter implements Limiter {
   ): Promise<LimiterDecision[]> {
     validateCost(cost);
     const list = checks.map(({ key, rules }) => ({
-      key: this.#prefix + key,
+      key: this.#name(key),
       source: this.#parse(rules),
     }));
     return list.length ? this.#engine.checkAll(list, cost) : [];
@@ -165,7 +167,7 @@ export class RateLimiter implements Limiter {
    * `source` is a server.
    */
   async refund(key: string, { cost = 1, source }: RefundOptions = {}): Promise<number> {
-    const operation = new RefundOp(this.#prefix + key, validateCost(cost));
+    const operation = new RefundOp(this.#name(key), validateCost(cost));
     return source === undefined
       ? this.#engine.runAndInvalidate(operation)
       : this.#engine.takeBack(operation, source);
@@ -173,7 +175,7 @@ export class RateLimiter implements Limiter {
 
   /** Forgets the units of a key. Returns their number. Throws the errors of {@link refund}. */
   async reset(key: string): Promise<number> {
-    return this.#engine.runAndInvalidate(new ResetOp(this.#prefix + key));
+    return this.#engine.runAndInvalidate(new ResetOp(this.#name(key)));
   }
 
   /**
@@ -186,7 +188,7 @@ export class RateLimiter implements Limiter {
     rules: RuleSource,
     { cost = 1 }: CheckOptions = {},
   ): Promise<Explanation> {
-    const name = this.#prefix + key;
+    const name = this.#name(key);
     const command = checkCommand("RL.EXPLAIN", name, this.#parse(rules), validateCost(cost));
     return this.#engine.run(new ModuleOnlyOp("an explanation", name, command, parseExplanation));
   }
@@ -195,7 +197,7 @@ export class RateLimiter implements Limiter {
    * Returns the instants at which units of a key were recorded, the newest first. Throws the errors of {@link explain}.
    */
   async hits(key: string, options: HitsOptions = {}): Promise<Hit[]> {
-    const name = this.#prefix + key;
+    const name = this.#name(key);
     return this.#engine.run(
       new ModuleOnlyOp("a list of hits", name, hitsCommand(name, options), parseHits),
     );
@@ -257,19 +259,16 @@ export class RateLimiter implements Limiter {
   }
 
   #checkOp(key: string, rules: RuleSource, cost: number, records: boolean): CheckOp {
-    return new CheckOp(this.#prefix + key, this.#parse(rules), validateCost(cost), records);
+    return new CheckOp(this.#name(key), this.#parse(rules), validateCost(cost), records);
+  }
+
+  #name(key: string): string {
+    return this.#prefix + validateKey(key);
   }
 
   #parse(rules: RuleSource): ParsedSource {
-    return typeof rules === "string" ? this.#rules.get(rules) : rules;
+    return toSource(rules, this.#parseText);
   }
-}
-
-function validateCost(cost: number): number {
-  if (!Number.isInteger(cost) || cost < 1 || cost > MAX_LIMIT) {
-    throw new RangeError(`cost must be an integer from 1 to ${MAX_LIMIT}, not ${cost}`);
-  }
-  return cost;
 }
 
 /** A time that no step of the system's clock changes. */

@@ -3,6 +3,7 @@ import {
   type Client,
   LimiterError,
   type LimiterEvent,
+  LocalLimiter,
   ParseRulesError,
   RateLimiter,
   type RateLimiterOptions,
@@ -565,12 +566,13 @@ describe("a policy", () => {
     await vi.advanceTimersByTimeAsync(0);
     const operations: (string | undefined)[] = [];
     let first = [ALLOWED];
+    let shadowReply: unknown = DENIED;
     client.answer = ([name, , , , operation]) => {
       if (name !== "EVALSHA") {
         return gone;
       }
       operations.push(operation);
-      return operation === "mcheck" ? first : DENIED;
+      return operation === "mcheck" ? first : shadowReply;
     };
     const checks = [
       { key: "a", rules: { policy: "trial" } },
@@ -586,6 +588,71 @@ describe("a policy", () => {
       { allowed: true },
     ]);
     expect(operations).toEqual(["mcheck", "check", "mcheck", "peek", "check", "check"]);
+    // The server rejects the check under the policy, after it has recorded the other.
+    first = [ALLOWED];
+    shadowReply = new Error("WRONGTYPE Operation against a key holding the wrong kind of value");
+    expect(await limiter.checkAll(checks)).toMatchObject([
+      { allowed: true, source: "fallback", limit: 1 },
+      { allowed: true, source: "script" },
+    ]);
+    shadowReply = new Error("LOADING Redis is loading the dataset in memory");
+    expect(await limiter.checkAll(checks)).toMatchObject([
+      { source: "local" },
+      { source: "local" },
+    ]);
+  });
+});
+
+describe("arguments of other types", () => {
+  const wrongRules = [undefined, null, 5, {}, { limit: 5 }, [], { policy: 5 }] as never[];
+  const wrongKeys = [undefined, null, 5, {}] as never[];
+
+  test("are errors, and say nothing about the server", async () => {
+    const client = new FakeClient(() => ALLOWED);
+    const { limiter } = limiterOf(client);
+    await limiter.ready();
+    const operations = [
+      ...wrongRules.flatMap((rules) => [
+        () => limiter.check("a", rules),
+        () => limiter.peek("a", rules),
+        () => limiter.explain("a", rules),
+        () => limiter.checkAll([{ key: "a", rules }]),
+        () => limiter.overrides.set("a", { action: "limit", rules }),
+        () => limiter.policies.set("gold", rules),
+      ]),
+      ...wrongKeys.flatMap((key) => [
+        () => limiter.check(key, "9/minute"),
+        () => limiter.checkAll([{ key, rules: "9/minute" }]),
+        () => limiter.refund(key),
+        () => limiter.reset(key),
+        () => limiter.hits(key),
+        () => limiter.overrides.get(key),
+        () => limiter.overrides.delete(key),
+        () => limiter.policies.get(key),
+      ]),
+    ];
+    for (const operation of operations) {
+      await expect(operation()).rejects.toThrow(/^(a key|the name of a policy|rules) must be /);
+    }
+    expect([client.sent, limiter.health().state]).toEqual([[], "closed"]);
+  });
+
+  test("are errors in this process, and in options", () => {
+    const limiter = new LocalLimiter();
+    for (const rules of wrongRules) {
+      expect(() => limiter.check("a", rules)).toThrow(TypeError);
+      expect(() => limiter.checkAll([{ key: "a", rules }])).toThrow(TypeError);
+      expect(() => new LocalLimiter({ policies: { gold: rules } })).toThrow(TypeError);
+      const client = new FakeClient(() => ALLOWED);
+      expect(() => limiterOf(client, { policies: { gold: rules } })).toThrow(TypeError);
+    }
+    for (const key of wrongKeys) {
+      expect(() => limiter.check(key, "9/minute")).toThrow(TypeError);
+      expect(() => limiter.checkAll([{ key, rules: "9/minute" }])).toThrow(TypeError);
+      expect(() => limiter.peek(key, "9/minute")).toThrow(TypeError);
+      expect(() => limiter.reset(key)).toThrow(TypeError);
+    }
+    expect(limiter.size).toBe(0);
   });
 });
 
