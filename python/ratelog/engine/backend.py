@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from redis.exceptions import ResponseError
 
-from .._core import Decision, Policies, hash_slot
+from .._core import Decision, Policies, fallback_decision, hash_slot
 from ..check import MAX_COST, has_recorded, unrecorded, with_excessive_cost
 from .classify import TRANSPORT_ERRORS, LacksModuleError, classify
 from .commands import (
@@ -230,7 +230,13 @@ class Backend:
 
     def _parse_or_error(self, check: Check, answer: _Answer) -> Decision | Exception:
         reply, dialect = answer
-        return to_public_error(reply) if isinstance(reply, Exception) else self._parse(check, reply, dialect)
+        if not isinstance(reply, Exception):
+            return self._parse(check, reply, dialect)
+        if dialect is self._script and not classify(reply):
+            rules, is_shadow = resolve_policy(self._policies, check)
+            if is_shadow:
+                return fallback_decision(True, rules, check.valid_cost, 0, check.key)
+        return to_public_error(reply)
 
     def _parse(self, check: Check, reply: Reply, dialect: Dialect) -> Decision:
         decision = parse_decision(reply, dialect.source, check.key)

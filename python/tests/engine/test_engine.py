@@ -86,6 +86,18 @@ def test_a_shadow_policy_of_the_script_neither_denies_nor_is_refunded() -> None:
     assert [d.allowed for d in run.outcome] == [True, True, False]
 
 
+def test_a_shadow_policy_of_the_script_prevents_nothing_if_its_check_is_rejected() -> None:
+    engine = create_engine(UNKNOWN)
+    engine.policies.insert("gold", [(7, 60_000)], True)
+    checks = [Check(b"a", Limits("2/minute")), Check(b"b", GOLD)]
+    wrong = ResponseError("WRONGTYPE Operation against a key holding the wrong kind of value")
+    run = Run(engine.check(checks, use_deny_cache=False), [ALLOWED, wrong])
+    assert run.names() == [["EVALSHA", "EVALSHA"]]
+    assert [(d.allowed, d.limit, d.source) for d in run.outcome] == [(True, 2, "script"), (True, 7, "fallback")]
+    with pytest.raises(ResponseError, match="WRONGTYPE"):
+        Run(engine.check(checks, use_deny_cache=False), [wrong, DENIED])
+
+
 def test_nothing_is_refunded_if_nothing_was_recorded() -> None:
     checks = [Check(b"a", Limits("2/minute; 9/hour")), Check(b"b", Limits("2/minute; 9/hour"))]
     run = Run(create_engine().check(checks, use_deny_cache=False), [DENIED, DENIED])

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ratelog_core::{Cost, Rule};
-use tokio::runtime::{self, Runtime};
+use tokio::runtime::{self, Handle, Runtime};
 
 use super::Health;
 use crate::command::Override;
@@ -30,7 +30,7 @@ use crate::{Check, Checks, Decision, Decisions, Error};
 #[derive(Clone)]
 pub struct RateLimiter {
     limiter: super::RateLimiter,
-    runtime: Arc<Runtime>,
+    runtime: Arc<OwnRuntime>,
 }
 
 macro_rules! blocking {
@@ -45,7 +45,7 @@ macro_rules! blocking {
                 /// # Errors
                 /// As the asynchronous method.
                 pub fn $name $(<$life>)? (&self, $($argument: $type),*) -> Result<$output, Error> {
-                    self.runtime.block_on(self.limiter.$name($($argument),*))
+                    self.runtime.handle.block_on(self.limiter.$name($($argument),*))
                 }
             )*
         }
@@ -99,7 +99,7 @@ impl super::Builder {
                 Error::Config(format!("the limiter's runtime cannot start: {error}"))
             })?;
         let limiter = runtime.block_on(self.build())?;
-        Ok(RateLimiter { limiter, runtime: Arc::new(runtime) })
+        Ok(RateLimiter { limiter, runtime: Arc::new(OwnRuntime::new(runtime)) })
     }
 }
 
@@ -128,7 +128,7 @@ impl RateLimiter {
 #[derive(Clone, Debug)]
 pub struct Pace {
     pace: super::Pace,
-    runtime: Arc<Runtime>,
+    runtime: Arc<OwnRuntime>,
 }
 
 impl Pace {
@@ -149,6 +149,27 @@ impl Pace {
     /// # Errors
     /// As the asynchronous method.
     pub fn wait(&self) -> Result<Duration, Error> {
-        self.runtime.block_on(self.pace.wait())
+        self.runtime.handle.block_on(self.pace.wait())
+    }
+}
+
+/// A runtime that may be dropped on a thread of another one.
+#[derive(Debug)]
+struct OwnRuntime {
+    handle: Handle,
+    runtime: Option<Runtime>,
+}
+
+impl OwnRuntime {
+    fn new(runtime: Runtime) -> Self {
+        Self { handle: runtime.handle().clone(), runtime: Some(runtime) }
+    }
+}
+
+impl Drop for OwnRuntime {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }

@@ -8,7 +8,7 @@ use ratelog_client_core::engine::unrecorded;
 use ratelog_core::{OwnedRuleSource, Rule, RuleSource};
 
 use super::check_op::CheckOp;
-use super::engine::Engine;
+use super::engine::{Engine, is_denied_by_server};
 use super::measurement::{Measurement, policy_of};
 use super::multi_check_op::MultiCheckOp;
 use super::operation::RefundOp;
@@ -95,9 +95,14 @@ impl Engine {
                 let policies = checks.iter().map(|(_, check)| policy_of(&check.rule_source()));
                 measurement.finish(policies.zip(decisions.iter().copied().map(Ok)));
                 for ((one, decision), version) in checks.iter().zip(decisions).zip(versions) {
-                    self.learn_policy(&operation(one, true), decision);
-                    if let Some(version) = version {
-                        self.cache_denial(&operation(one, true), decision, version);
+                    if let RuleSource::Policy(name) = one.1.rule_source() {
+                        self.learn_policy(one.0, name, decision);
+                    }
+                    match version {
+                        Some(version) if is_denied_by_server(decision) => {
+                            self.cache_denial(&operation(one, true), decision, version);
+                        }
+                        _ => self.invalidate_recorded(one.0),
                     }
                 }
             }

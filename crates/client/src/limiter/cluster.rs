@@ -16,6 +16,7 @@ use ratelog_client_core::Clock;
 use ratelog_client_core::engine::{Breaker, DenyCache, ProbeBackoff, ShardMap, hash_slot};
 use ratelog_client_core::script::log_of_key;
 use redis::ConnectionInfo;
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
@@ -37,6 +38,8 @@ pub(super) struct Cluster {
     /// The nodes of the URL.
     seeds: Seeds,
     settings: Settings,
+    /// Runs the connections and the probes. Callers may have runtimes that end before.
+    runtime: Handle,
     deny_cache: Option<Arc<DenyCache>>,
     clock: Clock,
     shards: RwLock<ShardMap<Arc<Remote>>>,
@@ -64,6 +67,7 @@ impl Cluster {
         Self {
             seeds,
             settings,
+            runtime: Handle::current(),
             deny_cache,
             clock,
             shards: RwLock::default(),
@@ -80,7 +84,7 @@ impl Cluster {
     /// Looks for the nodes once, and connects to them. Goes on in the background.
     pub(super) async fn start(self: &Arc<Self>) {
         self.refresh().await;
-        tokio::spawn(follow(Arc::downgrade(self), Arc::clone(&self.doubt), self.settings));
+        self.runtime.spawn(follow(Arc::downgrade(self), Arc::clone(&self.doubt), self.settings));
     }
 
     /// The shard of a key; an error if no node owns its slot.
@@ -131,7 +135,7 @@ impl Cluster {
             shard
         };
         // The shard has to be started even if the caller is cancelled.
-        let starting = tokio::spawn({
+        let starting = self.runtime.spawn({
             let shard = Arc::clone(&shard);
             async move {
                 shard.start().await;
@@ -249,7 +253,14 @@ impl Cluster {
         let connector = Connector::Single(self.seeds.node_at(address));
         let (deny_cache, clock) = (self.deny_cache.clone(), self.clock.clone());
         let doubt = Some(Arc::clone(&self.doubt));
-        Arc::new(Remote::new(connector, self.settings, deny_cache, clock, doubt))
+        Arc::new(Remote::new(
+            connector,
+            self.settings,
+            self.runtime.clone(),
+            deny_cache,
+            clock,
+            doubt,
+        ))
     }
 
     fn invalidate_denials(&self) {

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use ratelog_client_core::Clock;
 use ratelog_client_core::engine::{DenyCache, FixedOutcome, KeyVersion, Policies, UnknownPolicy};
-use ratelog_core::RuleSource;
+use ratelog_core::{PolicyName, RuleSource};
 
 use super::check_op::CheckOp;
 use super::deadline::Deadline;
@@ -31,6 +31,11 @@ pub(crate) struct Engine {
     pub(super) since: SystemTime,
     /// Admits log records about checks that the server rejects.
     pub(super) rejected_log: LogInterval,
+}
+
+/// Whether a server has denied a check, so that it has recorded nothing.
+pub(super) fn is_denied_by_server(decision: &Decision) -> bool {
+    !decision.allowed() && matches!(decision.source(), Source::Module | Source::Script)
 }
 
 /// The way of an operation.
@@ -87,6 +92,15 @@ impl Engine {
     pub(super) async fn mcheck(&self, operation: &MultiCheckOp<'_>) -> Result<Decisions, Error> {
         let measurement = Measurement::start();
         let result = self.run(operation).await;
+        for (index, (key, source)) in operation.checks.keys().enumerate() {
+            let decision = result.as_ref().ok().and_then(|decisions| decisions.get(index));
+            if !decision.is_some_and(is_denied_by_server) {
+                self.invalidate_recorded(key);
+            }
+            if let (RuleSource::Policy(name), Some(decision)) = (source, decision) {
+                self.learn_policy(key, name, decision);
+            }
+        }
         let decide = |index| match &result {
             Ok(decisions) => decisions.get(index).copied().map(Ok),
             Err(error) => Some(Err(error)),
@@ -133,11 +147,26 @@ impl Engine {
         operation: &CheckOp<'_>,
     ) -> Result<Decision, Error> {
         let version = self.version(operation.key);
-        let decision = self.query_check(servers, remote, operation).await?;
+        let result = self.query_check(servers, remote, operation).await;
         if let Some(version) = version {
-            self.cache_denial(operation, &decision, version);
+            match &result {
+                Ok(decision) if is_denied_by_server(decision) => {
+                    self.cache_denial(operation, decision, version);
+                }
+                _ => self.invalidate_recorded(operation.key),
+            }
         }
-        Ok(decision)
+        result
+    }
+
+    /// Drops the denials of a key of which this connection has recorded units, or may have: the server does not report
+    /// its own changes to a connection, and forgets with them that it has read the key.
+    pub(super) fn invalidate_recorded(&self, key: &[u8]) {
+        if let (Some(deny_cache), Some(servers)) = (&self.deny_cache, &self.servers)
+            && servers.available(key).is_ok_and(|remote| remote.is_tracking())
+        {
+            deny_cache.invalidate(key);
+        }
     }
 
     /// The version of a key in the deny cache, before a check whose denial may be cached.
@@ -201,17 +230,17 @@ impl Engine {
         operation: &CheckOp<'_>,
     ) -> Result<Decision, Error> {
         let decision = self.query(servers, remote, operation).await?;
-        self.learn_policy(operation, &decision);
+        if let RuleSource::Policy(name) = operation.check.rule_source() {
+            self.learn_policy(operation.key, name, &decision);
+        }
         Ok(decision)
     }
 
     /// Fetches the policy of a check that the module has decided: the fallback will need its rules.
-    pub(super) fn learn_policy(&self, operation: &CheckOp<'_>, decision: &Decision) {
-        if let (RuleSource::Policy(name), Source::Module, Fallback::Local { .. }) =
-            (operation.check.rule_source(), decision.source(), self.fallback)
+    pub(super) fn learn_policy(&self, key: &[u8], name: &PolicyName, decision: &Decision) {
+        if let (Source::Module, Fallback::Local { .. }) = (decision.source(), self.fallback)
             && self.policies.should_fetch(name, self.clock.monotonic())
-            && let Some(Ok(remote)) =
-                self.servers.as_ref().map(|servers| servers.available(operation.key))
+            && let Some(Ok(remote)) = self.servers.as_ref().map(|servers| servers.available(key))
         {
             remote.fetch_policy(name.clone(), Arc::clone(&self.policies));
         }
@@ -247,8 +276,10 @@ impl Engine {
         match servers.available(operation.key()) {
             Ok(remote) => Route::Server(servers, remote),
             Err(reason) => {
-                servers.record_unowned(operation.key(), operation.checks());
                 let output = self.fall_back(operation, servers.retry_after_ms());
+                if output.is_some() {
+                    servers.record_unowned(operation.key(), operation.checks());
+                }
                 Route::Done(output.ok_or(Error::Unavailable(reason)))
             }
         }

@@ -127,7 +127,16 @@ impl Operation for MultiCheckOp<'_> {
         let command = if record { script::check_rules } else { script::peek_rules };
         let mut shadow = Vec::new();
         for (key, rules) in keys.shadow() {
-            shadow.push(script::run(connection, &command(key, rules, cost)).await?);
+            let checked = script::run(connection, &command(key, rules, cost)).await;
+            shadow.push(match checked {
+                // The others are recorded, so that the check must not be repeated, on another node for example.
+                Err(error) if error.is_about_slot() || error.failure_kind().is_none() => {
+                    tracing::debug!(event = "shadow_check_rejected", %error, "a shadow policy allows");
+                    let allowed = fallback_decision(FixedOutcome::Allow, Some(rules), cost);
+                    Decision::new(allowed, Source::Fallback)
+                }
+                checked => checked?,
+            });
         }
         Ok(keys.merge(enforced, shadow).into())
     }

@@ -20,7 +20,11 @@ impl Redirect {
     pub(crate) fn from_error(error: &Error) -> Option<Self> {
         let Error::Redis(error) = error else { return None };
         let (address, slot) = error.redirect_node()?;
-        let (_, port) = address.rsplit_once(':')?;
+        let (host, port) = address.rsplit_once(':')?;
+        // The name of a node that the cluster does not know yet.
+        if host == "?" {
+            return None;
+        }
         port.parse::<u16>().ok()?;
         let is_ask = error.kind() == ErrorKind::Server(ServerErrorKind::Ask);
         Some(Self { slot, address: address.to_owned(), is_ask })
@@ -53,6 +57,7 @@ mod tests {
         assert_eq!(moved.address_for("192.0.2.9"), "192.0.2.1:6381");
         assert_eq!(ask.address_for("192.0.2.9"), "192.0.2.9:6381");
         assert_eq!(redirect(ServerErrorKind::Moved, "3999"), None);
+        assert_eq!(redirect(ServerErrorKind::Moved, "3999 ?:6381"), None);
         assert_eq!(redirect(ServerErrorKind::Moved, "3999 192.0.2.1"), None);
         assert_eq!(redirect(ServerErrorKind::TryAgain, "3999 192.0.2.1:6381"), None);
     }

@@ -12,6 +12,7 @@ use ratelog_client_core::script::{key_of_log, log_of_key};
 use ratelog_core::{Cost, PolicyName};
 use redis::aio::ConnectionLike;
 use redis::{PushInfo, PushKind, Value};
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, OnceCell};
 
 use super::connection::Connection;
@@ -36,6 +37,8 @@ pub(super) struct Remote {
     /// Names the server in the log.
     name: String,
     settings: Settings,
+    /// Runs the connection and the probes. Callers may have runtimes that end before.
+    runtime: Handle,
     breaker: Breaker,
     connection: RwLock<Option<Connection>>,
     /// The number of connections so far. It identifies the pushes of earlier ones.
@@ -81,6 +84,7 @@ impl Remote {
     pub(super) fn new(
         connector: Connector,
         settings: Settings,
+        runtime: Handle,
         deny_cache: Option<Arc<DenyCache>>,
         clock: Clock,
         doubt: Option<Arc<Notify>>,
@@ -90,6 +94,7 @@ impl Remote {
             connector,
             breaker: Breaker::new(settings.failure_threshold, Clock::system_now()),
             settings,
+            runtime,
             connection: RwLock::new(None),
             generation: AtomicU64::new(0),
             dialect: Dialect::new(settings.backend),
@@ -111,7 +116,7 @@ impl Remote {
     pub(super) async fn start(self: &Arc<Self>) {
         let start = async || {
             if !self.probe().await {
-                tokio::spawn(recover(Arc::downgrade(self)));
+                self.runtime.spawn(recover(Arc::downgrade(self)));
             }
         };
         self.started.get_or_init(start).await;
@@ -147,6 +152,7 @@ impl Remote {
         }
         if self.doubt.is_some() && error.is_about_slot() {
             self.breaker.record_success();
+            self.report_doubt();
             return Err(QueryError::Split(error));
         }
         let Some(kind) = error.failure_kind() else {
@@ -218,7 +224,7 @@ impl Remote {
     pub(super) fn fetch_policy(self: &Arc<Self>, name: PolicyName, policies: Arc<Policies>) {
         let Some(mut connection) = self.connection() else { return };
         let (timeout, clock) = (self.settings.timeout, self.clock.clone());
-        tokio::spawn(async move {
+        self.runtime.spawn(async move {
             let command = command::get_policy(&name);
             let fetched = Deadline::after(timeout).run(connection.rl_query(&command)).await;
             match fetched {
@@ -238,17 +244,20 @@ impl Remote {
     fn ask_for_module(self: &Arc<Self>, mut connection: Connection) {
         let (remote, timeout) = (Arc::downgrade(self), self.settings.timeout);
         let generation = self.generation.load(Ordering::Acquire);
-        tokio::spawn(async move {
+        self.runtime.spawn(async move {
             let command = command::refund(PROBE_KEY, Cost::ONE);
             let refunded = Deadline::after(timeout).run(connection.rl_query(&command)).await;
-            // The error of a server that is unavailable does not say whether it has the module.
-            let has_module = !refunded
-                .is_err_and(|error| error.is_unknown_command() || error.failure_kind().is_some());
+            let Some(remote) = remote.upgrade() else { return };
+            let is_shard = remote.doubt.is_some();
+            // The error of a server that is unavailable does not say whether it has the module. That of a shard which does
+            // not own the slot of the key does.
+            let says_nothing = |error: &Error| {
+                error.failure_kind().is_some() && !(is_shard && error.is_about_slot())
+            };
+            let has_module =
+                !refunded.is_err_and(|error| error.is_unknown_command() || says_nothing(&error));
             // A later connection has asked by itself.
-            if let Some(remote) = remote.upgrade()
-                && has_module
-                && remote.generation.load(Ordering::Acquire) == generation
-            {
+            if has_module && remote.generation.load(Ordering::Acquire) == generation {
                 remote.dialect.record(true, remote.clock.monotonic());
             }
         });
@@ -293,7 +302,7 @@ impl Remote {
             self.outage_log.unavailable(&self.name, &self.last_error());
             self.drop_connection();
             self.report_doubt();
-            tokio::spawn(recover(Arc::downgrade(self)));
+            self.runtime.spawn(recover(Arc::downgrade(self)));
         }
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ratelog_client_core::Clock;
 use ratelog_client_core::engine::{DenyCache, Policies};
+use tokio::runtime::Handle;
 
 use super::cluster::Cluster;
 use super::deadline::Deadline;
@@ -41,7 +42,10 @@ impl Servers {
     ) -> Self {
         let kind = match target {
             Target::Server(connector) => {
-                Kind::One(Arc::new(Remote::new(connector, settings, deny_cache, clock, None)))
+                let runtime = Handle::current();
+                Kind::One(Arc::new(Remote::new(
+                    connector, settings, runtime, deny_cache, clock, None,
+                )))
             }
             Target::Cluster(seeds) => {
                 Kind::Cluster(Arc::new(Cluster::new(seeds, settings, deny_cache, clock)))

@@ -8,7 +8,7 @@ use ratelog_client::limiter::{Backend, BreakerState};
 use ratelog_client::{Checks, Cost, Error, Mode, Policy, Source, script};
 use ratelog_client_core::Clock;
 use ratelog_core::Instant;
-use ratelog_test_support::{Client, Module, Server};
+use ratelog_test_support::{Client, Cluster, Module, Server};
 
 use crate::support::{connection, fast_probes, policy_name, rule, rules, until, url};
 
@@ -78,6 +78,12 @@ async fn configured_policies_work_without_the_module_and_other_features_need_it(
         let decisions = limiter.mcheck(&both).await.unwrap();
         assert_eq!((decisions[0].allowed(), decisions[1].allowed()), (allowed, true));
     }
+    // A shadow policy prevents nothing, also if its log is wrong.
+    server.connect().run::<()>("SET t3:ratelog-log x");
+    let decisions = limiter.mcheck(&Checks::new(Cost::ONE, "t3", &shadow).and("k3", &api)).await;
+    let sources: Vec<_> =
+        decisions.unwrap().iter().map(|decision| (decision.allowed(), decision.source())).collect();
+    assert_eq!(sources, [(true, Source::Fallback), (true, Source::Script)]);
     let unknown = limiter.check("k", &policy_name("unknown")).await.unwrap_err();
     assert!(matches!(unknown, Error::NoPolicy(_)), "{unknown:?}");
     let error = limiter.set_override("k", &Override::DENY).await.unwrap_err();
@@ -142,6 +148,29 @@ async fn a_module_that_is_loaded_later_is_detected_within_thirty_seconds() {
     let health = limiter.health();
     assert!(!health.uses_script);
     assert_eq!(health.opened, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_that_is_loaded_later_is_detected_on_each_shard() {
+    let lines = ["enable-module-command yes"];
+    let cluster = Cluster::configured(Module::Absent, 3, 0, &lines);
+    let (clock, time) = Clock::manual(Instant::from_clock(1_700_000_000_000));
+    let url = format!("redis+cluster://127.0.0.1:{}", cluster[0].port());
+    let limiter = fast_probes(&url).clock(clock).build().await.unwrap();
+    assert!(limiter.health().shards.iter().all(|shard| shard.uses_script));
+    for node in cluster.each_node() {
+        node.connect().run::<()>(&format!("MODULE LOAD {}", Server::module_path()));
+    }
+    time.set(Duration::from_secs(30));
+    let nine = rules(&[(9, 60_000)]);
+    until("each shard uses the module", async || {
+        for key in 0..100 {
+            let _ = limiter.check(key.to_string(), &nine).await.unwrap();
+        }
+        limiter.health().shards.iter().all(|shard| !shard.uses_script)
+    })
+    .await;
+    assert_eq!(limiter.health().opened, 0);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! The limiter for callers that do not await.
 
-use ratelog_client::limiter::BreakerState;
+use ratelog_client::limiter::{BreakerState, Builder};
 use ratelog_client::{Cost, Source};
 use ratelog_test_support::{Server, Stop, until};
 
@@ -25,4 +25,12 @@ fn a_blocking_limiter_answers_while_its_server_is_unavailable() {
     server.start_again();
     until("the server has recovered", || limiter.health().state == BreakerState::Closed);
     assert_eq!(limiter.check("k", &five).unwrap().source(), Source::Module);
+}
+
+#[test]
+fn a_blocking_limiter_can_be_dropped_on_a_thread_of_a_runtime() {
+    let limiter = Builder::new("memory://").unwrap().build_blocking().unwrap();
+    let pace = limiter.pace("k", "5/second").unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async move { drop((limiter, pace)) });
 }

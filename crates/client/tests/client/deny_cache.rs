@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use ratelog_client::command::Override;
-use ratelog_client::{AsyncCommands, Check, Cost, RateLimiter, Rules, Source};
+use ratelog_client::{AsyncCommands, Check, Checks, Cost, RateLimiter, Rules, Source};
 use ratelog_test_support::{Client, Server};
 
-use crate::support::{connection, fast_probes, policy_name, rules, until, url};
+use crate::support::{connection, fast_probes, policy_name, rule, rules, until, url};
 
 async fn caching(server: &Server) -> RateLimiter {
     let limiter = fast_probes(&url(server)).deny_cache(100).build().await.unwrap();
@@ -67,6 +67,34 @@ async fn a_denial_ends_with_its_retry_after() {
     // The server recorded no two units within one window.
     let hits = server.connect().hits("k");
     assert!(hits.windows(2).all(|pair| pair[0].0 - pair[1].0 >= 300), "{hits:?}");
+}
+
+#[tokio::test]
+async fn a_denial_is_dropped_by_others_also_after_this_limiter_has_recorded_units() {
+    let server = Server::start();
+    let limiter = caching(&server).await;
+    let ten = rules(&[(10, 3_600_000)]);
+    let ten_at_once = Check::from(&ten).cost(Cost::new(10).unwrap());
+    let one = Checks::new(Cost::ONE, "k", rule(10, 3_600_000));
+    for records_by_mcheck in [false, true] {
+        assert!(limiter.check("k", &ten).await.unwrap().allowed());
+        until("the denial is cached", async || {
+            limiter.check("k", ten_at_once).await.unwrap().source() == Source::DenyCache
+        })
+        .await;
+        // The server reports no change to the connection that makes it, and no later one.
+        if records_by_mcheck {
+            assert!(limiter.mcheck(&one).await.unwrap()[0].allowed());
+        } else {
+            assert!(limiter.check("k", &ten).await.unwrap().allowed());
+        }
+        server.connect().run::<i64>("RL.RESET k");
+        until("the denial is dropped", async || {
+            limiter.check("k", ten_at_once).await.unwrap().allowed()
+        })
+        .await;
+        server.connect().run::<i64>("RL.RESET k");
+    }
 }
 
 #[tokio::test]

@@ -92,14 +92,16 @@ async fn the_fallback_can_return_the_error() {
 async fn policies_that_were_used_are_known_while_the_server_is_unavailable() {
     let mut server = Server::start();
     let limiter = fast_probes(&url(&server)).build().await.unwrap();
-    let (used, shadow) = (policy_name("used"), policy_name("shadow"));
+    let [used, shadow, also] = ["used", "shadow", "also"].map(policy_name);
     let mut db = server.connect();
     db.run::<()>("RL.POLICY SET used 2 1h");
     db.run::<()>("RL.POLICY SET shadow SHADOW 2 1h");
+    db.run::<()>("RL.POLICY SET also 1 1h");
     let _ = limiter.check("k", &used).await.unwrap();
     let _ = limiter.check("k", &shadow).await.unwrap();
+    let _ = limiter.mcheck(&Checks::new(Cost::ONE, "k2", &also)).await.unwrap();
     until("the policies are fetched", async || {
-        db.run::<String>("INFO commandstats").to_lowercase().contains("rl.policy|get:calls=2,")
+        db.run::<String>("INFO commandstats").to_lowercase().contains("rl.policy|get:calls=3,")
     })
     .await;
     server.stop(Stop::Kill);
@@ -109,6 +111,9 @@ async fn policies_that_were_used_are_known_while_the_server_is_unavailable() {
     }
     for _ in 0..5 {
         assert!(limiter.check("t", &shadow).await.unwrap().allowed());
+    }
+    for allowed in [true, false] {
+        assert_eq!(limiter.check("v", &also).await.unwrap().allowed(), allowed);
     }
     let both = Checks::new(Cost::ONE, "u2", &used).and("t2", &shadow);
     for allowed in [true, true, false] {

@@ -52,6 +52,28 @@ async fn a_server_that_hangs_is_not_queried_until_it_recovers() {
 }
 
 #[tokio::test]
+async fn a_server_that_is_lost_on_a_runtime_that_ends_is_found_again() {
+    let server = Server::start();
+    let limiter = fast_probes(&url(&server))
+        .timeout(Duration::from_millis(100))
+        .failure_threshold(NonZeroU32::MIN)
+        .build()
+        .await
+        .unwrap();
+    server.pause();
+    let other = limiter.clone();
+    let checking = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(source(&other))
+    });
+    let joined = tokio::task::spawn_blocking(|| checking.join().unwrap());
+    assert_eq!(joined.await.unwrap(), Source::Local);
+    server.resume();
+    until_state(&limiter, BreakerState::Closed).await;
+    assert_eq!(source(&limiter).await, Source::Module);
+}
+
+#[tokio::test]
 async fn a_listener_that_never_answers_blocks_no_check() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
