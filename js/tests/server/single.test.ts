@@ -116,6 +116,7 @@ describe.each(Object.keys(LIBRARIES))("%s", (library) => {
       onEvent: ({ name }) => name !== "unanswered" && events.push(name),
     });
     const key = newKey();
+    await limiter.ready();
     expect(await limiter.check(key, "9/minute")).toMatchObject({ source: "module" });
     await own.kill();
     await vi.waitFor(async () => {
@@ -143,6 +144,8 @@ describe.each(Object.keys(LIBRARIES))("%s", (library) => {
     await vi.waitFor(async () => {
       expect(await limiter.check(newKey(), "9/minute")).toMatchObject({ source: "module" });
     }, waits);
+    // The first check may have taken longer than its time.
+    const before = limiter.health().shards[0]?.unanswered ?? 0;
     own.suspend();
     const key = newKey();
     const decisions = [];
@@ -156,7 +159,7 @@ describe.each(Object.keys(LIBRARIES))("%s", (library) => {
       ["local", 5],
       ["local", 4],
     ]);
-    expect(limiter.health().shards[0]).toMatchObject({ opened: 1, unanswered: 2 });
+    expect(limiter.health().shards[0]).toMatchObject({ opened: 1, unanswered: before + 2 });
     own.resume();
     await vi.waitFor(() => expect(limiter.health().state).toBe("closed"), waits);
     const { remaining, source } = await limiter.peek(key, "9/minute");
@@ -195,8 +198,10 @@ describe.each(Object.keys(LIBRARIES))("%s", (library) => {
       const key = newKey();
       expect(await limiter.check(key, "9/minute")).toMatchObject({ source: "local" });
       await own.restart();
-      await vi.waitFor(() => expect(limiter.health().state).toBe("closed"), waits);
-      expect(await limiter.peek(key, "9/minute")).toMatchObject({ source: "module", remaining: 9 });
+      await vi.waitFor(async () => {
+        const decision = await limiter.peek(key, "9/minute");
+        expect(decision).toMatchObject({ source: "module", remaining: 9 });
+      }, waits);
     },
   );
 });
