@@ -1,10 +1,10 @@
 import type { Source } from "../limiter.ts";
 import { isRecorded, unrecorded } from "../recorded.ts";
 import type { DenyCache } from "./deny-cache.ts";
-import { unavailable } from "./errors.ts";
+import { LimiterError, unavailable } from "./errors.ts";
 import type { LimiterEvent } from "./events.ts";
 import { failureKind } from "./failure-kind.ts";
-import type { FixedOutcome } from "./fallback-decision.ts";
+import { type FixedOutcome, fallbackDecision } from "./fallback-decision.ts";
 import type { LimiterDecision } from "./limiter-decision.ts";
 import type { Local } from "./local.ts";
 import {
@@ -221,7 +221,18 @@ export class Engine {
   /** Sends a command for each check. If one is denied or fails, takes back the units that the others recorded. */
   async #checkSeparately(list: readonly KeySource[], cost: number): Promise<LimiterDecision[]> {
     const results = await Promise.allSettled(
-      list.map(({ key, source }) => this.decide(new CheckOp(key, source, cost, true))),
+      list.map(async ({ key, source }) => {
+        const operation = new CheckOp(key, source, cost, true);
+        try {
+          return await this.decide(operation);
+        } catch (error) {
+          const allowed = this.#allowedByShadow(operation, error as Error);
+          if (!allowed) {
+            throw error;
+          }
+          return allowed;
+        }
+      }),
     );
     const decisions = results.map((result) =>
       result.status === "fulfilled" ? result.value : undefined,
@@ -245,6 +256,16 @@ export class Engine {
     return (decisions as LimiterDecision[]).map((decision) =>
       isRecorded(decision) ? unrecorded(decision, cost) : decision,
     );
+  }
+
+  /** With the script, a shadow policy allows one of several checks that the server rejects: it prevents nothing. */
+  #allowedByShadow({ key, source, cost }: CheckOp, error: Error): LimiterDecision | undefined {
+    const { shards, policies } = this.#parts;
+    const resolved = policies.resolve(source);
+    const isRejected = error instanceof LimiterError && error.code === "rejected";
+    return isRejected && resolved?.mode === "shadow" && shards?.ofKey(key).usesScript
+      ? fallbackDecision("allow", resolved.rules, cost)
+      : undefined;
   }
 
   /** Takes back units that a check recorded, where it was decided. The fallback of a server did not record them. */

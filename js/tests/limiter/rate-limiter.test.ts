@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import {
+  type Check,
   type Client,
   LimiterError,
   type LimiterEvent,
@@ -595,6 +596,15 @@ describe("a policy", () => {
       { allowed: true, source: "fallback", limit: 1 },
       { allowed: true, source: "script" },
     ]);
+    // With two rules there is a command for each check.
+    const twoRules = [checks[0] as Check, { key: "b", rules: "9/minute; 99/hour" }];
+    client.answer = ([name, , , log]) =>
+      name === "EVALSHA" ? (log?.startsWith("a") ? shadowReply : ALLOWED) : gone;
+    expect(await limiter.checkAll(twoRules)).toMatchObject([
+      { allowed: true, source: "fallback", limit: 1 },
+      { allowed: true, source: "script" },
+    ]);
+    client.answer = ([, , , , operation]) => (operation === "mcheck" ? first : shadowReply);
     shadowReply = new Error("LOADING Redis is loading the dataset in memory");
     expect(await limiter.checkAll(checks)).toMatchObject([
       { source: "local" },

@@ -53,8 +53,9 @@ impl RetryPolicy {
         Self { max_single_wait: Some(wait), ..self }
     }
 
-    /// The first wait if the server gives none, before jitter, which at most doubles it. Also the upper bound on the
-    /// jitter that is added to a wait given by the server, unless a tenth of that wait is more.
+    /// The first wait if the server gives none, before jitter, which at most doubles it. It is at most half of the longest
+    /// wait ([`max_single_wait`](Self::max_single_wait), else 30 seconds). Also the upper bound on the jitter that is added
+    /// to a wait given by the server, unless a tenth of that wait is more.
     pub const fn base(self, wait: Duration) -> Self {
         Self { base: wait, ..self }
     }

@@ -113,6 +113,9 @@ impl Engine {
             Err(error) => {
                 let policies = checks.iter().map(|(_, check)| policy_of(&check.rule_source()));
                 measurement.finish(policies.map(|policy| (policy, Err(error))));
+                for (key, _) in checks {
+                    self.invalidate_recorded(key);
+                }
             }
         }
         Some(result)
@@ -126,24 +129,26 @@ impl Engine {
         record: bool,
         on_rejection: OnRejection,
     ) -> Result<Decisions, Error> {
-        let decisions = self.check_each(checks, record, on_rejection).await?;
-        if !record && decisions.iter().all(Decision::allowed) {
-            // The denial has ended meanwhile.
-            return self.check_each(checks, true, on_rejection).await;
+        let attempt = async |record| {
+            let operations: Vec<_> = checks.iter().map(|one| operation(one, record)).collect();
+            let decide = |operation| self.decide_of_several(operation, on_rejection);
+            let decided = join_all(operations.iter().map(decide)).await;
+            (record, operations, decided)
+        };
+        let (mut record, mut operations, mut decided) = attempt(record).await;
+        if !record && decided.iter().all(|(_, result)| is_allowed(result)) {
+            // The cached denial has ended meanwhile.
+            (record, operations, decided) = attempt(true).await;
         }
-        Ok(decisions)
-    }
-
-    async fn check_each(
-        self: &Arc<Self>,
-        checks: &[(&[u8], Check<'_>)],
-        record: bool,
-        on_rejection: OnRejection,
-    ) -> Result<Decisions, Error> {
-        let operations: Vec<_> = checks.iter().map(|one| operation(one, record)).collect();
-        let decide = |operation| self.check_or_fall_back(operation, on_rejection);
-        let results = join_all(operations.iter().map(decide)).await;
-        if results.iter().all(|result| result.as_ref().is_ok_and(Decision::allowed)) {
+        let results: Vec<_> = decided
+            .into_iter()
+            .zip(&operations)
+            .map(|((measurement, result), operation)| {
+                measurement.finish_one(&operation.check, &result);
+                result
+            })
+            .collect();
+        if results.iter().all(is_allowed) {
             return results.into_iter().collect::<Result<Vec<_>, _>>().map(Decisions::from);
         }
         let recorded = results.iter().zip(&operations).filter_map(|(result, operation)| {
@@ -175,7 +180,35 @@ impl Engine {
         on_rejection: OnRejection,
     ) -> Result<Decision, Error> {
         let measurement = Measurement::start();
-        let result = match self.check_unmeasured(operation).await {
+        let result = self.decide_or_fall_back(operation, on_rejection).await;
+        measurement.finish_one(&operation.check, &result);
+        result
+    }
+
+    /// Decides one of several checks. With the script, a shadow policy allows a check that the server rejects: it
+    /// prevents nothing.
+    async fn decide_of_several(
+        self: &Arc<Self>,
+        operation: &CheckOp<'_>,
+        on_rejection: OnRejection,
+    ) -> (Measurement, Result<Decision, Error>) {
+        let measurement = Measurement::start();
+        let result = self.decide_or_fall_back(operation, on_rejection).await;
+        let uses_script =
+            || self.servers.as_ref().is_some_and(|servers| servers.uses_script(operation.key));
+        let result = result.or_else(|error| match operation.allowed_by_shadow(&self.policies) {
+            Some(allowed) if !error.is_unavailable() && uses_script() => Ok(allowed),
+            _ => Err(error),
+        });
+        (measurement, result)
+    }
+
+    async fn decide_or_fall_back(
+        self: &Arc<Self>,
+        operation: &CheckOp<'_>,
+        on_rejection: OnRejection,
+    ) -> Result<Decision, Error> {
+        match self.check_unmeasured(operation).await {
             Err(error) if on_rejection == OnRejection::FallBack && !error.is_unavailable() => {
                 if self.rejected_log.admits(Clock::monotonic_now()) {
                     tracing::error!(
@@ -187,10 +220,7 @@ impl Engine {
                 self.decide_without_server(operation).ok_or(error)
             }
             result => result,
-        };
-        let policy = policy_of(&operation.check.rule_source());
-        measurement.finish([(policy, result.as_ref().copied())]);
-        result
+        }
     }
 
     /// Takes back units where they were recorded. Returns their number.
@@ -210,6 +240,10 @@ impl Engine {
         let Some(servers) = &self.servers else { return true };
         servers.have_one_shard(checks.iter().map(|(key, _)| *key))
     }
+}
+
+fn is_allowed(result: &Result<Decision, Error>) -> bool {
+    result.as_ref().is_ok_and(Decision::allowed)
 }
 
 fn operation<'a>(&(key, check): &(&'a [u8], Check<'a>), record: bool) -> CheckOp<'a> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ratelog_client_core::engine::{FixedOutcome, Policies, UnknownPolicy, fallback_decision};
-use ratelog_core::{Policy, ResolvedRules, Rules};
+use ratelog_core::{Mode, Policy, ResolvedRules, Rules};
 
 use super::connection::Connection;
 use super::local::Local;
@@ -24,6 +24,16 @@ impl<'a> CheckOp<'a> {
         policies: &Policies,
     ) -> Result<ResolvedRules<&'a Rules, Arc<Policy>>, UnknownPolicy> {
         policies.resolve(self.check.rule_source())
+    }
+
+    /// The decision without a log of a shadow policy that this process knows; `None` for other rules.
+    pub(super) fn allowed_by_shadow(&self, policies: &Policies) -> Option<Decision> {
+        let resolved = self.resolve(policies).ok()?;
+        let (outcome, cost) = (FixedOutcome::Allow, self.check.units());
+        (resolved.mode() == Mode::Shadow).then(|| {
+            let allowed = fallback_decision(outcome, Some(resolved.rules()), cost);
+            Decision::new(allowed, Source::Fallback)
+        })
     }
 
     fn resolve_local(

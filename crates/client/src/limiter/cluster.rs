@@ -100,6 +100,11 @@ impl Cluster {
         })
     }
 
+    /// Whether a check of a key is made with the script, on the node that has its log.
+    pub(super) fn uses_script(&self, key: &[u8]) -> bool {
+        uses_script(&self.shards(), key)
+    }
+
     /// The hash slot of a key.
     pub(super) fn slot_of(&self, key: &[u8]) -> u16 {
         hash_slot(&routed_name(&self.shards(), key))
@@ -320,11 +325,12 @@ async fn follow(cluster: Weak<Cluster>, doubt: Arc<Notify>, settings: Settings) 
     }
 }
 
+/// Whether the shard that owns the slot of a key uses the script.
+fn uses_script(shards: &ShardMap<Arc<Remote>>, key: &[u8]) -> bool {
+    shards.of_key(key).is_some_and(|shard| shard.uses_script())
+}
+
 /// The name whose hash slot decides the shard of a key: the key's own, or that of its log if the script stores it.
 fn routed_name<'a>(shards: &ShardMap<Arc<Remote>>, key: &'a [u8]) -> Cow<'a, [u8]> {
-    if shards.of_key(key).is_some_and(|shard| shard.uses_script()) {
-        Cow::Owned(log_of_key(key))
-    } else {
-        Cow::Borrowed(key)
-    }
+    if uses_script(shards, key) { Cow::Owned(log_of_key(key)) } else { Cow::Borrowed(key) }
 }

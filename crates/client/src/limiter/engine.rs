@@ -16,7 +16,7 @@ use super::log_interval::LogInterval;
 use super::measurement::{Measurement, policy_of};
 use super::multi_check_op::MultiCheckOp;
 use super::operation::{LocalError, Operation};
-use super::remote::Remote;
+use super::remote::{Remote, Way};
 use super::servers::{Failure, Servers};
 use crate::{Check, Decision, Decisions, Error, Source};
 
@@ -65,8 +65,7 @@ impl Engine {
     ) -> Result<Decision, Error> {
         let measurement = Measurement::start();
         let result = self.check_unmeasured(operation).await;
-        let policy = policy_of(&operation.check.rule_source());
-        measurement.finish([(policy, result.as_ref().copied())]);
+        measurement.finish_one(&operation.check, &result);
         result
     }
 
@@ -193,7 +192,8 @@ impl Engine {
         if !remote.is_tracking() {
             deny_cache.insert(key, check, decision.as_core(), decision.source(), version, now);
         } else if deny_cache.begin_fetch(key, check, now) {
-            self.fetch_denial(remote, operation, deny_cache);
+            let via_script = decision.source() == Source::Script;
+            self.fetch_denial(remote, operation, via_script, deny_cache);
         }
     }
 
@@ -203,6 +203,7 @@ impl Engine {
         self: &Arc<Self>,
         remote: Arc<Remote>,
         operation: &CheckOp<'_>,
+        via_script: bool,
         deny_cache: &Arc<DenyCache>,
     ) {
         let engine = Arc::clone(self);
@@ -215,7 +216,8 @@ impl Engine {
             let version = deny_cache.version(key, engine.clock.monotonic());
             let operation = CheckOp { key, check, record: false };
             let deadline = Deadline::after(remote.timeout());
-            let peeked = remote.run(&operation, &engine.policies, deadline, false).await;
+            let way = Way { asking: false, via_script };
+            let peeked = remote.run(&operation, &engine.policies, deadline, way).await;
             if let Ok(decision) = peeked {
                 let (source, now) = (decision.source(), engine.clock.monotonic());
                 deny_cache.insert(key, &check, decision.as_core(), source, version, now);

@@ -4,7 +4,7 @@ use ratelog_core::{PolicyName, RuleSource};
 #[cfg(feature = "metrics")]
 use std::time::Instant;
 
-use crate::{Decision, Error};
+use crate::{Check, Decision, Error};
 
 /// One measurement of one or more checks, from now.
 pub(super) struct Measurement {
@@ -19,6 +19,13 @@ pub(super) const fn policy_of<'a, R>(
     match source {
         RuleSource::Policy(name) => Some(name),
         RuleSource::Rules(_) => None,
+    }
+}
+
+impl Measurement {
+    /// Records one check.
+    pub(super) fn finish_one(self, check: &Check<'_>, result: &Result<Decision, Error>) {
+        self.finish([(policy_of(&check.rule_source()), result.as_ref().copied())]);
     }
 }
 

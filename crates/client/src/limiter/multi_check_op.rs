@@ -128,9 +128,12 @@ impl Operation for MultiCheckOp<'_> {
         let mut shadow = Vec::new();
         for (key, rules) in keys.shadow() {
             let checked = script::run(connection, &command(key, rules, cost)).await;
+            // Then the checks must not be repeated, on another node for example.
+            let is_recorded = record && !(enforced.is_empty() && shadow.is_empty());
             shadow.push(match checked {
-                // The others are recorded, so that the check must not be repeated, on another node for example.
-                Err(error) if error.is_about_slot() || error.failure_kind().is_none() => {
+                Err(error)
+                    if error.failure_kind().is_none() || is_recorded && error.is_about_slot() =>
+                {
                     tracing::debug!(event = "shadow_check_rejected", %error, "a shadow policy allows");
                     let allowed = fallback_decision(FixedOutcome::Allow, Some(rules), cost);
                     Decision::new(allowed, Source::Fallback)

@@ -68,6 +68,15 @@ pub(super) struct Settings {
     pub(super) backend: Backend,
 }
 
+/// How a server runs an operation.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Way {
+    /// Another node has sent it here by an `ASK` error.
+    pub(super) asking: bool,
+    /// With the script, also if this server has the module.
+    pub(super) via_script: bool,
+}
+
 /// The error of a query.
 pub(super) enum QueryError {
     /// The server is unavailable.
@@ -122,13 +131,13 @@ impl Remote {
         self.started.get_or_init(start).await;
     }
 
-    /// Runs one operation. `asking` says that another node has sent it here by an `ASK` error.
+    /// Runs one operation.
     pub(super) async fn run<O: Operation>(
         self: &Arc<Self>,
         operation: &O,
         policies: &Policies,
         deadline: Deadline,
-        asking: bool,
+        way: Way,
     ) -> Result<O::Output, QueryError> {
         let Some(connection) = self.connection() else {
             return Err(QueryError::Unavailable(Error::Unavailable(self.last_error())));
@@ -136,8 +145,9 @@ impl Remote {
         if self.dialect.should_ask(self.clock.monotonic()) {
             self.ask_for_module(connection.clone());
         }
-        let connection = if asking { connection.asking() } else { connection };
-        let error = match deadline.run(self.query(connection, operation, policies)).await {
+        let connection = if way.asking { connection.asking() } else { connection };
+        let query = self.query(connection, operation, policies, way.via_script);
+        let error = match deadline.run(query).await {
             Ok(output) => {
                 self.breaker.record_success();
                 return Ok(output);
@@ -258,7 +268,7 @@ impl Remote {
                 !refunded.is_err_and(|error| error.is_unknown_command() || says_nothing(&error));
             // A later connection has asked by itself.
             if has_module && remote.generation.load(Ordering::Acquire) == generation {
-                remote.dialect.record(true, remote.clock.monotonic());
+                remote.change_dialect(true);
             }
         });
     }
@@ -268,8 +278,9 @@ impl Remote {
         mut connection: Connection,
         operation: &O,
         policies: &Policies,
+        via_script: bool,
     ) -> Result<O::Output, Error> {
-        if !self.uses_script() {
+        if !via_script && !self.uses_script() {
             match connection.rl_query(&operation.command()).await {
                 Err(error) if error.is_unknown_command() => {
                     if self.settings.backend == Backend::Module {
@@ -277,13 +288,21 @@ impl Remote {
                     }
                     // An older module may lack a command that no check needs.
                     if !O::NEEDS_MODULE {
-                        self.dialect.record(false, self.clock.monotonic());
+                        self.change_dialect(false);
                     }
                 }
                 result => return result,
             }
         }
         operation.via_script(&mut connection, policies).await
+    }
+
+    /// Records whether the server has the module, which has logs of its own.
+    fn change_dialect(&self, has_module: bool) {
+        self.dialect.record(has_module, self.clock.monotonic());
+        if let Some(deny_cache) = &self.deny_cache {
+            deny_cache.invalidate_all();
+        }
     }
 
     pub(super) fn connection(&self) -> Option<Connection> {

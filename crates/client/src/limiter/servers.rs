@@ -11,7 +11,7 @@ use super::deadline::Deadline;
 use super::health::Health;
 use super::operation::Operation;
 use super::redirect::MAX_REDIRECTS;
-use super::remote::{QueryError, Remote, Settings};
+use super::remote::{QueryError, Remote, Settings, Way};
 use super::target::Target;
 use crate::Error;
 
@@ -78,6 +78,14 @@ impl Servers {
         }
     }
 
+    /// Whether the server of a key uses the script.
+    pub(super) fn uses_script(&self, key: &[u8]) -> bool {
+        match &self.kind {
+            Kind::One(remote) => remote.uses_script(),
+            Kind::Cluster(cluster) => cluster.uses_script(key),
+        }
+    }
+
     /// Whether one command can have all these keys.
     pub(super) fn have_one_shard<'a>(&self, keys: impl IntoIterator<Item = &'a [u8]>) -> bool {
         match &self.kind {
@@ -98,9 +106,12 @@ impl Servers {
         policies: &Policies,
     ) -> Result<O::Output, Failure> {
         let deadline = Deadline::after(self.settings.timeout);
-        let mut asking = false;
+        let (mut asking, mut via_script) = (false, self.uses_script(operation.key()));
         for _ in 0..=MAX_REDIRECTS {
-            match (remote.run(operation, policies, deadline, asking).await, &self.kind) {
+            // The name of the log that the script uses may be in the slot of a node that has the module.
+            via_script = via_script || remote.uses_script();
+            let way = Way { asking, via_script };
+            match (remote.run(operation, policies, deadline, way).await, &self.kind) {
                 (Ok(output), _) => return Ok(output),
                 (Err(QueryError::Rejected(error)), _) => return Err(Failure::Rejected(error)),
                 (Err(QueryError::Split(error)), _) if operation.can_be_split() => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ratelog_client::command::Override;
 use ratelog_client::limiter::{Backend, BreakerState};
-use ratelog_client::{Checks, Cost, Error, Mode, Policy, Source, script};
+use ratelog_client::{Check, Checks, Cost, Error, Mode, Policy, Source, script};
 use ratelog_client_core::Clock;
 use ratelog_core::Instant;
 use ratelog_test_support::{Client, Cluster, Module, Server};
@@ -84,6 +84,11 @@ async fn configured_policies_work_without_the_module_and_other_features_need_it(
     let sources: Vec<_> =
         decisions.unwrap().iter().map(|decision| (decision.allowed(), decision.source())).collect();
     assert_eq!(sources, [(true, Source::Fallback), (true, Source::Script)]);
+    let two = rules(&[(2, 60_000), (9, 3_600_000)]);
+    let checks = [("t3", Check::from(&shadow)), ("k4", Check::from(&two))];
+    let decisions = limiter.check_all(checks).await.unwrap();
+    let sources = [decisions[0].source(), decisions[1].source()];
+    assert_eq!((sources, decisions[1].remaining()), ([Source::Fallback, Source::Script], 1));
     let unknown = limiter.check("k", &policy_name("unknown")).await.unwrap_err();
     assert!(matches!(unknown, Error::NoPolicy(_)), "{unknown:?}");
     let error = limiter.set_override("k", &Override::DENY).await.unwrap_err();
@@ -158,19 +163,23 @@ async fn a_module_that_is_loaded_later_is_detected_on_each_shard() {
     let url = format!("redis+cluster://127.0.0.1:{}", cluster[0].port());
     let limiter = fast_probes(&url).clock(clock).build().await.unwrap();
     assert!(limiter.health().shards.iter().all(|shard| shard.uses_script));
-    for node in cluster.each_node() {
+    let many = rules(&[(1_000_000, 3_600_000)]);
+    for (loaded, node) in (1..).zip(cluster.each_node()) {
         node.connect().run::<()>(&format!("MODULE LOAD {}", Server::module_path()));
+        time.set(loaded * Duration::from_secs(30));
+        until("the shard uses the module", async || {
+            for key in 0..100 {
+                // The log of the script may be on a node that has the module.
+                let source = limiter.check(key.to_string(), &many).await.unwrap().source();
+                assert!(matches!(source, Source::Module | Source::Script), "{source:?}");
+            }
+            let shards = limiter.health().shards;
+            shards.iter().filter(|shard| !shard.uses_script).count() == loaded as usize
+        })
+        .await;
     }
-    time.set(Duration::from_secs(30));
-    let nine = rules(&[(9, 60_000)]);
-    until("each shard uses the module", async || {
-        for key in 0..100 {
-            let _ = limiter.check(key.to_string(), &nine).await.unwrap();
-        }
-        limiter.health().shards.iter().all(|shard| !shard.uses_script)
-    })
-    .await;
-    assert_eq!(limiter.health().opened, 0);
+    let health = limiter.health();
+    assert_eq!((health.opened, health.unanswered), (0, 0));
 }
 
 #[tokio::test]
