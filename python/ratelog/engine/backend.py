@@ -36,6 +36,7 @@ from .redirect import is_about_slot, is_split
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from .._core import DenyCache
     from ..check import Check
     from ..settings import Settings
     from .operation import Operation
@@ -61,15 +62,15 @@ class Backend:
         *,
         cluster: bool,
         record_failure: Callable[[BaseException], bool],
-        invalidate: Callable[[bytes], None],
+        deny_cache: DenyCache | None,
     ) -> None:
-        """`invalidate` receives each key whose units are taken back: cached denials of it may be outdated."""
+        """Denials in `deny_cache` end when their units are taken back, and when other logs are used."""
         self._settings = settings
         self._next_module_probe = 0.0
         self._policies = policies
         self._cluster = cluster
         self._record_failure = record_failure
-        self._invalidate = invalidate
+        self._deny_cache = deny_cache
         self._module = ModuleDialect()
         self._script = ScriptDialect(policies)
         self.probe_key = PROBE_KEY
@@ -176,7 +177,7 @@ class Backend:
         if self._settings.backend != "auto":
             return False
         if self.has_module:
-            self.dialect = self._script
+            self._use(self._script)
             self._next_module_probe = monotonic() + MODULE_PROBE_INTERVAL
         return True
 
@@ -224,7 +225,8 @@ class Backend:
                     self._record_failure(error)
                 finally:
                     for check, _ in taken_back:
-                        self._invalidate(check.key)
+                        if self._deny_cache is not None:
+                            self._deny_cache.invalidate(check.key)
         _raise_unavailable([answer.reply for answer in answers])
         return [_or_raise(outcome) for outcome in outcomes]
 
@@ -319,8 +321,13 @@ class Backend:
 
     def _set_dialect(self, probe_reply: Reply) -> None:
         lacks_module = self._settings.backend == "auto" and is_unknown_command(probe_reply)
-        self.dialect = self._script if lacks_module or self._settings.backend == "script" else self._module
+        self._use(self._script if lacks_module or self._settings.backend == "script" else self._module)
         self._next_module_probe = monotonic() + MODULE_PROBE_INTERVAL
+
+    def _use(self, dialect: Dialect) -> None:
+        if dialect is not self.dialect and self._deny_cache is not None:
+            self._deny_cache.invalidate_all()
+        self.dialect = dialect
 
     def _policies_to_fetch(self, checks: Sequence[Check]) -> list[str]:
         """Policies of the checks that this process needs to know when the server is unavailable."""

@@ -83,7 +83,7 @@ class Engine:
             self.policies,
             cluster=cluster,
             record_failure=self.record_failure,
-            invalidate=self.invalidate,
+            deny_cache=self.deny_cache,
         )
         if settings.prefix:
             self.backend.probe_key = with_prefix(settings.prefix, b"probe")

@@ -245,6 +245,16 @@ def test_a_server_without_the_module_is_probed_again(monkeypatch: pytest.MonkeyP
     assert Run(engine.check(check), [ALLOWED]).names() == [["RL.CHECK"]]
 
 
+def test_cached_denials_end_when_the_module_replaces_the_script(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = create_engine(UNKNOWN, deny_cache=9)
+    check = [Check(b"k", Limits("2/minute"))]
+    assert Run(engine.check(check), [DENIED]).outcome[0].source == "script"
+    assert Run(engine.check(check)).outcome[0].source == "deny-cache"
+    monkeypatch.setattr(backend, "monotonic", lambda: monotonic() + backend.MODULE_PROBE_INTERVAL)
+    Run(engine.check([Check(b"other", Limits("2/minute"))]), [ALLOWED, 0])
+    assert Run(engine.check(check), [ALLOWED]).names() == [["RL.CHECK"]]
+
+
 def test_a_hook_receives_the_errors_because_of_which_the_fallback_decided() -> None:
     published: list[Event] = []
     engine = Engine(load(failure_threshold=9), EventPublisher([published.append]), remote=True, cluster=False)
