@@ -63,8 +63,14 @@ pub fn duration(duration: Duration) -> String {
     format!("{number} {unit} {rest} {rest_unit}")
 }
 
+/// The first instant whose year has more than four digits, in milliseconds since the epoch.
+const YEAR_10_000: u64 = 253_402_300_800_000;
+
 /// An instant, in UTC. A script shows it in the browser's zone; the title keeps the exact instant.
 pub fn instant(unix_ms: u64) -> Markup {
+    if unix_ms >= YEAR_10_000 {
+        return html! { (unix_ms) " ms since 1970" };
+    }
     let instant = UNIX_EPOCH + Duration::from_millis(unix_ms);
     let exact = humantime::format_rfc3339_millis(instant).to_string();
     let shown = exact.get(..19).unwrap_or(&exact).replace('T', " ");
@@ -128,5 +134,9 @@ mod tests {
             );
         }
         assert!(instant(0).into_string().ends_with(">1970-01-01 00:00:00 UTC</time>"));
+        assert!(instant(253_402_300_799_999).into_string().contains("9999-12-31T23:59:59.999Z"));
+        for unix_ms in [253_402_300_800_000, u64::MAX] {
+            assert_eq!(instant(unix_ms).into_string(), format!("{unix_ms} ms since 1970"));
+        }
     }
 }
