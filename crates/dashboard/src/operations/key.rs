@@ -10,6 +10,7 @@ use super::audit::Change;
 use super::counted::counted;
 use super::failure::Failure;
 use super::key_name;
+use super::policies;
 use super::what_if::{self, RecordedUnits, WhatIf};
 use crate::app::App;
 use crate::auth::Identity;
@@ -69,12 +70,23 @@ pub async fn read(
     let explanation = match rules {
         None => None,
         Some(rules) => {
+            if let RuleSource::Policy(name) = rules {
+                find_policy(app, name).await?;
+            }
             let check = Check::new(rules.as_borrowed());
             let explain = command::explain(key, check);
             Some(app.viewer.query(&explain).await.map_err(Failure::of_read)?)
         }
     };
     Ok(KeyState { inspection, explanation })
+}
+
+/// Looks a policy up. The server would count the error of a check that names an unknown one, as it does for its callers.
+async fn find_policy(app: &App, name: &PolicyName) -> Result<(), Failure> {
+    if app.poller.snapshot().rules.contains_key(name.as_str()) {
+        return Ok(());
+    }
+    policies::get(app, name).await.map(|_| ())
 }
 
 /// The newest units before an instant, newest first, one page.

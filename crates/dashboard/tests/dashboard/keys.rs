@@ -43,6 +43,7 @@ async fn a_key_shows_its_log_and_its_next_check() {
     let unknown = dashboard.get("/keys/k?rules=silver").await;
     assert_eq!(unknown.status, 404);
     unknown.page().assert_has("silver");
+    assert!(!db.run::<String>("INFO errorstats").contains("NOPOLICY"), "a caller's error");
     let wrong = dashboard.api(Method::GET, "/keys/k?rules=a%20b", None).await;
     assert_eq!(wrong.status, 400);
     let detail = "'a b' is neither the name of a policy nor rules";
