@@ -106,7 +106,27 @@ impl Audit {
         make: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
         let make = Box::pin(make);
-        self.run_and_judge(identity, change, make, |_| ("done", String::new())).await
+        self.run_and_judge(identity, change, make, |_, _| ("done", String::new())).await
+    }
+
+    /// Makes a change that the servers count and records it, whatever its outcome. `after` describes the value after it
+    /// from their count.
+    ///
+    /// # Errors
+    /// That of the change.
+    pub async fn run_counted(
+        &self,
+        identity: &Identity,
+        change: Change,
+        make: impl Future<Output = Result<u64, Failure>>,
+        after: impl FnOnce(u64) -> String,
+    ) -> Result<u64, Failure> {
+        let judge = |count: &u64, change: &mut Change| {
+            change.after = after(*count);
+            ("done", String::new())
+        };
+        let make = Box::pin(make);
+        self.run_and_judge(identity, change, make, judge).await
     }
 
     /// Makes a change on every primary and records it, whatever its outcome on each.
@@ -120,20 +140,21 @@ impl Audit {
         make: impl Future<Output = Result<Vec<NodeOutcome>, Failure>>,
     ) -> Result<Vec<NodeOutcome>, Failure> {
         let make = Box::pin(make);
-        self.run_and_judge(identity, change, make, |nodes| policy_nodes::summary(nodes)).await
+        self.run_and_judge(identity, change, make, |nodes, _| policy_nodes::summary(nodes)).await
     }
 
-    /// Makes a change and records it. `judge` returns the outcome of one that did not fail as a whole, and the errors.
+    /// Makes a change and records it. `judge` returns the outcome of one that did not fail as a whole, and the
+    /// errors; it may correct the change that is recorded.
     async fn run_and_judge<T>(
         &self,
         identity: &Identity,
-        change: Change,
+        mut change: Change,
         make: impl Future<Output = Result<T, Failure>>,
-        judge: impl FnOnce(&T) -> (&'static str, String),
+        judge: impl FnOnce(&T, &mut Change) -> (&'static str, String),
     ) -> Result<T, Failure> {
         let result = make.await;
         let (outcome, error) = match &result {
-            Ok(done) => judge(done),
+            Ok(done) => judge(done, &mut change),
             Err(failure) if failure.is_outcome_unknown() => ("unknown", failure.detail()),
             Err(failure) => ("failed", failure.detail()),
         };
