@@ -124,16 +124,40 @@ impl NodeRecord {
         }
     }
 
-    /// The problems that the node's earlier counts show.
-    pub fn problems(&self, address: &str) -> Vec<Problem> {
-        let (Some(first), Some(last)) = (self.marks.front(), self.marks.back()) else {
-            return Vec::new();
-        };
+    /// The problems that the node's earlier counts show at `now`.
+    pub fn problems(&self, address: &str, now: Instant) -> Vec<Problem> {
+        // A node that does not answer has no new counts.
+        let mut recent = self.marks.iter().filter(|(at, ..)| now - *at <= PROBLEM_WINDOW);
+        let Some(first) = recent.next() else { return Vec::new() };
+        let last = recent.next_back().unwrap_or(first);
         let node = address.to_owned();
         let errors = last.1.saturating_sub(first.1);
         let keys = last.2.saturating_sub(first.2);
         let errors = (errors > 0).then(|| Problem::UnknownPolicies { node: node.clone(), errors });
         let evictions = (keys > 0).then_some(Problem::Evictions { node, keys });
         errors.into_iter().chain(evictions).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use ratelog_client::nodes::Role;
+
+    use super::{NodeRecord, PROBLEM_WINDOW};
+    use crate::poll::problem::Problem;
+
+    #[test]
+    fn errors_are_no_problem_after_some_minutes() {
+        let mut record = NodeRecord::new(Role::Primary);
+        let (now, second) = (Instant::now(), Duration::from_secs(1));
+        record.marks.extend([(now, 5, 1), (now + second, 7, 1), (now + 2 * second, 8, 1)]);
+        for (after, errors) in [(0, 3), (300, 3), (301, 1)] {
+            let problem = Problem::UnknownPolicies { node: "a".to_owned(), errors };
+            assert_eq!(record.problems("a", now + after * second), [problem], "{after}");
+        }
+        assert_eq!(record.problems("a", now + 2 * second + PROBLEM_WINDOW), []);
+        assert_eq!(record.problems("a", now + 2 * PROBLEM_WINDOW), []);
     }
 }
