@@ -130,6 +130,13 @@ async fn a_change_without_an_answer_is_unknown_and_never_done() {
     // The connection is lost by now, so nothing is sent.
     let reply = dashboard.post("/keys/k/reset", &[]).await;
     let location = reply.location();
+    for notices in [1, 0] {
+        let reply = dashboard.get(&location).await;
+        assert_eq!(reply.status, 503);
+        let page = reply.page();
+        let roles = page.values("p", "role").filter(|role| *role == "status");
+        assert_eq!(roles.count(), notices, "{}", page.text);
+    }
     let reply = dashboard.api(Method::DELETE, "/keys/k/override", None).await;
     assert_eq!(reply.status, 503, "{}", reply.text);
     assert_eq!(reply.json()["outcome"], "failed");
