@@ -220,7 +220,7 @@ fn contents(inspection: Option<&Inspection>) -> Markup {
                     dt { "Units" } dd { (format::grouped(found.units)) }
                     @if let Some(oldest) = found.oldest { dt { "Oldest" } dd { (format::instant(unix_ms(oldest))) } }
                     @if let Some(newest) = found.newest { dt { "Newest" } dd { (format::instant(unix_ms(newest))) } }
-                    dt { "Kept for" } dd { (format::duration(found.retention)) }
+                    dt { "Kept for" } dd { (format::window(found.retention)) }
                     dt { "Memory" } dd { (format::bytes(found.bytes)) }
                     dt { "Override" } dd { (override_text(found.key_override.as_ref())) }
                 },
@@ -276,11 +276,11 @@ fn explained(explanation: &Explanation) -> Markup {
             thead { tr { th { "Rule" } th.number { "Used" } th.number { "Remaining" } th { "Allows" } th { "Empty in" } } }
             tbody { @for (index, rule) in explanation.rules.iter().enumerate() {
                 tr.decides[explanation.rule == Some(index)] {
-                    td { (rule.limit()) " in " (format::duration(rule.window())) @if explanation.rule == Some(index) { " (decides)" } }
+                    td { (rule.limit()) " in " (format::window(rule.window())) @if explanation.rule == Some(index) { " (decides)" } }
                     td.number { (used_meter(rule)) " " (format::grouped(used(rule))) }
                     td.number { (format::grouped(rule.remaining())) }
                     td { @if rule.allowed() { "yes" } @else { "no. " (retry(rule)) } }
-                    td { (format::duration(rule.reset_after())) }
+                    td { (format::wait(rule.reset_after())) }
                 }
             } }
         } }
