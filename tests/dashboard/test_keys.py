@@ -136,6 +136,25 @@ def test_a_countdown_does_not_use_the_clock_of_the_browser(db: Any, operator: Vi
     expect(countdown).to_have_text(re.compile(r"^49 min \d+ s$"))
 
 
+def test_a_chart_of_many_instants_begins_where_it_is_right(db: Any, operator: Visitor) -> None:
+    page = operator.page
+    db.execute_command("RL.CHECK", "user:1", 5, "1h")
+    hits = [{"at_ms": 1_000_000 - 10 * index, "units": 2} for index in range(1000)]
+    page.route("**/keys/user:1/hits", lambda route: route.fulfill(json=hits))
+    operator.goto("/keys/user:1?rules=5/hour")
+    expect(page.locator("[data-partial]")).to_be_visible()
+    page.get_by_label("Window, in seconds").fill("1")
+    expect(page.locator("[data-partial]")).to_be_hidden()
+    script = """async ([hits, window]) => {
+        const { usageOfPage } = await import(`${document.body.dataset.base}/assets/charts.js`);
+        const { steps: [times, used], isPartial } = usageOfPage(hits, window);
+        return [times[0], used[0], isPartial];
+    }"""
+    assert page.evaluate(script, [hits, 1_000]) == [991.01, 200, False]
+    assert page.evaluate(script, [hits, 3_600_000]) == [990.01, 2, True]
+    assert page.evaluate(script, [hits[1:], 1_000]) == [990.01, 2, False]
+
+
 def test_keys_are_found_by_prefix_and_by_pattern(db: Any, operator: Visitor) -> None:
     page = operator.page
     for key in ["user:1:search", "user:2:search", "user:2:login", "job"]:

@@ -179,6 +179,7 @@ impl View<'_> {
             section { h2 { "Timeline" }
                 @if hits.is_empty() { p.empty { "No units" @if before.is_some() { " before this instant" } "." } }
                 @else {
+                    p.hint data-partial hidden { "The chart counts only the units of these " (hits.len()) " instants." }
                     div.chart data-chart="usage" data-hits={ (self.base) "/api/v1/keys/" (key_name::encode(self.key)) "/hits" @if let Some(before) = before { "?before=" (before) } } {}
                     details { summary { (hits.len()) " instants, newest first" }
                         div.scroll { table {
