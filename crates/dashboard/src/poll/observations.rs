@@ -175,7 +175,7 @@ fn count(
     [policies, others]: [&mut BTreeMap<String, Series>; 2],
     progress: &Progress,
 ) {
-    let (now, seconds) = (now_seconds(), progress.seconds);
+    let (now, seconds) = (progress.second, progress.seconds);
     let counts = progress.total();
     for series in all {
         series.add(now, seconds, counts);
