@@ -102,7 +102,7 @@ def test_the_next_check_is_explained(db: Any, operator: Visitor) -> None:
     page.get_by_role("button", name="Explain").click()
     expect(page.locator(".decision")).to_contain_text("It will be allowed in 59 min")
     rows = page.locator("tbody tr")
-    expect(rows.nth(0)).to_contain_text("5 in 1 h (decides)")
+    expect(rows.nth(0)).to_contain_text("5 in 1h (decides)")
     expect(rows.nth(1)).to_contain_text("995")
     expect(page.get_by_role("meter")).to_have_count(2)
     expect(page.get_by_label("Limit", exact=True).first).to_have_value("5")
@@ -111,7 +111,7 @@ def test_the_next_check_is_explained(db: Any, operator: Visitor) -> None:
 
 def test_a_countdown_counts(db: Any, operator: Visitor) -> None:
     page = operator.page
-    db.execute_command("RL.OVERRIDE", "SET", "user:1", "ALLOW", "EX", 3000)
+    db.execute_command("RL.OVERRIDE", "SET", "user:1", "ALLOW", "EX", 2990)
     db.execute_command("RL.CHECK", "user:2", 1, "2s")
     operator.goto("/overrides")
     countdown = page.locator("td .countdown")
@@ -124,6 +124,35 @@ def test_a_countdown_counts(db: Any, operator: Visitor) -> None:
     db.execute_command("RL.CHECK", "user:3", 1, "5s")
     operator.goto("/keys/user:3?rules=1/5s")
     expect(page.locator(".decision .countdown")).to_have_text("0 s")
+
+
+def test_a_countdown_does_not_use_the_clock_of_the_browser(db: Any, operator: Visitor) -> None:
+    operator.context.add_init_script("const now = Date.now; Date.now = () => now() + 600_000;")
+    db.execute_command("RL.OVERRIDE", "SET", "user:1", "ALLOW", "EX", 2990)
+    operator.goto("/overrides")
+    countdown = operator.page.locator("td .countdown")
+    first = countdown.inner_text()
+    expect(countdown).not_to_have_text(first)
+    expect(countdown).to_have_text(re.compile(r"^49 min \d+ s$"))
+
+
+def test_a_chart_of_many_instants_begins_where_it_is_right(db: Any, operator: Visitor) -> None:
+    page = operator.page
+    db.execute_command("RL.CHECK", "user:1", 5, "1h")
+    hits = [{"at_ms": 1_000_000 - 10 * index, "units": 2} for index in range(1000)]
+    page.route("**/keys/user:1/hits", lambda route: route.fulfill(json=hits))
+    operator.goto("/keys/user:1?rules=5/hour")
+    expect(page.locator("[data-partial]")).to_be_visible()
+    page.get_by_label("Window, in seconds").fill("1")
+    expect(page.locator("[data-partial]")).to_be_hidden()
+    script = """async ([hits, window]) => {
+        const { usageOfPage } = await import(`${document.body.dataset.base}/assets/charts.js`);
+        const { steps: [times, used], isPartial } = usageOfPage(hits, window);
+        return [times[0], used[0], isPartial];
+    }"""
+    assert page.evaluate(script, [hits, 1_000]) == [991.01, 200, False]
+    assert page.evaluate(script, [hits, 3_600_000]) == [990.01, 2, True]
+    assert page.evaluate(script, [hits[1:], 1_000]) == [990.01, 2, False]
 
 
 def test_keys_are_found_by_prefix_and_by_pattern(db: Any, operator: Visitor) -> None:

@@ -121,6 +121,8 @@ def test_the_rates_and_the_rules_that_deny_are_shown(server: Server, operator: V
         row = page.get_by_role("row").filter(has=page.get_by_role("link", name="login", exact=True))
         expect(row).to_contain_text(re.compile("3/hour: [1-9]"))
         expect(row).to_contain_text("100.0 %")
+        shadow = page.get_by_role("row").filter(has=page.get_by_role("link", name="trial", exact=True))
+        expect(shadow.get_by_role("cell").nth(3)).to_have_text(re.compile(r"^[1-9].* %$"))
 
 
 def test_a_notice_says_that_the_dashboard_is_away(db: Any, start: Callable[..., Dashboard], visit: Visit) -> None:

@@ -27,6 +27,9 @@ def test_times_are_in_the_browsers_zone_and_exact_on_hover(db: Any, visit: Visit
         expect(time).to_have_attribute("title", exact)
         expect(time).to_have_attribute("datetime", exact)
     expect(visitor.page.locator("time")).to_have_count(3)
+    visitor.page.get_by_label("Limit", exact=True).first.fill("0")
+    denied = f"the first at {local.day} {local:%b %Y, %H:%M:%S}"
+    expect(visitor.page.locator(".what-if output")).to_contain_text(denied)
 
     plain = visit(java_script_enabled=False)
     plain.goto("/keys/user:1")

@@ -4,6 +4,8 @@ import uPlot from "./uplot.js";
 
 const COLORS = { allowed: "#2f9e5f", denied: "#d9453c", shadow: "#c98a00", usage: "#4d7fe8", line: "#8884" };
 const HEIGHT = 220;
+/** The most instants of a page of hits. */
+const PAGE = 1000;
 /** The seconds between two marks of the axis of time. */
 const STEPS = [1, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400, 172800, 604800];
 
@@ -174,14 +176,31 @@ export function usage(hits, window) {
   return steps;
 }
 
+/**
+ * The steps of a page of hits. A page that is full lacks older units, which a window after its oldest one no longer counts.
+ * @param {{at_ms: number, units: number}[]} hits newest first
+ * @param {number} window in milliseconds
+ * @returns {{steps: [number[], number[]], isPartial: boolean}} whether the steps lack units
+ */
+export function usageOfPage(hits, window) {
+  const steps = usage(hits, window);
+  if (hits.length < PAGE) return { steps, isPartial: false };
+  const start = hits[hits.length - 1].at_ms + window;
+  if (start > hits[0].at_ms) return { steps, isPartial: true };
+  const first = steps[0].findIndex((at) => at >= start / 1000);
+  return { steps: [steps[0].slice(first), steps[1].slice(first)], isPartial: false };
+}
+
 /** @param {HTMLElement} element */
 async function showUsage(element) {
   const hits = await fetchJson(element.dataset.hits ?? "");
   if (!hits) return;
   const limit = () => Number(/** @type {HTMLInputElement | null} */ (document.querySelector("[name=limit]"))?.value ?? 0);
   const window = () => Number(/** @type {HTMLInputElement | null} */ (document.querySelector("[name=window]"))?.value ?? 60) * 1000;
+  const note = document.querySelector("[data-partial]");
   const data = () => {
-    const [times, used] = usage(hits, window());
+    const { steps: [times, used], isPartial } = usageOfPage(hits, window());
+    if (note instanceof HTMLElement) note.hidden = !isPartial;
     return /** @type {uPlot.AlignedData} */ ([times, used, times.map(limit)]);
   };
   const paths = uPlot.paths.stepped?.({ align: 1 });

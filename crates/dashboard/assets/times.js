@@ -1,6 +1,19 @@
 // Instants in the browser's zone, and countdowns.
 
 const format = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+/**
+ * The ends of countdowns by the page's own time, with the remaining milliseconds that they were sent with.
+ * @type {WeakMap<HTMLElement, {sent: string | undefined, ends: number}>}
+ */
+const countdowns = new WeakMap();
+
+/**
+ * An instant in the browser's zone.
+ * @param {number} unixMs
+ */
+export function formatInstant(unixMs) {
+  return format.format(unixMs);
+}
 
 /** Writes all instants of the page, also of parts that arrive later. */
 export function showTimes() {
@@ -19,14 +32,30 @@ function write(root) {
     if (!(time instanceof HTMLTimeElement) || time.dataset.shown === time.dataset.ms) continue;
     time.dataset.shown = time.dataset.ms;
     // The title keeps the exact instant.
-    time.textContent = format.format(Number(time.dataset.ms));
+    time.textContent = formatInstant(Number(time.dataset.ms));
   }
+  for (const element of root.querySelectorAll(".countdown")) {
+    if (element instanceof HTMLElement) endOf(element);
+  }
+}
+
+/**
+ * The end of a countdown. The remaining time counts from the moment when it arrived.
+ * @param {HTMLElement} element
+ */
+function endOf(element) {
+  const sent = element.dataset.rest;
+  const known = countdowns.get(element);
+  if (known && known.sent === sent) return known.ends;
+  const ends = performance.now() + Number(sent);
+  countdowns.set(element, { sent, ends });
+  return ends;
 }
 
 function count() {
   for (const element of document.querySelectorAll(".countdown")) {
     if (!(element instanceof HTMLElement)) continue;
-    const rest = Math.ceil((Number(element.dataset.ends) - Date.now()) / 1000);
+    const rest = Math.ceil((endOf(element) - performance.now()) / 1000);
     element.textContent = duration(Math.max(0, rest));
   }
 }

@@ -1,4 +1,5 @@
 // The sliders of a key: what another limit would have denied.
+import { formatInstant } from "./times.js";
 
 /** Asks the API as the sliders move. */
 export function runWhatIf() {
@@ -55,7 +56,7 @@ function describe(answer) {
   const counted = answer.incomplete ? " Only the newest 50,000 instants are counted." : "";
   if (answer.units === 0) return "There are no recorded units.";
   if (answer.denied_units === 0) return `None of ${answer.units} units would have been denied.${counted}`;
-  const times = answer.denied.map((hit) => new Date(hit.at_ms).toLocaleTimeString());
+  const times = answer.denied.map((hit) => formatInstant(hit.at_ms));
   const [first, last] = [times[0], times[times.length - 1]];
   return `${answer.denied_units} of ${answer.units} units would have been denied, the first at ${first}, the last at ${last}.${counted}`;
 }

@@ -140,32 +140,31 @@ impl Metrics {
     fn info(&self, encoder: &mut DescriptorEncoder) -> Result<(), fmt::Error> {
         let infos: Vec<_> =
             self.0.nodes.iter().filter_map(|node| Some((node, node.info.as_ref()?))).collect();
-        let digests = infos
-            .iter()
-            .filter_map(|(node, _)| Some((with(node, [("digest", node.digest()?)]), 1)));
+        // The last values of a node that is down are no longer true, but for counters.
+        let present = || infos.iter().filter(|(node, _)| node.state == NodeState::Up);
+        let digests =
+            present().filter_map(|(node, _)| Some((with(node, [("digest", node.digest()?)]), 1)));
         gauges(
             encoder,
             "ratelog_policies_digest_info",
             "1. Nodes with the same policies have the same digest.",
             digests,
         )?;
-        let overrides = infos
-            .iter()
-            .filter_map(|(node, info)| Some((of(node), info.module.as_ref()?.overrides)));
+        let overrides =
+            present().filter_map(|(node, info)| Some((of(node), info.module.as_ref()?.overrides)));
         gauges(encoder, "ratelog_overrides", "Keys with an override.", overrides)?;
-        let permanent = self.0.nodes.iter();
-        let permanent = permanent.filter_map(|node| Some((of(node), node.overrides_without_end?)));
+        let permanent =
+            present().filter_map(|(node, _)| Some((of(node), node.overrides_without_end?)));
         gauges(
             encoder,
             "ratelog_overrides_without_end",
             "Keys with an override that has no end.",
             permanent,
         )?;
-        let memory = infos.iter().map(|(node, info)| (of(node), info.used_memory));
+        let memory = present().map(|(node, info)| (of(node), info.used_memory));
         gauges(encoder, "ratelog_memory_used_bytes", "Memory that the node uses.", memory)?;
-        let lag = infos
-            .iter()
-            .filter_map(|(node, info)| Some((of(node), info.replication?.lag_seconds?)));
+        let lag =
+            present().filter_map(|(node, info)| Some((of(node), info.replication?.lag_seconds?)));
         gauges(
             encoder,
             "ratelog_replication_lag_seconds",

@@ -42,22 +42,13 @@ pub struct HistoryPoint {
     /// Those of all checks.
     #[serde(flatten)]
     rates: Rates,
-    /// Those of each policy.
-    policies: std::collections::BTreeMap<String, Rates>,
 }
 
 impl HistoryPoint {
     /// The rates of a snapshot.
     #[must_use]
     pub fn of(snapshot: &Snapshot) -> Self {
-        let policies = snapshot.policies.iter();
-        Self {
-            time: unix_ms(snapshot.at) / 1_000,
-            rates: Rates::of(snapshot.rate),
-            policies: policies
-                .map(|policy| (policy.name.clone(), Rates::of(policy.rate)))
-                .collect(),
-        }
+        Self { time: unix_ms(snapshot.at) / 1_000, rates: Rates::of(snapshot.rate) }
     }
 }
 

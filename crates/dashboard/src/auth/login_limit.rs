@@ -8,9 +8,16 @@ use ratelog_core::{Cost, Instant, Limit, Rule, Rules, Window};
 
 use crate::clock;
 
+/// The memory for the attempts of addresses.
+const ADDRESS_BYTES: usize = 1 << 20;
+
 /// Attempts of one client, and of all addresses together.
+///
+/// A full limiter evicts keys, and anybody may come from many addresses: so only other addresses share their limiter.
 pub struct LoginLimit {
-    limiter: Limiter,
+    browsers: Limiter,
+    addresses: Limiter,
+    all_addresses: Limiter,
     of_client: Rules,
     of_all: Rules,
 }
@@ -27,7 +34,9 @@ pub enum LoginClient<'a> {
 impl LoginLimit {
     pub fn new() -> Self {
         Self {
-            limiter: Limiter::new(Limiter::MIN_BYTES),
+            browsers: Limiter::new(Limiter::MIN_BYTES),
+            addresses: Limiter::new(ADDRESS_BYTES),
+            all_addresses: Limiter::new(Limiter::MIN_BYTES),
             of_client: rules(&[(5, 60_000), (30, 3_600_000)]),
             of_all: rules(&[(60, 60_000)]),
         }
@@ -36,22 +45,22 @@ impl LoginLimit {
     /// Counts an attempt. The error is the number of seconds to wait.
     pub fn attempt(&self, client: LoginClient<'_>) -> Result<(), u64> {
         match client {
-            LoginClient::KnownBrowser(id) => self.check(&format!("browser {id}"), &self.of_client),
+            LoginClient::KnownBrowser(id) => check(&self.browsers, id, &self.of_client),
             LoginClient::Address(address) => {
-                self.check(&client_network(address), &self.of_client)?;
-                self.check("all", &self.of_all)
+                check(&self.addresses, &client_network(address), &self.of_client)?;
+                check(&self.all_addresses, "all", &self.of_all)
             }
         }
     }
+}
 
-    fn check(&self, key: &str, rules: &Rules) -> Result<(), u64> {
-        let now = Instant::from_clock(clock::now_ms().try_into().unwrap_or(i64::MAX));
-        let decision = self.limiter.check(key.as_bytes(), now, rules, Cost::ONE);
-        if decision.allowed {
-            return Ok(());
-        }
-        Err(decision.retry_after.unwrap_or(60_000).div_ceil(1_000).max(1))
+fn check(limiter: &Limiter, key: &str, rules: &Rules) -> Result<(), u64> {
+    let now = Instant::from_clock(clock::now_ms().try_into().unwrap_or(i64::MAX));
+    let decision = limiter.check(key.as_bytes(), now, rules, Cost::ONE);
+    if decision.allowed {
+        return Ok(());
     }
+    Err(decision.retry_after.unwrap_or(60_000).div_ceil(1_000).max(1))
 }
 
 fn rules(pairs: &[(u32, u64)]) -> Rules {
@@ -100,5 +109,19 @@ mod tests {
         }
         assert!(limit.attempt(mine).is_err());
         assert_eq!(limit.attempt(other), Ok(()));
+    }
+
+    #[test]
+    fn many_addresses_get_no_more_attempts_than_all_together_have() {
+        let limit = LoginLimit::new();
+        let browser = LoginClient::KnownBrowser("mine");
+        for _ in 0..5 {
+            assert_eq!(limit.attempt(browser), Ok(()));
+        }
+        let addresses =
+            (0..20_000_u32).map(|index| LoginClient::Address(IpAddr::from(index.to_be_bytes())));
+        let allowed = addresses.filter(|address| limit.attempt(*address).is_ok());
+        assert_eq!(allowed.count(), 60);
+        assert!(limit.attempt(browser).is_err());
     }
 }

@@ -90,6 +90,18 @@ impl Bucket {
         ratio(self.denied, self.checks())
     }
 
+    /// The checks that were denied, or that a shadow policy would have denied.
+    #[must_use]
+    pub fn denied_with_shadow(self) -> f32 {
+        self.denied + self.shadow_denied
+    }
+
+    /// The share of these checks.
+    #[must_use]
+    pub fn denial_ratio_with_shadow(self) -> f32 {
+        ratio(self.denied_with_shadow(), self.checks())
+    }
+
     /// The share of checks that left at most a fifth of their limit.
     #[must_use]
     pub fn near_ratio(self) -> f32 {
@@ -110,6 +122,9 @@ mod tests {
     fn ratios_are_shares_of_all_checks() {
         let counts = Bucket { allowed: 6.0, denied: 2.0, near: 4.0, ..Bucket::default() };
         assert_eq!((counts.denial_ratio(), counts.near_ratio()), (0.25, 0.5));
+        assert_eq!(counts.denial_ratio_with_shadow(), 0.25);
+        let shadow = Bucket { allowed: 8.0, shadow_denied: 6.0, ..Bucket::default() };
+        assert_eq!((shadow.denial_ratio(), shadow.denial_ratio_with_shadow()), (0.0, 0.75));
         assert_eq!(Bucket::default().near_ratio(), 0.0);
     }
 }

@@ -35,7 +35,8 @@ impl Series {
         Self { seconds: Ring::new(1, seconds), minutes: Ring::new(60, 1) }
     }
 
-    /// Adds the counts of the `span` seconds until `now`, which is in seconds since the epoch.
+    /// Adds the counts of the `span` seconds until `now`, which is in seconds since the epoch. With a span of 0, they are
+    /// further ones of that second.
     ///
     /// If the clock was set back, the counts of the seconds that it repeats are replaced.
     pub fn add(&mut self, now: u64, span: u32, counts: Counts) {

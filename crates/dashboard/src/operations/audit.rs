@@ -1,10 +1,11 @@
 //! The record of changes: a stream in the servers, and lines of JSON on standard output.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use ratelog_client::Error;
 use ratelog_client::command::{Command, Routing};
 use ratelog_client::redis::{self, Value};
 use serde::{Deserialize, Serialize};
@@ -105,7 +106,27 @@ impl Audit {
         make: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
         let make = Box::pin(make);
-        self.run_and_judge(identity, change, make, |_| ("done", String::new())).await
+        self.run_and_judge(identity, change, make, |_, _| ("done", String::new())).await
+    }
+
+    /// Makes a change that the servers count and records it, whatever its outcome. `after` describes the value after it
+    /// from their count.
+    ///
+    /// # Errors
+    /// That of the change.
+    pub async fn run_counted(
+        &self,
+        identity: &Identity,
+        change: Change,
+        make: impl Future<Output = Result<u64, Failure>>,
+        after: impl FnOnce(u64) -> String,
+    ) -> Result<u64, Failure> {
+        let judge = |count: &u64, change: &mut Change| {
+            change.after = after(*count);
+            ("done", String::new())
+        };
+        let make = Box::pin(make);
+        self.run_and_judge(identity, change, make, judge).await
     }
 
     /// Makes a change on every primary and records it, whatever its outcome on each.
@@ -119,20 +140,21 @@ impl Audit {
         make: impl Future<Output = Result<Vec<NodeOutcome>, Failure>>,
     ) -> Result<Vec<NodeOutcome>, Failure> {
         let make = Box::pin(make);
-        self.run_and_judge(identity, change, make, |nodes| policy_nodes::summary(nodes)).await
+        self.run_and_judge(identity, change, make, |nodes, _| policy_nodes::summary(nodes)).await
     }
 
-    /// Makes a change and records it. `judge` returns the outcome of one that did not fail as a whole, and the errors.
+    /// Makes a change and records it. `judge` returns the outcome of one that did not fail as a whole, and the
+    /// errors; it may correct the change that is recorded.
     async fn run_and_judge<T>(
         &self,
         identity: &Identity,
-        change: Change,
+        mut change: Change,
         make: impl Future<Output = Result<T, Failure>>,
-        judge: impl FnOnce(&T) -> (&'static str, String),
+        judge: impl FnOnce(&T, &mut Change) -> (&'static str, String),
     ) -> Result<T, Failure> {
         let result = make.await;
         let (outcome, error) = match &result {
-            Ok(done) => judge(done),
+            Ok(done) => judge(done, &mut change),
             Err(failure) if failure.is_outcome_unknown() => ("unknown", failure.detail()),
             Err(failure) => ("failed", failure.detail()),
         };
@@ -203,8 +225,8 @@ impl Audit {
         let reply = self.operator.current().await.query(&range).await;
         let (unstored, mut error) = self.unstored().clone();
         let mut entries: Vec<_> = unstored.into();
-        match reply {
-            Ok(reply) => entries.extend(parse(reply)),
+        match reply.and_then(parse) {
+            Ok(stored) => entries.extend(stored),
             Err(failure) => error = Some(failure.to_string()),
         }
         entries.sort_by_key(|entry| std::cmp::Reverse(entry.at_ms));
@@ -249,31 +271,50 @@ fn add(entry: &Entry) -> redis::Cmd {
 }
 
 /// Parses the reply of `XREVRANGE`. Entries of another form are left out.
-fn parse(reply: Value) -> Vec<Entry> {
-    type Fields = std::collections::HashMap<String, String>;
-    let rows: Vec<(String, Fields)> = redis::from_redis_value(reply).unwrap_or_default();
-    rows.into_iter()
-        .filter_map(|(_, mut fields)| {
-            let mut text = |name: &str| fields.remove(name).unwrap_or_default();
-            Some(Entry {
-                at_ms: text("at_ms").parse().ok()?,
-                user: text("user"),
-                method: text("method"),
-                address: text("address"),
-                action: text("action"),
-                target: text("target"),
-                before: text("before"),
-                after: text("after"),
-                outcome: text("outcome"),
-                error: text("error"),
-            })
-        })
-        .collect()
+fn parse(reply: Value) -> Result<Vec<Entry>, Error> {
+    let Value::Array(rows) = reply else {
+        let reason = "it is no array".to_owned();
+        return Err(Error::Reply { command: "XREVRANGE".to_owned(), reason });
+    };
+    Ok(rows.into_iter().filter_map(parse_row).collect())
+}
+
+fn parse_row(row: Value) -> Option<Entry> {
+    let (_, mut fields): (String, HashMap<String, String>) = redis::from_redis_value(row).ok()?;
+    let mut text = |name: &str| fields.remove(name).unwrap_or_default();
+    Some(Entry {
+        at_ms: text("at_ms").parse().ok()?,
+        user: text("user"),
+        method: text("method"),
+        address: text("address"),
+        action: text("action"),
+        target: text("target"),
+        before: text("before"),
+        after: text("after"),
+        outcome: text("outcome"),
+        error: text("error"),
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{MAX_TEXT, shorten};
+    use ratelog_client::redis::Value;
+
+    use super::{MAX_TEXT, parse, shorten};
+
+    #[test]
+    fn an_entry_that_is_no_text_hides_no_other() {
+        let text = |text: &[u8]| Value::BulkString(text.to_vec());
+        let row = |at_ms: &[u8], user: &[u8]| {
+            let fields = [b"at_ms", at_ms, b"user", user].map(text).to_vec();
+            Value::Array(vec![text(b"1-0"), Value::Array(fields)])
+        };
+        let rows = [row(b"3", b"ada"), row(b"2", b"\xff"), Value::Nil, row(b"1", b"bob")];
+        let entries = parse(Value::Array(rows.to_vec())).unwrap();
+        let users: Vec<_> = entries.iter().map(|entry| &*entry.user).collect();
+        assert_eq!(users, ["ada", "bob"]);
+        assert!(parse(Value::Okay).is_err());
+    }
 
     #[test]
     fn long_texts_are_shortened() {

@@ -10,6 +10,7 @@ use super::audit::Change;
 use super::counted::counted;
 use super::failure::Failure;
 use super::key_name;
+use super::policies;
 use super::what_if::{self, RecordedUnits, WhatIf};
 use crate::app::App;
 use crate::auth::Identity;
@@ -69,12 +70,23 @@ pub async fn read(
     let explanation = match rules {
         None => None,
         Some(rules) => {
+            if let RuleSource::Policy(name) = rules {
+                find_policy(app, name).await?;
+            }
             let check = Check::new(rules.as_borrowed());
             let explain = command::explain(key, check);
             Some(app.viewer.query(&explain).await.map_err(Failure::of_read)?)
         }
     };
     Ok(KeyState { inspection, explanation })
+}
+
+/// Looks a policy up. The server would count the error of a check that names an unknown one, as it does for its callers.
+async fn find_policy(app: &App, name: &PolicyName) -> Result<(), Failure> {
+    if app.poller.snapshot().rules.contains_key(name.as_str()) {
+        return Ok(());
+    }
+    policies::get(app, name).await.map(|_| ())
 }
 
 /// The newest units before an instant, newest first, one page.
@@ -131,7 +143,7 @@ pub async fn what_if(app: &App, key: &[u8], rules: &Rules) -> Result<WhatIf, Fai
 pub async fn reset(app: &App, identity: &Identity, key: &[u8]) -> Result<u64, Failure> {
     let change = change("reset", key, units(app, key).await, "0 units".to_owned());
     let make = async { Ok(app.operator().await.query(&command::reset(key)).await?) };
-    app.audit.run(identity, change, make).await
+    app.audit.run_counted(identity, change, make, |units| format!("0 units, {units} less")).await
 }
 
 /// Takes back the newest units. Returns how many.
@@ -146,11 +158,10 @@ pub async fn refund(
 ) -> Result<u64, Failure> {
     let cost = Cost::new(units_back)
         .ok_or_else(|| Failure::Invalid("the number of units is at least 1".to_owned()))?;
-    let before = units(app, key).await;
-    let change =
-        change("refund", key, before, counted(u64::from(units_back), "unit less", "units less"));
+    let less = |units| counted(units, "unit less", "units less");
+    let change = change("refund", key, units(app, key).await, less(units_back.into()));
     let make = async { Ok(app.operator().await.query(&command::refund(key, cost)).await?) };
-    app.audit.run(identity, change, make).await
+    app.audit.run_counted(identity, change, make, less).await
 }
 
 /// Sets the key's override.

@@ -3,8 +3,8 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use maud::{Markup, html};
+use ratelog_client::Window;
 
-use crate::clock::now_ms;
 use crate::operations::key_name;
 
 /// A rate in a second.
@@ -63,18 +63,38 @@ pub fn duration(duration: Duration) -> String {
     format!("{number} {unit} {rest} {rest_unit}")
 }
 
+/// The first instant whose year has more than four digits, in milliseconds since the epoch.
+const YEAR_10_000: u64 = 253_402_300_800_000;
+
 /// An instant, in UTC. A script shows it in the browser's zone; the title keeps the exact instant.
 pub fn instant(unix_ms: u64) -> Markup {
+    if unix_ms >= YEAR_10_000 {
+        return html! { (unix_ms) " ms since 1970" };
+    }
     let instant = UNIX_EPOCH + Duration::from_millis(unix_ms);
     let exact = humantime::format_rfc3339_millis(instant).to_string();
     let shown = exact.get(..19).unwrap_or(&exact).replace('T', " ");
     html! { time datetime=(exact) title=(exact) data-ms=(unix_ms) { (shown) " UTC" } }
 }
 
-/// A countdown. A script counts.
+/// A time to wait, rounded up to whole seconds.
+pub fn wait(rest: Duration) -> String {
+    match rest.as_millis().div_ceil(1_000) {
+        0 => "0 s".to_owned(),
+        seconds => duration(Duration::from_secs(seconds.try_into().unwrap_or(u64::MAX))),
+    }
+}
+
+/// The window of a rule, exactly.
+pub fn window(length: Duration) -> String {
+    let millis = u64::try_from(length.as_millis()).ok();
+    let window = millis.and_then(Window::from_millis);
+    window.map_or_else(|| duration(length), |window| window.to_string())
+}
+
+/// A countdown. A script counts, from the remaining milliseconds: the browser's clock may differ from this one.
 pub fn countdown(rest: Duration) -> Markup {
-    let ends = now_ms() + u64::try_from(rest.as_millis()).unwrap_or(u64::MAX);
-    html! { span.countdown data-ends=(ends) { (duration(rest)) } }
+    html! { span.countdown data-rest=(rest.as_millis()) { (wait(rest)) } }
 }
 
 /// A link to a key.
@@ -98,7 +118,7 @@ pub fn top_key(base: &str, name: &[u8]) -> Markup {
 mod tests {
     use std::time::Duration;
 
-    use super::{bytes, duration, grouped, instant, percent, rate};
+    use super::{bytes, duration, grouped, instant, percent, rate, wait, window};
 
     #[test]
     fn numbers_are_short() {
@@ -111,6 +131,17 @@ mod tests {
         assert_eq!(duration(Duration::from_secs(3_725)), "1 h 2 min");
         assert_eq!(duration(Duration::from_secs(90_000)), "1 d 1 h");
         assert_eq!(duration(Duration::from_secs(3_600)), "1 h");
+    }
+
+    #[test]
+    fn waits_are_rounded_up_and_windows_not_at_all() {
+        let waits = [(0, "0 s"), (1, "1 s"), (1_900, "2 s"), (2_000, "2 s"), (59_001, "1 min")];
+        for (millis, text) in waits {
+            assert_eq!(wait(Duration::from_millis(millis)), text);
+        }
+        for (millis, text) in [(0, "0 ms"), (1_500, "1500ms"), (3_600_000, "1h")] {
+            assert_eq!(window(Duration::from_millis(millis)), text);
+        }
     }
 
     #[test]
@@ -128,5 +159,9 @@ mod tests {
             );
         }
         assert!(instant(0).into_string().ends_with(">1970-01-01 00:00:00 UTC</time>"));
+        assert!(instant(253_402_300_799_999).into_string().contains("9999-12-31T23:59:59.999Z"));
+        for unix_ms in [253_402_300_800_000, u64::MAX] {
+            assert_eq!(instant(unix_ms).into_string(), format!("{unix_ms} ms since 1970"));
+        }
     }
 }

@@ -179,6 +179,7 @@ impl View<'_> {
             section { h2 { "Timeline" }
                 @if hits.is_empty() { p.empty { "No units" @if before.is_some() { " before this instant" } "." } }
                 @else {
+                    p.hint data-partial hidden { "The chart counts only the units of these " (hits.len()) " instants." }
                     div.chart data-chart="usage" data-hits={ (self.base) "/api/v1/keys/" (key_name::encode(self.key)) "/hits" @if let Some(before) = before { "?before=" (before) } } {}
                     details { summary { (hits.len()) " instants, newest first" }
                         div.scroll { table {
@@ -220,7 +221,7 @@ fn contents(inspection: Option<&Inspection>) -> Markup {
                     dt { "Units" } dd { (format::grouped(found.units)) }
                     @if let Some(oldest) = found.oldest { dt { "Oldest" } dd { (format::instant(unix_ms(oldest))) } }
                     @if let Some(newest) = found.newest { dt { "Newest" } dd { (format::instant(unix_ms(newest))) } }
-                    dt { "Kept for" } dd { (format::duration(found.retention)) }
+                    dt { "Kept for" } dd { (format::window(found.retention)) }
                     dt { "Memory" } dd { (format::bytes(found.bytes)) }
                     dt { "Override" } dd { (override_text(found.key_override.as_ref())) }
                 },
@@ -276,11 +277,11 @@ fn explained(explanation: &Explanation) -> Markup {
             thead { tr { th { "Rule" } th.number { "Used" } th.number { "Remaining" } th { "Allows" } th { "Empty in" } } }
             tbody { @for (index, rule) in explanation.rules.iter().enumerate() {
                 tr.decides[explanation.rule == Some(index)] {
-                    td { (rule.limit()) " in " (format::duration(rule.window())) @if explanation.rule == Some(index) { " (decides)" } }
+                    td { (rule.limit()) " in " (format::window(rule.window())) @if explanation.rule == Some(index) { " (decides)" } }
                     td.number { (used_meter(rule)) " " (format::grouped(used(rule))) }
                     td.number { (format::grouped(rule.remaining())) }
                     td { @if rule.allowed() { "yes" } @else { "no. " (retry(rule)) } }
-                    td { (format::duration(rule.reset_after())) }
+                    td { (format::wait(rule.reset_after())) }
                 }
             } }
         } }

@@ -27,6 +27,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
+use self::flash::LastAction;
 use self::layout::Page;
 use crate::app::App;
 use crate::auth::Identity;
@@ -131,8 +132,13 @@ impl IntoResponse for PageFailure {
     }
 }
 
-/// Shows a failure in the frame of the pages.
-async fn show_failure(State(app): State<App>, request: Request, next: Next) -> Response {
+/// Shows a failure in the frame of the pages, and the outcome of an action that led to it.
+async fn show_failure(
+    State(app): State<App>,
+    last: LastAction,
+    request: Request,
+    next: Next,
+) -> Response {
     let identity = request.extensions().get::<Identity>().cloned();
     let response = next.run(request).await;
     let failure = response.extensions().get::<Failure>();
@@ -140,7 +146,7 @@ async fn show_failure(State(app): State<App>, request: Request, next: Next) -> R
     let page = Page {
         app: &app,
         identity: &identity,
-        flash: None,
+        flash: last.0.clone(),
         title: failure.title(),
         active: "",
         is_live: false,
@@ -149,5 +155,6 @@ async fn show_failure(State(app): State<App>, request: Request, next: Next) -> R
         p.notice.failure role="alert" { (failure.detail()) }
         p { "Go back, or open the " a href={ (app.path("/overview")) } { "overview" } "." }
     };
-    (failure.status(), page.render(&body)).into_response()
+    let shown = LastAction::shown_in(last.0.is_some(), &app, page.render(&body));
+    (failure.status(), shown).into_response()
 }

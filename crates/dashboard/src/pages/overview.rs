@@ -97,8 +97,8 @@ fn policies(snapshot: &Snapshot, base: &str) -> Markup {
                             tr id={ "policy-" (policy.name) } {
                                 td { a href={ (base) "/policy?name=" (policy.name) } { (policy.name) } }
                                 td.number { (format::rate(policy.rate.checks())) }
-                                td.number { (format::rate(policy.rate.denied + policy.rate.shadow_denied)) }
-                                td.number { (format::percent(policy.rate.denial_ratio())) }
+                                td.number { (format::rate(policy.rate.denied_with_shadow())) }
+                                td.number { (format::percent(policy.rate.denial_ratio_with_shadow())) }
                                 td.number { (format::percent(policy.rate.near_ratio())) }
                                 td { (denied_by_rule(&policy.rules)) }
                             }

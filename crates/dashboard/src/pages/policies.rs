@@ -58,7 +58,7 @@ pub async fn page(
                         td { (policy.rules) }
                         td { @if policy.mode == Mode::Shadow { span.state { "shadow" } } @else { "enforce" } }
                         td.number { (format::rate(rate.checks())) }
-                        td.number { (format::percent(rate.denial_ratio())) }
+                        td.number { (format::percent(rate.denial_ratio_with_shadow())) }
                         @if identity.is_operator() { td { (switch_mode(base, name.as_str(), policy)) } }
                     }
                 } }

@@ -1,5 +1,5 @@
 use std::collections::BTreeMap;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use ratelog_client::command::{OverrideCursor, PolicyStats, Ranked};
 use ratelog_client::nodes::{Node, Role};
@@ -116,7 +116,10 @@ impl Observations {
         let nodes: Vec<_> = self.nodes.iter().map(status).collect();
         let rules = self.primaries().find_map(|record| self.rules_of(record));
         let mut problems = Problem::of_nodes(&nodes);
-        problems.extend(self.nodes.iter().flat_map(|(address, record)| record.problems(address)));
+        let of_counts = self.nodes.iter();
+        problems.extend(
+            of_counts.flat_map(|(address, record)| record.problems(address, Instant::now())),
+        );
         Snapshot {
             at: SystemTime::now(),
             is_cluster,
@@ -172,7 +175,7 @@ fn count(
     [policies, others]: [&mut BTreeMap<String, Series>; 2],
     progress: &Progress,
 ) {
-    let (now, seconds) = (now_seconds(), progress.seconds);
+    let (now, seconds) = (progress.second, progress.seconds);
     let counts = progress.total();
     for series in all {
         series.add(now, seconds, counts);

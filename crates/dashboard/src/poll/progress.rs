@@ -2,15 +2,17 @@ use ratelog_client::command::{Counts, Stats};
 
 /// A node's last two replies of `RL.STATS`.
 pub struct Progress {
-    /// The seconds between them.
+    /// The second of the later one, since the epoch.
+    pub second: u64,
+    /// The seconds between them; 0 if they are of the same one.
     pub seconds: u32,
     before: Stats,
     after: Stats,
 }
 
 impl Progress {
-    pub const fn new(seconds: u32, before: Stats, after: Stats) -> Self {
-        Self { seconds, before, after }
+    pub const fn new(second: u64, seconds: u32, before: Stats, after: Stats) -> Self {
+        Self { second, seconds, before, after }
     }
 
     /// The counts of all checks between the replies.
@@ -77,7 +79,7 @@ mod tests {
 
     /// The checks without a policy between two replies.
     fn without_policy(before: &Stats, after: &Stats) -> u64 {
-        Progress::new(1, before.clone(), after.clone()).without_policy().allowed
+        Progress::new(1, 1, before.clone(), after.clone()).without_policy().allowed
     }
 
     #[test]

@@ -33,19 +33,21 @@ pub struct Snapshot {
     pub top_checked: Vec<Ranked>,
     /// The problems of the nodes.
     pub problems: Vec<Problem>,
-    /// The live part of each page, rendered once for all open pages.
+    /// The live part of each page and the point of the charts, rendered once for all open pages.
     pub rendered: Rendered,
 }
 
-/// The live parts of pages.
+/// The texts for all open pages.
 #[derive(Debug, Default)]
 pub struct Rendered {
-    /// That of the overview.
+    /// The live part of the overview.
     pub overview: OnceLock<String>,
     /// That of the lists of keys.
     pub keys: OnceLock<String>,
     /// That of the nodes.
     pub nodes: OnceLock<String>,
+    /// The newest point of the charts, as JSON.
+    pub point: OnceLock<String>,
 }
 
 impl Snapshot {

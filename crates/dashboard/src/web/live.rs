@@ -31,7 +31,9 @@ pub async fn live(
         .take_while(move |_| app.authenticator.identify(&headers, address).is_some());
     let events = snapshots.map(move |snapshot| {
         let html = pages::render_live(page, &snapshot, &base);
-        let point = serde_json::to_string(&HistoryPoint::of(&snapshot)).unwrap_or_default();
+        let point = snapshot.rendered.point.get_or_init(|| {
+            serde_json::to_string(&HistoryPoint::of(&snapshot)).unwrap_or_default()
+        });
         [Ok(Event::default().data(html)), Ok(Event::default().event("point").data(point))]
     });
     let events = futures_util::StreamExt::flat_map(events, |pair| {

@@ -46,6 +46,8 @@ async fn every_change_is_audited_with_its_state_before_and_after() {
     let deny = [("action", "deny"), ("rules", ""), ("ttl", "60")];
     dashboard.submit("/keys/k/refund", &[("units", "2")]).await;
     dashboard.submit("/keys/k/reset", &[]).await;
+    server.connect().run::<redis::Value>("RL.CHECK k 9 1h COST 3");
+    dashboard.submit("/keys/k/refund", &[("units", "1000")]).await;
     dashboard.submit("/keys/k/override", &deny).await;
     dashboard.submit("/keys/k/override/delete", &[]).await;
     let policy = [("name", "p"), ("rules", "1/second"), ("mode", "shadow")];
@@ -55,7 +57,8 @@ async fn every_change_is_audited_with_its_state_before_and_after() {
     dashboard.submit("/policies/import", &[("json", json), ("apply", "true")]).await;
     let expected = [
         ("refund", "k", "5 units", "2 units less"),
-        ("reset", "k", "3 units", "0 units"),
+        ("reset", "k", "3 units", "0 units, 3 less"),
+        ("refund", "k", "3 units", "3 units less"),
         ("set_override", "k", "none", "deny, for 60 s"),
         ("delete_override", "k", "deny, for 60 s", "none"),
         ("set_policy", "p", "none", "shadow: 1/second"),
@@ -81,7 +84,7 @@ async fn every_change_is_audited_with_its_state_before_and_after() {
     }
     let page = dashboard.get("/audit").await.page();
     page.assert_has("import policies");
-    assert_eq!(page.values("a", "href").filter(|link| *link == "/keys/k").count(), 4);
+    assert_eq!(page.values("a", "href").filter(|link| *link == "/keys/k").count(), 5);
 }
 
 #[tokio::test]
@@ -127,6 +130,13 @@ async fn a_change_without_an_answer_is_unknown_and_never_done() {
     // The connection is lost by now, so nothing is sent.
     let reply = dashboard.post("/keys/k/reset", &[]).await;
     let location = reply.location();
+    for notices in [1, 0] {
+        let reply = dashboard.get(&location).await;
+        assert_eq!(reply.status, 503);
+        let page = reply.page();
+        let roles = page.values("p", "role").filter(|role| *role == "status");
+        assert_eq!(roles.count(), notices, "{}", page.text);
+    }
     let reply = dashboard.api(Method::DELETE, "/keys/k/override", None).await;
     assert_eq!(reply.status, 503, "{}", reply.text);
     assert_eq!(reply.json()["outcome"], "failed");

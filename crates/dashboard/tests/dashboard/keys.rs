@@ -36,13 +36,15 @@ async fn a_key_shows_its_log_and_its_next_check() {
     assert!(next["decision"]["retry_after_ms"].as_u64().unwrap() > 0);
     let page = dashboard.get("/keys/k?rules=3/hour").await.page();
     page.assert_has("Denied by the rules. It will be allowed in");
-    page.assert_has("3 in 1 h (decides)");
+    page.assert_has("3 in 1h (decides)");
+    dashboard.get("/keys/k?rules=10/1500ms").await.page().assert_has("10 in 1500ms");
     db.run::<()>("RL.POLICY SET gold SHADOW 1 1h");
     dashboard.get("/keys/k?rules=gold").await.page().assert_has("shadow mode");
     assert_eq!(dashboard.json("/keys/k?rules=gold").await["next_check"]["decided_by"], "shadow");
     let unknown = dashboard.get("/keys/k?rules=silver").await;
     assert_eq!(unknown.status, 404);
     unknown.page().assert_has("silver");
+    assert!(!db.run::<String>("INFO errorstats").contains("NOPOLICY"), "a caller's error");
     let wrong = dashboard.api(Method::GET, "/keys/k?rules=a%20b", None).await;
     assert_eq!(wrong.status, 400);
     let detail = "'a b' is neither the name of a policy nor rules";

@@ -150,11 +150,19 @@ async fn a_node_that_is_down_is_exported_as_such() {
     let server = Server::start();
     let dashboard = Dashboard::start(&url(&server)).await;
     dashboard.until_up(1).await;
+    until("the memory is known", async || {
+        metrics(&dashboard).await.value("ratelog_memory_used_bytes", &[]).is_some()
+    })
+    .await;
     server.pause();
     until("the node is down", async || {
         metrics(&dashboard).await.value("ratelog_up", &[("node", &address(&server))]) == Some(0.0)
     })
     .await;
+    let found = metrics(&dashboard).await;
+    assert_eq!(found.value("ratelog_memory_used_bytes", &[]), None);
+    assert_eq!(found.value("ratelog_policies_digest_info", &[]), None);
+    assert_eq!(found.value("ratelog_evicted_keys_total", &[]), Some(0.0));
     let health = Reply::of(dashboard.request(User::Nobody, Method::GET, "/healthz")).await;
     assert_eq!((health.status, &*health.text), (200, "ok: 0 of 1 nodes answer\n"));
 }
