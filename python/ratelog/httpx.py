@@ -21,8 +21,9 @@ class RetryTransport(SyncRetryBase, httpx.BaseTransport):
 
     The wait before a retry is `Retry-After`, or `t` of `RateLimit`, or a backoff with jitter, within the bounds of
     `policy`. A denied request (429) is retried whatever its method, because a limiter denies a request before it has
-    any effect. After other errors a request is retried only if its method is idempotent or it has an `Idempotency-Key`;
-    the request extension `ratelog_idempotent` overrides this. A streamed body is sent once.
+    any effect, and so is one that could not connect. After other errors a request is retried only if its method is
+    idempotent or it has an `Idempotency-Key`; the request extension `ratelog_idempotent` overrides this. A streamed
+    body is sent once.
 
     If a response reports no quota left, later requests to its origin, or of the same `partition`, are held back until
     there is quota, for at most `max_wait` seconds each. The last response is returned, whatever its status.

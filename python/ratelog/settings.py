@@ -178,9 +178,9 @@ class Settings(BaseSettings):
     failure_threshold: Annotated[int, Field(ge=1, le=1_000_000)] = 5
     """The number of consecutive failed checks that opens the circuit breaker."""
     probe_min_interval: Seconds = 0.1
-    """The first interval between probes of an unavailable server, in seconds."""
+    """The first interval between probes of an unavailable server, in seconds; jitter at most doubles it."""
     probe_max_interval: Seconds = 5.0
-    """The longest interval between probes, in seconds."""
+    """The longest interval between probes, in seconds; jitter at most doubles it."""
     max_connections: Annotated[int, Field(ge=1, le=1000)] = 4
     """The maximum number of connections, per event loop or process."""
 

@@ -145,14 +145,16 @@ def test_a_chart_of_many_instants_begins_where_it_is_right(db: Any, operator: Vi
     expect(page.locator("[data-partial]")).to_be_visible()
     page.get_by_label("Window, in seconds").fill("1")
     expect(page.locator("[data-partial]")).to_be_hidden()
-    script = """async ([hits, window]) => {
+    script = """async ([hits, window, end]) => {
         const { usageOfPage } = await import(`${document.body.dataset.base}/assets/charts.js`);
-        const { steps: [times, used], isPartial } = usageOfPage(hits, window);
-        return [times[0], used[0], isPartial];
+        const { steps: [times, used], isPartial } = usageOfPage(hits, window, end);
+        return [times[0], used[0], times.at(-1), used.at(-1), isPartial];
     }"""
-    assert page.evaluate(script, [hits, 1_000]) == [991.01, 200, False]
-    assert page.evaluate(script, [hits, 3_600_000]) == [990.01, 2, True]
-    assert page.evaluate(script, [hits[1:], 1_000]) == [990.01, 2, False]
+    assert page.evaluate(script, [hits, 1_000]) == [991.01, 200, 1001, 0, False]
+    assert page.evaluate(script, [hits, 3_600_000]) == [990.01, 2, 4600, 0, True]
+    assert page.evaluate(script, [hits[:-1], 1_000]) == [990.02, 2, 1001, 0, False]
+    # Of an older page, the units that follow are not known.
+    assert page.evaluate(script, [hits[:-1], 1_000, 1_000_010]) == [990.02, 2, 1000, 200, False]
 
 
 def test_keys_are_found_by_prefix_and_by_pattern(db: Any, operator: Visitor) -> None:

@@ -180,10 +180,15 @@ export function usage(hits, window) {
  * The steps of a page of hits. A page that is full lacks older units, which a window after its oldest one no longer counts.
  * @param {{at_ms: number, units: number}[]} hits newest first
  * @param {number} window in milliseconds
+ * @param {number} end the instant before which the page has all units, in milliseconds
  * @returns {{steps: [number[], number[]], isPartial: boolean}} whether the steps lack units
  */
-export function usageOfPage(hits, window) {
+export function usageOfPage(hits, window, end = Infinity) {
   const steps = usage(hits, window);
+  const last = steps[0].findIndex((at) => at >= end / 1000);
+  if (last >= 0) {
+    for (const column of steps) column.length = last;
+  }
   if (hits.length < PAGE) return { steps, isPartial: false };
   const start = hits[hits.length - 1].at_ms + window;
   if (start > hits[0].at_ms) return { steps, isPartial: true };
@@ -198,8 +203,10 @@ async function showUsage(element) {
   const limit = () => Number(/** @type {HTMLInputElement | null} */ (document.querySelector("[name=limit]"))?.value ?? 0);
   const window = () => Number(/** @type {HTMLInputElement | null} */ (document.querySelector("[name=window]"))?.value ?? 60) * 1000;
   const note = document.querySelector("[data-partial]");
+  const before = new URL(element.dataset.hits ?? "", location.href).searchParams.get("before");
+  const end = before === null ? Infinity : Number(before);
   const data = () => {
-    const { steps: [times, used], isPartial } = usageOfPage(hits, window());
+    const { steps: [times, used], isPartial } = usageOfPage(hits, window(), end);
     if (note instanceof HTMLElement) note.hidden = !isPartial;
     return /** @type {uPlot.AlignedData} */ ([times, used, times.map(limit)]);
   };

@@ -2,7 +2,8 @@
 
 const format = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 /**
- * The ends of countdowns by the page's own time, with the remaining milliseconds that they were sent with.
+ * The ends of countdowns by the browser's clock, which may differ from the server's, with the remaining milliseconds that
+ * they were sent with.
  * @type {WeakMap<HTMLElement, {sent: string | undefined, ends: number}>}
  */
 const countdowns = new WeakMap();
@@ -47,7 +48,7 @@ function endOf(element) {
   const sent = element.dataset.rest;
   const known = countdowns.get(element);
   if (known && known.sent === sent) return known.ends;
-  const ends = performance.now() + Number(sent);
+  const ends = Date.now() + Number(sent);
   countdowns.set(element, { sent, ends });
   return ends;
 }
@@ -55,7 +56,7 @@ function endOf(element) {
 function count() {
   for (const element of document.querySelectorAll(".countdown")) {
     if (!(element instanceof HTMLElement)) continue;
-    const rest = Math.ceil((endOf(element) - performance.now()) / 1000);
+    const rest = Math.ceil((endOf(element) - Date.now()) / 1000);
     element.textContent = duration(Math.max(0, rest));
   }
 }

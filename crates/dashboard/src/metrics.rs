@@ -140,8 +140,8 @@ impl Metrics {
     fn info(&self, encoder: &mut DescriptorEncoder) -> Result<(), fmt::Error> {
         let infos: Vec<_> =
             self.0.nodes.iter().filter_map(|node| Some((node, node.info.as_ref()?))).collect();
-        // The last values of a node that is down are no longer true, but for counters.
-        let present = || infos.iter().filter(|(node, _)| node.state == NodeState::Up);
+        // The last values of a lost node are no longer true, but for counters.
+        let present = || infos.iter().filter(|(node, _)| !node.state.is_lost());
         let digests =
             present().filter_map(|(node, _)| Some((with(node, [("digest", node.digest()?)]), 1)));
         gauges(
@@ -153,8 +153,9 @@ impl Metrics {
         let overrides =
             present().filter_map(|(node, info)| Some((of(node), info.module.as_ref()?.overrides)));
         gauges(encoder, "ratelog_overrides", "Keys with an override.", overrides)?;
+        let permanent = present().filter(|(_, info)| info.module.is_some());
         let permanent =
-            present().filter_map(|(node, _)| Some((of(node), node.overrides_without_end?)));
+            permanent.filter_map(|(node, _)| Some((of(node), node.overrides_without_end?)));
         gauges(
             encoder,
             "ratelog_overrides_without_end",

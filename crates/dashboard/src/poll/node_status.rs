@@ -54,6 +54,17 @@ pub enum NodeState {
     },
 }
 
+/// A node that misses a few polls is slow.
+const LOST_AFTER: Duration = Duration::from_secs(60);
+
+impl NodeState {
+    /// Whether the node has not answered for a minute.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        matches!(self, Self::Down { since, .. } if *since >= LOST_AFTER)
+    }
+}
+
 impl NodeStatus {
     /// Whether the node is a primary.
     #[must_use]
@@ -87,5 +98,26 @@ impl NodeStatus {
     #[must_use]
     pub fn digest(&self) -> Option<&str> {
         Some(&self.info.as_ref()?.module.as_ref()?.digest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::NodeState;
+
+    #[test]
+    fn a_node_that_misses_some_polls_is_not_lost() {
+        let down = |seconds| NodeState::Down {
+            error: "timed out".to_owned(),
+            since: Duration::from_secs(seconds),
+        };
+        assert!(!down(59).is_lost() && down(60).is_lost());
+        assert!(
+            [NodeState::Unknown, NodeState::Up, NodeState::NoModule]
+                .iter()
+                .all(|state| !state.is_lost())
+        );
     }
 }

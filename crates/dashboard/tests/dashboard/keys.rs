@@ -1,11 +1,11 @@
 //! One key: its state, its units, what-if, and the actions of an operator.
 
 use ratelog_client::redis;
-use ratelog_test_support::Server;
+use ratelog_test_support::{Cluster, Server};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Dashboard, Reply, User, until, url};
+use crate::support::{Dashboard, Reply, User, address, until, url};
 
 const HOUR: i64 = 3_600_000;
 
@@ -49,6 +49,23 @@ async fn a_key_shows_its_log_and_its_next_check() {
     assert_eq!(wrong.status, 400);
     let detail = "'a b' is neither the name of a policy nor rules";
     assert!(wrong.json()["detail"].as_str().unwrap().starts_with(detail), "{}", wrong.text);
+}
+
+#[tokio::test]
+async fn a_policy_that_only_the_node_of_the_key_has_is_found() {
+    let cluster = Cluster::start(2, 0);
+    // A node whose writes are paused does not take the change. The dashboard asks the node with the least address first.
+    let addresses = [0, 1].map(|place| address(&cluster[place]));
+    let other = usize::from(addresses[0] < addresses[1]);
+    cluster[1 - other].connect().run::<()>("CLIENT PAUSE 600000 WRITE");
+    cluster[other].connect().run::<()>("RL.POLICY SET new 2 1h");
+    let dashboard = Dashboard::start(&format!("redis+cluster://{}", addresses[0])).await;
+    let mut keys = (0..1_000).map(|n| format!("k{n}"));
+    let key = keys.find(|key| cluster.primary_of(key) == other).unwrap();
+    until("the policy is found", async || {
+        dashboard.get(&format!("/keys/{key}?rules=new")).await.status == 200
+    })
+    .await;
 }
 
 #[tokio::test]
