@@ -39,13 +39,14 @@ export function toRules(rules: string | Rules): Rules {
 }
 
 /**
- * Parses a text with `parse`.
+ * Parses a text with `parse`. `what` is for the error.
  *
  * @throws {TypeError} The source is neither rules nor the name of a policy.
  */
 export function toSource(
   source: RuleSource,
   parse: (text: string) => Rules,
+  what = "rules",
 ): Rules | PolicyReference {
   if (typeof source === "string") {
     return parse(source);
@@ -54,7 +55,7 @@ export function toSource(
     return source;
   }
   if (typeof source?.policy !== "string") {
-    throw new TypeError(`rules must be a text, Rules or { policy }, not ${source}`);
+    throw new TypeError(`${what} must be a text, Rules or { policy }, not ${source}`);
   }
   return source;
 }

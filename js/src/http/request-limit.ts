@@ -1,3 +1,4 @@
+import { toSource } from "../arguments.ts";
 import type { RuleSource } from "../limiter.ts";
 import { MAX_LIMIT } from "../rule.ts";
 import { Rules } from "../rules.ts";
@@ -55,9 +56,9 @@ export class RequestLimit<R> {
       throw new RangeError(`cost must be an integer from 0 to ${MAX_LIMIT}, not ${cost}`);
     }
     this.#fixed =
-      limit === undefined || typeof limit === "function" ? undefined : toSource(limit, names);
+      limit === undefined || typeof limit === "function" ? undefined : namedSource(limit, names);
     this.#plans = new Map(
-      Object.entries(plans ?? {}).map(([name, source]) => [name, toSource(source)]),
+      Object.entries(plans ?? {}).map(([name, source]) => [name, namedSource(source)]),
     );
     if (plans && !this.#plans.size) {
       throw new TypeError("expected at least one plan");
@@ -171,21 +172,16 @@ export class RequestLimit<R> {
 /** The highest cost that servers accept by default. */
 export const MAX_SERVER_COST = 1_000_000;
 
-const sources: TextCache<Source> = new TextCache((text) => toSource(text));
+const sources: TextCache<Source> = new TextCache((text) => namedSource(text));
 
 function cachedSource(source: RuleSource): Source {
-  return typeof source === "string" ? sources.get(source) : toSource(source);
+  return typeof source === "string" ? sources.get(source) : namedSource(source);
 }
 
-function toSource(source: RuleSource, names?: readonly string[]): Source {
-  if (typeof source === "object" && source !== null && "policy" in source) {
-    return { rules: source, named: NamedRules.ofPolicy(source) };
-  }
-  const rules: unknown = typeof source === "string" ? Rules.parse(source) : source;
-  if (!(rules instanceof Rules)) {
-    throw new TypeError("a limit must be a text, Rules or { policy }");
-  }
-  return { rules, named: NamedRules.of(rules, names) };
+function namedSource(source: RuleSource, names?: readonly string[]): Source {
+  const rules = toSource(source, Rules.parse, "a limit");
+  const named = "policy" in rules ? NamedRules.ofPolicy(rules) : NamedRules.of(rules, names);
+  return { rules, named };
 }
 
 function isCost(cost: number): boolean {

@@ -21,7 +21,7 @@ export interface Operation<T> {
   readonly checks: number;
   /** Whether the caller sends a command for each key if the slot of the keys is moving. */
   readonly canBeSplit?: boolean;
-  /** Whether only the module has the operation. */
+  /** True if only the module has the operation. */
   readonly needsModule?: boolean;
   command(): Command;
   parse(reply: Reply): T;

@@ -100,7 +100,7 @@ impl Cluster {
         })
     }
 
-    /// Whether a check of a key is made with the script, on the node that has its log.
+    /// Returns whether a check of a key is made with the script, on the node that has its log.
     pub(super) fn uses_script(&self, key: &[u8]) -> bool {
         uses_script(&self.shards(), key)
     }
@@ -325,7 +325,7 @@ async fn follow(cluster: Weak<Cluster>, doubt: Arc<Notify>, settings: Settings) 
     }
 }
 
-/// Whether the shard that owns the slot of a key uses the script.
+/// Returns whether the shard that owns the slot of a key uses the script.
 fn uses_script(shards: &ShardMap<Arc<Remote>>, key: &[u8]) -> bool {
     shards.of_key(key).is_some_and(|shard| shard.uses_script())
 }

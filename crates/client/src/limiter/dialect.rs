@@ -9,7 +9,7 @@ use super::fallback::Backend;
 /// How often a server without the module is asked whether it has been loaded since.
 const INTERVAL: Duration = Duration::from_secs(30);
 
-/// Whether the script answers, or the module.
+/// Chooses between the script and the module.
 pub(super) struct Dialect {
     backend: Backend,
     uses_script: AtomicBool,
@@ -38,7 +38,7 @@ impl Dialect {
         *self.asked_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
     }
 
-    /// Whether to ask a server without the module for it again. It is asked once in each interval.
+    /// Returns whether to ask a server without the module for it again: once in each interval.
     pub(super) fn should_ask(&self, now: Instant) -> bool {
         if self.backend != Backend::Auto || !self.uses_script() {
             return false;

@@ -16,7 +16,7 @@ use super::log_interval::LogInterval;
 use super::measurement::{Measurement, policy_of};
 use super::multi_check_op::MultiCheckOp;
 use super::operation::{LocalError, Operation};
-use super::remote::{Remote, Way};
+use super::remote::{Remote, RunOptions};
 use super::servers::{Failure, Servers};
 use crate::{Check, Decision, Decisions, Error, Source};
 
@@ -33,7 +33,7 @@ pub(crate) struct Engine {
     pub(super) rejected_log: LogInterval,
 }
 
-/// Whether a server has denied a check, so that it has recorded nothing.
+/// Returns whether a server has denied a check, so that it has recorded nothing.
 pub(super) fn is_denied_by_server(decision: &Decision) -> bool {
     !decision.allowed() && matches!(decision.source(), Source::Module | Source::Script)
 }
@@ -216,8 +216,8 @@ impl Engine {
             let version = deny_cache.version(key, engine.clock.monotonic());
             let operation = CheckOp { key, check, record: false };
             let deadline = Deadline::after(remote.timeout());
-            let way = Way { asking: false, via_script };
-            let peeked = remote.run(&operation, &engine.policies, deadline, way).await;
+            let options = RunOptions { asking: false, via_script };
+            let peeked = remote.run(&operation, &engine.policies, deadline, options).await;
             if let Ok(decision) = peeked {
                 let (source, now) = (decision.source(), engine.clock.monotonic());
                 deny_cache.insert(key, &check, decision.as_core(), source, version, now);

@@ -12,7 +12,7 @@ use crate::{Error, script};
 pub(super) trait Operation: Sync {
     type Output: Send;
 
-    /// Whether only the module has the operation.
+    /// True if only the module has the operation.
     const NEEDS_MODULE: bool = false;
 
     /// The number of checks; 0 if the operation is not a check.

@@ -70,7 +70,7 @@ pub(super) struct Settings {
 
 /// How a server runs an operation.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Way {
+pub(super) struct RunOptions {
     /// Another node has sent it here by an `ASK` error.
     pub(super) asking: bool,
     /// With the script, also if this server has the module.
@@ -137,7 +137,7 @@ impl Remote {
         operation: &O,
         policies: &Policies,
         deadline: Deadline,
-        way: Way,
+        options: RunOptions,
     ) -> Result<O::Output, QueryError> {
         let Some(connection) = self.connection() else {
             return Err(QueryError::Unavailable(Error::Unavailable(self.last_error())));
@@ -145,8 +145,8 @@ impl Remote {
         if self.dialect.should_ask(self.clock.monotonic()) {
             self.ask_for_module(connection.clone());
         }
-        let connection = if way.asking { connection.asking() } else { connection };
-        let query = self.query(connection, operation, policies, way.via_script);
+        let connection = if options.asking { connection.asking() } else { connection };
+        let query = self.query(connection, operation, policies, options.via_script);
         let error = match deadline.run(query).await {
             Ok(output) => {
                 self.breaker.record_success();

@@ -11,7 +11,7 @@ use super::deadline::Deadline;
 use super::health::Health;
 use super::operation::Operation;
 use super::redirect::MAX_REDIRECTS;
-use super::remote::{QueryError, Remote, Settings, Way};
+use super::remote::{QueryError, Remote, RunOptions, Settings};
 use super::target::Target;
 use crate::Error;
 
@@ -78,7 +78,7 @@ impl Servers {
         }
     }
 
-    /// Whether the server of a key uses the script.
+    /// Returns whether the server of a key uses the script.
     pub(super) fn uses_script(&self, key: &[u8]) -> bool {
         match &self.kind {
             Kind::One(remote) => remote.uses_script(),
@@ -110,8 +110,8 @@ impl Servers {
         for _ in 0..=MAX_REDIRECTS {
             // The name of the log that the script uses may be in the slot of a node that has the module.
             via_script = via_script || remote.uses_script();
-            let way = Way { asking, via_script };
-            match (remote.run(operation, policies, deadline, way).await, &self.kind) {
+            let options = RunOptions { asking, via_script };
+            match (remote.run(operation, policies, deadline, options).await, &self.kind) {
                 (Ok(output), _) => return Ok(output),
                 (Err(QueryError::Rejected(error)), _) => return Err(Failure::Rejected(error)),
                 (Err(QueryError::Split(error)), _) if operation.can_be_split() => {

@@ -58,7 +58,7 @@ pub enum NodeState {
 const LOST_AFTER: Duration = Duration::from_secs(60);
 
 impl NodeState {
-    /// Whether the node has not answered for a minute.
+    /// Returns whether the node has not answered for a minute.
     #[must_use]
     pub fn is_lost(&self) -> bool {
         matches!(self, Self::Down { since, .. } if *since >= LOST_AFTER)
