@@ -177,6 +177,25 @@ mod tests {
         assert_eq!((outcome.attempts, began.len()), (2, 2));
     }
 
+    /// Records how long it was held.
+    struct Held<'a>(Instant, &'a std::sync::Mutex<Vec<Duration>>);
+
+    impl Drop for Held<'_> {
+        fn drop(&mut self) {
+            self.1.lock().unwrap().push(self.0.elapsed());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_output_that_is_not_the_last_is_dropped_before_the_wait() {
+        let held = std::sync::Mutex::default();
+        let mut actions = [RetryAction::After(SECOND * 5), RetryAction::Stop].into_iter();
+        let operation = || ready(Held(Instant::now(), &held));
+        let classify = |_: &Held<'_>| actions.next().unwrap();
+        let outcome = retry(&RetryPolicy::default(), operation, classify).await;
+        assert_eq!((outcome.attempts, &*held.lock().unwrap()), (2, &vec![Duration::ZERO]));
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_wait_that_does_not_fit_is_not_begun() {
         let start = Instant::now();

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use ratelog_client::command::Override;
-use ratelog_client::limiter::{BreakerState, Builder, Health, ShardHealth};
+use ratelog_client::limiter::{BreakerState, Builder, Fallback, Health, ShardHealth};
 use ratelog_client::{RateLimiter, Source};
 use ratelog_test_support::{Cluster, Server, Stop};
 
@@ -296,6 +296,25 @@ async fn a_new_shard_is_found_by_a_redirect_and_an_empty_one_is_forgotten() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_redirect_to_a_node_without_a_name_makes_no_shard() {
+    // The nodes have no host names, so that they name each other `?`.
+    let cluster = Cluster::with(3, 0, &["cluster-preferred-endpoint-type hostname"]);
+    let keys = key_of_each(&cluster);
+    let limiter = fast_probes(&url(&cluster[0])).build().await.unwrap();
+    until_whole(&limiter, &keys).await;
+    cluster[2].connect().run::<()>(["RL.RESET", &keys[2]]);
+    let (slot, id) = (cluster.slot_of(&keys[2]), Cluster::id_of(&cluster[1]));
+    for node in [&cluster[1], &cluster[0], &cluster[2]] {
+        node.connect().run::<()>(&format!("CLUSTER SETSLOT {slot} NODE {id}"));
+    }
+    until("the new owner answers", async || source(&limiter, &keys[2]).await == Source::Module)
+        .await;
+    assert!(cluster[1].connect().units(&keys[2]) > 0);
+    let health = limiter.health();
+    assert_eq!((health.shards.len(), health.opened), (3, 0), "{health:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_that_starts_after_the_limiter_is_found() {
     let mut server = Server::with(&["cluster-enabled yes"]);
     let url = url(&server);
@@ -330,6 +349,10 @@ async fn a_key_without_a_shard_is_answered_locally_until_it_has_one() {
     let health = limiter.health();
     assert_eq!((health.state, health.unanswered), (BreakerState::Closed, 1));
     assert!(health.last_error.unwrap().contains("hash slot"));
+    // No fallback decides these.
+    let strict = fast_probes(&url(&cluster[0])).fallback(Fallback::Error).build().await.unwrap();
+    let error = strict.check(&keys[1], &rules(&[(9, 60_000)])).await.unwrap_err();
+    assert!(error.is_unavailable() && strict.health().unanswered == 0, "{error}");
     cluster[1].connect().run::<()>(&format!("CLUSTER ADDSLOTS {slot}"));
     until_whole(&limiter, &keys).await;
 }
