@@ -8,33 +8,34 @@ export class TimeoutFailure extends Error {
 /** The end of the time in which an operation waits for the server. */
 export class Deadline {
   readonly ms: number;
+  readonly #timer: ReturnType<typeof setTimeout>;
   #controller: AbortController | undefined;
   #isOver = false;
 
-  private constructor(ms: number) {
+  /** `onOver` gets the error when the time is over, unless the operation has ended. */
+  constructor(ms: number, onOver: (error: TimeoutFailure) => void) {
     this.ms = ms;
+    this.#timer = setTimeout(() => {
+      onOver(new TimeoutFailure(ms));
+      this.#isOver = true;
+      this.#controller?.abort();
+    }, ms);
   }
 
   /** Runs an operation. Rejects with a {@link TimeoutFailure} if it takes longer. */
   static run<T>(ms: number, operation: (deadline: Deadline) => Promise<T>): Promise<T> {
-    const deadline = new Deadline(ms);
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        reject(new TimeoutFailure(ms));
-        deadline.#isOver = true;
-        deadline.#controller?.abort();
-      }, ms);
-      operation(deadline).then(
-        (result) => {
-          clearTimeout(timer);
-          resolve(result);
-        },
-        (error) => {
-          clearTimeout(timer);
-          reject(error);
-        },
-      );
+      const deadline = new Deadline(ms, reject);
+      operation(deadline)
+        .finally(() => deadline.end())
+        .then(resolve, reject);
     });
+  }
+
+  /** The operation has ended. Returns whether it did in time. */
+  end(): boolean {
+    clearTimeout(this.#timer);
+    return !this.#isOver;
   }
 
   /** Is aborted when the time is over: a command that the library has not sent by then is not sent at all. */

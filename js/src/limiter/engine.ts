@@ -68,9 +68,18 @@ export class Engine {
   }
 
   /** Decides a check or a peek without the deny cache. */
-  async decide(operation: CheckOp): Promise<LimiterDecision> {
-    const decision = await this.run(operation);
-    this.#learnPolicy(operation, decision);
+  decide(operation: CheckOp): Promise<LimiterDecision> {
+    const decision = this.run(operation);
+    return policyOf(operation.source) === undefined
+      ? decision
+      : this.#thenLearn(operation, decision);
+  }
+
+  async #thenLearn(
+    operation: CheckOp,
+    decision: Promise<LimiterDecision>,
+  ): Promise<LimiterDecision> {
+    this.#learnPolicy(operation, await decision);
     return decision;
   }
 
@@ -118,15 +127,19 @@ export class Engine {
     }
   }
 
-  run<T>(operation: Operation<T>): T | Promise<T> {
-    const { shards, local, policies, timeoutMs } = this.#parts;
+  run<T>(operation: Operation<T>): Promise<T> {
+    const { shards, timeoutMs } = this.#parts;
     if (!shards) {
-      return operation.local(local, policies);
+      return this.#runLocally(operation);
     }
     const shard = shards.ofKey(operation.key);
     return shard.started
       ? this.runOn(() => shards.ofKey(operation.key), operation)
       : this.#runWithin(timeoutMs, shard, operation);
+  }
+
+  async #runLocally<T>(operation: Operation<T>): Promise<T> {
+    return operation.local(this.#parts.local, this.#parts.policies);
   }
 
   /** Runs an operation on a shard, which may be another one once the first has started. */
@@ -149,21 +162,22 @@ export class Engine {
     return { shard, leftMs };
   }
 
-  async #runWithin<T>(leftMs: number, shard: Shard, operation: Operation<T>): Promise<T> {
-    const { policies } = this.#parts;
+  #runWithin<T>(leftMs: number, shard: Shard, operation: Operation<T>): Promise<T> {
     if (!shard.isAvailable || leftMs <= 0) {
-      return this.#fallBack(operation, shard.lastError);
+      return this.#runUnavailable(operation, shard);
     }
-    try {
-      return await shard.run(operation, policies, leftMs);
-    } catch (error) {
+    return shard.run(operation, this.#parts.policies, leftMs).catch((error) => {
       if (!(error instanceof NoAnswer)) {
         throw error;
       }
       const result = this.#fallBack(operation, error.message, error.cause);
       shard.recordUnanswered(operation.checks, error.message);
       return result;
-    }
+    });
+  }
+
+  async #runUnavailable<T>(operation: Operation<T>, { lastError }: Shard): Promise<T> {
+    return this.#fallBack(operation, lastError);
   }
 
   #fallBack<T>(operation: Operation<T>, reason: string, cause?: unknown): T {

@@ -127,7 +127,8 @@ export class RateLimiter implements Limiter {
     rules: RuleSource,
     { cost = 1 }: CheckOptions = {},
   ): Promise<LimiterDecision> {
-    return this.#engine.check(this.#checkOp(key, rules, cost, true));
+    // Without it, the promise would take three turns of the queue.
+    return await this.#engine.check(this.#checkOp(key, rules, cost, true));
   }
 
   /** Returns the decision that a check would get. Records nothing, and throws the errors of {@link check}. */

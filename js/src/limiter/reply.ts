@@ -67,26 +67,41 @@ export class Reply {
 
   /** A decision, and what made it. */
   decision(source: "module" | "script"): LimiterDecision {
-    return { ...this.plainDecision(), source };
+    const [allowed, limit, remaining, retryAfter, resetAfterMs, windowMs] =
+      this.#decisionIntegers();
+    const retryAfterMs = retryAfter === -1 ? null : retryAfter;
+    return {
+      allowed: allowed === 1,
+      limit,
+      remaining,
+      retryAfterMs,
+      resetAfterMs,
+      windowMs,
+      source,
+    };
   }
 
   /** A decision: six integers. */
   plainDecision(): Decision {
+    const { source: _, ...decision } = this.decision("module");
+    return decision;
+  }
+
+  #decisionIntegers(): Six {
     // Without an object for each, because each check has a decision.
-    const items: readonly unknown[] = Array.isArray(this.#value) ? this.#value : this.list();
-    const integers = items.map((item) =>
-      Number.isSafeInteger(item) ? (item as number) : this.#of(item).integer(),
-    );
+    const items = Array.isArray(this.#value) ? this.#value : this.list();
+    const integers = items.every(Number.isSafeInteger)
+      ? (items as number[])
+      : items.map((item) => this.#of(item).integer());
     if (integers.length !== 6) {
       this.#fail(`has ${integers.length} items: a decision has six integers`);
     }
     const [allowed, limit, remaining, retryAfter, resetAfterMs, windowMs] = integers as Six;
-    const counts = [limit, remaining, resetAfterMs, windowMs];
-    if (allowed >> 1 || counts.some((count) => count < 0) || retryAfter < -1) {
+    const least = Math.min(limit, remaining, resetAfterMs, windowMs);
+    if ((allowed !== 0 && allowed !== 1) || least < 0 || retryAfter < -1) {
       this.#fail(`has integers out of range: ${integers.join(" ")}`);
     }
-    const retryAfterMs = retryAfter === -1 ? null : retryAfter;
-    return { allowed: allowed === 1, limit, remaining, retryAfterMs, resetAfterMs, windowMs };
+    return integers as Six;
   }
 
   /** Rules: pairs of a limit and a window in milliseconds. `undefined` if there are none. */

@@ -131,19 +131,27 @@ export class Shard {
    * @throws {SlotMoving} The operation can be split, and has to be.
    * @throws {LimiterError} The server rejects the operation.
    */
-  async run<T>(operation: Operation<T>, policies: Policies, timeoutMs: number): Promise<T> {
-    try {
+  run<T>(operation: Operation<T>, policies: Policies, timeoutMs: number): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const fail = (error: Error) => reject(this.#classify(error, operation));
       if (!this.#isReady()) {
-        throw new Error("the client is not connected");
+        fail(new Error("the client is not connected"));
+        return;
       }
-      const result = await Deadline.run(timeoutMs, (deadline) =>
-        this.#query(operation, policies, deadline),
-      );
-      this.#breaker.recordSuccess();
-      return result;
-    } catch (error) {
-      throw this.#classify(error as Error, operation);
-    }
+      const deadline = new Deadline(timeoutMs, fail);
+      const failInTime = (error: Error) => deadline.end() && fail(error);
+      try {
+        this.#query(operation, policies, deadline).then((result) => {
+          if (deadline.end()) {
+            this.#breaker.recordSuccess();
+            resolve(result);
+          }
+        }, failInTime);
+      } catch (error) {
+        // Some libraries throw at once if they are closed.
+        failInTime(error as Error);
+      }
+    });
   }
 
   /** Sends a command of the module. Counts neither as an answer nor as a failure. */
@@ -180,13 +188,18 @@ export class Shard {
     return new LimiterError(code, error.message, error);
   }
 
-  async #query<T>(operation: Operation<T>, policies: Policies, deadline: Deadline): Promise<T> {
-    if (!this.#usesScript) {
-      try {
-        const command = operation.command();
-        return operation.parse(await this.#send(command, operation.key, deadline));
-      } catch (error) {
-        if (!isUnknownCommand(error as Error)) {
+  #query<T>(operation: Operation<T>, policies: Policies, deadline: Deadline): Promise<T> {
+    return this.#usesScript
+      ? this.#queryScript(operation, policies, deadline)
+      : this.#queryModule(operation, policies, deadline);
+  }
+
+  #queryModule<T>(operation: Operation<T>, policies: Policies, deadline: Deadline): Promise<T> {
+    const command = operation.command();
+    return this.#connection.send(command, operation.key, deadline).then(
+      (reply) => operation.parse(new Reply(command[0] as string, reply)),
+      (error) => {
+        if (!isUnknownCommand(error)) {
           throw error;
         }
         if (this.#settings.backend === "module") {
@@ -196,8 +209,13 @@ export class Shard {
         if (!operation.needsModule) {
           this.#setHasModule(false);
         }
-      }
-    } else if (performance.now() - this.#askedForModuleAt >= MODULE_INTERVAL_MS) {
+        return this.#queryScript(operation, policies, deadline);
+      },
+    );
+  }
+
+  #queryScript<T>(operation: Operation<T>, policies: Policies, deadline: Deadline): Promise<T> {
+    if (performance.now() - this.#askedForModuleAt >= MODULE_INTERVAL_MS) {
       this.#askForModule();
     }
     return operation.viaScript(
