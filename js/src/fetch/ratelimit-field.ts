@@ -10,8 +10,11 @@ export interface RateLimitItem {
 const INTEGER = "-?\\d{1,15}";
 const STRING = '"(?:[ !#-[\\]-~]|\\\\["\\\\])*"';
 const TOKEN = "[A-Za-z*][\\w!#$%&'*+.^`|~:/-]*";
+// As RFC 4648 has it, with the padding that parsers may not insist on.
+const BASE64 = "[A-Za-z\\d+/]";
+const BYTES = `:(?:${BASE64}{4})*(?:${BASE64}{2}={0,2}|${BASE64}{3}=?)?:`;
 const DISPLAY_STRING = '%"(?:[ !#$&-~]|%[\\da-f]{2})*"';
-const BARE_ITEM = `(?:-?\\d{1,12}\\.\\d{1,3}|@?${INTEGER}|${STRING}|${TOKEN}|:[A-Za-z\\d+/=]*:|\\?[01]|${DISPLAY_STRING})`;
+const BARE_ITEM = `(?:-?\\d{1,12}\\.\\d{1,3}|@?${INTEGER}|${STRING}|${TOKEN}|${BYTES}|\\?[01]|${DISPLAY_STRING})`;
 const PARAMETER = `; *([a-z*][a-z\\d_.*-]*)(?:=(${BARE_ITEM}))?`;
 const PARAMETERS = `(?:${PARAMETER.replaceAll(/\((?!\?)/g, "(?:")})*`;
 const INNER_LIST = `\\( *(?:${BARE_ITEM}${PARAMETERS}(?: +|(?=\\))))*\\)`;

@@ -41,9 +41,9 @@ export function parseHttpDate(value: string): number | undefined {
   const date = value
     // Friday, 15-Jan-27 08:00:09 GMT
     .replace(
-      /^(\w{3})\w*day, (\d\d)-(\w{3})-(\d\d) /,
+      /^(Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, (\d\d)-(\w{3})-(\d\d) /,
       (_, weekday, day, month, year) =>
-        `${weekday}, ${day} ${month} ${year < 70 ? 20 : 19}${year} `,
+        `${weekday.slice(0, 3)}, ${day} ${month} ${year < 70 ? 20 : 19}${year} `,
     )
     // Fri Jan 15 08:00:09 2027
     .replace(

@@ -27,7 +27,15 @@ test("minus zero is zero", () => {
 });
 
 test("inner lists are omitted and malformed lists are empty", () => {
-  for (const list of ['("b");r=0;t=9', "", "\ufffd", '("b" "c";x=(1));r=0', '"a";r=0 ;t=5']) {
+  for (const list of [
+    '"a";r=0;x=:a:',
+    '"a";r=0;x=:=:',
+    '("b");r=0;t=9',
+    "",
+    "\ufffd",
+    '("b" "c";x=(1));r=0',
+    '"a";r=0 ;t=5',
+  ]) {
     expect(items(list), list).toEqual([]);
   }
   expect(items('("b" c;x=1 2.5);r=0;t=9 ,\t"a";r=3')).toEqual([[3, undefined]]);

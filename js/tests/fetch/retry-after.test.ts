@@ -33,6 +33,7 @@ test("dates that do not exist are malformed", () => {
     "Fri, 15 Jan 2027 08:00:09 +0100",
     "fri, 15 jan 2027 08:00:09 gmt",
     "Fri, 15 Jan 2027",
+    "Frioday, 15-Jan-27 08:00:09 GMT",
     "Wed, 31 Dec 1969 23:59:59 GMT",
     "Invalid Date",
   ]) {
