@@ -1,7 +1,8 @@
 import type { NextFunction, Request, RequestHandler, Response } from "express";
 import { HttpLimiter, type Outcome } from "../http/http-limiter.ts";
-import { finishNode, nodeHead } from "../http/node.ts";
+import { finishNode, NodeHead } from "../http/node.ts";
 import type { Awaitable, Denial, HttpOptions } from "../http/options.ts";
+import { RequestState } from "../http/request-checks.ts";
 import { ownResponse, PROBLEM_JSON } from "../http/responses.ts";
 import { scopeOf } from "./scope.ts";
 
@@ -37,9 +38,10 @@ export function rateLimit(options: ExpressOptions): RequestHandler {
     next: NextFunction,
   ): Promise<boolean> => {
     const scoped = [{ limits: limiter.limits, scope: scopeOf(request, next) }];
-    const head = nodeHead(request, request.originalUrl);
-    const outcome = await limiter.check(request, request, head, scoped);
-    finishNode(request, request, response);
+    const head = new NodeHead(request, request.originalUrl);
+    const state = RequestState.of(request);
+    const outcome = await limiter.check(state, request, head, scoped);
+    finishNode(state, request, response);
     return outcome === "serve" || (await deny(options, request, response, outcome));
   };
   return (request: Request, response: Response, next: NextFunction): void => {

@@ -23,7 +23,7 @@ export function scopeOf(request: Request, next: NextFunction): string {
   const route = request.route as Route | undefined;
   // A route that passes a request on leaves itself in the request. A router's next function is that of the request.
   if (!route || next === request.next) {
-    const path = withoutWildcard(base, request.params);
+    const path = base && withoutWildcard(base, request.params);
     return path ? `${path}/*` : "*";
   }
   const method = request.method === "HEAD" ? "GET" : request.method;

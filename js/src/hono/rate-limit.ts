@@ -45,9 +45,10 @@ export function rateLimit<E extends Env = any>(options: HonoOptions<E>): Middlew
   return async (c, next) => {
     const scoped = [{ limits: limiter.limits, scope: scopeOf(c) }];
     const head = fetchHead(c.req.raw, c.req.path, addressOf(c, address));
-    const outcome = await limiter.check(c, c, head, scoped);
+    const state = RequestState.of(c);
+    const outcome = await limiter.check(state, c, head, scoped);
     // The first middleware sets the headers of all.
-    const isFirst = RequestState.of(c).begin("finish");
+    const isFirst = state.begin("finish");
     if (outcome === "serve") {
       await next();
     } else {
@@ -75,7 +76,7 @@ async function finishResponse(c: Context): Promise<void> {
   const { status, headers } = c.res;
   const head = { status, header: (name: string) => headers.get(name) ?? undefined };
   const isCrossOrigin = c.req.raw.headers.has("origin");
-  const { fields, refunded } = state.finish(head, isCrossOrigin, Date.now());
+  const { fields, refunded } = state.finish(head, isCrossOrigin);
   const response = withFields(c.res, fields);
   if (response !== c.res) {
     // Otherwise Hono sets the headers of the old one on the new one.
@@ -89,7 +90,7 @@ async function finishResponse(c: Context): Promise<void> {
 function presetHeaders(c: Context): void {
   const head = { status: 429, header: () => undefined };
   const isCrossOrigin = c.req.raw.headers.has("origin");
-  const { fields } = RequestState.of(c).finish(head, isCrossOrigin, Date.now());
+  const { fields } = RequestState.of(c).finish(head, isCrossOrigin);
   // Hono adds the headers of the present response to the next, also to one that the application makes without `c`.
   const response = withFields(c.res, fields);
   if (response !== c.res) {

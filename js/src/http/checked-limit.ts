@@ -6,7 +6,7 @@ import type { AppliedLimit } from "./request-limit.ts";
 import type { Warnings } from "./warnings.ts";
 
 /** A limit that applies to a request, and the key that counts it. */
-export interface KeyedLimit extends AppliedLimit {
+export interface KeyedLimit extends Pick<AppliedLimit, "rules" | "named" | "cost"> {
   readonly key: string;
 }
 
@@ -16,36 +16,39 @@ type SourcedDecision = Decision & { readonly source?: Source };
 /** A limiter that can decide without recording. */
 type PeekingLimiter = Limiter & { readonly peek?: Limiter["check"] };
 
-/** A limit of a request, with its decision. */
-export class DecidedLimit {
+/** A limit of a request, with its decision, if it was decided. */
+export class CheckedLimit {
   readonly key: string;
   readonly named: NamedRules;
   readonly #limiter: Limiter;
   readonly #cost: number;
-  #decision: SourcedDecision;
+  #decision: SourcedDecision | undefined;
   /** When the recorded units have left all windows; `undefined` if there are none to take back. */
   #expiresAt: number | undefined;
 
   /** `sentAt` is when the check was sent, monotonic; `undefined` if it records nothing. */
-  constructor(limiter: Limiter, limit: KeyedLimit, decision: Decision, sentAt: number | undefined) {
+  constructor(limiter: Limiter, limit: KeyedLimit, decision?: Decision, sentAt?: number) {
     this.key = limit.key;
     this.named = limit.named;
     this.#limiter = limiter;
     this.#cost = limit.cost;
     this.#decision = decision;
-    if (sentAt !== undefined && isRecorded(decision)) {
+    if (decision && sentAt !== undefined && isRecorded(decision)) {
       this.#expiresAt = sentAt + longestWindowMs(limit, decision);
     }
   }
 
-  /** The decision, as if the units had not been recorded if they were taken back. */
-  get decision(): Decision {
+  /**
+   * The decision, as if the units had not been recorded if they were taken back. `undefined` if the limit was not decided,
+   * because another denied the request.
+   */
+  get decision(): Decision | undefined {
     return this.#decision;
   }
 
   /** Whether the decision is based on units. A fixed fallback counts none. */
   get isCounted(): boolean {
-    return this.#decision.source !== "fallback";
+    return this.#decision?.source !== "fallback";
   }
 
   /** Takes the recorded units back. A second call takes back nothing. Returns how many there were. */
@@ -53,7 +56,7 @@ export class DecidedLimit {
     const expiresAt = this.#expiresAt;
     this.#expiresAt = undefined;
     // A refund takes the newest units: after the window, those of other requests.
-    if (expiresAt === undefined || performance.now() >= expiresAt) {
+    if (!this.#decision || expiresAt === undefined || performance.now() >= expiresAt) {
       return 0;
     }
     this.#decision = unrecorded(this.#decision, this.#cost);
@@ -69,10 +72,10 @@ function longestWindowMs({ rules }: KeyedLimit, { windowMs }: Decision): number 
 
 /** Takes back the units of limits. An error is logged: the units stay for their window. */
 export async function takeBackAll(
-  limits: readonly DecidedLimit[],
+  limits: Iterable<CheckedLimit>,
   warnings: Warnings,
 ): Promise<void> {
-  const results = await Promise.allSettled(limits.map((limit) => limit.takeBack()));
+  const results = await Promise.allSettled([...limits].map((limit) => limit.takeBack()));
   for (const result of results) {
     if (result.status === "rejected") {
       warnings.warn("units were not taken back, and stay for their window", result.reason);
@@ -82,20 +85,30 @@ export async function takeBackAll(
 
 /**
  * Checks all limits of a request, all or none. Limits with the same cost are checked together. If the limits of one cost
- * deny, the units that those of another have recorded are taken back, and the others are left out.
+ * deny, the units that those of another have recorded are taken back, and the others have no decision.
  */
-export async function decide(
+export function decide(
   limiter: Limiter,
   limits: readonly KeyedLimit[],
   warnings: Warnings,
-): Promise<DecidedLimit[]> {
+): Promise<CheckedLimit[]> {
   const [only, second] = limits;
+  return only?.cost && !second ? decideOne(limiter, only) : decideAll(limiter, limits, warnings);
+}
+
+async function decideOne(limiter: Limiter, limit: KeyedLimit): Promise<CheckedLimit[]> {
+  const { key, rules, cost } = limit;
   const sentAt = performance.now();
-  if (only?.cost && !second) {
-    const decision = await limiter.check(only.key, only.rules, { cost: only.cost });
-    return [new DecidedLimit(limiter, only, decision, sentAt)];
-  }
-  const decided: DecidedLimit[] = [];
+  return [new CheckedLimit(limiter, limit, await limiter.check(key, rules, { cost }), sentAt)];
+}
+
+async function decideAll(
+  limiter: Limiter,
+  limits: readonly KeyedLimit[],
+  warnings: Warnings,
+): Promise<CheckedLimit[]> {
+  const sentAt = performance.now();
+  const decided = new Map<KeyedLimit, CheckedLimit>();
   const costs = new Set(limits.map(({ cost }) => cost).sort((one, other) => one - other));
   for (const cost of costs) {
     const group = limits.filter((limit) => limit.cost === cost);
@@ -103,22 +116,21 @@ export async function decide(
     try {
       decisions = await checkGroup(limiter, group, cost, warnings);
     } catch (error) {
-      await takeBackAll(decided, warnings);
+      await takeBackAll(decided.values(), warnings);
       throw error;
     }
     const isAllowed = decisions.every(({ allowed }) => allowed);
     for (const [index, limit] of group.entries()) {
-      const decision = decisions[index] as Decision;
       const records = isAllowed && cost > 0;
-      decided.push(new DecidedLimit(limiter, limit, decision, records ? sentAt : undefined));
+      const sent = records ? sentAt : undefined;
+      decided.set(limit, new CheckedLimit(limiter, limit, decisions[index], sent));
     }
     if (!isAllowed) {
-      await takeBackAll(decided, warnings);
+      await takeBackAll(decided.values(), warnings);
       break;
     }
   }
-  const position = ({ key }: DecidedLimit) => limits.findIndex((limit) => limit.key === key);
-  return decided.sort((one, other) => position(one) - position(other));
+  return limits.map((limit) => decided.get(limit) ?? new CheckedLimit(limiter, limit));
 }
 
 async function checkGroup(
@@ -140,9 +152,8 @@ async function checkGroup(
     return decisions;
   }
   const free = group.map(
-    (limit, index) =>
-      new DecidedLimit(limiter, { ...limit, cost: 1 }, decisions[index] as Decision, sentAt),
+    (limit, index) => new CheckedLimit(limiter, { ...limit, cost: 1 }, decisions[index], sentAt),
   );
   await takeBackAll(free, warnings);
-  return free.map(({ decision }) => decision);
+  return free.map(({ decision }) => decision as Decision);
 }

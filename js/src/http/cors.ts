@@ -1,8 +1,9 @@
 import type { Field } from "./limit-set.ts";
+import type { RequestHead } from "./request-head.ts";
 
 /** Whether a browser asks for permission to send the actual request. */
-export function isPreflight(method: string, header: (name: string) => string | undefined): boolean {
-  return method === "OPTIONS" && header("access-control-request-method") !== undefined;
+export function isPreflight(head: RequestHead): boolean {
+  return head.method === "OPTIONS" && head.header("access-control-request-method") !== undefined;
 }
 
 /** The value of `Access-Control-Expose-Headers` that lets scripts of other origins read these headers, too. */

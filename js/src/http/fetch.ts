@@ -1,6 +1,7 @@
-import type { Outcome, RequestHead } from "./http-limiter.ts";
+import type { Outcome } from "./http-limiter.ts";
 import type { Field } from "./limit-set.ts";
 import type { Denial } from "./options.ts";
+import type { RequestHead } from "./request-head.ts";
 import { ownResponse, PROBLEM_JSON } from "./responses.ts";
 
 /** The head of a `Request`. */

@@ -1,29 +1,18 @@
 import type { Limiter } from "../limiter.ts";
+import { decide, type KeyedLimit } from "./checked-limit.ts";
 import { isPreflight } from "./cors.ts";
-import { type DecidedLimit, decide, type KeyedLimit } from "./decided-limit.ts";
 import { validFamily } from "./header-family.ts";
-import { clientNetwork } from "./ip-address.ts";
 import { subjectKey } from "./keys.ts";
-import type { Denial, HttpOptions, LimitOptions } from "./options.ts";
+import type { Awaitable, Denial, HttpOptions, LimitOptions } from "./options.ts";
 import { ExemptPaths } from "./paths.ts";
-import { RequestState, type ResponseSettings } from "./request-checks.ts";
+import type { RequestState, ResponseSettings } from "./request-checks.ts";
+import type { RequestHead } from "./request-head.ts";
 import { type AppliedLimit, MAX_SERVER_COST, RequestLimit } from "./request-limit.ts";
 import { TrustedProxies } from "./trusted-proxies.ts";
 import { Warnings } from "./warnings.ts";
 
 /** The options of one limit. */
 const ONE_LIMIT = ["key", "cost", "scope", "names", "plan"] as const;
-
-/** The parts of a request that all frameworks have. */
-export interface RequestHead {
-  readonly method: string;
-  /** The path, without the query. */
-  readonly path: string;
-  /** The address of the peer, if it has one. */
-  readonly peer: string | undefined;
-  /** Returns the value of a header, with its lines joined by commas. */
-  header(name: string): string | undefined;
-}
 
 /** Limits with the same default scope. */
 export interface ScopedLimits<R> {
@@ -39,6 +28,8 @@ interface ScopedLimit<R> {
 
 /** The outcome for a request: `serve` it, or deny it, or respond that it could not be checked. */
 export type Outcome = "serve" | "unavailable" | Denial;
+
+const SERVED: Promise<Outcome> = Promise.resolve("serve");
 
 /** Checks the requests of any framework. */
 export class HttpLimiter<R> {
@@ -102,41 +93,63 @@ export class HttpLimiter<R> {
     });
   }
 
-  /** Checks a request. `owner` is an object that lives as long as the request, for `checksOf`. */
-  async check(
-    owner: object,
+  /** Checks a request. */
+  check(
+    state: RequestState,
     request: R,
     head: RequestHead,
     scoped: readonly ScopedLimits<R>[],
   ): Promise<Outcome> {
-    const { countPreflight, onError } = this.#options;
-    const state = RequestState.of(owner);
-    // The scope of a limit must not depend on the subjects of other limits, nor on whether they apply.
-    const unique: ScopedLimit<R>[] = [];
-    for (const { limits, scope } of scoped) {
-      for (const limit of limits) {
-        unique.push({ limit, scope: limit.scope ?? state.reserve(scope) });
-      }
-    }
-    const isPreflightExempt = !countPreflight && isPreflight(head.method, head.header);
+    const { skip, countPreflight } = this.#options;
+    const limits = withScopes(scoped, state);
+    const isPreflightExempt = !countPreflight && isPreflight(head);
     if (isPreflightExempt || this.#exempt.has(head.path)) {
-      return "serve";
+      return SERVED;
     }
-    if (this.#options.skip && (await this.#skips(request))) {
-      return "serve";
-    }
-    let isExcessive = false;
+    return skip
+      ? this.#skips(skip, request).then((skips) =>
+          skips ? "serve" : this.#checkLimits(state, request, head, limits),
+        )
+      : this.#checkLimits(state, request, head, limits);
+  }
+
+  async #skips(skip: NonNullable<HttpOptions<R>["skip"]>, request: R): Promise<boolean> {
     try {
-      const limits = await this.#apply(request, head, unique, state);
-      if (!limits.length) {
+      return !!(await skip(request));
+    } catch (error) {
+      this.warnings.warn("the function skip failed, so the request is checked", error);
+      return false;
+    }
+  }
+
+  async #checkLimits(
+    state: RequestState,
+    request: R,
+    head: RequestHead,
+    limits: readonly ScopedLimit<R>[],
+  ): Promise<Outcome> {
+    const keyed: KeyedLimit[] = [];
+    try {
+      for (const { limit, scope } of limits) {
+        // Most limits need no wait, which costs more than the rest.
+        const pending = limit.apply(request);
+        const applied = pending instanceof Promise ? await pending : pending;
+        if (applied) {
+          const made = this.#key(applied, scope, head);
+          const key = typeof made === "string" ? made : await made;
+          const { rules, named, cost } = applied;
+          keyed.push({ key: unused(key, keyed, state), rules, named, cost });
+        }
+      }
+      if (!keyed.length) {
         return "serve";
       }
-      isExcessive = limits.some(({ cost }) => cost > MAX_SERVER_COST);
-      const decided: DecidedLimit[] = await decide(this.#limiter, limits, this.warnings);
-      return (await state.add(decided, this.#settings)) ?? "serve";
+      const checked = await decide(this.#limiter, keyed, this.warnings);
+      return state.add(checked, this.#settings) ?? "serve";
     } catch (error) {
       // A client that chooses a cost that the server rejects must not be served for it.
-      const isServed = onError !== "deny" && !isExcessive;
+      const isExcessive = keyed.some(({ cost }) => cost > MAX_SERVER_COST);
+      const isServed = this.#options.onError !== "deny" && !isExcessive;
       this.warnings.warn(
         `requests could not be checked, and are ${isServed ? "served" : "denied"}`,
         error,
@@ -149,51 +162,38 @@ export class HttpLimiter<R> {
     }
   }
 
-  async #skips(request: R): Promise<boolean> {
-    try {
-      return !!(await this.#options.skip?.(request));
-    } catch (error) {
-      this.warnings.warn("the function skip failed, so the request is checked", error);
-      return false;
-    }
-  }
-
-  async #apply(
-    request: R,
-    head: RequestHead,
-    scoped: readonly ScopedLimit<R>[],
-    state: RequestState,
-  ): Promise<KeyedLimit[]> {
-    const keyed: KeyedLimit[] = [];
-    const used = state.keys;
-    for (const { limit, scope } of scoped) {
-      // Most limits need no wait, which costs more than the rest.
-      const pending = limit.apply(request, scope);
-      const applied = pending instanceof Promise ? await pending : pending;
-      if (applied) {
-        const made = this.#key(applied, head);
-        let key = typeof made === "string" ? made : await made;
-        // A key has one log, so two limits with the same key would use twice the units.
-        while (used.includes(key)) {
-          key += "#";
-        }
-        used.push(key);
-        const { rules, named, subject, cost } = applied;
-        keyed.push({ rules, named, subject, scope, cost, key });
-      }
-    }
-    return keyed;
-  }
-
-  #key({ subject, scope }: AppliedLimit, head: RequestHead): string | Promise<string> {
+  #key({ subject }: AppliedLimit, scope: string, head: RequestHead): Awaitable<string> {
     return subjectKey(this.#prefix, subject ?? this.#address(head), scope);
   }
 
   #address(head: RequestHead): string {
-    const address = this.#proxies.clientAddress(head.peer, head.header);
-    if (!address) {
+    const network = this.#proxies.clientNetwork(head);
+    if (network === undefined) {
       this.warnings.warn("the address of a client is not known, so all such clients share a limit");
     }
-    return `ip:${address ? clientNetwork(address) : "unknown"}`;
+    return `ip:${network ?? "unknown"}`;
   }
+}
+
+/** The scope of a limit must not depend on the subjects of other limits, nor on whether they apply. */
+function withScopes<R>(
+  scoped: readonly ScopedLimits<R>[],
+  state: RequestState,
+): readonly ScopedLimit<R>[] {
+  const limits: ScopedLimit<R>[] = [];
+  for (const { limits: list, scope } of scoped) {
+    for (const limit of list) {
+      limits.push({ limit, scope: limit.scope ?? state.reserve(scope) });
+    }
+  }
+  return limits;
+}
+
+/** Changes a key that another limit of the request has: it has one log, so the two would use twice the units. */
+function unused(key: string, keyed: readonly KeyedLimit[], state: RequestState): string {
+  let unique = key;
+  while (state.hasKey(unique) || keyed.some((other) => other.key === unique)) {
+    unique += "#";
+  }
+  return unique;
 }

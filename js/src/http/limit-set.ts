@@ -1,9 +1,8 @@
 import type { Decision } from "../decision.ts";
-import type { Rule } from "../rule.ts";
 import type { HeaderFamily } from "./header-family.ts";
-import { mostBinding } from "./most-binding.ts";
+import { mostBindingOf } from "./most-binding.ts";
 import { type NamedRule, type NamedRules, policyField } from "./named-rules.ts";
-import { fieldInteger, fieldSeconds, fieldString } from "./structured-fields.ts";
+import { fieldInteger, fieldSeconds } from "./structured-fields.ts";
 
 /** The name of a header in lower case, and its value. */
 export type Field = readonly [name: string, value: string];
@@ -22,10 +21,18 @@ export interface QuotaProblem {
   readonly retry_after_ms: number | null;
 }
 
+/** A limit of a set, as a response reports it. */
+export interface ReportedLimit {
+  /** `undefined` if the limit was not decided, because another denied the request. */
+  readonly decision: Decision | undefined;
+  /** Whether the decision is based on units. A fixed fallback counts none. */
+  readonly isCounted: boolean;
+}
+
 /** The rules that decisions report. */
 interface BindingRules {
-  /** The name of each. */
-  readonly names: readonly string[];
+  /** That of each limit; `undefined` for a limit without a decision on units. */
+  readonly rules: readonly (NamedRule | undefined)[];
   /** A `RateLimit-Policy` that lists all of them. */
   readonly policy: string;
 }
@@ -52,72 +59,91 @@ export class LimitSet {
   }
 
   /**
-   * The headers of a response that is sent at `nowMs`, in milliseconds since the Unix epoch.
+   * The headers of a response that is sent now, in milliseconds since the Unix epoch. At least one limit has a decision.
    *
-   * `RateLimit` has one item for each limit: its binding rule. `t` is the time until a denied request is allowed, or
-   * else until the window is empty, in seconds, rounded up; the window, if it is empty and the request is denied. The other headers report the most binding decision. There is
+   * `RateLimit` has one item for each limit with a decision on units: its binding rule. `t` is the time until a denied
+   * request is allowed, or else until the window is empty, in seconds, rounded up; the window, if it is empty and the
+   * request is denied. It is never later than `Retry-After`. The other headers report the most binding decision. There is
    * no `Retry-After` if the request can never be allowed.
    */
-  headers(family: HeaderFamily, decisions: Decisions, nowMs: number): Field[] {
+  headers(family: HeaderFamily, limits: readonly ReportedLimit[], now: () => number): Field[] {
     const fields: Field[] = [];
-    const decision = mostBinding(decisions);
-    if (family === "draft-11" || family === "both") {
-      const { names, policy } = this.#bindingRules(decisions);
-      const items = decisions.map(
-        (one, index) =>
-          `${fieldString(names[index] as string)};r=${fieldInteger(one.remaining)};t=${fieldSeconds(effectiveMs(one))}`,
-      );
-      fields.push(["ratelimit-policy", policy], ["ratelimit", items.join(", ")]);
+    const { allowed, retryAfterMs } = mostBindingOf(limits) as Decision;
+    const retryAfter = allowed || retryAfterMs === null ? undefined : fieldSeconds(retryAfterMs);
+    const counted = mostBindingOf(limits.filter(({ isCounted }) => isCounted));
+    if (counted && (family === "draft-11" || family === "both")) {
+      const { rules, policy } = this.#bindingRules(limits);
+      fields.push(["ratelimit-policy", policy], ["ratelimit", items(limits, rules, retryAfter)]);
     }
-    if (family !== "draft-11" && family !== "none") {
-      const wait = effectiveMs(decision);
+    if (counted && family !== "draft-11" && family !== "none") {
+      const wait = effectiveMs(counted);
       const isEpoch = family === "x-ratelimit-epoch";
-      const reset = fieldSeconds(isEpoch ? Math.floor(nowMs) + Math.max(1, wait) : wait);
+      const reset = fieldSeconds(isEpoch ? Math.floor(now()) + Math.max(1, wait) : wait);
       fields.push(
-        ["x-ratelimit-limit", `${decision.limit}`],
-        ["x-ratelimit-remaining", `${fieldInteger(decision.remaining)}`],
+        ["x-ratelimit-limit", `${counted.limit}`],
+        ["x-ratelimit-remaining", `${fieldInteger(counted.remaining)}`],
         ["x-ratelimit-reset", `${reset}`],
       );
     }
-    if (!decision.allowed && decision.retryAfterMs !== null) {
-      fields.push(["retry-after", `${fieldSeconds(decision.retryAfterMs)}`]);
+    if (retryAfter !== undefined) {
+      fields.push(["retry-after", `${retryAfter}`]);
     }
     return fields;
   }
 
-  /** The problem details of a denied request. */
-  problem(decisions: Decisions): QuotaProblem {
-    const { names } = this.#bindingRules(decisions);
+  /** The problem details of a denied request. Only decisions on units have violated a rule. */
+  problem(limits: readonly ReportedLimit[]): QuotaProblem {
+    const { rules } = this.#bindingRules(limits);
+    const violated = rules.filter((_, index) => limits[index]?.decision?.allowed === false);
     return {
       type: "https://iana.org/assignments/http-problem-types#quota-exceeded",
       title: "Request cannot be satisfied as assigned quota has been exceeded",
       status: 429,
-      "violated-policies": names.filter((_, index) => !decisions[index]?.allowed),
-      retry_after_ms: mostBinding(decisions).retryAfterMs,
+      "violated-policies": violated.flatMap((rule) => rule?.name ?? []),
+      retry_after_ms: (mostBindingOf(limits) as Decision).retryAfterMs,
     };
   }
 
-  #bindingRules(decisions: Decisions): BindingRules {
+  #bindingRules(limits: readonly ReportedLimit[]): BindingRules {
     const added: NamedRule[] = [];
     const isUsed = (name: string) =>
       added.some((rule) => rule.name === name) || this.#limits.some((rules) => rules.hasName(name));
-    const names = this.#limits.map((rules, index) => {
-      const { limit, windowMs } = decisions[index] as Decision;
-      const rule: Rule = { limit, windowMs };
-      const listed = rules.nameOf(rule);
-      if (listed !== undefined) {
+    const rules = limits.map(({ decision, isCounted }, index) => {
+      if (!decision || !isCounted) {
+        return undefined;
+      }
+      const named = this.#limits[index] as NamedRules;
+      const listed = named.find(decision);
+      if (listed) {
         return listed;
       }
-      const name = rules.unlistedName(rule, isUsed);
-      added.push({ name, rule });
-      return name;
+      const rule = named.unlisted(decision, isUsed);
+      added.push(rule);
+      return rule;
     });
     if (!added.length) {
-      return { names, policy: this.#policy };
+      return { rules, policy: this.#policy };
     }
     const policy = [this.#policy, policyField(added)].filter(Boolean).join(", ");
-    return { names, policy };
+    return { rules, policy };
   }
+}
+
+/** The value of `RateLimit`. */
+function items(
+  limits: readonly ReportedLimit[],
+  rules: readonly (NamedRule | undefined)[],
+  retryAfter: number = Number.POSITIVE_INFINITY,
+): string {
+  let value = "";
+  for (const [index, rule] of rules.entries()) {
+    const decision = limits[index]?.decision;
+    if (rule && decision) {
+      const seconds = Math.min(fieldSeconds(effectiveMs(decision)), retryAfter);
+      value += `${value && ", "}${rule.field};r=${fieldInteger(decision.remaining)};t=${seconds}`;
+    }
+  }
+  return value;
 }
 
 function effectiveMs({ allowed, retryAfterMs, resetAfterMs, windowMs }: Decision): number {

@@ -2,10 +2,18 @@ import type { Decision } from "../decision.ts";
 
 /**
  * The decision that a response reports: the denial with the longest retry-after, or, if all are allowed, the decision
- * with the least remaining. The first wins a tie.
+ * with the least remaining. The first wins a tie. `undefined` if there is none.
  */
-export function mostBinding<T extends Decision>(decisions: readonly [T, ...T[]]): T {
-  return decisions.reduce((best, next) => (bindsMore(next, best) ? next : best));
+export function mostBindingOf(
+  limits: readonly { readonly decision: Decision | undefined }[],
+): Decision | undefined {
+  let best: Decision | undefined;
+  for (const { decision } of limits) {
+    if (decision && (!best || bindsMore(decision, best))) {
+      best = decision;
+    }
+  }
+  return best;
 }
 
 function bindsMore(one: Decision, other: Decision): boolean {

@@ -6,6 +6,8 @@ import { fieldInteger, fieldSeconds, fieldString, fieldText } from "./structured
 /** A rule and the name that responses report it under. */
 export interface NamedRule {
   readonly name: string;
+  /** The name as a String of RFC 9651. */
+  readonly field: string;
   readonly rule: Rule;
 }
 
@@ -36,7 +38,7 @@ export class NamedRules {
     if (!names) {
       const listed = new Map(rules.list.map((rule) => [defaultName(rule, policy), rule]));
       return new NamedRules(
-        [...listed].map(([name, rule]) => ({ name, rule })),
+        [...listed].map(([name, rule]) => namedRule(name, rule)),
         policy,
       );
     }
@@ -53,9 +55,7 @@ export class NamedRules {
         throw new RangeError(`the name ${JSON.stringify(name)} is given to two rules`);
       }
     }
-    return new NamedRules(
-      rules.list.map((rule, index) => ({ name: names[index] as string, rule })),
-    );
+    return new NamedRules(rules.list.map((rule, index) => namedRule(names[index] as string, rule)));
   }
 
   /** The rules of a policy, which are not known. */
@@ -66,7 +66,7 @@ export class NamedRules {
   /** The same rules, with their position in a set as the prefix of all names. */
   withPrefix(position: number): NamedRules {
     return new NamedRules(
-      this.listed.map(({ name, rule }) => ({ name: `${position}:${name}`, rule })),
+      this.listed.map(({ name, rule }) => namedRule(`${position}:${name}`, rule)),
       this.#policy,
       `${position}:${this.#prefix}`,
     );
@@ -85,29 +85,34 @@ export class NamedRules {
     return this.listed.some((listed) => listed.name === name);
   }
 
-  /** The name of a rule, if it is listed. */
-  nameOf({ limit, windowMs }: Rule): string | undefined {
-    return this.listed.find(({ rule }) => rule.limit === limit && rule.windowMs === windowMs)?.name;
+  /** The rule with its name, if it is listed. */
+  find({ limit, windowMs }: Rule): NamedRule | undefined {
+    return this.listed.find(({ rule }) => rule.limit === limit && rule.windowMs === windowMs);
   }
 
-  /** An unused name for a rule that is not listed. */
-  unlistedName(rule: Rule, isUsed: (name: string) => boolean): string {
+  /** A rule that is not listed, with an unused name. */
+  unlisted({ limit, windowMs }: Rule, isUsed: (name: string) => boolean): NamedRule {
+    const rule = { limit, windowMs };
     let name = this.#prefix + defaultName(rule, this.#policy);
     while (isUsed(name)) {
       name = `now:${name}`;
     }
-    return name;
+    return namedRule(name, rule);
   }
 }
 
 /** The value of a `RateLimit-Policy` header that lists these rules. */
 export function policyField(rules: Iterable<NamedRule>): string {
   const items: string[] = [];
-  for (const { name, rule } of rules) {
+  for (const { field, rule } of rules) {
     const [quota, seconds] = [fieldInteger(rule.limit), fieldSeconds(rule.windowMs)];
-    items.push(`${fieldString(name)};q=${quota};w=${seconds}`);
+    items.push(`${field};q=${quota};w=${seconds}`);
   }
   return items.join(", ");
+}
+
+function namedRule(name: string, rule: Rule): NamedRule {
+  return { name, field: fieldString(name), rule };
 }
 
 function defaultName(rule: Rule, policy: string | undefined): string {

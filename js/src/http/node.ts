@@ -1,6 +1,6 @@
-import type { RequestHead } from "./http-limiter.ts";
 import { pathOf } from "./paths.ts";
-import { RequestState } from "./request-checks.ts";
+import type { RequestState } from "./request-checks.ts";
+import type { RequestHead } from "./request-head.ts";
 
 /** The parts of Node's `IncomingMessage` that a limiter reads. */
 export interface NodeRequest {
@@ -25,14 +25,24 @@ export interface NodeResponse {
   writeHead(...args: any[]): any;
 }
 
-/** The head of a request of Node with the target of its request line. */
-export function nodeHead(request: NodeRequest, target: string): RequestHead {
-  return {
-    method: request.method ?? "GET",
-    path: pathOf(target),
-    peer: peerOf(request.socket),
-    header: (name) => joined(request.headers[name]),
-  };
+/** The head of a request of Node. */
+export class NodeHead implements RequestHead {
+  readonly method: string;
+  readonly path: string;
+  readonly peer: string | undefined;
+  readonly #request: NodeRequest;
+
+  /** `target` is that of the request line. */
+  constructor(request: NodeRequest, target: string) {
+    this.method = request.method ?? "GET";
+    this.path = pathOf(target);
+    this.peer = peerOf(request.socket);
+    this.#request = request;
+  }
+
+  header(name: string): string | undefined {
+    return joined(this.#request.headers[name]);
+  }
 }
 
 /** In place of the address of a peer that is not known. It is never trusted. */
@@ -69,8 +79,11 @@ const UNFINISHED: unique symbol = Symbol("ratelog");
  * Adds the rate limit headers to a response when its headers are written, so that streams and the responses to errors have
  * them, unless the framework has added them before. Refunds are not waited for.
  */
-export function finishNode(owner: object, request: NodeRequest, response: NodeResponse): void {
-  const state = RequestState.of(owner);
+export function finishNode(
+  state: RequestState,
+  request: NodeRequest,
+  response: NodeResponse,
+): void {
   const known = (response as UnfinishedResponse)[UNFINISHED];
   // An object with another response as its prototype has that one's property.
   if (state.isEmpty || known?.response === response) {
@@ -122,7 +135,7 @@ function finish(
     status: Number(args[0]),
     header: (name: string) => joined(response.getHeader(name)),
   };
-  const { fields } = state.finish(head, isCrossOrigin, Date.now());
+  const { fields } = state.finish(head, isCrossOrigin);
   for (const [name, value] of fields) {
     response.setHeader(name, value);
   }

@@ -1,9 +1,10 @@
 import type { Decision } from "../decision.ts";
+import { type CheckedLimit, takeBackAll } from "./checked-limit.ts";
 import { exposedHeaders } from "./cors.ts";
-import { type DecidedLimit, takeBackAll } from "./decided-limit.ts";
 import type { HeaderFamily } from "./header-family.ts";
 import { type Decisions, type Field, LimitSet } from "./limit-set.ts";
-import { mostBinding } from "./most-binding.ts";
+import { mergeFields } from "./merge-fields.ts";
+import { mostBindingOf } from "./most-binding.ts";
 import type { NamedRules } from "./named-rules.ts";
 import type { Denial, ResponseHead } from "./options.ts";
 import type { Warnings } from "./warnings.ts";
@@ -32,13 +33,13 @@ export interface ResponseSettings {
 /** The limits that one middleware has checked. */
 interface Stage {
   readonly settings: ResponseSettings;
-  readonly limits: readonly DecidedLimit[];
+  readonly limits: readonly CheckedLimit[];
 }
 
-/** The headers to set on a response, and the end of its refunds. */
+/** The headers to set on a response, and the end of its refunds if there are any. */
 export interface Finish {
   readonly fields: readonly Field[];
-  readonly refunded: Promise<unknown>;
+  readonly refunded: Promise<unknown> | undefined;
 }
 
 /** A property of requests: the garbage collector takes longer for entries of a `WeakMap`. */
@@ -72,11 +73,12 @@ type Step = object | "check route" | "finish";
 export class RequestState implements RequestChecks {
   /** The request. */
   readonly owner: object;
-  readonly #stages: Stage[] = [];
+  // Few of these lists get more than one item: an array that grows by `push` has room for many.
+  #stages: readonly Stage[] = [];
   /** Those of all stages. */
-  readonly #limits: DecidedLimit[] = [];
-  readonly #scopes: string[] = [];
-  readonly #begun: Step[] = [];
+  #limits: readonly CheckedLimit[] = [];
+  #scopes: readonly string[] = [];
+  #begun: readonly Step[] = [];
 
   /** The state of a request, which is made at the first call. */
   static of(request: object): RequestState {
@@ -102,11 +104,15 @@ export class RequestState implements RequestChecks {
   }
 
   get decisions(): Decision[] {
-    return this.#limits.map(({ decision }) => decision);
+    return this.#limits.flatMap(({ decision }) => decision ?? []);
   }
 
   get keys(): string[] {
-    return this.#limits.map(({ key }) => key);
+    return this.#limits.flatMap(({ key, decision }) => (decision ? key : []));
+  }
+
+  hasKey(key: string): boolean {
+    return this.#limits.some((limit) => limit.key === key);
   }
 
   async refund(): Promise<number> {
@@ -120,7 +126,7 @@ export class RequestState implements RequestChecks {
     while (this.#scopes.includes(unique)) {
       unique += "#";
     }
-    this.#scopes.push(unique);
+    this.#scopes = [...this.#scopes, unique];
     return unique;
   }
 
@@ -129,7 +135,7 @@ export class RequestState implements RequestChecks {
     if (this.#begun.includes(step)) {
       return false;
     }
-    this.#begun.push(step);
+    this.#begun = [...this.#begun, step];
     return true;
   }
 
@@ -137,11 +143,12 @@ export class RequestState implements RequestChecks {
     return this.#begun.includes(step);
   }
 
-  /** Adds the decisions of a middleware. If they deny the request, the units of the others are taken back. */
-  add(limits: readonly DecidedLimit[], settings: ResponseSettings): Promise<Denial> | undefined {
-    this.#stages.push({ limits, settings });
-    this.#limits.push(...limits);
-    return limits.every(({ decision }) => decision.allowed) ? undefined : this.#deny(settings);
+  /** Adds the limits of a middleware. If one denies the request, the units of the others are taken back. */
+  add(limits: readonly CheckedLimit[], settings: ResponseSettings): Promise<Denial> | undefined {
+    this.#stages = [...this.#stages, { limits, settings }];
+    this.#limits = [...this.#limits, ...limits];
+    const isDenied = limits.some(({ decision }) => decision?.allowed === false);
+    return isDenied ? this.#deny(settings) : undefined;
   }
 
   /** Takes back the units of all middleware: the request is not served. */
@@ -151,11 +158,10 @@ export class RequestState implements RequestChecks {
 
   async #deny({ warnings }: ResponseSettings): Promise<Denial> {
     await this.takeBack(warnings);
-    const decisions = this.decisions as unknown as Decisions;
     return {
-      decision: mostBinding(decisions),
-      decisions,
-      problem: limitSet(this.#limits).problem(decisions),
+      decision: mostBindingOf(this.#limits) as Decision,
+      decisions: this.decisions as unknown as Decisions,
+      problem: limitSet(this.#limits).problem(this.#limits),
     };
   }
 
@@ -163,8 +169,8 @@ export class RequestState implements RequestChecks {
    * Takes back the units of a response that does not count, and returns the headers to set on it. `isCrossOrigin` is
    * whether the request came from a page of another origin.
    */
-  finish(response: ResponseHead, isCrossOrigin: boolean, nowMs: number): Finish {
-    let refunded: Promise<unknown> = NOTHING;
+  finish(response: ResponseHead, isCrossOrigin: boolean, now: () => number = Date.now): Finish {
+    let refunded: Promise<unknown> | undefined;
     for (const { limits, settings } of this.#stages) {
       const { countIf, warnings } = settings;
       if (countIf && !counts(countIf, response, warnings)) {
@@ -172,19 +178,13 @@ export class RequestState implements RequestChecks {
       }
     }
     // The refunds have begun, so the headers are those after them.
-    return { fields: this.#fields(response, isCrossOrigin, nowMs), refunded };
+    return { fields: this.#fields(response, isCrossOrigin, now), refunded };
   }
 
-  #fields(response: ResponseHead, isCrossOrigin: boolean, nowMs: number): readonly Field[] {
-    const limits = this.#limits;
+  #fields(response: ResponseHead, isCrossOrigin: boolean, now: () => number): readonly Field[] {
     const { settings } = this.#stages.at(-1) as Stage;
-    const family = limits.some(({ isCounted }) => isCounted) ? settings.family : "none";
-    const decisions = this.decisions as unknown as Decisions;
-    let fields = limitSet(limits).headers(family, decisions, nowMs);
-    if (fields.at(-1)?.[0] === "retry-after" && response.header("retry-after") !== undefined) {
-      // The function for denials has set its own.
-      fields = fields.slice(0, -1);
-    }
+    const own = limitSet(this.#limits).headers(settings.family, this.#limits, now);
+    const fields = mergeFields(own, response);
     if (!isCrossOrigin || !settings.exposes || !fields.length) {
       return fields;
     }
@@ -207,10 +207,9 @@ function propertyOf(request: Owner): RequestState | undefined {
   }
 }
 
-const NOTHING = Promise.resolve();
 const EXPOSE = "access-control-expose-headers";
 
-function limitSet(limits: readonly DecidedLimit[]): LimitSet {
+function limitSet(limits: readonly CheckedLimit[]): LimitSet {
   let known = knownSets;
   for (const { named } of limits) {
     let next = known.next.get(named);

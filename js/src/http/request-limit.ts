@@ -17,7 +17,6 @@ interface Source {
 export interface AppliedLimit extends Source {
   /** The subject of the request; `undefined` for the client's address. */
   readonly subject: string | undefined;
-  readonly scope: string;
   /** An integer from 0 on. */
   readonly cost: number;
 }
@@ -31,8 +30,8 @@ export class RequestLimit<R> {
   /** The sources that do not depend on the request. */
   readonly #fixed: Source | undefined;
   readonly #plans: ReadonlyMap<string, Source>;
-  /** The cost of a limit whose options have no functions. */
-  readonly #fixedCost: number | undefined;
+  /** How the limit applies to each request, if its options have no functions. */
+  readonly #constant: AppliedLimit | undefined;
 
   /**
    * `suffix` distinguishes limits of one middleware that would have the same keys.
@@ -63,9 +62,10 @@ export class RequestLimit<R> {
     if (plans && !this.#plans.size) {
       throw new TypeError("expected at least one plan");
     }
-    const fixedCost = key || typeof cost === "function" ? undefined : (cost ?? 1);
-    this.#fixedCost =
-      this.#fixed && fixedCost !== undefined ? bounded(fixedCost, this.#fixed.rules) : undefined;
+    if (this.#fixed && !key && typeof cost !== "function") {
+      const units = bounded(cost ?? 1, this.#fixed.rules);
+      this.#constant = { ...this.#fixed, subject: undefined, cost: units };
+    }
     this.scope = options.scope === undefined ? undefined : options.scope + suffix;
     this.#options = options;
     this.#warnings = warnings;
@@ -77,22 +77,18 @@ export class RequestLimit<R> {
   }
 
   /** Returns how the limit applies to a request, and `undefined` if the request is exempt. */
-  apply(request: R, scope: string): AppliedLimit | Promise<AppliedLimit | undefined> {
-    if (this.#fixed && this.#fixedCost !== undefined) {
-      const { rules, named } = this.#fixed;
-      return { rules, named, subject: undefined, scope, cost: this.#fixedCost };
-    }
-    return this.#evaluate(request, scope);
+  apply(request: R): AppliedLimit | Promise<AppliedLimit | undefined> {
+    return this.#constant ?? this.#evaluate(request);
   }
 
-  async #evaluate(request: R, scope: string): Promise<AppliedLimit | undefined> {
+  async #evaluate(request: R): Promise<AppliedLimit | undefined> {
     const source = this.#fixed ?? (await this.#source(request));
     const subject = source && (await this.#subject(request));
     if (!source || subject === null) {
       return undefined;
     }
     const { rules, named } = source;
-    return { rules, named, subject, scope, cost: bounded(await this.#cost(request), rules) };
+    return { rules, named, subject, cost: bounded(await this.#cost(request), rules) };
   }
 
   async #source(request: R): Promise<Source | undefined> {

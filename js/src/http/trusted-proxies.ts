@@ -1,6 +1,7 @@
 import { TextCache } from "../text-cache.ts";
-import { type IpAddress, parseHost, parseIpAddress } from "./ip-address.ts";
+import { clientNetwork, type IpAddress, parseHost, parseIpAddress } from "./ip-address.ts";
 import { Network } from "./network.ts";
+import type { RequestHead } from "./request-head.ts";
 
 /**
  * The header in which proxies report the client's address. Proxies append to `x-forwarded-for` and `forwarded`. The
@@ -24,7 +25,8 @@ const HEADERS: readonly ProxyHeader[] = [
 ];
 
 interface Peer {
-  readonly address: IpAddress | undefined;
+  /** The network that identifies it as a client. */
+  readonly network: string | undefined;
   readonly isTrusted: boolean;
 }
 
@@ -58,26 +60,23 @@ export class TrustedProxies {
   }
 
   /**
-   * The address of the client. `undefined` if the peer has no address and reports none.
+   * The network that identifies the client. `undefined` if the peer has no address and reports none.
    *
    * A peer without an address is on a Unix socket. One whose address is not known must be a text that is no
    * address, which is never trusted.
-   *
-   * `header` returns the value of a header, with its lines joined by commas.
    */
-  clientAddress(
-    peer: string | undefined,
-    header: (name: string) => string | undefined,
-  ): IpAddress | undefined {
-    const { address, isTrusted } = this.#peers.get(peer ?? "");
-    const value = isTrusted ? header(this.#header) : undefined;
-    return (value === undefined ? undefined : this.#reported(value)) ?? address;
+  clientNetwork(head: Pick<RequestHead, "peer" | "header">): string | undefined {
+    const { network, isTrusted } = this.#peers.get(head.peer ?? "");
+    const value = isTrusted ? head.header(this.#header) : undefined;
+    const reported = value === undefined ? undefined : this.#reported(value);
+    return reported ? clientNetwork(reported) : network;
   }
 
   #parsePeer(peer: string): Peer {
     // Link-local addresses may have a zone.
     const address = parseIpAddress(peer.replace(/%.*$/, ""));
-    return { address, isTrusted: address ? this.#trusts(address) : !peer && this.#trustsUnix };
+    const isTrusted = address ? this.#trusts(address) : !peer && this.#trustsUnix;
+    return { network: address && clientNetwork(address), isTrusted };
   }
 
   #reported(value: string): IpAddress | undefined {

@@ -57,7 +57,7 @@ export function rateLimit(
     const scope = route ? `${scopeMethod(request)} ${route}` : "*";
     const scoped = [{ limits: limiter.limits, scope }];
     const head = fetchHead(request, pathOf(request), address);
-    const outcome = await limiter.check(request, request, head, scoped);
+    const outcome = await limiter.check(RequestState.of(request), request, head, scoped);
     const finish = (response: Response) => finishResponse(request, response);
     if (outcome === "serve") {
       return { denied: undefined, finish };
@@ -93,7 +93,7 @@ async function finishResponse(request: Request, response: Response): Promise<Res
   const { status, headers } = response;
   const head = { status, header: (name: string) => headers.get(name) ?? undefined };
   const isCrossOrigin = request.headers.has("origin");
-  const { fields, refunded } = state.finish(head, isCrossOrigin, Date.now());
+  const { fields, refunded } = state.finish(head, isCrossOrigin);
   await refunded;
   return withFields(response, fields);
 }

@@ -126,7 +126,7 @@ test("responses that cannot be changed get the headers, except a switch of proto
   expect((await app.request("/switch")).headers.get("ratelimit")).toBeNull();
 });
 
-test("the headers of a response from elsewhere do not replace those of the limits", async () => {
+test("the headers of a response from elsewhere are merged with those of the limits", async () => {
   const app = new Hono();
   app.use(limited({ limit: "9/minute" }));
   const upstream = Response.redirect("http://127.0.0.1/x");
@@ -138,7 +138,7 @@ test("the headers of a response from elsewhere do not replace those of the limit
   };
   app.get("/", () => Object.defineProperty(upstream, "headers", { value: fixed }));
   const response = await app.request("/", { headers: { Origin: "https://www.example.com" } });
-  expect(response.headers.get("ratelimit")).toBe('"9/minute";r=8;t=60');
+  expect(response.headers.get("ratelimit")).toBe('"other";r=1;t=1, "9/minute";r=8;t=60');
   expect(response.headers.get("access-control-expose-headers")).toBe(
     "ETag, RateLimit-Policy, RateLimit",
   );

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test, vi } from "vitest";
-import { decide, type KeyedLimit, takeBackAll } from "../../src/http/decided-limit.ts";
-import { mostBinding } from "../../src/http/most-binding.ts";
+import { decide, type KeyedLimit, takeBackAll } from "../../src/http/checked-limit.ts";
+import { mostBindingOf } from "../../src/http/most-binding.ts";
 import { NamedRules } from "../../src/http/named-rules.ts";
 import { RequestState, type ResponseSettings } from "../../src/http/request-checks.ts";
 import { Warnings } from "../../src/http/warnings.ts";
@@ -15,12 +15,10 @@ import {
 import { frozenLimiter } from "../support/frozen-limiter.ts";
 import { fromRow } from "../support/rows.ts";
 
-const START = 1_700_000_000_000;
-
 function keyed(key: string, source: RuleSource, cost = 1): KeyedLimit {
   const rules = typeof source === "string" ? Rules.parse(source) : source;
   const named = "policy" in rules ? NamedRules.ofPolicy(rules) : NamedRules.of(rules);
-  return { key, rules, named, cost, scope: "*", subject: key };
+  return { key, rules, named, cost };
 }
 
 /** A limiter that can do no more than its interface, with functions of its own in place of some. */
@@ -47,7 +45,7 @@ test("limits with different costs are all or none", async () => {
   ];
   const remaining = async () => {
     const decided = await decide(limiter, limits, warnings().warnings);
-    return decided.map(({ key, decision }) => [key, decision.allowed, decision.remaining]);
+    return decided.map(({ key, decision }) => [key, decision?.allowed, decision?.remaining]);
   };
   expect(await remaining()).toEqual([
     ["big", true, 5],
@@ -65,9 +63,13 @@ test("limits with different costs are all or none", async () => {
     ["free", true, 1],
   ]);
   expect(limiter.peek("a", "9/minute").remaining).toBe(7);
-  // Those that were not decided are left out.
+  // The free one denies before the others are decided.
   limiter.check("free", "1/minute");
-  expect(await remaining()).toEqual([["free", false, 0]]);
+  expect(await remaining()).toEqual([
+    ["big", undefined, undefined],
+    ["a", undefined, undefined],
+    ["free", false, 0],
+  ]);
 });
 
 test("a free request is not counted, also by a limiter that cannot peek", async () => {
@@ -79,7 +81,7 @@ test("a free request is not counted, also by a limiter that cannot peek", async 
     ]) {
       for (let n = 0; n < 3; n++) {
         const decided = await decide(limiter, limits, warnings().warnings);
-        expect(decided.map(({ decision }) => [decision.allowed, decision.remaining])).toEqual(
+        expect(decided.map(({ decision }) => [decision?.allowed, decision?.remaining])).toEqual(
           limits.map(({ rules }) => [true, (rules as Rules).list[0]?.limit]),
         );
       }
@@ -87,7 +89,7 @@ test("a free request is not counted, also by a limiter that cannot peek", async 
   }
   local.check("a", "1/minute");
   const [denied] = await decide(minimal(local), [keyed("a", "1/minute", 0)], warnings().warnings);
-  expect(denied?.decision.allowed).toBe(false);
+  expect(denied?.decision?.allowed).toBe(false);
 });
 
 test("an error takes back the units that were recorded before", async () => {
@@ -128,7 +130,7 @@ test("a decision by a fixed fallback has recorded nothing and is not reported", 
   };
   const state = RequestState.of({});
   expect(await state.add(decided, settings)).toBeUndefined();
-  const { fields, refunded } = state.finish({ status: 200, header: () => undefined }, true, START);
+  const { fields, refunded } = state.finish({ status: 200, header: () => undefined }, true);
   await refunded;
   expect([fields, refund.mock.calls]).toEqual([[], []]);
 });
@@ -158,7 +160,7 @@ test("units that have left all windows are not taken back: the newest are those 
     const decided = await decide(limiter, [keyed("a", rules)], log);
     await vi.advanceTimersByTimeAsync(waitMs);
     await takeBackAll(decided, log);
-    return [refund.mock.calls.length, decided[0]?.decision.remaining];
+    return [refund.mock.calls.length, decided[0]?.decision?.remaining];
   };
   try {
     expect(await takenBackAfter(999, "9/second")).toEqual([1, 2]);
@@ -205,7 +207,7 @@ test("a request that is denied uses no units, and one that is allowed uses all",
           const isAllowed = limits.every(
             ({ key, limit, cost }) => (used.get(key) ?? 0) + Math.max(1, cost) <= limit,
           );
-          expect(decided.every(({ decision }) => decision.allowed)).toBe(isAllowed);
+          expect(decided.every(({ decision }) => decision?.allowed)).toBe(isAllowed);
           for (const { key, cost } of isAllowed ? limits : []) {
             used.set(key, (used.get(key) ?? 0) + cost);
           }
@@ -213,8 +215,10 @@ test("a request that is denied uses no units, and one that is allowed uses all",
             expect(local.peek(key, "99/hour").remaining).toBe(99 - units);
           }
           for (const { key, decision } of decided) {
-            const remaining = Math.max(0, decision.limit - (used.get(key) ?? 0));
-            expect([key, decision.remaining]).toEqual([key, remaining]);
+            if (decision) {
+              const remaining = Math.max(0, decision.limit - (used.get(key) ?? 0));
+              expect([key, decision.remaining]).toEqual([key, remaining]);
+            }
           }
         }
       },
@@ -231,11 +235,12 @@ test("the most binding decision is the longest denial, or the least that remains
   fc.assert(
     fc.property(fc.array(decision, { minLength: 1, maxLength: 6 }), (parts) => {
       const decisions = parts.map((part) => ({ ...fromRow([1, 9, 0, 0, 60, 60]), ...part }));
+      const limits = decisions.flatMap((decision) => [{ decision: undefined }, { decision }]);
       const rank = ({ allowed, remaining, retryAfterMs }: Decision) =>
         allowed ? 1000 + remaining : -(retryAfterMs ?? 100);
       const least = Math.min(...decisions.map(rank));
       const first = decisions.find((one) => rank(one) === least);
-      expect(mostBinding(decisions as [Decision, ...Decision[]])).toBe(first);
+      expect(mostBindingOf(limits)).toBe(first);
     }),
   );
 });

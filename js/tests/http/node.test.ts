@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { HttpLimiter } from "../../src/http/http-limiter.ts";
-import { finishNode, nodeHead, peerOf } from "../../src/http/node.ts";
+import { finishNode, NodeHead, peerOf } from "../../src/http/node.ts";
 import { RequestState } from "../../src/http/request-checks.ts";
 import { frozenLimiter } from "../support/frozen-limiter.ts";
 import { serve } from "../support/http-server.ts";
@@ -20,9 +20,10 @@ test("headers are added once, before the head of a response is written", async (
   });
   const respond = async (request: IncomingMessage, response: ServerResponse) => {
     const scoped = [{ limits: limiter.limits, scope: "*" }];
-    await limiter.check(request, request, nodeHead(request, "/"), scoped);
-    finishNode(request, request, response);
-    finishNode(request, request, response);
+    const state = RequestState.of(request);
+    await limiter.check(state, request, new NodeHead(request, "/"), scoped);
+    finishNode(state, request, response);
+    finishNode(state, request, response);
     response.setHeader("X-Count", 5);
     response.writeHead(201, { "X-Own": "yes", "Access-Control-Expose-Headers": "ETag" });
     expect(() => response.writeHead(200)).toThrow("after they are sent");
@@ -68,8 +69,9 @@ async function limitRequest(
 ): Promise<void> {
   const limiter = new HttpLimiter<object>({ limiter: frozenLimiter(), limit });
   const scoped = [{ limits: limiter.limits, scope }];
-  await limiter.check(owner, owner, nodeHead(request, "/"), scoped);
-  finishNode(owner, request, response);
+  const state = RequestState.of(owner);
+  await limiter.check(state, owner, new NodeHead(request, "/"), scoped);
+  finishNode(state, request, response);
 }
 
 test("a response of two requests has the headers of the first", async () => {
@@ -121,7 +123,7 @@ test("a response that was given the function of another has no headers of its", 
 });
 
 test("a request may lack a method and a socket", () => {
-  const head = nodeHead({ headers: { "x-many": ["a", "b"] } }, "/path?query");
+  const head = new NodeHead({ headers: { "x-many": ["a", "b"] } }, "/path?query");
   const { method, path, peer } = head;
   expect([method, path, peer, head.header("x-many"), head.header("x-none")]).toEqual([
     "GET",
@@ -145,10 +147,11 @@ async function keysOfLostClient(leave: "destroy" | "resetAndDestroy"): Promise<s
     client[leave]();
     // A reset is an error, too.
     await new Promise((resolve) => request.socket.once("close", resolve));
-    await limiter.check(request, request, nodeHead(request, "/"), [
+    const state = RequestState.of(request);
+    await limiter.check(state, request, new NodeHead(request, "/"), [
       { limits: limiter.limits, scope: "*" },
     ]);
-    arrived.emit("checked", RequestState.of(request).keys);
+    arrived.emit("checked", state.keys);
   });
   const client = connect(Number(new URL(server.url).port), "127.0.0.1");
   client.write("GET / HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 203.0.113.9\r\n\r\n");

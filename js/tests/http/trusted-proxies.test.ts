@@ -10,8 +10,7 @@ const NETWORKS = ["10.0.0.0/8", "2001:db8::7", "::ffff:192.0.2.0/120"];
 function client(header: string, peer: string | undefined, lines: string[], networks = NETWORKS) {
   const proxies = new TrustedProxies(networks, header as ProxyHeader);
   const value = lines.length ? lines.join(", ") : undefined;
-  const address = proxies.clientAddress(peer, (name) => (name === header ? value : undefined));
-  return address && clientNetwork(address);
+  return proxies.clientNetwork({ peer, header: (name) => (name === header ? value : undefined) });
 }
 
 describe("addresses", () => {

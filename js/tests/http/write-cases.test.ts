@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { HeaderFamily } from "../../src/http/header-family.ts";
-import { type Decisions, LimitSet } from "../../src/http/limit-set.ts";
+import { LimitSet, type ReportedLimit } from "../../src/http/limit-set.ts";
 import { NamedRules } from "../../src/http/named-rules.ts";
 import { Rules } from "../../src/index.ts";
 import { fromRow, type Row } from "../support/rows.ts";
@@ -11,7 +11,10 @@ interface Case {
   family: HeaderFamily;
   sent_at?: number;
   limits: { rules?: string; names?: string[]; policy?: string }[];
-  decisions: Row[];
+  /** `null` for a limit that was not decided. */
+  decisions: (Row | null)[];
+  /** Whether each decision is based on units; default: all. */
+  counted?: boolean[];
   headers: [string, string][];
   problem?: unknown;
 }
@@ -24,13 +27,20 @@ function namedRules({ rules, names, policy }: Case["limits"][number]): NamedRule
     : NamedRules.of(Rules.parse(rules), names, policy);
 }
 
+function reported(rows: Case["decisions"], counted: boolean[] = []): ReportedLimit[] {
+  return rows.map((row, index) => ({
+    decision: row ? fromRow(row) : undefined,
+    isCounted: counted[index] ?? true,
+  }));
+}
+
 describe("the shared table of HTTP headers", () => {
   test.each(write)(
     "write: $name",
-    ({ family, sent_at = 0, limits, decisions, headers, problem }) => {
+    ({ family, sent_at = 0, limits, decisions, counted, headers, problem }) => {
       const set = new LimitSet(limits.map(namedRules));
-      const decided = decisions.map(fromRow) as unknown as Decisions;
-      expect(set.headers(family, decided, sent_at * 1000)).toEqual(headers);
+      const decided = reported(decisions, counted);
+      expect(set.headers(family, decided, () => sent_at * 1000)).toEqual(headers);
       if (problem) {
         expect(set.problem(decided)).toEqual(problem);
       }
@@ -41,11 +51,11 @@ describe("the shared table of HTTP headers", () => {
 test("a name that looks like a prefix causes no conflict", () => {
   const named = NamedRules.of(Rules.parse("1/second; 2/second"), ["1/day", "2:1/day"]);
   const set = new LimitSet([named, NamedRules.of(Rules.parse("1/day"))]);
-  const decisions = [
+  const limits = reported([
     [1, 2, 1, 0, 1000, 1000],
     [1, 1, 0, 0, 86_400_000, 86_400_000],
-  ].map((row) => fromRow(row as Row)) as unknown as Decisions;
-  expect(set.headers("draft-11", decisions, 0)[0]).toEqual([
+  ]);
+  expect(set.headers("draft-11", limits, Date.now)[0]).toEqual([
     "ratelimit-policy",
     '"1/day";q=1;w=1, "2:1/day";q=2;w=1, "2:2:1/day";q=1;w=86400',
   ]);
@@ -55,11 +65,11 @@ test("the names of a policy's second limit do not depend on the first", () => {
   const policy = { policy: "login" };
   const set = new LimitSet([NamedRules.ofPolicy(policy), NamedRules.ofPolicy(policy)]);
   for (const first of [5, 7]) {
-    const decisions = [
+    const limits = reported([
       [1, first, 4, 0, 60_000, 60_000],
       [1, 5, 4, 0, 60_000, 60_000],
-    ].map((row) => fromRow(row as Row)) as unknown as Decisions;
-    expect(set.headers("draft-11", decisions, 0)[1]).toEqual([
+    ]);
+    expect(set.headers("draft-11", limits, Date.now)[1]).toEqual([
       "ratelimit",
       `"login:${first}/minute";r=4;t=60, "2:login:5/minute";r=4;t=60`,
     ]);
@@ -69,9 +79,8 @@ test("the names of a policy's second limit do not depend on the first", () => {
 test("a rule that is given twice is listed once, and odd policies are written as ASCII", () => {
   expect(NamedRules.of(Rules.parse("5/second; 5/1000ms")).listed).toHaveLength(1);
   const set = new LimitSet([NamedRules.ofPolicy({ policy: "täg\n" })]);
-  expect(set.headers("draft-11", [fromRow([1, 5, 4, 0, 1000, 1000])], 0)[1]?.[1]).toBe(
-    '"t?g?:5/second";r=4;t=1',
-  );
+  const limits = reported([[1, 5, 4, 0, 1000, 1000]]);
+  expect(set.headers("draft-11", limits, Date.now)[1]?.[1]).toBe('"t?g?:5/second";r=4;t=1');
 });
 
 test.each([

@@ -1,5 +1,6 @@
 import { describe, expect, test, vi } from "vitest";
 import { HttpLimiter } from "../../src/http/http-limiter.ts";
+import { RequestState } from "../../src/http/request-checks.ts";
 import { Rules } from "../../src/index.ts";
 import { checksOf, hashed, rateLimit, type WebOptions } from "../../src/web/index.ts";
 import { frozenLimiter } from "../support/frozen-limiter.ts";
@@ -94,7 +95,7 @@ describe("a request of an unusual kind", () => {
       const check = async (request: object) => {
         const head = { method: "GET", path: "/", peer: "192.0.2.7", header: () => undefined };
         const scoped = [{ limits: limiter.limits, scope: "*" }];
-        const outcome = await limiter.check(request, request, head, scoped);
+        const outcome = await limiter.check(RequestState.of(request), request, head, scoped);
         return [outcome === "serve", checksOf(request)?.keys];
       };
       const first = {};
@@ -482,4 +483,23 @@ describe("responses", () => {
     expect([denied, await finish(response)]).toEqual([undefined, response]);
     expect(response.headers.has("ratelimit")).toBe(false);
   });
+});
+
+test("a limit keeps its name in responses where others were not decided", async () => {
+  const limits = [
+    { limit: "9/minute", cost: 2, key: ({ url }: Request) => url },
+    { limit: "9/minute", key: () => "all" },
+  ];
+  const { check } = limited({ limits });
+  const policy = '"9/minute";q=9;w=60, "2:9/minute";q=9;w=60';
+  for (let n = 1; n <= 9; n++) {
+    const { response } = await check({ path: `/${n}` });
+    expect(response.headers.get("ratelimit-policy")).toBe(policy);
+  }
+  const { response, keys } = await check({ path: "/10" });
+  expect(response.headers.get("ratelimit-policy")).toBe(policy);
+  expect(response.headers.get("ratelimit")).toBe('"2:9/minute";r=0;t=60');
+  expect(await response.json()).toMatchObject({ "violated-policies": ["2:9/minute"] });
+  // Those that were not decided do not count the request.
+  expect(keys).toEqual(["ratelog:{all}:*#"]);
 });
