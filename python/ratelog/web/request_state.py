@@ -48,8 +48,7 @@ class Denial:
 
     def problem(self) -> bytes:
         """The body of the response: problem details (RFC 9457)."""
-        limits = tuple(check.limits for check in self.checks)
-        return _limit_set(limits, self.state.registry.settings.headers).problem(self.decisions)
+        return self.state.problem()
 
 
 class RequestState:
@@ -207,10 +206,16 @@ class RequestState:
         """The rate limit headers for all decisions so far."""
         if not self._decisions:
             return []
-        limits = tuple([check.limits for check in self._checks])
-        family = self.registry.settings.headers
-        now = time() if family == EPOCH else None
-        return _limit_set(limits, family).headers(self._decisions, now)
+        now = time() if self.registry.settings.headers == EPOCH else None
+        return self._limit_set().headers(self._decisions, now)
+
+    def problem(self) -> bytes:
+        """Problem details (RFC 9457) with the names of the denied limits, as in the headers."""
+        return self._limit_set().problem(self._decisions)
+
+    def _limit_set(self) -> LimitSet:
+        # Of all checks, since the name of a limit depends on those before it.
+        return _limit_set(tuple([check.limits for check in self._checks]), self.registry.settings.headers)
 
 
 @lru_cache(maxsize=1024)

@@ -65,6 +65,16 @@ async def test_a_problem_names_the_violated_policies_only() -> None:
     }
 
 
+async def test_a_problem_names_a_limit_as_the_headers_do() -> None:
+    app = app_of(RateLimiter("memory://", default="2/minute"), "2/minute", cost=2)
+    await fetch(app, "/")
+    response = await fetch(app, "/")
+    assert response.status_code == 429
+    assert response.headers["ratelimit"].startswith('"2/minute";r=1;t=')
+    assert '"2:2/minute";r=0;t=' in response.headers["ratelimit"]
+    assert response.json()["violated-policies"] == ["2:2/minute"]
+
+
 async def test_a_denied_request_uses_no_quota_of_other_limits() -> None:
     app = app_of(RateLimiter("memory://", default="5/hour"))
     value = [(await fetch(app, "/")).headers["ratelimit"].split(", ")[0] for _ in range(3)]
