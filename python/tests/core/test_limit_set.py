@@ -24,7 +24,7 @@ def test_several_limits_share_each_header() -> None:
     )
     assert headers == [
         (POLICY[0], POLICY[1] + b', "100/minute";q=100;w=60, "3:100/minute";q=100;w=60'),
-        (b"ratelimit", b'"burst";r=0;t=5, "100/minute";r=7;t=60, "3:100/minute";r=0;t=9'),
+        (b"ratelimit", b'"burst";r=0;t=5, "100/minute";r=7;t=9, "3:100/minute";r=0;t=9'),
         (b"retry-after", b"9"),
     ]
 

@@ -77,8 +77,8 @@ async def test_a_problem_names_a_limit_as_the_headers_do() -> None:
 
 async def test_a_denied_request_uses_no_quota_of_other_limits() -> None:
     app = app_of(RateLimiter("memory://", default="5/hour"))
-    value = [(await fetch(app, "/")).headers["ratelimit"].split(", ")[0] for _ in range(3)]
-    assert value == ['"5/hour";r=4;t=3600'] * 3
+    value = [(await fetch(app, "/")).headers["ratelimit"].split(";t=")[0] for _ in range(3)]
+    assert value == ['"5/hour";r=4'] * 3
 
 
 async def test_a_request_is_allowed_after_retry_after() -> None:

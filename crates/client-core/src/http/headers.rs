@@ -79,7 +79,8 @@ pub(super) fn headers_of_set<'a>(
     let Some(decision) = most_binding(decisions, |decision| decision) else { return Vec::new() };
     let draft_11 = family.has_draft_11().then(|| {
         let BindingRules { names, policy_header } = binding_rules(set, policy_header, decisions);
-        let ratelimit = ratelimit_value(names.iter().map(|name| &**name).zip(decisions));
+        let names = names.iter().map(|name| &**name);
+        let ratelimit = ratelimit_value(names.zip(decisions), retry_after(decision));
         [(names::RATELIMIT_POLICY, policy_header), (names::RATELIMIT, ratelimit.into())]
     });
     let x_ratelimit = family.has_x_ratelimit().then(|| {
@@ -108,7 +109,12 @@ pub(super) fn headers_of_set<'a>(
 /// that can never be allowed.
 #[must_use]
 pub fn retry_after_seconds(decision: &Decision) -> Option<u64> {
-    if decision.allowed { None } else { decision.retry_after.map(seconds) }
+    retry_after(decision).map(seconds)
+}
+
+/// The wait of a denial that ends, in milliseconds.
+fn retry_after(decision: &Decision) -> Option<u64> {
+    if decision.allowed { None } else { decision.retry_after }
 }
 
 fn effective_window(decision: &Decision) -> u64 {
@@ -132,15 +138,20 @@ fn reset_time(decision: &Decision, now: SystemTime) -> u64 {
     )
 }
 
-fn ratelimit_value<'a>(binding: impl Iterator<Item = (&'a StringRef, &'a Decision)>) -> String {
+/// `retry_after` is the wait of the response, in milliseconds. No item has a later `t`.
+fn ratelimit_value<'a>(
+    binding: impl Iterator<Item = (&'a StringRef, &'a Decision)>,
+    retry_after: Option<u64>,
+) -> String {
     const AVAILABLE: &KeyRef = key_ref("r");
     const EFFECTIVE_WINDOW: &KeyRef = key_ref("t");
     let mut list = ListSerializer::new();
     for (name, decision) in binding {
+        let millis = effective_millis(decision).min(retry_after.unwrap_or(u64::MAX));
         let _ = list
             .bare_item(name)
             .parameter(AVAILABLE, integer(decision.remaining))
-            .parameter(EFFECTIVE_WINDOW, integer(effective_window(decision)));
+            .parameter(EFFECTIVE_WINDOW, integer(seconds(millis)));
     }
     list.finish().unwrap_or_default()
 }

@@ -74,7 +74,8 @@ impl LimitSet {
 
     /// The headers of a response, as in [`headers`](super::headers()). Takes one decision per limit, in order.
     ///
-    /// `RateLimit` has one item per limit: its binding rule. The `X-RateLimit` headers and `Retry-After` report one
+    /// `RateLimit` has one item per limit: its binding rule. `t` is never later than `Retry-After`, also for a limit that
+    /// allowed the request and whose window is longer. The `X-RateLimit` headers and `Retry-After` report one
     /// decision: the denial with the longest retry-after, or, if all are allowed, the decision with the least
     /// remaining; the first wins a tie. So a client that waits for `Retry-After` is not denied again for any of the
     /// reasons. If one of the denials never ends, there is no `Retry-After`.
