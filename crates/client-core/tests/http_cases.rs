@@ -27,7 +27,8 @@ struct Write {
     name: String,
     family: String,
     limits: Vec<Limit>,
-    decisions: Vec<[i64; 6]>,
+    /// One per limit; `None` if there is none.
+    decisions: Vec<Option<[i64; 6]>>,
     /// Only for the family that writes a time of day.
     sent_at: Option<f64>,
     headers: Headers,
@@ -116,8 +117,9 @@ fn responses_have_the_expected_headers_and_problem_details() {
     assert!(!cases.is_empty());
     for case in cases {
         let set = LimitSet::new(case.limits.iter().map(Limit::named_rules));
-        let decisions = case.decisions.iter().map(|integers| wire::decode(*integers).unwrap());
-        let decisions: Vec<Decision> = decisions.collect();
+        let decode = |integers| wire::decode(integers).unwrap();
+        let decisions: Vec<Option<Decision>> =
+            case.decisions.into_iter().map(|integers| integers.map(decode)).collect();
         let family: HeaderFamily = case.family.parse().unwrap();
         let now =
             SystemTime::UNIX_EPOCH + Duration::from_secs_f64(case.sent_at.unwrap_or_default());

@@ -8,7 +8,7 @@ use sfv::{KeyRef, ListSerializer, StringRef, key_ref};
 use super::binding_rules::{BindingRules, binding_rules};
 use super::integer::{integer, seconds};
 use super::{HeaderFamily, NamedRules};
-use crate::most_binding;
+use crate::most_binding::most_binding_of;
 
 /// The names of the headers, in lower case, as HTTP/2 requires.
 pub mod names {
@@ -65,22 +65,23 @@ pub fn headers<'a>(
     decision: &Decision,
     now: SystemTime,
 ) -> Vec<Header<'a>> {
-    headers_of_set(family, from_ref(rules), rules.policy_header(), from_ref(decision), now)
+    headers_of_set(family, from_ref(rules), rules.policy_header(), &[Some(*decision)], now)
 }
 
-/// The headers for several decisions, one per element of `set`. `policy_header` lists the rules of the whole set.
+/// The headers for several decisions, at most one per element of `set`. `policy_header` lists the rules of the whole
+/// set.
 pub(super) fn headers_of_set<'a>(
     family: HeaderFamily,
     set: &'a [NamedRules],
     policy_header: &'a str,
-    decisions: &[Decision],
+    decisions: &[Option<Decision>],
     now: SystemTime,
 ) -> Vec<Header<'a>> {
-    let Some(decision) = most_binding(decisions, |decision| decision) else { return Vec::new() };
+    let Some(decision) = most_binding_of(decisions.iter().flatten()) else { return Vec::new() };
     let draft_11 = family.has_draft_11().then(|| {
-        let BindingRules { names, policy_header } = binding_rules(set, policy_header, decisions);
-        let names = names.iter().map(|name| &**name);
-        let ratelimit = ratelimit_value(names.zip(decisions), retry_after(decision));
+        let decisions = decisions.iter().map(Option::as_ref);
+        let BindingRules { named, policy_header } = binding_rules(set, policy_header, decisions);
+        let ratelimit = ratelimit_value(&named, retry_after(decision));
         [(names::RATELIMIT_POLICY, policy_header), (names::RATELIMIT, ratelimit.into())]
     });
     let x_ratelimit = family.has_x_ratelimit().then(|| {
@@ -139,8 +140,8 @@ fn reset_time(decision: &Decision, now: SystemTime) -> u64 {
 }
 
 /// `retry_after` is the wait of the response, in milliseconds. No item has a later `t`.
-fn ratelimit_value<'a>(
-    binding: impl Iterator<Item = (&'a StringRef, &'a Decision)>,
+fn ratelimit_value(
+    binding: &[(Cow<'_, StringRef>, &Decision)],
     retry_after: Option<u64>,
 ) -> String {
     const AVAILABLE: &KeyRef = key_ref("r");
@@ -149,7 +150,7 @@ fn ratelimit_value<'a>(
     for (name, decision) in binding {
         let millis = effective_millis(decision).min(retry_after.unwrap_or(u64::MAX));
         let _ = list
-            .bare_item(name)
+            .bare_item(&**name)
             .parameter(AVAILABLE, integer(decision.remaining))
             .parameter(EFFECTIVE_WINDOW, integer(seconds(millis)));
     }
