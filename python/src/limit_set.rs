@@ -39,9 +39,7 @@ impl LimitSet {
             return Err(PyValueError::new_err(message));
         }
         let now = now.map_or(SystemTime::UNIX_EPOCH, |now| now.0);
-        let is_counted = decisions.iter().flatten().all(|it| it.get().source != Source::Fallback);
-        let family = if is_counted { self.family } else { http::HeaderFamily::None };
-        let fields = self.limits.headers(family, &self.one_per_limit(&decisions)?, now);
+        let fields = self.limits.headers(self.family, &self.one_per_limit(&decisions)?, now);
         let headers = fields.into_iter().map(|(name, value)| {
             let value = if value == self.limits.policy_header() {
                 self.policy_value.bind(py).clone()
@@ -67,13 +65,13 @@ impl LimitSet {
     fn one_per_limit(
         &self,
         decisions: &[Option<Bound<'_, Decision>>],
-    ) -> PyResult<Vec<Option<ratelog_core::Decision>>> {
+    ) -> PyResult<Vec<Option<(ratelog_core::Decision, Source)>>> {
         let (count, limits) = (decisions.len(), self.limits.len());
         if count != limits {
             let message = format!("expected one decision per limit: {limits}, not {count}");
             return Err(PyValueError::new_err(message));
         }
-        let core = |decision: &Bound<'_, Decision>| decision.get().inner;
+        let core = |decision: &Bound<'_, Decision>| (decision.get().inner, decision.get().source);
         Ok(decisions.iter().map(|decision| decision.as_ref().map(core)).collect())
     }
 }

@@ -5,6 +5,7 @@ use sfv::StringRef;
 
 use super::NamedRules;
 use super::named_rules::{self, NamedRule};
+use crate::Source;
 
 /// The rules that decisions report.
 pub(super) struct BindingRules<'a, 'd> {
@@ -14,17 +15,17 @@ pub(super) struct BindingRules<'a, 'd> {
     pub(super) policy_header: Cow<'a, str>,
 }
 
-/// The rules that `decisions` report, at most one per element of `set`. `policy_header` lists the rules of the whole
-/// set.
+/// The rules that the counted decisions report. `decisions` has at most one per element of `set`, and `policy_header` lists
+/// the rules of the whole set.
 pub(super) fn binding_rules<'a, 'd>(
     set: &'a [NamedRules],
     policy_header: &'a str,
-    decisions: impl Iterator<Item = Option<&'d Decision>>,
+    decisions: &'d [Option<(Decision, Source)>],
 ) -> BindingRules<'a, 'd> {
     let mut named = Vec::with_capacity(set.len());
     let mut added: Vec<NamedRule> = Vec::new();
     for (rules, decision) in set.iter().zip(decisions) {
-        let Some(decision) = decision else { continue };
+        let Some(decision) = decision.as_ref().and_then(counted) else { continue };
         let rule = Rule::new(decision.limit, decision.window);
         let name = rules.name_of(rule).map_or_else(
             || {
@@ -46,6 +47,11 @@ pub(super) fn binding_rules<'a, 'd>(
         join(policy_header.to_owned(), &named_rules::policy_header(&added)).into()
     };
     BindingRules { named, policy_header }
+}
+
+/// The decision, unless it counted nothing. Its rule and its numbers are then no facts.
+pub(super) fn counted((decision, source): &(Decision, Source)) -> Option<&Decision> {
+    source.has_counts().then_some(decision)
 }
 
 /// Joins two Structured Field Lists.

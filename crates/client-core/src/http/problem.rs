@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::NamedRules;
 use super::binding_rules::binding_rules;
+use crate::Source;
 use crate::most_binding::most_binding_of;
 
 /// The `type` of the problem details of a denied request.
@@ -20,11 +21,12 @@ pub const PROBLEM_JSON: &str = "application/problem+json";
 /// - `type`: [`QUOTA_EXCEEDED`]
 /// - `title`: a sentence
 /// - `status`: 429
-/// - `violated-policies`: an array with the binding rule's name, as in the headers
+/// - `violated-policies`: an array with the binding rule's name, as in the headers. Empty for a decision with
+///   [`Source::Fallback`], which counted nothing: no quota was exceeded.
 /// - `retry_after_ms`: milliseconds; null if the check can never be allowed
 #[must_use]
-pub fn problem(rules: &NamedRules, decision: &Decision) -> String {
-    problem_of_set(from_ref(rules), rules.policy_header(), &[Some(*decision)])
+pub fn problem(rules: &NamedRules, decision: &Decision, source: Source) -> String {
+    problem_of_set(from_ref(rules), rules.policy_header(), &[Some((*decision, source))])
 }
 
 /// The problem details for several decisions, at most one per element of `set`. `policy_header` lists the rules of the
@@ -32,12 +34,12 @@ pub fn problem(rules: &NamedRules, decision: &Decision) -> String {
 pub(super) fn problem_of_set(
     set: &[NamedRules],
     policy_header: &str,
-    decisions: &[Option<Decision>],
+    decisions: &[Option<(Decision, Source)>],
 ) -> String {
-    let named = binding_rules(set, policy_header, decisions.iter().map(Option::as_ref)).named;
+    let named = binding_rules(set, policy_header, decisions).named;
     let denied = named.iter().filter(|(_, decision)| !decision.allowed);
     let violated: Vec<_> = denied.map(|(name, _)| name.as_str()).collect();
-    let binding = most_binding_of(decisions.iter().flatten());
+    let binding = most_binding_of(decisions.iter().flatten().map(|(decision, _)| decision));
     let problem = json!({
         "type": QUOTA_EXCEEDED,
         "title": "Request cannot be satisfied as assigned quota has been exceeded",

@@ -68,7 +68,7 @@ impl Decided {
     /// One element per limit.
     fn by_limit(&self) -> impl Iterator<Item = (&RouteLimits, Option<&Decision>)> {
         let mut decisions = self.decisions.iter();
-        let each = self.has_decision.iter().map(move |is| is.then(|| decisions.next()).flatten());
+        let each = self.has_decision.iter().map(move |has| has.then(|| decisions.next()).flatten());
         self.limits.iter().zip(each)
     }
 
@@ -105,17 +105,15 @@ impl Decided {
             add_headers(response, family, limits.names(), decision);
             return;
         }
-        // A decision by a fixed fallback counted nothing.
-        let is_counted = |decision: &Decision| decision.source() != Source::Fallback;
-        let family =
-            if self.decisions.iter().any(is_counted) { family } else { HeaderFamily::None };
         append(response, self.set().headers(family, &self.core(), Clock::system_now()));
     }
 
     /// Problem details (RFC 9457) for a denied request.
     pub(super) fn problem(&self) -> String {
         match (&*self.limits, &*self.decisions) {
-            ([limits], [decision]) => problem(limits.names(), decision.as_core()),
+            ([limits], [decision]) => {
+                problem(limits.names(), decision.as_core(), decision.source())
+            }
             _ => self.set().problem(&self.core()),
         }
     }
@@ -138,7 +136,8 @@ impl Decided {
         LimitSet::new(self.limits.iter().map(|limits| limits.names().clone()))
     }
 
-    fn core(&self) -> Vec<Option<ratelog_core::Decision>> {
-        self.by_limit().map(|(_, decision)| decision.map(|one| *one.as_core())).collect()
+    fn core(&self) -> Vec<Option<(ratelog_core::Decision, Source)>> {
+        let core = |decision: &Decision| (*decision.as_core(), decision.source());
+        self.by_limit().map(|(_, decision)| decision.map(core)).collect()
     }
 }
