@@ -251,13 +251,13 @@ class LimitSet:
     """The limits that the responses of an endpoint report. Immutable."""
 
     def __new__(cls, limits: Sequence[Limits], family: HeaderFamily = "draft-11") -> Self: ...
-    def headers(self, decisions: Sequence[Decision], now: float | None = None) -> list[tuple[bytes, bytes]]:
-        """The rate limit headers of a response, names in lower case. Takes one decision per limit.
+    def headers(self, decisions: Sequence[Decision | None], now: float | None = None) -> list[tuple[bytes, bytes]]:
+        """The rate limit headers of a response, names in lower case. Takes one decision per limit, `None` without one.
 
         `now` is Unix time (s). Only the family `x-ratelimit-epoch` needs it, and raises `ValueError` without it.
         """
-    def problem(self, decisions: Sequence[Decision]) -> bytes:
-        """The body of a denied request: problem details (RFC 9457). Takes one decision per limit."""
+    def problem(self, decisions: Sequence[Decision | None]) -> bytes:
+        """The body of a denied request: problem details (RFC 9457). Takes the same decisions as `headers`."""
 
 @final
 class TrustedProxies:

@@ -31,7 +31,7 @@ impl LimitSet {
     fn headers<'py>(
         &self,
         py: Python<'py>,
-        decisions: Vec<Bound<'py, Decision>>,
+        decisions: Vec<Option<Bound<'py, Decision>>>,
         now: Option<UnixTime>,
     ) -> PyResult<Bound<'py, PyList>> {
         if now.is_none() && self.family == http::HeaderFamily::XRateLimitEpoch {
@@ -39,9 +39,7 @@ impl LimitSet {
             return Err(PyValueError::new_err(message));
         }
         let now = now.map_or(SystemTime::UNIX_EPOCH, |now| now.0);
-        let is_counted = decisions.iter().all(|it| it.get().source != Source::Fallback);
-        let family = if is_counted { self.family } else { http::HeaderFamily::None };
-        let fields = self.limits.headers(family, &self.one_per_limit(&decisions)?, now);
+        let fields = self.limits.headers(self.family, &self.one_per_limit(&decisions)?, now);
         let headers = fields.into_iter().map(|(name, value)| {
             let value = if value == self.limits.policy_header() {
                 self.policy_value.bind(py).clone()
@@ -56,7 +54,7 @@ impl LimitSet {
     fn problem<'py>(
         &self,
         py: Python<'py>,
-        decisions: Vec<Bound<'py, Decision>>,
+        decisions: Vec<Option<Bound<'py, Decision>>>,
     ) -> PyResult<Bound<'py, PyBytes>> {
         let problem = self.limits.problem(&self.one_per_limit(&decisions)?);
         Ok(PyBytes::new(py, problem.as_bytes()))
@@ -66,14 +64,15 @@ impl LimitSet {
 impl LimitSet {
     fn one_per_limit(
         &self,
-        decisions: &[Bound<'_, Decision>],
-    ) -> PyResult<Vec<ratelog_core::Decision>> {
+        decisions: &[Option<Bound<'_, Decision>>],
+    ) -> PyResult<Vec<Option<(ratelog_core::Decision, Source)>>> {
         let (count, limits) = (decisions.len(), self.limits.len());
         if count != limits {
             let message = format!("expected one decision per limit: {limits}, not {count}");
             return Err(PyValueError::new_err(message));
         }
-        Ok(decisions.iter().map(|decision| decision.get().inner).collect())
+        let core = |decision: &Bound<'_, Decision>| (decision.get().inner, decision.get().source);
+        Ok(decisions.iter().map(|decision| decision.as_ref().map(core)).collect())
     }
 }
 

@@ -16,10 +16,20 @@ use ratelog_core::Decision;
 /// assert_eq!(most_binding(&decisions, |decision| decision), Some(&decisions[1]));
 /// ```
 pub fn most_binding<T>(all: &[T], decision_of: impl Fn(&T) -> &Decision) -> Option<&T> {
-    all.iter().min_by_key(|element| {
-        let decision = decision_of(element);
-        let is_never = decision.retry_after.is_none();
-        let wait = Reverse((is_never, decision.retry_after));
-        if decision.allowed { (true, None, decision.remaining) } else { (false, Some(wait), 0) }
-    })
+    all.iter().min_by_key(|element| order(decision_of(element)))
+}
+
+/// The same for an iterator.
+#[cfg(feature = "http")]
+pub(crate) fn most_binding_of<'a>(
+    decisions: impl Iterator<Item = &'a Decision>,
+) -> Option<&'a Decision> {
+    decisions.min_by_key(|decision| order(decision))
+}
+
+/// Orders decisions, the most binding one first.
+fn order(decision: &Decision) -> impl Ord + use<> {
+    let is_never = decision.retry_after.is_none();
+    let wait = Reverse((is_never, decision.retry_after));
+    if decision.allowed { (true, None, decision.remaining) } else { (false, Some(wait), 0) }
 }

@@ -21,6 +21,12 @@ impl Source {
         matches!(self, Self::Module | Self::Script)
     }
 
+    /// Whether the numbers of a decision are counts. Those of a fixed fallback are not: it counts nothing.
+    #[must_use]
+    pub const fn has_counts(self) -> bool {
+        !matches!(self, Self::Fallback)
+    }
+
     /// The name, for example for logs: `module`, `script`, `deny-cache`, `local` or `fallback`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

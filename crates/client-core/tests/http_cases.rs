@@ -3,6 +3,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use ratelog_client_core::Source;
 use ratelog_client_core::http::{HeaderFamily, LimitSet, NamedRules, RetryHint};
 use ratelog_client_core::retry::{Idempotency, RetryAction};
 use ratelog_core::{Decision, PolicyName, Rules, wire};
@@ -27,7 +28,10 @@ struct Write {
     name: String,
     family: String,
     limits: Vec<Limit>,
-    decisions: Vec<[i64; 6]>,
+    /// One per limit; `None` if there is none.
+    decisions: Vec<Option<[i64; 6]>>,
+    /// Whether each decision counted. `None` if all did.
+    counted: Option<Vec<bool>>,
     /// Only for the family that writes a time of day.
     sent_at: Option<f64>,
     headers: Headers,
@@ -116,8 +120,15 @@ fn responses_have_the_expected_headers_and_problem_details() {
     assert!(!cases.is_empty());
     for case in cases {
         let set = LimitSet::new(case.limits.iter().map(Limit::named_rules));
-        let decisions = case.decisions.iter().map(|integers| wire::decode(*integers).unwrap());
-        let decisions: Vec<Decision> = decisions.collect();
+        let counted = case.counted.unwrap_or_else(|| vec![true; case.decisions.len()]);
+        assert_eq!(counted.len(), case.decisions.len(), "{}", case.name);
+        let each = case.decisions.into_iter().zip(counted);
+        let decisions: Vec<Option<(Decision, Source)>> = each
+            .map(|(integers, is_counted)| {
+                let source = if is_counted { Source::Module } else { Source::Fallback };
+                integers.map(|integers| (wire::decode(integers).unwrap(), source))
+            })
+            .collect();
         let family: HeaderFamily = case.family.parse().unwrap();
         let now =
             SystemTime::UNIX_EPOCH + Duration::from_secs_f64(case.sent_at.unwrap_or_default());

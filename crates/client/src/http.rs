@@ -24,13 +24,14 @@ use ratelog_client_core::http::{Header, PROBLEM_JSON, headers, names, problem};
 
 pub use ratelog_client_core::http::{HeaderFamily, NameError, NamedRules, UnknownHeaderFamily};
 
-use crate::{Decision, Source};
+use crate::Decision;
 
 /// Adds the headers that report the decision.
 ///
 /// Headers that the response already has, for example from another layer, stay. `RateLimit-Policy` and `RateLimit` are
 /// lists, so their items are appended. `Retry-After` is not added if the response has one, and the `X-RateLimit`
-/// headers are not added if it has any of them. A decision with [`Source::Fallback`] counted nothing, so only
+/// headers are not added if it has any of them. A decision with
+/// [`Source::Fallback`](crate::Source::Fallback) counted nothing, so only
 /// `Retry-After` is added for it.
 pub fn add_headers(
     response: &mut HeaderMap,
@@ -38,9 +39,8 @@ pub fn add_headers(
     rules: &NamedRules,
     decision: &Decision,
 ) {
-    let is_counted = decision.source() != Source::Fallback;
-    let family = if is_counted { family } else { HeaderFamily::None };
-    append(response, headers(family, rules, decision.as_core(), Clock::system_now()));
+    let now = Clock::system_now();
+    append(response, headers(family, rules, decision.as_core(), decision.source(), now));
 }
 
 /// Appends the headers of a decision to those that the response has.
@@ -65,7 +65,7 @@ pub fn too_many_requests(
     rules: &NamedRules,
     decision: &Decision,
 ) -> Response<String> {
-    let body = problem(rules, decision.as_core());
+    let body = problem(rules, decision.as_core(), decision.source());
     let mut response = problem_json(StatusCode::TOO_MANY_REQUESTS, body);
     add_headers(response.headers_mut(), family, rules, decision);
     response
@@ -145,6 +145,11 @@ mod tests {
         let mut headers = HeaderMap::new();
         add_headers(&mut headers, HeaderFamily::Both, &named_rules(), &denied(Source::Fallback));
         assert_eq!(lines(&headers), ["retry-after: 5"]);
+        let response =
+            too_many_requests(HeaderFamily::Both, &named_rules(), &denied(Source::Fallback));
+        let body: serde_json::Value = serde_json::from_str(response.body()).unwrap();
+        assert_eq!(body["violated-policies"], serde_json::json!([]));
+        assert_eq!(body["retry_after_ms"], 4_200);
     }
 
     #[test]

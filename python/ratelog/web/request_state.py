@@ -48,8 +48,7 @@ class Denial:
 
     def problem(self) -> bytes:
         """The body of the response: problem details (RFC 9457)."""
-        limits = tuple(check.limits for check in self.checks)
-        return _limit_set(limits, self.state.registry.settings.headers).problem(self.decisions)
+        return self.state.problem()
 
 
 class RequestState:
@@ -59,6 +58,8 @@ class RequestState:
         "_checks",
         "_decisions",
         "_limits",
+        "_places",
+        "_rules",
         "_sent_at",
         "_unrecorded",
         "checked",
@@ -90,6 +91,10 @@ class RequestState:
         self._checks: list[Check] = []
         self._decisions: list[Decision] = []
         self._sent_at: list[float] = []
+        self._places: list[int] = []
+        """The place of its limit in `_rules`."""
+        self._rules: list[Limits] = []
+        """The rules of all limits that were checked, also of those without a decision."""
         self._unrecorded: frozenset[int] = frozenset()
         """The places of the allowed checks that have recorded no units, or whose units were taken back."""
 
@@ -151,8 +156,10 @@ class RequestState:
         is_denied = False
         for limit, check, decision in zip(limits, checks, decisions, strict=False):
             self.checked[limit] = decision
+            self._rules.append(check.limits)
             if decision is None:
                 continue
+            self._places.append(len(self._rules) - 1)
             self._limits.append(limit)
             self._checks.append(check)
             self._decisions.append(decision)
@@ -207,10 +214,24 @@ class RequestState:
         """The rate limit headers for all decisions so far."""
         if not self._decisions:
             return []
-        limits = tuple([check.limits for check in self._checks])
-        family = self.registry.settings.headers
-        now = time() if family == EPOCH else None
-        return _limit_set(limits, family).headers(self._decisions, now)
+        now = time() if self.registry.settings.headers == EPOCH else None
+        return self._limit_set().headers(self._decisions_by_limit(), now)
+
+    def problem(self) -> bytes:
+        """Problem details (RFC 9457) with the names of the denied limits, as in the headers."""
+        return self._limit_set().problem(self._decisions_by_limit())
+
+    def _limit_set(self) -> LimitSet:
+        # Of all limits, since the name of a limit depends on those before it.
+        return _limit_set(tuple(self._rules), self.registry.settings.headers)
+
+    def _decisions_by_limit(self) -> Sequence[Decision | None]:
+        if len(self._decisions) == len(self._rules):
+            return self._decisions
+        decisions: list[Decision | None] = [None] * len(self._rules)
+        for place, decision in zip(self._places, self._decisions, strict=True):
+            decisions[place] = decision
+        return decisions
 
 
 @lru_cache(maxsize=1024)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from ratelog import Limits
 from ratelog._core import Backoff, Decision, LimitSet, Policies, RetryHint, RetryPolicy
 from support.server import ROOT
+
+if TYPE_CHECKING:
+    from ratelog._core import Source
 
 TABLE = json.loads((ROOT / "tests/http_cases.json").read_text(encoding="utf-8"))
 POLICY = RetryPolicy(base=0.001)
@@ -30,7 +33,10 @@ def to_headers(lines: list[list[str]]) -> list[tuple[bytes, bytes]]:
 @pytest.mark.parametrize("case", TABLE["write"], ids=lambda case: case["name"])
 def test_responses_have_the_expected_headers_and_problem_details(case: dict[str, Any]) -> None:
     limit_set = LimitSet([to_limits(limit) for limit in case["limits"]], case["family"])
-    decisions = [Decision.from_reply(decision, "module") for decision in case["decisions"]]
+    replies = case["decisions"]
+    counted = case.get("counted", [True] * len(replies))
+    sources: list[Source] = ["module" if is_counted else "fallback" for is_counted in counted]
+    decisions = [reply and Decision.from_reply(reply, source) for reply, source in zip(replies, sources, strict=True)]
     assert limit_set.headers(decisions, case.get("sent_at")) == to_headers(case["headers"])
     if "problem" in case:
         assert json.loads(limit_set.problem(decisions)) == case["problem"]

@@ -24,16 +24,26 @@ def test_several_limits_share_each_header() -> None:
     )
     assert headers == [
         (POLICY[0], POLICY[1] + b', "100/minute";q=100;w=60, "3:100/minute";q=100;w=60'),
-        (b"ratelimit", b'"burst";r=0;t=5, "100/minute";r=7;t=60, "3:100/minute";r=0;t=9'),
+        (b"ratelimit", b'"burst";r=0;t=5, "100/minute";r=7;t=9, "3:100/minute";r=0;t=9'),
         (b"retry-after", b"9"),
     ]
 
 
 def test_fallback_decisions_report_retry_after_only() -> None:
     limit_set = LimitSet([BURST, BURST], "both")
-    assert limit_set.headers([DENIED, Decision(False, 100, 0, 5_000, 5_000, 60_000, "fallback")]) == [
-        (b"retry-after", b"5")
+    fallback = Decision(False, 100, 0, 5_000, 5_000, 60_000, "fallback")
+    assert limit_set.headers([fallback, fallback]) == [(b"retry-after", b"5")]
+    assert json.loads(limit_set.problem([fallback, fallback]))["violated-policies"] == []
+    policy = POLICY[1] + b', "2:burst";q=100;w=60, "2:daily";q=1000;w=86400'
+    assert limit_set.headers([DENIED, fallback]) == [
+        (POLICY[0], policy),
+        (b"ratelimit", b'"burst";r=0;t=5'),
+        (b"x-ratelimit-limit", b"100"),
+        (b"x-ratelimit-remaining", b"0"),
+        (b"x-ratelimit-reset", b"5"),
+        (b"retry-after", b"5"),
     ]
+    assert limit_set.headers([None, fallback]) == [(b"retry-after", b"5")]
 
 
 def test_a_problem_has_all_violated_policies_and_the_longest_wait() -> None:

@@ -5,10 +5,11 @@ use std::time::SystemTime;
 use ratelog_core::Decision;
 use sfv::{KeyRef, ListSerializer, StringRef, key_ref};
 
-use super::binding_rules::{BindingRules, binding_rules};
+use super::binding_rules::{BindingRules, binding_rules, counted};
 use super::integer::{integer, seconds};
 use super::{HeaderFamily, NamedRules};
-use crate::most_binding;
+use crate::Source;
+use crate::most_binding::most_binding_of;
 
 /// The names of the headers, in lower case, as HTTP/2 requires.
 pub mod names {
@@ -29,7 +30,9 @@ pub mod names {
 /// The name of a header, one of [`names`], and its value: visible ASCII characters and spaces.
 pub type Header<'a> = (&'static str, Cow<'a, str>);
 
-/// The headers of a response to a request that got this decision.
+/// The headers of a response to a request that got this decision from this source.
+///
+/// A decision with [`Source::Fallback`] counted nothing. Only `Retry-After` is written for it.
 ///
 /// # `RateLimit-Policy` and `RateLimit`
 ///
@@ -63,28 +66,34 @@ pub fn headers<'a>(
     family: HeaderFamily,
     rules: &'a NamedRules,
     decision: &Decision,
+    source: Source,
     now: SystemTime,
 ) -> Vec<Header<'a>> {
-    headers_of_set(family, from_ref(rules), rules.policy_header(), from_ref(decision), now)
+    let decisions = [Some((*decision, source))];
+    headers_of_set(family, from_ref(rules), rules.policy_header(), &decisions, now)
 }
 
-/// The headers for several decisions, one per element of `set`. `policy_header` lists the rules of the whole set.
+/// The headers for several decisions, at most one per element of `set`. `policy_header` lists the rules of the whole
+/// set.
 pub(super) fn headers_of_set<'a>(
     family: HeaderFamily,
     set: &'a [NamedRules],
     policy_header: &'a str,
-    decisions: &[Decision],
+    decisions: &[Option<(Decision, Source)>],
     now: SystemTime,
 ) -> Vec<Header<'a>> {
-    let Some(decision) = most_binding(decisions, |decision| decision) else { return Vec::new() };
-    let draft_11 = family.has_draft_11().then(|| {
-        let BindingRules { names, policy_header } = binding_rules(set, policy_header, decisions);
-        let ratelimit = ratelimit_value(names.iter().map(|name| &**name).zip(decisions));
+    let all = || decisions.iter().flatten();
+    let retry_after = most_binding_of(all().map(|(decision, _)| decision)).and_then(retry_after);
+    let reported = most_binding_of(all().filter_map(counted));
+    let draft_11 = reported.filter(|_| family.has_draft_11()).map(|_| {
+        let BindingRules { named, policy_header } = binding_rules(set, policy_header, decisions);
+        let ratelimit = ratelimit_value(&named, retry_after);
         [(names::RATELIMIT_POLICY, policy_header), (names::RATELIMIT, ratelimit.into())]
     });
-    let x_ratelimit = family.has_x_ratelimit().then(|| {
+    let x_ratelimit = reported.filter(|_| family.has_x_ratelimit()).map(|decision| {
         let is_epoch = family == HeaderFamily::XRateLimitEpoch;
-        let reset = if is_epoch { reset_time(decision, now) } else { effective_window(decision) };
+        let millis = effective_millis(decision, retry_after);
+        let reset = if is_epoch { reset_time(millis, now) } else { seconds(millis) };
         [
             (names::X_RATELIMIT_LIMIT, decision.limit.units()),
             (names::X_RATELIMIT_REMAINING, decision.remaining),
@@ -92,8 +101,8 @@ pub(super) fn headers_of_set<'a>(
         ]
         .map(|(name, value)| (name, integer(value).to_string().into()))
     });
-    let retry_after = retry_after_seconds(decision)
-        .map(|seconds| (names::RETRY_AFTER, integer(seconds).to_string().into()));
+    let retry_after =
+        retry_after.map(|millis| (names::RETRY_AFTER, integer(seconds(millis)).to_string().into()));
     draft_11
         .into_iter()
         .flatten()
@@ -108,39 +117,43 @@ pub(super) fn headers_of_set<'a>(
 /// that can never be allowed.
 #[must_use]
 pub fn retry_after_seconds(decision: &Decision) -> Option<u64> {
-    if decision.allowed { None } else { decision.retry_after.map(seconds) }
+    retry_after(decision).map(seconds)
 }
 
-fn effective_window(decision: &Decision) -> u64 {
-    seconds(effective_millis(decision))
+/// The wait of a denial that ends, in milliseconds.
+fn retry_after(decision: &Decision) -> Option<u64> {
+    if decision.allowed { None } else { decision.retry_after }
 }
 
-fn effective_millis(decision: &Decision) -> u64 {
-    match (decision.allowed, decision.retry_after) {
+/// The effective window in milliseconds: not longer than `retry_after`, the wait of the response.
+fn effective_millis(decision: &Decision, retry_after: Option<u64>) -> u64 {
+    let millis = match (decision.allowed, decision.retry_after) {
         (false, Some(wait)) => wait,
         // A shorter time would invite a client that can never be allowed.
         (false, None) if decision.reset_after == 0 => decision.window.millis(),
         _ => decision.reset_after,
-    }
+    };
+    retry_after.map_or(millis, |wait| millis.min(wait))
 }
 
 /// The Unix time in seconds at which the effective window has passed, rounded up.
-fn reset_time(decision: &Decision, now: SystemTime) -> u64 {
+fn reset_time(millis: u64, now: SystemTime) -> u64 {
     let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
-    seconds(
-        u64::try_from(now).unwrap_or(u64::MAX).saturating_add(effective_millis(decision).max(1)),
-    )
+    seconds(u64::try_from(now).unwrap_or(u64::MAX).saturating_add(millis.max(1)))
 }
 
-fn ratelimit_value<'a>(binding: impl Iterator<Item = (&'a StringRef, &'a Decision)>) -> String {
+fn ratelimit_value(
+    binding: &[(Cow<'_, StringRef>, &Decision)],
+    retry_after: Option<u64>,
+) -> String {
     const AVAILABLE: &KeyRef = key_ref("r");
     const EFFECTIVE_WINDOW: &KeyRef = key_ref("t");
     let mut list = ListSerializer::new();
     for (name, decision) in binding {
         let _ = list
-            .bare_item(name)
+            .bare_item(&**name)
             .parameter(AVAILABLE, integer(decision.remaining))
-            .parameter(EFFECTIVE_WINDOW, integer(effective_window(decision)));
+            .parameter(EFFECTIVE_WINDOW, integer(seconds(effective_millis(decision, retry_after))));
     }
     list.finish().unwrap_or_default()
 }
@@ -153,6 +166,7 @@ mod tests {
     use sfv::{BareItem, Item, List, ListEntry, Parser};
 
     use super::headers;
+    use crate::Source;
     use crate::http::{HeaderFamily, NamedRules};
     use ratelog_core::{Decision, Limit, Rule, Rules, Window};
 
@@ -200,7 +214,8 @@ mod tests {
                 NamedRules::from(&rules)
             };
             let at = SystemTime::UNIX_EPOCH + Duration::from_millis(now);
-            let headers = headers(HeaderFamily::Both, &named_rules, &decision, at);
+            let module = Source::Module;
+            let headers = headers(HeaderFamily::Both, &named_rules, &decision, module, at);
             let value = |wanted| headers.iter().find(|(name, _)| *name == wanted).map(|(_, v)| &**v);
 
             let policies = items(value("ratelimit-policy").unwrap());
@@ -228,7 +243,8 @@ mod tests {
             prop_assert_eq!(value("x-ratelimit-reset"), Some(&*t.to_string()));
 
             // The time is after the wait in milliseconds, and at most a second later.
-            let epoch = super::headers(HeaderFamily::XRateLimitEpoch, &named_rules, &decision, at);
+            let epoch = HeaderFamily::XRateLimitEpoch;
+            let epoch = super::headers(epoch, &named_rules, &decision, module, at);
             let [_, _, (_, reset), ..] = epoch.as_slice() else { panic!("{epoch:?}") };
             let end = u128::from(now) + u128::from(span.clamp(1, 1 << 49));
             let reset = reset.parse::<u128>().unwrap() * 1_000;

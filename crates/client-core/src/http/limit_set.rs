@@ -6,13 +6,18 @@ use super::binding_rules::join;
 use super::headers::headers_of_set;
 use super::problem::problem_of_set;
 use super::{Header, HeaderFamily, NamedRules};
+use crate::Source;
 
 /// The limits that apply to an endpoint, each with its own decision, and the headers that report them together.
+///
+/// Create it from all limits of the endpoint, also for a response that reports only some of them: a limit then has the
+/// same name in every response.
 ///
 /// The names of all rules differ. If a limit has a name or a policy of an earlier limit, the names of all its rules get
 /// its position as a prefix, such as `2:100/minute` for the second limit.
 ///
 /// ```
+/// use ratelog_client_core::Source;
 /// use ratelog_client_core::http::{HeaderFamily, LimitSet, NamedRules};
 /// use ratelog_core::{Decision, Limit, Rule, Rules, Window};
 /// use std::time::SystemTime;
@@ -21,13 +26,16 @@ use super::{Header, HeaderFamily, NamedRules};
 ///     Rule::new(Limit::new(limit), Window::from_millis(60_000).unwrap())
 /// });
 /// let set = LimitSet::new([user, everyone].map(|rule| NamedRules::from(&Rules::one(rule))));
-/// let decisions = [(user, 9), (everyone, 0)].map(|(rule, remaining)| Decision {
-///     allowed: true,
-///     limit: rule.limit(),
-///     remaining,
-///     retry_after: Some(0),
-///     reset_after: 60_000,
-///     window: rule.window(),
+/// let decisions = [(user, 9), (everyone, 0)].map(|(rule, remaining)| {
+///     let decision = Decision {
+///         allowed: true,
+///         limit: rule.limit(),
+///         remaining,
+///         retry_after: Some(0),
+///         reset_after: 60_000,
+///         window: rule.window(),
+///     };
+///     Some((decision, Source::Module))
 /// });
 /// let headers = set.headers(HeaderFamily::Draft11, &decisions, SystemTime::now());
 /// assert_eq!(headers[0].1, r#""10/minute";q=10;w=60, "1000/minute";q=1000;w=60"#);
@@ -72,27 +80,34 @@ impl LimitSet {
         &self.policy_header
     }
 
-    /// The headers of a response, as in [`headers`](super::headers()). Takes one decision per limit, in order.
+    /// The headers of a response, as in [`headers`](super::headers()). Takes one decision with its source per limit, in
+    /// order; `None` if there is none, for example because a cached denial of another limit denied the request.
     ///
-    /// `RateLimit` has one item per limit: its binding rule. The `X-RateLimit` headers and `Retry-After` report one
-    /// decision: the denial with the longest retry-after, or, if all are allowed, the decision with the least
-    /// remaining; the first wins a tie. So a client that waits for `Retry-After` is not denied again for any of the
-    /// reasons. If one of the denials never ends, there is no `Retry-After`.
+    /// `RateLimit-Policy` lists the rules of all limits. `RateLimit` has one item per decision: its binding rule. `t` is
+    /// never later than `Retry-After`, also for a limit that allowed the request and whose window is longer. The
+    /// `X-RateLimit` headers and `Retry-After` report one decision: the denial with the longest retry-after, or, if all
+    /// are allowed, the decision with the least remaining; the first wins a tie. So a client that waits for `Retry-After`
+    /// is not denied again for any of the reasons. If one of the denials never ends, there is no `Retry-After`.
+    ///
+    /// A decision with [`Source::Fallback`] counted nothing: only `Retry-After` takes it into account. If no decision
+    /// counted, there are no other headers.
     #[must_use]
     pub fn headers(
         &self,
         family: HeaderFamily,
-        decisions: &[Decision],
+        decisions: &[Option<(Decision, Source)>],
         now: SystemTime,
     ) -> Vec<Header<'_>> {
         headers_of_set(family, &self.limits, &self.policy_header, decisions, now)
     }
 
-    /// The body of a 429 response, as in [`problem`](super::problem()). Takes one decision per limit, in order.
+    /// The body of a 429 response, as in [`problem`](super::problem()). Takes the same decisions as
+    /// [`headers`](Self::headers).
     ///
-    /// `violated-policies` has the binding rules of all denials, and `retry_after_ms` is the longest of their waits.
+    /// `violated-policies` has the binding rules of all denials that counted; it is empty if only fixed fallbacks denied.
+    /// `retry_after_ms` is the longest wait of all denials.
     #[must_use]
-    pub fn problem(&self, decisions: &[Decision]) -> String {
+    pub fn problem(&self, decisions: &[Option<(Decision, Source)>]) -> String {
         problem_of_set(&self.limits, &self.policy_header, decisions)
     }
 }
@@ -103,6 +118,7 @@ mod tests {
 
     use ratelog_core::{Decision, PolicyName, Rules, wire};
 
+    use crate::Source;
     use crate::http::{HeaderFamily, LimitSet, NamedRules};
 
     fn rules(text: &str) -> NamedRules {
@@ -114,15 +130,20 @@ mod tests {
     }
 
     /// Decisions with these values of allowed, limit, remaining, retry-after and window; reset-after equals the window.
-    fn decode_all(each: &[(i64, i64, i64, i64, i64)]) -> Vec<Decision> {
+    fn decode_all(each: &[(i64, i64, i64, i64, i64)]) -> Vec<Option<(Decision, Source)>> {
         each.iter()
             .map(|&(allowed, limit, remaining, retry_after, window)| {
-                wire::decode([allowed, limit, remaining, retry_after, window, window]).unwrap()
+                let integers = [allowed, limit, remaining, retry_after, window, window];
+                Some((wire::decode(integers).unwrap(), Source::Module))
             })
             .collect()
     }
 
-    fn lines(set: &LimitSet, family: HeaderFamily, decisions: &[Decision]) -> Vec<String> {
+    fn lines(
+        set: &LimitSet,
+        family: HeaderFamily,
+        decisions: &[Option<(Decision, Source)>],
+    ) -> Vec<String> {
         let headers = set.headers(family, decisions, SystemTime::UNIX_EPOCH).into_iter();
         headers.map(|(name, value)| format!("{name}: {value}")).collect()
     }
@@ -183,10 +204,12 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_without_limits_has_no_headers() {
+    fn without_limits_or_decisions_there_are_no_headers() {
         let set = LimitSet::new([]);
         assert!(set.is_empty());
         assert_eq!(set.headers(HeaderFamily::Both, &[], SystemTime::UNIX_EPOCH), []);
+        let undecided = LimitSet::new([rules("5/second")]);
+        assert_eq!(undecided.headers(HeaderFamily::Both, &[None], SystemTime::UNIX_EPOCH), []);
         assert!(set.problem(&[]).contains(r#""violated-policies":[]"#));
     }
 }

@@ -4,6 +4,7 @@
 //! several limits apply to. A client reads the headers with [`RetryHint`].
 //!
 //! ```
+//! use ratelog_client_core::Source;
 //! use ratelog_client_core::http::{HeaderFamily, NamedRules, headers, problem};
 //! use ratelog_core::{Decision, Limit, Rule, Rules, Window};
 //! use std::time::SystemTime;
@@ -18,11 +19,12 @@
 //!     reset_after: 59_000,
 //!     window: minute.window(),
 //! };
-//! let headers = headers(HeaderFamily::Draft11, &rules, &denied, SystemTime::now());
+//! let source = Source::Module;
+//! let headers = headers(HeaderFamily::Draft11, &rules, &denied, source, SystemTime::now());
 //! assert_eq!(headers[0], ("ratelimit-policy", r#""burst";q=100;w=60"#.into()));
 //! assert_eq!(headers[1], ("ratelimit", r#""burst";r=0;t=5"#.into()));
 //! assert_eq!(headers[2], ("retry-after", "5".into()));
-//! assert!(problem(&rules, &denied).contains(r#""violated-policies":["burst"]"#));
+//! assert!(problem(&rules, &denied, source).contains(r#""violated-policies":["burst"]"#));
 //! # Ok::<(), ratelog_client_core::http::NameError>(())
 //! ```
 

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use super::{Header, HeaderFamily, NamedRules, RetryHint, headers, names, retry_after_seconds};
+use crate::Source;
 use ratelog_core::{Decision, Limit, Rule, Rules, Window};
 
 fn rule() -> Rule {
@@ -36,7 +37,7 @@ fn a_client_reads_what_a_server_writes() {
         HeaderFamily::Both,
         HeaderFamily::None,
     ] {
-        let mut headers = headers(family, &rules, &denied(4_001), now);
+        let mut headers = headers(family, &rules, &denied(4_001), Source::Module, now);
         let wait = |headers: &[Header<'_>]| {
             let lines = headers.iter().map(|(name, value)| (*name, value.as_bytes()));
             RetryHint::from_headers(lines, now).wait()

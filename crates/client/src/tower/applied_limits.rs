@@ -36,36 +36,48 @@ impl AppliedLimits {
     }
 }
 
-/// The limits of a request on which there is a decision, at least one.
+/// The limits of a request and their decisions, at least one.
 #[derive(Clone, Debug)]
 pub(super) struct Decided {
     limits: Vec<RouteLimits>,
     decisions: Vec<Decision>,
+    /// For each limit, whether there is a decision on it. A cached denial leaves the other limits without one.
+    has_decision: Vec<bool>,
     sent_at: Instant,
 }
 
 impl Decided {
-    /// The limits with one decision each, in order. Those without one are left out. The checks were sent at `sent_at`.
+    /// The limits with at most one decision each, in order. The checks were sent at `sent_at`.
     pub(super) fn new(
         limits: &AppliedLimits,
         decisions: impl IntoIterator<Item = Option<Decision>>,
         sent_at: Instant,
     ) -> Self {
-        let pairs = limits.0.iter().zip(decisions);
-        let pairs = pairs.filter_map(|((_, limits), one)| one.map(|one| (limits.clone(), one)));
-        let (limits, decisions) = pairs.unzip();
-        Self { limits, decisions, sent_at }
+        let limits: Vec<_> = limits.0.iter().map(|(_, limits)| limits.clone()).collect();
+        let mut has_decision = Vec::with_capacity(limits.len());
+        let each = decisions.into_iter().inspect(|one| has_decision.push(one.is_some()));
+        let decisions = each.flatten().collect();
+        Self { limits, decisions, has_decision, sent_at }
     }
 
+    /// The decisions in order, without gaps.
     pub(super) fn decisions(&self) -> &[Decision] {
         &self.decisions
     }
 
-    /// The decisions in order, `None` in place of one that has recorded no units, or whose units have left all windows. A
+    /// One element per limit.
+    fn by_limit(&self) -> impl Iterator<Item = (&RouteLimits, Option<&Decision>)> {
+        let mut decisions = self.decisions.iter();
+        let each = self.has_decision.iter().map(move |has| has.then(|| decisions.next()).flatten());
+        self.limits.iter().zip(each)
+    }
+
+    /// One decision per limit, `None` in place of one that has recorded no units, or whose units have left all windows. A
     /// refund takes the newest units of a key: then those of other requests.
     pub(super) fn recorded(&self) -> impl Iterator<Item = Option<&Decision>> {
         let age = Clock::monotonic_now().saturating_duration_since(self.sent_at);
-        self.limits.iter().zip(&self.decisions).map(move |(limits, decision)| {
+        self.by_limit().map(move |(limits, decision)| {
+            let decision = decision?;
             let window = match limits.check().rule_source() {
                 RuleSource::Rules(rules) => {
                     decision.window().max(Duration::from_millis(rules.longest_window().millis()))
@@ -93,38 +105,39 @@ impl Decided {
             add_headers(response, family, limits.names(), decision);
             return;
         }
-        // A decision by a fixed fallback counted nothing.
-        let is_counted = |decision: &Decision| decision.source() != Source::Fallback;
-        let family =
-            if self.decisions.iter().any(is_counted) { family } else { HeaderFamily::None };
         append(response, self.set().headers(family, &self.core(), Clock::system_now()));
     }
 
     /// Problem details (RFC 9457) for a denied request.
     pub(super) fn problem(&self) -> String {
         match (&*self.limits, &*self.decisions) {
-            ([limits], [decision]) => problem(limits.names(), decision.as_core()),
+            ([limits], [decision]) => {
+                problem(limits.names(), decision.as_core(), decision.source())
+            }
             _ => self.set().problem(&self.core()),
         }
     }
 
-    /// The same decisions as if the units of these costs had not been recorded.
-    pub(super) fn unrecorded(&self, costs: impl IntoIterator<Item = Cost>) -> Self {
-        let pairs = self.decisions.iter().zip(costs);
-        let decisions = pairs.map(|(decision, cost)| {
+    /// The same decisions as if the units of the request had not been recorded.
+    pub(super) fn unrecorded(&self) -> Self {
+        let decided = self.by_limit().filter_map(|(limits, decision)| Some((limits, decision?)));
+        let decisions = decided.map(|(limits, decision)| {
             if !decision.is_recorded() {
                 return *decision;
             }
-            Decision::new(unrecorded(*decision.as_core(), cost), decision.source())
+            let core = unrecorded(*decision.as_core(), limits.check().units());
+            Decision::new(core, decision.source())
         });
         Self { decisions: decisions.collect(), ..self.clone() }
     }
 
+    /// All limits of the request, since the name of a limit depends on those before it.
     fn set(&self) -> LimitSet {
         LimitSet::new(self.limits.iter().map(|limits| limits.names().clone()))
     }
 
-    fn core(&self) -> Vec<ratelog_core::Decision> {
-        self.decisions.iter().map(|decision| *decision.as_core()).collect()
+    fn core(&self) -> Vec<Option<(ratelog_core::Decision, Source)>> {
+        let core = |decision: &Decision| (*decision.as_core(), decision.source());
+        self.by_limit().map(|(_, decision)| decision.map(core)).collect()
     }
 }

@@ -20,7 +20,8 @@ impl Denial<'_> {
         self.decided.decisions()
     }
 
-    /// The body of the default response: problem details (RFC 9457) as JSON, with the names of the denied limits.
+    /// The body of the default response: problem details (RFC 9457) as JSON, with the names of the denied limits. A denial
+    /// by a fixed fallback counted nothing and adds no name.
     #[must_use]
     pub fn problem(&self) -> String {
         self.decided.problem()

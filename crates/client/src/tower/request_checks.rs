@@ -83,9 +83,9 @@ impl RequestChecks {
 
     /// The decisions as they are now: with the units of the request, or without them after a refund.
     pub(super) fn decided(&self) -> Cow<'_, Decided> {
-        let Inner { limits, decided, is_refunded, .. } = &*self.0;
+        let Inner { decided, is_refunded, .. } = &*self.0;
         if is_refunded.load(Ordering::Acquire) {
-            Cow::Owned(decided.unrecorded(limits.keys().map(|(_, cost)| cost)))
+            Cow::Owned(decided.unrecorded())
         } else {
             Cow::Borrowed(decided)
         }

@@ -235,6 +235,26 @@ async fn the_deny_cache_answers_for_several_limits() {
 }
 
 #[tokio::test]
+async fn a_limit_has_the_same_name_if_the_deny_cache_answers() {
+    let server = Server::start();
+    let limiter = fast_probes(&url(&server)).deny_cache(100).build().await.unwrap();
+    let all = RateLimitLayer::new(limiter.clone(), limits("9/hour"), |_| "all");
+    let layer = all.and(limits("9/hour").cost(Cost::try_from(9).unwrap()), |_| "expensive");
+    let service = limited(&layer);
+    assert_eq!(send(&service, get("/")).await.0, 200);
+    let policy = "\"9/hour\";q=9;w=3600, \"2:9/hour\";q=9;w=3600";
+    until("a cached denial answers", async || {
+        let (status, headers, body) = send(&service, get("/")).await;
+        assert_eq!(status, 429);
+        assert_eq!(header(&headers, "ratelimit-policy"), policy);
+        let problem: serde_json::Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(problem["violated-policies"], serde_json::json!(["2:9/hour"]));
+        header(&headers, "ratelimit").starts_with("\"2:9/hour\";r=0;t=")
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn checks_of_several_keys_are_all_recorded_or_none() {
     let cluster = Cluster::start(3, 0);
     let server = Server::start();

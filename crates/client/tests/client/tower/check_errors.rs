@@ -151,9 +151,27 @@ async fn limits_are_enforced_while_the_server_is_unavailable() {
 
     let (_server, limiter) = hanging(Fallback::Deny).await;
     let limits: RouteLimits = "1/minute".parse().unwrap();
-    let service = limited(&RateLimitLayer::new(limiter, limits, |_| "everybody"));
-    let (status, headers, _) = send(&service, get("/")).await;
-    assert_eq!(status, 429);
-    assert!(headers.contains_key("retry-after"));
-    assert!(!headers.contains_key("ratelimit"), "nothing was counted");
+    let one = RateLimitLayer::new(limiter, limits, |_| "everybody");
+    let policy = PolicyName::parse(b"search").unwrap();
+    let two = one.clone().and(policy, |_| "everybody");
+    for layer in [one, two] {
+        let (status, headers, body) = send(&limited(&layer), get("/")).await;
+        assert_eq!(status, 429);
+        assert!(headers.contains_key("retry-after"));
+        assert!(!headers.contains_key("ratelimit"), "nothing was counted");
+        let problem: serde_json::Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(problem["violated-policies"], serde_json::json!([]));
+    }
+}
+
+#[tokio::test]
+async fn a_limit_that_was_not_counted_has_no_counts_beside_one_that_was() {
+    let (_server, limiter) = hanging(Fallback::default()).await;
+    let limits: RouteLimits = "9/minute".parse().unwrap();
+    let policy = PolicyName::parse(b"search").unwrap();
+    let layer = RateLimitLayer::new(limiter, policy, |_| "everybody").and(limits, |_| "all");
+    let (status, headers, _) = send(&limited(&layer), get("/")).await;
+    assert_eq!(status, 200);
+    assert_eq!(headers["ratelimit-policy"], "\"9/minute\";q=9;w=60");
+    assert_eq!(headers["ratelimit"], "\"9/minute\";r=8;t=60");
 }
