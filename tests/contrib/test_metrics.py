@@ -219,6 +219,35 @@ def test_the_queries_for_applications_ignore_the_series_of_the_dashboard(tmp_pat
     finds(results, _OF_THE_DASHBOARD | _OF_AN_APPLICATION, tmp_path)
 
 
+def test_the_board_keeps_deployments_with_equal_names_apart(tmp_path: Path) -> None:
+    of_the_panel = {panel["title"]: panel["targets"][0]["expr"] for panel in panels()}
+
+    def query(title: str) -> str:
+        return of_the_panel[title].replace("$node", ".+").replace("$policy", ".*")
+
+    series = {
+        'ratelog_up{job="ratelog", instance="d", node="a"}': "1x60",
+        'ratelog_up{job="ratelog", instance="e", node="a"}': "0x60",
+        'ratelog_policies_digest_info{job="ratelog", instance="d", node="a", digest="74e157fe555cf8a8"}': "1x60",
+        'ratelog_policies_digest_info{job="ratelog", instance="e", node="a", digest="c257a543f49a7dbc"}': "1x60",
+        'ratelog_policy_limit{job="ratelog", instance="d", policy="login", window="60"}': "5x60",
+        'ratelog_policy_limit{job="ratelog", instance="e", policy="login", window="60"}': "7x60",
+    }
+    results = {
+        query("Nodes that do not answer"): [{"labels": "{}", "value": 1}],
+        query("Sets of policies"): [{"labels": "{}", "value": 1}],
+        query("Nodes"): [
+            {"labels": '{job="ratelog", instance="d", node="a"}', "value": 1},
+            {"labels": '{job="ratelog", instance="e", node="a"}', "value": 0},
+        ],
+        query("Limits of policies"): [
+            {"labels": '{job="ratelog", instance="d", policy="login", window="60"}', "value": 5},
+            {"labels": '{job="ratelog", instance="e", policy="login", window="60"}', "value": 7},
+        ],
+    }
+    finds(results, series, tmp_path)
+
+
 def test_promtool_accepts_the_queries_of_the_readme(tmp_path: Path) -> None:
     (block,) = (block for block in re.findall(r"```text\n(.*?)```", _README, re.DOTALL) if "rate(" in block)
     accepts(block.strip().split("\n\n"), tmp_path)
