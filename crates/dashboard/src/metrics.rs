@@ -169,7 +169,7 @@ impl Metrics {
         gauges(
             encoder,
             "ratelog_replication_lag_seconds",
-            "Seconds since a replica last heard from its primary. Replicas only.",
+            "Seconds since a replica last heard from its primary or, without a link, since it lost the link. Replicas only.",
             lag,
         )?;
         let errors = infos.iter().map(|(node, info)| (of(node), info.nopolicy_errors));
