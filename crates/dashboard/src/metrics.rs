@@ -159,7 +159,7 @@ impl Metrics {
         gauges(
             encoder,
             "ratelog_overrides_without_end",
-            "Keys with an override that has no end.",
+            "Keys with an override that has no end. Primaries only.",
             permanent,
         )?;
         let memory = present().map(|(node, info)| (of(node), info.used_memory));
