@@ -220,7 +220,7 @@ def test_the_queries_for_applications_ignore_the_series_of_the_dashboard(tmp_pat
 
 
 def test_the_board_keeps_deployments_with_equal_names_apart(tmp_path: Path) -> None:
-    of_the_panel = {panel["title"]: panel["targets"][0]["expr"] for panel in panels()}
+    of_the_panel: dict[str, str] = {panel["title"]: panel["targets"][0]["expr"] for panel in panels()}
 
     def query(title: str) -> str:
         return of_the_panel[title].replace("$node", ".+").replace("$policy", ".*")

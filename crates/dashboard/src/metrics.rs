@@ -65,7 +65,12 @@ impl Collector for Metrics {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
         let nodes = &self.0.nodes;
         let up = nodes.iter().map(|node| (of(node), u64::from(node.state == NodeState::Up)));
-        gauges(&mut encoder, "ratelog_up", "1 if the node answered, else 0.", up)?;
+        gauges(
+            &mut encoder,
+            "ratelog_up",
+            "1 if the node answered with the module's counts, else 0.",
+            up,
+        )?;
         let roles = nodes.iter().map(|node| {
             let role = if node.is_primary() { "primary" } else { "replica" };
             (with(node, [("role", role)]), 1)
