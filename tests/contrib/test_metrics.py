@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from support.server import ROOT
+
 from .programs import CONTRIB, promtool
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _README = (CONTRIB / "README.md").read_text()
+_OPERATIONS = (ROOT / "docs/operations.md").read_text()
 _RULES = (CONTRIB / "prometheus/rules.yml").read_text()
 _RULES_TEST = (CONTRIB / "prometheus/rules_test.yml").read_text()
 _BOARD = json.loads((CONTRIB / "grafana/ratelog.json").read_text())
@@ -149,11 +152,100 @@ def accepts(queries: list[str], folder: Path) -> None:
     promtool("check", "rules", path)
 
 
-def test_promtool_accepts_the_expressions_of_the_board(tmp_path: Path) -> None:
+def finds(queries: dict[str, list[dict[str, Any]]], series: dict[str, str], folder: Path) -> None:
+    """Lets promtool check the results of queries after half an hour of these series."""
+    inputs = [{"series": name, "values": values} for name, values in series.items()]
+    expected = [{"expr": query, "eval_time": "30m", "exp_samples": samples} for query, samples in queries.items()]
+    test = {"interval": "1m", "input_series": inputs, "promql_expr_test": expected}
+    path = folder / "test.yml"
+    path.write_text(json.dumps({"evaluation_interval": "1m", "tests": [test]}))
+    promtool("test", "rules", path)
+
+
+def queries_of_the_board() -> list[str]:
+    """The expressions of the panels, with all nodes and policies."""
+    every = {variable["name"]: variable.get("allValue") for variable in _BOARD["templating"]["list"]}
     queries = [expression for expression in expressions() if not expression.startswith("label_values(")]
-    replaced = [re.sub(r"\$__rate_interval", "5m", re.sub(r"\$(node|policy)", ".*", query)) for query in queries]
+    replaced = [
+        query.replace("$__rate_interval", "5m").replace("$node", every["node"]).replace("$policy", every["policy"])
+        for query in queries
+    ]
     assert not any("$" in query for query in replaced)
-    accepts(replaced, tmp_path)
+    return replaced
+
+
+def queries_for_applications() -> list[str]:
+    """The queries of docs/operations.md for the metrics of applications."""
+    _, table = _OPERATIONS.split("In Prometheus's language:\n\n", 1)
+    return re.findall(r"^\| `(.*?)`", table.split("\n\n", 1)[0], re.MULTILINE)
+
+
+def test_promtool_accepts_the_expressions_of_the_board(tmp_path: Path) -> None:
+    accepts(queries_of_the_board(), tmp_path)
+
+
+def test_promtool_accepts_the_queries_for_applications(tmp_path: Path) -> None:
+    assert len(queries_for_applications()) == 7
+    accepts(queries_for_applications(), tmp_path)
+
+
+# The dashboard and applications both export ratelog_checks_total.
+_OF_THE_DASHBOARD = {
+    'ratelog_checks_total{job="ratelog", instance="d", node="a", policy="login", result="allowed"}': "0+60x60",
+    'ratelog_checks_total{job="ratelog", instance="d", node="a", policy="login", result="denied"}': "0+60x60",
+}
+_OF_AN_APPLICATION = {
+    'ratelog_checks_total{job="shop", ratelog_policy="login", ratelog_result="allowed"}': "0+180x60",
+    'ratelog_checks_total{job="shop", ratelog_policy="login", ratelog_result="denied", error_type="E"}': "0+60x60",
+}
+
+
+def test_the_board_ignores_the_series_of_applications(tmp_path: Path) -> None:
+    finds({query: [] for query in queries_of_the_board()}, _OF_AN_APPLICATION, tmp_path)
+    uses = [expression for expression in expressions() if "ratelog_checks_total" in expression]
+    assert not [use for use in uses if re.search(r'ratelog_checks_total(?!\{node=~"\$node")', use)]
+
+
+def test_the_queries_for_applications_ignore_the_series_of_the_dashboard(tmp_path: Path) -> None:
+    queries = [query for query in queries_for_applications() if "ratelog_checks_total" in query]
+    finds({query: [] for query in queries}, _OF_THE_DASHBOARD, tmp_path)
+    share, by_type, denied = queries
+    results = {
+        share: [{"labels": "{}", "value": 0.25}],
+        by_type: [{"labels": '{error_type="E"}', "value": 1}],
+        denied: [{"labels": '{ratelog_policy="login"}', "value": 0.25}],
+    }
+    finds(results, _OF_AN_APPLICATION, tmp_path)
+    finds(results, _OF_THE_DASHBOARD | _OF_AN_APPLICATION, tmp_path)
+
+
+def test_the_board_keeps_deployments_with_equal_names_apart(tmp_path: Path) -> None:
+    of_the_panel: dict[str, str] = {panel["title"]: panel["targets"][0]["expr"] for panel in panels()}
+
+    def query(title: str) -> str:
+        return of_the_panel[title].replace("$node", ".+").replace("$policy", ".*")
+
+    series = {
+        'ratelog_up{job="ratelog", instance="d", node="a"}': "1x60",
+        'ratelog_up{job="ratelog", instance="e", node="a"}': "0x60",
+        'ratelog_policies_digest_info{job="ratelog", instance="d", node="a", digest="74e157fe555cf8a8"}': "1x60",
+        'ratelog_policies_digest_info{job="ratelog", instance="e", node="a", digest="c257a543f49a7dbc"}': "1x60",
+        'ratelog_policy_limit{job="ratelog", instance="d", policy="login", window="60"}': "5x60",
+        'ratelog_policy_limit{job="ratelog", instance="e", policy="login", window="60"}': "7x60",
+    }
+    results = {
+        query("Nodes that do not answer"): [{"labels": "{}", "value": 1}],
+        query("Sets of policies"): [{"labels": "{}", "value": 1}],
+        query("Nodes"): [
+            {"labels": '{job="ratelog", instance="d", node="a"}', "value": 1},
+            {"labels": '{job="ratelog", instance="e", node="a"}', "value": 0},
+        ],
+        query("Limits of policies"): [
+            {"labels": '{job="ratelog", instance="d", policy="login", window="60"}', "value": 5},
+            {"labels": '{job="ratelog", instance="e", policy="login", window="60"}', "value": 7},
+        ],
+    }
+    finds(results, series, tmp_path)
 
 
 def test_promtool_accepts_the_queries_of_the_readme(tmp_path: Path) -> None:

@@ -65,7 +65,12 @@ impl Collector for Metrics {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
         let nodes = &self.0.nodes;
         let up = nodes.iter().map(|node| (of(node), u64::from(node.state == NodeState::Up)));
-        gauges(&mut encoder, "ratelog_up", "1 if the node answered, else 0.", up)?;
+        gauges(
+            &mut encoder,
+            "ratelog_up",
+            "1 if the node answered with the module's counts, else 0.",
+            up,
+        )?;
         let roles = nodes.iter().map(|node| {
             let role = if node.is_primary() { "primary" } else { "replica" };
             (with(node, [("role", role)]), 1)
@@ -159,7 +164,7 @@ impl Metrics {
         gauges(
             encoder,
             "ratelog_overrides_without_end",
-            "Keys with an override that has no end.",
+            "Keys with an override that has no end. Primaries only.",
             permanent,
         )?;
         let memory = present().map(|(node, info)| (of(node), info.used_memory));
@@ -169,7 +174,7 @@ impl Metrics {
         gauges(
             encoder,
             "ratelog_replication_lag_seconds",
-            "Seconds since a replica last heard from its primary. Replicas only.",
+            "Seconds since a replica last heard from its primary or, without a link, since it lost the link. Replicas only.",
             lag,
         )?;
         let errors = infos.iter().map(|(node, info)| (of(node), info.nopolicy_errors));

@@ -72,7 +72,7 @@ pub struct NodeOverview {
     server: Option<String>,
     /// The memory that the server uses, in bytes.
     used_memory: Option<u64>,
-    /// The seconds since a replica last heard from its primary.
+    /// The seconds since a replica last heard from its primary or, without a link, since it lost the link.
     replication_lag_seconds: Option<u64>,
     /// The digest of the policies.
     policies_digest: Option<String>,

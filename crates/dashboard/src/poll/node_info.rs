@@ -28,7 +28,8 @@ pub struct NodeInfo {
 pub struct Replication {
     /// Whether the replica is connected.
     pub is_connected: bool,
-    /// The seconds since the last data from the primary; `None` if there was none.
+    /// The seconds since the last data from the primary or, if the replica is not connected, since it lost the
+    /// connection; `None` if it never had one.
     pub lag_seconds: Option<u64>,
 }
 
@@ -59,7 +60,11 @@ impl NodeInfo {
         };
         let replication = (text("role").as_deref() == Some("slave")).then(|| Replication {
             is_connected: text("master_link_status").as_deref() == Some("up"),
-            lag_seconds: info.get("master_last_io_seconds_ago"),
+            // Without a connection the first field is -1. The second field is there only then, and is -1 if there never
+            // was a connection.
+            lag_seconds: info
+                .get("master_last_io_seconds_ago")
+                .or_else(|| info.get("master_link_down_since_seconds")),
         });
         Self {
             server,
@@ -107,6 +112,14 @@ mod tests {
             module: Some(ModuleInfo { policies: 2, digest: "abc".to_owned(), overrides: 4 }),
         };
         assert_eq!(NodeInfo::from_info(&info), expected);
+        let lag = |fields: &str| {
+            let info = InfoDict::new(&format!("role:slave\r\n{fields}"));
+            NodeInfo::from_info(&info).replication.unwrap().lag_seconds
+        };
+        assert_eq!(lag("master_last_io_seconds_ago:7\r\n"), Some(7));
+        let lost = "master_last_io_seconds_ago:-1\r\nmaster_link_down_since_seconds:";
+        assert_eq!(lag(&format!("{lost}90\r\n")), Some(90));
+        assert_eq!(lag(&format!("{lost}-1\r\n")), None);
         let plain = NodeInfo::from_info(&InfoDict::new("redis_version:7.0.15\r\nrole:master\r\n"));
         assert_eq!((&*plain.server, plain.replication, plain.module), ("Redis 7.0.15", None, None));
     }

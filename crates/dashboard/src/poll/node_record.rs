@@ -129,7 +129,11 @@ impl NodeRecord {
             without_policy: stats.map(|_| self.without_policy),
             policies: stats.map(|stats| stats.policies.clone()).unwrap_or_default(),
             rules,
-            overrides_without_end: self.overrides.without_end(),
+            // A replica that was a primary still has its last count.
+            overrides_without_end: self
+                .overrides
+                .without_end()
+                .filter(|_| self.role == Role::Primary),
         }
     }
 
@@ -160,11 +164,13 @@ fn span(last: u64, now: u64, elapsed: Duration) -> u32 {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use ratelog_client::command::Counts;
+    use ratelog_client::command::{self, Counts, ListOptions};
     use ratelog_client::nodes::Role;
+    use ratelog_client::redis::Value;
 
     use super::{NodeRecord, PROBLEM_WINDOW, span};
     use crate::history::{Range, Series};
+    use crate::poll::policy_map::PolicyMap;
     use crate::poll::problem::Problem;
 
     #[test]
@@ -178,6 +184,20 @@ mod tests {
         }
         assert_eq!(record.problems("a", now + 2 * second + PROBLEM_WINDOW), []);
         assert_eq!(record.problems("a", now + 2 * PROBLEM_WINDOW), []);
+    }
+
+    #[test]
+    fn a_replica_that_was_a_primary_has_no_count_of_overrides() {
+        let mut record = NodeRecord::new(Role::Primary);
+        let cursor = record.next_overrides().unwrap();
+        let list = command::next_override_page(&cursor, &ListOptions::default());
+        let last = Value::Array(vec![Value::BulkString(b"0".to_vec()), Value::Array(Vec::new())]);
+        record.overrides.add(&list.parse(last).unwrap(), Instant::now());
+        let count =
+            |record: &NodeRecord| record.status("a", PolicyMap::default()).overrides_without_end;
+        assert_eq!(count(&record), Some(0));
+        record.role = Role::Replica { of: "b".to_owned() };
+        assert_eq!(count(&record), None);
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub struct NodeStatus {
     pub policies: BTreeMap<String, PolicyStats>,
     /// The policies; empty until they have been read.
     pub rules: PolicyMap,
-    /// The overrides that have no end; `None` until they have been counted.
+    /// The overrides that have no end; `None` until they have been counted, and for a replica, whose are not.
     pub overrides_without_end: Option<u64>,
 }
 

@@ -79,8 +79,7 @@ impl Problem {
             NodeState::Unknown => Vec::new(),
             NodeState::Up => {
                 let permanent = status.overrides_without_end.filter(|count| *count > 0);
-                // A replica's are counted no more since it was a primary.
-                if let Some(count) = permanent.filter(|_| status.is_primary()) {
+                if let Some(count) = permanent {
                     return vec![Self::PermanentOverrides { node, count }];
                 }
                 let replication = status.info.as_ref().and_then(|info| info.replication);
@@ -167,11 +166,12 @@ mod tests {
     }
 
     #[test]
-    fn a_replica_that_was_a_primary_has_the_problems_of_a_replica() {
+    fn overrides_without_an_end_and_a_lost_link_are_problems() {
+        let mut primary = node("a", "1");
+        primary.overrides_without_end = Some(3);
+        let permanent = Problem::PermanentOverrides { node: "a".to_owned(), count: 3 };
+        assert_eq!(Problem::of_nodes(&[primary]), [permanent]);
         let mut replica = node("b", "1");
-        replica.overrides_without_end = Some(3);
-        let permanent = Problem::PermanentOverrides { node: "b".to_owned(), count: 3 };
-        assert_eq!(Problem::of_nodes(&[replica.clone()]), [permanent]);
         replica.role = Role::Replica { of: "a".to_owned() };
         let link = Replication { is_connected: false, lag_seconds: None };
         let info = NodeInfo { replication: Some(link), ..NodeInfo::default() };

@@ -95,6 +95,14 @@ async fn a_replica_is_shown_and_its_loss_is_a_problem() {
             && problems.contains(&format!("the replica {replica_address} is not connected"))
     })
     .await;
+    dashboard
+        .until_nodes("the lag grows without a link", |nodes| {
+            nodes.iter().any(|node| {
+                node["address"] == *replica_address
+                    && node["replication_lag_seconds"].as_u64() > Some(1)
+            })
+        })
+        .await;
     assert_eq!(dashboard.state_of(&replica_address).await.as_deref(), Some("up"));
     dashboard.get("/overview").await.page().assert_has("down for");
     primary.start_again();
