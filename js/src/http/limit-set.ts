@@ -59,24 +59,24 @@ export class LimitSet {
   }
 
   /**
-   * The headers of a response that is sent now, in milliseconds since the Unix epoch. At least one limit has a decision.
+   * The headers of a response. `now` returns the time in milliseconds since the Unix epoch.
    *
    * `RateLimit` has one item for each limit with a decision on units: its binding rule. `t` is the time until a denied
    * request is allowed, or else until the window is empty, in seconds, rounded up; the window, if it is empty and the
-   * request is denied. It is never later than `Retry-After`. The other headers report the most binding decision. There is
-   * no `Retry-After` if the request can never be allowed.
+   * request is denied. The other headers report the most binding decision. No time is later than `Retry-After`, which is
+   * left out if the request can never be allowed.
    */
   headers(family: HeaderFamily, limits: readonly ReportedLimit[], now: () => number): Field[] {
     const fields: Field[] = [];
-    const { allowed, retryAfterMs } = mostBindingOf(limits) as Decision;
-    const retryAfter = allowed || retryAfterMs === null ? undefined : fieldSeconds(retryAfterMs);
+    const binding = mostBindingOf(limits);
+    const maxMs = (binding?.allowed ? undefined : binding?.retryAfterMs) ?? Infinity;
     const counted = mostBindingOf(limits.filter(({ isCounted }) => isCounted));
     if (counted && (family === "draft-11" || family === "both")) {
       const { rules, policy } = this.#bindingRules(limits);
-      fields.push(["ratelimit-policy", policy], ["ratelimit", items(limits, rules, retryAfter)]);
+      fields.push(["ratelimit-policy", policy], ["ratelimit", items(limits, rules, maxMs)]);
     }
     if (counted && family !== "draft-11" && family !== "none") {
-      const wait = effectiveMs(counted);
+      const wait = Math.min(effectiveMs(counted), maxMs);
       const isEpoch = family === "x-ratelimit-epoch";
       const reset = fieldSeconds(isEpoch ? Math.floor(now()) + Math.max(1, wait) : wait);
       fields.push(
@@ -85,8 +85,8 @@ export class LimitSet {
         ["x-ratelimit-reset", `${reset}`],
       );
     }
-    if (retryAfter !== undefined) {
-      fields.push(["retry-after", `${retryAfter}`]);
+    if (maxMs < Infinity) {
+      fields.push(["retry-after", `${fieldSeconds(maxMs)}`]);
     }
     return fields;
   }
@@ -129,17 +129,17 @@ export class LimitSet {
   }
 }
 
-/** The value of `RateLimit`. */
+/** The value of `RateLimit`. No time is later than `maxMs`. */
 function items(
   limits: readonly ReportedLimit[],
   rules: readonly (NamedRule | undefined)[],
-  retryAfter: number = Number.POSITIVE_INFINITY,
+  maxMs: number,
 ): string {
   let value = "";
   for (const [index, rule] of rules.entries()) {
     const decision = limits[index]?.decision;
     if (rule && decision) {
-      const seconds = Math.min(fieldSeconds(effectiveMs(decision)), retryAfter);
+      const seconds = fieldSeconds(Math.min(effectiveMs(decision), maxMs));
       value += `${value && ", "}${rule.field};r=${fieldInteger(decision.remaining)};t=${seconds}`;
     }
   }
