@@ -1,6 +1,7 @@
 import type { NextFunction, Request, RequestHandler, Response } from "express";
 import { HttpLimiter, type Outcome } from "../http/http-limiter.ts";
-import { finishNode, NodeHead } from "../http/node.ts";
+import { NodeHead } from "../http/node.ts";
+import { finishNode } from "../http/node-response.ts";
 import type { Awaitable, Denial, HttpOptions } from "../http/options.ts";
 import { RequestState } from "../http/request-checks.ts";
 import { ownResponse, PROBLEM_JSON } from "../http/responses.ts";

@@ -1,6 +1,7 @@
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from "fastify";
 import { HttpLimiter, type Outcome, type ScopedLimits } from "../http/http-limiter.ts";
-import { finishNode, joined, NodeHead } from "../http/node.ts";
+import { joined, NodeHead } from "../http/node.ts";
+import { finishNode } from "../http/node-response.ts";
 import type { Awaitable, Denial, HttpOptions, LimitOptions } from "../http/options.ts";
 import { RequestState } from "../http/request-checks.ts";
 import type { RequestLimit } from "../http/request-limit.ts";

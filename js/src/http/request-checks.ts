@@ -80,6 +80,11 @@ export class RequestState implements RequestChecks {
   #scopes: readonly string[] = [];
   #begun: readonly Step[] = [];
 
+  /** The state of a request, if it has one. */
+  static find(request: object): RequestState | undefined {
+    return stateOf(request);
+  }
+
   /** The state of a request, which is made at the first call. */
   static of(request: object): RequestState {
     return stateOf(request) ?? new RequestState(request);

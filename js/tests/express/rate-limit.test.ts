@@ -202,6 +202,25 @@ describe.each(versions)("%s", (_, create) => {
     );
   });
 
+  test("a mounted application that passes a request on limits it", async () => {
+    await withApp(
+      (app) => {
+        const mounted = create();
+        mounted.use(limited());
+        app.use("/api", mounted);
+        app.get("/api/x", (_, response) => void response.send("parent"));
+      },
+      async (url) => {
+        const response = await fetch(`${url}/api/x`);
+        expect([await response.text(), response.headers.get("ratelimit")]).toEqual([
+          "parent",
+          '"2/minute";r=1;t=60',
+        ]);
+        expect(await statuses(url, "/api/x", "/api/x", "/other")).toEqual([200, 429, 404]);
+      },
+    );
+  });
+
   test("a response decides whether its request counts", async () => {
     await withApp(
       (app) => {

@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { HttpLimiter } from "../../src/http/http-limiter.ts";
-import { finishNode, NodeHead, peerOf } from "../../src/http/node.ts";
+import { NodeHead, peerOf } from "../../src/http/node.ts";
+import { finishNode } from "../../src/http/node-response.ts";
 import { RequestState } from "../../src/http/request-checks.ts";
 import { frozenLimiter } from "../support/frozen-limiter.ts";
 import { serve } from "../support/http-server.ts";
@@ -120,6 +121,94 @@ test("a response that was given the function of another has no headers of its", 
     response.end();
   });
   expect(headers.get("ratelimit")).toBeNull();
+});
+
+test("responses with the prototypes of a framework have the headers, once", async () => {
+  // As Express has them, with an application in another.
+  const parent: ServerResponse = Object.create(ServerResponse.prototype);
+  const child: ServerResponse = Object.create(parent);
+  const called: string[] = [];
+  const limiter = new HttpLimiter<IncomingMessage>({
+    limiter: frozenLimiter(),
+    limit: "5/minute",
+    countIf: () => called.push("countIf") > 0,
+  });
+  const limit = async (request: IncomingMessage, response: ServerResponse) => {
+    Object.setPrototypeOf(response, child);
+    if (request.url?.includes("replaced")) {
+      const { writeHead } = response;
+      response.writeHead = function (this: ServerResponse, ...args: [number]) {
+        called.push("writeHead");
+        return writeHead.apply(this, args);
+      } as typeof writeHead;
+    }
+    const state = RequestState.of(request);
+    await limiter.check(state, request, new NodeHead(request, "/"), [
+      { limits: limiter.limits, scope: "*" },
+    ]);
+    finishNode(state, request, response);
+    finishNode(state, request, response);
+    Object.setPrototypeOf(response, parent);
+    response.writeHead(200, { "X-Own": "yes" }).end();
+  };
+  const server = await serve((request, response) => {
+    limit(request, response).catch((error) => response.destroy(error));
+  });
+  try {
+    const paths = ["replaced", "", "replaced", ""];
+    for (const [index, path] of paths.entries()) {
+      const origin = { Origin: "https://www.example.com" };
+      const { headers } = await fetch(server.url + path, { headers: index % 2 ? origin : {} });
+      expect(headers.get("ratelimit"), `${index}`).toBe(`"5/minute";r=${4 - index};t=60`);
+      expect(headers.has("access-control-expose-headers")).toBe(index % 2 === 1);
+      expect([headers.get("x-own"), ...called.splice(0).toSorted()]).toEqual([
+        "yes",
+        "countIf",
+        ...(path ? ["writeHead"] : []),
+      ]);
+    }
+  } finally {
+    await server[Symbol.asyncDispose]();
+  }
+  expect(Object.hasOwn(child, "writeHead")).toBe(false);
+  expect(Object.hasOwn(parent, "writeHead")).toBe(true);
+  // A response that is not limited is as before.
+  const { headers } = await withPrototype(parent);
+  expect(headers.get("ratelimit")).toBeNull();
+});
+
+/** The response to a request without limits, with a prototype. */
+async function withPrototype(prototype: object): Promise<Response> {
+  const server = await serve((_, response) => {
+    Object.setPrototypeOf(response, prototype);
+    response.end("fine");
+  });
+  try {
+    return await fetch(server.url);
+  } finally {
+    await server[Symbol.asyncDispose]();
+  }
+}
+
+test("the response of a test may have functions of its own only, and a frozen prototype", async () => {
+  for (const prototype of [Object.prototype, { writeHead() {} }]) {
+    const request = { method: "GET", headers: {} } as IncomingMessage;
+    const headers = new Map<string, unknown>();
+    const own = {
+      req: request,
+      headersSent: false,
+      getHeader: (name: string) => headers.get(name),
+      setHeader: (name: string, value: unknown) => headers.set(name, value),
+      writeHead: () => headers.set("written", true),
+    };
+    const response = Object.assign(Object.create(Object.freeze(Object.create(prototype))), own);
+    await limitRequest(request, request, response as unknown as ServerResponse);
+    response.writeHead(200);
+    expect([headers.get("written"), headers.get("ratelimit")]).toEqual([
+      true,
+      '"5/minute";r=4;t=60',
+    ]);
+  }
 });
 
 test("a request may lack a method and a socket", () => {
