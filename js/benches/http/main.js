@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import autocannon from "autocannon";
 import { connectClient } from "./client.js";
+import { localChecks } from "./local.js";
 import { variants } from "./variants.js";
 
 const { values: options } = parseArgs({
@@ -148,6 +149,14 @@ await withRedis(async (port) => {
     console.log(`\n${sections.at(-1)}`);
   }
 });
+
+const checks = options.quick ? 200_000 : 2_000_000;
+sections.push(`## Checks in one process
+
+Millions a second, without a server: \`LocalLimiter\`, with a log of each key, beside peers that have a counter of each key.
+
+${await localChecks({ rounds: ROUNDS, checks, median })}`);
+console.log(`\n${sections.at(-1)}`);
 
 if (options.output) {
   const text = `# The TypeScript package

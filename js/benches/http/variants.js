@@ -16,8 +16,8 @@ const LIMIT = 1_000_000;
 const WINDOW_MS = 60_000;
 
 export const variants = {
-  express: ["none", "ratelog", "rate-limiter-flexible", "express-rate-limit"],
-  fastify: ["none", "ratelog", "rate-limiter-flexible", "@fastify/rate-limit"],
+  express: ["none", "command only", "ratelog", "rate-limiter-flexible", "express-rate-limit"],
+  fastify: ["none", "command only", "ratelog", "rate-limiter-flexible", "@fastify/rate-limit"],
 };
 
 /** The middleware that the documentation of rate-limiter-flexible shows. */
@@ -35,11 +35,22 @@ function flexible(client) {
   };
 }
 
+/** The command of a check, without headers: no limiter that asks the server can do less. */
+function command(client) {
+  return (address) => client.call("RL.CHECK", address, String(LIMIT), String(WINDOW_MS));
+}
+
 function ratelog(client) {
   return { limiter: new RateLimiter(client), limit: `${LIMIT}/minute` };
 }
 
 const middleware = {
+  "command only": (client) => {
+    const check = command(client);
+    return (request, _, next) => {
+      check(request.ip).then(() => next(), next);
+    };
+  },
   ratelog: (client) => rateLimit(ratelog(client)),
   "rate-limiter-flexible": (client) => {
     const consume = flexible(client);
@@ -61,6 +72,12 @@ const middleware = {
 };
 
 const plugins = {
+  "command only": (app, client) => {
+    const check = command(client);
+    app.addHook("onRequest", async (request) => {
+      await check(request.ip);
+    });
+  },
   ratelog: (app, client) => app.register(fastifyPlugin, ratelog(client)),
   "rate-limiter-flexible": (app, client) => {
     const consume = flexible(client);
