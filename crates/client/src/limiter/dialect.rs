@@ -27,6 +27,10 @@ impl Dialect {
         self.uses_script.load(Ordering::Relaxed)
     }
 
+    pub(super) fn requires_module(&self) -> bool {
+        self.backend == Backend::Module
+    }
+
     /// Records whether the server has the module.
     pub(super) fn record(&self, has_module: bool, now: Instant) {
         let uses_script = match self.backend {

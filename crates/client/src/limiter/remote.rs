@@ -1,16 +1,15 @@
 //! The server of a limiter: queries it with a timeout, stops while it is unavailable, and probes it until it recovers.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::time::Duration;
 
 use ratelog_client_core::Clock;
 use ratelog_client_core::engine::{
     Breaker, BreakerStatus, DenyCache, FailureKind, Policies, ProbeBackoff,
 };
-use ratelog_client_core::script::{key_of_log, log_of_key};
-use ratelog_core::{Cost, PolicyName};
-use redis::aio::ConnectionLike;
+use ratelog_client_core::script::key_of_log;
+use ratelog_core::PolicyName;
 use redis::{PushInfo, PushKind, Value};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, OnceCell};
@@ -23,14 +22,12 @@ use super::fallback::Backend;
 use super::health::ShardHealth;
 use super::operation::Operation;
 use super::outage_log::OutageLog;
+use super::probe;
 use super::redirect::Redirect;
+use super::relapses::Relapses;
 use super::unanswered_log::UnansweredLog;
 use crate::command;
 use crate::{AsyncCommands, Error};
-
-/// The key of the probe: a refund that changes nothing, or, on a server without the module, the deletion of a log that does
-/// not exist. It is a write, so replicas and loading servers reject it.
-const PROBE_KEY: &str = "ratelog:probe";
 
 pub(super) struct Remote {
     connector: Connector,
@@ -51,8 +48,7 @@ pub(super) struct Remote {
     outage_log: OutageLog,
     unanswered_log: UnansweredLog,
     started: OnceCell<()>,
-    /// The waits before the first probe of an outage that follows soon after a recovery.
-    relapses: Mutex<Relapses>,
+    relapses: Relapses,
     /// Notified when the server becomes unavailable, after each failed probe, and when it recovers, if it is a shard of
     /// a cluster: other nodes may own its slots by then.
     doubt: Option<Arc<Notify>>,
@@ -113,10 +109,7 @@ impl Remote {
             outage_log: OutageLog::default(),
             unanswered_log: UnansweredLog::default(),
             started: OnceCell::new(),
-            relapses: Mutex::new(Relapses {
-                recovered_at: None,
-                waits: ProbeBackoff::new(settings.probe_min_interval, settings.probe_max_interval),
-            }),
+            relapses: Relapses::new(settings.probe_min_interval, settings.probe_max_interval),
             doubt,
         }
     }
@@ -154,13 +147,13 @@ impl Remote {
             }
             Err(error) => error,
         };
-        if self.doubt.is_some()
+        if self.is_shard()
             && let Some(redirect) = Redirect::from_error(&error)
         {
             self.breaker.record_success();
             return Err(QueryError::Redirected(redirect));
         }
-        if self.doubt.is_some() && error.is_about_slot() {
+        if self.is_shard() && error.is_about_slot() {
             self.breaker.record_success();
             self.report_doubt();
             return Err(QueryError::Split(error));
@@ -253,19 +246,12 @@ impl Remote {
     /// Asks in the background whether the module has been loaded since.
     fn ask_for_module(self: &Arc<Self>, mut connection: Connection) {
         let (remote, timeout) = (Arc::downgrade(self), self.settings.timeout);
+        let is_shard = self.is_shard();
         let generation = self.generation.load(Ordering::Acquire);
         self.runtime.spawn(async move {
-            let command = command::refund(PROBE_KEY, Cost::ONE);
-            let refunded = Deadline::after(timeout).run(connection.rl_query(&command)).await;
+            let asked = async { Ok(probe::has_module(&mut connection, is_shard).await) };
+            let has_module = Deadline::after(timeout).run(asked).await.unwrap_or(false);
             let Some(remote) = remote.upgrade() else { return };
-            let is_shard = remote.doubt.is_some();
-            // The error of a server that is unavailable does not say whether it has the module. That of a shard which does
-            // not own the slot of the key does.
-            let says_nothing = |error: &Error| {
-                error.failure_kind().is_some() && !(is_shard && error.is_about_slot())
-            };
-            let has_module =
-                !refunded.is_err_and(|error| error.is_unknown_command() || says_nothing(&error));
             // A later connection has asked by itself.
             if has_module && remote.generation.load(Ordering::Acquire) == generation {
                 remote.change_dialect(true);
@@ -283,7 +269,7 @@ impl Remote {
         if !via_script && !self.uses_script() {
             match connection.rl_query(&operation.command()).await {
                 Err(error) if error.is_unknown_command() => {
-                    if self.settings.backend == Backend::Module {
+                    if self.dialect.requires_module() {
                         return Err(Error::NeedsModule("Backend::Module"));
                     }
                     // An older module may lack a command that no check needs.
@@ -325,23 +311,9 @@ impl Remote {
         }
     }
 
-    fn relapses(&self) -> MutexGuard<'_, Relapses> {
-        self.relapses.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The wait before the first probe of an outage: a server that answers probes and fails at checks is not probed
-    /// without pause.
-    fn wait_after_relapse(&self) -> Duration {
-        let Settings { probe_min_interval: min, probe_max_interval: max, .. } = self.settings;
-        let mut relapses = self.relapses();
-        let now = Clock::monotonic_now();
-        let stable =
-            relapses.recovered_at.is_none_or(|then| now.saturating_duration_since(then) > 2 * max);
-        if stable {
-            relapses.waits = ProbeBackoff::new(min, max);
-            return Duration::ZERO;
-        }
-        relapses.waits.next().unwrap_or(max)
+    /// Whether the server is a shard of a cluster.
+    const fn is_shard(&self) -> bool {
+        self.doubt.is_some()
     }
 
     fn report_doubt(&self) {
@@ -366,7 +338,7 @@ impl Remote {
         match &connected {
             Ok(()) => {
                 self.breaker.record_recovery(Clock::system_now());
-                self.relapses().recovered_at = Some(Clock::monotonic_now());
+                self.relapses.record_recovery(Clock::monotonic_now());
                 if self.outage_log.recovered(&self.name) {
                     self.report_doubt();
                 }
@@ -390,23 +362,7 @@ impl Remote {
             Ok::<(), redis::aio::SendError>(())
         };
         let mut connection = self.connector.connect(self.settings.connect_timeout, on_push).await?;
-        let refunded = connection.rl_query(&command::refund(PROBE_KEY, Cost::ONE)).await;
-        let has_module = !refunded.as_ref().is_err_and(Error::is_unknown_command);
-        let probed = if has_module {
-            refunded.map(drop)
-        } else {
-            // A server rejects an unknown command before it looks whether it accepts writes.
-            let unlink = redis::cmd("UNLINK").arg(log_of_key(PROBE_KEY.as_bytes())).to_owned();
-            let reply = connection.req_packed_command(&unlink).await;
-            reply.and_then(Value::extract_error).map(drop).map_err(Error::from)
-        };
-        match probed {
-            // Another shard owns the slot of the key, or none does.
-            Err(error) if self.doubt.is_some() && error.is_about_slot() => {}
-            Err(error) if error.failure_kind().is_some() => return Err(error),
-            // Any other reply shows that the server is available.
-            _ => {}
-        }
+        let has_module = probe::send(&mut connection, self.is_shard()).await?;
         self.dialect.record(has_module, self.clock.monotonic());
         let is_tracking = self.deny_cache.is_some() && self.connector.supports_pushes() && {
             let tracking = redis::cmd("CLIENT").arg(&["TRACKING", "ON", "NOLOOP"]).to_owned();
@@ -446,11 +402,6 @@ fn invalidate(deny_cache: &DenyCache, data: Vec<Value>) {
     }
 }
 
-struct Relapses {
-    recovered_at: Option<Instant>,
-    waits: ProbeBackoff,
-}
-
 /// Probes the server until it answers or the limiter is dropped.
 async fn recover(remote: Weak<Remote>) {
     let Some(Settings { probe_min_interval, probe_max_interval, .. }) =
@@ -458,9 +409,8 @@ async fn recover(remote: Weak<Remote>) {
     else {
         return;
     };
-    let Some(first_wait) = remote.upgrade().map(|remote| remote.wait_after_relapse()) else {
-        return;
-    };
+    let next_wait = |remote: Arc<Remote>| remote.relapses.next_wait(Clock::monotonic_now());
+    let Some(first_wait) = remote.upgrade().map(next_wait) else { return };
     tokio::time::sleep(first_wait).await;
     for wait in ProbeBackoff::new(probe_min_interval, probe_max_interval) {
         match remote.upgrade() {
