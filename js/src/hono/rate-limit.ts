@@ -1,5 +1,5 @@
 import type { Context, Env, MiddlewareHandler } from "hono";
-import { denialResponse, fetchHead, hasHeaders, withFields } from "../http/fetch.ts";
+import { denialResponse, fetchHead, hasHeaders, responseHead, withFields } from "../http/fetch.ts";
 import { HttpLimiter } from "../http/http-limiter.ts";
 import { type NodeSocket, peerOf, UNKNOWN_PEER } from "../http/node.ts";
 import type { Awaitable, Denial, HttpOptions } from "../http/options.ts";
@@ -73,10 +73,8 @@ async function finishResponse(c: Context): Promise<void> {
   if (state.isEmpty || !hasHeaders(c.res)) {
     return;
   }
-  const { status, headers } = c.res;
-  const head = { status, header: (name: string) => headers.get(name) ?? undefined };
   const isCrossOrigin = c.req.raw.headers.has("origin");
-  const { fields, refunded } = state.finish(head, isCrossOrigin);
+  const { fields, refunded } = state.finish(responseHead(c.res), isCrossOrigin);
   const response = withFields(c.res, fields);
   if (response !== c.res) {
     // Otherwise Hono sets the headers of the old one on the new one.

@@ -99,7 +99,16 @@ export function decide(
 async function decideOne(limiter: Limiter, limit: KeyedLimit): Promise<CheckedLimit[]> {
   const { key, rules, cost } = limit;
   const sentAt = performance.now();
-  return [new CheckedLimit(limiter, limit, await limiter.check(key, rules, { cost }), sentAt)];
+  const decision = decided(await limiter.check(key, rules, { cost }));
+  return [new CheckedLimit(limiter, limit, decision, sentAt)];
+}
+
+/** @throws {TypeError} A limiter of the application has returned no decision. */
+function decided(decision: Decision | undefined): Decision {
+  if (!decision) {
+    throw new TypeError("the limiter has returned no decision");
+  }
+  return decision;
 }
 
 async function decideAll(
@@ -108,29 +117,30 @@ async function decideAll(
   warnings: Warnings,
 ): Promise<CheckedLimit[]> {
   const sentAt = performance.now();
-  const decided = new Map<KeyedLimit, CheckedLimit>();
+  const checked = new Map<KeyedLimit, CheckedLimit>();
   const costs = new Set(limits.map(({ cost }) => cost).sort((one, other) => one - other));
   for (const cost of costs) {
     const group = limits.filter((limit) => limit.cost === cost);
     let decisions: readonly Decision[];
     try {
-      decisions = await checkGroup(limiter, group, cost, warnings);
+      const made = await checkGroup(limiter, group, cost, warnings);
+      decisions = group.map((_, index) => decided(made[index]));
     } catch (error) {
-      await takeBackAll(decided.values(), warnings);
+      await takeBackAll(checked.values(), warnings);
       throw error;
     }
     const isAllowed = decisions.every(({ allowed }) => allowed);
     for (const [index, limit] of group.entries()) {
       const records = isAllowed && cost > 0;
       const sent = records ? sentAt : undefined;
-      decided.set(limit, new CheckedLimit(limiter, limit, decisions[index], sent));
+      checked.set(limit, new CheckedLimit(limiter, limit, decisions[index], sent));
     }
     if (!isAllowed) {
-      await takeBackAll(decided.values(), warnings);
+      await takeBackAll(checked.values(), warnings);
       break;
     }
   }
-  return limits.map((limit) => decided.get(limit) ?? new CheckedLimit(limiter, limit));
+  return limits.map((limit) => checked.get(limit) ?? new CheckedLimit(limiter, limit));
 }
 
 async function checkGroup(

@@ -1,6 +1,6 @@
 import type { Outcome } from "./http-limiter.ts";
 import type { Field } from "./limit-set.ts";
-import type { Denial } from "./options.ts";
+import type { Denial, ResponseHead } from "./options.ts";
 import type { RequestHead } from "./request-head.ts";
 import { ownResponse, PROBLEM_JSON } from "./responses.ts";
 
@@ -36,22 +36,48 @@ export async function denialResponse(
     : response;
 }
 
+/** The values of headers that were set on a response, and of those that it had before. */
+const REPLACED: unique symbol = Symbol("ratelog");
+
+type Replaced = ReadonlyMap<
+  string,
+  { readonly value: string; readonly before: string | undefined }
+>;
+
+interface FinishedResponse extends Response {
+  [REPLACED]?: Replaced;
+}
+
+/** The head of a response, without the headers that were set for another request, if the program returns it again. */
+export function responseHead(response: Response): ResponseHead {
+  const replaced = (response as FinishedResponse)[REPLACED];
+  const header = (name: string) => {
+    const value = response.headers.get(name) ?? undefined;
+    const known = replaced?.get(name);
+    return known && known.value === value ? known.before : value;
+  };
+  return { status: response.status, header };
+}
+
 /** Sets headers on a response. Returns the same, or a copy if it is immutable, as those of `fetch` are. */
 export function withFields(response: Response, fields: readonly Field[]): Response {
   try {
-    setAll(response.headers, fields);
+    setAll(response, fields);
     return response;
   } catch {
     const copy = new Response(response.body, response);
-    setAll(copy.headers, fields);
+    setAll(copy, fields);
     return copy;
   }
 }
 
-function setAll(headers: Headers, fields: readonly Field[]): void {
+function setAll(response: FinishedResponse, fields: readonly Field[]): void {
+  const { header } = responseHead(response);
+  const replaced = fields.map(([name, value]) => [name, { value, before: header(name) }] as const);
   for (const [name, value] of fields) {
-    headers.set(name, value);
+    response.headers.set(name, value);
   }
+  response[REPLACED] = new Map(replaced);
 }
 
 /** Whether the headers of a response can be set: not those of a network error, or of a switch of protocols. */

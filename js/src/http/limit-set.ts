@@ -94,7 +94,7 @@ export class LimitSet {
   /** The problem details of a denied request. Only decisions on units have violated a rule. */
   problem(limits: readonly ReportedLimit[]): QuotaProblem {
     const { rules } = this.#bindingRules(limits);
-    const violated = rules.filter((_, index) => limits[index]?.decision?.allowed === false);
+    const violated = rules.filter((_, index) => !limits[index]?.decision?.allowed);
     return {
       type: "https://iana.org/assignments/http-problem-types#quota-exceeded",
       title: "Request cannot be satisfied as assigned quota has been exceeded",

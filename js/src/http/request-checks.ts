@@ -3,7 +3,7 @@ import { type CheckedLimit, takeBackAll } from "./checked-limit.ts";
 import { exposedHeaders } from "./cors.ts";
 import type { HeaderFamily } from "./header-family.ts";
 import { type Decisions, type Field, LimitSet } from "./limit-set.ts";
-import { mergeFields } from "./merge-fields.ts";
+import { MergedFields } from "./merged-fields.ts";
 import { mostBindingOf } from "./most-binding.ts";
 import type { NamedRules } from "./named-rules.ts";
 import type { Denial, ResponseHead } from "./options.ts";
@@ -79,11 +79,10 @@ export class RequestState implements RequestChecks {
   #limits: readonly CheckedLimit[] = [];
   #scopes: readonly string[] = [];
   #begun: readonly Step[] = [];
-
-  /** The state of a request, if it has one. */
-  static find(request: object): RequestState | undefined {
-    return stateOf(request);
-  }
+  /** The headers that were set before, if the response is finished again. */
+  #merged: MergedFields | undefined;
+  /** Whether the headers of the response are being written. */
+  isWriting = false;
 
   /** The state of a request, which is made at the first call. */
   static of(request: object): RequestState {
@@ -152,8 +151,7 @@ export class RequestState implements RequestChecks {
   add(limits: readonly CheckedLimit[], settings: ResponseSettings): Promise<Denial> | undefined {
     this.#stages = [...this.#stages, { limits, settings }];
     this.#limits = [...this.#limits, ...limits];
-    const isDenied = limits.some(({ decision }) => decision?.allowed === false);
-    return isDenied ? this.#deny(settings) : undefined;
+    return limits.some(isDenied) ? this.#deny(settings) : undefined;
   }
 
   /** Takes back the units of all middleware: the request is not served. */
@@ -189,13 +187,18 @@ export class RequestState implements RequestChecks {
   #fields(response: ResponseHead, isCrossOrigin: boolean, now: () => number): readonly Field[] {
     const { settings } = this.#stages.at(-1) as Stage;
     const own = limitSet(this.#limits).headers(settings.family, this.#limits, now);
-    const fields = mergeFields(own, response);
-    if (!isCrossOrigin || !settings.exposes || !fields.length) {
+    this.#merged = new MergedFields(own, response, this.#limits.some(isDenied), this.#merged);
+    const { fields } = this.#merged;
+    if (!isCrossOrigin || !settings.exposes || !own.length) {
       return fields;
     }
-    const exposed = exposedHeaders(response.header(EXPOSE), fields);
+    const exposed = exposedHeaders(response.header(EXPOSE), own);
     return [...fields, [EXPOSE, exposed]];
   }
+}
+
+function isDenied({ decision }: CheckedLimit): boolean {
+  return decision !== undefined && !decision.allowed;
 }
 
 function stateOf(request: object): RequestState | undefined {

@@ -134,13 +134,12 @@ export class Shard {
   run<T>(operation: Operation<T>, policies: Policies, timeoutMs: number): Promise<T> {
     return new Promise((resolve, reject) => {
       const fail = (error: Error) => reject(this.#classify(error, operation));
-      if (!this.#isReady()) {
-        fail(new Error("the client is not connected"));
-        return;
-      }
       const deadline = new Deadline(timeoutMs, fail);
       const failInTime = (error: Error) => deadline.end() && fail(error);
       try {
+        if (!this.#isReady()) {
+          throw new Error("the client is not connected");
+        }
         this.#query(operation, policies, deadline).then((result) => {
           if (deadline.end()) {
             this.#breaker.recordSuccess();

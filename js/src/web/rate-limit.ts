@@ -1,4 +1,4 @@
-import { denialResponse, fetchHead, hasHeaders, withFields } from "../http/fetch.ts";
+import { denialResponse, fetchHead, hasHeaders, responseHead, withFields } from "../http/fetch.ts";
 import { HttpLimiter } from "../http/http-limiter.ts";
 import type { Awaitable, Denial, HttpOptions } from "../http/options.ts";
 import { RequestState } from "../http/request-checks.ts";
@@ -90,10 +90,8 @@ async function finishResponse(request: Request, response: Response): Promise<Res
   if (state.isEmpty || !hasHeaders(response)) {
     return response;
   }
-  const { status, headers } = response;
-  const head = { status, header: (name: string) => headers.get(name) ?? undefined };
   const isCrossOrigin = request.headers.has("origin");
-  const { fields, refunded } = state.finish(head, isCrossOrigin);
+  const { fields, refunded } = state.finish(responseHead(response), isCrossOrigin);
   await refunded;
   return withFields(response, fields);
 }

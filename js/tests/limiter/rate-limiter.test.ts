@@ -71,6 +71,23 @@ describe("a limiter", () => {
     expect((await limiter.check("key", "1/minute")).limit).toBe(1);
   });
 
+  test.each(["call", "status"])(
+    "counts an error that the library throws at once at %s as no answer",
+    async (name) => {
+      const client = new FakeClient(() => ALLOWED);
+      const { limiter } = limiterOf(client);
+      await limiter.check("a", "5/second");
+      Object.defineProperty(client, name, {
+        get: () => {
+          throw lost();
+        },
+      });
+      expect((await limiter.check("a", "5/second")).source).toBe("local");
+      expect(limiter.health().state).not.toBe("closed");
+      limiter.close();
+    },
+  );
+
   test("rejects wrong arguments", async () => {
     const { limiter } = limiterOf("memory://" as never);
     await expect(limiter.check("a", "1/month")).rejects.toThrow(ParseRulesError);

@@ -1,9 +1,10 @@
 import { describe, expect, test, vi } from "vitest";
 import { HttpLimiter } from "../../src/http/http-limiter.ts";
 import { RequestState } from "../../src/http/request-checks.ts";
-import { Rules } from "../../src/index.ts";
+import { type Decision, Rules } from "../../src/index.ts";
 import { checksOf, hashed, rateLimit, type WebOptions } from "../../src/web/index.ts";
 import { frozenLimiter } from "../support/frozen-limiter.ts";
+import { fromRow } from "../support/rows.ts";
 
 const CONTEXT = { address: "192.0.2.7" };
 
@@ -502,4 +503,50 @@ test("a limit keeps its name in responses where others were not decided", async 
   expect(await response.json()).toMatchObject({ "violated-policies": ["2:9/minute"] });
   // Those that were not decided do not count the request.
   expect(keys).toEqual(["ratelog:{all}:*#"]);
+});
+
+test("a response that is returned again has the headers of its request only", async () => {
+  const limit = rateLimit({ limiter: frozenLimiter(), limit: "9/minute", headers: "both" });
+  const upstream = { RateLimit: '"other";r=0;t=1', "X-RateLimit-Remaining": "12" };
+  const response = new Response(null, { status: 204, headers: upstream });
+  for (const [address, remaining] of [
+    ["192.0.2.1", 8],
+    ["192.0.2.1", 7],
+    ["192.0.2.2", 8],
+  ] as const) {
+    const { finish } = await limit(new Request("http://example.com/"), { address });
+    const { headers } = await finish(response);
+    expect(headers.get("ratelimit")).toBe(`"other";r=0;t=1, "9/minute";r=${remaining};t=60`);
+    expect(headers.get("x-ratelimit-remaining")).toBe(`${remaining}`);
+  }
+});
+
+test.each([
+  ["nothing", undefined, 503],
+  ["null", null, 503],
+  ["a denial with a number", { ...fromRow([0, 2, 0, 900, 1000, 1000]), allowed: 0 }, 429],
+])("a limiter of the program that returns %s serves no request", async (_, decision, status) => {
+  const local = frozenLimiter();
+  const limiter = {
+    check: () => decision as unknown as Decision,
+    checkAll: () => [decision as unknown as Decision],
+    refund: local.refund.bind(local),
+  };
+  const one = { limiter, onError: "deny" } as const;
+  for (const options of [one, { ...one, limits: [{ limit: "2/minute" }, { limit: "3/hour" }] }]) {
+    const { check } = limited(options);
+    // Of two limits, one has no decision.
+    expect((await check()).response.status).toBe("limits" in options ? 503 : status);
+  }
+});
+
+test("scripts of other origins read the headers of a set that stays", async () => {
+  const limit = rateLimit({ limiter: frozenLimiter(), limit: "9/minute", headers: "x-ratelimit" });
+  const request = new Request("http://example.com/", { headers: { Origin: "http://a.example" } });
+  const { finish } = await limit(request, CONTEXT);
+  const { headers } = await finish(new Response("", { headers: { "X-RateLimit-Remaining": "3" } }));
+  expect(headers.get("x-ratelimit-remaining")).toBe("3");
+  expect(headers.get("access-control-expose-headers")).toBe(
+    "X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset",
+  );
 });

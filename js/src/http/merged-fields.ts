@@ -1,0 +1,78 @@
+import type { Field } from "./limit-set.ts";
+import type { ResponseHead } from "./options.ts";
+
+/** Headers whose values are lists. */
+const LISTS: readonly string[] = ["ratelimit-policy", "ratelimit"];
+const REMAINING = "x-ratelimit-remaining";
+const RETRY_AFTER = "retry-after";
+
+/**
+ * The headers of a limiter, merged with those that the response has, which another limiter or the application has set, for
+ * example for an upstream server. Lists are joined. A `Retry-After` stays. Of the `X-RateLimit` headers, those of the
+ * limiter that denied the request stay, else those with the least remaining, and the first of a tie.
+ */
+export class MergedFields {
+  /** The headers to set. */
+  readonly fields: readonly Field[];
+  readonly #own: readonly Field[];
+
+  /** `earlier` are those that were set on the response before, if they were: they are replaced. */
+  constructor(
+    own: readonly Field[],
+    response: ResponseHead,
+    isDenied: boolean,
+    earlier: MergedFields | undefined,
+  ) {
+    const present = (name: string) => {
+      const value = response.header(name);
+      return earlier ? earlier.#before(name, value) : value;
+    };
+    const fields: Field[] = [];
+    let isBound: boolean | undefined;
+    for (const field of own) {
+      const [name, value] = field;
+      if (LISTS.includes(name)) {
+        const list = present(name);
+        fields.push(list ? [name, `${list}, ${value}`] : field);
+      } else if (name === RETRY_AFTER) {
+        // The function for denials has set its own.
+        if (present(name) === undefined) {
+          fields.push(field);
+        }
+      } else {
+        isBound ??= !isDenied && isBinding(present(REMAINING), fieldOf(own, REMAINING), response);
+        if (!isBound) {
+          fields.push(field);
+        }
+      }
+    }
+    this.#own = own;
+    this.fields = fields;
+  }
+
+  /** The value that a header had before these were set, if it has still the value that they gave it. */
+  #before(name: string, value: string | undefined): string | undefined {
+    if (value === undefined || value !== fieldOf(this.fields, name)) {
+      return value;
+    }
+    const own = fieldOf(this.#own, name) as string;
+    return value === own ? undefined : value.slice(0, -own.length - ", ".length);
+  }
+}
+
+function fieldOf(fields: readonly Field[], name: string): string | undefined {
+  return fields.find((field) => field[0] === name)?.[1];
+}
+
+/** Whether the `X-RateLimit` headers of a response bind the client at least as much as those of a limiter that allows. */
+function isBinding(
+  present: string | undefined,
+  own: string | undefined,
+  { status }: ResponseHead,
+): boolean {
+  // More digits are no exact number.
+  if (present === undefined || !/^\d{1,15}$/.test(present)) {
+    return false;
+  }
+  return status === 429 || Number(present) <= Number(own);
+}
