@@ -23,31 +23,15 @@ export class MergedFields {
     isDenied: boolean,
     earlier: MergedFields | undefined,
   ) {
-    const present = (name: string) => {
-      const value = response.header(name);
-      return earlier ? earlier.#before(name, value) : value;
-    };
-    const fields: Field[] = [];
-    let isBound: boolean | undefined;
-    for (const field of own) {
-      const [name, value] = field;
-      if (LISTS.includes(name)) {
-        const list = present(name);
-        fields.push(list ? [name, `${list}, ${value}`] : field);
-      } else if (name === RETRY_AFTER) {
-        // The function for denials has set its own.
-        if (present(name) === undefined) {
-          fields.push(field);
-        }
-      } else {
-        isBound ??= !isDenied && isBinding(present(REMAINING), fieldOf(own, REMAINING), response);
-        if (!isBound) {
-          fields.push(field);
-        }
-      }
-    }
     this.#own = own;
-    this.fields = fields;
+    // Most responses have none of them.
+    const isPlain = own.every(([name]) => response.header(name) === undefined);
+    this.fields = isPlain
+      ? own
+      : merge(own, response, isDenied, (name) => {
+          const value = response.header(name);
+          return earlier ? earlier.#before(name, value) : value;
+        });
   }
 
   /** The value that a header had before these were set, if it has still the value that they gave it. */
@@ -60,16 +44,40 @@ export class MergedFields {
   }
 }
 
+function merge(
+  own: readonly Field[],
+  { status }: ResponseHead,
+  isDenied: boolean,
+  present: (name: string) => string | undefined,
+): readonly Field[] {
+  const fields: Field[] = [];
+  let isBound: boolean | undefined;
+  for (const field of own) {
+    const [name, value] = field;
+    if (LISTS.includes(name)) {
+      const list = present(name);
+      fields.push(list ? [name, `${list}, ${value}`] : field);
+    } else if (name === RETRY_AFTER) {
+      // The function for denials has set its own.
+      if (present(name) === undefined) {
+        fields.push(field);
+      }
+    } else {
+      isBound ??= !isDenied && isBinding(present(REMAINING), fieldOf(own, REMAINING), status);
+      if (!isBound) {
+        fields.push(field);
+      }
+    }
+  }
+  return fields;
+}
+
 function fieldOf(fields: readonly Field[], name: string): string | undefined {
   return fields.find((field) => field[0] === name)?.[1];
 }
 
 /** Whether the `X-RateLimit` headers of a response bind the client at least as much as those of a limiter that allows. */
-function isBinding(
-  present: string | undefined,
-  own: string | undefined,
-  { status }: ResponseHead,
-): boolean {
+function isBinding(present: string | undefined, own: string | undefined, status: number): boolean {
   // More digits are no exact number.
   if (present === undefined || !/^\d{1,15}$/.test(present)) {
     return false;

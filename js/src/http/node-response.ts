@@ -1,8 +1,9 @@
 import { joined, type NodeRequest } from "./node.ts";
-import type { RequestState } from "./request-checks.ts";
+import { RequestState } from "./request-checks.ts";
 
 /** The parts of Node's `ServerResponse` that a limiter uses. */
 export interface NodeResponse {
+  readonly req?: object | undefined;
   readonly headersSent: boolean;
   getHeader(name: string): number | string | string[] | undefined;
   setHeader(name: string, value: number | string | readonly string[]): unknown;
@@ -10,45 +11,96 @@ export interface NodeResponse {
   writeHead(...args: any[]): any;
 }
 
+/** A response whose headers are finished when they are written. */
+interface UnfinishedResponse extends NodeResponse {
+  [UNFINISHED]?: Unfinished;
+}
+
+/** What a response needs to finish its headers. */
+export interface Unfinished {
+  readonly response: NodeResponse;
+  readonly state: RequestState;
+  readonly isCrossOrigin: boolean;
+  /** The function before it was replaced. */
+  readonly writeHead: NodeResponse["writeHead"];
+  /** The function of the response that is the prototype of this one, if there is one, before it was replaced. */
+  readonly base: NodeResponse["writeHead"];
+  isWriting: boolean;
+}
+
+const UNFINISHED: unique symbol = Symbol("ratelog");
+
 /**
  * Adds the rate limit headers to a response when its headers are written, so that streams and the responses to errors have
  * them, unless the framework has added them before. Refunds are not waited for.
  *
  * Express sets the prototype of each request and response, which then have hidden classes of their own: a new property costs
- * more than all else that a limiter does. So there is one.
+ * more than all else that a limiter does. The response gets one, its function.
  */
 export function finishNode(
   state: RequestState,
   request: NodeRequest,
   response: NodeResponse,
 ): void {
-  if (state.isEmpty || !state.begin(response)) {
+  const known = unfinishedOf(response);
+  if (state.isEmpty || known?.response === response) {
     return;
   }
   const { writeHead } = response;
-  const isCrossOrigin = request.headers.origin !== undefined;
-  response.writeHead = function (this: NodeResponse, ...args: unknown[]): unknown {
-    if (this !== response && !Object.prototype.isPrototypeOf.call(response, this)) {
-      // Somebody gave this function to another response.
-      return Object.getPrototypeOf(this).writeHead.apply(this, args);
-    }
-    const isNested = state.isWriting;
-    state.isWriting = true;
-    try {
-      if (!isNested && !this.headersSent) {
-        finish(this, state, isCrossOrigin, args);
-      }
-      return writeHead.apply(this, args);
-    } finally {
-      state.isWriting = isNested;
-    }
+  const unfinished: Unfinished = {
+    response,
+    state,
+    isCrossOrigin: request.headers.origin !== undefined,
+    writeHead,
+    base: known?.base ?? writeHead,
+    isWriting: false,
   };
+  if (response.req === state.owner && !state.unfinished) {
+    state.unfinished = unfinished;
+  } else {
+    (response as UnfinishedResponse)[UNFINISHED] = unfinished;
+  }
+  // One function for all: the garbage collector takes longer for one of each response.
+  response.writeHead = finishAndWriteHead;
+}
+
+/** What a response needs, or the response that is its prototype. */
+function unfinishedOf(response: UnfinishedResponse): Unfinished | undefined {
+  const own = response[UNFINISHED];
+  if (own?.response === response) {
+    return own;
+  }
+  const kept = response.req && RequestState.find(response.req)?.unfinished;
+  return kept?.response === response ? kept : (own ?? (kept && inherited(kept, response)));
+}
+
+function inherited(kept: Unfinished, response: NodeResponse): Unfinished | undefined {
+  return Object.prototype.isPrototypeOf.call(kept.response, response) ? kept : undefined;
+}
+
+function finishAndWriteHead(this: NodeResponse, ...args: unknown[]): unknown {
+  const unfinished = unfinishedOf(this);
+  if (!unfinished) {
+    // Somebody gave it this function of another response.
+    return Object.getPrototypeOf(this).writeHead.apply(this, args);
+  }
+  if (unfinished.isWriting) {
+    return unfinished.base.apply(this, args);
+  }
+  unfinished.isWriting = true;
+  try {
+    if (!this.headersSent) {
+      finish(this, unfinished, args);
+    }
+    return unfinished.writeHead.apply(this, args);
+  } finally {
+    unfinished.isWriting = false;
+  }
 }
 
 function finish(
   response: NodeResponse,
-  state: RequestState,
-  isCrossOrigin: boolean,
+  { state, isCrossOrigin }: Unfinished,
   args: unknown[],
 ): void {
   if (state.hasBegun("finish")) {
