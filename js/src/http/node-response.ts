@@ -16,7 +16,7 @@ interface UnfinishedResponse extends NodeResponse {
   [UNFINISHED]?: Unfinished;
 }
 
-/** What a response needs to finish its headers. */
+/** The state of a response until its headers are finished. */
 export interface Unfinished {
   readonly response: NodeResponse;
   readonly state: RequestState;
@@ -64,7 +64,7 @@ export function finishNode(
   response.writeHead = finishAndWriteHead;
 }
 
-/** What a response needs, or the response that is its prototype. */
+/** The state of a response, or of the response that is its prototype. */
 function unfinishedOf(response: UnfinishedResponse): Unfinished | undefined {
   const own = response[UNFINISHED];
   if (own?.response === response) {
