@@ -37,20 +37,23 @@ export async function denialResponse(
 }
 
 /** The values of headers that were set on a response, and of those that it had before. */
-const REPLACED: unique symbol = Symbol("ratelog");
-
 type Replaced = ReadonlyMap<
   string,
   { readonly value: string; readonly before: string | undefined }
 >;
 
+const REPLACED: unique symbol = Symbol("ratelog");
+
 interface FinishedResponse extends Response {
   [REPLACED]?: Replaced;
 }
 
+/** Those of responses that take no properties. */
+const replacedByResponse: WeakMap<Response, Replaced> = new WeakMap();
+
 /** The head of a response, without the headers that were set for another request, if the program returns it again. */
 export function responseHead(response: Response): ResponseHead {
-  const replaced = (response as FinishedResponse)[REPLACED];
+  const replaced = replacedOf(response);
   const header = (name: string) => {
     const value = response.headers.get(name) ?? undefined;
     const known = replaced?.get(name);
@@ -61,23 +64,37 @@ export function responseHead(response: Response): ResponseHead {
 
 /** Sets headers on a response. Returns the same, or a copy if it is immutable, as those of `fetch` are. */
 export function withFields(response: Response, fields: readonly Field[]): Response {
+  const { header } = responseHead(response);
+  const set = fields.map(([name, value]) => [name, { value, before: header(name) }] as const);
+  const finished = withHeaders(response, fields);
+  const replaced = new Map([...(replacedOf(response) ?? []), ...set]);
   try {
-    setAll(response, fields);
+    (finished as FinishedResponse)[REPLACED] = replaced;
+  } catch {
+    replacedByResponse.set(finished, replaced);
+  }
+  return finished;
+}
+
+function replacedOf(response: FinishedResponse): Replaced | undefined {
+  return response[REPLACED] ?? replacedByResponse.get(response);
+}
+
+function withHeaders(response: Response, fields: readonly Field[]): Response {
+  try {
+    setAll(response.headers, fields);
     return response;
   } catch {
     const copy = new Response(response.body, response);
-    setAll(copy, fields);
+    setAll(copy.headers, fields);
     return copy;
   }
 }
 
-function setAll(response: FinishedResponse, fields: readonly Field[]): void {
-  const { header } = responseHead(response);
-  const replaced = fields.map(([name, value]) => [name, { value, before: header(name) }] as const);
+function setAll(headers: Headers, fields: readonly Field[]): void {
   for (const [name, value] of fields) {
-    response.headers.set(name, value);
+    headers.set(name, value);
   }
-  response[REPLACED] = new Map(replaced);
 }
 
 /** Whether the headers of a response can be set: not those of a network error, or of a switch of protocols. */

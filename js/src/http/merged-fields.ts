@@ -40,7 +40,10 @@ export class MergedFields {
       return value;
     }
     const own = fieldOf(this.#own, name) as string;
-    return value === own ? undefined : value.slice(0, -own.length - ", ".length);
+    if (value === own) {
+      return undefined;
+    }
+    return LISTS.includes(name) ? value.slice(0, -own.length - ", ".length) : value;
   }
 }
 
@@ -64,8 +67,10 @@ function merge(
       }
     } else {
       isBound ??= !isDenied && isBinding(present(REMAINING), fieldOf(own, REMAINING), status);
-      if (!isBound) {
-        fields.push(field);
+      // Those that were set before are not to stay.
+      const shown = isBound ? present(name) : value;
+      if (shown !== undefined) {
+        fields.push([name, shown]);
       }
     }
   }

@@ -1,9 +1,8 @@
 import { joined, type NodeRequest } from "./node.ts";
-import { RequestState } from "./request-checks.ts";
+import type { RequestState } from "./request-checks.ts";
 
 /** The parts of Node's `ServerResponse` that a limiter uses. */
 export interface NodeResponse {
-  readonly req?: object | undefined;
   readonly headersSent: boolean;
   getHeader(name: string): number | string | string[] | undefined;
   setHeader(name: string, value: number | string | readonly string[]): unknown;
@@ -17,7 +16,7 @@ interface UnfinishedResponse extends NodeResponse {
 }
 
 /** The state of a response until its headers are finished. */
-export interface Unfinished {
+interface Unfinished {
   readonly response: NodeResponse;
   readonly state: RequestState;
   readonly isCrossOrigin: boolean;
@@ -34,20 +33,20 @@ const UNFINISHED: unique symbol = Symbol("ratelog");
  * Adds the rate limit headers to a response when its headers are written, so that streams and the responses to errors have
  * them, unless the framework has added them before. Refunds are not waited for.
  *
- * Express sets the prototype of each request and response, which then have hidden classes of their own: a new property costs
- * more than all else that a limiter does. The response gets one, its function.
+ * The state is a property of the response: frameworks give a response other requests and prototypes on its way.
  */
 export function finishNode(
   state: RequestState,
   request: NodeRequest,
-  response: NodeResponse,
+  response: UnfinishedResponse,
 ): void {
-  const known = unfinishedOf(response);
+  const known = response[UNFINISHED];
+  // An object with another response as its prototype has that one's property.
   if (state.isEmpty || known?.response === response) {
     return;
   }
   const { writeHead } = response;
-  const unfinished: Unfinished = {
+  response[UNFINISHED] = {
     response,
     state,
     isCrossOrigin: request.headers.origin !== undefined,
@@ -55,31 +54,12 @@ export function finishNode(
     base: known?.base ?? writeHead,
     isWriting: false,
   };
-  if (response.req === state.owner && !state.unfinished) {
-    state.unfinished = unfinished;
-  } else {
-    (response as UnfinishedResponse)[UNFINISHED] = unfinished;
-  }
   // One function for all: the garbage collector takes longer for one of each response.
   response.writeHead = finishAndWriteHead;
 }
 
-/** The state of a response, or of the response that is its prototype. */
-function unfinishedOf(response: UnfinishedResponse): Unfinished | undefined {
-  const own = response[UNFINISHED];
-  if (own?.response === response) {
-    return own;
-  }
-  const kept = response.req && RequestState.find(response.req)?.unfinished;
-  return kept?.response === response ? kept : (own ?? (kept && inherited(kept, response)));
-}
-
-function inherited(kept: Unfinished, response: NodeResponse): Unfinished | undefined {
-  return Object.prototype.isPrototypeOf.call(kept.response, response) ? kept : undefined;
-}
-
-function finishAndWriteHead(this: NodeResponse, ...args: unknown[]): unknown {
-  const unfinished = unfinishedOf(this);
+function finishAndWriteHead(this: UnfinishedResponse, ...args: unknown[]): unknown {
+  const unfinished = this[UNFINISHED];
   if (!unfinished) {
     // Somebody gave it this function of another response.
     return Object.getPrototypeOf(this).writeHead.apply(this, args);

@@ -6,7 +6,6 @@ import { type Decisions, type Field, LimitSet } from "./limit-set.ts";
 import { MergedFields } from "./merged-fields.ts";
 import { mostBindingOf } from "./most-binding.ts";
 import type { NamedRules } from "./named-rules.ts";
-import type { Unfinished } from "./node-response.ts";
 import type { Denial, ResponseHead } from "./options.ts";
 import type { Warnings } from "./warnings.ts";
 
@@ -82,14 +81,6 @@ export class RequestState implements RequestChecks {
   #begun: readonly Step[] = [];
   /** The headers that were set before, if the response is finished again. */
   #merged: MergedFields | undefined;
-  /** For the response to the request. */
-  unfinished: Unfinished | undefined;
-
-  /** The state of a request, if it has one. */
-  static find(request: object): RequestState | undefined {
-    return stateOf(request);
-  }
-
   /** The state of a request, which is made at the first call. */
   static of(request: object): RequestState {
     return stateOf(request) ?? new RequestState(request);

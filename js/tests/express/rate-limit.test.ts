@@ -202,6 +202,39 @@ describe.each(versions)("%s", (_, create) => {
     );
   });
 
+  test.each([
+    ["a proxy", (request: object) => new Proxy(request, {})],
+    ["a copy", (request: object) => Object.assign(Object.create(request), request)],
+  ])("another request for the same response: %s", async (_, wrap) => {
+    const statusesOfCount: number[] = [];
+    await withApp(
+      (app) => {
+        app.use((_, response, next) => {
+          const { writeHead } = response;
+          response.writeHead = function (this: typeof response, ...args: [number]) {
+            this.setHeader("X-Session", "set");
+            return writeHead.apply(this, args);
+          } as typeof writeHead;
+          next();
+        });
+        app.use(limited({ countIf: ({ status }) => statusesOfCount.push(status) > 0 }));
+        const inner = create();
+        inner.use(limited({ limit: "9/minute", scope: "inner" }));
+        inner.get("/", (_, response) => void response.send("inner"));
+        app.use((request, response, next) =>
+          inner(wrap(request) as typeof request, response, next),
+        );
+      },
+      async (url) => {
+        const response = await fetch(url);
+        expect([response.status, await response.text()]).toEqual([200, "inner"]);
+        expect(response.headers.get("x-session")).toBe("set");
+        expect(response.headers.get("ratelimit")).toContain('"2/minute";r=1;t=60');
+        expect(statusesOfCount).toEqual([200]);
+      },
+    );
+  });
+
   test("a mounted application that passes a request on limits it", async () => {
     await withApp(
       (app) => {

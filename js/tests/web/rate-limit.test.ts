@@ -505,20 +505,57 @@ test("a limit keeps its name in responses where others were not decided", async 
   expect(keys).toEqual(["ratelog:{all}:*#"]);
 });
 
-test("a response that is returned again has the headers of its request only", async () => {
-  const limit = rateLimit({ limiter: frozenLimiter(), limit: "9/minute", headers: "both" });
-  const upstream = { RateLimit: '"other";r=0;t=1', "X-RateLimit-Remaining": "12" };
-  const response = new Response(null, { status: 204, headers: upstream });
-  for (const [address, remaining] of [
-    ["192.0.2.1", 8],
-    ["192.0.2.1", 7],
-    ["192.0.2.2", 8],
-  ] as const) {
-    const { finish } = await limit(new Request("http://example.com/"), { address });
-    const { headers } = await finish(response);
-    expect(headers.get("ratelimit")).toBe(`"other";r=0;t=1, "9/minute";r=${remaining};t=60`);
-    expect(headers.get("x-ratelimit-remaining")).toBe(`${remaining}`);
+describe("a response that is returned again", () => {
+  const upstream = { RateLimit: '"other";r=0;t=1', "X-RateLimit-Remaining": "7" };
+
+  /** The remaining of the headers of requests, each from an address with an option for its limiter. */
+  async function finishAll(response: Response, requests: [string, Partial<WebOptions>?][]) {
+    const limiter = frozenLimiter();
+    const found = [];
+    for (const [address, options] of requests) {
+      const limit = rateLimit({ limiter, limit: "9/minute", headers: "both", ...options });
+      const { finish } = await limit(new Request("http://example.com/"), { address });
+      const finished = await finish(response);
+      expect(finished).toBe(response);
+      const { headers } = finished;
+      found.push([headers.get("ratelimit"), headers.get("x-ratelimit-remaining")]);
+    }
+    return found;
   }
+
+  const joined = (remaining: number) => `"other";r=0;t=1, "9/minute";r=${remaining};t=60`;
+
+  test.each([
+    ["plain", (response: Response) => response],
+    ["frozen", (response: Response) => Object.freeze(response)],
+  ])("has the headers of its request only: %s", async (_, prepare) => {
+    const response = prepare(new Response(null, { status: 204, headers: upstream }));
+    const [first, second, third] = ["192.0.2.1", "192.0.2.2", "192.0.2.3"];
+    expect(
+      await finishAll(response, [
+        [first],
+        [first],
+        [first],
+        [second],
+        [second, { headers: "none" }],
+        [third],
+      ]),
+    ).toEqual([
+      [joined(8), "7"],
+      [joined(7), "7"],
+      [joined(6), "6"],
+      [joined(8), "7"],
+      // Nothing is set, so the headers stay.
+      [joined(8), "7"],
+      [joined(8), "7"],
+    ]);
+  });
+
+  test("may have been read", async () => {
+    const response = Object.freeze(new Response("read"));
+    await response.text();
+    expect(await finishAll(response, [["192.0.2.1"]])).toEqual([['"9/minute";r=8;t=60', "8"]]);
+  });
 });
 
 test.each([
