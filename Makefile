@@ -73,8 +73,8 @@ publish-crates: setup ## publish the crates on crates.io (see RELEASING.md)
 	@scripts/publish-crates
 
 clean: ## remove everything that the other targets made here
-	@scripts/rust cargo clean
-	@rm -rf .venv .servers .cache fuzz/target fuzz/corpus fuzz/artifacts tests/*/node_modules
+	@rm -rf target .venv .servers .cache fuzz/target fuzz/corpus fuzz/artifacts tests/*/node_modules
 	@rm -rf js/coverage js/dist js/node_modules js/tests/*/node_modules js/benches/*/node_modules
 	@rm -rf python/.*_cache python/.hypothesis python/.coverage* python/ratelog/*.so
 	@find . -name __pycache__ -prune -exec rm -rf {} +
+	@[ -z "$$CARGO_TARGET_DIR" ] || scripts/rust cargo clean

@@ -198,6 +198,11 @@ _OF_AN_APPLICATION = {
     'ratelog_checks_total{job="shop", ratelog_policy="login", ratelog_result="allowed"}': "0+180x60",
     'ratelog_checks_total{job="shop", ratelog_policy="login", ratelog_result="denied", error_type="E"}': "0+60x60",
 }
+# A limit without a policy has no such label, as the series of a dashboard.
+_WITHOUT_POLICY = {
+    'ratelog_checks_total{job="shop", ratelog_result="allowed"}': "0+60x60",
+    'ratelog_checks_total{job="shop", ratelog_result="denied"}': "0+60x60",
+}
 
 
 def test_the_board_ignores_the_series_of_applications(tmp_path: Path) -> None:
@@ -217,6 +222,8 @@ def test_the_queries_for_applications_ignore_the_series_of_the_dashboard(tmp_pat
     }
     finds(results, _OF_AN_APPLICATION, tmp_path)
     finds(results, _OF_THE_DASHBOARD | _OF_AN_APPLICATION, tmp_path)
+    by_policy = [*results[denied], {"labels": "{}", "value": 0.5}]
+    finds({denied: by_policy}, _OF_THE_DASHBOARD | _OF_AN_APPLICATION | _WITHOUT_POLICY, tmp_path)
 
 
 def test_the_board_keeps_deployments_with_equal_names_apart(tmp_path: Path) -> None:

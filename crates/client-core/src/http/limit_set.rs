@@ -83,14 +83,15 @@ impl LimitSet {
     /// The headers of a response, as in [`headers`](super::headers()). Takes one decision with its source per limit, in
     /// order; `None` if there is none, for example because a cached denial of another limit denied the request.
     ///
-    /// `RateLimit-Policy` lists the rules of all limits. `RateLimit` has one item per decision: its binding rule. `t` is
-    /// never later than `Retry-After`, also for a limit that allowed the request and whose window is longer. The
-    /// `X-RateLimit` headers and `Retry-After` report one decision: the denial with the longest retry-after, or, if all
-    /// are allowed, the decision with the least remaining; the first wins a tie. So a client that waits for `Retry-After`
-    /// is not denied again for any of the reasons. If one of the denials never ends, there is no `Retry-After`.
+    /// `RateLimit-Policy` lists the rules of all limits. `RateLimit` has one item per decision that counted: its binding
+    /// rule. `Retry-After` is the longest retry-after of the denials; if one of them never ends, there is none. So a client
+    /// that waits for it is not denied again for any of the reasons. No `t` and no reset is later, also of a limit that
+    /// allowed the request and whose window is longer. The `X-RateLimit` headers report one decision that counted: the
+    /// denial with the longest retry-after, or, if all are allowed, the decision with the least remaining; the first wins a
+    /// tie.
     ///
-    /// A decision with [`Source::Fallback`] counted nothing: only `Retry-After` takes it into account. If no decision
-    /// counted, there are no other headers.
+    /// A decision with [`Source::Fallback`] counted nothing: it is in `Retry-After` only. If no decision counted, there are
+    /// no other headers.
     #[must_use]
     pub fn headers(
         &self,
