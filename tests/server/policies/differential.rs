@@ -21,9 +21,10 @@ fn assert_same(first: &Decision, second: &Decision, passed_ms: i64, what: &str) 
     assert!(same, "{what}: {first:?} against {second:?}, {passed_ms} ms later");
 }
 
-/// Returns random rules in text form, with windows of tens of minutes.
+/// Returns random rules in text form, with windows of tens of minutes. Many have few rules, which allow more often.
 fn random_rules(random: &mut Random) -> String {
-    let rules: Vec<String> = (0..=random.below(16))
+    let most = random.below(16) + 1;
+    let rules: Vec<String> = (0..=random.below(most))
         .map(|_| {
             let limit = random.pick(&[0, 1, 2, 5, 17, 40, 1000, 1000, 1000]);
             let window = random.pick(&["10m", "1200", "1800s", "3600000ms", "2h", "1d", "1w"]);
@@ -76,5 +77,5 @@ fn a_policy_decides_like_its_rules_inline() {
             }
         }
     }
-    assert!(denials > 50 && calls - denials > 50, "{denials} of {calls} were denied");
+    assert!(denials > 20 && calls - denials > 20, "{denials} of {calls} were denied");
 }
