@@ -21,7 +21,7 @@ impl Source {
         matches!(self, Self::Module | Self::Script)
     }
 
-    /// Whether the numbers of a decision are counts. Those of a fixed fallback are not: it counts nothing.
+    /// Returns whether the numbers of a decision are counts. Those of a fixed fallback are not: it counts nothing.
     #[must_use]
     pub const fn has_counts(self) -> bool {
         !matches!(self, Self::Fallback)

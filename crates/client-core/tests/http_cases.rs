@@ -30,7 +30,7 @@ struct Write {
     limits: Vec<Limit>,
     /// One per limit; `None` if there is none.
     decisions: Vec<Option<[i64; 6]>>,
-    /// Whether each decision counted. `None` if all did.
+    /// For each decision, true if it counted. `None` if all did.
     counted: Option<Vec<bool>>,
     /// Only for the family that writes a time of day.
     sent_at: Option<f64>,

@@ -169,7 +169,7 @@ export class RequestState implements RequestChecks {
    * Takes back the units of a response that does not count, and returns the headers to set on it. `isCrossOrigin` is
    * whether the request came from a page of another origin.
    */
-  finish(response: ResponseHead, isCrossOrigin: boolean, now: () => number = Date.now): Finish {
+  finish(response: ResponseHead, isCrossOrigin: boolean): Finish {
     let refunded: Promise<unknown> | undefined;
     for (const { limits, settings } of this.#stages) {
       const { countIf, warnings } = settings;
@@ -178,12 +178,12 @@ export class RequestState implements RequestChecks {
       }
     }
     // The refunds have begun, so the headers are those after them.
-    return { fields: this.#fields(response, isCrossOrigin, now), refunded };
+    return { fields: this.#fields(response, isCrossOrigin), refunded };
   }
 
-  #fields(response: ResponseHead, isCrossOrigin: boolean, now: () => number): readonly Field[] {
+  #fields(response: ResponseHead, isCrossOrigin: boolean): readonly Field[] {
     const { settings } = this.#stages.at(-1) as Stage;
-    const own = limitSet(this.#limits).headers(settings.family, this.#limits, now);
+    const own = limitSet(this.#limits).headers(settings.family, this.#limits, Date.now);
     this.#merged = new MergedFields(own, response, this.#limits.some(isDenied), this.#merged);
     const { fields } = this.#merged;
     if (!isCrossOrigin || !settings.exposes || !own.length) {

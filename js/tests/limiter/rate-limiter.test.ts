@@ -88,6 +88,23 @@ describe("a limiter", () => {
     },
   );
 
+  test("does not count a late reply as an answer", async () => {
+    const replies: ((reply: unknown) => void)[] = [];
+    const client = new FakeClient(() => () => new Promise((resolve) => replies.push(resolve)));
+    const { limiter } = limiterOf(client, { failureThreshold: 2, timeoutMs: 100 });
+    await limiter.ready();
+    client.probeAnswer = () => lost();
+    for (const isClosed of [true, false]) {
+      const checked = limiter.check("a", "5/second");
+      await vi.advanceTimersByTimeAsync(100);
+      expect((await checked).source).toBe("local");
+      expect(limiter.health().state === "closed").toBe(isClosed);
+      replies.shift()?.(ALLOWED);
+      await vi.advanceTimersByTimeAsync(0);
+    }
+    limiter.close();
+  });
+
   test("rejects wrong arguments", async () => {
     const { limiter } = limiterOf("memory://" as never);
     await expect(limiter.check("a", "1/month")).rejects.toThrow(ParseRulesError);

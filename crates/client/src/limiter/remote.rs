@@ -311,7 +311,7 @@ impl Remote {
         }
     }
 
-    /// Whether the server is a shard of a cluster.
+    /// Returns whether the server is a shard of a cluster.
     const fn is_shard(&self) -> bool {
         self.doubt.is_some()
     }
