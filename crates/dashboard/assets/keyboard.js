@@ -5,7 +5,7 @@ export function handleKeys() {
   let afterG = false;
   document.addEventListener("keydown", (event) => {
     const target = event.target;
-    const isField = target instanceof HTMLElement && target.closest("input, select, textarea, dialog");
+    const isField = target instanceof HTMLElement && target.closest("input, select, textarea, dialog[open]");
     if (isField || event.ctrlKey || event.metaKey || event.altKey) return;
     const link = afterG ? document.querySelector(`[data-go="${CSS.escape(event.key)}"]`) : null;
     afterG = event.key === "g";
