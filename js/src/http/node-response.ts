@@ -10,77 +10,39 @@ export interface NodeResponse {
   writeHead(...args: any[]): any;
 }
 
-/** A response whose headers are finished when they are written. */
-interface UnfinishedResponse extends NodeResponse {
-  [UNFINISHED]?: Unfinished;
-}
-
-/** The state of a response until its headers are finished. */
-interface Unfinished {
-  readonly response: NodeResponse;
-  readonly state: RequestState;
-  readonly isCrossOrigin: boolean;
-  /** The function before it was replaced. */
-  readonly writeHead: NodeResponse["writeHead"];
-  /** The function of the response that is the prototype of this one, if there is one, before it was replaced. */
-  readonly base: NodeResponse["writeHead"];
-  isWriting: boolean;
-}
-
-const UNFINISHED: unique symbol = Symbol("ratelog");
-
 /**
  * Adds the rate limit headers to a response when its headers are written, so that streams and the responses to errors have
  * them, unless the framework has added them before. Refunds are not waited for.
- *
- * The state is a property of the response: frameworks give a response other requests and prototypes on its way.
  */
 export function finishNode(
   state: RequestState,
   request: NodeRequest,
-  response: UnfinishedResponse,
+  response: NodeResponse,
 ): void {
-  const known = response[UNFINISHED];
-  // An object with another response as its prototype has that one's property.
-  if (state.isEmpty || known?.response === response) {
-    return;
+  if (!state.isEmpty && state.begin(response)) {
+    const isCrossOrigin = request.headers.origin !== undefined;
+    response.writeHead = finishing(response.writeHead, state, isCrossOrigin);
   }
-  const { writeHead } = response;
-  response[UNFINISHED] = {
-    response,
-    state,
-    isCrossOrigin: request.headers.origin !== undefined,
-    writeHead,
-    base: known?.base ?? writeHead,
-    isWriting: false,
-  };
-  // One function for all: the garbage collector takes longer for one of each response.
-  response.writeHead = finishAndWriteHead;
 }
 
-function finishAndWriteHead(this: UnfinishedResponse, ...args: unknown[]): unknown {
-  const unfinished = this[UNFINISHED];
-  if (!unfinished) {
-    // Somebody gave it this function of another response.
-    return Object.getPrototypeOf(this).writeHead.apply(this, args);
-  }
-  if (unfinished.isWriting) {
-    return unfinished.base.apply(this, args);
-  }
-  unfinished.isWriting = true;
-  try {
+/** Returns a `writeHead` that adds the headers before it calls the original. */
+function finishing(
+  original: NodeResponse["writeHead"],
+  state: RequestState,
+  isCrossOrigin: boolean,
+): NodeResponse["writeHead"] {
+  return function writeHead(this: NodeResponse, ...args: unknown[]): unknown {
     if (!this.headersSent) {
-      finish(this, unfinished, args);
+      finish(this, state, isCrossOrigin, args);
     }
-    return unfinished.writeHead.apply(this, args);
-  } finally {
-    unfinished.isWriting = false;
-  }
+    return original.apply(this, args);
+  };
 }
 
 function finish(
   response: NodeResponse,
-  { state, isCrossOrigin }: Unfinished,
+  state: RequestState,
+  isCrossOrigin: boolean,
   args: unknown[],
 ): void {
   if (state.hasBegun("finish")) {

@@ -7,6 +7,7 @@ import { MergedFields } from "./merged-fields.ts";
 import { mostBindingOf } from "./most-binding.ts";
 import type { NamedRules } from "./named-rules.ts";
 import type { Denial, ResponseHead } from "./options.ts";
+import { keepState, stateOf } from "./request-states.ts";
 import type { Warnings } from "./warnings.ts";
 
 /** The checks of a request. */
@@ -41,16 +42,6 @@ export interface Finish {
   readonly fields: readonly Field[];
   readonly refunded: Promise<unknown> | undefined;
 }
-
-/** A property of requests: the garbage collector takes longer for entries of a `WeakMap`. */
-const STATE: unique symbol = Symbol("ratelog");
-
-interface Owner {
-  [STATE]?: RequestState;
-}
-
-/** The states of requests that do not keep the property: frozen ones, proxies, and copies of others. */
-const states: WeakMap<object, RequestState> = new WeakMap();
 
 /** The sets that begin with the same limits, for requests with the same limits as earlier ones. */
 interface KnownSets {
@@ -88,16 +79,7 @@ export class RequestState implements RequestChecks {
 
   private constructor(request: object) {
     this.owner = request;
-    if (propertyOf(request) === undefined) {
-      try {
-        (request as Owner)[STATE] = this;
-      } catch {
-        // It takes no properties.
-      }
-    }
-    if (propertyOf(request) !== this) {
-      states.set(request, this);
-    }
+    keepState(this);
   }
 
   get isEmpty(): boolean {
@@ -196,20 +178,6 @@ export class RequestState implements RequestChecks {
 
 function isDenied({ decision }: CheckedLimit): boolean {
   return decision !== undefined && !decision.allowed;
-}
-
-function stateOf(request: object): RequestState | undefined {
-  const state = propertyOf(request);
-  // Copies of a request, and objects with it as their prototype, have its property.
-  return state?.owner === request ? state : states.get(request);
-}
-
-function propertyOf(request: Owner): RequestState | undefined {
-  try {
-    return request[STATE];
-  } catch {
-    return undefined;
-  }
 }
 
 const EXPOSE = "access-control-expose-headers";
