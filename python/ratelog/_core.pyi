@@ -339,6 +339,7 @@ class ThrottleState:
         Otherwise returns the seconds to wait before you try again; `None` means until another request ends. A request
         is never held back beyond `deadline`.
         """
-    def on_response(self, denied: bool, hint: RetryHint, now: float) -> None: ...
+    def on_response(self, denied: bool, hint: RetryHint, now: float, max_wait: float) -> None:
+        """Records the response to a request that was started. A wait longer than `max_wait` holds nothing back."""
     def release(self) -> None:
         """Ends a request that was started."""

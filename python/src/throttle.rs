@@ -1,4 +1,4 @@
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -31,8 +31,15 @@ impl ThrottleState {
         })
     }
 
-    fn on_response(&mut self, denied: bool, hint: &RetryHint, now: f64) -> PyResult<()> {
-        self.state.on_response(denied, &hint.0, self.instant("now", now)?);
+    fn on_response(
+        &mut self,
+        denied: bool,
+        hint: &RetryHint,
+        now: f64,
+        max_wait: f64,
+    ) -> PyResult<()> {
+        let max_wait = finite_seconds("max_wait", max_wait)?;
+        self.state.on_response(denied, &hint.0, self.instant("now", now)?, max_wait);
         Ok(())
     }
 
@@ -43,10 +50,14 @@ impl ThrottleState {
 
 impl ThrottleState {
     fn instant(&self, name: &str, time: f64) -> PyResult<Instant> {
-        // Later than any real clock reading; infinity becomes this value.
-        const LATEST: f64 = 1e10;
-        let time = seconds(name, if time > LATEST { LATEST } else { time })?;
+        let time = finite_seconds(name, time)?;
         let instant = self.epoch.checked_add(time);
         instant.ok_or_else(|| PyValueError::new_err(format!("{name} is out of range")))
     }
+}
+
+/// As [`seconds`], with infinity as a time that is later than any clock reads.
+fn finite_seconds(name: &str, value: f64) -> PyResult<Duration> {
+    const LATEST: f64 = 1e10;
+    seconds(name, if value > LATEST { LATEST } else { value })
 }

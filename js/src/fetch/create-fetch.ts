@@ -100,7 +100,7 @@ export function createFetch(options: FetchOptions = {}): typeof globalThis.fetch
           if (idempotent || !response.redirected) {
             action = afterResponse(status, hint, idempotent);
           }
-          throttle?.onResponse(status === 429, hint);
+          throttle?.onResponse(status === 429, hint, maxWaitMs);
           if (status === 429 && type === "cors") {
             warnUnlessReadable(origin, headers);
           }

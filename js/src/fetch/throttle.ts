@@ -63,11 +63,16 @@ export class Throttle {
     }
   }
 
-  /** Records a response. `denied` is whether its status is 429. */
-  onResponse(denied: boolean, hint: RetryHint): void {
+  /**
+   * Records a response. `denied` is whether its status is 429.
+   *
+   * A wait longer than `maxMs`, the longest of any request, is no period: it would hide the shorter ones of other limits,
+   * and hold nothing back itself.
+   */
+  onResponse(denied: boolean, hint: RetryHint, maxMs: number): void {
     const now = performance.now();
     const wait = (denied ? hint.retryAfterMs : undefined) ?? hint.exhaustedForMs;
-    if (wait !== undefined && now + wait > this.#until) {
+    if (wait !== undefined && wait <= maxMs && now + wait > this.#until) {
       this.#until = now + wait;
       if (this.#resumeAt < this.#until) {
         this.#resumeAt = this.#until + jitter(wait);

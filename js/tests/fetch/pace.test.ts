@@ -118,6 +118,28 @@ test("no request is held back beyond its deadline, nor by a wait that ends after
   await Promise.all([second, third]);
 });
 
+test("a wait that is too long for any request does not hide a shorter one", async () => {
+  const long = answer(200, { RateLimit: '"a";r=0;t=3600' });
+  for (const answers of [
+    [long, exhausted],
+    [exhausted, long],
+  ]) {
+    const { fetches, open, respond } = pending();
+    const paced = createFetch({ fetch: fetches, pace: true });
+    const calls = [paced(URL_), paced(URL_)];
+    for (const one of answers) {
+      await respond(one);
+    }
+    calls.push(paced(URL_));
+    await vi.advanceTimersByTimeAsync(4999);
+    expect(open).toHaveLength(0);
+    await vi.advanceTimersByTimeAsync(502);
+    expect(open).toHaveLength(1);
+    await respond(answer(200));
+    await Promise.all(calls);
+  }
+});
+
 test("a request that fails makes room for the next one", async () => {
   const fake = fakeFetch(
     answer(200, { RateLimit: '"a";r=1;t=60' }),

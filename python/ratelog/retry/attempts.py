@@ -98,7 +98,7 @@ class RetryConfig:
                 response = yield SEND
                 status, headers = client.read_response(response)
                 hint = RetryHint.from_headers(headers, self.time())
-                throttle.on_response(status == 429, hint, self.monotonic())
+                throttle.on_response(status == 429, hint, self.monotonic(), self.max_wait)
             except Exception as error:
                 may_have_arrived = client.may_have_arrived(error)
                 wait = None

@@ -60,10 +60,13 @@ class Throttle:
             self._queue.remove(waiter)
             self._wake_first()
 
-    def on_response(self, denied: bool, hint: RetryHint, now: float) -> None:
-        """Updates the throttle from the response to a request that was started."""
+    def on_response(self, denied: bool, hint: RetryHint, now: float, max_wait: float) -> None:
+        """Updates the throttle from the response to a request that was started.
+
+        A wait longer than `max_wait` holds nothing back.
+        """
         with self._lock:
-            self._state.on_response(denied, hint, now)
+            self._state.on_response(denied, hint, now, max_wait)
 
     def release(self) -> None:
         """Ends a request that was started."""

@@ -19,7 +19,7 @@ def hint(remaining: int, seconds: int | None = None) -> RetryHint:
 def test_requests_in_progress_do_not_exceed_the_quota() -> None:
     throttle = ThrottleState()
     assert [throttle.try_acquire(0.0, DEADLINE) for _ in range(3)] == [0.0, 0.0, 0.0]
-    throttle.on_response(False, hint(2), 0.0)
+    throttle.on_response(False, hint(2), 0.0, DEADLINE)
     throttle.release()
     assert throttle.try_acquire(0.0, DEADLINE) is None
     throttle.release()
@@ -30,7 +30,7 @@ def test_requests_in_progress_do_not_exceed_the_quota() -> None:
 def test_no_request_starts_while_the_quota_is_exhausted() -> None:
     throttle = ThrottleState()
     throttle.try_acquire(100.0, DEADLINE)
-    throttle.on_response(True, hint(0, 5), 100.0)
+    throttle.on_response(True, hint(0, 5), 100.0, DEADLINE)
     throttle.release()
     wait = throttle.try_acquire(100.0, DEADLINE)
     assert wait is not None
@@ -41,7 +41,7 @@ def test_no_request_starts_while_the_quota_is_exhausted() -> None:
 def test_no_request_is_held_back_beyond_its_deadline() -> None:
     throttle = ThrottleState()
     throttle.try_acquire(0.0, DEADLINE)
-    throttle.on_response(True, hint(0, 50), 0.0)
+    throttle.on_response(True, hint(0, 50), 0.0, DEADLINE)
     assert throttle.try_acquire(0.0, 10.0) is None
     throttle.release()
     assert throttle.try_acquire(0.0, 10.0) == 0.0
@@ -59,7 +59,7 @@ def test_a_request_that_waits_is_always_started(
         if event == 0:
             under_way += throttle.try_acquire(now, now + 60) == 0.0
         elif event == 1:
-            throttle.on_response(denied, hint(remaining, 3), now)
+            throttle.on_response(denied, hint(remaining, 3), now, DEADLINE)
         elif under_way:
             under_way -= 1
             throttle.release()

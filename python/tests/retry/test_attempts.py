@@ -183,6 +183,18 @@ def test_no_request_is_held_back_longer_than_max_wait() -> None:
     assert simulation.sent_at[1] - simulation.sent_at[0] - 1 <= 3
 
 
+def test_a_wait_longer_than_max_wait_does_not_hide_a_shorter_one() -> None:
+    for waits in (500, 5), (5, 500):
+        simulation, throttles = Simulation(), Throttles(Event)
+        throttle = throttles.get(request_info().origin)
+        for seconds in waits:
+            hint = RetryHint.from_headers([(b"ratelimit", f'"a";r=0;t={seconds}'.encode())], simulation.now)
+            throttle.on_response(False, hint, simulation.now, 60)
+        began = simulation.now
+        simulation.run(request_info(), OK, throttles=throttles)
+        assert 5 <= simulation.sent_at[0] - began <= 6
+
+
 def test_attempts_share_max_wait() -> None:
     throttles = Throttles(Event)
     exhausted = denied(("ratelimit", '"a";r=0;t=20'), status=200)
@@ -191,7 +203,7 @@ def test_attempts_share_max_wait() -> None:
         def may_have_arrived(self, error: BaseException) -> bool:
             """The request is lost while the response to another reports an exhausted quota."""
             throttles.get(request_info().origin).on_response(
-                False, RetryHint.from_headers(exhausted[1], self.now), self.now
+                False, RetryHint.from_headers(exhausted[1], self.now), self.now, 30
             )
             return True
 

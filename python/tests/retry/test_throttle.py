@@ -22,7 +22,7 @@ def throttled(first_hint: RetryHint) -> Throttle:
     """A throttle whose first request got a response with `first_hint`, at 0."""
     throttle = Throttles(threading.Event).get("one")
     start(throttle, throttle.join_queue())
-    throttle.on_response(False, first_hint, 0.0)
+    throttle.on_response(False, first_hint, 0.0, DEADLINE)
     throttle.release()
     return throttle
 
@@ -92,7 +92,7 @@ def test_no_thread_misses_a_wakeup(round_: int) -> None:
             while (wait := throttle.try_acquire(waiter, 0.0, DEADLINE)) is not None:
                 waiter.event.wait(wait)
             throttle.leave_queue(waiter)
-            throttle.on_response(False, hint(1), 0.0)
+            throttle.on_response(False, hint(1), 0.0, DEADLINE)
             throttle.release()
         finished.append(number)
 

@@ -20,7 +20,7 @@ const SHORT_WAIT_JITTER: Duration = Duration::from_millis(100);
 ///
 /// let five_seconds = Duration::from_secs(5);
 /// let hint = RetryHint { retry_after: Some(five_seconds), ..RetryHint::default() };
-/// throttle.on_response(true, &hint, now);
+/// throttle.on_response(true, &hint, now, deadline - now);
 /// throttle.release();
 /// let admission = throttle.try_acquire(now, deadline);
 /// assert!(matches!(admission, Admission::WaitUntil(then) if then >= now + five_seconds));
@@ -72,10 +72,19 @@ impl ThrottleState {
     }
 
     /// Records the response to a request that was started. `denied` is whether its status is 429.
-    pub fn on_response(&mut self, denied: bool, hint: &RetryHint, now: Instant) {
+    ///
+    /// A wait longer than `max_wait`, the longest of any request, is no hold: it would hide the shorter holds of other
+    /// limits, and hold nothing back itself.
+    pub fn on_response(
+        &mut self,
+        denied: bool,
+        hint: &RetryHint,
+        now: Instant,
+        max_wait: Duration,
+    ) {
         let wait = if denied { hint.wait() } else { hint.exhausted_for };
-        // A wait that overflows the clock is longer than any deadline, so it is no hold.
-        let hold = wait.and_then(|wait| {
+        let hold = wait.filter(|wait| *wait <= max_wait).and_then(|wait| {
+            // One that overflows the clock is longer than any deadline.
             let until = now.checked_add(wait)?;
             Some(Hold { until, resume_at: until.checked_add(jitter(wait, SHORT_WAIT_JITTER))? })
         });
@@ -99,6 +108,7 @@ mod tests {
     use crate::Clock;
 
     const SECOND: Duration = Duration::from_secs(1);
+    const MINUTE: Duration = Duration::from_secs(60);
 
     fn hint(remaining: Option<u64>, exhausted_for: Option<u32>) -> RetryHint {
         let exhausted_for = exhausted_for.map(|seconds| SECOND * seconds);
@@ -108,15 +118,15 @@ mod tests {
     /// A throttle whose first request got a response with this hint at `now`.
     fn after(denied: bool, hint: RetryHint, now: Instant) -> ThrottleState {
         let mut throttle = ThrottleState::default();
-        assert_eq!(throttle.try_acquire(now, now + SECOND * 60), Admission::Admitted);
-        throttle.on_response(denied, &hint, now);
+        assert_eq!(throttle.try_acquire(now, now + MINUTE), Admission::Admitted);
+        throttle.on_response(denied, &hint, now, MINUTE);
         throttle.release();
         throttle
     }
 
     /// The number of requests that may be in flight together, up to three.
     fn concurrency(throttle: &mut ThrottleState, now: Instant) -> usize {
-        let deadline = now + SECOND * 60;
+        let deadline = now + MINUTE;
         let is_admitted = |_: &i32| throttle.try_acquire(now, deadline) == Admission::Admitted;
         let admitted = (0..3).take_while(is_admitted).count();
         (0..admitted).for_each(|_| throttle.release());
@@ -125,7 +135,7 @@ mod tests {
 
     /// The end of the hold, for a request with a deadline in a minute.
     fn held_until(throttle: &mut ThrottleState, now: Instant) -> Instant {
-        match throttle.try_acquire(now, now + SECOND * 60) {
+        match throttle.try_acquire(now, now + MINUTE) {
             Admission::WaitUntil(then) => then,
             other => panic!("{other:?}"),
         }
@@ -146,8 +156,20 @@ mod tests {
     fn a_shorter_wait_does_not_end_a_hold_earlier() {
         let now = Clock::monotonic_now();
         let mut throttle = after(false, hint(Some(0), Some(20)), now);
-        throttle.on_response(false, &hint(Some(0), Some(5)), now);
+        throttle.on_response(false, &hint(Some(0), Some(5)), now, MINUTE);
         assert!(held_until(&mut throttle, now) >= now + SECOND * 20);
+    }
+
+    #[test]
+    fn a_wait_longer_than_the_longest_does_not_hide_a_shorter_one() {
+        let now = Clock::monotonic_now();
+        for waits in [[3600, 5], [5, 3600]] {
+            let mut throttle = ThrottleState::default();
+            for wait in waits {
+                throttle.on_response(false, &hint(Some(0), Some(wait)), now, MINUTE);
+            }
+            assert!(held_until(&mut throttle, now) >= now + SECOND * 5, "{waits:?}");
+        }
     }
 
     #[test]
@@ -168,25 +190,25 @@ mod tests {
     fn a_response_without_limits_lifts_the_bound_after_the_hold() {
         let now = Clock::monotonic_now();
         let mut throttle = after(false, hint(Some(0), Some(10)), now);
-        throttle.on_response(false, &RetryHint::default(), now);
+        throttle.on_response(false, &RetryHint::default(), now, MINUTE);
         let end = held_until(&mut throttle, now);
         assert_eq!(concurrency(&mut throttle, end), 1);
-        throttle.on_response(false, &RetryHint::default(), end);
+        throttle.on_response(false, &RetryHint::default(), end, MINUTE);
         assert_eq!(concurrency(&mut throttle, end), 3);
     }
 
     #[test]
     fn no_request_is_held_beyond_its_deadline() {
-        let (now, minute) = (Clock::monotonic_now(), SECOND * 60);
+        let now = Clock::monotonic_now();
         // The hold ends before the deadline, but its jitter may go beyond it.
         let mut throttle = after(false, hint(Some(0), Some(60)), now);
-        assert_eq!(throttle.try_acquire(now, now + minute), Admission::WaitUntil(now + minute));
-        assert_eq!(throttle.try_acquire(now + minute, now + minute), Admission::Admitted);
+        assert_eq!(throttle.try_acquire(now, now + MINUTE), Admission::WaitUntil(now + MINUTE));
+        assert_eq!(throttle.try_acquire(now + MINUTE, now + MINUTE), Admission::Admitted);
         // The hold ends after the deadline: it holds nothing back, but the bound on requests in flight still applies.
         let mut throttle = after(false, hint(Some(0), Some(61)), now);
-        assert_eq!(throttle.try_acquire(now, now + minute), Admission::Admitted);
-        assert_eq!(throttle.try_acquire(now, now + minute), Admission::WaitForRelease);
-        assert_eq!(throttle.try_acquire(now + minute, now + minute), Admission::Admitted);
+        assert_eq!(throttle.try_acquire(now, now + MINUTE), Admission::Admitted);
+        assert_eq!(throttle.try_acquire(now, now + MINUTE), Admission::WaitForRelease);
+        assert_eq!(throttle.try_acquire(now + MINUTE, now + MINUTE), Admission::Admitted);
     }
 
     #[test]

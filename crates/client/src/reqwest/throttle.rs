@@ -106,7 +106,7 @@ impl Middleware for Throttle {
         {
             let denied = response.status() == StatusCode::TOO_MANY_REQUESTS;
             let hint = RetryHint::from_headers(response.headers(), Clock::system_now());
-            permit.on_response(denied, &hint);
+            permit.on_response(denied, &hint, self.max_wait);
         }
         result
     }

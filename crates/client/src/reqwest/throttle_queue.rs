@@ -1,4 +1,5 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use ratelog_client_core::retry::{Admission, ThrottleState};
 use tokio::sync::Notify;
@@ -49,9 +50,10 @@ impl ThrottleQueue {
 }
 
 impl Permit<'_> {
-    /// Records the response to the request. `denied` is whether its status is 429.
-    pub(super) fn on_response(&self, denied: bool, hint: &RetryHint) {
-        self.0.state().on_response(denied, hint, Instant::now().into_std());
+    /// Records the response to the request. `denied` is whether its status is 429, and `max_wait` the longest wait of any
+    /// request.
+    pub(super) fn on_response(&self, denied: bool, hint: &RetryHint, max_wait: Duration) {
+        self.0.state().on_response(denied, hint, Instant::now().into_std(), max_wait);
     }
 }
 
@@ -64,8 +66,7 @@ impl Drop for Permit<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Instant, Permit, RetryHint, ThrottleQueue};
-    use std::time::Duration;
+    use super::{Duration, Instant, Permit, RetryHint, ThrottleQueue};
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -74,7 +75,7 @@ mod tests {
         let queue = ThrottleQueue::default();
         let exhausted_for = seconds.map(|seconds| SECOND * seconds);
         let hint = RetryHint { retry_after: None, remaining: Some(0), exhausted_for };
-        acquire(&queue).await.on_response(false, &hint);
+        acquire(&queue).await.on_response(false, &hint, SECOND * 60);
         queue
     }
 
