@@ -7,14 +7,12 @@ export class TimeoutFailure extends Error {
 
 /** The end of the time in which an operation waits for the server. */
 export class Deadline {
-  readonly ms: number;
   readonly #timer: ReturnType<typeof setTimeout>;
   #controller: AbortController | undefined;
   #isOver = false;
 
   /** `onOver` gets the error when the time is over, unless the operation has ended. */
   constructor(ms: number, onOver: (error: TimeoutFailure) => void) {
-    this.ms = ms;
     this.#timer = setTimeout(() => {
       onOver(new TimeoutFailure(ms));
       this.#isOver = true;
