@@ -155,7 +155,8 @@ def test_a_replica_and_a_full_server_return_counts_too(start: Start, tmp_path: P
     primary = start()
     traffic(primary.db())
     replica = start(f"replicaof 127.0.0.1 {primary.port}", "maxmemory 1")
-    until_sync("the replica is in sync", lambda: replica.db().info("replication")["master_link_status"] == "up")
+    db = replica.db()
+    until_sync("the replica is in sync", lambda: db.info("replication")["master_link_status"] == "up")
     scrape = scrape_once(replica, tmp_path, "-script", str(_SCRIPT))
     assert scrape.script["ratelog_checks"] == 0
     assert scrape.script["ratelog_overrides"] == 1

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support.wait import TIMEOUT
+
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, ConsoleMessage, Dialog, Request, Response, WebError
 
@@ -34,6 +36,8 @@ class Visitor:
         context.on("response", self._on_response)
         context.on("requestfailed", self._on_failed_request)
         context.on("dialog", self._on_dialog)
+        # Actions wait for as long as expectations.
+        context.set_default_timeout(TIMEOUT * 1000)
         self.page = context.new_page()
 
     def goto(self, path: str, *, live: bool = False) -> None:

@@ -101,6 +101,7 @@ def _states(browser: Browser, _dashboard: Dashboard) -> dict[str, StorageState]:
     states = {}
     for role, password in PASSWORDS.items():
         with browser.new_context() as context:
+            context.set_default_timeout(TIMEOUT * 1000)
             page = context.new_page()
             page.goto(_dashboard.url("/login"))
             page.get_by_label("User").select_option(role)

@@ -111,29 +111,34 @@ def test_the_next_check_is_explained(db: Any, operator: Visitor) -> None:
 
 def test_a_countdown_counts(db: Any, operator: Visitor) -> None:
     page = operator.page
-    db.execute_command("RL.OVERRIDE", "SET", "user:1", "ALLOW", "EX", 2990)
+    db.execute_command("RL.OVERRIDE", "SET", "user:1", "ALLOW", "EX", 3590)
     db.execute_command("RL.CHECK", "user:2", 1, "2s")
     operator.goto("/overrides")
     countdown = page.locator("td .countdown")
     first = countdown.inner_text()
-    assert re.fullmatch(r"49 min \d+ s", first), first
+    assert re.fullmatch(r"5\d min( \d+ s)?", first), first
     expect(countdown).not_to_have_text(first)
-    expect(countdown).to_have_text(re.compile(r"^49 min \d+ s$"))
+    expect(countdown).to_have_text(re.compile(r"^5\d min( \d+ s)?$"))
     operator.goto("/keys/user:2?rules=1/2s")
     expect(page.locator(".decision .countdown").or_(page.locator(".decision.good")).first).to_be_visible()
-    db.execute_command("RL.CHECK", "user:3", 1, "5s")
-    operator.goto("/keys/user:3?rules=1/5s")
+
+    def is_denied() -> bool:
+        db.execute_command("RL.CHECK", "user:3", 1, "5s")
+        operator.goto("/keys/user:3?rules=1/5s")
+        return page.locator(".decision .countdown").is_visible()
+
+    until_sync("the page counts a denial down", is_denied)
     expect(page.locator(".decision .countdown")).to_have_text("0 s")
 
 
 def test_a_countdown_does_not_use_the_clock_of_the_browser(db: Any, operator: Visitor) -> None:
     operator.context.add_init_script("const now = Date.now; Date.now = () => now() + 600_000;")
-    db.execute_command("RL.OVERRIDE", "SET", "user:1", "ALLOW", "EX", 2990)
+    db.execute_command("RL.OVERRIDE", "SET", "user:1", "ALLOW", "EX", 3590)
     operator.goto("/overrides")
     countdown = operator.page.locator("td .countdown")
     first = countdown.inner_text()
     expect(countdown).not_to_have_text(first)
-    expect(countdown).to_have_text(re.compile(r"^49 min \d+ s$"))
+    expect(countdown).to_have_text(re.compile(r"^5\d min( \d+ s)?$"))
 
 
 def test_a_chart_of_many_instants_begins_where_it_is_right(db: Any, operator: Visitor) -> None:

@@ -44,15 +44,19 @@ class Prometheus:
         }
         (folder / "prometheus.yml").write_text(json.dumps(configuration))
         self._log = (folder / "log").open("wb")
-        self._port = free_port()
-        arguments = [
-            binary,
-            f"--config.file={folder / 'prometheus.yml'}",
-            f"--storage.tsdb.path={folder / 'data'}",
-            f"--web.listen-address=127.0.0.1:{self._port}",
-        ]
-        self._process = subprocess.Popen(arguments, stdout=self._log, stderr=self._log)
-        until_sync("Prometheus responds or exits", lambda: self._responds() or self._process.poll() is not None)
+        # Another program may take a free port first.
+        for _ in range(3):
+            self._port = free_port()
+            arguments = [
+                binary,
+                f"--config.file={folder / 'prometheus.yml'}",
+                f"--storage.tsdb.path={folder / 'data'}",
+                f"--web.listen-address=127.0.0.1:{self._port}",
+            ]
+            self._process = subprocess.Popen(arguments, stdout=self._log, stderr=self._log)
+            until_sync("Prometheus responds or exits", lambda: self._responds() or self._process.poll() is not None)
+            if self._process.poll() is None:
+                break
         assert self._process.poll() is None, (folder / "log").read_text()
 
     def query(self, query: str) -> list[dict[str, Any]]:
@@ -108,8 +112,8 @@ def test_prometheus_scrapes_the_counts_and_evaluates_the_rules(scraped: tuple[Se
         return {row["result"]: row["value"] for row in rows}
 
     until_sync("the counts are scraped", lambda: counts() == {"allowed": 2, "denied": 3, "shadow_denied": 0})
-    assert [row["value"] for row in prometheus.query("ratelog_up")] == [1]
-    assert [row["value"] for row in prometheus.query('up{job="ratelog"}')] == [1]
+    for series in "ratelog_up", 'up{job="ratelog"}':
+        until_sync(f"{series} is 1", lambda series=series: [row["value"] for row in prometheus.query(series)] == [1])
     until_sync("the rules are evaluated", lambda: len(prometheus.query('{__name__=~".+:ratelog_.+"}')) > 0)
     assert prometheus.problems_of_rules() == []
 

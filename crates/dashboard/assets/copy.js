@@ -10,7 +10,6 @@ export function copyOnClick() {
     busy.add(button);
     const label = button.textContent;
     button.textContent = (await copy(button.dataset.copy ?? "")) ? "Copied" : "Not copied";
-    button.focus();
     setTimeout(() => {
       button.textContent = label;
       busy.delete(button);
@@ -31,6 +30,7 @@ async function copy(text) {
       // The browser refused: try the other way.
     }
   }
+  const focused = document.activeElement;
   const area = document.createElement("textarea");
   area.value = text;
   area.className = "visually-hidden";
@@ -38,5 +38,6 @@ async function copy(text) {
   area.select();
   const copied = document.execCommand("copy");
   area.remove();
+  if (focused instanceof HTMLElement) focused.focus();
   return copied;
 }

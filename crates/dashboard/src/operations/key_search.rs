@@ -10,6 +10,7 @@ use ratelog_client::redis;
 use tokio::task::JoinSet;
 
 use super::failure::Failure;
+use super::known_nodes::known_nodes;
 use crate::app::App;
 
 /// The most keys that a search returns.
@@ -43,13 +44,10 @@ pub fn pattern(text: &str) -> String {
 /// Searches for keys with a prefix or a pattern. The search ends when its caller is gone.
 ///
 /// # Errors
-/// [`Failure::Unavailable`] if no primary is known.
+/// [`Failure::Unavailable`] if no server responds.
 pub async fn search(app: &App, text: &str) -> Result<Found, Failure> {
     let pattern = pattern(text);
-    let nodes = app.viewer.nodes();
-    if nodes.is_empty() {
-        return Err(Failure::Unavailable("no server is known".to_owned()));
-    }
+    let nodes = known_nodes(&app.viewer).await?;
     let _read = app.begin_read().await;
     let deadline = Instant::now() + MAX_TIME;
     let mut scans = JoinSet::new();

@@ -6,6 +6,7 @@ pub mod failure;
 pub mod key;
 pub mod key_name;
 pub mod key_search;
+mod known_nodes;
 mod long_keys;
 pub mod operator_deployment;
 pub mod overrides;

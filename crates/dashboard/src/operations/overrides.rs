@@ -6,6 +6,7 @@ use ratelog_client::command::{self, ListOptions, ListedOverride};
 
 use super::failure::Failure;
 use super::key_search;
+use super::known_nodes::known_nodes;
 use crate::app::App;
 
 /// The most overrides that a list has.
@@ -25,16 +26,13 @@ pub struct Overrides {
 /// Lists overrides whose keys match a prefix or a pattern; all if there is none.
 ///
 /// # Errors
-/// [`Failure::Unavailable`] if no primary is known.
+/// [`Failure::Unavailable`] if no server responds.
 pub async fn list(app: &App, pattern: Option<&str>) -> Result<Overrides, Failure> {
     let mut options = ListOptions::default().with_count(1_000);
     if let Some(pattern) = pattern {
         options = options.with_pattern(key_search::pattern(pattern));
     }
-    let nodes = app.viewer.nodes();
-    if nodes.is_empty() {
-        return Err(Failure::Unavailable("no server is known".to_owned()));
-    }
+    let nodes = known_nodes(&app.viewer).await?;
     let _read = app.begin_read().await;
     let deadline = Instant::now() + MAX_TIME;
     let (mut overrides, mut incomplete) = (Vec::new(), Vec::new());

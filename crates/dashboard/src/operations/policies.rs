@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use super::audit::Change;
 use super::failure::Failure;
 use super::key_name;
+use super::known_nodes::known_nodes;
 use super::policy_document::{self, Policies};
 use super::policy_nodes::{self, NodeOutcome};
 use crate::app::App;
@@ -49,7 +50,7 @@ pub struct Diff {
 /// Errors of the servers.
 pub async fn list(app: &App) -> Result<Policies, Failure> {
     let mut failure = Failure::Unavailable("no server is known".to_owned());
-    for node in app.viewer.nodes().iter().filter(|node| node.is_primary()) {
+    for node in known_nodes(&app.viewer).await?.iter().filter(|node| node.is_primary()) {
         match node.query(&command::export_policies()).await {
             Ok(json) => return policy_document::parse(&json).map_err(Failure::Rejected),
             Err(error) => failure = Failure::of_read(error),

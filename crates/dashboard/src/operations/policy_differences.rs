@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::audit::Change;
 use super::failure::Failure;
+use super::known_nodes::known_nodes;
 use super::policies::{CHANGED_SINCE_SEEN, PolicyChange, changes, lines, seen_all};
 use super::policy_document::{self, Policies};
 use super::policy_nodes::{self, NodeOutcome};
@@ -86,7 +87,7 @@ pub async fn find(app: &App) -> Differences {
 /// # Errors
 /// [`Failure::NotFound`] if there is no such node; errors of the node.
 async fn read(app: &App, address: &str) -> Result<Policies, Failure> {
-    let nodes = app.viewer.nodes();
+    let nodes = known_nodes(&app.viewer).await?;
     let node = nodes.iter().find(|node| node.address() == address);
     let node = node.ok_or_else(|| Failure::NotFound(format!("there is no node {address}")))?;
     let json = node.query(&command::export_policies()).await.map_err(Failure::of_read)?;

@@ -6,6 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::failure::Failure;
+use super::known_nodes::known_nodes;
 
 /// The outcome of a change on one node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -27,10 +28,7 @@ pub async fn run<T: Send>(
     deployment: &Deployment,
     command: impl Fn() -> Command<T>,
 ) -> Result<(Vec<NodeOutcome>, Vec<T>), Failure> {
-    let nodes = match deployment.nodes() {
-        known if known.is_empty() => deployment.discover().await?,
-        known => known,
-    };
+    let nodes = known_nodes(deployment).await?;
     let (mut outcomes, mut replies) = (Vec::new(), Vec::new());
     let mut failure = Failure::Unavailable("no server is known".to_owned());
     for node in nodes.iter().filter(|node| node.is_primary()) {
