@@ -34,16 +34,18 @@ export class MergedFields {
         });
   }
 
-  /** The value that a header had before these were set, if it has still the value that they gave it. */
+  /** The value that a header had before these were set, if these still have a part in it. */
   #before(name: string, value: string | undefined): string | undefined {
-    if (value === undefined || value !== fieldOf(this.fields, name)) {
+    const own = fieldOf(this.#own, name);
+    if (value === undefined || own === undefined) {
       return value;
     }
-    const own = fieldOf(this.#own, name) as string;
-    if (value === own) {
-      return undefined;
+    if (LISTS.includes(name)) {
+      // Another limiter may have added its items since.
+      const before = `, ${value}, `.replace(`, ${own}, `, ", ").slice(2, -2);
+      return before || undefined;
     }
-    return LISTS.includes(name) ? value.slice(0, -own.length - ", ".length) : value;
+    return value === own && value === fieldOf(this.fields, name) ? undefined : value;
   }
 }
 

@@ -10,6 +10,19 @@ export interface NodeResponse {
   writeHead(...args: any[]): any;
 }
 
+/** The function of a response, which may be one that finishes its headers. */
+type WriteHead = NodeResponse["writeHead"] & { [FINISHING]?: Finishing };
+
+interface Finishing {
+  readonly response: NodeResponse;
+  readonly state: RequestState;
+  /** The function before it was replaced. */
+  readonly original: WriteHead;
+  isDone: boolean;
+}
+
+const FINISHING: unique symbol = Symbol("ratelog");
+
 /**
  * Adds the rate limit headers to a response when its headers are written, so that streams and the responses to errors have
  * them, unless the framework has added them before. Refunds are not waited for.
@@ -19,24 +32,40 @@ export function finishNode(
   request: NodeRequest,
   response: NodeResponse,
 ): void {
-  if (!state.isEmpty && state.begin(response)) {
+  if (state.isEmpty) {
+    return;
+  }
+  let original: WriteHead = response.writeHead;
+  // Tests use one object as the response to many requests.
+  while (original[FINISHING]?.isDone) {
+    original = original[FINISHING].original;
+  }
+  const known = original[FINISHING];
+  // An object with another response as its prototype has that one's function.
+  if (known?.response !== response || known.state !== state) {
     const isCrossOrigin = request.headers.origin !== undefined;
-    response.writeHead = finishing(response.writeHead, state, isCrossOrigin);
+    response.writeHead = finishing({ response, state, original, isDone: false }, isCrossOrigin);
   }
 }
 
-/** Returns a `writeHead` that adds the headers before it calls the original. */
-function finishing(
-  original: NodeResponse["writeHead"],
-  state: RequestState,
-  isCrossOrigin: boolean,
-): NodeResponse["writeHead"] {
-  return function writeHead(this: NodeResponse, ...args: unknown[]): unknown {
-    if (!this.headersSent) {
-      finish(this, state, isCrossOrigin, args);
+function finishing(own: Finishing, isCrossOrigin: boolean): WriteHead {
+  const { state, original } = own;
+  const writeHead: WriteHead = function (this: NodeResponse, ...args: unknown[]): unknown {
+    if (own.isDone || state.isFinishing || this.headersSent) {
+      return original.apply(this, args);
     }
-    return original.apply(this, args);
+    state.isFinishing = true;
+    try {
+      finish(this, state, isCrossOrigin, args);
+      const result = original.apply(this, args);
+      own.isDone = true;
+      return result;
+    } finally {
+      state.isFinishing = false;
+    }
   };
+  writeHead[FINISHING] = own;
+  return writeHead;
 }
 
 function finish(

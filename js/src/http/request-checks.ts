@@ -64,6 +64,8 @@ type Step = object | "check route" | "finish";
 export class RequestState implements RequestChecks {
   /** The request. */
   readonly owner: object;
+  /** Whether the headers of a response of Node are being written. */
+  isFinishing = false;
   // Few of these lists get more than one item: an array that grows by `push` has room for many.
   #stages: readonly Stage[] = [];
   /** Those of all stages. */
@@ -72,6 +74,7 @@ export class RequestState implements RequestChecks {
   #begun: readonly Step[] = [];
   /** The headers that were set before, if the response is finished again. */
   #merged: MergedFields | undefined;
+
   /** The state of a request, which is made at the first call. */
   static of(request: object): RequestState {
     return stateOf(request) ?? new RequestState(request);

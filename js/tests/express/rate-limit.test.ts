@@ -1,6 +1,8 @@
 import { once } from "node:events";
 import { request as send } from "node:http";
 import { connect } from "node:net";
+import { Readable } from "node:stream";
+import type { ErrorRequestHandler } from "express";
 import { describe, expect, test } from "vitest";
 import { checksOf, type ExpressOptions, rateLimit } from "../../src/express/index.ts";
 import type { Limiter, Rules } from "../../src/index.ts";
@@ -231,6 +233,64 @@ describe.each(versions)("%s", (_, create) => {
         expect(response.headers.get("x-session")).toBe("set");
         expect(response.headers.get("ratelimit")).toContain('"2/minute";r=1;t=60');
         expect(statusesOfCount).toEqual([200]);
+      },
+    );
+  });
+
+  test.each([
+    ["Readable.call", (request: object) => void Readable.call(request as Readable)],
+    [
+      "the state of another stream",
+      (request: object) => void Object.assign(request, Readable.from(["body"])),
+    ],
+    ["other raw headers", (request: object) => void Object.assign(request, { rawHeaders: [] })],
+    ["no raw headers", (request: object) => void Object.assign(request, { rawHeaders: null })],
+  ])("a request that is changed keeps its checks: %s", async (_, change) => {
+    const limiter = frozenLimiter();
+    await withApp(
+      (app) => {
+        app.use(limited({ limiter }));
+        app.use((request, _response, next) => {
+          change(request);
+          next();
+        });
+        app.use(limited({ limiter }));
+        app.get("/", async (request, response) => {
+          response.json([checksOf(request)?.keys.length, await checksOf(request)?.refund()]);
+        });
+      },
+      async (url) => {
+        const response = await fetch(url);
+        expect(await response.json()).toEqual([2, 2]);
+        expect(response.headers.get("ratelimit")).toBe(
+          '"2/minute";r=2;t=60, "2:2/minute";r=2;t=60',
+        );
+      },
+    );
+  });
+
+  test("the headers of two requests are added once to a response that fails as it is written", async () => {
+    await withApp(
+      (app) => {
+        app.use(limited());
+        const inner = limited({ limit: "9/minute" });
+        app.use((request, response, next) => inner(Object.create(request), response, next));
+        app.get("/", (_, response) => {
+          response.statusMessage = "one\nline";
+          response.send("fine");
+        });
+        app.use(((_error, _request, response, _next) => {
+          response.statusMessage = "fine";
+          response.status(500).send("failed");
+        }) as ErrorRequestHandler);
+      },
+      async (url) => {
+        const response = await fetch(url);
+        expect([response.status, await response.text()]).toEqual([500, "failed"]);
+        expect(response.headers.get("ratelimit")?.split(", ").toSorted()).toEqual([
+          '"2/minute";r=1;t=60',
+          '"9/minute";r=8;t=60',
+        ]);
       },
     );
   });

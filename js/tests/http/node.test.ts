@@ -192,6 +192,65 @@ test("a response that fails as it is written has the headers of the next attempt
   expect(headers.get("ratelimit")).toBe('"other";r=0;t=1, "5/minute";r=5;t=60');
 });
 
+test("a response is counted once, by whatever way its head is written", async () => {
+  const statuses: number[] = [];
+  const limiter = new HttpLimiter<object>({
+    limiter: frozenLimiter(),
+    limit: "5/minute",
+    countIf: ({ status }) => statuses.push(status) > 0,
+  });
+  const limit = async (request: IncomingMessage, response: ServerResponse) => {
+    const state = RequestState.of(request);
+    await limiter.check(state, request, new NodeHead(request, "/"), [
+      { limits: limiter.limits, scope: "*" },
+    ]);
+    finishNode(state, request, response);
+  };
+  const headers = await headersOf(async (request, response) => {
+    // A function that calls that of the response once more, as others may have replaced it since.
+    const { writeHead } = response;
+    let isCalled = false;
+    response.writeHead = function (this: ServerResponse, ...args: [number]) {
+      const write = isCalled ? writeHead : this.writeHead;
+      isCalled = true;
+      return write.apply(this, args);
+    } as typeof writeHead;
+    await limit(request, response);
+    const derived = Object.create(response);
+    await limit(request, derived);
+    derived.writeHead(200);
+    expect(statuses.splice(0)).toEqual([200, 200]);
+    response.end();
+  });
+  expect(headers.get("ratelimit")).toBe('"5/minute";r=4;t=60, "2:5/minute";r=4;t=60');
+});
+
+test("an object that serves as the response to many requests has the headers of each", async () => {
+  const limiter = new HttpLimiter<object>({
+    limiter: frozenLimiter(),
+    limit: "100000/minute",
+    countIf: ({ status }) => status < 400,
+  });
+  const fields = new Map<string, unknown>();
+  const response = {
+    headersSent: false,
+    getHeader: () => undefined,
+    setHeader: (name: string, value: unknown) => fields.set(name, value),
+    writeHead: (_status: number) => {},
+  };
+  for (let count = 1; count <= 5; count++) {
+    const request = { headers: {} };
+    const state = RequestState.of(request);
+    await limiter.check(state, request, new NodeHead(request, "/"), [
+      { limits: limiter.limits, scope: "*" },
+    ]);
+    finishNode(state, request, response);
+    response.writeHead(count === 5 ? 500 : 200);
+    const remaining = 100_000 - Math.min(count, 4);
+    expect(fields.get("ratelimit")).toBe(`"100000/minute";r=${remaining};t=60`);
+  }
+});
+
 test("a request may lack a method and a socket", () => {
   const head = new NodeHead({ headers: { "x-many": ["a", "b"] } }, "/path?query");
   const { method, path, peer } = head;
