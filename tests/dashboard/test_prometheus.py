@@ -64,6 +64,10 @@ class Prometheus:
         response = self._get("query?" + urllib.parse.urlencode({"query": query}))
         return [row["metric"] | {"value": float(row["value"][1])} for row in response["data"]["result"]]
 
+    def values(self, query: str) -> list[float]:
+        """The values in the result of a query."""
+        return [row["value"] for row in self.query(query)]
+
     def problems_of_rules(self) -> list[str]:
         """The errors of the rules, which have been evaluated."""
         groups = self._get("rules")["data"]["groups"]
@@ -112,17 +116,17 @@ def test_prometheus_scrapes_the_counts_and_evaluates_the_rules(scraped: tuple[Se
         return {row["result"]: row["value"] for row in rows}
 
     until_sync("the counts are scraped", lambda: counts() == {"allowed": 2, "denied": 3, "shadow_denied": 0})
-    for series in "ratelog_up", 'up{job="ratelog"}':
-        until_sync(f"{series} is 1", lambda series=series: [row["value"] for row in prometheus.query(series)] == [1])
+    until_sync("the node is up", lambda: prometheus.values("ratelog_up") == [1])
+    until_sync("the dashboard is up", lambda: prometheus.values('up{job="ratelog"}') == [1])
     until_sync("the rules are evaluated", lambda: len(prometheus.query('{__name__=~".+:ratelog_.+"}')) > 0)
     assert prometheus.problems_of_rules() == []
 
 
 def test_a_lost_node_is_a_pending_alert(scraped: tuple[Server, Prometheus]) -> None:
     server, prometheus = scraped
-    until_sync("the node is up", lambda: [row["value"] for row in prometheus.query("ratelog_up")] == [1])
+    until_sync("the node is up", lambda: prometheus.values("ratelog_up") == [1])
     server.kill()
-    until_sync("the node is down", lambda: [row["value"] for row in prometheus.query("ratelog_up")] == [0])
+    until_sync("the node is down", lambda: prometheus.values("ratelog_up") == [0])
     until_sync(
         "the alert waits for its time",
         lambda: any(row["alertname"] == "RatelogNodeDown" for row in prometheus.query('ALERTS{alertstate="pending"}')),
