@@ -236,6 +236,7 @@ test("an object that serves as the response to many requests has the headers of 
     headersSent: false,
     getHeader: () => undefined,
     setHeader: (name: string, value: unknown) => fields.set(name, value),
+    removeHeader: () => {},
     writeHead: (_status: number) => {},
   };
   for (let count = 1; count <= 5; count++) {
@@ -249,6 +250,67 @@ test("an object that serves as the response to many requests has the headers of 
     const remaining = 100_000 - Math.min(count, 4);
     expect(fields.get("ratelimit")).toBe(`"100000/minute";r=${remaining};t=60`);
   }
+});
+
+test("the response to an error has none of the headers of the one that failed", async () => {
+  const headers = await headersOf(async (request, response) => {
+    response.setHeader("X-Kept", "before");
+    await limitRequest(request, request, response);
+    const given = { "Content-Length": "3", "x-kept": "given", "Set-Cookie": "a=b" };
+    expect(() => response.writeHead(0, given)).toThrow("Invalid status code");
+    response.writeHead(500).end("longer");
+  });
+  expect(headers.get("content-length")).toBeNull();
+  expect(headers.get("set-cookie")).toBeNull();
+  expect(headers.get("x-kept")).toBe("before");
+  expect(headers.get("ratelimit")).toBe('"5/minute";r=4;t=60');
+});
+
+test.each<[string, unknown[]]>([
+  ["a list", [["X-One", "1", "Set-Cookie", "a=1", "RateLimit", '"up";r=1', "set-cookie", "b=2"]]],
+  [
+    "pairs",
+    [
+      [
+        ["X-One", "1"],
+        ["Set-Cookie", ["a=1", "b=2"]],
+        ["RateLimit", '"up";r=1'],
+      ],
+    ],
+  ],
+  ["an object", [{ "X-One": "1", "Set-Cookie": ["a=1", "b=2"], RateLimit: '"up";r=1', "": "x" }]],
+  ["a reason and an object", ["Fine", { "X-One": "1", RateLimit: '"up";r=1' }]],
+  ["an object and nothing more", [{ "X-One": "1", RateLimit: '"up";r=1' }, undefined]],
+])("headers are given to writeHead as %s", async (_, args) => {
+  const seen: unknown[] = [];
+  const limiter = new HttpLimiter<object>({
+    limiter: frozenLimiter(),
+    limit: "5/minute",
+    countIf: ({ header }) => seen.push(header("x-one")) > 0,
+  });
+  const headers = await headersOf(async (request, response) => {
+    const state = RequestState.of(request);
+    await limiter.check(state, request, new NodeHead(request, "/"), [
+      { limits: limiter.limits, scope: "*" },
+    ]);
+    finishNode(state, request, response);
+    response.writeHead(200, ...(args as []));
+    response.end();
+  });
+  expect(seen).toEqual(["1"]);
+  expect(headers.get("ratelimit")).toBe('"up";r=1, "5/minute";r=4;t=60');
+  if (headers.has("set-cookie")) {
+    expect(headers.getSetCookie()).toEqual(["a=1", "b=2"]);
+  }
+});
+
+test("a list of headers without the last value is rejected by Node", async () => {
+  const headers = await headersOf(async (request, response) => {
+    await limitRequest(request, request, response);
+    expect(() => response.writeHead(200, ["X-One"])).toThrow("invalid");
+    response.end();
+  });
+  expect(headers.get("ratelimit")).toBe('"5/minute";r=4;t=60');
 });
 
 test("a request may lack a method and a socket", () => {

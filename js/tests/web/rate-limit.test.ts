@@ -62,7 +62,7 @@ describe("a request of an unusual kind", () => {
     const silent = proxy({ set: () => true });
     const strict = proxy({
       get: (target, name) => {
-        if (typeof name === "symbol") {
+        if (!(name in target)) {
           throw new Error("no such property");
         }
         return Reflect.get(target, name);
