@@ -266,6 +266,20 @@ test("the response to an error has none of the headers of the one that failed", 
   expect(headers.get("ratelimit")).toBe('"5/minute";r=4;t=60');
 });
 
+test("an error after the head is written is that of the function that wrote it", async () => {
+  const headers = await headersOf(async (request, response) => {
+    const { writeHead } = response;
+    response.writeHead = function (this: ServerResponse, ...args: [number]) {
+      writeHead.apply(this, args);
+      throw new Error("written");
+    } as typeof writeHead;
+    await limitRequest(request, request, response);
+    expect(() => response.writeHead(200, { "X-One": "1" })).toThrow("written");
+    response.end();
+  });
+  expect(headers.get("x-one")).toBe("1");
+});
+
 test.each<[string, unknown[]]>([
   ["a list", [["X-One", "1", "Set-Cookie", "a=1", "RateLimit", '"up";r=1', "set-cookie", "b=2"]]],
   [
