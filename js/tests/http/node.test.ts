@@ -230,6 +230,7 @@ test("an object that serves as the response to many requests has the headers of 
     limiter: frozenLimiter(),
     limit: "100000/minute",
     countIf: ({ status }) => status < 400,
+    warn: () => {},
   });
   const fields = new Map<string, unknown>();
   const response = {
