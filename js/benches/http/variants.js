@@ -37,7 +37,7 @@ function flexible(client) {
 
 /** The command of a check, without headers: no limiter that asks the server can do less. */
 function command(client) {
-  return (address) => client.call("RL.CHECK", address, String(LIMIT), String(WINDOW_MS));
+  return (address) => client.call("RL.CHECK", address, String(LIMIT), `${WINDOW_MS}ms`);
 }
 
 function ratelog(client) {

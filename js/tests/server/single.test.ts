@@ -134,6 +134,36 @@ describe.each(Object.keys(LIBRARIES))("%s", (library) => {
     await vi.waitFor(() => expect(events).toEqual(["server_unavailable", "server_recovered"]));
   });
 
+  test("checks under load get decisions while the server is killed and comes back", async () => {
+    const own = await RedisServer.start();
+    opened.push({ close: () => void own.stop() });
+    const limiter = limiterOf(await open(library, own.url), { timeoutMs: 1000 });
+    await limiter.ready();
+    const counts = new Map<string, number>();
+    let isOver = false;
+    const load = Array.from({ length: 16 }, async (_, worker) => {
+      while (!isOver) {
+        const { source, limit } = await limiter.check(`load:${worker}`, "1000000/minute");
+        expect(limit).toBe(1_000_000);
+        counts.set(source, (counts.get(source) ?? 0) + 1);
+        // Decisions of this process need no input, and would leave no time for any.
+        await new Promise(setImmediate);
+      }
+    });
+    const untilMore = async (source: "module" | "local") => {
+      const before = counts.get(source) ?? 0;
+      await vi.waitFor(() => expect(counts.get(source)).toBeGreaterThan(before + 200), waits);
+    };
+    await untilMore("module");
+    await own.kill();
+    await untilMore("local");
+    await own.restart();
+    await untilMore("module");
+    isOver = true;
+    await Promise.all(load);
+    expect([...counts.keys()]).toEqual(["module", "local"]);
+  });
+
   test("a server that does not answer costs timeouts until the breaker opens", async () => {
     const own = await RedisServer.start();
     opened.push({ close: () => void own.stop() });
