@@ -1,5 +1,14 @@
 import { execFile } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -12,6 +21,7 @@ import * as hono from "../src/hono/index.ts";
 import * as main from "../src/index.ts";
 import * as store from "../src/store/index.ts";
 import * as web from "../src/web/index.ts";
+import { serve } from "./support/http-server.ts";
 import { RedisServer } from "./support/redis-server.ts";
 
 const run = promisify(execFile);
@@ -88,7 +98,16 @@ const RUNTIMES: Record<string, readonly (string | undefined)[]> = {
   Bun: [programOf("@oven", /./, "bin/bun"), "run"],
 };
 
+/** For each block of the README, what shows that it has run, and its value. */
+const README: readonly (readonly [expression: string, value: string])[] = [
+  ["response.status", "200"],
+  ["allowed", "true"],
+  ["allowed", "true"],
+  ["typeof app.listen", "function"],
+];
+
 let server: RedisServer;
+let api: Awaited<ReturnType<typeof serve>>;
 /** An empty project with the package as npm publishes it. */
 let project: string;
 
@@ -101,8 +120,25 @@ beforeAll(async () => {
   const options = ["--offline", "--no-audit", "--no-fund", "--ignore-scripts"];
   await run("npm", ["install", ...options, `./${archive}`], { cwd: project });
   writeFileSync(join(project, "program.mjs"), PROGRAM);
+  // The blocks of the README are in a folder that has the libraries, which the project does not need.
+  api = await serve((_, response) => void response.end("fine"));
+  mkdirSync(join(project, "readme"));
+  symlinkSync(join(root, "node_modules"), join(project, "readme/node_modules"));
+  const text = readFileSync(join(root, "README.md"), "utf8");
+  const blocks = [...text.matchAll(/```ts\n(.*?)```/gs)];
+  expect(blocks).toHaveLength(README.length);
+  for (const [index, [, code = ""]] of blocks.entries()) {
+    const placed = code
+      .replace("https://api.example.com/", api.url)
+      .replace("redis://localhost:6379", server.url);
+    expect(placed).not.toMatch(/example\.com|localhost/);
+    // A client that the block opened would keep the process.
+    const end = `console.log(${README[index]?.[0]});\nprocess.exit(0);\n`;
+    writeFileSync(join(project, `readme/${index}.mjs`), placed + end);
+  }
 });
 afterAll(async () => {
+  await api?.[Symbol.asyncDispose]();
   await server?.stop();
   rmSync(project, { recursive: true });
 });
@@ -139,17 +175,30 @@ test("the package has exactly these files, and needs no other package", () => {
   expect(readdirSync(join(project, "node_modules"))).toEqual([".package-lock.json", "ratelog"]);
 });
 
-test.for(Object.keys(RUNTIMES))("the package runs by %s", async (name, { skip }) => {
+/** Runs a file of the project. Returns what it printed. */
+async function runBy(name: string, file: string, skip: (note: string) => void): Promise<string> {
   const [program, ...args] = RUNTIMES[name] as readonly (string | undefined)[];
   if (!program && process.platform !== "linux") {
     skip(`the tests have no ${name} for this platform`);
   }
   assert(program, `${name} is not installed: run scripts/node js/tests/runtimes`);
   const env = { ...process.env, REDIS_URL: server.url, LIBRARIES: import.meta.url };
-  const silent = { DENO_NO_UPDATE_CHECK: "1", DO_NOT_TRACK: "1" };
-  const { stdout } = await run(program, [...(args as string[]), "program.mjs"], {
+  const silent = { DENO_NO_UPDATE_CHECK: "1", DO_NOT_TRACK: "1", NO_COLOR: "1" };
+  const { stdout } = await run(program, [...(args as string[]), file], {
     cwd: project,
     env: { ...env, ...silent },
   });
-  expect(stdout).toBe(PRINTED);
+  return stdout;
+}
+
+test.for(Object.keys(RUNTIMES))("the package runs by %s", async (name, { skip }) => {
+  expect(await runBy(name, "program.mjs", skip)).toBe(PRINTED);
+});
+
+test.for(Object.keys(RUNTIMES))("the README runs by %s", async (name, { skip }) => {
+  const printed: string[] = [];
+  for (const index of README.keys()) {
+    printed.push((await runBy(name, `readme/${index}.mjs`, skip)).trim());
+  }
+  expect(printed).toEqual(README.map(([, value]) => value));
 });

@@ -121,20 +121,22 @@ async function compare(framework, redisPort) {
       rate: of((one) => one.rate),
       added: of((one, none) => one.cpu - none.cpu),
       p99: of((one) => one.p99),
+      p99Added: of((one, none) => one.p99 - none.p99),
     };
   });
 }
 
 function table(rows) {
   const ours = rows.find(({ variant }) => variant === "ratelog").added;
-  const lines = rows.map(({ variant, rate, added, p99 }) => {
-    const isBase = variant === "none";
-    const share = isBase ? "" : (ours / added).toFixed(2);
-    return `| ${variant} | ${Math.round(rate)} | ${isBase ? "" : added.toFixed(0)} | ${share} | ${p99} |`;
+  const lines = rows.map(({ variant, rate, added, p99, p99Added }) => {
+    const ofLimiter =
+      variant === "none" ? ["", "", ""] : [added.toFixed(0), (ours / added).toFixed(2), p99Added];
+    const [cpu, share, latency] = ofLimiter;
+    return `| ${variant} | ${Math.round(rate)} | ${cpu} | ${share} | ${p99} | ${latency} |`;
   });
   return [
-    "| limiter | requests/s | CPU added, µs | ratelog's / its | p99 at a steady rate, ms |",
-    "| --- | ---: | ---: | ---: | ---: |",
+    "| limiter | requests/s | CPU added, µs | ratelog's / its | p99, ms | p99 added, ms |",
+    "| --- | ---: | ---: | ---: | ---: | ---: |",
     ...lines,
   ].join("\n");
 }
@@ -164,7 +166,12 @@ if (options.output) {
 \`scripts/bench-js\` compares what limiters add to a request, on one server with the module. Each limits the client's address,
 far above the load, and sets headers with what remains. CPU is that of the application's process per request, less that
 without a limiter, with ${CONNECTIONS} connections; p99 is the latency at ${STEADY_RATE} requests a second. Figures are medians of ${ROUNDS} rounds in
-which all limiters take turns.
+which all limiters take turns. express-rate-limit counts by rate-limit-redis.
+
+The goal is to add at most half of what the best peer adds, and to check over 2 million times a second in one process.
+\`command only\` is the module's command by the same client, without a limiter and without headers: no limiter that asks
+the server for each request can add less, so half of a peer that adds little more than that is out of reach. With a
+million keys, 2 million checks a second are more than the lookups in a \`Map\` alone.
 
 Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model ?? "unknown"}.
 
