@@ -93,7 +93,8 @@ function programOf(folder: string, pattern: RegExp, path: string): string | unde
 /** How each runtime runs a program. */
 const RUNTIMES: Record<string, readonly (string | undefined)[]> = {
   "the installed Node": [process.execPath],
-  "Node 24": [programOf("", /^node-/, "bin/node")],
+  "Node 20.19": [programOf("", /^node-20-/, "bin/node")],
+  "Node 24": [programOf("", /^node-linux-/, "bin/node")],
   Deno: [programOf("@deno", /./, "deno"), "run", "--allow-all", "--node-modules-dir=manual"],
   Bun: [programOf("@oven", /./, "bin/bun"), "run"],
 };
