@@ -122,11 +122,13 @@ describe.each(Object.keys(LIBRARIES))("%s", (library) => {
     await vi.waitFor(async () => {
       expect(await limiter.check(key, "9/minute")).toMatchObject({ source: "local" });
     }, waits);
-    const started = performance.now();
+    const unanswered = () => limiter.health().shards[0]?.unanswered ?? 0;
+    const before = unanswered();
     for (let n = 0; n < 100; n++) {
       expect(await limiter.check(`other:${n}`, "9/minute")).toMatchObject({ source: "local" });
     }
-    expect(performance.now() - started).toBeLessThan(LONG_MS);
+    // Only those that a connection took as it closed wait for the server.
+    expect(unanswered() - before).toBeLessThan(50);
     expect(limiter.health().state).not.toBe("closed");
     await own.restart();
     await vi.waitFor(() => expect(limiter.health().state).toBe("closed"), waits);
@@ -161,7 +163,7 @@ describe.each(Object.keys(LIBRARIES))("%s", (library) => {
     await untilMore("module");
     isOver = true;
     await Promise.all(load);
-    expect([...counts.keys()]).toEqual(["module", "local"]);
+    expect([...counts.keys()].toSorted()).toEqual(["local", "module"]);
   });
 
   test("a server that does not answer costs timeouts until the breaker opens", async () => {
