@@ -9,7 +9,7 @@ help: ## list the targets
 setup: tools ## install missing tools: a C compiler, libclang, a Redis or Valkey server, Node with the packages of js
 	@scripts/node js >/dev/null
 
-# What all targets need; those that need more install it when they run.
+# All targets need these. Those that need more install it when they run.
 tools:
 	@scripts/setup
 
