@@ -166,13 +166,13 @@ if (options.output) {
 \`scripts/bench-js\` compares what limiters add to a request, on one server with the module. Each limits the client's address,
 far above the load, and sets headers with what remains. CPU is that of the application's process per request, less that
 without a limiter, with ${CONNECTIONS} connections; p99 is the latency at ${STEADY_RATE} requests a second. Figures are medians of ${ROUNDS} rounds in
-which all limiters take turns. express-rate-limit counts by rate-limit-redis. Express alone takes about 125 µs of CPU for a
+which all limiters take turns. express-rate-limit counts by rate-limit-redis. Express without a limiter takes about 125 µs for a
 request, which varies between rounds by as much as a limiter adds: its figures are rough.
 
 The goal is to add at most half of what the best peer adds, and to check over 2 million times a second in one process.
 \`command only\` is the module's command by the same client, without a limiter and without headers: no limiter that asks
 the server for each request can add less, so half of a peer that adds little more than that is out of reach. With a
-million keys, 2 million checks a second are more than the lookups in a \`Map\` alone.
+million keys, 2 million checks a second are more than a \`Map\` makes lookups.
 
 Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model ?? "unknown"}.
 
