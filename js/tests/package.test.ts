@@ -1,6 +1,5 @@
 import { execFile } from "node:child_process";
 import {
-  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -13,7 +12,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { afterAll, assert, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import * as express from "../src/express/index.ts";
 import * as fastify from "../src/fastify/index.ts";
 import * as fetch from "../src/fetch/index.ts";
@@ -23,6 +22,7 @@ import * as store from "../src/store/index.ts";
 import * as web from "../src/web/index.ts";
 import { serve } from "./support/http-server.ts";
 import { RedisServer } from "./support/redis-server.ts";
+import { missing, programOf } from "./support/runtimes.ts";
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -80,15 +80,6 @@ local
 fine
 true
 `;
-
-const runtimes = fileURLToPath(new URL("runtimes/node_modules/", import.meta.url));
-
-/** The program of the first package in a folder; `undefined` if there is none for this platform. */
-function programOf(folder: string, pattern: RegExp, path: string): string | undefined {
-  const packages = existsSync(runtimes + folder) ? readdirSync(runtimes + folder) : [];
-  const name = packages.find((one) => pattern.test(one));
-  return name && join(runtimes, folder, name, path);
-}
 
 /** How each runtime runs a program. */
 const RUNTIMES: Record<string, readonly (string | undefined)[]> = {
@@ -177,12 +168,11 @@ test("the package has exactly these files, and needs no other package", () => {
 });
 
 /** Runs a file of the project. Returns what it printed. */
-async function runBy(name: string, file: string, skip: (note: string) => void): Promise<string> {
+async function runBy(name: string, file: string, skip: (note: string) => never): Promise<string> {
   const [program, ...args] = RUNTIMES[name] as readonly (string | undefined)[];
-  if (!program && process.platform !== "linux") {
-    skip(`the tests have no ${name} for this platform`);
+  if (!program) {
+    return skip(missing(name));
   }
-  assert(program, `${name} is not installed: run scripts/node js/tests/runtimes`);
   const env = { ...process.env, REDIS_URL: server.url, LIBRARIES: import.meta.url };
   const silent = { DENO_NO_UPDATE_CHECK: "1", DO_NOT_TRACK: "1", NO_COLOR: "1" };
   const { stdout } = await run(program, [...(args as string[]), file], {
