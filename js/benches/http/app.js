@@ -11,4 +11,5 @@ process.on("message", () => {
   const { user, system } = process.cpuUsage();
   process.send({ cpuMicros: user + system });
 });
+process.on("disconnect", () => process.exit());
 process.send({ port });

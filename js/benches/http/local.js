@@ -9,7 +9,8 @@ const WINDOW_SECONDS = 3600;
 const limiters = {
   ratelog: (limit) => {
     const limiter = new LocalLimiter({ maxBytes: 2 ** 30 });
-    return (key) => limiter.check(key, `${limit}/hour`);
+    const rules = `${limit}/hour`;
+    return (key) => limiter.check(key, rules);
   },
   "rate-limiter-flexible, RateLimiterMemory": (limit) => {
     const limiter = new RateLimiterMemory({ points: limit, duration: WINDOW_SECONDS });

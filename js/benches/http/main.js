@@ -1,110 +1,39 @@
 // Compares what limiters add to a request of Express and Fastify: `scripts/bench-js [--quick] [--output FILE]`.
 
-import { fork, spawn } from "node:child_process";
-import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
-import { cpus, tmpdir } from "node:os";
-import { join } from "node:path";
+import { writeFileSync } from "node:fs";
+import { cpus } from "node:os";
 import { parseArgs } from "node:util";
-import autocannon from "autocannon";
-import { connectClient } from "./client.js";
+import { Application } from "./application.js";
+import { latencyOf, RATE } from "./latency.js";
 import { localChecks } from "./local.js";
+import { withRedis } from "./redis.js";
+import { CONNECTIONS, throughputOf } from "./throughput.js";
 import { variants } from "./variants.js";
 
 const { values: options } = parseArgs({
   options: { quick: { type: "boolean", default: false }, output: { type: "string" } },
 });
-const ROUNDS = options.quick ? 1 : 3;
+const ROUNDS = options.quick ? 1 : 7;
 const SECONDS = options.quick ? 1 : 4;
-const CONNECTIONS = 16;
-/** Requests a second at which waits are measured: low enough that every variant keeps up. */
-const STEADY_RATE = 500;
-
-async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return port;
-}
-
-/** Starts the server with the module, runs a function with its port, and stops it. */
-async function withRedis(run) {
-  const port = await freePort();
-  const folder = mkdtempSync(join(tmpdir(), "ratelog-bench-"));
-  const settings = {
-    port,
-    bind: "127.0.0.1",
-    save: "",
-    dir: folder,
-    loadmodule: process.env.RATELOG_MODULE,
-  };
-  const flags = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)]);
-  const child = spawn(process.env.SERVER, flags, { stdio: "ignore" });
-  const exited = once(child, "exit");
-  try {
-    const client = await connectClient(port);
-    await run(port);
-    client.disconnect();
-  } finally {
-    child.kill("SIGKILL");
-    await exited;
-    rmSync(folder, { recursive: true });
-  }
-}
-
-/** Measures one variant in a process of its own. */
-async function measure(framework, variant, redisPort) {
-  const env = { ...process.env, NODE_ENV: "production" };
-  Object.assign(env, { FRAMEWORK: framework, VARIANT: variant, REDIS_PORT: redisPort });
-  const app = fork(new URL("app.js", import.meta.url), { env });
-  const exited = once(app, "exit");
-  try {
-    const [{ port }] = await once(app, "message");
-    const url = `http://127.0.0.1:${port}/`;
-    const cpuMicros = async () => {
-      app.send("cpu");
-      const [reply] = await once(app, "message");
-      return reply.cpuMicros;
-    };
-    const load = { url, connections: CONNECTIONS };
-    check(await autocannon({ ...load, duration: 1 }), variant);
-    const before = await cpuMicros();
-    const full = check(await autocannon({ ...load, duration: SECONDS }), variant);
-    const used = (await cpuMicros()) - before;
-    const steady = check(
-      await autocannon({ ...load, duration: SECONDS, overallRate: STEADY_RATE }),
-      variant,
-    );
-    return {
-      rate: full.requests.total / full.duration,
-      cpu: used / full.requests.total,
-      p99: steady.latency.p99,
-    };
-  } finally {
-    app.kill("SIGKILL");
-    await exited;
-  }
-}
-
-/** Fails unless every request was served. */
-function check(result, variant) {
-  if (result.errors || result.timeouts || result.non2xx || !result["2xx"]) {
-    throw new Error(
-      `${variant}: ${result.non2xx} responses are no success, ${result.errors} errors`,
-    );
-  }
-  return result;
-}
+const CHECKS = options.quick ? 200_000 : 2_000_000;
 
 function median(numbers) {
   const sorted = numbers.toSorted((a, b) => a - b);
   return sorted[Math.floor(sorted.length / 2)];
 }
 
-/** The medians of each variant, over rounds in which all of them take turns. */
+/** Measures one variant. */
+async function measure(framework, variant, redisPort) {
+  const application = await Application.start(framework, variant, redisPort);
+  try {
+    const throughput = await throughputOf(application, SECONDS);
+    return { ...throughput, ...(await latencyOf(application, SECONDS)) };
+  } finally {
+    await application.stop();
+  }
+}
+
+/** The medians of each variant, over rounds in which all of them take turns, because the machine's speed varies. */
 async function compare(framework, redisPort) {
   const rounds = [];
   for (let round = 0; round < ROUNDS; round++) {
@@ -115,27 +44,37 @@ async function compare(framework, redisPort) {
     rounds.push(results);
   }
   return variants[framework].map((variant) => {
-    const of = (value) => median(rounds.map((results) => value(results[variant], results.none)));
+    const of = (figure) => median(rounds.map((results) => results[variant][figure]));
+    const added = (figure) =>
+      median(rounds.map((results) => results[variant][figure] - results.none[figure]));
     return {
       variant,
-      rate: of((one) => one.rate),
-      added: of((one, none) => one.cpu - none.cpu),
-      p99: of((one) => one.p99),
-      p99Added: of((one, none) => one.p99 - none.p99),
+      rate: of("rate"),
+      p50: of("p50"),
+      p99: of("p99"),
+      cpuAdded: added("cpu"),
+      p50Added: added("p50"),
+      p99Added: added("p99"),
     };
   });
 }
 
 function table(rows) {
-  const ours = rows.find(({ variant }) => variant === "ratelog").added;
-  const lines = rows.map(({ variant, rate, added, p99, p99Added }) => {
-    const ofLimiter =
-      variant === "none" ? ["", "", ""] : [added.toFixed(0), (ours / added).toFixed(2), p99Added];
-    const [cpu, share, latency] = ofLimiter;
-    return `| ${variant} | ${Math.round(rate)} | ${cpu} | ${share} | ${p99} | ${latency} |`;
+  const ours = rows.find(({ variant }) => variant === "ratelog").cpuAdded;
+  const lines = rows.map(({ variant, rate, cpuAdded, p50, p50Added, p99, p99Added }) => {
+    const added =
+      variant === "none"
+        ? ["", "", `(${p50.toFixed(2)})`, `(${p99.toFixed(1)})`]
+        : [
+            cpuAdded.toFixed(0),
+            (ours / cpuAdded).toFixed(2),
+            p50Added.toFixed(2),
+            p99Added.toFixed(1),
+          ];
+    return `| ${[variant, Math.round(rate), ...added].join(" | ")} |`;
   });
   return [
-    "| limiter | requests/s | CPU added, µs | ratelog's / its | p99, ms | p99 added, ms |",
+    "| limiter | requests/s | CPU added, µs | ratelog's / its | p50 added, ms | p99 added, ms |",
     "| --- | ---: | ---: | ---: | ---: | ---: |",
     ...lines,
   ].join("\n");
@@ -152,27 +91,31 @@ await withRedis(async (port) => {
   }
 });
 
-const checks = options.quick ? 200_000 : 2_000_000;
 sections.push(`## Checks in one process
 
 Millions a second, without a server: \`LocalLimiter\`, with a log of each key, beside peers that have a counter of each key.
 
-${await localChecks({ rounds: ROUNDS, checks, median })}`);
+${await localChecks({ rounds: ROUNDS, checks: CHECKS, median })}`);
 console.log(`\n${sections.at(-1)}`);
 
 if (options.output) {
   const text = `# The TypeScript package
 
 \`scripts/bench-js\` compares what limiters add to a request, on one server with the module. Each limits the client's address,
-far above the load, and sets headers with what remains. CPU is that of the application's process per request, less that
-without a limiter, with ${CONNECTIONS} connections; p99 is the latency at ${STEADY_RATE} requests a second. Figures are medians of ${ROUNDS} rounds in
-which all limiters take turns. express-rate-limit counts by rate-limit-redis. Express without a limiter takes about 125 µs for a
-request, which varies between rounds by as much as a limiter adds: its figures are rough.
+far above the load, and sets headers with what remains. express-rate-limit counts by rate-limit-redis.
+
+- Requests a second and CPU: with ${CONNECTIONS} connections, each of which sends the next request when it has the response.
+  CPU is that of the application's process for a request, less that without a limiter.
+- p50 and p99: the latency at ${RATE} evenly spaced requests a second, less that without a limiter, which is in the first
+  row. The slowest requests are those that meet a pause of the machine: p99 varies from run to run by more than the
+  limiters differ.
+
+Figures are medians of ${ROUNDS} rounds in which all limiters take turns.
 
 The goal is to add at most half of what the best peer adds, and to check over 2 million times a second in one process.
-\`command only\` is the module's command by the same client, without a limiter and without headers: no limiter that asks
-the server for each request can add less, so half of a peer that adds little more than that is out of reach. With a
-million keys, 2 million checks a second are more than a \`Map\` makes lookups.
+\`command only\` is the module's command by the same client, without a limiter and without headers. It is most of what each
+limiter adds, so half of the best is out of reach for a limiter that asks the server for each request. With a million
+keys, 2 million checks a second are more than a \`Map\` makes lookups.
 
 Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model ?? "unknown"}.
 
