@@ -5,19 +5,33 @@ export class TimeoutFailure extends Error {
   }
 }
 
+type AfterPoll = (run: () => void) => unknown;
+
+/**
+ * Runs a function after the replies that have arrived are read. Taken early, because tests replace it. There is none in
+ * browsers and Workers.
+ */
+const afterPoll =
+  (globalThis as { setImmediate?: AfterPoll }).setImmediate ?? ((run: () => void) => run());
+
 /** The end of the time in which an operation waits for the server. */
 export class Deadline {
   readonly #timer: ReturnType<typeof setTimeout>;
   #controller: AbortController | undefined;
   #isOver = false;
+  #hasEnded = false;
 
   /** `onOver` gets the error when the time is over, unless the operation has ended. */
   constructor(ms: number, onOver: (error: TimeoutFailure) => void) {
-    this.#timer = setTimeout(() => {
-      onOver(new TimeoutFailure(ms));
-      this.#isOver = true;
-      this.#controller?.abort();
-    }, ms);
+    const end = () => {
+      if (!this.#hasEnded) {
+        onOver(new TimeoutFailure(ms));
+        this.#isOver = true;
+        this.#controller?.abort();
+      }
+    };
+    // After other code has blocked the process, timers run before the replies that have come meanwhile are read.
+    this.#timer = setTimeout(() => afterPoll(end), ms);
   }
 
   /** Runs an operation. Rejects with a {@link TimeoutFailure} if it takes longer. */
@@ -33,6 +47,7 @@ export class Deadline {
   /** The operation has ended. Returns whether it did in time. */
   end(): boolean {
     clearTimeout(this.#timer);
+    this.#hasEnded = true;
     return !this.#isOver;
   }
 

@@ -51,6 +51,23 @@ function limiterOf(client: Opened, options: RateLimiterOptions = {}): RateLimite
 }
 
 describe.each(Object.keys(LIBRARIES))("%s", (library) => {
+  test("a reply that came while the process was blocked counts", async () => {
+    const timeoutMs = 1000;
+    const limiter = limiterOf(await open(library), { timeoutMs });
+    const key = newKey();
+    await vi.waitFor(async () => {
+      expect(await limiter.peek(key, "9/minute")).toMatchObject({ source: "module" });
+    }, waits);
+    const pending = limiter.check(key, "9/minute");
+    // The library writes the command at the end of the turn.
+    for (let turn = 0; turn < 3; turn++) {
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    const end = performance.now() + timeoutMs + 200;
+    while (performance.now() < end);
+    expect(await pending).toMatchObject({ source: "module", remaining: 8 });
+  });
+
   test("the module decides, from the first check on", async () => {
     const limiter = limiterOf(await open(library));
     const key = newKey();
