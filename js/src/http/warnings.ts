@@ -26,7 +26,8 @@ export class Warnings {
     }
     this.#last.set(message, now);
     try {
-      this.#warn(`ratelog: ${message}`, error);
+      // It may be async. A rejection that nobody handles ends the process.
+      Promise.resolve(this.#warn(`ratelog: ${message}`, error)).catch(() => {});
     } catch {
       // A log that fails must not fail the request.
     }

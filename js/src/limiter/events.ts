@@ -24,11 +24,13 @@ export function logEvent(event: LimiterEvent): void {
 
 /** Returns a function that reports events. An error of `onEvent` is written to the console, and fails no check. */
 export function reporter(onEvent: (event: LimiterEvent) => void): (event: LimiterEvent) => void {
+  const logError = (error: unknown) => console.error("ratelog: onEvent failed", error);
   return (event) => {
     try {
-      onEvent(event);
+      // It may be async. A rejection that nobody handles ends the process.
+      Promise.resolve(onEvent(event)).catch(logError);
     } catch (error) {
-      console.error("ratelog: onEvent failed", error);
+      logError(error);
     }
   };
 }

@@ -220,6 +220,20 @@ describe("a limiter", () => {
     vi.restoreAllMocks();
   });
 
+  test("is not disturbed by an onEvent that is async and rejects", async () => {
+    const error = vi.spyOn(console, "error").mockImplementation(() => {});
+    const thrown = new Error("in the caller's function");
+    const { limiter } = limiterOf(new FakeClient(lost), {
+      onEvent: async () => {
+        throw thrown;
+      },
+    });
+    expect((await limiter.check("a", "1/minute")).source).toBe("local");
+    await vi.advanceTimersByTimeAsync(0);
+    expect(error.mock.calls).toEqual([["ratelog: onEvent failed", thrown]]);
+    vi.restoreAllMocks();
+  });
+
   test("after its end leaves no timers", async () => {
     const client = new FakeClient(lost);
     const { limiter } = limiterOf(client);
