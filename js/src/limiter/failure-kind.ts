@@ -2,7 +2,7 @@ import { TimeoutFailure } from "./deadline.ts";
 
 /**
  * How a server failed to answer. `transient`: not this command, because it is too slow, loading, out of memory, or a part
- * of its cluster is down. `connection-lost`: the connection is closed, not authenticated, or leads to a replica.
+ * of its cluster is down, or because the library has too many commands. `connection-lost`: the connection is closed, not authenticated, or leads to a replica.
  */
 export type FailureKind = "transient" | "connection-lost";
 
@@ -17,7 +17,7 @@ const CONNECTION_LOST = new Set(["DENIED", "NOAUTH", "READONLY", "WRONGPASS"]);
 export function failureKind(error: Error): FailureKind | undefined {
   const code = errorCode(error);
   if (code === undefined) {
-    return isTimeout(error) ? "transient" : "connection-lost";
+    return isTimeout(error) || isOverload(error) ? "transient" : "connection-lost";
   }
   if (TRANSIENT.has(code)) {
     return "transient";
@@ -32,6 +32,11 @@ function isTimeout(error: Error): boolean {
     error.message === "Command timed out" ||
     error.message.startsWith("Timeout waiting for a client")
   );
+}
+
+/** The library has as many commands as it may: those of node-redis with `commandsQueueMaxLength`, and of valkey-glide. */
+function isOverload({ message }: Error): boolean {
+  return message === "The queue is full" || /maximum inflight requests/i.test(message);
 }
 
 /**

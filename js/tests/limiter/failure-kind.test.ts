@@ -7,6 +7,8 @@ test.each([
   ["READONLY You can't write against a read only replica.", "READONLY", "connection-lost"],
   ["WRONGTYPE Operation against a key", "WRONGTYPE", undefined],
   ["Connection is closed.", undefined, "connection-lost"],
+  ["The queue is full", undefined, "transient"],
+  ["Reached maximum inflight requests", undefined, "transient"],
   // Before Redis 7.
   [
     "ERR Error running script (call to f_58de): @user_script:7: @user_script: 7: -OOM command not allowed",
