@@ -28,6 +28,9 @@ export interface ClusterConnection extends Sender {
 
   /** Returns the names of all known shards. */
   shards(): readonly string[];
+
+  /** Asks for the shards, if the library does not say when they change. */
+  refresh?(): Promise<void>;
 }
 
 export type Connection = ServerConnection | ClusterConnection;

@@ -11,7 +11,7 @@ interface SlotRange {
 
 /**
  * valkey-glide, with a cluster. The library routes commands, but does not say where to, so this reads the topology too:
- * at the start, and after each error.
+ * at the start, after each error, and before commands to all shards.
  */
 export class GlideClusterConnection implements ClusterConnection {
   readonly isCluster = true;
@@ -32,6 +32,10 @@ export class GlideClusterConnection implements ClusterConnection {
 
   shards(): readonly string[] {
     return [...new Set(this.#ranges.map(({ owner }) => owner))];
+  }
+
+  refresh(): Promise<void> {
+    return this.#readTopology();
   }
 
   isReady(): boolean {

@@ -53,6 +53,7 @@ export class Shards {
         throw unavailable(first.lastError);
       }
     }
+    await this.#cluster.refresh?.();
     return this.#known();
   }
 

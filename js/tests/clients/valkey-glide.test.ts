@@ -68,4 +68,7 @@ test("the topology is read at the start, and again after an error", async () => 
   const probe = () => Deadline.run(1000, (deadline) => connection.probe(command, "key", deadline));
   expect(await probe()).toBe(1);
   expect(connection.shards()).toEqual(["node:3"]);
+  owner = "node:4";
+  await connection.refresh?.();
+  expect(connection.shards()).toEqual(["node:4"]);
 });
