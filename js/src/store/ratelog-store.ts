@@ -1,5 +1,6 @@
 import type { Decision } from "../decision.ts";
-import type { Limiter } from "../limiter.ts";
+import type { Limiter, Source } from "../limiter.ts";
+import { isRecorded } from "../recorded.ts";
 import type { Rule } from "../rule.ts";
 import { Rules } from "../rules.ts";
 
@@ -37,6 +38,9 @@ export interface StoreHits {
 /** A limiter that can decide without recording. */
 type PeekingLimiter = Limiter & { readonly peek?: Limiter["check"] };
 
+/** A decision, and what made it, where the limiter says so. */
+type SourcedDecision = Decision & { readonly source?: Source };
+
 /** The denied hits of a client. */
 interface DeniedHits {
   readonly count: number;
@@ -44,8 +48,8 @@ interface DeniedHits {
   readonly until: number;
 }
 
-/** The number of keys whose denied hits are remembered. */
-const MAX_DENIED_KEYS = 100_000;
+/** The number of keys whose hits are remembered. */
+const MAX_KEYS = 100_000;
 
 /**
  * A store for express-rate-limit 8 and hono-rate-limiter 0.5 that counts in an exact log. Each middleware needs a store of
@@ -66,7 +70,10 @@ export class RatelogStore {
   readonly #limit: number | undefined;
   /** The denied hits that the middleware will take back. */
   readonly #denied: Map<string, DeniedHits> = new Map();
+  /** The newest allowed hits, if the middleware takes hits back. */
+  readonly #allowed: Map<string, SourcedDecision> = new Map();
   #rules: Rules | undefined;
+  #takesBack = false;
   /** Whether the middleware takes denied hits back, though they were not counted. */
   #takesDeniedBack = false;
 
@@ -90,6 +97,7 @@ export class RatelogStore {
       );
     }
     this.#rules = Rules.of({ limit, windowMs: options.windowMs });
+    this.#takesBack = !!options.skipFailedRequests || !!options.skipSuccessfulRequests;
     this.#takesDeniedBack = takesDeniedBack(options);
   }
 
@@ -103,22 +111,37 @@ export class RatelogStore {
       }
       return hits(decision, Math.max(decision.limit, this.#ownLimit()) + 1);
     }
+    if (this.#takesBack) {
+      remember(this.#allowed, key, decision);
+    }
     return this.#allowedHits(decision);
   }
 
-  /** Takes a hit of a client back. */
+  /**
+   * Takes a hit of a client back where the newest one was counted, unless that one was not: an override and a fixed
+   * fallback count nothing. If the limiter fails, the hit stays for its window: the request was served.
+   */
   async decrement(key: string): Promise<void> {
     const denied = this.#deniedHits(key);
-    if (denied === 0) {
-      await this.#limiter.refund(this.prefix + key);
-    } else {
+    if (denied > 0) {
       this.#setDenied(key, denied - 1);
+      return;
+    }
+    const newest = this.#allowed.get(key);
+    if (newest && !isRecorded(newest)) {
+      return;
+    }
+    try {
+      await this.#limiter.refund(this.prefix + key, newest?.source && { source: newest.source });
+    } catch {
+      // Some middleware would fail the request.
     }
   }
 
   /** Takes all hits of a client back. */
   async resetKey(key: string): Promise<void> {
     this.#denied.delete(key);
+    this.#allowed.delete(key);
     await this.#limiter.refund(this.prefix + key, { cost: Math.max(1, this.#ownLimit()) });
   }
 
@@ -152,15 +175,21 @@ export class RatelogStore {
   }
 
   #setDenied(key: string, count: number): void {
-    this.#denied.delete(key);
     if (count === 0) {
-      return;
+      this.#denied.delete(key);
+    } else {
+      const until = Date.now() + this.#initialized().longestWindowMs;
+      remember(this.#denied, key, { count, until });
     }
-    if (this.#denied.size >= MAX_DENIED_KEYS) {
-      this.#denied.clear();
-    }
-    this.#denied.set(key, { count, until: Date.now() + this.#initialized().longestWindowMs });
   }
+}
+
+/** Sets the value of a key. Forgets all keys if there are too many. */
+function remember<V>(map: Map<string, V>, key: string, value: V): void {
+  if (map.size >= MAX_KEYS && !map.has(key)) {
+    map.clear();
+  }
+  map.set(key, value);
 }
 
 /**

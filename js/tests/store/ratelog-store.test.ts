@@ -3,7 +3,7 @@ import { rateLimit } from "express-rate-limit";
 import { Hono } from "hono";
 import { rateLimiter } from "hono-rate-limiter";
 import { afterEach, expect, test, vi } from "vitest";
-import { type Limiter, LocalLimiter, Rules } from "../../src/index.ts";
+import { type Limiter, LocalLimiter, type RuleSource, Rules } from "../../src/index.ts";
 import { RatelogStore, type RatelogStoreOptions } from "../../src/store/index.ts";
 import { listener } from "../support/express.ts";
 import { serve } from "../support/http-server.ts";
@@ -177,6 +177,64 @@ test("a denied hit frees nothing, but only for as long as its window", async () 
   await store.increment("a");
   await store.decrement("a");
   expect(await store.get("a")).toBeUndefined();
+});
+
+test("a hit that an override or a fixed fallback allows takes no other hit back", async () => {
+  vi.useFakeTimers();
+  const local = new LocalLimiter();
+  let isOverridden = false;
+  const limiter: Limiter & Pick<LocalLimiter, "peek"> = {
+    check: (key, rules) => (isOverridden ? local.peek(key, rules) : local.check(key, rules)),
+    checkAll: () => [],
+    refund: (key) => local.refund(key),
+    peek: (key, rules) => local.peek(key, rules),
+  };
+  const store = initialized({ limiter }, SKIPS_FAILED);
+  const hitsOf = async () => (await store.get("a"))?.totalHits ?? 0;
+  await store.increment("a");
+  vi.advanceTimersByTime(1);
+  isOverridden = true;
+  await store.increment("a");
+  await store.decrement("a");
+  expect(await hitsOf()).toBe(1);
+  isOverridden = false;
+  await store.increment("a");
+  expect(await hitsOf()).toBe(2);
+  await store.decrement("a");
+  expect(await hitsOf()).toBe(1);
+});
+
+test("a hit is taken back where it was counted", async () => {
+  const local = new LocalLimiter();
+  const refund = vi.fn(() => 1);
+  const check = (key: string, rules: RuleSource) => ({
+    ...local.check(key, rules),
+    source: "module" as const,
+  });
+  const limiter = { check, checkAll: () => [], refund };
+  for (const options of [SKIPS_FAILED, {}]) {
+    const store = initialized({ limiter }, options);
+    await store.increment("a");
+    await store.decrement("a");
+  }
+  expect(refund.mock.calls).toEqual([
+    ["ratelog:a", { source: "module" }],
+    ["ratelog:a", undefined],
+  ]);
+});
+
+test("a hit stays if the limiter cannot take it back", async () => {
+  const local = new LocalLimiter();
+  const limiter: Limiter & Pick<LocalLimiter, "peek"> = {
+    check: (key, rules) => local.check(key, rules),
+    checkAll: () => [],
+    refund: () => Promise.reject(new Error("the server is unavailable")),
+    peek: (key, rules) => local.peek(key, rules),
+  };
+  const store = initialized({ limiter }, SKIPS_FAILED);
+  await store.increment("a");
+  await store.decrement("a");
+  expect((await store.get("a"))?.totalHits).toBe(1);
 });
 
 test("the memory for denied hits is bounded", async () => {
