@@ -22,7 +22,7 @@ import * as store from "../src/store/index.ts";
 import * as web from "../src/web/index.ts";
 import { serve } from "./support/http-server.ts";
 import { RedisServer } from "./support/redis-server.ts";
-import { missing, programOf } from "./support/runtimes.ts";
+import { NOT_ON_THIS_PLATFORM, programOf } from "./support/runtimes.ts";
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -171,7 +171,7 @@ test("the package has exactly these files, and needs no other package", () => {
 async function runBy(name: string, file: string, skip: (note: string) => never): Promise<string> {
   const [program, ...args] = RUNTIMES[name] as readonly (string | undefined)[];
   if (!program) {
-    return skip(missing(name));
+    return skip(NOT_ON_THIS_PLATFORM);
   }
   const env = { ...process.env, REDIS_URL: server.url, LIBRARIES: import.meta.url };
   const silent = { DENO_NO_UPDATE_CHECK: "1", DO_NOT_TRACK: "1", NO_COLOR: "1" };

@@ -148,11 +148,21 @@ export const CLUSTER_LIBRARIES: Record<
   },
 };
 
+function nodeRedisSentinelOptions(port: number) {
+  return {
+    name: "service",
+    sentinelRootNodes: nodes([port]),
+    nodeClientOptions: { socket },
+    scanInterval: 100,
+    // As the documentation says: commands without an answer are not sent again.
+    maxCommandRediscovers: 0,
+  };
+}
+
 /** Opens a client of each library that knows Sentinel, for the service `service` of a Sentinel on a port. */
 export const SENTINEL_LIBRARIES: Record<string, (port: number) => Opened> = {
   "node-redis 6": (port) => {
-    const options = { name: "service", sentinelRootNodes: nodes([port]), scanInterval: 100 };
-    const client = createSentinel({ ...options, nodeClientOptions: { socket } });
+    const client = createSentinel(nodeRedisSentinelOptions(port));
     client
       .on("error", () => {})
       .connect()
@@ -160,8 +170,7 @@ export const SENTINEL_LIBRARIES: Record<string, (port: number) => Opened> = {
     return { client, close: () => void client.destroy().catch(() => {}) };
   },
   "node-redis 5": (port) => {
-    const options = { name: "service", sentinelRootNodes: nodes([port]), scanInterval: 100 };
-    const client = createSentinel5({ ...options, nodeClientOptions: { socket } });
+    const client = createSentinel5(nodeRedisSentinelOptions(port));
     client
       .on("error", () => {})
       .connect()
