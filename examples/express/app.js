@@ -8,8 +8,8 @@ import { RateLimiter } from "ratelog";
 import { hashed, rateLimit } from "ratelog/express";
 
 const users = new Map([
-  ["key-of-ada", { name: "ada", plan: "pro" }],
-  ["key-of-bob", { name: "bob", plan: "free" }],
+  ["key-of-ada", { id: "user:ada", plan: "pro" }],
+  ["key-of-bob", { id: "user:bob", plan: "free" }],
 ]);
 const userOf = (request) => users.get(request.get("x-api-key") ?? "");
 
@@ -30,7 +30,7 @@ const search = rateLimit({
   limiter,
   plans: { free: "3/second; 5/10s", pro: "20/second" },
   plan: (request) => userOf(request)?.plan ?? "free",
-  key: (request) => userOf(request)?.name,
+  key: (request) => userOf(request)?.id,
 });
 app.get("/search", search, (request, response) => {
   const query = String(request.query.q ?? "");
