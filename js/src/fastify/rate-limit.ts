@@ -96,11 +96,8 @@ export const rateLimit: FastifyPluginAsync<FastifyOptions> = async (instance, op
   if (hook !== "onRequest" && hook !== "preHandler") {
     throw new RangeError(`hook must be onRequest or preHandler, not '${hook}'`);
   }
-  if (hook === "preHandler") {
-    instance.addHook("preHandler", check);
-  } else {
-    instance.addHook("onRequest", check);
-  }
+  // The overloads take one name each.
+  instance.addHook(hook as "onRequest", check);
 
   instance.addHook("onSend", (request, reply, _, done) => {
     const state = RequestState.of(request);

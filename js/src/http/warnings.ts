@@ -25,11 +25,7 @@ export class Warnings {
       this.#last.clear();
     }
     this.#last.set(message, now);
-    try {
-      // It may be async. A rejection that nobody handles ends the process.
-      Promise.resolve(this.#warn(`ratelog: ${message}`, error)).catch(() => {});
-    } catch {
-      // A log that fails must not fail the request.
-    }
+    // A log that fails must not fail the request, nor end the process if it is async.
+    (async () => this.#warn(`ratelog: ${message}`, error))().catch(() => {});
   }
 }

@@ -24,13 +24,10 @@ export function logEvent(event: LimiterEvent): void {
 
 /** Returns a function that reports events. An error of `onEvent` is written to the console, and fails no check. */
 export function reporter(onEvent: (event: LimiterEvent) => void): (event: LimiterEvent) => void {
-  const logError = (error: unknown) => console.error("ratelog: onEvent failed", error);
   return (event) => {
-    try {
-      // It may be async. A rejection that nobody handles ends the process.
-      Promise.resolve(onEvent(event)).catch(logError);
-    } catch (error) {
-      logError(error);
-    }
+    // It may be async: a rejection that nobody handles ends the process.
+    (async () => onEvent(event))().catch((error) => {
+      console.error("ratelog: onEvent failed", error);
+    });
   };
 }
