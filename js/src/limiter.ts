@@ -46,6 +46,8 @@ export interface Limiter {
     checks: readonly Check[],
     options?: CheckOptions,
   ): readonly Decision[] | Promise<readonly Decision[]>;
+  /** Returns the decision that a check would get, and records nothing. Without it, a request with a cost of 0 is checked. */
+  peek?(key: string, rules: RuleSource, options?: CheckOptions): Decision | Promise<Decision>;
   /** Takes the newest units of a key back. Returns how many there were, at most `cost`. */
   refund(key: string, options?: RefundOptions): number | Promise<number>;
 }

@@ -111,7 +111,8 @@ export function createFetch(options: FetchOptions = {}): typeof globalThis.fetch
           error = thrown;
           if (
             idempotent &&
-            error instanceof TypeError &&
+            // That of another realm, as in Jest, is no instance.
+            (error as Error | undefined)?.name === "TypeError" &&
             (request || isValid(input, init, options.fetch))
           ) {
             action = { reason: "network-error", waitMs: 0 };

@@ -13,9 +13,6 @@ export interface KeyedLimit extends Pick<AppliedLimit, "rules" | "named" | "cost
 /** A decision, and what made it, where the limiter says so. */
 type SourcedDecision = Decision & { readonly source?: Source };
 
-/** A limiter that can decide without recording. */
-type PeekingLimiter = Limiter & { readonly peek?: Limiter["check"] };
-
 /** A limit of a request, with its decision, if it was decided. */
 export class CheckedLimit {
   readonly key: string;
@@ -144,7 +141,7 @@ async function decideAll(
 }
 
 async function checkGroup(
-  limiter: PeekingLimiter,
+  limiter: Limiter,
   group: readonly KeyedLimit[],
   cost: number,
   warnings: Warnings,

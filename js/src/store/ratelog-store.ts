@@ -35,9 +35,6 @@ export interface StoreHits {
   resetTime: Date;
 }
 
-/** A limiter that can decide without recording. */
-type PeekingLimiter = Limiter & { readonly peek?: Limiter["check"] };
-
 /** A decision, and what made it, where the limiter says so. */
 type SourcedDecision = Decision & { readonly source?: Source };
 
@@ -66,7 +63,7 @@ export class RatelogStore {
   readonly prefix: string;
   /** Hits of one store are seen by others with the same prefix. */
   readonly localKeys: boolean = false;
-  readonly #limiter: PeekingLimiter;
+  readonly #limiter: Limiter;
   readonly #limit: number | undefined;
   /** The denied hits that the middleware will take back. */
   readonly #denied: Map<string, DeniedHits> = new Map();

@@ -1,3 +1,4 @@
+import { runInNewContext } from "node:vm";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { createFetch, type Wait } from "../../src/fetch/index.ts";
 import { answer, fakeFetch, settle } from "../support/server.ts";
@@ -195,6 +196,15 @@ describe("a request is sent again", () => {
     await settle(call);
     expect((await call).status).toBe(200);
     expect(fetches).toHaveBeenCalledTimes(2);
+  });
+
+  test("after a network error of another realm", async () => {
+    const other: Error = runInNewContext('new TypeError("fetch failed")');
+    expect(other).not.toBeInstanceOf(TypeError);
+    const fetches = vi.fn<typeof fetch>().mockRejectedValueOnce(other).mockResolvedValueOnce(ok);
+    const call = createFetch({ fetch: fetches })(URL_);
+    await settle(call);
+    expect((await call).status).toBe(200);
   });
 
   test("unless a response cannot be read", async () => {

@@ -124,7 +124,7 @@ test.each([
   // An override of the server decides, or the share of one process.
   const local = new LocalLimiter();
   const own = Rules.of({ limit, windowMs: MINUTE });
-  const limiter: Limiter & Pick<LocalLimiter, "peek"> = {
+  const limiter: Limiter = {
     check: (key) => local.check(key, own),
     checkAll: () => [],
     refund: (key) => local.refund(key),
@@ -183,7 +183,7 @@ test("a hit that an override or a fixed fallback allows takes no other hit back"
   vi.useFakeTimers();
   const local = new LocalLimiter();
   let isOverridden = false;
-  const limiter: Limiter & Pick<LocalLimiter, "peek"> = {
+  const limiter: Limiter = {
     check: (key, rules) => (isOverridden ? local.peek(key, rules) : local.check(key, rules)),
     checkAll: () => [],
     refund: (key) => local.refund(key),
@@ -225,7 +225,7 @@ test("a hit is taken back where it was counted", async () => {
 
 test("a hit stays if the limiter cannot take it back", async () => {
   const local = new LocalLimiter();
-  const limiter: Limiter & Pick<LocalLimiter, "peek"> = {
+  const limiter: Limiter = {
     check: (key, rules) => local.check(key, rules),
     checkAll: () => [],
     refund: () => Promise.reject(new Error("the server is unavailable")),
