@@ -112,7 +112,7 @@ export function createFetch(options: FetchOptions = {}): typeof globalThis.fetch
           if (
             idempotent &&
             // That of another realm, as in Jest, is no instance.
-            (error as Error | undefined)?.name === "TypeError" &&
+            (error instanceof TypeError || (error as Error | undefined)?.name === "TypeError") &&
             (request || isValid(input, init, options.fetch))
           ) {
             action = { reason: "network-error", waitMs: 0 };

@@ -20,35 +20,44 @@ export class Deadline {
   #controller: AbortController | undefined;
   #isOver = false;
   #hasEnded = false;
+  #hasFailed = false;
 
   /** `onOver` gets the error when the time is over, unless the operation has ended. */
   constructor(ms: number, onOver: (error: TimeoutFailure) => void) {
-    const end = () => {
-      if (!this.#hasEnded) {
-        onOver(new TimeoutFailure(ms));
-        this.#isOver = true;
-        this.#controller?.abort();
-      }
-    };
-    // After other code has blocked the process, timers run before the replies that have come meanwhile are read.
-    this.#timer = setTimeout(() => afterPoll(end), ms);
+    this.#timer = setTimeout(() => {
+      this.#isOver = true;
+      this.#controller?.abort();
+      // After other code has blocked the process, timers run before the replies that have come meanwhile are read.
+      afterPoll(() => {
+        if (!this.#hasEnded) {
+          this.#hasFailed = true;
+          onOver(new TimeoutFailure(ms));
+        }
+      });
+    }, ms);
   }
 
   /** Runs an operation. Rejects with a {@link TimeoutFailure} if it takes longer. */
   static run<T>(ms: number, operation: (deadline: Deadline) => Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       const deadline = new Deadline(ms, reject);
-      operation(deadline)
-        .finally(() => deadline.end())
-        .then(resolve, reject);
+      operation(deadline).then(
+        (result) => deadline.end() && resolve(result),
+        (error) => deadline.fail() && reject(error),
+      );
     });
   }
 
-  /** The operation has ended. Returns whether it did in time. */
+  /** The operation has a result. Returns whether it came in time. */
   end(): boolean {
     clearTimeout(this.#timer);
     this.#hasEnded = true;
-    return !this.#isOver;
+    return !this.#hasFailed;
+  }
+
+  /** The operation has failed. Returns whether it did in time: later errors are those of commands that were not sent. */
+  fail(): boolean {
+    return !this.#isOver && this.end();
   }
 
   /** Is aborted when the time is over: a command that the library has not sent by then is not sent at all. */

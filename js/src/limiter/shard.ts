@@ -135,7 +135,7 @@ export class Shard {
     return new Promise((resolve, reject) => {
       const fail = (error: Error) => reject(this.#classify(error, operation));
       const deadline = new Deadline(timeoutMs, fail);
-      const failInTime = (error: Error) => deadline.end() && fail(error);
+      const failInTime = (error: Error) => deadline.fail() && fail(error);
       try {
         if (!this.#isReady()) {
           throw new Error("the client is not connected");

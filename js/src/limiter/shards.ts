@@ -1,4 +1,5 @@
 import type { ClusterConnection, Connection } from "../clients/connection.ts";
+import { Deadline } from "./deadline.ts";
 import { unavailable } from "./errors.ts";
 import { hashSlot, SLOT_COUNT } from "./hash-slot.ts";
 import { type Health, healthOf } from "./health.ts";
@@ -53,7 +54,10 @@ export class Shards {
         throw unavailable(first.lastError);
       }
     }
-    await this.#cluster.refresh?.();
+    // Without an answer in time, the known shards are asked.
+    await Deadline.run(this.#settings.timeoutMs, async () => this.#cluster.refresh?.()).catch(
+      () => {},
+    );
     return this.#known();
   }
 

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
-import { RateLimiter, type RateLimiterOptions } from "../../src/index.ts";
+import { type LimiterDecision, RateLimiter, type RateLimiterOptions } from "../../src/index.ts";
 import { LIBRARIES, type Opened } from "../support/libraries.ts";
 import { RedisServer } from "../support/redis-server.ts";
 
@@ -50,23 +50,52 @@ function limiterOf(client: Opened, options: RateLimiterOptions = {}): RateLimite
   return limiter;
 }
 
-describe.each(Object.keys(LIBRARIES))("%s", (library) => {
-  test("a reply that came while the process was blocked counts", async () => {
-    const timeoutMs = 1000;
-    const limiter = limiterOf(await open(library), { timeoutMs });
+// The libraries that hold commands back until the end of the turn, and do not send them if they are aborted.
+test.each(["node-redis 6", "node-redis 5"])(
+  "%s: a command that was not sent in time is not sent later",
+  async (library) => {
+    const limiter = limiterOf(await open(library), { timeoutMs: 50 });
     const key = newKey();
     await vi.waitFor(async () => {
       expect(await limiter.peek(key, "9/minute")).toMatchObject({ source: "module" });
     }, waits);
-    const pending = limiter.check(key, "9/minute");
-    // The library writes the command at the end of the turn.
-    for (let turn = 0; turn < 3; turn++) {
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-    const end = performance.now() + timeoutMs + 200;
-    while (performance.now() < end);
-    expect(await pending).toMatchObject({ source: "module", remaining: 8 });
-  });
+    // The process is blocked before the library writes the command.
+    const decision = await new Promise<LimiterDecision>((resolve) => {
+      setImmediate(() => {
+        limiter.check(key, "9/minute").then(resolve);
+        const end = performance.now() + 150;
+        while (performance.now() < end);
+      });
+    });
+    expect(decision).toMatchObject({ source: "local" });
+    expect(limiter.health().shards[0]?.opened).toBe(0);
+    await vi.waitFor(async () => {
+      expect(await limiter.peek(key, "9/minute")).toMatchObject({ source: "module", remaining: 9 });
+    }, waits);
+  },
+);
+
+describe.each(Object.keys(LIBRARIES))("%s", (library) => {
+  // node-redis 4 forgets a command that is aborted, also one that was sent.
+  test.skipIf(library === "node-redis 4")(
+    "a reply that came while the process was blocked counts",
+    async () => {
+      const timeoutMs = 1000;
+      const limiter = limiterOf(await open(library), { timeoutMs });
+      const key = newKey();
+      await vi.waitFor(async () => {
+        expect(await limiter.peek(key, "9/minute")).toMatchObject({ source: "module" });
+      }, waits);
+      const pending = limiter.check(key, "9/minute");
+      // The library writes the command at the end of the turn.
+      for (let turn = 0; turn < 3; turn++) {
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      const end = performance.now() + timeoutMs + 200;
+      while (performance.now() < end);
+      expect(await pending).toMatchObject({ source: "module", remaining: 8 });
+    },
+  );
 
   test("the module decides, from the first check on", async () => {
     const limiter = limiterOf(await open(library));
