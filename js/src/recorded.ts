@@ -1,7 +1,8 @@
 import type { Decision } from "./decision.ts";
+import type { Source } from "./limiter.ts";
 
 /** A decision, and what made it, where the limiter says so. */
-type SourcedDecision = Decision & { readonly source?: unknown };
+export type SourcedDecision = Decision & { readonly source?: Source };
 
 /**
  * Returns whether the units of a check are recorded. An override, a shadow policy and a fixed fallback allow checks that

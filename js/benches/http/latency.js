@@ -5,15 +5,14 @@ import { Agent, get } from "node:http";
 import { createHistogram } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** The most connections. */
-const CONNECTIONS = 16;
+const MAX_CONNECTIONS = 16;
 /** Requests a second: few enough that every application keeps up. */
 export const RATE = 500;
 
 /** Measures an application. Returns the 50th and the 99th percentile in milliseconds. */
 export async function latencyOf({ url }, seconds) {
   // First in, first out: no connection is unused for so long that the application closes it.
-  const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS, scheduling: "fifo" });
+  const agent = new Agent({ keepAlive: true, maxSockets: MAX_CONNECTIONS, scheduling: "fifo" });
   const histogram = createHistogram();
   try {
     await sendSteadily(url, agent, 1, createHistogram());

@@ -1,6 +1,6 @@
 import type { Decision } from "../decision.ts";
-import type { Limiter, Source } from "../limiter.ts";
-import { isRecorded, unrecorded } from "../recorded.ts";
+import type { Limiter } from "../limiter.ts";
+import { isRecorded, type SourcedDecision, unrecorded } from "../recorded.ts";
 import type { NamedRules } from "./named-rules.ts";
 import type { AppliedLimit } from "./request-limit.ts";
 import type { Warnings } from "./warnings.ts";
@@ -9,9 +9,6 @@ import type { Warnings } from "./warnings.ts";
 export interface KeyedLimit extends Pick<AppliedLimit, "rules" | "named" | "cost"> {
   readonly key: string;
 }
-
-/** A decision, and what made it, where the limiter says so. */
-type SourcedDecision = Decision & { readonly source?: Source };
 
 /** A limit of a request, with its decision, if it was decided. */
 export class CheckedLimit {

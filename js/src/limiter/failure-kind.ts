@@ -2,7 +2,8 @@ import { TimeoutFailure } from "./deadline.ts";
 
 /**
  * How a server failed to answer. `transient`: not this command, because it is too slow, loading, out of memory, or a part
- * of its cluster is down, or because the library has too many commands. `connection-lost`: the connection is closed, not authenticated, or leads to a replica.
+ * of its cluster is down, or because the library has too many commands. `connection-lost`: the connection is closed, not
+ * authenticated, or leads to a replica.
  */
 export type FailureKind = "transient" | "connection-lost";
 

@@ -1,6 +1,6 @@
 import type { Decision } from "../decision.ts";
-import type { Limiter, Source } from "../limiter.ts";
-import { isRecorded } from "../recorded.ts";
+import type { Limiter } from "../limiter.ts";
+import { isRecorded, type SourcedDecision } from "../recorded.ts";
 import type { Rule } from "../rule.ts";
 import { Rules } from "../rules.ts";
 
@@ -34,9 +34,6 @@ export interface StoreHits {
   /** When a denied client is allowed again, and else when its window is empty. */
   resetTime: Date;
 }
-
-/** A decision, and what made it, where the limiter says so. */
-type SourcedDecision = Decision & { readonly source?: Source };
 
 /** The denied hits of a client. */
 interface DeniedHits {
