@@ -65,8 +65,6 @@ class ClusterEngine(Engine):
         self._failovers = Failovers()
         self._opened_before = 0
         """How often the breakers of dropped shards opened."""
-        self._has_met_no_owner = False
-        """Whether a check had a key that no shard owned."""
 
     def check(
         self,
@@ -160,12 +158,16 @@ class ClusterEngine(Engine):
         for shard in self.shards.owners():
             shard.replace_local(local)
 
+    @property
+    def last_error(self) -> str | None:
+        """See `Engine.last_error`. No check is counted before the search for the nodes has ended, so it is the last."""
+        return self._unanswered_error or super().last_error
+
     def health(self) -> Health:
         """The state of the limiter now."""
         own = replace(super().health(), opened=self._opened_before)
         shards = [*self.shards.owners(), *self.shards.lost_without_slots()]
-        health = health_of_cluster(own, [shard.shard_health() for shard in shards])
-        return replace(health, last_error=NO_OWNER) if self._has_met_no_owner and not health.last_error else health
+        return health_of_cluster(own, [shard.shard_health() for shard in shards])
 
     def fetch_topology(self) -> Operation[Topology | None]:
         """Asks the nodes for the topology. Returns `None` if none of them replies."""
@@ -240,7 +242,6 @@ class ClusterEngine(Engine):
         self, checks: Sequence[Check], record: bool, lenient: bool, errors: Errors | None
     ) -> list[Decision | None] | None:
         if self.enabled and len(self.shards):
-            self._has_met_no_owner = True
             self.count_unanswered(len(checks), UnavailableError(NO_OWNER))
         return super()._decide_without_server(checks, record, lenient, errors)
 

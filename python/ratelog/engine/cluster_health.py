@@ -19,12 +19,14 @@ def health_of_cluster(own: Health, shards: Sequence[ShardHealth]) -> Health:
     if not shards:
         return own
     unavailable = [shard for shard in shards if shard.state != "closed"]
-    shown = min(unavailable, key=_since) if unavailable else max(shards, key=_since)
+    latest_first = sorted(shards, key=_since, reverse=True)
+    shown = min(unavailable, key=_since) if unavailable else latest_first[0]
+    errors = [shard.last_error for shard in (shown, *latest_first) if shard.last_error]
     return replace(
         own,
         state=shown.state,
         since=shown.since,
-        last_error=shown.last_error,
+        last_error=errors[0] if errors else own.last_error,
         backend="script" if any(shard.backend == "script" for shard in shards) else "module",
         opened=own.opened + sum(shard.opened for shard in shards),
         tracking=all(shard.tracking for shard in shards),

@@ -89,6 +89,8 @@ class Engine:
             self.backend.probe_key = with_prefix(settings.prefix, b"probe")
         self.unanswered = 0
         """The number of checks that the server did not answer although the circuit was closed."""
+        self._unanswered_error: str | None = None
+        """Why the last of them was not answered."""
         self._is_reported_unavailable = False
         self.start_probing: Callable[[], None] = lambda: None
         """Starts to probe the server, unless probes are running."""
@@ -278,7 +280,13 @@ class Engine:
         if self.breaker.is_closed:
             # Otherwise, the outage is reported.
             self.unanswered += checks
-            self.events.log_unanswered(describe(error, self._user), self.unanswered, self._server)
+            self._unanswered_error = describe(error, self._user)
+            self.events.log_unanswered(self._unanswered_error, self.unanswered, self._server)
+
+    @property
+    def last_error(self) -> str | None:
+        """The last error that the breaker counted; if there is none, the last one of a check that it did not count."""
+        return self.breaker.last_error or self._unanswered_error
 
     def health(self) -> Health:
         """The state of the limiter now."""
@@ -288,7 +296,7 @@ class Engine:
             since=datetime.fromtimestamp(breaker.since, timezone.utc),
             backend=("module" if self.backend.has_module else "script") if self.remote else "local",
             fallback=self.settings.fallback,
-            last_error=breaker.last_error,
+            last_error=self.last_error,
             opened=breaker.opened,
             tracking=self.is_tracking(),
             local_keys=len(self.local),

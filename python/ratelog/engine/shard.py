@@ -58,7 +58,7 @@ class Shard(Engine):
             state=breaker.state,
             since=datetime.fromtimestamp(breaker.since, timezone.utc),
             backend="module" if self.backend.has_module else "script",
-            last_error=breaker.last_error,
+            last_error=self.last_error,
             opened=breaker.opened,
             tracking=self.is_tracking(),
             unanswered=self.unanswered,

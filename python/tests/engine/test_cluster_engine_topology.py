@@ -84,8 +84,13 @@ def test_the_counts_of_a_shard_that_has_left_stay() -> None:
 
 
 def test_checks_of_a_slot_without_an_owner_are_counted() -> None:
-    cluster = FakeCluster()
-    assert cluster.engine.health().last_error is None
+    cluster = FakeCluster(is_known=False)
+    cluster.reply("a:1", "CLUSTER", GONE)
+    assert not cluster.refresh()
+    assert cluster.refresh()
+    assert cluster.engine.health().last_error == "gone"
+    for shard in cluster.engine.shards.owners():
+        shard.breaker.record_recovery()
     cluster.install(SLOTS[:1])
     assert cluster.check(*BOTH) == [("module", True, 8), ("local", True, 8)]
     health = cluster.engine.health()

@@ -27,6 +27,12 @@ def test_all_shards_are_available() -> None:
     assert health.shards == (SHARD, later)
 
 
+def test_an_error_is_shown_although_another_shard_recovered_later() -> None:
+    failed, later = replace(SHARD, last_error="gone"), replace(SHARD, address="b:2", since=LATER)
+    assert health_of_cluster(OWN, [failed, later]).last_error == "gone"
+    assert health_of_cluster(OWN, [later]).last_error == "not found"
+
+
 def test_the_first_shard_that_was_lost_is_shown() -> None:
     first = replace(SHARD, state="half-open", last_error="first", tracking=False)
     health = health_of_cluster(OWN, [replace(first, state="open", since=LATER, last_error="second"), first, SHARD])

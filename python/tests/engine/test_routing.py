@@ -9,6 +9,7 @@ from redis.exceptions import TimeoutError as Late
 
 from ratelog import Check, Limits, NeedsModuleError, UnavailableError
 from ratelog.engine.node_command import NodeFailure
+from ratelog.engine.redirect import NO_OWNER
 from ratelog.engine.routing import MAX_REDIRECTS, together
 from ratelog.events import CheckCompleted
 from support.fake_cluster import ALLOWED, DENIED, GONE, OF_A, OF_B, RULES, FakeCluster
@@ -201,7 +202,8 @@ def test_a_slot_without_an_owner_is_no_failure_of_the_node_that_says_so() -> Non
     cluster.reply("a:1", "RL.CHECK", ClusterDownError("Hash slot not served"))
     cluster.run(cluster.engine.decide(CHECK))
     assert (a.breaker.state, a.breaker.last_error) == ("closed", None)
-    assert cluster.engine.health().unanswered == 1
+    health = cluster.engine.health()
+    assert (health.unanswered, health.last_error, health.shards[0].last_error) == (1, NO_OWNER, NO_OWNER)
     event = cluster.events[-1]
     assert isinstance(event, CheckCompleted)
     assert event.errors == {CHECK[0]: "circuit_open"}

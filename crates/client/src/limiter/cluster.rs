@@ -154,12 +154,11 @@ impl Cluster {
 
     pub(super) fn health(&self) -> Health {
         let shards: Vec<_> = self.shards().iter().map(|(_, shard)| shard.health()).collect();
-        let mut health = Health::of_cluster(self.discovery.status(), shards);
-        let unowned = self.unowned_log.total();
-        health.unanswered = health.unanswered.saturating_add(unowned);
-        if unowned > 0 && health.last_error.is_none() {
-            health.last_error = Some(NO_OWNER.to_owned());
-        }
+        let mut discovery = self.discovery.status();
+        // No check is counted before the search for the nodes has ended, so this is the later error.
+        discovery.last_error = self.unowned_log.last_error().or(discovery.last_error);
+        let mut health = Health::of_cluster(discovery, shards);
+        health.unanswered = health.unanswered.saturating_add(self.unowned_log.total());
         health
     }
 

@@ -65,10 +65,14 @@ impl Health {
             .filter(|shard| shard.state != BreakerState::Closed)
             .min_by_key(|shard| shard.since);
         let latest = shards.iter().max_by_key(|shard| shard.since);
-        let (state, since, last_error) = match unavailable.or(latest) {
-            Some(shard) => (shard.state, shard.since, shard.last_error.clone()),
-            None => (discovery.state, discovery.since, discovery.last_error),
-        };
+        let shown = unavailable.or(latest);
+        let (state, since) =
+            shown.map_or((discovery.state, discovery.since), |shard| (shard.state, shard.since));
+        let failed = shards.iter().filter(|shard| shard.last_error.is_some());
+        let last_error = shown
+            .and_then(|shard| shard.last_error.clone())
+            .or_else(|| failed.max_by_key(|shard| shard.since)?.last_error.clone())
+            .or(discovery.last_error);
         Self {
             state,
             since,
@@ -91,6 +95,51 @@ impl Health {
             tracking: false,
             unanswered: 0,
             shards: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn shard(since_s: u64, last_error: Option<&str>) -> ShardHealth {
+        ShardHealth {
+            address: "192.0.2.1:6379".to_owned(),
+            state: BreakerState::Closed,
+            since: SystemTime::UNIX_EPOCH + Duration::from_secs(since_s),
+            last_error: last_error.map(str::to_owned),
+            opened: 0,
+            uses_script: false,
+            tracking: false,
+            unanswered: 0,
+        }
+    }
+
+    fn last_error(shards: &[ShardHealth]) -> Option<String> {
+        let discovery = BreakerStatus {
+            state: BreakerState::Closed,
+            since: SystemTime::UNIX_EPOCH,
+            last_error: Some("not found".to_owned()),
+            opened: 0,
+        };
+        Health::of_cluster(discovery, shards.to_vec()).last_error
+    }
+
+    #[test]
+    fn the_error_of_a_cluster_is_that_of_an_unavailable_or_the_latest_shard() {
+        let (gone, late) = (shard(1, Some("gone")), shard(2, Some("late")));
+        let open = ShardHealth { state: BreakerState::Open, ..gone.clone() };
+        for (shards, expected) in [
+            (vec![open, late.clone()], "gone"),
+            (vec![gone.clone(), late], "late"),
+            (vec![gone, shard(2, None)], "gone"),
+            (vec![shard(1, None)], "not found"),
+            (vec![], "not found"),
+        ] {
+            assert_eq!(last_error(&shards).as_deref(), Some(expected), "{shards:?}");
         }
     }
 }

@@ -189,7 +189,8 @@ impl Remote {
             address: self.name.clone(),
             state,
             since,
-            last_error,
+            // The breaker does not count each error.
+            last_error: last_error.or_else(|| self.unanswered_log.last_error()),
             opened,
             uses_script: self.uses_script(),
             tracking: self.is_tracking(),
