@@ -166,7 +166,7 @@ export class Engine {
     if (!shard.isAvailable || leftMs <= 0) {
       return this.#runUnavailable(operation, shard);
     }
-    return shard.run(operation, this.#parts.policies, leftMs).catch((error) => {
+    return this.#send(leftMs, shard, operation).catch((error) => {
       if (!(error instanceof NoAnswer)) {
         throw error;
       }
@@ -174,6 +174,16 @@ export class Engine {
       shard.recordUnanswered(operation.checks, error.message);
       return result;
     });
+  }
+
+  #send<T>(leftMs: number, shard: Shard, operation: Operation<T>): Promise<T> {
+    const { shards, policies } = this.#parts;
+    const owner = (shards as Shards).ownerOf(operation.key);
+    const viaScript = owner.usesScript;
+    if (viaScript) {
+      owner.askForModule();
+    }
+    return shard.run(operation, { policies, timeoutMs: leftMs, viaScript });
   }
 
   async #runUnavailable<T>(operation: Operation<T>, { lastError }: Shard): Promise<T> {
@@ -277,14 +287,14 @@ export class Engine {
     const { shards, policies } = this.#parts;
     const resolved = policies.resolve(source);
     const isRejected = error instanceof LimiterError && error.code === "rejected";
-    return isRejected && resolved?.mode === "shadow" && shards?.ofKey(key).usesScript
+    return isRejected && resolved?.mode === "shadow" && shards?.ownerOf(key).usesScript
       ? fallbackDecision("allow", resolved.rules, cost)
       : undefined;
   }
 
   /** Takes back units that a check recorded, where it was decided. The fallback of a server did not record them. */
   async takeBack(operation: RefundOp, source: Source): Promise<number> {
-    const { shards, local, policies, denyCache } = this.#parts;
+    const { shards, local, denyCache } = this.#parts;
     if (source === "fallback" || source === "deny-cache") {
       return 0;
     }
@@ -297,8 +307,8 @@ export class Engine {
         throw unavailable(shard.lastError);
       }
       // The module and the script have a log each.
-      const isThere = (source === "script") === shard.usesScript;
-      return isThere ? await shard.run(operation, policies, leftMs) : 0;
+      const isThere = (source === "script") === shards.ownerOf(operation.key).usesScript;
+      return isThere ? await this.#send(leftMs, shard, operation) : 0;
     } catch (error) {
       throw error instanceof NoAnswer ? unavailable(error.message, error.cause) : error;
     } finally {

@@ -34,6 +34,15 @@ export interface ShardSettings {
   readonly onUnavailable: () => void;
 }
 
+/** How to run an operation. */
+export interface RunOptions {
+  readonly policies: Policies;
+  /** The time within which it has to end, in milliseconds. */
+  readonly timeoutMs: number;
+  /** Whether to run it with the script, although the shard may have the module. */
+  readonly viaScript: boolean;
+}
+
 /** The server did not answer an operation. */
 export class NoAnswer extends Error {}
 
@@ -59,6 +68,8 @@ export class Shard {
   #recoveredAt = Number.NEGATIVE_INFINITY;
   #usesScript: boolean;
   #askedForModuleAt = Number.POSITIVE_INFINITY;
+  /** Settles when the server has answered whether it has the module; `undefined` if it is not asked. */
+  #asking: Promise<void> | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isClosed = false;
   /** Settles when the first probe has ended. */
@@ -118,6 +129,13 @@ export class Shard {
     };
   }
 
+  /** Asks a server without the module in the background whether it has been loaded, unless it was asked lately. */
+  askForModule(): void {
+    if (performance.now() - this.#askedForModuleAt >= MODULE_INTERVAL_MS) {
+      this.#probeForModule();
+    }
+  }
+
   /** Ends the probes. */
   close(): void {
     this.#isClosed = true;
@@ -125,22 +143,22 @@ export class Shard {
   }
 
   /**
-   * Runs an operation, within a time in milliseconds.
+   * Runs an operation.
    *
    * @throws {NoAnswer} The server is unavailable.
    * @throws {SlotMoving} The operation can be split, and has to be.
    * @throws {LimiterError} The server rejects the operation.
    */
-  run<T>(operation: Operation<T>, policies: Policies, timeoutMs: number): Promise<T> {
+  run<T>(operation: Operation<T>, options: RunOptions): Promise<T> {
     return new Promise((resolve, reject) => {
       const fail = (error: Error) => reject(this.#classify(error, operation));
-      const deadline = new Deadline(timeoutMs, fail);
+      const deadline = new Deadline(options.timeoutMs, fail);
       const failInTime = (error: Error) => deadline.fail() && fail(error);
       try {
         if (!this.#isReady()) {
           throw new Error("the client is not connected");
         }
-        this.#query(operation, policies, deadline).then((result) => {
+        this.#query(operation, options, deadline).then((result) => {
           if (deadline.end()) {
             this.#breaker.recordSuccess();
             resolve(result);
@@ -187,8 +205,12 @@ export class Shard {
     return new LimiterError(code, error.message, error);
   }
 
-  #query<T>(operation: Operation<T>, policies: Policies, deadline: Deadline): Promise<T> {
-    return this.#usesScript
+  #query<T>(
+    operation: Operation<T>,
+    { policies, viaScript }: RunOptions,
+    deadline: Deadline,
+  ): Promise<T> {
+    return viaScript
       ? this.#queryScript(operation, policies, deadline)
       : this.#queryModule(operation, policies, deadline);
   }
@@ -206,7 +228,7 @@ export class Shard {
         }
         // An older module may lack a command that no check needs.
         if (!operation.needsModule) {
-          this.#setHasModule(false);
+          this.#lackModule();
         }
         return this.#queryScript(operation, policies, deadline);
       },
@@ -214,9 +236,6 @@ export class Shard {
   }
 
   #queryScript<T>(operation: Operation<T>, policies: Policies, deadline: Deadline): Promise<T> {
-    if (performance.now() - this.#askedForModuleAt >= MODULE_INTERVAL_MS) {
-      this.#askForModule();
-    }
     return operation.viaScript(
       (command) => this.#runScript(command, operation.key, deadline),
       policies,
@@ -327,9 +346,22 @@ export class Shard {
     this.#askedForModuleAt = backend === "auto" ? performance.now() : Number.POSITIVE_INFINITY;
   }
 
-  /** Asks in the background whether the module has been loaded since. An error says nothing. */
-  #askForModule(): void {
+  /** A server rejected a command of the module. In a cluster, it may be another one, to which the library was redirected. */
+  #lackModule(): void {
+    if (this.#connection.isCluster) {
+      this.#probeForModule();
+    } else {
+      this.#setHasModule(false);
+    }
+  }
+
+  /** Asks in the background whether the server has the module. An error says nothing. */
+  #probeForModule(): void {
     this.#askedForModuleAt = performance.now();
-    this.#probe().catch(() => {});
+    this.#asking ??= this.#probe()
+      .catch(() => {})
+      .finally(() => {
+        this.#asking = undefined;
+      });
   }
 }

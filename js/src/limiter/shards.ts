@@ -34,8 +34,16 @@ export class Shards {
     if (this.#one) {
       return this.#one;
     }
-    const shard = this.#ofSlot(hashSlot(key));
-    return shard.usesScript ? this.#ofSlot(hashSlot(logOfKey(key))) : shard;
+    const owner = this.ownerOf(key);
+    return owner.usesScript ? this.#ofSlot(hashSlot(logOfKey(key))) : owner;
+  }
+
+  /**
+   * Returns the shard that owns the slot of a key. If it uses the script, the script's log of the key may be on another
+   * shard, which may have the module.
+   */
+  ownerOf(key: string): Shard {
+    return this.#one ?? this.#ofSlot(hashSlot(key));
   }
 
   /**
@@ -73,7 +81,7 @@ export class Shards {
     if (this.#one) {
       return true;
     }
-    const slots = keys.map((key) => hashSlot(this.ofKey(key).usesScript ? logOfKey(key) : key));
+    const slots = keys.map((key) => hashSlot(this.ownerOf(key).usesScript ? logOfKey(key) : key));
     return slots.every((slot) => slot === slots[0]);
   }
 

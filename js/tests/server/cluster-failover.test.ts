@@ -13,7 +13,7 @@ afterEach(async () => {
   }
 });
 
-async function startCluster(options: { hasModule?: boolean; replicas?: number }) {
+async function startCluster(options: { replicas?: number; withModule?: number }) {
   const cluster = await RedisCluster.start(options);
   ended.push(() => cluster.stop());
   return cluster;
@@ -90,7 +90,7 @@ test("a replica that takes over a lost shard decides its checks, for each librar
 });
 
 test("a cluster without the module is served by the script, by the slots of its logs", async () => {
-  const cluster = await startCluster({ hasModule: false });
+  const cluster = await startCluster({ withModule: 0 });
   for (const { library, limiter } of await limitersOf(cluster)) {
     for (const key of ["a", "b", "c", "{d}", "{e}", "{f}"]) {
       for (const remaining of [1, 0]) {

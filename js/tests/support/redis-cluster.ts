@@ -14,16 +14,18 @@ export class RedisCluster {
   }
 
   static async start({
-    hasModule = true,
     primaries = 3,
     replicas = 0,
+    withModule = primaries + replicas,
   }: {
-    hasModule?: boolean;
     primaries?: number;
     replicas?: number;
+    /** The number of nodes that have the module: the first ones. */
+    withModule?: number;
   } = {}): Promise<RedisCluster> {
+    let started = 0;
     const startAll = (count: number) =>
-      Promise.all(Array.from({ length: count }, () => startNode(hasModule)));
+      Promise.all(Array.from({ length: count }, () => startNode(started++ < withModule)));
     const cluster = new RedisCluster(await startAll(primaries), await startAll(replicas));
     try {
       await cluster.#join();
