@@ -19,6 +19,23 @@ function validateText(what: string, text: string): string {
   return text;
 }
 
+/** Puts the prefix of a limiter before a key. Throws the errors of {@link validateKey}. */
+export function prefixedKey(prefix: string, key: string): string {
+  return prefix + validateKey(key);
+}
+
+/**
+ * `name` is for the error.
+ *
+ * @throws {RangeError} The value is none of `values`.
+ */
+export function validateOneOf<T extends string>(name: string, value: T, values: readonly T[]): T {
+  if (!values.includes(value)) {
+    throw new RangeError(`${name} must be one of ${values.join(", ")}, not '${value}'`);
+  }
+  return value;
+}
+
 /** @throws {RangeError} The cost is not an integer from 1 on. */
 export function validateCost(cost: number): number {
   if (!Number.isInteger(cost) || cost < 1 || cost > MAX_LIMIT) {

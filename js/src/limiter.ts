@@ -50,4 +50,6 @@ export interface Limiter {
   peek?(key: string, rules: RuleSource, options?: CheckOptions): Decision | Promise<Decision>;
   /** Takes the newest units of a key back. Returns how many there were, at most `cost`. */
   refund(key: string, options?: RefundOptions): number | Promise<number>;
+  /** Forgets the units of a key. Returns their number. Without it, a store takes back at most its limit. */
+  reset?(key: string): number | Promise<number>;
 }

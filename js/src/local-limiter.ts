@@ -2,7 +2,6 @@ import { toRules, toSource, validateCost, validateKey } from "./arguments.ts";
 import { check, type Decision, peek } from "./decision.ts";
 import type { Check, CheckOptions, Limiter, RuleSource } from "./limiter.ts";
 import { Log } from "./log.ts";
-import { MAX_LIMIT } from "./rule.ts";
 import { Rules } from "./rules.ts";
 import { TextCache } from "./text-cache.ts";
 
@@ -141,7 +140,15 @@ export class LocalLimiter implements Limiter {
    * @throws {RangeError} `cost` is not an integer from 1 to 4,294,967,295.
    */
   refund(key: string, { cost = 1 }: CheckOptions = {}): number {
-    const units = validateCost(cost);
+    return this.#refund(key, validateCost(cost));
+  }
+
+  /** Forgets the units of a key. Returns their number. */
+  reset(key: string): number {
+    return this.#refund(key, Infinity);
+  }
+
+  #refund(key: string, units: number): number {
     const log = this.#logs.get(validateKey(key));
     if (!log) {
       return 0;
@@ -153,11 +160,6 @@ export class LocalLimiter implements Limiter {
       this.#remove(key, log);
     }
     return refunded;
-  }
-
-  /** Forgets the units of a key. Returns their number. */
-  reset(key: string): number {
-    return this.refund(key, { cost: MAX_LIMIT });
   }
 
   #check(key: string, rules: Rules, units: number, now: number): Decision {

@@ -1,7 +1,7 @@
 /** The number of texts that are remembered. */
 const MAX_TEXTS = 1000;
 
-/** Remembers what texts are parsed to. */
+/** Caches the results of parsing texts. When full, forgets all of them. */
 export class TextCache<T> {
   readonly #parsed: Map<string, T> = new Map();
   readonly #parse: (text: string) => T;

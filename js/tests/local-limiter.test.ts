@@ -44,6 +44,15 @@ test("a reset forgets all units, and a refund takes some back", () => {
   expect([limiter.size, limiter.bytes]).toEqual([0, 0]);
 });
 
+test("a reset forgets more units than one check can have", () => {
+  const { clock, limiter } = frozen();
+  limiter.check("a", "4294967295/hour", { cost: 4_294_967_295 });
+  clock.now += 1000;
+  limiter.check("a", "4294967295/second", { cost: 4_294_967_295 });
+  expect(limiter.reset("a")).toBe(2 * 4_294_967_295);
+  expect([limiter.size, limiter.bytes]).toEqual([0, 0]);
+});
+
 test("a new key removes others whose units have expired", () => {
   const { clock, limiter } = frozen();
   for (let n = 0; n < 1000; n++) {

@@ -8,8 +8,11 @@ interface Sender {
   /** Sends a command to the server that owns the slot of `key`. Rejects with the error of the library or the server. */
   send(command: readonly string[], key: string, deadline: Deadline): Promise<unknown>;
 
-  /** Sends a command like {@link send}, to a shard that may have been lost: the library looks for it, or for its successor. */
-  probe(command: readonly string[], key: string, deadline: Deadline): Promise<unknown>;
+  /**
+   * Sends a command like {@link send}, to a shard that may have been lost: the library looks for it, or for its successor.
+   * Without it, the library connects by itself.
+   */
+  probe?(command: readonly string[], key: string, deadline: Deadline): Promise<unknown>;
 }
 
 /** A client library's connection to one server. */
@@ -34,6 +37,11 @@ export interface ClusterConnection extends Sender {
 }
 
 export type Connection = ServerConnection | ClusterConnection;
+
+/** The error of a command that would wait for a connection. */
+export function notConnected(): Error {
+  return new Error("the client is not connected");
+}
 
 /** The name of a server whose client has none. */
 export const ONE_SERVER = "the server";

@@ -2,7 +2,7 @@ import type { Deadline } from "../limiter/deadline.ts";
 import { errorCode } from "../limiter/failure-kind.ts";
 import { hashSlot } from "../limiter/hash-slot.ts";
 import { Batch, call } from "./batch.ts";
-import type { ClusterConnection } from "./connection.ts";
+import { type ClusterConnection, notConnected } from "./connection.ts";
 import { addressOf, type Callable, type IoredisClient, isReady } from "./ioredis.ts";
 
 /** A client of ioredis or iovalkey for a cluster. */
@@ -50,7 +50,7 @@ export class IoredisClusterConnection implements ClusterConnection {
   async send(command: readonly string[], key: string, deadline: Deadline): Promise<unknown> {
     const node = this.#node(this.shardOf(hashSlot(key)));
     if (!node) {
-      throw new Error("the client is not connected");
+      throw notConnected();
     }
     try {
       return await this.#batch(node).send(command);

@@ -52,8 +52,4 @@ export class IoredisConnection implements ServerConnection {
   send(command: readonly string[]): Promise<unknown> {
     return this.#batch.send(command);
   }
-
-  async probe(): Promise<never> {
-    throw new Error("the client is not connected");
-  }
 }

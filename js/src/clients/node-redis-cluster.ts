@@ -1,7 +1,7 @@
 import type { Deadline } from "../limiter/deadline.ts";
 import { hashSlot } from "../limiter/hash-slot.ts";
 import { probeKey } from "../limiter/probe-key.ts";
-import type { ClusterConnection } from "./connection.ts";
+import { type ClusterConnection, notConnected } from "./connection.ts";
 import { optionsOf } from "./node-redis.ts";
 
 /** A node of a cluster. Its client is made when it is needed. */
@@ -67,7 +67,7 @@ export class NodeRedisClusterConnection implements ClusterConnection {
     }
     const owner = this.shardOf(slot);
     if (!owner || !this.isReady(owner)) {
-      throw new Error("the client is not connected");
+      throw notConnected();
     }
     return this.send(command, key, deadline);
   }

@@ -66,10 +66,6 @@ export class NodeRedisConnection implements ServerConnection {
   send(command: readonly string[], _: string, deadline: Deadline): Promise<unknown> {
     return this.#send([...command], optionsOf(deadline));
   }
-
-  async probe(): Promise<never> {
-    throw new Error("the client is not connected");
-  }
 }
 
 /** The address of a server, without the password that the URL may have. */

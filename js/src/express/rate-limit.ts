@@ -24,8 +24,8 @@ export interface ExpressOptions extends HttpOptions<Request> {
  * app.post("/login", rateLimit({ limiter, limit: "5/minute" }), login);
  * ```
  *
- * Either all limits of a request count it or none does, also those of several middleware. A request that it cannot check
- * because of an unexpected error is served, unless `onError` is `deny`.
+ * Either all limits of a request count it or none does, also those of several middleware. A request that cannot be
+ * checked because of an unexpected error is served, unless `onError` is `deny`.
  *
  * @throws {TypeError} The limiter or the limits are not given, or `names` are given to a function.
  * @throws {RangeError} An option is out of range.

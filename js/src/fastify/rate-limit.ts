@@ -1,4 +1,5 @@
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from "fastify";
+import { validateOneOf } from "../arguments.ts";
 import { HttpLimiter, type Outcome, type ScopedLimits } from "../http/http-limiter.ts";
 import { joined, NodeHead } from "../http/node.ts";
 import { finishNode } from "../http/node-response.ts";
@@ -46,8 +47,8 @@ declare module "fastify" {
  * app.post("/login", { config: { ratelog: { limit: "5/minute" } } }, login);
  * ```
  *
- * Either all limits of a request count it or none does. A request that it cannot check because of an unexpected error is
- * served, unless `onError` is `deny`. Registering it fails with a `TypeError`, `RangeError` or `ParseRulesError` if the
+ * Either all limits of a request count it or none does. A request that cannot be checked because of an unexpected error
+ * is served, unless `onError` is `deny`. Registering it fails with a `TypeError`, `RangeError` or `ParseRulesError` if the
  * options are invalid.
  */
 export const rateLimit: FastifyPluginAsync<FastifyOptions> = async (instance, options) => {
@@ -92,10 +93,7 @@ export const rateLimit: FastifyPluginAsync<FastifyOptions> = async (instance, op
     finishNode(state, request.raw, reply.raw);
     return outcome === "serve" || reply.sent ? undefined : deny(options, request, reply, outcome);
   };
-  const { hook = "onRequest" } = options;
-  if (hook !== "onRequest" && hook !== "preHandler") {
-    throw new RangeError(`hook must be onRequest or preHandler, not '${hook}'`);
-  }
+  const hook = validateOneOf("hook", options.hook ?? "onRequest", ["onRequest", "preHandler"]);
   // The overloads take one name each.
   instance.addHook(hook as "onRequest", check);
 

@@ -88,12 +88,17 @@ export function createFetch(options: FetchOptions = {}): typeof globalThis.fetch
         let response: Response | undefined;
         let action: RetryAction | undefined;
         let error: unknown;
-        const copy = request?.clone() ?? input;
-        await throttle?.acquire(started + maxWaitMs, signal, (waitMs) =>
-          onWait?.({ waitMs, attempt: attempt - 1, reason: "pace", response }),
-        );
+        const copy = request?.clone();
         try {
-          response = await send(copy, init);
+          await throttle?.acquire(started + maxWaitMs, signal, (waitMs) =>
+            onWait?.({ waitMs, attempt: attempt - 1, reason: "pace", response }),
+          );
+        } catch (thrown) {
+          discard(copy?.body);
+          throw thrown;
+        }
+        try {
+          response = await send(copy ?? input, init);
           const { status, headers, type } = response;
           const hint = readRetryHint(headers, Date.now());
           // The server that redirected may have executed the request, such as a POST that created what it leads to.

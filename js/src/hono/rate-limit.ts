@@ -1,5 +1,5 @@
 import type { Context, Env, MiddlewareHandler } from "hono";
-import { denialResponse, fetchHead, hasHeaders, responseHead, withFields } from "../http/fetch.ts";
+import { denialResponse, fetchHead, finishFetch, withFields } from "../http/fetch.ts";
 import { HttpLimiter } from "../http/http-limiter.ts";
 import { type NodeSocket, peerOf, UNKNOWN_PEER } from "../http/node.ts";
 import type { Awaitable, Denial, HttpOptions } from "../http/options.ts";
@@ -28,8 +28,8 @@ export interface HonoOptions<E extends Env = any> extends HttpOptions<Context<E>
  * app.post("/login", rateLimit({ limiter, limit: "5/minute" }), login);
  * ```
  *
- * Either all limits of a request count it or none does, also those of several middleware. A request that it cannot check
- * because of an unexpected error is served, unless `onError` is `deny`.
+ * Either all limits of a request count it or none does, also those of several middleware. A request that cannot be
+ * checked because of an unexpected error is served, unless `onError` is `deny`.
  *
  * `rateLimit<Env>` gives the functions of the options the types of an application.
  *
@@ -69,19 +69,12 @@ export function rateLimit<E extends Env = any>(options: HonoOptions<E>): Middlew
 
 /** Sets the headers at the end, also on the response to an error. */
 async function finishResponse(c: Context): Promise<void> {
-  const state = RequestState.of(c);
-  if (state.isEmpty || !hasHeaders(c.res)) {
-    return;
-  }
-  const isCrossOrigin = c.req.raw.headers.has("origin");
-  const { fields, refunded } = state.finish(responseHead(c.res), isCrossOrigin);
-  const response = withFields(c.res, fields);
+  const response = await finishFetch(RequestState.of(c), c.req.raw, c.res);
   if (response !== c.res) {
     // Otherwise Hono sets the headers of the old one on the new one.
     c.res = undefined;
     c.res = response;
   }
-  await refunded;
 }
 
 /** Sets the headers for the response to the error of a function for denials. */

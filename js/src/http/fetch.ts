@@ -1,6 +1,7 @@
 import type { Outcome } from "./http-limiter.ts";
 import type { Field } from "./limit-set.ts";
 import type { Denial, ResponseHead } from "./options.ts";
+import type { RequestState } from "./request-checks.ts";
 import type { RequestHead } from "./request-head.ts";
 import { ownResponse, PROBLEM_JSON } from "./responses.ts";
 
@@ -52,7 +53,7 @@ interface FinishedResponse extends Response {
 const replacedByResponse: WeakMap<Response, Replaced> = new WeakMap();
 
 /** The head of a response, without the headers that were set for another request, if the program returns it again. */
-export function responseHead(response: Response): ResponseHead {
+function responseHead(response: Response): ResponseHead {
   const replaced = replacedOf(response);
   const header = (name: string) => {
     const value = response.headers.get(name) ?? undefined;
@@ -97,7 +98,21 @@ function setAll(headers: Headers, fields: readonly Field[]): void {
   }
 }
 
-/** Whether the headers of a response can be set: not those of a network error, or of a switch of protocols. */
-export function hasHeaders({ status }: Response): boolean {
-  return status >= 200;
+/**
+ * Takes the units of a response that does not count back, and sets the headers on it. Returns the same response, or a copy
+ * if it is immutable.
+ */
+export async function finishFetch(
+  state: RequestState,
+  { headers }: Request,
+  response: Response,
+): Promise<Response> {
+  // Those of a network error, or of a switch of protocols, cannot be set.
+  const hasHeaders = response.status >= 200;
+  if (state.isEmpty || !hasHeaders) {
+    return response;
+  }
+  const { fields, refunded } = state.finish(responseHead(response), headers.has("origin"));
+  await refunded;
+  return withFields(response, fields);
 }

@@ -1,3 +1,5 @@
+import { validateOneOf } from "../arguments.ts";
+
 /**
  * The headers that report decisions: those of draft-ietf-httpapi-ratelimit-headers-11, the `X-RateLimit` headers with
  * the reset in seconds from now or as a Unix time in seconds, `draft-11` and `x-ratelimit` together, or none. A denied
@@ -15,8 +17,5 @@ const FAMILIES: readonly HeaderFamily[] = [
 
 /** @throws {RangeError} for a text that is no family. */
 export function validFamily(family: HeaderFamily): HeaderFamily {
-  if (!FAMILIES.includes(family)) {
-    throw new RangeError(`headers must be one of ${FAMILIES.join(", ")}, not '${family}'`);
-  }
-  return family;
+  return validateOneOf("headers", family, FAMILIES);
 }

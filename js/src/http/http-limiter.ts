@@ -1,3 +1,4 @@
+import { validateOneOf } from "../arguments.ts";
 import type { Limiter } from "../limiter.ts";
 import { decide, type KeyedLimit } from "./checked-limit.ts";
 import { isPreflight } from "./cors.ts";
@@ -9,6 +10,7 @@ import type { RequestState, ResponseSettings } from "./request-checks.ts";
 import type { RequestHead } from "./request-head.ts";
 import { type AppliedLimit, MAX_SERVER_COST, RequestLimit } from "./request-limit.ts";
 import { TrustedProxies } from "./trusted-proxies.ts";
+import { unique } from "./unique.ts";
 import { Warnings } from "./warnings.ts";
 
 /** The options of one limit. */
@@ -53,9 +55,7 @@ export class HttpLimiter<R> {
     if (typeof limiter?.check !== "function") {
       throw new TypeError("expected a limiter, such as a LocalLimiter");
     }
-    if (onError !== "allow" && onError !== "deny") {
-      throw new RangeError(`onError must be allow or deny, not '${onError}'`);
-    }
+    validateOneOf("onError", onError, ["allow", "deny"]);
     if (limits && (limit !== undefined || plans)) {
       throw new TypeError("expected either limits, or one limit");
     }
@@ -138,14 +138,19 @@ export class HttpLimiter<R> {
           const made = this.#key(applied, scope, head);
           const key = typeof made === "string" ? made : await made;
           const { rules, named, cost } = applied;
-          keyed.push({ key: unused(key, keyed, state), rules, named, cost });
+          // It has one log: two limits with it would use twice the units.
+          const isUsed = (other: string) =>
+            state.hasKey(other) || keyed.some((one) => one.key === other);
+          keyed.push({ key: unique(key, isUsed), rules, named, cost });
         }
       }
       if (!keyed.length) {
         return "serve";
       }
       const checked = await decide(this.#limiter, keyed, this.warnings);
-      return state.add(checked, this.#settings) ?? "serve";
+      const denial = state.add(checked, this.#settings);
+      // Most requests need no wait.
+      return denial ? await denial : "serve";
     } catch (error) {
       // A client that chooses a cost that the server rejects must not be served for it.
       const isExcessive = keyed.some(({ cost }) => cost > MAX_SERVER_COST);
@@ -187,13 +192,4 @@ function withScopes<R>(
     }
   }
   return limits;
-}
-
-/** Changes a key that another limit of the request has: it has one log, so the two would use twice the units. */
-function unused(key: string, keyed: readonly KeyedLimit[], state: RequestState): string {
-  let unique = key;
-  while (state.hasKey(unique) || keyed.some((other) => other.key === unique)) {
-    unique += "#";
-  }
-  return unique;
 }

@@ -8,6 +8,7 @@ import { mostBindingOf } from "./most-binding.ts";
 import type { NamedRules } from "./named-rules.ts";
 import type { Denial, ResponseHead } from "./options.ts";
 import { keepState, stateOf } from "./request-states.ts";
+import { unique } from "./unique.ts";
 import type { Warnings } from "./warnings.ts";
 
 /** The checks of a request. */
@@ -108,12 +109,9 @@ export class RequestState implements RequestChecks {
 
   /** Returns the scope, with a suffix if another limit of the request has it. */
   reserve(scope: string): string {
-    let unique = scope;
-    while (this.#scopes.includes(unique)) {
-      unique += "#";
-    }
-    this.#scopes = [...this.#scopes, unique];
-    return unique;
+    const reserved = unique(scope, (other) => this.#scopes.includes(other));
+    this.#scopes = [...this.#scopes, reserved];
+    return reserved;
   }
 
   /** Begins a step. Returns whether this is the first time. */

@@ -1,5 +1,5 @@
 import { toSource } from "../arguments.ts";
-import type { RuleSource } from "../limiter.ts";
+import type { PolicyReference, RuleSource } from "../limiter.ts";
 import { MAX_LIMIT } from "../rule.ts";
 import { Rules } from "../rules.ts";
 import { TextCache } from "../text-cache.ts";
@@ -8,13 +8,13 @@ import type { LimitOptions } from "./options.ts";
 import type { Warnings } from "./warnings.ts";
 
 /** The rules of a check, with their names. */
-interface Source {
-  readonly rules: Rules | { readonly policy: string };
+interface NamedSource {
+  readonly rules: Rules | PolicyReference;
   readonly named: NamedRules;
 }
 
 /** A limit that applies to a request. */
-export interface AppliedLimit extends Source {
+export interface AppliedLimit extends NamedSource {
   /** The subject of the request; `undefined` for the client's address. */
   readonly subject: string | undefined;
   /** An integer from 0 on. */
@@ -28,8 +28,8 @@ export class RequestLimit<R> {
   readonly #options: LimitOptions<R>;
   readonly #warnings: Warnings;
   /** The sources that do not depend on the request. */
-  readonly #fixed: Source | undefined;
-  readonly #plans: ReadonlyMap<string, Source>;
+  readonly #fixed: NamedSource | undefined;
+  readonly #plans: ReadonlyMap<string, NamedSource>;
   /** How the limit applies to each request, if its options have no functions. */
   readonly #constant: AppliedLimit | undefined;
 
@@ -91,7 +91,7 @@ export class RequestLimit<R> {
     return { rules, named, subject, cost: bounded(await this.#cost(request), rules) };
   }
 
-  async #source(request: R): Promise<Source | undefined> {
+  async #source(request: R): Promise<NamedSource | undefined> {
     const { limit, plan } = this.#options;
     if (typeof limit === "function") {
       const source = await limit(request);
@@ -108,7 +108,9 @@ export class RequestLimit<R> {
     if (source) {
       return source;
     }
-    const [[first, least]] = this.#plans as Iterable<[string, Source]> as [[string, Source]];
+    const [[first, least]] = this.#plans as Iterable<[string, NamedSource]> as [
+      [string, NamedSource],
+    ];
     this.#warnings.warn(`a request has a plan that is not listed, so the plan ${first} is used`);
     return least;
   }
@@ -168,13 +170,13 @@ export class RequestLimit<R> {
 /** The highest cost that servers accept by default. */
 export const MAX_SERVER_COST = 1_000_000;
 
-const sources: TextCache<Source> = new TextCache((text) => namedSource(text));
+const sources: TextCache<NamedSource> = new TextCache((text) => namedSource(text));
 
-function cachedSource(source: RuleSource): Source {
+function cachedSource(source: RuleSource): NamedSource {
   return typeof source === "string" ? sources.get(source) : namedSource(source);
 }
 
-function namedSource(source: RuleSource, names?: readonly string[]): Source {
+function namedSource(source: RuleSource, names?: readonly string[]): NamedSource {
   const rules = toSource(source, Rules.parse, "a limit");
   const named = "policy" in rules ? NamedRules.ofPolicy(rules) : NamedRules.of(rules, names);
   return { rules, named };
@@ -185,10 +187,10 @@ function isCost(cost: number): boolean {
 }
 
 /**
- * A cost over each limit is decided as the least such cost that is not lower than a server accepts: an override of the
- * server may have a higher limit.
+ * Lowers a cost that exceeds every limit, but not below 1,000,000, the highest cost that servers accept by default: an
+ * override may allow more than these rules.
  */
-function bounded(cost: number, rules: Source["rules"]): number {
+function bounded(cost: number, rules: NamedSource["rules"]): number {
   if ("policy" in rules) {
     return Math.min(cost, MAX_LIMIT);
   }

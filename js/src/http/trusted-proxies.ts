@@ -1,3 +1,4 @@
+import { validateOneOf } from "../arguments.ts";
 import { TextCache } from "../text-cache.ts";
 import { clientNetwork, type IpAddress, parseHost, parseIpAddress } from "./ip-address.ts";
 import { Network } from "./network.ts";
@@ -51,12 +52,9 @@ export class TrustedProxies {
    * @throws {RangeError} for a text that is neither a network nor an address, and for an unknown header.
    */
   constructor(networks: readonly string[], header: ProxyHeader) {
-    if (!HEADERS.includes(header)) {
-      throw new RangeError(`proxyHeader must be one of ${HEADERS.join(", ")}, not '${header}'`);
-    }
     this.#trustsUnix = networks.includes("unix");
     this.#networks = networks.filter((text) => text !== "unix").map((text) => Network.parse(text));
-    this.#header = header;
+    this.#header = validateOneOf("proxyHeader", header, HEADERS);
   }
 
   /**

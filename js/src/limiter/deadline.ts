@@ -20,7 +20,6 @@ export class Deadline {
   #controller: AbortController | undefined;
   #isOver = false;
   #hasEnded = false;
-  #hasFailed = false;
 
   /** `onOver` gets the error when the time is over, unless the operation has ended. */
   constructor(ms: number, onOver: (error: TimeoutFailure) => void) {
@@ -29,8 +28,7 @@ export class Deadline {
       this.#controller?.abort();
       // After other code has blocked the process, timers run before the replies that have come meanwhile are read.
       afterPoll(() => {
-        if (!this.#hasEnded) {
-          this.#hasFailed = true;
+        if (this.end()) {
           onOver(new TimeoutFailure(ms));
         }
       });
@@ -48,14 +46,15 @@ export class Deadline {
     });
   }
 
-  /** The operation has a result. Returns whether it came in time. */
+  /** Ends the operation, with a result. Returns whether it had not ended before. */
   end(): boolean {
     clearTimeout(this.#timer);
+    const isFirst = !this.#hasEnded;
     this.#hasEnded = true;
-    return !this.#hasFailed;
+    return isFirst;
   }
 
-  /** The operation has failed. Returns whether it did in time: later errors are those of commands that were not sent. */
+  /** Ends the operation with an error. Returns false also if the time is over: such errors are those of unsent commands. */
   fail(): boolean {
     return !this.#isOver && this.end();
   }

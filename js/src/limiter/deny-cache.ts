@@ -6,7 +6,7 @@ import { policyOf } from "./rule-source.ts";
 /** How long a denial under a policy is valid at most, because the policy may change at any time. */
 const MAX_POLICY_AGE_MS = 1000;
 
-interface Denial {
+interface CachedDenial {
   /** The check that was denied. */
   readonly check: string;
   readonly decision: LimiterDecision;
@@ -34,7 +34,7 @@ export interface KeyVersion {
 export class DenyCache {
   readonly #capacity: number;
   /** The keys that were read least recently are first. */
-  readonly #denials: Map<string, Denial> = new Map();
+  readonly #denials: Map<string, CachedDenial> = new Map();
   /** The number of invalidations. Keys of one slot share a counter, which costs a round trip at most. */
   readonly #versions: Uint32Array = new Uint32Array(SLOT_COUNT);
 

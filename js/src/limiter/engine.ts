@@ -4,7 +4,7 @@ import type { DenyCache } from "./deny-cache.ts";
 import { LimiterError, unavailable } from "./errors.ts";
 import type { LimiterEvent } from "./events.ts";
 import { failureKind } from "./failure-kind.ts";
-import { type FixedOutcome, fallbackDecision } from "./fallback-decision.ts";
+import { fallbackDecision } from "./fallback-decision.ts";
 import type { LimiterDecision } from "./limiter-decision.ts";
 import type { Local } from "./local.ts";
 import {
@@ -35,7 +35,7 @@ export interface EngineParts {
   readonly fallback: Fallback;
   readonly denyCache: DenyCache | undefined;
   readonly timeoutMs: number;
-  /** The wait that a denial by the fallback reports: until then there is at least one more probe. */
+  /** The wait that a denial by the fallback reports: the longest wait between two probes, before jitter. */
   readonly retryAfterMs: number;
   readonly report: (event: LimiterEvent) => void;
   readonly now: () => number;
@@ -204,15 +204,10 @@ export class Engine {
         return (operation as Required<Operation<T>>).localAllowingUnknown(local, policies);
       }
     }
-    const outcomes: Partial<Record<Fallback, FixedOutcome>> = {
-      allow: "allow",
-      deny: { retryAfterMs },
-    };
-    const outcome = outcomes[fallback];
-    if (!outcome || !operation.fixed) {
+    if (fallback === "error" || !operation.fixed) {
       throw unavailable(reason, cause);
     }
-    return operation.fixed(outcome, policies);
+    return operation.fixed(fallback === "allow" ? "allow" : { retryAfterMs }, policies);
   }
 
   #reportUnknown(names: readonly string[]): void {

@@ -20,13 +20,13 @@ export interface ShardHealth {
 
 /** The state of the servers of a {@link RateLimiter}. */
 export interface Health {
-  /** `closed` if all known servers answer checks, and without a server. */
+  /** `closed` if all known servers answer checks, and without a server; otherwise that of the first one that does not. */
   readonly state: BreakerState;
   /** The servers that the limiter has used. In a cluster, one for each shard. */
   readonly shards: readonly ShardHealth[];
 }
 
-/** Returns the state of several servers: `closed` if all are. */
+/** Returns the state of several servers. */
 export function healthOf(shards: readonly ShardHealth[]): Health {
   const open = shards.find(({ state }) => state !== "closed");
   return { state: open?.state ?? "closed", shards };

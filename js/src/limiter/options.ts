@@ -1,3 +1,4 @@
+import { validateOneOf } from "../arguments.ts";
 import { MAX_LIMIT } from "../rule.ts";
 import type { Rules } from "../rules.ts";
 import type { Fallback } from "./engine.ts";
@@ -21,7 +22,10 @@ export interface RateLimiterOptions {
    * Default: 5.
    */
   readonly failureThreshold?: number;
-  /** The wait after the first failed probe, in milliseconds. Each wait is twice as long as the one before. Default: 100. */
+  /**
+   * The wait after the first failed probe, in milliseconds. Each wait is twice as long as the one before. Default: 100, or
+   * the maximum if that is less.
+   */
   readonly probeMinIntervalMs?: number;
   /** The maximum wait between two probes in milliseconds, before jitter, which at most doubles it. Default: 5,000. */
   readonly probeMaxIntervalMs?: number;
@@ -48,7 +52,7 @@ export interface RateLimiterOptions {
 /**
  * Checks the values of options.
  *
- * @throws {RangeError} One is out of range, or none of those that there are.
+ * @throws {RangeError} An option is out of range, or is none of its allowed values.
  */
 export function validateOptions(options: RateLimiterOptions): void {
   const atLeast = (name: keyof RateLimiterOptions, min: number, max: number) => {
@@ -60,14 +64,8 @@ export function validateOptions(options: RateLimiterOptions): void {
       throw new RangeError(`${name} must be an integer from ${min} to ${max}, not ${value}`);
     }
   };
-  const oneOf = (name: keyof RateLimiterOptions, values: readonly string[]) => {
-    const value = options[name];
-    if (value !== undefined && !values.includes(value as string)) {
-      throw new RangeError(`${name} must be one of ${values.join(", ")}, not ${value}`);
-    }
-  };
-  oneOf("fallback", ["local", "allow", "deny", "error"]);
-  oneOf("backend", ["auto", "module", "script"]);
+  validateOneOf("fallback", options.fallback ?? "local", ["local", "allow", "deny", "error"]);
+  validateOneOf("backend", options.backend ?? "auto", ["auto", "module", "script"]);
   atLeast("timeoutMs", 1, MAX_TIMER_MS);
   atLeast("instances", 1, MAX_LIMIT);
   atLeast("failureThreshold", 1, Number.MAX_SAFE_INTEGER);

@@ -1,4 +1,4 @@
-import { toRules, validateKey } from "../arguments.ts";
+import { prefixedKey, toRules, validateOneOf } from "../arguments.ts";
 import type { Rules } from "../rules.ts";
 import { type Command, ruleArguments } from "./commands.ts";
 import type { Engine } from "./engine.ts";
@@ -51,9 +51,10 @@ export class OverrideAdmin {
    * Sets the override of a key, and replaces the one that it has. It ends after `ttlMs` milliseconds, or stays.
    *
    * @throws {ParseRulesError} The rules are a text that is not rules.
+   * @throws {RangeError} The action is none of `allow`, `deny` and `limit`.
    */
   async set(key: string, override: Override, { ttlMs }: { ttlMs?: number } = {}): Promise<void> {
-    const { action } = override;
+    const action = validateOneOf("action", override.action, ["allow", "deny", "limit"]);
     const rules = "rules" in override ? toRules(override.rules) : undefined;
     const end = ttlMs === undefined ? [] : ["PX", String(ttlMs)];
     const what = [action.toUpperCase(), ...(rules ? ruleArguments(rules) : [])];
@@ -62,8 +63,8 @@ export class OverrideAdmin {
 
   /** Returns the override of a key; `undefined` if it has none. */
   async get(key: string): Promise<KeyOverride | undefined> {
-    const name = this.#prefix + validateKey(key);
-    return this.#engine.run(operation(name, ["RL.OVERRIDE", "GET", name], parseOverride));
+    const prefixed = prefixedKey(this.#prefix, key);
+    return this.#engine.run(operation(prefixed, ["RL.OVERRIDE", "GET", prefixed], parseOverride));
   }
 
   /** Deletes the override of a key. Returns whether it had one. */
@@ -100,9 +101,9 @@ export class OverrideAdmin {
     rest: readonly string[],
     parse: (reply: Reply) => T,
   ): Promise<T> {
-    const name = this.#prefix + validateKey(key);
-    const command = ["RL.OVERRIDE", subcommand, name, ...rest];
-    return this.#engine.runAndInvalidate(operation(name, command, parse));
+    const prefixed = prefixedKey(this.#prefix, key);
+    const command = ["RL.OVERRIDE", subcommand, prefixed, ...rest];
+    return this.#engine.runAndInvalidate(operation(prefixed, command, parse));
   }
 }
 

@@ -1,4 +1,4 @@
-import { toRules, validateName } from "../arguments.ts";
+import { toRules, validateName, validateOneOf } from "../arguments.ts";
 import type { Rules } from "../rules.ts";
 import { type Command, ruleArguments } from "./commands.ts";
 import type { Engine } from "./engine.ts";
@@ -30,6 +30,7 @@ export class PolicyAdmin {
    * Stores rules under a name, and replaces those that it has. Default of the mode: `enforce`.
    *
    * @throws {ParseRulesError} `rules` is a text that is not rules.
+   * @throws {RangeError} The mode is neither `enforce` nor `shadow`.
    */
   async set(
     name: string,
@@ -37,7 +38,8 @@ export class PolicyAdmin {
     { mode = "enforce" }: { mode?: Mode } = {},
   ): Promise<void> {
     const parsed = toRules(rules);
-    const shadow = mode === "shadow" ? ["SHADOW"] : [];
+    const shadow =
+      validateOneOf("mode", mode, ["enforce", "shadow"]) === "shadow" ? ["SHADOW"] : [];
     const command = ["RL.POLICY", "SET", name, ...shadow, ...ruleArguments(parsed)];
     await this.#run(name, command, () => undefined);
   }

@@ -1,4 +1,4 @@
-import type { Connection } from "../clients/connection.ts";
+import { type Connection, notConnected } from "../clients/connection.ts";
 import { type Command, refundCommand } from "./commands.ts";
 import type { Deadline } from "./deadline.ts";
 import { failureKind, isUnknownCommand } from "./failure-kind.ts";
@@ -45,8 +45,10 @@ async function isKnown(
   try {
     if (isReady()) {
       await connection.send(command, key, deadline);
-    } else {
+    } else if (connection.probe) {
       await connection.probe(command, key, deadline);
+    } else {
+      throw notConnected();
     }
     return true;
   } catch (error) {

@@ -15,7 +15,7 @@ function evalsha(keys: readonly string[], ...rest: (string | number)[]): Command
   return ["EVALSHA", SHA1, String(keys.length), ...keys.map(logOfKey), ...rest.map(String)];
 }
 
-function ruleArguments(rules: Rules): number[] {
+function scriptRuleArguments(rules: Rules): number[] {
   return [rules.list.length, ...rules.list.flatMap(({ limit, windowMs }) => [limit, windowMs])];
 }
 
@@ -25,13 +25,18 @@ export function scriptCheck(
   { key, rules }: KeyRules,
   cost: number,
 ): Command {
-  return evalsha([key], operation, cost, ...ruleArguments(rules));
+  return evalsha([key], operation, cost, ...scriptRuleArguments(rules));
 }
 
 /** A check of several keys by the script, all or nothing. */
 export function scriptMultiCheck(checks: readonly KeyRules[], cost: number): Command {
   const keys = checks.map(({ key }) => key);
-  return evalsha(keys, "mcheck", cost, ...checks.flatMap(({ rules }) => ruleArguments(rules)));
+  return evalsha(
+    keys,
+    "mcheck",
+    cost,
+    ...checks.flatMap(({ rules }) => scriptRuleArguments(rules)),
+  );
 }
 
 export function scriptRefund(key: string, cost: number): Command {

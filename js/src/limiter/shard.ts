@@ -1,4 +1,4 @@
-import type { Connection } from "../clients/connection.ts";
+import { type Connection, notConnected } from "../clients/connection.ts";
 import { Breaker } from "./breaker.ts";
 import type { Command } from "./commands.ts";
 import { Deadline } from "./deadline.ts";
@@ -156,7 +156,7 @@ export class Shard {
       const failInTime = (error: Error) => deadline.fail() && fail(error);
       try {
         if (!this.#isReady()) {
-          throw new Error("the client is not connected");
+          throw notConnected();
         }
         this.#query(operation, options, deadline).then((result) => {
           if (deadline.end()) {

@@ -95,7 +95,12 @@ export class Shards {
   }
 
   get health(): Health {
-    return healthOf([...this.#byName.values()].map(({ health }) => health));
+    const names = this.#one ? [] : this.#cluster.shards();
+    const shards = [...this.#byName.values()].filter(
+      // One that is lost stays until another one serves its slots.
+      (shard) => shard === this.#one || !shard.isAvailable || names.includes(shard.name),
+    );
+    return healthOf(shards.map(({ health }) => health));
   }
 
   get #cluster(): ClusterConnection {

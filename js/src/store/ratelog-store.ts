@@ -136,7 +136,10 @@ export class RatelogStore {
   async resetKey(key: string): Promise<void> {
     this.#denied.delete(key);
     this.#allowed.delete(key);
-    await this.#limiter.refund(this.prefix + key, { cost: Math.max(1, this.#ownLimit()) });
+    const name = this.prefix + key;
+    // An override may have allowed more than the middleware's limit.
+    await (this.#limiter.reset?.(name) ??
+      this.#limiter.refund(name, { cost: this.#ownLimit() || 1 }));
   }
 
   /** Returns the hits of a client; `undefined` if there are none, or if the limiter cannot say. */
@@ -178,12 +181,13 @@ export class RatelogStore {
   }
 }
 
-/** Sets the value of a key. Forgets all keys if there are too many. */
+/** Sets the value of a key. If there are too many, forgets the key that was set least recently. */
 function remember<V>(map: Map<string, V>, key: string, value: V): void {
-  if (map.size >= MAX_KEYS && !map.has(key)) {
-    map.clear();
-  }
+  map.delete(key);
   map.set(key, value);
+  if (map.size > MAX_KEYS) {
+    map.delete(map.keys().next().value as string);
+  }
 }
 
 /**

@@ -1,4 +1,4 @@
-import { denialResponse, fetchHead, hasHeaders, responseHead, withFields } from "../http/fetch.ts";
+import { denialResponse, fetchHead, finishFetch } from "../http/fetch.ts";
 import { HttpLimiter } from "../http/http-limiter.ts";
 import type { Awaitable, Denial, HttpOptions } from "../http/options.ts";
 import { RequestState } from "../http/request-checks.ts";
@@ -40,8 +40,8 @@ export interface CheckedRequest {
  * return denied ?? finish(await respond(request));
  * ```
  *
- * Either all limits of a request count it or none does. A request that it cannot check because of an unexpected error is
- * served, unless `onError` is `deny`.
+ * Either all limits of a request count it or none does. A request that cannot be checked because of an unexpected error
+ * is served, unless `onError` is `deny`.
  *
  * @throws {TypeError} The limiter or the limits are not given, or `names` are given to a function.
  * @throws {RangeError} An option is out of range.
@@ -57,8 +57,9 @@ export function rateLimit(
     const scope = route ? `${scopeMethod(request)} ${route}` : "*";
     const scoped = [{ limits: limiter.limits, scope }];
     const head = fetchHead(request, pathOf(request), address);
-    const outcome = await limiter.check(RequestState.of(request), request, head, scoped);
-    const finish = (response: Response) => finishResponse(request, response);
+    const state = RequestState.of(request);
+    const outcome = await limiter.check(state, request, head, scoped);
+    const finish = (response: Response) => finishFetch(state, request, response);
     if (outcome === "serve") {
       return { denied: undefined, finish };
     }
@@ -83,15 +84,4 @@ const METHODS: readonly string[] = ["GET", "POST", "PUT", "PATCH", "DELETE", "OP
 function scopeMethod({ method }: Request): string {
   const counted = method === "HEAD" ? "GET" : method;
   return METHODS.includes(counted) ? counted : "*";
-}
-
-async function finishResponse(request: Request, response: Response): Promise<Response> {
-  const state = RequestState.of(request);
-  if (state.isEmpty || !hasHeaders(response)) {
-    return response;
-  }
-  const isCrossOrigin = request.headers.has("origin");
-  const { fields, refunded } = state.finish(responseHead(response), isCrossOrigin);
-  await refunded;
-  return withFields(response, fields);
 }

@@ -109,7 +109,9 @@ test("another hook is refused", async () => {
     },
     async () => {},
   );
-  await expect(started).rejects.toThrow("hook must be onRequest or preHandler, not 'prehandler'");
+  await expect(started).rejects.toThrow(
+    "hook must be one of onRequest, preHandler, not 'prehandler'",
+  );
 });
 
 test("a request can be checked after its body was read", async () => {

@@ -156,6 +156,31 @@ test.each([
   expect(cancelled).toHaveBeenCalledOnce();
 });
 
+test.each(["onWait throws", "the signal is aborted"])(
+  "the body of a paced request is discarded if %s",
+  async (reason) => {
+    const cancelled = vi.fn();
+    const controller = new AbortController();
+    const headers = { ratelimit: '"a";r=0;t=9' };
+    const onWait = () => {
+      if (reason === "onWait throws") {
+        throw new Error("stop");
+      }
+      controller.abort(new Error("stop"));
+    };
+    const paced = createFetch({
+      fetch: async () => new Response("fine", { headers }),
+      pace: true,
+      onWait,
+    });
+    await paced(URL_);
+    const body = new ReadableStream({ cancel: cancelled });
+    const init = { method: "POST", body, duplex: "half", signal: controller.signal };
+    await expect(paced(new Request(URL_, init as RequestInit))).rejects.toThrow("stop");
+    await vi.waitFor(() => expect(cancelled).toHaveBeenCalledOnce());
+  },
+);
+
 test("onWait may read the body of the response", async () => {
   let text: Promise<string> | undefined;
   const fake = fakeFetch(new Response("why", { status: 503 }), answer(200));

@@ -41,6 +41,13 @@ describe("arguments of other types", () => {
     for (const operation of operations) {
       await expect(operation()).rejects.toThrow(/^(a key|the name of a policy|rules) must be /);
     }
+    const wrong = "other" as never;
+    await expect(limiter.policies.set("gold", "1/s", { mode: wrong })).rejects.toThrow(
+      new RangeError("mode must be one of enforce, shadow, not 'other'"),
+    );
+    await expect(limiter.overrides.set("a", { action: wrong })).rejects.toThrow(
+      new RangeError("action must be one of allow, deny, limit, not 'other'"),
+    );
     expect([client.sent, limiter.health().state]).toEqual([[], "closed"]);
   });
 

@@ -264,6 +264,7 @@ describe("a cluster", () => {
     (shards[0] as FakeClient).probeAnswer = () => 0;
     await vi.advanceTimersByTimeAsync(1000);
     expect(limiter.health().state).toBe("closed");
+    expect(limiter.health().shards.map(({ server }) => server)).toEqual(["node:0", "node:2"]);
     expect(events.map(({ name }) => name)).toEqual(["server_unavailable", "server_recovered"]);
   });
 

@@ -84,9 +84,12 @@ describe("a limiter", () => {
       [{ localMaxBytes: 0 }, "maxBytes must be positive, not 0"],
       [
         { fallback: "locl" as "local" },
-        "fallback must be one of local, allow, deny, error, not locl",
+        "fallback must be one of local, allow, deny, error, not 'locl'",
       ],
-      [{ backend: "modul" as "module" }, "backend must be one of auto, module, script, not modul"],
+      [
+        { backend: "modul" as "module" },
+        "backend must be one of auto, module, script, not 'modul'",
+      ],
       [{ denyCache: -1 }, "denyCache must be an integer from 0 to 16777215, not -1"],
       [
         { probeMinIntervalMs: 100, probeMaxIntervalMs: 99 },

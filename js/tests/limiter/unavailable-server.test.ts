@@ -222,6 +222,16 @@ describe("an unavailable server", () => {
     expect(limiter.health().state).toBe("closed");
   });
 
+  test("is probed first after the longest wait, if that is less than the default of the shortest", async () => {
+    const client = new FakeClient(lost);
+    client.probeAnswer = lost;
+    const { limiter } = limiterOf(client, { probeMaxIntervalMs: 10 });
+    await limiter.ready();
+    client.probeAnswer = () => 0;
+    await vi.advanceTimersByTimeAsync(21);
+    expect(limiter.health().state).toBe("closed");
+  });
+
   test("is reported as unanswered at most once in ten seconds while the breaker is closed", async () => {
     const client = new FakeClient(silence);
     const { limiter, events } = limiterOf(client, { failureThreshold: 100, timeoutMs: 10 });

@@ -278,6 +278,33 @@ test("a store has a prefix, and a limiter that cannot peek is enough", async () 
   expect(limiter.size).toBe(0);
 });
 
+test("a reset takes back all hits, also those that only an override allows", async () => {
+  const limiter = new LocalLimiter();
+  const store = initialized({ limiter });
+  for (let hit = 0; hit < 50; hit++) {
+    limiter.check("ratelog:a", "99/minute");
+  }
+  await store.resetKey("a");
+  expect(limiter.size).toBe(0);
+});
+
+test("the denied hits of the clients that were denied last are remembered", async () => {
+  const store = initialized({}, { ...SKIPS_FAILED, limit: 1 });
+  for (const client of ["first", "second"]) {
+    await store.increment(client);
+    await store.increment(client);
+  }
+  for (let client = 0; client < 100_000 - 1; client++) {
+    await store.increment(`${client}`);
+    await store.increment(`${client}`);
+  }
+  // It would free the hit that was counted.
+  await store.decrement("second");
+  expect((await store.get("second"))?.totalHits).toBe(1);
+  await store.decrement("first");
+  expect(await store.get("first")).toBeUndefined();
+});
+
 test("a limit of zero never allows a hit", async () => {
   const store = initialized({}, { limit: 0 });
   const { totalHits, resetTime } = await store.increment("a");

@@ -255,7 +255,7 @@ describe("limits", () => {
     [{ limit: "1/s", exempt: ["x"] }, "expected a path that begins with '/', not 'x'"],
     [{ limit: "1/s", trustedProxies: ["x"] }, "is neither a network"],
     [{ limit: "1/s", limiter: undefined }, "expected a limiter, such as a LocalLimiter"],
-    [{ limit: "1/s", onError: "block" }, "onError must be allow or deny, not 'block'"],
+    [{ limit: "1/s", onError: "block" }, "onError must be one of allow, deny, not 'block'"],
     [{ limits: [] }, "expected at least one limit"],
     [{ limit: "1/s", cost: "abc" }, "cost must be an integer from 0 to 4294967295, not abc"],
     [

@@ -134,7 +134,7 @@ impl Servers {
         Err(Failure::Unavailable(remote, Error::Unavailable(error)))
     }
 
-    /// The wait that a denial by the fallback reports: until then there is at least one more probe.
+    /// The wait that a denial by the fallback reports: the longest wait between two probes, before jitter.
     pub(super) fn retry_after_ms(&self) -> u64 {
         u64::try_from(self.settings.probe_max_interval.as_millis()).unwrap_or(u64::MAX)
     }
