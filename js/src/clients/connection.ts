@@ -7,12 +7,6 @@ interface Sender {
 
   /** Sends a command to the server that owns the slot of `key`. Rejects with the error of the library or the server. */
   send(command: readonly string[], key: string, deadline: Deadline): Promise<unknown>;
-
-  /**
-   * Sends a command like {@link send}, to a shard that may have been lost: the library looks for it, or for its successor.
-   * Without it, the library connects by itself.
-   */
-  probe?(command: readonly string[], key: string, deadline: Deadline): Promise<unknown>;
 }
 
 /** A client library's connection to one server. */
@@ -20,6 +14,9 @@ export interface ServerConnection extends Sender {
   readonly isCluster: false;
   /** The name or the address of the server. */
   readonly name: string;
+
+  /** Sends a command without a connection, if the library connects again only for a command. */
+  probe?(command: readonly string[], key: string, deadline: Deadline): Promise<unknown>;
 }
 
 /** A client library's connection to the shards of a cluster. */
@@ -31,6 +28,9 @@ export interface ClusterConnection extends Sender {
 
   /** Returns the names of all known shards. */
   shards(): readonly string[];
+
+  /** Sends a command to a shard that may have been lost: the library looks for it, or for its successor. */
+  probe(command: readonly string[], key: string, deadline: Deadline): Promise<unknown>;
 
   /** Asks for the shards, if the library does not say when they change. */
   refresh?(): Promise<void>;

@@ -1,6 +1,6 @@
 import type { Deadline } from "../limiter/deadline.ts";
 import { hashSlot } from "../limiter/hash-slot.ts";
-import { probeKey } from "../limiter/probe-key.ts";
+import { probeKeyOf } from "../limiter/probe-key.ts";
 import { type ClusterConnection, notConnected } from "./connection.ts";
 import { optionsOf } from "./node-redis.ts";
 
@@ -62,7 +62,7 @@ export class NodeRedisClusterConnection implements ClusterConnection {
     const isOther = (shard: string) => shard !== this.shardOf(slot) && this.isReady(shard);
     const other = this.shards().find(isOther);
     if (other) {
-      const otherKey = probeKey((otherSlot) => this.shardOf(otherSlot) === other);
+      const otherKey = probeKeyOf((otherSlot) => this.shardOf(otherSlot) === other);
       await this.send(command, otherKey, deadline).catch(() => {});
     }
     const owner = this.shardOf(slot);

@@ -1,4 +1,4 @@
-import type { RetryHint } from "./retry-hint.ts";
+import { exhaustedForMs, type RetryHint } from "./retry-hint.ts";
 
 /** Why a request waits before it is sent, or sent again. */
 export type WaitReason =
@@ -43,7 +43,7 @@ export function afterResponse(
   if (!denied && !(idempotent && [408, 502, 503, 504].includes(status))) {
     return undefined;
   }
-  const waitMs = hint.retryAfterMs ?? hint.exhaustedForMs;
+  const waitMs = hint.retryAfterMs ?? exhaustedForMs(hint);
   if (waitMs) {
     return { reason: hint.retryAfterMs === undefined ? "ratelimit" : "retry-after", waitMs };
   }

@@ -34,12 +34,15 @@ export interface FetchOptions {
    */
   readonly maxWaitMs?: number;
   /**
-   * Whether to hold requests back while the last response from their origin says that nothing remains, so that most of
-   * them are never denied. Default: `false`.
+   * Whether to hold requests back while the last response from their origin says that nothing remains, and to send at most
+   * as many at a time as it says remain, so that most of them are never denied. Default: `false`.
    */
   readonly pace?: boolean;
-  /** Is called when a wait begins. An error that it throws rejects the request. */
-  readonly onWait?: (wait: Wait) => void;
+  /**
+   * Is called when a wait begins. An error that it throws rejects the request, as does a promise that it returns and that
+   * rejects during the wait.
+   */
+  readonly onWait?: (wait: Wait) => unknown;
 }
 
 /** The number of origins whose limits are remembered. */
@@ -88,6 +91,7 @@ export function createFetch(options: FetchOptions = {}): typeof globalThis.fetch
         let response: Response | undefined;
         let action: RetryAction | undefined;
         let error: unknown;
+        let notice: unknown;
         const copy = request?.clone();
         try {
           await throttle?.acquire(started + maxWaitMs, signal, (waitMs) =>
@@ -136,11 +140,11 @@ export function createFetch(options: FetchOptions = {}): typeof globalThis.fetch
         const waitMs = throttle?.extend(leastMs, maxWaitMs - elapsedMs) ?? leastMs;
         try {
           signal?.throwIfAborted();
-          onWait?.({ waitMs, attempt, reason: action.reason, response });
+          notice = onWait?.({ waitMs, attempt, reason: action.reason, response });
         } finally {
           discard(response?.body);
         }
-        await sleep(waitMs, signal);
+        await sleep(waitMs, signal, notice);
       }
     } finally {
       discard(request?.body);

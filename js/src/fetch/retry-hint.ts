@@ -14,10 +14,10 @@ export interface RetryHint {
   /** The least that remains of any limit, in units. */
   readonly remaining: number | undefined;
   /**
-   * How long nothing remains, in milliseconds: the longest wait of the limits without units. `undefined` if something
-   * remains, or if the headers do not say how long.
+   * How long no more remains, in milliseconds: the longest reset of the limits of which the least remains. `undefined` if
+   * the headers do not say how long.
    */
-  readonly exhaustedForMs: number | undefined;
+  readonly resetMs: number | undefined;
 }
 
 /**
@@ -68,18 +68,19 @@ export function readRetryHint(
     return {
       retryAfterMs,
       remaining,
-      exhaustedForMs: remaining === 0 ? longest(reset, now) : undefined,
+      resetMs: remaining === undefined ? undefined : longest(reset, now),
     };
   }
-  let exhaustedForMs: number | undefined;
-  remaining = undefined;
-  for (const item of items) {
-    remaining = least(remaining, item.remaining);
-    if (!item.remaining && item.resetMs !== undefined) {
-      exhaustedForMs = Math.max(exhaustedForMs ?? 0, item.resetMs);
-    }
-  }
-  return { retryAfterMs, remaining, exhaustedForMs };
+  const fewest = Math.min(...items.map((item) => item.remaining));
+  const resets = items.flatMap((item) =>
+    item.remaining === fewest && item.resetMs !== undefined ? { after: item.resetMs } : [],
+  );
+  return { retryAfterMs, remaining: fewest, resetMs: longest(resets, now) };
+}
+
+/** Returns how long nothing remains, in milliseconds; `undefined` if something does, or if that is not known. */
+export function exhaustedForMs({ remaining, resetMs }: RetryHint): number | undefined {
+  return remaining ? undefined : resetMs;
 }
 
 function pushDefined<T>(list: T[], value: T | undefined): void {

@@ -1,5 +1,5 @@
 import { jitter } from "./backoff.ts";
-import type { RetryHint } from "./retry-hint.ts";
+import { exhaustedForMs, type RetryHint } from "./retry-hint.ts";
 import { sleep } from "./sleep.ts";
 
 /** A request in the queue. */
@@ -20,6 +20,8 @@ export class Throttle {
   #resumeAt = 0;
   /** The units that remained after the last response; `undefined` if it reported no limit. */
   #remaining: number | undefined;
+  /** The time until which that is taken to be so. */
+  #remainingUntil = 0;
   #inFlight = 0;
 
   /**
@@ -28,15 +30,16 @@ export class Throttle {
    * A period that ends after the deadline holds nothing back, because the request would have to be sent before it
    * ends. Calls `onWait` with the length of a period that holds the request back.
    *
-   * Rejects with the reason of `signal` if it is aborted.
+   * Rejects with the reason of `signal` if it is aborted, and with that of the promise of `onWait`.
    */
   async acquire(
     deadline: number,
     signal: AbortSignal | null | undefined,
-    onWait: (waitMs: number) => void,
+    onWait: (waitMs: number) => unknown,
   ): Promise<void> {
     const waiter: Waiter = {};
     let announced: number | undefined;
+    let notice: unknown;
     this.#queue.add(waiter);
     try {
       for (let now = performance.now(); now < deadline; now = performance.now()) {
@@ -46,13 +49,18 @@ export class Throttle {
             end = Math.min(this.#resumeAt, deadline);
             if (end !== announced) {
               announced = end;
-              onWait(end - now);
+              notice = onWait(end - now);
             }
-          } else if (this.#inFlight < Math.max(this.#remaining ?? Infinity, 1)) {
+          } else if (
+            now >= this.#remainingUntil ||
+            this.#inFlight < Math.max(this.#remaining ?? Infinity, 1)
+          ) {
             break;
+          } else {
+            end = Math.min(this.#remainingUntil, deadline);
           }
         }
-        await sleep(end - now, signal, (wake) => {
+        await sleep(end - now, signal, notice, (wake) => {
           waiter.wake = wake;
         });
       }
@@ -71,7 +79,7 @@ export class Throttle {
    */
   onResponse(denied: boolean, hint: RetryHint, maxMs: number): void {
     const now = performance.now();
-    const wait = (denied ? hint.retryAfterMs : undefined) ?? hint.exhaustedForMs;
+    const wait = (denied ? hint.retryAfterMs : undefined) ?? exhaustedForMs(hint);
     if (wait !== undefined && wait <= maxMs && now + wait > this.#until) {
       this.#until = now + wait;
       if (this.#resumeAt < this.#until) {
@@ -81,6 +89,10 @@ export class Throttle {
     const remaining = hint.remaining ?? (denied ? 0 : undefined);
     if (remaining !== undefined || now >= this.#resumeAt) {
       this.#remaining = remaining;
+      // A slow request, or one that is never answered, must not hold the others back for long.
+      this.#remainingUntil = remaining
+        ? now + (hint.resetMs ?? Infinity)
+        : this.#resumeAt + (wait ?? Infinity);
     }
   }
 

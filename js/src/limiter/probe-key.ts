@@ -1,24 +1,31 @@
 import { hashSlot, SLOT_COUNT } from "./hash-slot.ts";
 
-/** The key of the probe of a server: a refund that changes nothing. */
-export const PROBE_KEY = "ratelog:probe";
 /** Enough for a key in each slot, with near certainty. */
 const MAX_TRIES = 8 * SLOT_COUNT;
+
+/**
+ * Returns the key of the probe of a server: a refund that changes nothing. It has the prefix of the limiter, because the
+ * user may have the right to such keys only.
+ */
+export function probeKey(prefix: string): string {
+  return `${prefix}ratelog:probe`;
+}
 
 /**
  * Returns a key for the probe of a shard, in a slot that the shard owns; in any slot if it owns none. The script's log of
  * the key has the same slot, because of the hash tag.
  */
-export function probeKey(owns: (slot: number) => boolean): string {
+export function probeKeyOf(owns: (slot: number) => boolean, prefix = ""): string {
+  if (prefix.includes("{")) {
+    // Only one shard owns keys with the prefix, if it has a hash tag.
+    const key = probeKey(prefix);
+    return owns(hashSlot(key)) ? key : probeKeyOf(owns);
+  }
+  const tagged = (n: number) => `${probeKey(prefix)}:{${n}}`;
   for (let n = 0; n < MAX_TRIES; n++) {
-    const key = tagged(n);
-    if (owns(hashSlot(key))) {
-      return key;
+    if (owns(hashSlot(tagged(n)))) {
+      return tagged(n);
     }
   }
   return tagged(0);
-}
-
-function tagged(n: number): string {
-  return `${PROBE_KEY}:{${n}}`;
 }

@@ -84,15 +84,19 @@ export class RateLimiter implements Limiter {
     this.#prefix = options.prefix ?? "";
     this.#shards =
       connection &&
-      new Shards(connection satisfies Connection, {
-        timeoutMs,
-        failureThreshold: options.failureThreshold ?? 5,
-        probeMinIntervalMs,
-        probeMaxIntervalMs,
-        backend: options.backend ?? "auto",
-        report,
-        onUnavailable: () => denyCache?.clear(),
-      });
+      new Shards(
+        connection satisfies Connection,
+        {
+          timeoutMs,
+          failureThreshold: options.failureThreshold ?? 5,
+          probeMinIntervalMs,
+          probeMaxIntervalMs,
+          backend: options.backend ?? "auto",
+          report,
+          onUnavailable: () => denyCache?.clear(),
+        },
+        this.#prefix,
+      );
     this.#engine = new Engine({
       shards: this.#shards,
       local: new Local(limiter, options.instances ?? 1),

@@ -3,7 +3,7 @@ import { Deadline } from "./deadline.ts";
 import { unavailable } from "./errors.ts";
 import { hashSlot, SLOT_COUNT } from "./hash-slot.ts";
 import { type Health, healthOf } from "./health.ts";
-import { PROBE_KEY, probeKey } from "./probe-key.ts";
+import { probeKey, probeKeyOf } from "./probe-key.ts";
 import { logOfKey } from "./script.ts";
 import { Shard, type ShardSettings } from "./shard.ts";
 
@@ -16,16 +16,19 @@ const SLOTS = Array.from({ length: SLOT_COUNT }, (_, slot) => slot);
 export class Shards {
   readonly #connection: Connection;
   readonly #settings: ShardSettings;
+  readonly #prefix: string;
   readonly #byName: Map<string, Shard> = new Map();
   readonly #one: Shard | undefined;
   /** A slot that no known node owns. */
   #unownedSlot: number | undefined;
 
-  constructor(connection: Connection, settings: ShardSettings) {
+  /** `prefix` is that of the keys. */
+  constructor(connection: Connection, settings: ShardSettings, prefix: string) {
     this.#connection = connection;
     this.#settings = settings;
+    this.#prefix = prefix;
     if (!connection.isCluster) {
-      this.#one = this.#create(connection.name, () => PROBE_KEY);
+      this.#one = this.#create(connection.name, () => probeKey(prefix));
     }
   }
 
@@ -148,7 +151,7 @@ export class Shards {
     return () => {
       // To look for a key takes longer than to look for a slot.
       if (key === undefined || (!owns(hashSlot(key)) && SLOTS.some(owns))) {
-        key = probeKey(owns);
+        key = probeKeyOf(owns, this.#prefix);
       }
       return key;
     };

@@ -246,6 +246,38 @@ test("the global fetch is used if there is no other, also if it is replaced", as
   vi.unstubAllGlobals();
 });
 
+test("an async onWait that rejects during the wait rejects the request", async () => {
+  const error = new Error("no progress bar");
+  const rejectAfter = (ms: number) => async () => {
+    await new Promise((resolve) => setTimeout(resolve, ms));
+    throw error;
+  };
+  const fetchOf = (onWait: () => Promise<never>, ...options: object[]) =>
+    createFetch({ fetch: fakeFetch(denied, answer(200)), onWait, ...options[0] });
+  const rejected = fetchOf(rejectAfter(100))(URL_);
+  rejected.catch(() => {});
+  await vi.advanceTimersByTimeAsync(100);
+  await expect(rejected).rejects.toBe(error);
+  expect(vi.getTimerCount()).toBe(0);
+  // It is not waited for, and an error after the wait concerns nobody.
+  const late = fetchOf(rejectAfter(60_000))(URL_);
+  await settle(late);
+  expect((await late).status).toBe(200);
+  await vi.advanceTimersByTimeAsync(60_000);
+  // The one that is called while the request is held back.
+  const onWait = rejectAfter(0);
+  const paced = createFetch({
+    fetch: fakeFetch(answer(200, { RateLimit: '"a";r=0;t=5' }), answer(200)),
+    pace: true,
+    onWait,
+  });
+  await paced(URL_);
+  const held = paced(URL_);
+  held.catch(() => {});
+  await vi.advanceTimersByTimeAsync(0);
+  await expect(held).rejects.toBe(error);
+});
+
 test("an error of onWait rejects the request", async () => {
   const error = new Error("no more");
   const onWait = () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { afterResponse, isIdempotent } from "../../src/fetch/action.ts";
-import { readRetryHint } from "../../src/fetch/retry-hint.ts";
+import { exhaustedForMs, readRetryHint } from "../../src/fetch/retry-hint.ts";
 import { readTable } from "../support/tables.ts";
 
 type Lines = [string, string][];
@@ -34,7 +34,7 @@ function normalize(lines: Lines): Lines {
 describe("the shared table of HTTP headers", () => {
   test.each(table.read)("read: $name", ({ headers, received_at, wait, remaining }) => {
     const hint = readRetryHint(normalize(headers), received_at * 1000);
-    const waitMs = hint.retryAfterMs ?? hint.exhaustedForMs;
+    const waitMs = hint.retryAfterMs ?? exhaustedForMs(hint);
     expect(waitMs === undefined ? null : waitMs / 1000).toBe(wait);
     expect(hint.remaining ?? null).toBe(remaining);
   });

@@ -74,6 +74,28 @@ test("no more requests are in flight than remained, in order", async () => {
   expect(urls).toEqual([0, 1, 2, 3, 4, 5].map((n) => `${URL_}${n}`));
 });
 
+test.each([
+  ["of a limit without units, for as long again", '"a";r=0;t=5', 5501, 10_501],
+  ["of a limit with units, until its reset", '"a";r=1;t=5', 0, 5000],
+  ["of the limit with the fewest units", '"a";r=9;t=1, "b";r=1;t=5', 0, 5000],
+])("a slow request holds others back at most until the end %s", async (_, header, first, end) => {
+  const { fetches, open, respond } = pending();
+  const paced = createFetch({ fetch: fetches, pace: true });
+  const calls = [paced(URL_)];
+  await respond(answer(200, { RateLimit: header }));
+  calls.push(paced(URL_), paced(URL_), paced(URL_));
+  await vi.advanceTimersByTimeAsync(first);
+  expect(open).toHaveLength(1);
+  await vi.advanceTimersByTimeAsync(4400);
+  expect(open).toHaveLength(1);
+  await vi.advanceTimersByTimeAsync(end - first - 4400);
+  expect(open).toHaveLength(3);
+  await respond(answer(200));
+  await respond(answer(200));
+  await respond(answer(200));
+  await Promise.all(calls);
+});
+
 test("after a denial without a wait, one request is in flight", async () => {
   const { fetches, open, respond } = pending();
   const paced = createFetch({ fetch: fetches, pace: true, maxTries: 1 });

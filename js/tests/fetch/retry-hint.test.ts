@@ -11,10 +11,10 @@ test("X- names other headers, except those of the limits", () => {
   expect(read({ "X-Retry-After": "7", "X-RateLimit": '"a";r=0;t=5' })).toEqual({
     retryAfterMs: undefined,
     remaining: undefined,
-    exhaustedForMs: undefined,
+    resetMs: undefined,
   });
   const limits = { "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "4" };
-  expect(read(limits)).toMatchObject({ remaining: 0, exhaustedForMs: 4000 });
+  expect(read(limits)).toMatchObject({ remaining: 0, resetMs: 4000 });
 });
 
 test("X-Date does not replace the date of the response", () => {

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { hashSlot } from "../../src/limiter/hash-slot.ts";
-import { probeKey } from "../../src/limiter/probe-key.ts";
+import { probeKeyOf } from "../../src/limiter/probe-key.ts";
 import { logOfKey } from "../../src/limiter/script.ts";
 
 /** CRC-16/XMODEM bit by bit: the remainder of the message, followed by 16 zeros, by the polynomial. */
@@ -44,9 +44,13 @@ test("of a key with a hash tag only the tag counts", () => {
 
 test("there is a key for each slot", () => {
   for (const slot of [0, 1, 8191, 16_383]) {
-    const key = probeKey((other) => other === slot);
+    const key = probeKeyOf((other) => other === slot);
     expect([hashSlot(key), hashSlot(logOfKey(key))]).toEqual([slot, slot]);
   }
-  expect(probeKey(() => true)).toBe("ratelog:probe:{0}");
-  expect(probeKey(() => false)).toBe("ratelog:probe:{0}");
+  expect(probeKeyOf(() => true)).toBe("ratelog:probe:{0}");
+  expect(probeKeyOf(() => false)).toBe("ratelog:probe:{0}");
+  expect(probeKeyOf(() => true, "app:")).toBe("app:ratelog:probe:{0}");
+  const slot = hashSlot("app");
+  expect(probeKeyOf((other) => other === slot, "{app}:")).toBe("{app}:ratelog:probe");
+  expect(probeKeyOf((other) => other !== slot, "{app}:")).toBe("ratelog:probe:{0}");
 });

@@ -17,15 +17,19 @@ async function shardsAfter(refresh: () => Promise<void>): Promise<string[]> {
       name = "192.0.2.8:6379";
     },
   };
-  const shards = new Shards(connection, {
-    timeoutMs: 100,
-    failureThreshold: 5,
-    probeMinIntervalMs: 10,
-    probeMaxIntervalMs: 100,
-    backend: "module",
-    report: () => {},
-    onUnavailable: () => {},
-  });
+  const shards = new Shards(
+    connection,
+    {
+      timeoutMs: 100,
+      failureThreshold: 5,
+      probeMinIntervalMs: 10,
+      probeMaxIntervalMs: 100,
+      backend: "module",
+      report: () => {},
+      onUnavailable: () => {},
+    },
+    "",
+  );
   const names = (await shards.all()).map(({ name }) => name);
   shards.close();
   return names;

@@ -262,7 +262,7 @@ test("a limit that is a function needs the store's own limit", async () => {
   ]);
 });
 
-test("a store has a prefix, and a limiter that cannot peek is enough", async () => {
+test("a store has a prefix, and a limiter that can neither peek nor reset is enough", async () => {
   const limiter = new LocalLimiter();
   const minimal: Limiter = {
     check: (...args) => limiter.check(...args),
@@ -276,6 +276,8 @@ test("a store has a prefix, and a limiter that cannot peek is enough", async () 
   expect(await store.get("a")).toBeUndefined();
   await store.resetKey("a");
   expect(limiter.size).toBe(0);
+  // A limit of 0 records nothing, and a refund of 0 is an error.
+  await initialized({ limiter: minimal }, { limit: 0 }).resetKey("a");
 });
 
 test("a reset takes back all hits, also those that only an override allows", async () => {

@@ -26,7 +26,7 @@ export class FakeClient {
   }
 
   async call(...command: string[]): Promise<unknown> {
-    const isProbe = command[1]?.startsWith("ratelog:probe");
+    const isProbe = command[1]?.includes("ratelog:probe");
     if (!isProbe) {
       this.sent.push(command);
     }
