@@ -1,6 +1,7 @@
 export type { Client } from "./clients/detect.ts";
 export type { Decision } from "./decision.ts";
 export type { BreakerState } from "./limiter/breaker.ts";
+export type { Backend } from "./limiter/dialect.ts";
 export type { Fallback } from "./limiter/engine.ts";
 export { LimiterError, type LimiterErrorCode } from "./limiter/errors.ts";
 export type { LimiterEvent } from "./limiter/events.ts";
@@ -18,7 +19,6 @@ export type {
 export type { Policy, PolicyAdmin } from "./limiter/policy-admin.ts";
 export { RateLimiter } from "./limiter/rate-limiter.ts";
 export type { Mode } from "./limiter/rule-source.ts";
-export type { Backend } from "./limiter/shard.ts";
 export type { Counts, Stats } from "./limiter/stats.ts";
 export type {
   Check,

@@ -1,9 +1,9 @@
 import { validateOneOf } from "../arguments.ts";
 import { MAX_LIMIT } from "../rule.ts";
 import type { Rules } from "../rules.ts";
+import type { Backend } from "./dialect.ts";
 import type { Fallback } from "./engine.ts";
 import type { LimiterEvent } from "./events.ts";
-import type { Backend } from "./shard.ts";
 
 /** Options of a {@link RateLimiter}. */
 export interface RateLimiterOptions {

@@ -2,26 +2,21 @@ import { type Connection, notConnected } from "../clients/connection.ts";
 import { Breaker } from "./breaker.ts";
 import type { Command } from "./commands.ts";
 import { Deadline } from "./deadline.ts";
-import { LimiterError, needsModule } from "./errors.ts";
+import { type Backend, Dialect } from "./dialect.ts";
+import { LimiterError } from "./errors.ts";
 import type { LimiterEvent } from "./events.ts";
-import { errorCode, type FailureKind, failureKind, isUnknownCommand } from "./failure-kind.ts";
+import { errorCode, type FailureKind, failureKind } from "./failure-kind.ts";
 import type { ShardHealth } from "./health.ts";
 import type { Operation } from "./operation.ts";
 import { OutageLog } from "./outage-log.ts";
 import type { Policies } from "./policies.ts";
 import { probe } from "./probe.ts";
 import { ProbeBackoff } from "./probe-backoff.ts";
-import { Reply } from "./reply.ts";
-import { logOfKey } from "./script.ts";
-import { SHA1, TEXT } from "./script-text.ts";
+import type { Reply } from "./reply.ts";
 import { UnansweredLog } from "./unanswered-log.ts";
 
 /** The time of a probe, unless the timeout of checks is longer. */
 const PROBE_TIMEOUT_MS = 1000;
-/** How often a server without the module is asked whether it has been loaded since. */
-const MODULE_INTERVAL_MS = 30_000;
-/** The part of the server that answers checks. */
-export type Backend = "auto" | "module" | "script";
 
 export interface ShardSettings {
   readonly timeoutMs: number;
@@ -60,16 +55,13 @@ export class Shard {
   /** Whether the library is connected to the server. */
   readonly #isReady: () => boolean;
   readonly #probeKey: () => string;
+  readonly #dialect: Dialect;
   readonly #breaker: Breaker;
   readonly #outageLog: OutageLog;
   readonly #unansweredLog: UnansweredLog;
   /** The waits before the first probe of an outage that follows soon after a recovery. */
   readonly #relapseWaits: ProbeBackoff;
   #recoveredAt = Number.NEGATIVE_INFINITY;
-  #usesScript: boolean;
-  #askedForModuleAt = Number.POSITIVE_INFINITY;
-  /** Settles when the server has answered whether it has the module; `undefined` if it is not asked. */
-  #asking: Promise<void> | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isClosed = false;
   /** Settles when the first probe has ended. */
@@ -91,11 +83,11 @@ export class Shard {
     this.#settings = settings;
     this.#isReady = isReady;
     this.#probeKey = probeKey;
+    this.#dialect = new Dialect(connection, settings.backend, () => this.#probe());
     this.#breaker = new Breaker(settings.failureThreshold, "open", Date.now());
     this.#outageLog = new OutageLog(name, report);
     this.#unansweredLog = new UnansweredLog(name, report);
     this.#relapseWaits = new ProbeBackoff(probeMinIntervalMs, probeMaxIntervalMs);
-    this.#usesScript = settings.backend === "script";
     this.firstProbe = this.#recover();
     this.started = this.#start();
   }
@@ -110,7 +102,7 @@ export class Shard {
   }
 
   get usesScript(): boolean {
-    return this.#usesScript;
+    return this.#dialect.usesScript;
   }
 
   get lastError(): string {
@@ -125,15 +117,13 @@ export class Shard {
       lastError: this.#breaker.lastError,
       opened: this.#breaker.opened,
       unanswered: this.#unansweredLog.total,
-      usesScript: this.#usesScript,
+      usesScript: this.usesScript,
     };
   }
 
   /** Asks a server without the module in the background whether it has been loaded, unless it was asked lately. */
   askForModule(): void {
-    if (performance.now() - this.#askedForModuleAt >= MODULE_INTERVAL_MS) {
-      this.#probeForModule();
-    }
+    this.#dialect.askForModule();
   }
 
   /** Ends the probes. */
@@ -158,7 +148,11 @@ export class Shard {
         if (!this.#isReady()) {
           throw notConnected();
         }
-        this.#query(operation, options, deadline).then((result) => {
+        const { policies, viaScript } = options;
+        const result = viaScript
+          ? this.#dialect.runScript(operation, policies, deadline)
+          : this.#dialect.runModule(operation, policies, deadline);
+        result.then((result) => {
           if (deadline.end()) {
             this.#breaker.recordSuccess();
             resolve(result);
@@ -173,7 +167,9 @@ export class Shard {
 
   /** Sends a command of the module. Counts neither as an answer nor as a failure. */
   fetch(command: Command, key: string): Promise<Reply> {
-    return Deadline.run(this.#settings.timeoutMs, (deadline) => this.#send(command, key, deadline));
+    return Deadline.run(this.#settings.timeoutMs, (deadline) =>
+      this.#dialect.send(command, key, deadline),
+    );
   }
 
   /** Counts and reports checks that the fallback decided. Once the breaker is open, the outage is reported instead. */
@@ -203,70 +199,6 @@ export class Shard {
     }
     const code = errorCode(error) === "NOPOLICY" ? "no-policy" : "rejected";
     return new LimiterError(code, error.message, error);
-  }
-
-  #query<T>(
-    operation: Operation<T>,
-    { policies, viaScript }: RunOptions,
-    deadline: Deadline,
-  ): Promise<T> {
-    return viaScript
-      ? this.#queryScript(operation, policies, deadline)
-      : this.#queryModule(operation, policies, deadline);
-  }
-
-  #queryModule<T>(operation: Operation<T>, policies: Policies, deadline: Deadline): Promise<T> {
-    const command = operation.command();
-    return this.#connection.send(command, operation.key, deadline).then(
-      (reply) => operation.parse(new Reply(command[0] as string, reply)),
-      (error) => {
-        if (!isUnknownCommand(error)) {
-          throw error;
-        }
-        if (this.#settings.backend === "module") {
-          throw needsModule('the backend "module"');
-        }
-        // An older module may lack a command that no check needs.
-        if (!operation.needsModule) {
-          this.#lackModule();
-        }
-        return this.#queryScript(operation, policies, deadline);
-      },
-    );
-  }
-
-  #queryScript<T>(operation: Operation<T>, policies: Policies, deadline: Deadline): Promise<T> {
-    return operation.viaScript(
-      (command) => this.#runScript(command, operation.key, deadline),
-      policies,
-    );
-  }
-
-  /** Runs a command of the script. If the server does not have the script, loads it. */
-  async #runScript(command: Command, key: string, deadline: Deadline): Promise<Reply> {
-    const log = logOfKey(key);
-    try {
-      return await this.#send(command, log, deadline);
-    } catch (error) {
-      if (errorCode(error as Error) !== "NOSCRIPT") {
-        throw error;
-      }
-    }
-    if (this.#connection.isCluster) {
-      // Libraries do not route `SCRIPT LOAD` by a key.
-      return this.#send(["EVAL", TEXT, ...command.slice(2)], log, deadline);
-    }
-    await this.#send(["SCRIPT", "LOAD", TEXT], log, deadline);
-    return this.#send(["EVALSHA", SHA1, ...command.slice(2)], log, deadline);
-  }
-
-  /** Sends a command, unless the time is over. */
-  async #send(command: Command, key: string, deadline: Deadline): Promise<Reply> {
-    if (deadline.isOver) {
-      throw new Error("the time is over");
-    }
-    const reply = await this.#connection.send(command, key, deadline);
-    return new Reply(command[0] as string, reply);
   }
 
   #recordFailure(error: string, kind: FailureKind): void {
@@ -336,32 +268,7 @@ export class Shard {
         isClosed: () => this.#isClosed,
         deadline,
       });
-      this.#setHasModule(hasModule);
+      this.#dialect.setHasModule(hasModule);
     });
-  }
-
-  #setHasModule(hasModule: boolean): void {
-    const { backend } = this.#settings;
-    this.#usesScript = backend === "auto" ? !hasModule : backend === "script";
-    this.#askedForModuleAt = backend === "auto" ? performance.now() : Number.POSITIVE_INFINITY;
-  }
-
-  /** A server rejected a command of the module. In a cluster, it may be another one, to which the library was redirected. */
-  #lackModule(): void {
-    if (this.#connection.isCluster) {
-      this.#probeForModule();
-    } else {
-      this.#setHasModule(false);
-    }
-  }
-
-  /** Asks in the background whether the server has the module. An error says nothing. */
-  #probeForModule(): void {
-    this.#askedForModuleAt = performance.now();
-    this.#asking ??= this.#probe()
-      .catch(() => {})
-      .finally(() => {
-        this.#asking = undefined;
-      });
   }
 }
