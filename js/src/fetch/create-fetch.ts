@@ -64,12 +64,8 @@ const MAX_THROTTLES = 1000;
 export function createFetch(options: FetchOptions = {}): typeof globalThis.fetch {
   const { maxTries, maxWaitMs = 60_000, pace, onWait } = options;
   const send: typeof globalThis.fetch = options.fetch ?? ((...args) => globalThis.fetch(...args));
-  if (maxTries !== undefined && !(maxTries >= 1)) {
-    throw new RangeError(`maxTries must be 1 or more, not ${maxTries}`);
-  }
-  if (!(maxWaitMs >= 0)) {
-    throw new RangeError(`maxWaitMs must be 0 or more, not ${maxWaitMs}`);
-  }
+  validateAtLeast("maxTries", maxTries ?? 1, 1);
+  validateAtLeast("maxWaitMs", maxWaitMs, 0);
   const throttles = new Throttles(MAX_THROTTLES);
 
   return async (input, given) => {
@@ -90,19 +86,15 @@ export function createFetch(options: FetchOptions = {}): typeof globalThis.fetch
       for (let attempt = 1; ; attempt++) {
         let response: Response | undefined;
         let action: RetryAction | undefined;
+        let copy: typeof input | undefined;
         let error: unknown;
         let notice: unknown;
-        const copy = request?.clone();
+        await throttle?.acquire(started + maxWaitMs, signal, (waitMs) =>
+          onWait?.({ waitMs, attempt: attempt - 1, reason: "pace", response }),
+        );
         try {
-          await throttle?.acquire(started + maxWaitMs, signal, (waitMs) =>
-            onWait?.({ waitMs, attempt: attempt - 1, reason: "pace", response }),
-          );
-        } catch (thrown) {
-          discard(copy?.body);
-          throw thrown;
-        }
-        try {
-          response = await send(copy ?? input, init);
+          copy = request?.clone() ?? input;
+          response = await send(copy, init);
           const { status, headers, type } = response;
           const hint = readRetryHint(headers, Date.now());
           // The server that redirected may have executed the request, such as a POST that created what it leads to.
@@ -122,6 +114,8 @@ export function createFetch(options: FetchOptions = {}): typeof globalThis.fetch
             idempotent &&
             // That of another realm, as in Jest, is no instance.
             (error instanceof TypeError || (error as Error | undefined)?.name === "TypeError") &&
+            // A body that somebody has read can never be sent again.
+            copy !== undefined &&
             (request || isValid(input, init, options.fetch))
           ) {
             action = { reason: "network-error", waitMs: 0 };
@@ -150,6 +144,12 @@ export function createFetch(options: FetchOptions = {}): typeof globalThis.fetch
       discard(request?.body);
     }
   };
+}
+
+function validateAtLeast(name: string, value: number, min: number): void {
+  if (!(value >= min)) {
+    throw new RangeError(`${name} must be ${min} or more, not ${value}`);
+  }
 }
 
 /** Returns whether a body can be sent only once. */

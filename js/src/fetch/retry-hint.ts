@@ -72,10 +72,12 @@ export function readRetryHint(
     };
   }
   const fewest = Math.min(...items.map((item) => item.remaining));
-  const resets = items.flatMap((item) =>
-    item.remaining === fewest && item.resetMs !== undefined ? { after: item.resetMs } : [],
-  );
-  return { retryAfterMs, remaining: fewest, resetMs: longest(resets, now) };
+  const resets = items.flatMap((item) => (item.remaining === fewest ? (item.resetMs ?? []) : []));
+  return {
+    retryAfterMs,
+    remaining: fewest,
+    resetMs: resets.length ? Math.max(...resets) : undefined,
+  };
 }
 
 /** Returns how long nothing remains, in milliseconds; `undefined` if something does, or if that is not known. */

@@ -10,7 +10,8 @@ interface Waiter {
 
 /**
  * Holds the requests to one origin back while nothing remains. They are sent in order, at most as many at a time as
- * the last response said remain, and at least one. All times are milliseconds of `performance.now()`.
+ * the last response said remain, and at least one; and one more in each period of the limit without a response. All times
+ * are milliseconds of `performance.now()`.
  */
 export class Throttle {
   readonly #queue: Set<Waiter> = new Set();
@@ -20,8 +21,10 @@ export class Throttle {
   #resumeAt = 0;
   /** The units that remained after the last response; `undefined` if it reported no limit. */
   #remaining: number | undefined;
-  /** The time until which that is taken to be so. */
-  #remainingUntil = 0;
+  /** When one more request may be sent than that, although no response has come. */
+  #oneMoreAt = Infinity;
+  /** The time until the limit is reset again. */
+  #periodMs = Infinity;
   #inFlight = 0;
 
   /**
@@ -51,13 +54,13 @@ export class Throttle {
               announced = end;
               notice = onWait(end - now);
             }
-          } else if (
-            now >= this.#remainingUntil ||
-            this.#inFlight < Math.max(this.#remaining ?? Infinity, 1)
-          ) {
+          } else if (this.#inFlight < Math.max(this.#remaining ?? Infinity, 1)) {
+            break;
+          } else if (now >= this.#oneMoreAt) {
+            this.#oneMoreAt = now + this.#periodMs;
             break;
           } else {
-            end = Math.min(this.#remainingUntil, deadline);
+            end = Math.min(this.#oneMoreAt, deadline);
           }
         }
         await sleep(end - now, signal, notice, (wake) => {
@@ -89,10 +92,9 @@ export class Throttle {
     const remaining = hint.remaining ?? (denied ? 0 : undefined);
     if (remaining !== undefined || now >= this.#resumeAt) {
       this.#remaining = remaining;
-      // A slow request, or one that is never answered, must not hold the others back for long.
-      this.#remainingUntil = remaining
-        ? now + (hint.resetMs ?? Infinity)
-        : this.#resumeAt + (wait ?? Infinity);
+      // A slow request, or one that is never answered, must not stop the others.
+      this.#periodMs = (remaining ? hint.resetMs : wait) || Infinity;
+      this.#oneMoreAt = Math.max(now, this.#resumeAt) + this.#periodMs;
     }
   }
 

@@ -12,6 +12,9 @@ import { SHA1, TEXT } from "./script-text.ts";
 /** How often a server without the module is asked whether it has been loaded since. */
 const MODULE_INTERVAL_MS = 30_000;
 
+/** How often a shard is asked whether it lacks the module, after commands that it, or another shard, did not know. */
+const LACK_INTERVAL_MS = 1000;
+
 /** The part of the server that answers checks. */
 export type Backend = "auto" | "module" | "script";
 
@@ -22,8 +25,6 @@ export class Dialect {
   readonly #probe: () => Promise<void>;
   #usesScript: boolean;
   #askedAt = Number.POSITIVE_INFINITY;
-  /** Settles when the server has answered whether it has the module; `undefined` if it is not asked. */
-  #asking: Promise<void> | undefined;
 
   /** `probe` asks the server whether it has the module, and calls {@link setHasModule}. */
   constructor(connection: Connection, backend: Backend, probe: () => Promise<void>) {
@@ -46,9 +47,7 @@ export class Dialect {
 
   /** Asks a server without the module in the background whether it has been loaded, unless it was asked lately. */
   askForModule(): void {
-    if (performance.now() - this.#askedAt >= MODULE_INTERVAL_MS) {
-      this.#askNow();
-    }
+    this.#askUnlessAsked(MODULE_INTERVAL_MS);
   }
 
   /** Runs an operation with a command of the module, and with the script if the server does not know it. */
@@ -110,19 +109,18 @@ export class Dialect {
   /** A server rejected a command of the module. In a cluster, it may be another one, to which the library was redirected. */
   #lackModule(): void {
     if (this.#connection.isCluster) {
-      this.#askNow();
+      this.#askUnlessAsked(LACK_INTERVAL_MS);
     } else {
       this.setHasModule(false);
     }
   }
 
-  /** An error says nothing. */
-  #askNow(): void {
-    this.#askedAt = performance.now();
-    this.#asking ??= this.#probe()
-      .catch(() => {})
-      .finally(() => {
-        this.#asking = undefined;
-      });
+  /** Asks in the background whether the server has the module, unless it was asked lately. An error says nothing. */
+  #askUnlessAsked(intervalMs: number): void {
+    const now = performance.now();
+    if (now - this.#askedAt >= intervalMs) {
+      this.#askedAt = now;
+      this.#probe().catch(() => {});
+    }
   }
 }

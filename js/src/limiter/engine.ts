@@ -289,7 +289,7 @@ export class Engine {
 
   /** Takes back units that a check recorded, where it was decided. The fallback of a server did not record them. */
   async takeBack(operation: RefundOp, source: Source): Promise<number> {
-    const { shards, local, denyCache } = this.#parts;
+    const { shards, local, policies, denyCache } = this.#parts;
     if (source === "fallback" || source === "deny-cache") {
       return 0;
     }
@@ -297,13 +297,17 @@ export class Engine {
       return operation.local(local);
     }
     try {
-      const { shard, leftMs } = await this.#started(() => shards.ofKey(operation.key));
+      // The module and the script have a log each.
+      const viaScript = source === "script";
+      const { shard, leftMs } = await this.#started(() =>
+        viaScript ? shards.ofLog(operation.key) : shards.ownerOf(operation.key),
+      );
       if (!shard.isAvailable || leftMs <= 0) {
         throw unavailable(shard.lastError);
       }
-      // The module and the script have a log each.
-      const isThere = (source === "script") === shards.ownerOf(operation.key).usesScript;
-      return isThere ? await this.#send(leftMs, shard, operation) : 0;
+      return viaScript || !shard.usesScript
+        ? await shard.run(operation, { policies, timeoutMs: leftMs, viaScript })
+        : 0;
     } catch (error) {
       throw error instanceof NoAnswer ? unavailable(error.message, error.cause) : error;
     } finally {

@@ -38,7 +38,12 @@ export class Shards {
       return this.#one;
     }
     const owner = this.ownerOf(key);
-    return owner.usesScript ? this.#ofSlot(hashSlot(logOfKey(key))) : owner;
+    return owner.usesScript ? this.ofLog(key) : owner;
+  }
+
+  /** Returns the shard that has the script's log of a key. */
+  ofLog(key: string): Shard {
+    return this.#one ?? this.#ofSlot(hashSlot(logOfKey(key)));
   }
 
   /**
@@ -84,8 +89,11 @@ export class Shards {
     if (this.#one) {
       return true;
     }
-    const slots = keys.map((key) => hashSlot(this.ownerOf(key).usesScript ? logOfKey(key) : key));
-    return slots.every((slot) => slot === slots[0]);
+    const [first = false] = keys.map((key) => this.ownerOf(key).usesScript);
+    const slots = keys.map((key) => hashSlot(first ? logOfKey(key) : key));
+    return keys.every(
+      (key, index) => this.ownerOf(key).usesScript === first && slots[index] === slots[0],
+    );
   }
 
   /** Waits until the first probe of each server has ended. */

@@ -75,25 +75,75 @@ test("no more requests are in flight than remained, in order", async () => {
 });
 
 test.each([
-  ["of a limit without units, for as long again", '"a";r=0;t=5', 5501, 10_501],
-  ["of a limit with units, until its reset", '"a";r=1;t=5', 0, 5000],
+  ["of a limit without units", '"a";r=0;t=5', 5501, 5501],
+  ["of a limit with units", '"a";r=1;t=5', 0, 5000],
   ["of the limit with the fewest units", '"a";r=9;t=1, "b";r=1;t=5', 0, 5000],
-])("a slow request holds others back at most until the end %s", async (_, header, first, end) => {
+])(
+  "beside a slow request, one more is sent in each period %s",
+  async (_, header, first, period) => {
+    const { fetches, open, respond } = pending();
+    const paced = createFetch({ fetch: fetches, pace: true });
+    const calls = [paced(URL_)];
+    await respond(answer(200, { RateLimit: header }));
+    calls.push(paced(URL_), paced(URL_), paced(URL_));
+    await vi.advanceTimersByTimeAsync(first);
+    expect(open).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(4400);
+    expect(open).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(period - 4400);
+    expect(open).toHaveLength(2);
+    await vi.advanceTimersByTimeAsync(period);
+    expect(open).toHaveLength(3);
+    await respond(answer(200));
+    await respond(answer(200));
+    await respond(answer(200));
+    await Promise.all(calls);
+  },
+);
+
+test.each([
+  ["a reset before the end of a pause", 429, { "Retry-After": "10", RateLimit: '"a";r=2;t=1' }, 2],
+  ["a wait of zero", 429, { "Retry-After": "0" }, 1],
+  ["a reset of zero", 200, { RateLimit: '"a";r=2;t=0' }, 2],
+])("%s does not let all requests go at once", async (_, status, headers, most) => {
   const { fetches, open, respond } = pending();
-  const paced = createFetch({ fetch: fetches, pace: true });
+  const paced = createFetch({ fetch: fetches, pace: true, maxTries: 1 });
   const calls = [paced(URL_)];
-  await respond(answer(200, { RateLimit: header }));
-  calls.push(paced(URL_), paced(URL_), paced(URL_));
-  await vi.advanceTimersByTimeAsync(first);
-  expect(open).toHaveLength(1);
-  await vi.advanceTimersByTimeAsync(4400);
-  expect(open).toHaveLength(1);
-  await vi.advanceTimersByTimeAsync(end - first - 4400);
-  expect(open).toHaveLength(3);
-  await respond(answer(200));
-  await respond(answer(200));
-  await respond(answer(200));
+  await respond(answer(status, headers));
+  calls.push(...Array.from({ length: 20 }, () => paced(URL_)));
+  await vi.advanceTimersByTimeAsync(11_001);
+  expect(open).toHaveLength(most);
+  while (open.length) {
+    await respond(answer(200));
+  }
   await Promise.all(calls);
+});
+
+test("a service that answers slowly is not sent more than its limit beyond that", async () => {
+  // Five requests a second, in a sliding window; each takes three seconds.
+  const times: number[] = [];
+  let sent = 0;
+  const server = async () => {
+    sent++;
+    const now = performance.now();
+    const recent = times.filter((time) => now - time < 1000);
+    const allowed = recent.length < 5;
+    if (allowed) {
+      times.push(now);
+    }
+    const remaining = Math.max(0, 4 - recent.length);
+    await new Promise((resolve) => setTimeout(resolve, 3000));
+    const headers = { RateLimit: `"a";r=${remaining};t=1` };
+    return allowed
+      ? new Response("", { headers })
+      : new Response("", { status: 429, headers: { ...headers, "Retry-After": "1" } });
+  };
+  const paced = createFetch({ fetch: server, pace: true, maxWaitMs: 1_000_000 });
+  const calls = Promise.all(Array.from({ length: 60 }, () => paced(URL_)));
+  await settle(calls);
+  expect((await calls).every(({ ok }) => ok)).toBe(true);
+  // The first 60 are sent before any response.
+  expect(sent).toBeLessThanOrEqual(2 * 60);
 });
 
 test("after a denial without a wait, one request is in flight", async () => {

@@ -1,5 +1,7 @@
+import { Cluster, Redis } from "ioredis";
 import { expect, test } from "vitest";
 import { RateLimiter } from "../../src/index.ts";
+import { hashSlot } from "../../src/limiter/hash-slot.ts";
 import { CLUSTER_LIBRARIES, type Opened } from "../support/libraries.ts";
 import { RedisCluster } from "../support/redis-cluster.ts";
 
@@ -38,3 +40,69 @@ test.each(Object.keys(CLUSTER_LIBRARIES))(
     }
   },
 );
+
+test("units are taken back where they were recorded while a slot moves to a shard without the module", async () => {
+  const cluster = await RedisCluster.start({ withModule: 1 });
+  const client = new Cluster([{ host: "127.0.0.1", port: cluster.ports[0] as number }]);
+  const [from, to] = cluster.primaries.slice(0, 2).map(({ url }) => new Redis(url)) as [
+    Redis,
+    Redis,
+  ];
+  const limiter = new RateLimiter(client, { timeoutMs: 10_000, prefix: "" });
+  try {
+    await limiter.ready();
+    let n = 0;
+    while (cluster.ownerOf(`{${n}}`) !== 0) {
+      n++;
+    }
+    const key = `{${n}}`;
+    const slot = String(hashSlot(key));
+    const ids = await Promise.all([from, to].map((node) => node.cluster("MYID")));
+    await to.call("CLUSTER", "SETSLOT", slot, "IMPORTING", String(ids[0]));
+    await from.call("CLUSTER", "SETSLOT", slot, "MIGRATING", String(ids[1]));
+    const { source } = await limiter.check(key, "9/minute");
+    expect(source).toBe("script");
+    expect(await limiter.refund(key, { source })).toBe(1);
+    const checks = [key, "other"].map((one) => ({ key: one, rules: "1/hour" }));
+    await limiter.check("other", "1/hour");
+    for (let tries = 0; tries < 2; tries++) {
+      const allowed = (await limiter.checkAll(checks)).map((decision) => decision.allowed);
+      expect(allowed).toEqual([true, false]);
+    }
+    expect((await limiter.peek(key, "9/minute")).remaining).toBe(9);
+  } finally {
+    limiter.close();
+    for (const one of [client, from, to]) {
+      one.disconnect();
+    }
+    await cluster.stop();
+  }
+});
+
+test("keys of the module and of the script are not checked with one command", async () => {
+  const cluster = await RedisCluster.start({ withModule: 1 });
+  const client = new Cluster([{ host: "127.0.0.1", port: cluster.ports[0] as number }]);
+  const limiter = new RateLimiter(client, { timeoutMs: 10_000, prefix: "" });
+  try {
+    await limiter.ready();
+    // The log of the script is in the slot of the other key.
+    let n = 0;
+    while (cluster.ownerOf(`k${n}`) === 0 || cluster.ownerOf(`k${n}:ratelog-log`) !== 0) {
+      n++;
+    }
+    const logSlot = hashSlot(`k${n}:ratelog-log`);
+    let other = 0;
+    while (hashSlot(`other${other}`) !== logSlot) {
+      other++;
+    }
+    const keys = [`k${n}`, `other${other}`];
+    for (const list of [keys, keys.toReversed()]) {
+      const decisions = await limiter.checkAll(list.map((key) => ({ key, rules: "9/minute" })));
+      expect(decisions.map(({ source }) => source).sort()).toEqual(["module", "script"]);
+    }
+  } finally {
+    limiter.close();
+    client.disconnect();
+    await cluster.stop();
+  }
+});

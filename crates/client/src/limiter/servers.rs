@@ -91,7 +91,9 @@ impl Servers {
         match &self.kind {
             Kind::One(_) => true,
             Kind::Cluster(cluster) => {
-                let mut slots = keys.into_iter().map(|key| cluster.slot_of(key));
+                // The log of the script may be in the slot of another key that the module checks.
+                let slot_of = |key| (cluster.slot_of(key), cluster.uses_script(key));
+                let mut slots = keys.into_iter().map(slot_of);
                 let first = slots.next();
                 slots.all(|slot| Some(slot) == first)
             }

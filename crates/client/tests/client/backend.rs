@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use ratelog_client::command::Override;
 use ratelog_client::limiter::{Backend, BreakerState};
-use ratelog_client::{Check, Checks, Cost, Error, Mode, Policy, Source, script};
+use ratelog_client::{Check, Checks, Cost, Decision, Error, Mode, Policy, Source, script};
 use ratelog_client_core::Clock;
+use ratelog_client_core::engine::hash_slot;
+use ratelog_client_core::script::log_of_key;
 use ratelog_core::Instant;
 use ratelog_test_support::{Client, Cluster, Module, Server};
 
@@ -177,6 +179,36 @@ async fn a_module_that_is_loaded_later_is_detected_on_each_shard() {
             shards.iter().filter(|shard| !shard.uses_script).count() == loaded as usize
         })
         .await;
+    }
+    let health = limiter.health();
+    assert_eq!((health.opened, health.unanswered), (0, 0));
+}
+
+#[tokio::test]
+async fn keys_of_the_module_and_of_the_script_are_not_checked_with_one_command() {
+    let lines = ["enable-module-command yes"];
+    let cluster = Cluster::configured(Module::Absent, 2, 0, &lines);
+    cluster[0].connect().run::<()>(&format!("MODULE LOAD {}", Server::module_path()));
+    // The log of the script is in the slot of the other key.
+    let of_script = (0..1_000_000)
+        .map(|n| format!("k{n}"))
+        .find(|key| {
+            hash_slot(key.as_bytes()) >= 8192 && hash_slot(&log_of_key(key.as_bytes())) < 8192
+        })
+        .unwrap();
+    let of_module = (0..1_000_000)
+        .map(|n| format!("other{n}"))
+        .find(|key| hash_slot(key.as_bytes()) == hash_slot(&log_of_key(of_script.as_bytes())))
+        .unwrap();
+    let url = format!("redis+cluster://127.0.0.1:{}", cluster[0].port());
+    let limiter = fast_probes(&url).build().await.unwrap();
+    let nine = rules(&[(9, 60_000)]);
+    for keys in [[&of_module, &of_script], [&of_script, &of_module]] {
+        let checks = keys.map(|key| (key.as_str(), &nine));
+        let decisions = limiter.check_all(checks).await.unwrap();
+        let mut sources: Vec<_> = decisions.iter().map(Decision::source).collect();
+        sources.sort_by_key(|source| *source == Source::Script);
+        assert_eq!(sources, [Source::Module, Source::Script]);
     }
     let health = limiter.health();
     assert_eq!((health.opened, health.unanswered), (0, 0));
