@@ -15,7 +15,7 @@ export function warnUnlessReadable(origin: string, headers: Headers): void {
   ) {
     warned.add(origin);
     console.warn(
-      `ratelog: ${origin} denied a request, but the browser hides how long to wait. The server must send "Access-Control-Expose-Headers: Retry-After, RateLimit".`,
+      `ratelog: ${origin} denied a request, but does not expose how long to wait. It must send "Access-Control-Expose-Headers: Retry-After, RateLimit".`,
     );
   }
 }

@@ -86,15 +86,19 @@ export function createFetch(options: FetchOptions = {}): typeof globalThis.fetch
       for (let attempt = 1; ; attempt++) {
         let response: Response | undefined;
         let action: RetryAction | undefined;
-        let copy: typeof input | undefined;
         let error: unknown;
         let notice: unknown;
-        await throttle?.acquire(started + maxWaitMs, signal, (waitMs) =>
-          onWait?.({ waitMs, attempt: attempt - 1, reason: "pace", response }),
-        );
+        const copy = request?.clone();
         try {
-          copy = request?.clone() ?? input;
-          response = await send(copy, init);
+          await throttle?.acquire(started + maxWaitMs, signal, (waitMs) =>
+            onWait?.({ waitMs, attempt: attempt - 1, reason: "pace", response }),
+          );
+        } catch (thrown) {
+          discard(copy?.body);
+          throw thrown;
+        }
+        try {
+          response = await send(copy ?? input, init);
           const { status, headers, type } = response;
           const hint = readRetryHint(headers, Date.now());
           // The server that redirected may have executed the request, such as a POST that created what it leads to.
@@ -114,8 +118,6 @@ export function createFetch(options: FetchOptions = {}): typeof globalThis.fetch
             idempotent &&
             // That of another realm, as in Jest, is no instance.
             (error instanceof TypeError || (error as Error | undefined)?.name === "TypeError") &&
-            // A body that somebody has read can never be sent again.
-            copy !== undefined &&
             (request || isValid(input, init, options.fetch))
           ) {
             action = { reason: "network-error", waitMs: 0 };

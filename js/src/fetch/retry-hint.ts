@@ -40,9 +40,9 @@ export function readRetryHint(
   nowMs: number,
 ): RetryHint {
   let now = nowMs;
-  let remaining: number | undefined;
+  let units: number[] = [];
+  let resets: RetryTime[] = [];
   const retryAfter: RetryTime[] = [];
-  const reset: RetryTime[] = [];
   const rateLimit: string[] = [];
   for (const [name, value] of headers) {
     switch (name.replace(/^x-(?=ratelimit-)/, "")) {
@@ -56,27 +56,24 @@ export function readRetryHint(
         rateLimit.push(value);
         break;
       case "ratelimit-remaining":
-        remaining = least(remaining, parseUnits(value));
+        pushDefined(units, parseUnits(value));
         break;
       case "ratelimit-reset":
-        pushDefined(reset, parseReset(value));
+        pushDefined(resets, parseReset(value));
     }
   }
-  const retryAfterMs = longest(retryAfter, now);
   const items = parseRateLimit(rateLimit.join());
-  if (!items.length) {
-    return {
-      retryAfterMs,
-      remaining,
-      resetMs: remaining === undefined ? undefined : longest(reset, now),
-    };
+  if (items.length) {
+    units = items.map((item) => item.remaining);
+    const fewest = Math.min(...units);
+    resets = items.flatMap((item) =>
+      item.remaining === fewest && item.resetMs !== undefined ? { after: item.resetMs } : [],
+    );
   }
-  const fewest = Math.min(...items.map((item) => item.remaining));
-  const resets = items.flatMap((item) => (item.remaining === fewest ? (item.resetMs ?? []) : []));
   return {
-    retryAfterMs,
-    remaining: fewest,
-    resetMs: resets.length ? Math.max(...resets) : undefined,
+    retryAfterMs: longest(retryAfter, now),
+    remaining: units.length ? Math.min(...units) : undefined,
+    resetMs: units.length ? longest(resets, now) : undefined,
   };
 }
 
@@ -89,10 +86,6 @@ function pushDefined<T>(list: T[], value: T | undefined): void {
   if (value !== undefined) {
     list.push(value);
   }
-}
-
-function least(one: number | undefined, other: number | undefined): number | undefined {
-  return one === undefined || other === undefined ? (one ?? other) : Math.min(one, other);
 }
 
 /** The longest wait from `now`; zero if all ends are past. */

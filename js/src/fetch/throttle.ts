@@ -2,6 +2,9 @@ import { jitter } from "./backoff.ts";
 import { exhaustedForMs, type RetryHint } from "./retry-hint.ts";
 import { sleep } from "./sleep.ts";
 
+/** A reset may be due at once, or be rounded down to zero. */
+const MIN_PERIOD_MS = 1000;
+
 /** A request in the queue. */
 interface Waiter {
   /** Makes it try again. */
@@ -93,7 +96,7 @@ export class Throttle {
     if (remaining !== undefined || now >= this.#resumeAt) {
       this.#remaining = remaining;
       // A slow request, or one that is never answered, must not stop the others.
-      this.#periodMs = (remaining ? hint.resetMs : wait) || Infinity;
+      this.#periodMs = Math.max((remaining ? hint.resetMs : wait) ?? Infinity, MIN_PERIOD_MS);
       this.#oneMoreAt = Math.max(now, this.#resumeAt) + this.#periodMs;
     }
   }

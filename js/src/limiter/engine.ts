@@ -1,4 +1,3 @@
-import type { Source } from "../limiter.ts";
 import { isRecorded, unrecorded } from "../recorded.ts";
 import type { DenyCache } from "./deny-cache.ts";
 import { LimiterError, unavailable } from "./errors.ts";
@@ -264,7 +263,7 @@ export class Engine {
         const decision = decisions[index];
         if (decision && isRecorded(decision)) {
           // If it fails, the units stay for their window: the limit is never exceeded.
-          await this.takeBack(new RefundOp(key, cost), decision.source).catch(() => {});
+          await this.takeBack(new RefundOp(key, cost, decision.source)).catch(() => {});
         }
       }),
     );
@@ -288,8 +287,9 @@ export class Engine {
   }
 
   /** Takes back units that a check recorded, where it was decided. The fallback of a server did not record them. */
-  async takeBack(operation: RefundOp, source: Source): Promise<number> {
+  async takeBack(operation: RefundOp): Promise<number> {
     const { shards, local, policies, denyCache } = this.#parts;
+    const { source } = operation;
     if (source === "fallback" || source === "deny-cache") {
       return 0;
     }

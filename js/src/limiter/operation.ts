@@ -1,3 +1,4 @@
+import type { Source } from "../limiter.ts";
 import type { Command } from "./commands.ts";
 import { checkCommand, multiCheckCommand, refundCommand, resetCommand } from "./commands.ts";
 import { LimiterError, needsModule } from "./errors.ts";
@@ -225,10 +226,13 @@ export class RefundOp implements Operation<number> {
   readonly checks = 0;
   readonly key: string;
   readonly cost: number;
+  /** Where the units are; `undefined` for where a check would be decided now. */
+  readonly source: Source | undefined;
 
-  constructor(key: string, cost: number) {
+  constructor(key: string, cost: number, source: Source | undefined) {
     this.key = key;
     this.cost = cost;
+    this.source = source;
   }
 
   command(): Command {
@@ -240,7 +244,8 @@ export class RefundOp implements Operation<number> {
   }
 
   async viaScript(run: RunScript): Promise<number> {
-    return (await run(scriptRefund(this.key, this.cost))).integer();
+    // A server that has lost the module has lost its units, too.
+    return this.source === "module" ? 0 : (await run(scriptRefund(this.key, this.cost))).integer();
   }
 
   local(local: Local): number {

@@ -169,10 +169,10 @@ export class RateLimiter implements Limiter {
    * `source` is a server.
    */
   async refund(key: string, { cost = 1, source }: RefundOptions = {}): Promise<number> {
-    const operation = new RefundOp(this.#prefixed(key), validateCost(cost));
+    const operation = new RefundOp(this.#prefixed(key), validateCost(cost), source);
     return source === undefined
       ? this.#engine.runAndInvalidate(operation)
-      : this.#engine.takeBack(operation, source);
+      : this.#engine.takeBack(operation);
   }
 
   /** Forgets the units of a key. Returns their number. Throws the errors of {@link refund}. */

@@ -29,6 +29,9 @@ export interface ShardSettings {
   readonly onUnavailable: () => void;
 }
 
+/** Keys for the probes of a server, in slots that it owns. */
+export type ProbeKeys = readonly [string, ...string[]];
+
 /** How to run an operation. */
 export interface RunOptions {
   readonly policies: Policies;
@@ -54,7 +57,7 @@ export class Shard {
   readonly #settings: ShardSettings;
   /** Whether the library is connected to the server. */
   readonly #isReady: () => boolean;
-  readonly #probeKey: () => string;
+  readonly #probeKeys: () => ProbeKeys;
   readonly #dialect: Dialect;
   readonly #breaker: Breaker;
   readonly #outageLog: OutageLog;
@@ -74,7 +77,7 @@ export class Shard {
     name: string,
     connection: Connection,
     settings: ShardSettings,
-    probeKey: () => string,
+    probeKeys: () => ProbeKeys,
     isReady: () => boolean = () => connection.isReady(name),
   ) {
     const { probeMinIntervalMs, probeMaxIntervalMs, report } = settings;
@@ -82,7 +85,7 @@ export class Shard {
     this.#connection = connection;
     this.#settings = settings;
     this.#isReady = isReady;
-    this.#probeKey = probeKey;
+    this.#probeKeys = probeKeys;
     this.#dialect = new Dialect(connection, settings.backend, () => this.#probe());
     this.#breaker = new Breaker(settings.failureThreshold, "open", Date.now());
     this.#outageLog = new OutageLog(name, report);
@@ -98,7 +101,7 @@ export class Shard {
 
   /** A key in a slot that the shard owns. */
   get probeKey(): string {
-    return this.#probeKey();
+    return this.#probeKeys()[0];
   }
 
   get usesScript(): boolean {
@@ -261,13 +264,16 @@ export class Shard {
   #probe(): Promise<void> {
     const timeoutMs = Math.max(PROBE_TIMEOUT_MS, this.#settings.timeoutMs);
     return Deadline.run(timeoutMs, async (deadline) => {
-      const hasModule = await probe({
-        connection: this.#connection,
-        key: this.probeKey,
-        isReady: this.#isReady,
-        isClosed: () => this.#isClosed,
-        deadline,
-      });
+      let hasModule = false;
+      for (const key of this.#probeKeys()) {
+        hasModule ||= await probe({
+          connection: this.#connection,
+          key,
+          isReady: this.#isReady,
+          isClosed: () => this.#isClosed,
+          deadline,
+        });
+      }
       this.#dialect.setHasModule(hasModule);
     });
   }

@@ -5,7 +5,7 @@ import { hashSlot, SLOT_COUNT } from "./hash-slot.ts";
 import { type Health, healthOf } from "./health.ts";
 import { probeKey, probeKeyOf } from "./probe-key.ts";
 import { logOfKey } from "./script.ts";
-import { Shard, type ShardSettings } from "./shard.ts";
+import { type ProbeKeys, Shard, type ShardSettings } from "./shard.ts";
 
 /** The name of the shard of slots that no known node owns. */
 const UNOWNED = "the cluster";
@@ -28,7 +28,7 @@ export class Shards {
     this.#settings = settings;
     this.#prefix = prefix;
     if (!connection.isCluster) {
-      this.#one = this.#create(connection.name, () => probeKey(prefix));
+      this.#one = this.#create(connection.name, () => [probeKey(prefix)]);
     }
   }
 
@@ -153,15 +153,21 @@ export class Shards {
     return this.#create(name, this.#probeKeys(owns));
   }
 
-  /** Returns a function that returns a key in a slot that is owned now: slots move. Without any, it is the last one. */
-  #probeKeys(owns: (slot: number) => boolean): () => string {
-    let key: string | undefined;
+  /**
+   * Returns a function that returns keys in slots that are owned now: slots move. Without any, they are the last ones. They
+   * are in two slots, unless only one is owned: a shard to which one of them moves may answer in place of its owner.
+   */
+  #probeKeys(owns: (slot: number) => boolean): () => ProbeKeys {
+    let keys: ProbeKeys | undefined;
     return () => {
       // To look for a key takes longer than to look for a slot.
-      if (key === undefined || (!owns(hashSlot(key)) && SLOTS.some(owns))) {
-        key = probeKeyOf(owns, this.#prefix);
+      if (!keys || (!keys.every((key) => owns(hashSlot(key))) && SLOTS.some(owns))) {
+        const first = probeKeyOf(owns, this.#prefix);
+        const firstSlot = hashSlot(first);
+        const isOther = (slot: number) => owns(slot) && slot !== firstSlot;
+        keys = SLOTS.some(isOther) ? [first, probeKeyOf(isOther, this.#prefix)] : [first];
       }
-      return key;
+      return keys;
     };
   }
 
@@ -176,8 +182,8 @@ export class Shards {
     }
   }
 
-  #create(name: string, probeKey: () => string, isReady?: () => boolean): Shard {
-    const shard = new Shard(name, this.#connection, this.#settings, probeKey, isReady);
+  #create(name: string, probeKeys: () => ProbeKeys, isReady?: () => boolean): Shard {
+    const shard = new Shard(name, this.#connection, this.#settings, probeKeys, isReady);
     this.#byName.set(name, shard);
     return shard;
   }

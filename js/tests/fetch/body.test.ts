@@ -156,6 +156,20 @@ test.each([
   expect(cancelled).toHaveBeenCalledOnce();
 });
 
+test("the body of a Request is taken at once, also if the request is held back", async () => {
+  const fake = fakeFetch(answer(200, { RateLimit: '"a";r=0;t=5' }), answer(200));
+  const paced = createFetch({ fetch: fake, pace: true });
+  await paced(URL_);
+  const request = new Request(URL_, { method: "POST", body: "text" });
+  const call = paced(request);
+  expect(await request.text()).toBe("text");
+  // Nobody can send this one again.
+  await expect(paced(request)).rejects.toThrow(TypeError);
+  await settle(call);
+  expect((await call).status).toBe(200);
+  expect(fake.sent).toEqual(["", "text"]);
+});
+
 test.each(["onWait throws", "the signal is aborted"])(
   "the body of a paced request is discarded if %s",
   async (reason) => {

@@ -27,7 +27,7 @@ test("a denial without readable headers names the header to expose, once for eac
   await waiting("https://api.example.com/b");
   expect(warn.mock.calls).toEqual([
     [
-      'ratelog: https://api.example.com denied a request, but the browser hides how long to wait. The server must send "Access-Control-Expose-Headers: Retry-After, RateLimit".',
+      'ratelog: https://api.example.com denied a request, but does not expose how long to wait. It must send "Access-Control-Expose-Headers: Retry-After, RateLimit".',
     ],
   ]);
   await fetchOnce(denied);

@@ -59,6 +59,14 @@ describe("an unavailable server", () => {
     // The module was loaded since.
     expect(await limiterOf(client).limiter.refund("a", { source: "script" })).toBe(1);
     expect(client.sent.map(([name]) => name)).toEqual(["RL.REFUND", "EVALSHA"]);
+    // The module is gone since.
+    const replaced = new FakeClient(([name]) =>
+      name === "RL.REFUND" ? new Error("ERR unknown command 'RL.REFUND'") : 1,
+    );
+    const { limiter } = limiterOf(replaced);
+    await limiter.ready();
+    expect(await limiter.refund("a", { source: "module" })).toBe(0);
+    expect(replaced.sent.map(([name]) => name)).toEqual(["RL.REFUND"]);
     const plain = new FakeClient(([name]) => (name === "EVALSHA" ? 1 : ALLOWED));
     plain.probeAnswer = () => new Error("ERR unknown command 'RL.REFUND'");
     expect(await limiterOf(plain).limiter.refund("a", { source: "module" })).toBe(0);

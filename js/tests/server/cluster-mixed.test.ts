@@ -1,5 +1,5 @@
 import { Cluster, Redis } from "ioredis";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { RateLimiter } from "../../src/index.ts";
 import { hashSlot } from "../../src/limiter/hash-slot.ts";
 import { CLUSTER_LIBRARIES, type Opened } from "../support/libraries.ts";
@@ -70,6 +70,23 @@ test("units are taken back where they were recorded while a slot moves to a shar
       expect(allowed).toEqual([true, false]);
     }
     expect((await limiter.peek(key, "9/minute")).remaining).toBe(9);
+    // Its slot is that of the probe, which the other shard answers. A probe of another slot has the answer of its owner.
+    const probes = async () =>
+      /cmdstat_rl\.refund:calls=(\d+)/.exec(await from.info("commandstats"))?.[1];
+    const before = await probes();
+    await vi.waitFor(
+      async () => {
+        expect((await limiter.check(key, "9999/minute")).source).toBe("script");
+        expect(await probes()).not.toBe(before);
+      },
+      { timeout: 20_000, interval: 50 },
+    );
+    while (cluster.ownerOf(`k${n}`) !== 0) {
+      n++;
+    }
+    expect((await limiter.check(`k${n}`, "9/minute")).source).toBe("module");
+    const shards = limiter.health().shards.filter(({ usesScript }) => !usesScript);
+    expect(shards).toHaveLength(1);
   } finally {
     limiter.close();
     for (const one of [client, from, to]) {

@@ -23,11 +23,16 @@ export class RedisCluster {
     /** The number of nodes that have the module: the first ones. */
     withModule?: number;
   } = {}): Promise<RedisCluster> {
-    let started = 0;
-    const startAll = (count: number) =>
-      Promise.all(Array.from({ length: count }, () => startNode(started++ < withModule)));
-    const cluster = new RedisCluster(await startAll(primaries), await startAll(replicas));
+    const starts = await Promise.allSettled(
+      Array.from({ length: primaries + replicas }, (_, n) => startNode(n < withModule)),
+    );
+    const nodes = starts.flatMap((start) => (start.status === "fulfilled" ? start.value : []));
+    const cluster = new RedisCluster(nodes.slice(0, primaries), nodes.slice(primaries));
     try {
+      const failed = starts.find((start) => start.status === "rejected");
+      if (failed) {
+        throw failed.reason;
+      }
       await cluster.#join();
     } catch (error) {
       await cluster.stop();
