@@ -36,6 +36,18 @@ export function validateOneOf<T extends string>(name: string, value: T, values: 
   return value;
 }
 
+/**
+ * `name` is for the error.
+ *
+ * @throws {TypeError} The value is no list.
+ */
+export function validateList<T>(name: string, value: readonly T[]): readonly T[] {
+  if (!Array.isArray(value)) {
+    throw new TypeError(`${name} must be a list, not ${value}`);
+  }
+  return value;
+}
+
 /** @throws {RangeError} The cost is not an integer from 1 on. */
 export function validateCost(cost: number): number {
   if (!Number.isInteger(cost) || cost < 1 || cost > MAX_LIMIT) {

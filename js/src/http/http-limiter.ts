@@ -1,4 +1,4 @@
-import { validateOneOf } from "../arguments.ts";
+import { validateList, validateOneOf } from "../arguments.ts";
 import type { Limiter } from "../limiter.ts";
 import { decide, type KeyedLimit } from "./checked-limit.ts";
 import { isPreflight } from "./cors.ts";
@@ -51,7 +51,8 @@ export class HttpLimiter<R> {
    * @throws {ParseRulesError} A limit is a text that is not rules.
    */
   constructor(options: HttpOptions<R>, needsLimits: boolean = true) {
-    const { limiter, limit, plans, limits, onError = "allow" } = options;
+    const { limiter, limit, plans, onError = "allow" } = options;
+    const limits = options.limits && validateList("limits", options.limits);
     if (typeof limiter?.check !== "function") {
       throw new TypeError("expected a limiter, such as a LocalLimiter");
     }
@@ -71,10 +72,13 @@ export class HttpLimiter<R> {
     this.#limiter = limiter;
     this.#prefix = options.prefix ?? "ratelog";
     this.#proxies = new TrustedProxies(
-      options.trustedProxies ?? [],
+      validateList("trustedProxies", options.trustedProxies ?? []),
       options.proxyHeader ?? "x-forwarded-for",
     );
-    this.#exempt = new ExemptPaths(options.exempt ?? [], options.exemptHealth ?? true);
+    this.#exempt = new ExemptPaths(
+      validateList("exempt", options.exempt ?? []),
+      options.exemptHealth ?? true,
+    );
     this.warnings = new Warnings(options.warn);
     this.limits = this.compile(isNone ? [] : (limits ?? [options]));
     this.#settings = {

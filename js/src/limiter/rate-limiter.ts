@@ -210,7 +210,7 @@ export class RateLimiter implements Limiter {
    * checks of other limiters. Throws the errors of {@link explain}.
    */
   async stats(): Promise<Stats> {
-    return addStats(await this.#onEachShard(["RL.STATS"], "the counts", parseStats));
+    return addStats(await this.#onEachShard(["RL.STATS"], "a list of counts", parseStats));
   }
 
   /**
