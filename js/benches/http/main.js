@@ -113,8 +113,8 @@ far above the load, and sets headers with what remains. express-rate-limit count
 Figures are medians of ${ROUNDS} rounds in which all limiters take turns.
 
 The goal is to add at most half of what the best peer adds, and to check over 2 million times a second in one process.
-\`command only\` is the module's command by the same client, without a limiter and without headers. It is most of what each
-limiter adds, so half of the best is out of reach for a limiter that asks the server for each request. ratelog writes the
+\`command only\` is the module's command by the same client, without a limiter and without headers. It is most of what the
+best peer adds, so half of that is out of reach for a limiter that asks the server for each request. ratelog writes the
 commands of one turn of the event loop at once, which \`command only\` does not. With a million keys, 2 million checks a
 second are more than a \`Map\` makes lookups.
 
