@@ -89,10 +89,13 @@ export class Shards {
     if (this.#one) {
       return true;
     }
-    const [first = false] = keys.map((key) => this.ownerOf(key).usesScript);
-    const slots = keys.map((key) => hashSlot(first ? logOfKey(key) : key));
-    return keys.every(
-      (key, index) => this.ownerOf(key).usesScript === first && slots[index] === slots[0],
+    // The log of the script may be in the slot of another key that the module checks.
+    const [first, ...others] = keys.map((key) => {
+      const { usesScript } = this.ownerOf(key);
+      return { usesScript, slot: hashSlot(usesScript ? logOfKey(key) : key) };
+    });
+    return others.every(
+      ({ usesScript, slot }) => usesScript === first?.usesScript && slot === first.slot,
     );
   }
 

@@ -1,14 +1,9 @@
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import { LocalLimiter } from "../../src/index.ts";
 import { ALLOWED, FakeClient } from "../support/fake-clients.ts";
-import { limiterOf } from "../support/fake-limiter.ts";
+import { limiterOf, useFakeTimers } from "../support/fake-limiter.ts";
 
-beforeEach(() => {
-  vi.useFakeTimers();
-});
-afterEach(() => {
-  vi.useRealTimers();
-});
+useFakeTimers();
 
 describe("arguments of other types", () => {
   const wrongRules = [undefined, null, 5, {}, { limit: 5 }, [], { policy: 5 }] as never[];

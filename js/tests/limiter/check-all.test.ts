@@ -1,13 +1,8 @@
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { ALLOWED, DENIED, FakeClient } from "../support/fake-clients.ts";
-import { limiterOf, lost } from "../support/fake-limiter.ts";
+import { limiterOf, lost, useFakeTimers } from "../support/fake-limiter.ts";
 
-beforeEach(() => {
-  vi.useFakeTimers();
-});
-afterEach(() => {
-  vi.useRealTimers();
-});
+useFakeTimers();
 
 describe("checks of several keys", () => {
   test("are a check if there is one, and use the deny cache", async () => {

@@ -1,15 +1,10 @@
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { hashSlot } from "../../src/limiter/hash-slot.ts";
 import { logOfKey } from "../../src/limiter/script.ts";
 import { ALLOWED, DENIED, FakeClient, FakeCluster } from "../support/fake-clients.ts";
-import { limiterOf, lost, silence } from "../support/fake-limiter.ts";
+import { limiterOf, lost, silence, useFakeTimers } from "../support/fake-limiter.ts";
 
-beforeEach(() => {
-  vi.useFakeTimers();
-});
-afterEach(() => {
-  vi.useRealTimers();
-});
+useFakeTimers();
 
 function keyIn(isWanted: (slot: number) => boolean): string {
   for (let n = 0; ; n++) {

@@ -1,14 +1,9 @@
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import type { Check } from "../../src/index.ts";
 import { ALLOWED, DENIED, FakeClient } from "../support/fake-clients.ts";
-import { limiterOf, lost } from "../support/fake-limiter.ts";
+import { limiterOf, lost, useFakeTimers } from "../support/fake-limiter.ts";
 
-beforeEach(() => {
-  vi.useFakeTimers();
-});
-afterEach(() => {
-  vi.useRealTimers();
-});
+useFakeTimers();
 
 describe("a policy", () => {
   test("that the user may not read is not fetched again for a minute", async () => {

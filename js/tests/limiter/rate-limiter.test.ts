@@ -1,14 +1,9 @@
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { ParseRulesError, RateLimiter, Rules } from "../../src/index.ts";
 import { ALLOWED, FakeClient } from "../support/fake-clients.ts";
-import { limiterOf, lost, silence } from "../support/fake-limiter.ts";
+import { limiterOf, lost, silence, useFakeTimers } from "../support/fake-limiter.ts";
 
-beforeEach(() => {
-  vi.useFakeTimers();
-});
-afterEach(() => {
-  vi.useRealTimers();
-});
+useFakeTimers();
 
 describe("a limiter", () => {
   test("puts the prefix before keys, and sends limits and windows", async () => {

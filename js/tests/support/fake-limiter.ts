@@ -1,3 +1,4 @@
+import { afterEach, beforeEach, vi } from "vitest";
 import {
   type Client,
   type LimiterEvent,
@@ -16,3 +17,13 @@ export function limiterOf(client: Client, options: RateLimiterOptions = {}) {
 export const silence = () => new Promise(() => {});
 /** The error of a lost connection. */
 export const lost = () => new Error("Connection is closed.");
+
+/** Each test of the file runs with fake timers. */
+export function useFakeTimers(): void {
+  beforeEach(() => {
+    vi.useFakeTimers();
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+}
