@@ -283,6 +283,14 @@ describe("a cluster", () => {
     const { limiter } = limiterOf(cluster);
     const checks = [limiter.check(key, "9/minute"), limiter.check(key, "9/minute")];
     expect((await Promise.all(checks)).map(({ source }) => source)).toEqual(["script", "script"]);
+    // It is asked once a second, not after each check.
+    const probes = vi.fn(() => 0);
+    first.probeAnswer = probes;
+    for (let n = 0; n < 9; n++) {
+      await vi.advanceTimersByTimeAsync(250);
+      await limiter.check(key, "9/minute");
+    }
+    expect(probes).toHaveBeenCalledTimes(2);
     first.answer = () => ALLOWED;
     expect((await limiter.check(key, "9/minute")).source).toBe("module");
     expect(limiter.health().shards.map(({ usesScript }) => usesScript)).toEqual([false]);
